@@ -1,0 +1,132 @@
+"""Files that are whole or absent, locks with an owner, and opening beneath a root."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_SYS_OPENAT2 = 437  # the same on every architecture (asm-generic/unistd.h)
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
+
+
+class LockHeld(LxgitError):
+    """Another process holds the lock."""
+
+
+class _OpenHow(ctypes.Structure):
+    """struct open_how, openat2(2)."""
+
+    _fields_ = (
+        ("flags", ctypes.c_uint64),
+        ("mode", ctypes.c_uint64),
+        ("resolve", ctypes.c_uint64),
+    )
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def openat2(
+    root: int, path: bytes, flags: int, *, resolve: int = RESOLVE_IN_ROOT, mode: int = 0
+) -> int:
+    """Open `path` below the directory `root`; the kernel keeps `..` and links inside (openat2(2)).
+
+    Returns a file descriptor with close-on-exec. OSError as the kernel says it.
+    """
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
+    fd: int = _libc.syscall(
+        ctypes.c_long(_SYS_OPENAT2),
+        ctypes.c_int(root),
+        ctypes.c_char_p(path),
+        ctypes.byref(how),
+        ctypes.c_size_t(ctypes.sizeof(how)),
+    )
+    if fd < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), path)
+    return fd
+
+
+def fsync_directory(path: Path | str) -> None:
+    """Make the names in a directory durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = True) -> None:
+    """Replace a file's content in one step: a reader sees the old or the new, a crash leaves one.
+
+    `durable` waits for the disk: data, then rename, then the directory.
+    """
+    temporary = f"{path}.{secrets.token_hex(4)}.tmp"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        try:
+            write_all(fd, data)
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    if durable:
+        fsync_directory(path.parent)
+
+
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    """Write every byte, however many calls it takes."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, shared: bool = False, wait: bool = True, what: str) -> Iterator[int]:
+    """Hold flock(2) on `path`; the kernel frees it when the holder dies.
+
+    The file names its exclusive owner's process id for whoever waits. Raises LockHeld, which names
+    `what` is locked and by whom, when `wait` is false and another holds it.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _flock(fd, shared=shared, wait=wait, what=what)
+        if not shared:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _flock(fd: int, *, shared: bool, wait: bool, what: str) -> None:
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(fd, kind if wait else kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno != errno.EWOULDBLOCK:
+            raise
+        owner = os.pread(fd, 20, 0).decode("ascii", "replace").strip()
+        raise LockHeld(
+            f"{what} is in use" + (f" by process {owner}" if owner else ""),
+            hint="wait for it to end, then try again",
+        ) from None

@@ -1,0 +1,31 @@
+"""How long-running work tells what it is doing, without knowing who listens."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """A listener for one operation: phases that follow each other, and warnings."""
+
+    def phase(self, label: str, total: int | None = None) -> None:
+        """Begin a phase; `total` is in the unit that `advance` counts, None when unknown."""
+
+    def advance(self, count: int = 1) -> None:
+        """Say that `count` more units of the phase are done."""
+
+    def warn(self, message: str) -> None:
+        """Tell something that the user should know and that is no failure."""
+
+
+class NullProgress:
+    """Hears everything, says nothing."""
+
+    def phase(self, label: str, total: int | None = None) -> None:
+        pass
+
+    def advance(self, count: int = 1) -> None:
+        pass
+
+    def warn(self, message: str) -> None:
+        pass

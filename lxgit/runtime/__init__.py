@@ -1,0 +1,1 @@
+"""A commit, running: layers, overlay, id maps, LXC, the supervisor. Linux only."""
