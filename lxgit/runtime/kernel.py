@@ -1,0 +1,251 @@
+"""Raw system calls that Python does not have, and nothing else.
+
+Each function is one call of the kernel: same name, same order, errno as OSError. The new mount API
+(fsopen, fsconfig, fsmount, move_mount, open_tree, mount_setattr) has no wrappers in older C
+libraries, so those go by number; numbers from 424 up are the same on every architecture
+(include/uapi/asm-generic/unistd.h). Paths are bytes or str, as `os.fsencode` takes them.
+
+Sources: the man pages named below (Linux man-pages 6.9), Documentation/filesystems/overlayfs.rst,
+Documentation/filesystems/idmappings.rst and include/uapi/linux/mount.h.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    StrOrBytesPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+# Namespaces: unshare(2), setns(2).
+CLONE_NEWNS = 0x0002_0000
+CLONE_NEWCGROUP = 0x0200_0000
+CLONE_NEWUTS = 0x0400_0000
+CLONE_NEWIPC = 0x0800_0000
+CLONE_NEWUSER = 0x1000_0000
+CLONE_NEWPID = 0x2000_0000
+CLONE_NEWNET = 0x4000_0000
+
+# The old mount calls: mount(2), umount2(2).
+MS_RDONLY = 0x1
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_REMOUNT = 0x20
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x4_0000
+MS_SLAVE = 0x8_0000
+MNT_DETACH = 0x2
+
+# The new ones: open_tree(2), move_mount(2), fsmount(2), mount_setattr(2).
+AT_FDCWD = -100
+AT_EMPTY_PATH = 0x1000
+AT_RECURSIVE = 0x8000
+OPEN_TREE_CLONE = 0x1
+OPEN_TREE_CLOEXEC = os.O_CLOEXEC
+MOVE_MOUNT_F_EMPTY_PATH = 0x4
+MOUNT_ATTR_RDONLY = 0x1
+MOUNT_ATTR_NOSUID = 0x2
+MOUNT_ATTR_NODEV = 0x4
+MOUNT_ATTR_IDMAP = 0x10_0000
+
+# Attributes of a process: prctl(2).
+PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
+PR_SET_CHILD_SUBREAPER = 36
+
+_SYS_OPEN_TREE = 428
+_SYS_MOVE_MOUNT = 429
+_SYS_FSOPEN = 430
+_SYS_FSCONFIG = 431
+_SYS_FSMOUNT = 432
+_SYS_CLOSE_RANGE = 436
+_SYS_MOUNT_SETATTR = 442
+
+_FSOPEN_CLOEXEC = 0x1
+_FSMOUNT_CLOEXEC = 0x1
+_FSCONFIG_SET_FLAG = 0
+_FSCONFIG_SET_STRING = 1
+_FSCONFIG_SET_FD = 5
+_FSCONFIG_CMD_CREATE = 6
+_CLOSE_RANGE_CLOEXEC = 0x4
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _MountAttr(ctypes.Structure):
+    """struct mount_attr, mount_setattr(2)."""
+
+    _fields_ = (
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
+
+
+def _checked(result: int, *context: StrOrBytesPath) -> int:
+    """Turn -1 into OSError; `context` is the path that the error message names."""
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), *map(os.fsdecode, context[:1]))
+    return result
+
+
+def _syscall(number: int, *arguments: int | bytes | ctypes._CArgObject | None) -> int:
+    # Variadic: ctypes would pass a Python int as a 32-bit one, and the upper half would be noise.
+    converted = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    result: int = _libc.syscall(ctypes.c_long(number), *converted)
+    return result
+
+
+def unshare(flags: int) -> None:
+    """Move this process into new namespaces (unshare(2)). EPERM without CAP_SYS_ADMIN."""
+    _checked(_libc.unshare(ctypes.c_int(flags)))
+
+
+def setns(fd: int, flags: int) -> None:
+    """Join the namespace, or those of a pidfd that `flags` name (setns(2))."""
+    _checked(_libc.setns(ctypes.c_int(fd), ctypes.c_int(flags)))
+
+
+def prctl(option: int, argument: int) -> None:
+    """One attribute of this process (prctl(2))."""
+    _checked(_libc.prctl(ctypes.c_int(option), *map(ctypes.c_ulong, (argument, 0, 0, 0))))
+
+
+def set_process_name(name: bytes) -> None:
+    """What `ps` and `top` show of this process; cut after 15 bytes (PR_SET_NAME)."""
+    buffer = ctypes.create_string_buffer(name[:15])
+    _checked(_libc.prctl(ctypes.c_int(PR_SET_NAME), buffer))
+
+
+def close_on_exec_from(first: int) -> None:
+    """Mark every descriptor from `first` up close-on-exec (close_range(2), Linux 5.11)."""
+    _checked(_syscall(_SYS_CLOSE_RANGE, first, 0xFFFF_FFFF, _CLOSE_RANGE_CLOEXEC))
+
+
+def mount(
+    source: StrOrBytesPath,
+    target: StrOrBytesPath,
+    fstype: bytes | None = None,
+    flags: int = 0,
+    data: bytes | None = None,
+) -> None:
+    """The old mount call (mount(2)): bind mounts, propagation, small file systems."""
+    _checked(
+        _libc.mount(os.fsencode(source), os.fsencode(target), fstype, ctypes.c_ulong(flags), data),
+        target,
+    )
+
+
+def umount(target: StrOrBytesPath, flags: int = 0) -> None:
+    """Take a mount down (umount2(2)); MNT_DETACH hides it now and frees it after its last user."""
+    _checked(_libc.umount2(os.fsencode(target), ctypes.c_int(flags)), target)
+
+
+def enter_private_mounts() -> None:
+    """Give this process a mount namespace of its own: what it mounts dies with its last member.
+
+    Propagation is set to slave, not private: an unmount on the host still reaches us, so that we
+    hold no stranger's file system busy (mount_namespaces(7)). Nothing of ours reaches the host.
+    """
+    unshare(CLONE_NEWNS)
+    mount("none", "/", None, MS_REC | MS_SLAVE)
+
+
+def open_tree(path: StrOrBytesPath, *, clone: bool, recursive: bool = False) -> int:
+    """Pick a mount point; with `clone` a detached copy of its mount (open_tree(2))."""
+    flags = OPEN_TREE_CLOEXEC
+    flags |= OPEN_TREE_CLONE if clone else 0
+    flags |= AT_RECURSIVE if recursive else 0
+    return _checked(_syscall(_SYS_OPEN_TREE, AT_FDCWD, os.fsencode(path), flags), path)
+
+
+def move_mount(mount_fd: int, target: StrOrBytesPath) -> None:
+    """Attach a detached mount at a path (move_mount(2))."""
+    _checked(
+        _syscall(
+            _SYS_MOVE_MOUNT,
+            *(mount_fd, b"", AT_FDCWD, os.fsencode(target), MOVE_MOUNT_F_EMPTY_PATH),
+        ),
+        target,
+    )
+
+
+def set_mount_idmap(mount_fd: int, userns_fd: int) -> None:
+    """Show a detached mount's owners through a user namespace's map (mount_setattr(2)).
+
+    EINVAL: this file system cannot do it. EPERM: the mount has been attached or mapped before.
+    """
+    _mount_setattr(mount_fd, _MountAttr(attr_set=MOUNT_ATTR_IDMAP, userns_fd=userns_fd))
+
+
+def set_mount_flags(mount_fd: int, attributes: int) -> None:
+    """Add MOUNT_ATTR_RDONLY and the like to one mount (mount_setattr(2))."""
+    _mount_setattr(mount_fd, _MountAttr(attr_set=attributes))
+
+
+def _mount_setattr(mount_fd: int, attributes: _MountAttr) -> None:
+    size = ctypes.sizeof(attributes)
+    _checked(
+        _syscall(_SYS_MOUNT_SETATTR, mount_fd, b"", AT_EMPTY_PATH, ctypes.byref(attributes), size)
+    )
+
+
+@contextlib.contextmanager
+def filesystem_context(fstype: bytes) -> Iterator[int]:
+    """Begin to set up a file system (fsopen(2)); closed at the end. ENODEV: kernel lacks it."""
+    fd = _checked(_syscall(_SYS_FSOPEN, fstype, _FSOPEN_CLOEXEC), fstype)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def set_option(context: int, key: bytes, value: bytes | None = None) -> None:
+    """Give one mount option (fsconfig(2)); without a value a flag. EINVAL: value over 255 bytes."""
+    command = _FSCONFIG_SET_FLAG if value is None else _FSCONFIG_SET_STRING
+    _configured(context, _syscall(_SYS_FSCONFIG, context, command, key, value, 0), key)
+
+
+def set_option_fd(context: int, key: bytes, fd: int) -> None:
+    """Give a mount option as an open file (fsconfig(2), FSCONFIG_SET_FD)."""
+    _configured(context, _syscall(_SYS_FSCONFIG, context, _FSCONFIG_SET_FD, key, None, fd), key)
+
+
+def create_mount(context: int, attributes: int = 0) -> int:
+    """Make the superblock and a detached mount of it (fsconfig(2) CMD_CREATE, fsmount(2)).
+
+    `attributes` are MOUNT_ATTR_*. What the file system says about a failure is in the error.
+    """
+    created = _syscall(_SYS_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0)
+    _configured(context, created, b"create")
+    return _checked(_syscall(_SYS_FSMOUNT, context, _FSMOUNT_CLOEXEC, attributes))
+
+
+def _configured(context: int, result: int, key: bytes) -> None:
+    """Raise with the kernel's own words, which it queues on the context (fsopen(2))."""
+    if result >= 0:
+        return
+    code = ctypes.get_errno()
+    words = "; ".join(context_messages(context)) or os.strerror(code)
+    raise OSError(code, words, os.fsdecode(key))
+
+
+def context_messages(context: int) -> list[str]:
+    """What a file system has to say about its set-up so far: `e …` errors, `w …` warnings."""
+    messages = []
+    while True:
+        try:
+            messages.append(os.read(context, 8192).decode("utf-8", "replace").strip())
+        except OSError as error:
+            if error.errno != errno.ENODATA:
+                raise
+            return messages
