@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lxgit.runtime import idmap as idmaps
+from lxgit.runtime import kernel
 from lxgit.runtime.idmap import (
     ID_COUNT,
     Extent,
@@ -174,7 +174,7 @@ def _map_seen_inside(namespace: int) -> list[list[int]]:
     child = os.fork()
     if child == 0:
         try:
-            idmaps.kernel.setns(namespace, idmaps.kernel.CLONE_NEWUSER)
+            kernel.setns(namespace, kernel.CLONE_NEWUSER)
             with open("/proc/self/uid_map", "rb") as stream:
                 os.write(write, stream.read())
         finally:
