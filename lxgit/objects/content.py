@@ -1,0 +1,104 @@
+"""Where the bytes of a file are, before they are in the store."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from lxgit.errors import LxgitError
+from lxgit.fsutil import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHUNK = 1 << 20
+
+
+class SourceChanged(LxgitError):
+    """A source gave other bytes than it had promised."""
+
+
+class Content(Protocol):
+    """The bytes of one file, read as often as needed."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes in order, at most a MiB at a time, `size` in all; SourceChanged otherwise."""
+
+
+def read_range(fd: int, offset: int, size: int) -> Iterator[bytes]:
+    """`size` bytes of an open file from `offset`; SourceChanged when it ends before."""
+    while size:
+        chunk = os.pread(fd, min(size, CHUNK), offset)
+        if not chunk:
+            raise SourceChanged("the source ends before its file does")
+        yield chunk
+        offset += len(chunk)
+        size -= len(chunk)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of an open file, such as an archive."""
+
+    fd: int
+    offset: int
+    size: int
+
+    def chunks(self) -> Iterator[bytes]:
+        return read_range(self.fd, self.offset, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class SparseSlice:
+    """Parts of an open file, with zeros between: `segments` are (position, size), in order.
+
+    The data of the segments follow each other at `offset`. `size` is that of the whole.
+    """
+
+    fd: int
+    offset: int
+    size: int
+    segments: tuple[tuple[int, int], ...]
+
+    def chunks(self) -> Iterator[bytes]:
+        position, offset = 0, self.offset
+        for start, length in self.segments:
+            yield from zeros(start - position)
+            yield from read_range(self.fd, offset, length)
+            offset += length
+            position = start + length
+        yield from zeros(self.size - position)
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """A file below an open directory, opened anew at each reading, never through a link."""
+
+    directory: int
+    path: bytes
+    size: int
+
+    def chunks(self) -> Iterator[bytes]:
+        resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
+        fd = openat2(self.directory, self.path, os.O_RDONLY | os.O_NOFOLLOW, resolve=resolve)
+        try:
+            if os.fstat(fd).st_size != self.size:
+                raise SourceChanged(f"{self.path!r} changed while it was read")
+            yield from read_range(fd, 0, self.size)
+        finally:
+            os.close(fd)
+
+
+_ZEROS = bytes(CHUNK)
+
+
+def zeros(size: int) -> Iterator[bytes]:
+    """That many zero bytes."""
+    while size > 0:
+        yield _ZEROS[: min(size, CHUNK)]
+        size -= CHUNK

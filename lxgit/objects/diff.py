@@ -1,0 +1,91 @@
+"""What differs between two images: only the directories whose trees differ are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.objects.changes import Change
+from lxgit.objects.directory import Directory, Subdirectory, read_directory
+from lxgit.objects.entries import Entry
+from lxgit.objects.image import walk_directory
+from lxgit.objects.metadata import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxgit.objects.directory import BlobAndTreeReader
+    from lxgit.objects.ids import ObjectID
+    from lxgit.objects.image import Image
+
+
+def diff_images(old: Image, new: Image) -> list[Change]:
+    """Every path that is not the same entry in both, sorted by path, the root first.
+
+    A path whose hard links alone changed is there too, with equal entries. The cost is in
+    proportion to the entries of the directories that differ.
+    """
+    changes = {change.path: change for change in _diff_roots(old, new)}
+    if old.links_id != new.links_id:
+        for path in old.links.differing(new.links):
+            if path not in changes:
+                changes[path] = Change(path, old.entry(path), new.entry(path))
+    return [changes[path] for path in sorted(changes)]
+
+
+def _diff_roots(old: Image, new: Image) -> Iterator[Change]:
+    if old.rootfs != new.rootfs:
+        yield from _diff_directories(old.reader, b"", old.rootfs, new.reader, new.rootfs)
+
+
+def _diff_directories(
+    old_reader: BlobAndTreeReader,
+    path: bytes,
+    old: ObjectID,
+    new_reader: BlobAndTreeReader,
+    new: ObjectID,
+) -> Iterator[Change]:
+    """Differing paths at and below a directory that is in both. Not recursive: trees are deep."""
+    pending = [(path, old, new)]
+    while pending:
+        path, old, new = pending.pop()
+        before, after = read_directory(old_reader, old), read_directory(new_reader, new)
+        if before.metadata != after.metadata:
+            yield Change(path, _as_entry(before, old), _as_entry(after, new))
+        prefix = path + b"/" if path else b""
+        for name in before.entries.keys() | after.entries.keys():
+            left, right = before.entries.get(name), after.entries.get(name)
+            if left == right:
+                continue
+            if isinstance(left, Subdirectory) and isinstance(right, Subdirectory):
+                pending.append((prefix + name, left.oid, right.oid))
+                continue
+            yield from _replaced(old_reader, new_reader, prefix + name, left, right)
+
+
+def _as_entry(directory: Directory, oid: ObjectID) -> Entry:
+    return Entry(Kind.DIRECTORY, directory.metadata, oid)
+
+
+def _replaced(
+    old_reader: BlobAndTreeReader,
+    new_reader: BlobAndTreeReader,
+    path: bytes,
+    left: Entry | Subdirectory | None,
+    right: Entry | Subdirectory | None,
+) -> Iterator[Change]:
+    """A path that is not a directory in both, and what stood or stands below it."""
+    before = dict(_expand(old_reader, path, left))
+    after = dict(_expand(new_reader, path, right))
+    for name in before.keys() | after.keys():
+        yield Change(name, before.get(name), after.get(name))
+
+
+def _expand(
+    reader: BlobAndTreeReader, path: bytes, entry: Entry | Subdirectory | None
+) -> Iterator[tuple[bytes, Entry]]:
+    if isinstance(entry, Entry):
+        yield path, entry
+    elif entry is not None:
+        directory = read_directory(reader, entry.oid)
+        yield path, _as_entry(directory, entry.oid)
+        yield from walk_directory(reader, entry.oid, path + b"/")

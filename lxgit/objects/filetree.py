@@ -1,0 +1,182 @@
+"""A root filesystem in memory, from wherever it comes, before it is in the store.
+
+Names lead to nodes; hard links are names that share one. Whatever a stranger's archive says is
+played out here, where a symbolic link is a value and no path leads out: parents resolve as a
+kernel resolves them under chroot(2).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.objects.links import Links
+from lxgit.objects.metadata import Kind, Metadata
+from lxgit.objects.names import InvalidName, check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxgit.objects.content import Content
+    from lxgit.objects.sink import TreeSink
+
+MAX_TARGET = 4095
+_MAX_LINKS = 40  # path_resolution(7)
+IMPLIED = Metadata(0o755, 0, 0, 0)
+"""A directory that a source names only as a parent: the same each time."""
+
+
+class InvalidPath(LxgitError):
+    """A path of a source that leads nowhere a machine could have it."""
+
+
+class Node:
+    """One inode: its kind, metadata, and what the kind has (the others are None)."""
+
+    __slots__ = ("children", "content", "kind", "metadata", "rdev", "target")
+
+    def __init__(
+        self,
+        kind: Kind,
+        metadata: Metadata,
+        *,
+        target: bytes = b"",
+        content: Content | None = None,
+        rdev: tuple[int, int] | None = None,
+    ) -> None:
+        self.kind = kind
+        self.metadata = metadata
+        self.target = target
+        self.content = content
+        self.rdev = rdev
+        self.children: dict[bytes, Node] | None = {} if kind is Kind.DIRECTORY else None
+
+
+def split(path: bytes) -> list[bytes]:
+    """The parts of an archive's path: leading and doubled slashes and `.` do not count.
+
+    InvalidPath for `..`, which no archive of a root filesystem needs, and for impossible names.
+    """
+    parts = [part for part in path.split(b"/") if part not in (b"", b".")]
+    try:
+        for part in parts:
+            check_name(part)
+    except InvalidName:
+        raise InvalidPath(f"{path[:120]!r} is not a path inside a root file system") from None
+    return parts
+
+
+class FileTree:
+    """The tree; begins as an empty root directory."""
+
+    def __init__(self) -> None:
+        self.root = Node(Kind.DIRECTORY, IMPLIED)
+
+    def _descend(self, parts: list[bytes], path: bytes) -> Node:
+        """The directory at `parts`, links followed inside the tree, missing ones made."""
+        trail = [self.root]
+        pending = parts[::-1]
+        followed = 0
+        while pending:
+            part = pending.pop()
+            if part in (b"", b".", b".."):
+                if part == b".." and len(trail) > 1:
+                    trail.pop()
+                continue
+            children = trail[-1].children
+            assert children is not None
+            node = children.get(part)
+            if node is None:
+                node = children[part] = Node(Kind.DIRECTORY, IMPLIED)
+            if node.kind is Kind.SYMLINK:
+                followed += 1
+                if followed > _MAX_LINKS:
+                    raise InvalidPath(f"{path[:120]!r} goes through too many symbolic links")
+                if node.target.startswith(b"/"):
+                    del trail[1:]
+                pending.extend(node.target.split(b"/")[::-1])
+            elif node.children is None:
+                raise InvalidPath(f"{path[:120]!r} is below a {node.kind.value}")
+            else:
+                trail.append(node)
+        return trail[-1]
+
+    def put(self, path: bytes, node: Node) -> None:
+        """Put a node at a path; it takes the place of what is there.
+
+        A directory over a directory only gives it new metadata, as when tar extracts.
+        """
+        parts = split(path)
+        if not parts:
+            if node.kind is not Kind.DIRECTORY:
+                raise InvalidPath(f"the root of the file system is a {node.kind.value}")
+            self.root.metadata = node.metadata
+            return
+        children = self._descend(parts[:-1], path).children
+        assert children is not None
+        present = children.get(parts[-1])
+        if present is not None and present.children is not None and node.children is not None:
+            present.metadata = node.metadata
+        else:
+            children[parts[-1]] = node
+
+    def link(self, path: bytes, target: bytes) -> None:
+        """Give what stands at `target` another name; InvalidPath when nothing that can be linked."""
+        parts = split(target)
+        parent = self._descend(parts[:-1], target).children if parts else None
+        node = parent.get(parts[-1]) if parent is not None else None
+        if node is None or node.children is not None:
+            raise InvalidPath(
+                f"{path[:120]!r} is a hard link to {target[:120]!r}, which is no file before it"
+            )
+        self.put(path, node)
+
+    def walk(self) -> Iterator[tuple[bytes, Node]]:
+        """Every path with its node, the root (`b""`) first, parents before children."""
+        yield b"", self.root
+        stack: list[tuple[bytes, Iterator[tuple[bytes, Node]]]] = [(b"", _items(self.root))]
+        while stack:
+            prefix, items = stack[-1]
+            for name, node in items:
+                path = prefix + name
+                yield path, node
+                if node.children is not None:
+                    stack.append((path + b"/", _items(node)))
+                    break
+            else:
+                stack.pop()
+
+    def links(self) -> Links:
+        """The names that share a node."""
+        names: dict[int, list[bytes]] = {}
+        for path, node in self.walk():
+            if node.children is None:
+                names.setdefault(id(node), []).append(path)
+        return Links(group for group in names.values() if len(group) > 1)
+
+    def replay(self, sink: TreeSink) -> None:
+        """Give the whole tree to a sink."""
+        first: dict[int, bytes] = {}
+        for path, node in self.walk():
+            existing = first.setdefault(id(node), path)
+            if existing != path:
+                sink.link(path, existing)
+            else:
+                put_node(sink, path, node)
+
+
+def put_node(sink: TreeSink, path: bytes, node: Node) -> None:
+    """Give one node to a sink."""
+    if node.kind is Kind.DIRECTORY:
+        sink.directory(path, node.metadata)
+    elif node.content is not None:
+        sink.file(path, node.metadata, node.content.size, node.content.chunks())
+    elif node.kind is Kind.SYMLINK:
+        sink.symlink(path, node.metadata, node.target)
+    else:
+        sink.special(path, node.kind, node.metadata, node.rdev)
+
+
+def _items(node: Node) -> Iterator[tuple[bytes, Node]]:
+    assert node.children is not None
+    return iter(node.children.items())

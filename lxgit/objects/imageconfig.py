@@ -1,0 +1,119 @@
+"""`config.json`: what an image says of how it wants to run.
+
+The values are those of the `config` object of the OCI image configuration (image-spec, config.md)
+plus its `architecture` and `os`. The file is canonical JSON: UTF-8, keys sorted, an indent of two,
+a newline at the end, and no key whose value is empty. Keys that lxgit does not use are kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from lxgit.errors import LxgitError
+
+_MAX_SIZE = 1 << 20
+
+
+class InvalidConfig(LxgitError):
+    """A `config.json` that is not canonical, or whose values have the wrong types."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """The image's wishes; every field may be empty."""
+
+    env: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    working_dir: str = ""
+    user: str = ""
+    exposed_ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    stop_signal: str = ""
+    architecture: str = ""
+    os: str = "linux"
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+_STRINGS = {"WorkingDir": "working_dir", "User": "user", "StopSignal": "stop_signal"}
+_STRINGS |= {"architecture": "architecture", "os": "os"}
+_LISTS = {"Env": "env", "Cmd": "cmd", "Entrypoint": "entrypoint"}
+_SETS = {"ExposedPorts": "exposed_ports", "Volumes": "volumes"}
+
+
+def config_values(config: ImageConfig) -> dict[str, Any]:
+    """The JSON object, OCI's keys, without empty values."""
+    values: dict[str, Any] = dict(config.extra)
+    for key, name in _STRINGS.items():
+        values[key] = getattr(config, name)
+    for key, name in _LISTS.items():
+        values[key] = list(getattr(config, name))
+    for key, name in _SETS.items():
+        values[key] = {item: {} for item in getattr(config, name)}
+    values["Labels"] = dict(config.labels)
+    return {key: value for key, value in values.items() if value not in ("", [], {}, None)}
+
+
+def encode_config(config: ImageConfig) -> bytes:
+    """The content of the `config.json` blob."""
+    text = json.dumps(config_values(config), sort_keys=True, indent=2, ensure_ascii=False)
+    return text.encode("utf-8", "surrogateescape") + b"\n"
+
+
+def _strings(key: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise InvalidConfig(f"config.json: {key} is not a list of strings")
+    return tuple(value)
+
+
+def _keys(key: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, dict) or any(item != {} for item in value.values()):
+        raise InvalidConfig(f"config.json: {key} is not an object of empty objects")
+    return tuple(sorted(value))
+
+
+def _labels(value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise InvalidConfig("config.json: Labels is not an object of strings")
+    return tuple(sorted(value.items()))
+
+
+def config_from_values(values: object) -> ImageConfig:
+    """An ImageConfig from parsed JSON; InvalidConfig where a type is wrong."""
+    if not isinstance(values, dict):
+        raise InvalidConfig("config.json is not an object")
+    known: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for key, value in values.items():
+        if key in _STRINGS:
+            if not isinstance(value, str):
+                raise InvalidConfig(f"config.json: {key} is not a string")
+            known[_STRINGS[key]] = value
+        elif key in _LISTS:
+            known[_LISTS[key]] = _strings(key, value)
+        elif key in _SETS:
+            known[_SETS[key]] = _keys(key, value)
+        elif key == "Labels":
+            known["labels"] = _labels(value)
+        else:
+            extra[key] = value
+    known.setdefault("os", "")
+    return dataclasses.replace(ImageConfig(extra=extra), **known)
+
+
+def decode_config(data: bytes) -> ImageConfig:
+    """The inverse of `encode_config`; InvalidConfig for any other spelling."""
+    if len(data) > _MAX_SIZE:
+        raise InvalidConfig("config.json is larger than 1 MiB")
+    try:
+        values = json.loads(data.decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError) as error:
+        raise InvalidConfig(f"config.json is not JSON: {error}") from None
+    config = config_from_values(values)
+    if encode_config(config) != data:
+        raise InvalidConfig("config.json is not canonical")
+    return config

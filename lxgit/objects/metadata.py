@@ -1,0 +1,275 @@
+r"""What Git cannot hold about a file: its metadata, and the `%meta` of a directory.
+
+`%meta` is text, one line for each thing that it describes: first `.`, the directory itself, then
+every entry of the directory that is not a directory, in Git's order of the names as stored. (A
+subdirectory describes itself in its own `%meta`, so that no fact stands in two places.)
+
+    line     = mtime " " attrs " " name "\n"
+    mtime    = seconds since 1970 as the shortest decimal that is exact: `1700000000`,
+               `1700000000.25`, `-5.000000001`; nanoseconds at the finest
+    attrs    = "-" when every attribute has its default, else those that have not, in this order,
+               joined by ",":
+                 t=p | t=c:MAJOR:MINOR | t=b:MAJOR:MINOR    a FIFO or a device (no tree entry)
+                 m=OCTAL     permissions and setuid, setgid, sticky; default 644, 755 for a
+                             directory and for a file whose Git mode is 100755, 777 for a symlink
+                 u=UID  g=GID                               default 0
+                 x:NAME=VALUE                               an extended attribute, sorted by NAME
+               NAME and VALUE have every byte but A-Z a-z 0-9 . _ - / : + @ as %XX (upper case)
+    name     = the name as stored in the tree, with `\` as `\\` and newline as `\n`
+
+There is one spelling for each content; a reader refuses every other.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from lxgit.errors import LxgitError
+
+NANOSECONDS = 1_000_000_000
+MAX_ID = 2**32 - 2  # (uid_t) -1 means "no change" to chown(2)
+_MAX_MTIME = 2**63  # seconds: what a time64_t holds
+_MAX_MAJOR, _MAX_MINOR = 2**12 - 1, 2**20 - 1  # dev_t inside the kernel
+
+
+class InvalidMetadata(LxgitError):
+    """A `%meta` that no writer of lxgit makes."""
+
+
+class Kind(Enum):
+    """What a directory entry is."""
+
+    FILE = "file"
+    SYMLINK = "symlink"
+    DIRECTORY = "directory"
+    FIFO = "fifo"
+    CHARACTER = "character device"
+    BLOCK = "block device"
+
+    @property
+    def in_tree(self) -> bool:
+        """Whether Git has an entry for it; the others stand in `%meta` alone."""
+        return self in _IN_TREE
+
+
+_IN_TREE = frozenset((Kind.FILE, Kind.SYMLINK, Kind.DIRECTORY))
+DEVICES = frozenset((Kind.CHARACTER, Kind.BLOCK))
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """Everything about an inode but its type and content.
+
+    `mode` has the 12 bits of chmod(2); `mtime` is in nanoseconds since 1970; `xattrs` are sorted
+    by name, without duplicates.
+    """
+
+    mode: int
+    uid: int
+    gid: int
+    mtime: int
+    xattrs: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def default_mode(kind: Kind, *, executable: bool = False) -> int:
+    """The mode that a line need not state."""
+    if kind is Kind.SYMLINK:
+        return 0o777
+    return 0o755 if kind is Kind.DIRECTORY or executable else 0o644
+
+
+def escape_line_name(name: bytes) -> bytes:
+    r"""A name or path within a line: `\` and newline are escaped."""
+    if b"\\" in name or b"\n" in name:
+        return name.replace(b"\\", rb"\\").replace(b"\n", rb"\n")
+    return name
+
+
+_LINE_ESCAPE = re.compile(rb"\\(.?)", re.DOTALL)
+_LINE_ESCAPES = {b"\\": b"\\", b"n": b"\n", b"t": b"\t"}
+
+
+def unescape_line_name(text: bytes, *, allowed: bytes = rb"\n") -> bytes:
+    """The inverse of `escape_line_name`; InvalidMetadata for an unknown escape."""
+    if b"\\" not in text:
+        return text
+
+    def replace(match: re.Match[bytes]) -> bytes:
+        letter = match[1]
+        if not letter or letter not in allowed:
+            raise InvalidMetadata(f"unknown escape in {text!r}")
+        return _LINE_ESCAPES[letter]
+
+    return _LINE_ESCAPE.sub(replace, text)
+
+
+_QUOTED = re.compile(rb"[^A-Za-z0-9._/:+@-]")
+_QUOTED_TEXT = re.compile(rb"(?:[A-Za-z0-9._/:+@-]|%[0-9A-F]{2})*")
+_QUOTE = re.compile(rb"%([0-9A-F]{2})")
+
+
+def _quote(raw: bytes) -> bytes:
+    return _QUOTED.sub(lambda match: b"%%%02X" % match[0][0], raw)
+
+
+def _unquote(text: bytes) -> bytes:
+    if not _QUOTED_TEXT.fullmatch(text):
+        raise InvalidMetadata(f"bad extended attribute {text[:60]!r}")
+    raw = _QUOTE.sub(lambda match: bytes((int(match[1], 16),)), text)
+    if _quote(raw) != text:
+        raise InvalidMetadata(f"extended attribute {text[:60]!r} is not canonical")
+    return raw
+
+
+def format_mtime(mtime: int) -> bytes:
+    """Nanoseconds as the shortest exact decimal of seconds."""
+    seconds, fraction = divmod(abs(mtime), NANOSECONDS)
+    sign = b"-" if mtime < 0 else b""
+    if not fraction:
+        return b"%s%d" % (sign, seconds)
+    return (b"%s%d.%09d" % (sign, seconds, fraction)).rstrip(b"0")
+
+
+_MTIME = re.compile(rb"(-?)(0|[1-9][0-9]{0,18})(?:\.([0-9]{0,8}[1-9]))?")
+
+
+def parse_mtime(text: bytes) -> int:
+    """The inverse of `format_mtime`; InvalidMetadata for any other spelling."""
+    match = _MTIME.fullmatch(text)
+    if match is None or text == b"-0":
+        raise InvalidMetadata(f"bad mtime {text[:40]!r}")
+    sign, seconds, fraction = match.groups()
+    value = int(seconds) * NANOSECONDS + int((fraction or b"").ljust(9, b"0"))
+    if value >= _MAX_MTIME * NANOSECONDS:
+        raise InvalidMetadata(f"mtime {text[:40]!r} is out of range")
+    return -value if sign else value
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One line of a `%meta`, before it is met with the tree."""
+
+    mtime: int
+    mode: int | None
+    uid: int
+    gid: int
+    xattrs: tuple[tuple[bytes, bytes], ...]
+    special: tuple[Kind, tuple[int, int] | None] | None
+
+    def metadata(self, kind: Kind, *, executable: bool = False) -> Metadata:
+        """The full metadata of an entry of that kind; InvalidMetadata where they disagree."""
+        default = default_mode(kind, executable=executable)
+        if self.mode == default:
+            raise InvalidMetadata("a default mode is stated")
+        mode = default if self.mode is None else self.mode
+        if kind is Kind.SYMLINK and mode != default:
+            raise InvalidMetadata("a symlink has a mode of its own")
+        if kind is Kind.FILE and bool(mode & 0o100) is not executable:
+            raise InvalidMetadata("the mode and Git's mode disagree on the owner's execute bit")
+        return Metadata(mode, self.uid, self.gid, self.mtime, self.xattrs)
+
+
+_SPECIAL_LETTERS = {Kind.FIFO: b"p", Kind.CHARACTER: b"c", Kind.BLOCK: b"b"}
+_SPECIAL_KINDS = {letter: kind for kind, letter in _SPECIAL_LETTERS.items()}
+
+
+def encode_line(
+    name: bytes, kind: Kind, metadata: Metadata, rdev: tuple[int, int] | None = None
+) -> bytes:
+    """One line; `name` is the name as stored, or `.`."""
+    attrs = []
+    if not kind.in_tree:
+        attrs.append(b"t=" + _SPECIAL_LETTERS[kind] + (b":%d:%d" % rdev if rdev else b""))
+    mode = metadata.mode
+    if mode != default_mode(kind, executable=kind is Kind.FILE and bool(mode & 0o100)):
+        attrs.append(b"m=%o" % mode)
+    if metadata.uid:
+        attrs.append(b"u=%d" % metadata.uid)
+    if metadata.gid:
+        attrs.append(b"g=%d" % metadata.gid)
+    attrs += [b"x:%s=%s" % (_quote(key), _quote(value)) for key, value in metadata.xattrs]
+    stamp = format_mtime(metadata.mtime)
+    return b"%s %s %s\n" % (stamp, b",".join(attrs) or b"-", escape_line_name(name))
+
+
+def _number(text: bytes, most: int) -> int:
+    if not text.isdigit() or len(text) > 10 or (text[0] == 0x30 and len(text) > 1):
+        raise InvalidMetadata(f"bad number {text[:40]!r}")
+    value = int(text)
+    if value > most:
+        raise InvalidMetadata(f"number {value} is out of range")
+    return value
+
+
+def _parse_special(text: bytes) -> tuple[Kind, tuple[int, int] | None]:
+    letter, *numbers = text.split(b":")
+    kind = _SPECIAL_KINDS.get(letter)
+    if kind is None or len(numbers) != (2 if kind in DEVICES else 0):
+        raise InvalidMetadata(f"bad type {text[:40]!r}")
+    if not numbers:
+        return kind, None
+    return kind, (_number(numbers[0], _MAX_MAJOR), _number(numbers[1], _MAX_MINOR))
+
+
+def _parse_mode(text: bytes) -> int:
+    if not re.fullmatch(rb"0|[1-7][0-7]{0,3}", text):
+        raise InvalidMetadata(f"bad mode {text[:40]!r}")
+    return int(text, 8)
+
+
+def _parse_id(text: bytes) -> int:
+    value = _number(text, MAX_ID)
+    if not value:
+        raise InvalidMetadata("a default owner is stated")
+    return value
+
+
+def _take(tokens: list[bytes], key: bytes) -> bytes | None:
+    """The value of the first token when it is of that key: the order of the fields is fixed."""
+    if tokens and tokens[0].startswith(key):
+        return tokens.pop(0)[len(key) :]
+    return None
+
+
+def _parse_xattr(token: bytes) -> tuple[bytes, bytes]:
+    name, equals, value = token[2:].partition(b"=")
+    if not token.startswith(b"x:") or not equals or not name:
+        raise InvalidMetadata(f"bad attribute {token[:60]!r}")
+    key = _unquote(name)
+    if b"\0" in key or len(key) > 255 or b"." not in key:
+        raise InvalidMetadata(f"bad extended attribute name {key[:60]!r}")
+    return key, _unquote(value)
+
+
+def _parse_xattrs(tokens: list[bytes]) -> tuple[tuple[bytes, bytes], ...]:
+    xattrs = tuple(_parse_xattr(token) for token in tokens)
+    if any(left[0] >= right[0] for left, right in zip(xattrs, xattrs[1:], strict=False)):
+        raise InvalidMetadata("extended attributes are not in order")
+    return xattrs
+
+
+def decode_line(line: bytes) -> tuple[bytes, Described]:
+    """A line without its newline → the name as stored (or `.`), and what it says."""
+    try:
+        stamp, attrs, name = line.split(b" ", 2)
+    except ValueError:
+        raise InvalidMetadata(f"bad metadata line {line[:60]!r}") from None
+    mtime = parse_mtime(stamp)
+    stored = unescape_line_name(name)
+    if attrs == b"-":
+        return stored, Described(mtime, None, 0, 0, (), None)
+    tokens = attrs.split(b",")
+    special = _take(tokens, b"t=")
+    mode = _take(tokens, b"m=")
+    uid = _take(tokens, b"u=")
+    gid = _take(tokens, b"g=")
+    return stored, Described(
+        mtime,
+        None if mode is None else _parse_mode(mode),
+        0 if uid is None else _parse_id(uid),
+        0 if gid is None else _parse_id(gid),
+        _parse_xattrs(tokens),
+        None if special is None else _parse_special(special),
+    )

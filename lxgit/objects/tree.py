@@ -1,0 +1,69 @@
+"""Git tree objects as bytes: parsed strictly, written canonically (git: tree.c, fsck.c).
+
+libgit2's and dulwich's builders refuse names that are not UTF-8 or modes that they do not expect,
+so the format, which is three fields long, is written here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lxgit.errors import LxgitError
+from lxgit.objects.ids import ObjectID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MODE_TREE = 0o040000
+MODE_FILE = 0o100644
+MODE_EXECUTABLE = 0o100755
+MODE_SYMLINK = 0o120000
+_MODES = {b"40000": MODE_TREE, b"100644": MODE_FILE, b"100755": MODE_EXECUTABLE, b"120000": MODE_SYMLINK}
+_WORDS = {mode: word for word, mode in _MODES.items()}
+
+
+class InvalidTree(LxgitError):
+    """A tree object that lxgit does not write: damaged, hostile, or not an image's."""
+
+
+class TreeEntry(NamedTuple):
+    """One entry as Git has it: the name as stored."""
+
+    mode: int
+    name: bytes
+    oid: ObjectID
+
+
+def sort_key(name: bytes, mode: int) -> bytes:
+    """Git orders a directory as if its name ended in `/` (git: read-cache.c, base_name_compare)."""
+    return name + b"/" if mode == MODE_TREE else name
+
+
+def encode_tree(entries: Iterable[TreeEntry]) -> bytes:
+    """The object's content; the entries in any order."""
+    ordered = sorted(entries, key=lambda entry: sort_key(entry.name, entry.mode))
+    return b"".join(b"%b %b\0%b" % (_WORDS[mode], name, oid) for mode, name, oid in ordered)
+
+
+def decode_tree(data: bytes) -> list[TreeEntry]:
+    """The entries in their order.
+
+    InvalidTree unless each has one of the four modes above, and they are sorted, without
+    duplicates. Names are not judged here: `names.decode_name` does.
+    """
+    entries: list[TreeEntry] = []
+    position, size, last = 0, len(data), b""
+    while position < size:
+        space = data.find(b" ", position)
+        end = data.find(b"\0", space)
+        mode = _MODES.get(data[position:space]) if 0 < space else None
+        if mode is None or end < 0 or end + 21 > size or end == space + 1:
+            raise InvalidTree("a tree object has an entry that is not lxgit's")
+        name = data[space + 1 : end]
+        key = sort_key(name, mode)
+        if key <= last:
+            raise InvalidTree("a tree object is not in order")
+        last = key
+        entries.append(TreeEntry(mode, name, ObjectID(data[end + 1 : end + 21])))
+        position = end + 21
+    return entries

@@ -1,0 +1,115 @@
+"""Writing a root filesystem: a changed copy of another one, or a new one from nothing.
+
+Only the directories that a change touches are read and written.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.objects.directory import Directory, Subdirectory, read_directory, write_directory
+from lxgit.objects.entries import Entry
+
+if TYPE_CHECKING:
+    from lxgit.objects.directory import BlobAndTreeReader, ObjectWriter
+    from lxgit.objects.ids import ObjectID
+    from lxgit.objects.metadata import Metadata
+
+MAX_DEPTH = 2000
+"""Levels of a commit's tree, `rootfs` included: Git gives up at 2,048 (environment.c)."""
+
+
+class TooDeep(LxgitError):
+    """A tree with more levels than Git reads."""
+
+
+class _Open:
+    """A directory being changed."""
+
+    __slots__ = ("entries", "metadata")
+
+    def __init__(self, metadata: Metadata | None = None) -> None:
+        self.metadata = metadata
+        self.entries: dict[bytes, Entry | Subdirectory | _Open] = {}
+
+
+class TreeBuilder:
+    """Collects puts and removals, then writes the directories that they touch."""
+
+    def __init__(
+        self, reader: BlobAndTreeReader, writer: ObjectWriter, base: ObjectID | None = None
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._root = _Open() if base is None else self._opened(base)
+
+    def _opened(self, oid: ObjectID) -> _Open:
+        directory = read_directory(self._reader, oid)
+        opened = _Open(directory.metadata)
+        opened.entries.update(directory.entries)
+        return opened
+
+    def _parent(self, path: bytes) -> tuple[_Open, bytes]:
+        """The directory that holds `path`, opened, and the last name."""
+        *parents, name = path.split(b"/")
+        if len(parents) + 2 > MAX_DEPTH:
+            raise TooDeep(
+                f"a directory is more than {MAX_DEPTH} levels deep",
+                hint="Git cannot read deeper trees",
+            )
+        at = self._root
+        for part in parents:
+            below = at.entries.get(part)
+            if isinstance(below, Subdirectory):
+                below = at.entries[part] = self._opened(below.oid)
+            if not isinstance(below, _Open):
+                raise ValueError(f"{path!r} is not below a directory")
+            at = below
+        return at, name
+
+    def put(self, path: bytes, entry: Entry) -> None:
+        """Set what stands at `path`.
+
+        Where a directory is put over a directory, its metadata alone changes; any other entry
+        takes the place of what was there and all below it. A ValueError says that the parent is
+        no directory.
+        """
+        if not path:
+            self._root.metadata = entry.metadata
+            return
+        parent, name = self._parent(path)
+        if not entry.is_directory:
+            parent.entries[name] = entry
+            return
+        below = parent.entries.get(name)
+        if isinstance(below, Subdirectory):
+            below = self._opened(below.oid)
+        if not isinstance(below, _Open):
+            below = _Open()
+        below.metadata = entry.metadata
+        parent.entries[name] = below
+
+    def remove(self, path: bytes) -> None:
+        """Remove what stands at `path` and below; nothing there is nothing to do."""
+        parent, name = self._parent(path)
+        parent.entries.pop(name, None)
+
+    def write(self) -> ObjectID:
+        """Write every directory that was touched, children first; returns the root's tree."""
+        order = [self._root]
+        for opened in order:  # grows while it runs: parents before children, at any depth
+            order.extend(entry for entry in opened.entries.values() if isinstance(entry, _Open))
+        written: dict[int, Subdirectory] = {}
+        for opened in reversed(order):
+            written[id(opened)] = Subdirectory(self._write_one(opened, written))
+        return written[id(self._root)].oid
+
+    def _write_one(self, opened: _Open, written: dict[int, Subdirectory]) -> ObjectID:
+        if opened.metadata is None:
+            raise ValueError("a directory has no metadata")
+        entries = {
+            name: written[id(entry)] if isinstance(entry, _Open) else entry
+            for name, entry in opened.entries.items()
+        }
+        return write_directory(self._writer, Directory(opened.metadata, entries))
