@@ -1,0 +1,124 @@
+"""Capabilities, fixtures and the check for leaks; what they are made of is in tests/support."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import leaks, machine, rootfs
+from tests.support.program import Lxgit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+IN_CI = os.environ.get("CI") == "true"
+
+
+def pytest_report_header() -> list[str]:
+    return machine.describe()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Write each test's needs into the JUnit report, where .ci/run reads them."""
+    for item in items:
+        for name in _needs(item):
+            item.user_properties.append(("needs", name))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name in _needs(item):
+        if reason := machine.LACKS[name]():
+            unable(f"{name}: {reason}")
+
+
+def _needs(item: pytest.Item) -> list[str]:
+    return [name for name in machine.LACKS if item.get_closest_marker(name)]
+
+
+def unable(reason: str) -> None:
+    """Skip the test with the reason, or fail it in CI, where everything must work."""
+    if IN_CI:
+        pytest.fail(f"this machine cannot run the test: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_leaks() -> Iterator[None]:
+    """Fail the run when it leaves mounts, processes, cgroups or runtime directories behind."""
+    if machine.lacks_root():
+        yield
+        return
+    with leaks.session_lock() as lock:
+        before = leaks.Snapshot.take()
+        yield
+        if (left := leaks.leaked(before)) and (IN_CI or leaks.is_alone(lock)):
+            pytest.fail("the tests left on this machine:\n" + "\n".join(left), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def work_directory() -> Iterator[Path]:
+    """A directory for this run, where overlay mounts work; removed at the end."""
+    path = Path(tempfile.mkdtemp(prefix="lxgit-tests-", dir=machine.work_directory()))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def scratch(work_directory: Path) -> Iterator[Path]:
+    """An empty directory for one test, on the same file system as the stores."""
+    path = Path(tempfile.mkdtemp(prefix="scratch-", dir=work_directory))
+    yield path
+    # Names of 255 bytes in paths of 4,096 are beyond shutil's recursion by path.
+    subprocess.run(["rm", "-rf", "--one-file-system", path], check=True)
+
+
+@pytest.fixture
+def store_dir(scratch: Path) -> Path:
+    """The path of a store that does not exist yet, where overlay mounts work."""
+    return scratch / "store"
+
+
+@pytest.fixture
+def lxgit(store_dir: Path, scratch: Path) -> Lxgit:
+    """The program on that store: `lxgit("run", "base", "true")`."""
+    home = scratch / "home"
+    home.mkdir()
+    return Lxgit(store_dir, home)
+
+
+@pytest.fixture(scope="session")
+def busybox_rootfs(work_directory: Path) -> Path:
+    """A small root filesystem in a directory, for reading only: about 400 entries, 2 MB."""
+    if reason := machine.lacks_program("busybox"):
+        unable(reason)
+    return rootfs.build_busybox(work_directory / "busybox")
+
+
+@pytest.fixture(scope="session")
+def busybox_tar(busybox_rootfs: Path, work_directory: Path) -> Path:
+    """The same as a tar."""
+    return rootfs.make_tar(busybox_rootfs, work_directory / "busybox.tar")
+
+
+@pytest.fixture(scope="session")
+def debian_tar() -> Path:
+    """A real Debian as a tar: 4,000 entries, 95 MB. Mark the test `network` and `root`."""
+    return _debian("essential", rootfs.ESSENTIAL)
+
+
+@pytest.fixture(scope="session")
+def large_debian_tar() -> Path:
+    """A large Debian as a tar: 53,000 entries, 874 MB. Mark it `network`, `root`, `slow`."""
+    return _debian("large", rootfs.LARGE)
+
+
+def _debian(name: str, options: tuple[str, ...]) -> Path:
+    if not rootfs.is_cached(name) and (reason := machine.lacks_network() or machine.lacks_root()):
+        unable(reason)
+    return rootfs.cached_debian(name, options)

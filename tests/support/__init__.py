@@ -1,0 +1,1 @@
+"""What the tests share: the machine, root filesystems, the program, comparisons."""

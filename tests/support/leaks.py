@@ -1,0 +1,97 @@
+"""What a test run left on the machine: mounts, processes, cgroups, entries of /run/lxgit.
+
+Nothing may outlive the containers. A snapshot before and one after are compared, so what was there
+before, a user's own containers say, is nobody's fault.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RUNTIME = Path("/run/lxgit")
+_GRACE_SECONDS = 5.0  # for a supervisor that is on its way out
+_OUR_PROCESS = re.compile(
+    rb"^(\[lxc monitor\]|(\S*/)?lxc-(execute|start|attach)\b|lxgit\b)|/bin/lxgit\b"
+)
+_OUR_CGROUP = re.compile(r"^(lxc\.(payload|monitor)\.|lxgit)")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What of ours is on the machine, each thing in words."""
+
+    things: frozenset[str]
+
+    @classmethod
+    def take(cls) -> Snapshot:
+        return cls(frozenset((*_mounts(), *_processes(), *_cgroups(), *_runtime_entries())))
+
+
+def leaked(before: Snapshot) -> list[str]:
+    """What is there now and was not before, once it has had time to go."""
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while (left := Snapshot.take().things - before.things) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return sorted(left)
+
+
+@contextlib.contextmanager
+def session_lock() -> Iterator[int]:
+    """A shared lock that every test session holds, as a file descriptor for `is_alone`."""
+    path = Path(tempfile.gettempdir(), f"lxgit-tests-{os.geteuid()}.lock")
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def is_alone(lock: int) -> bool:
+    """Whether no other test session is running, whose doings the snapshot would show as ours."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _mounts() -> Iterator[str]:
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields, _, rest = line.partition(" - ")
+        target = fields.split()[4]
+        kind, source = rest.split()[:2]
+        if kind in {"overlay", "erofs"} or Path(target).is_relative_to(RUNTIME):
+            yield f"mount: {kind} {source} on {target}"
+
+
+def _processes() -> Iterator[str]:
+    for directory in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            words = Path(directory, "cmdline").read_bytes().replace(b"\0", b" ").strip()
+            if int(directory.name) != os.getpid() and _OUR_PROCESS.search(words):
+                yield f"process: {directory.name} {words.decode(errors='backslashreplace')[:200]}"
+
+
+def _cgroups() -> Iterator[str]:
+    for path, names, _ in os.walk("/sys/fs/cgroup"):
+        for name in names:
+            if _OUR_CGROUP.match(name):
+                yield f"cgroup: {path}/{name}"
+
+
+def _runtime_entries() -> Iterator[str]:
+    with contextlib.suppress(FileNotFoundError):
+        for entry in RUNTIME.iterdir():
+            yield f"entry: {entry}"
