@@ -87,6 +87,7 @@ class FileTree:
             assert children is not None
             node = children.get(part)
             if node is None:
+                split(part)  # a link's target may have names that no directory takes
                 node = children[part] = Node(Kind.DIRECTORY, IMPLIED)
             if node.kind is Kind.SYMLINK:
                 followed += 1
@@ -101,8 +102,8 @@ class FileTree:
                 trail.append(node)
         return trail[-1]
 
-    def put(self, path: bytes, node: Node) -> None:
-        """Put a node at a path; it takes the place of what is there.
+    def put(self, path: bytes, node: Node) -> Node:
+        """Put a node at a path; it takes the place of what is there. Returns what stands there now.
 
         A directory over a directory only gives it new metadata, as when tar extracts.
         """
@@ -111,14 +112,22 @@ class FileTree:
             if node.kind is not Kind.DIRECTORY:
                 raise InvalidPath(f"the root of the file system is a {node.kind.value}")
             self.root.metadata = node.metadata
-            return
+            return self.root
         children = self._descend(parts[:-1], path).children
         assert children is not None
         present = children.get(parts[-1])
         if present is not None and present.children is not None and node.children is not None:
             present.metadata = node.metadata
-        else:
-            children[parts[-1]] = node
+            return present
+        children[parts[-1]] = node
+        return node
+
+    def find(self, path: bytes) -> Node | None:
+        """What stands at a path whose parents are directories, no links followed."""
+        node: Node | None = self.root
+        for part in split(path):
+            node = node.children.get(part) if node is not None and node.children else None
+        return node
 
     def link(self, path: bytes, target: bytes) -> None:
         """Give what stands at `target` another name; InvalidPath when nothing that can be linked."""

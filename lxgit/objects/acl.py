@@ -1,0 +1,153 @@
+"""POSIX ACLs: the kernel's extended attribute, and the text that tar archives carry.
+
+The attribute is a 4-byte version (2), then entries of tag (u16), permissions (u16) and id (u32), all
+little-endian (linux: include/uapi/linux/posix_acl_xattr.h). The text is that of acl(5), as GNU tar
+and star write it under `SCHILY.acl.*`: `user::rwx,user:1000:r-x,…`, where star adds the numeric id
+as a fourth field.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ACCESS = b"system.posix_acl_access"
+DEFAULT = b"system.posix_acl_default"
+
+_VERSION = struct.pack("<I", 2)
+_ENTRY = struct.Struct("<HHI")
+_NO_ID = 0xFFFFFFFF
+_USER_OBJ, _USER, _GROUP_OBJ, _GROUP, _MASK, _OTHER = 1, 2, 4, 8, 16, 32
+_OWN = {"user": _USER_OBJ, "group": _GROUP_OBJ, "mask": _MASK, "other": _OTHER}
+_NAMED = {"user": _USER, "group": _GROUP}
+_WORDS = {_USER_OBJ: "user", _USER: "user", _GROUP_OBJ: "group", _GROUP: "group"}
+_WORDS |= {_MASK: "mask", _OTHER: "other"}
+_SHORT = {"u": "user", "g": "group", "m": "mask", "o": "other"}
+
+
+class InvalidAcl(LxgitError):
+    """Text or bytes that are no POSIX ACL."""
+
+
+def acl_entries(value: bytes) -> list[tuple[int, int, int]]:
+    """(tag, permissions, id) of each entry of the attribute; InvalidAcl for other bytes."""
+    if value[:4] != _VERSION or len(value) % _ENTRY.size != 4:
+        raise InvalidAcl("a POSIX ACL is not in the kernel's form")
+    return list(_ENTRY.iter_unpack(value[4:]))
+
+
+def acl_value(entries: list[tuple[int, int, int]]) -> bytes:
+    """The attribute for entries in any order: the kernel wants them by tag and id."""
+    return _VERSION + b"".join(_ENTRY.pack(*entry) for entry in sorted(entries, key=_order))
+
+
+def _order(entry: tuple[int, int, int]) -> tuple[int, int]:
+    return entry[0], entry[2]
+
+
+def normalised(
+    mode: int, xattrs: tuple[tuple[bytes, bytes], ...]
+) -> tuple[int, tuple[tuple[bytes, bytes], ...]]:
+    """Mode and attributes as a file system has them once the ACLs in `xattrs` are set.
+
+    An access ACL sets the permission bits, and vanishes when it says no more than they do (linux:
+    fs/posix_acl.c, posix_acl_update_mode). InvalidAcl for bytes that no kernel takes.
+    """
+    found = dict(xattrs)
+    for name in (ACCESS, DEFAULT):
+        if name in found:
+            found[name] = _canonical(found[name])
+    if ACCESS in found:
+        entries = acl_entries(found[ACCESS])
+        mode = mode & ~0o777 | _permission_bits(entries)
+        if len(entries) == 3:  # noqa: PLR2004  # owner, group, other
+            del found[ACCESS]
+    return mode, tuple(sorted(found.items()))
+
+
+def _canonical(value: bytes) -> bytes:
+    """The attribute in the kernel's order; InvalidAcl unless its entries make an ACL."""
+    entries = [
+        (tag, permissions, number if tag in _NAMED.values() else _NO_ID)
+        for tag, permissions, number in acl_entries(value)
+    ]
+    tags = [tag for tag, _, _ in entries]
+    named = any(tag in _NAMED.values() for tag in tags)
+    single = all(tags.count(tag) == 1 for tag in (_USER_OBJ, _GROUP_OBJ, _OTHER))
+    if (
+        not single
+        or set(tags) - set(_WORDS)
+        or not int(named) <= tags.count(_MASK) <= 1
+        or len({(tag, number) for tag, _, number in entries}) != len(entries)
+        or any(permissions > 7 for _, permissions, _ in entries)  # noqa: PLR2004  # rwx
+    ):
+        raise InvalidAcl("a POSIX ACL has entries that do not belong together")
+    return acl_value(entries)
+
+
+def _permission_bits(entries: list[tuple[int, int, int]]) -> int:
+    bits = {tag: permissions for tag, permissions, _ in entries if tag in _OWN.values()}
+    group = bits.get(_MASK, bits[_GROUP_OBJ])
+    return bits[_USER_OBJ] << 6 | group << 3 | bits[_OTHER]
+
+
+def acl_text(value: bytes) -> bytes:
+    """The text of an attribute, ids as numbers."""
+    lines = []
+    for tag, permissions, number in acl_entries(value):
+        if tag not in _WORDS:
+            raise InvalidAcl(f"a POSIX ACL has the unknown tag {tag}")
+        who = str(number) if tag in _NAMED.values() else ""
+        bits = "".join(
+            letter if permissions & bit else "-" for letter, bit in (("r", 4), ("w", 2), ("x", 1))
+        )
+        lines.append(f"{_WORDS[tag]}:{who}:{bits}")
+    return ",".join(lines).encode()
+
+
+def parse_acl_text(text: str, look_up: Callable[[str, str], int | None]) -> bytes | None:
+    """The attribute that a text means; None when it says no more than the mode does.
+
+    `look_up(word, name)` answers the id of a `user` or `group`, or None. InvalidAcl for bad text
+    and for a name that nothing explains.
+    """
+    entries = []
+    for line in text.replace("\n", ",").split(","):
+        rule = line.partition("#")[0].strip()
+        if rule:
+            entries.append(_parse_rule(rule, look_up))
+    if all(tag in (_USER_OBJ, _GROUP_OBJ, _OTHER) for tag, _, _ in entries):
+        return None
+    if not any(tag == _MASK for tag, _, _ in entries):
+        raise InvalidAcl(f"the ACL '{text[:80]}' has no mask")
+    return acl_value(entries)
+
+
+def _parse_rule(rule: str, look_up: Callable[[str, str], int | None]) -> tuple[int, int, int]:
+    word, *rest = (field.strip() for field in rule.split(":"))
+    word = _SHORT.get(word, word)
+    if len(rest) == 1:  # "mask:rwx" and "other:rwx" are allowed by acl(5)
+        rest.insert(0, "")
+    if word not in _OWN or not 2 <= len(rest) <= 3 or set(rest[1]) - set("rwx-"):
+        raise InvalidAcl(f"'{rule[:80]}' is not a rule of an ACL")
+    permissions = sum(bit for letter, bit in (("r", 4), ("w", 2), ("x", 1)) if letter in rest[1])
+    if not rest[0]:
+        return _OWN[word], permissions, _NO_ID
+    number = _identity(word, rest, look_up)
+    if word not in _NAMED or number is None:
+        raise InvalidAcl(f"'{rule[:80]}' names a user or group that nothing explains")
+    return _NAMED[word], permissions, number
+
+
+def _identity(
+    word: str, rest: list[str], look_up: Callable[[str, str], int | None]
+) -> int | None:
+    for field in (rest[0], *rest[2:]):
+        if field.isascii() and field.isdigit() and len(field) <= 10 and int(field) < _NO_ID:
+            return int(field)
+    return look_up(word, rest[0])

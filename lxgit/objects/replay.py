@@ -1,0 +1,85 @@
+"""An image out of the store, given entry by entry to a sink."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.objects.ids import ObjectID
+from lxgit.objects.metadata import InvalidMetadata, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Protocol
+
+    from lxgit.objects.database import ObjectDatabase
+    from lxgit.objects.entries import Entry
+    from lxgit.objects.image import Image
+    from lxgit.objects.links import Links
+    from lxgit.objects.sink import TreeSink
+    from lxgit.progress import Progress
+
+MAX_TARGET = 4095
+
+
+class Replayer:
+    """Puts entries into a sink; the members of a hard-link group become links to the first."""
+
+    def __init__(self, database: ObjectDatabase, links: Links, sink: TreeSink) -> None:
+        self._database = database
+        self._links = links
+        self._sink = sink
+        self._first: dict[bytes, bytes] = {}
+
+    def put(self, path: bytes, entry: Entry) -> None:
+        """Give one entry to the sink."""
+        if path in self._links:
+            leader = self._links.group(path)[0]
+            existing = self._first.setdefault(leader, path)
+            if existing != path:
+                self._sink.link(path, existing)
+                return
+        put_entry(self._database, self._sink, path, entry)
+
+
+def put_entry(database: ObjectDatabase, sink: TreeSink, path: bytes, entry: Entry) -> None:
+    """Give an entry to a sink, whatever links it has."""
+    if entry.kind is Kind.DIRECTORY:
+        sink.directory(path, entry.metadata)
+    elif entry.oid is None:
+        sink.special(path, entry.kind, entry.metadata, entry.rdev)
+    elif entry.kind is Kind.SYMLINK:
+        sink.symlink(path, entry.metadata, read_target(database, path, entry.oid))
+    else:
+        size, chunks = read_content(database, entry.oid)
+        sink.file(path, entry.metadata, size, chunks)
+
+
+def read_target(database: ObjectDatabase, path: bytes, oid: ObjectID) -> bytes:
+    """A symlink's target; InvalidMetadata for one that no symlink can have."""
+    target = database.blob(oid) if database.size(oid) <= MAX_TARGET else b""
+    if not target or b"\0" in target:
+        raise InvalidMetadata(f"the symbolic link {path!r} has no possible target")
+    return target
+
+
+def read_content(database: ObjectDatabase, oid: ObjectID) -> tuple[int, Iterable[bytes]]:
+    """A file's size and bytes: whole when it is small, in chunks when not."""
+    size = database.size(oid)
+    if size <= 1 << 20:
+        return size, (database.blob(oid),)
+    return size, database.stream(oid)
+
+
+def replay_image(
+    database: ObjectDatabase, image: Image, sink: TreeSink, progress: Progress
+) -> None:
+    """Give a whole image to a sink, the root directory first, in the order of the trees."""
+    replayer = Replayer(database, image.links, sink)
+    for path, entry in _with_root(image):
+        replayer.put(path, entry)
+        progress.advance()
+
+
+def _with_root(image: Image) -> Iterator[tuple[bytes, Entry]]:
+    yield b"", image.root()
+    yield from image.walk()

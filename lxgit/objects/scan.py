@@ -1,0 +1,136 @@
+"""A directory on disk, read inode by inode: names as bytes, every attribute, no link followed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lxgit.objects.content import Below
+from lxgit.objects.filetree import FileTree, Node
+from lxgit.objects.metadata import Kind, Metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lxgit.progress import Progress
+
+_KINDS = {
+    stat.S_IFREG: Kind.FILE,
+    stat.S_IFLNK: Kind.SYMLINK,
+    stat.S_IFDIR: Kind.DIRECTORY,
+    stat.S_IFIFO: Kind.FIFO,
+    stat.S_IFCHR: Kind.CHARACTER,
+    stat.S_IFBLK: Kind.BLOCK,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Inode:
+    """One path as the file system has it: kind None is a socket, which no image keeps."""
+
+    path: bytes
+    kind: Kind | None
+    status: os.stat_result
+    xattrs: tuple[tuple[bytes, bytes], ...]
+    target: bytes
+
+    @property
+    def rdev(self) -> tuple[int, int] | None:
+        """(major, minor) of a device."""
+        if self.kind not in (Kind.CHARACTER, Kind.BLOCK):
+            return None
+        return os.major(self.status.st_rdev), os.minor(self.status.st_rdev)
+
+
+def scan(root: int) -> Iterator[Inode]:
+    """Every inode below the open directory `root`, itself (`b""`) first, parents before children.
+
+    Stays on any file systems that are mounted below; sorted by name in each directory. OSError as
+    the kernel has it; a file that goes away meanwhile is one too.
+    """
+    yield _inode(b"/proc/self/fd/%d/." % root, b"")
+    stack = [(os.dup(root), b"", iter(sorted(map(os.fsencode, os.listdir(root)))))]
+    try:
+        while stack:
+            fd, prefix, names = stack[-1]
+            for name in names:
+                # A path by descriptor: no limit on depth, and no parent can be swapped.
+                inode = _inode(b"/proc/self/fd/%d/%b" % (fd, name), prefix + name)
+                yield inode
+                if inode.kind is Kind.DIRECTORY:
+                    below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+                    entries = iter(sorted(map(os.fsencode, os.listdir(below))))
+                    stack.append((below, prefix + name + b"/", entries))
+                    break
+            else:
+                stack.pop()
+                os.close(fd)
+    finally:
+        for fd, _, _ in stack:
+            os.close(fd)
+
+
+def _inode(path: bytes, name: bytes) -> Inode:
+    status = os.lstat(path)
+    kind = _KINDS.get(stat.S_IFMT(status.st_mode))
+    target = os.readlink(path) if kind is Kind.SYMLINK else b""
+    return Inode(name, kind, status, read_xattrs(path), target)
+
+
+def read_xattrs(path: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Every extended attribute of what stands at `path` itself, sorted by name."""
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+        return ()
+    if not names:
+        return ()
+    return tuple(
+        (name, os.getxattr(path, name, follow_symlinks=False))
+        for name in sorted(map(os.fsencode, names))
+    )
+
+
+def plain_metadata(inode: Inode) -> Metadata:
+    """The metadata as it is on disk."""
+    status = inode.status
+    mode = 0o777 if inode.kind is Kind.SYMLINK else stat.S_IMODE(status.st_mode)
+    return Metadata(mode, status.st_uid, status.st_gid, status.st_mtime_ns, inode.xattrs)
+
+
+def node_of(root: int, inode: Inode, metadata: Metadata) -> Node:
+    """The node of an inode; the content of a file is read from below `root` when it is wanted."""
+    assert inode.kind is not None
+    content = Below(root, inode.path, inode.status.st_size) if inode.kind is Kind.FILE else None
+    return Node(inode.kind, metadata, target=inode.target, content=content, rdev=inode.rdev)
+
+
+def read_tree(
+    root: int,
+    progress: Progress,
+    metadata: Callable[[Inode], Metadata] = plain_metadata,
+) -> tuple[FileTree, int]:
+    """The directory `root` as a tree, and how many sockets were left out.
+
+    `root` must stay open as long as the tree's contents are read. Paths that share an inode share a
+    node; st_nlink is not trusted, since it counts names outside.
+    """
+    tree = FileTree()
+    sockets = 0
+    nodes: dict[tuple[int, int], Node] = {}
+    for inode in scan(root):
+        progress.advance()
+        if inode.kind is None:
+            sockets += 1
+            continue
+        identity = inode.status.st_dev, inode.status.st_ino
+        node = nodes.get(identity)
+        if node is None or inode.kind is Kind.DIRECTORY:
+            node = nodes[identity] = node_of(root, inode, metadata(inode))
+        tree.put(inode.path, node)
+    return tree, sockets

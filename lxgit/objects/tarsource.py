@@ -1,0 +1,207 @@
+"""The bytes of an archive: plain or compressed, a file or a pipe, read once and kept at hand.
+
+A plain archive in a regular file is read where it is. Anything else passes through its decompressor
+into an unlinked temporary file, so that every member's content has an offset to be read from later.
+The decompressors are the system's programs: they run beside us, on the other core.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.fsutil import write_all
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_CHUNK = 1 << 20
+_MAX_HEADER = 1 << 24  # of one header record; long names and xattrs need far less
+_PROGRAMS = {  # by their magic numbers: what unpacks it, and the Debian package that has it
+    b"\x1f\x8b": ("gzip", "gzip"),
+    b"BZh": ("bzip2", "bzip2"),
+    b"\xfd7zXZ\0": ("xz", "xz-utils"),
+    b"\x28\xb5\x2f\xfd": ("zstd", "zstd"),
+}
+_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+class InvalidArchive(LxgitError):
+    """An archive that is damaged, cut short, or holds what no root filesystem can."""
+
+
+class MissingProgram(LxgitError):
+    """The machine lacks a program that the work needs."""
+
+
+class ArchiveFile:
+    """A forward reader over the archive, for `tarfile`; what has been read stays at `fd`."""
+
+    def __init__(self, fd: int, stream: IO[bytes] | None = None) -> None:
+        """`fd` is the whole archive, or the temporary file that `stream` is copied to."""
+        self.fd = fd
+        self._stream = stream
+        self._filled = 0 if stream else os.fstat(fd).st_size
+        self._position = 0
+        self.last_block = b""
+
+    def _fill(self, end: int) -> None:
+        """Copy from the stream until the file holds `end` bytes, or the stream ends."""
+        while self._stream is not None and self._filled < end:
+            chunk = self._stream.read(_CHUNK)
+            if not chunk:
+                self._stream = None
+                return
+            write_all(self.fd, chunk)
+            self._filled += len(chunk)
+
+    def read(self, size: int) -> bytes:
+        """Read on; only headers are read through here, so a large size is an attack."""
+        if size > _MAX_HEADER:
+            raise InvalidArchive("the archive has a header of more than 16 MiB")
+        self._fill(self._position + size)
+        data = os.pread(self.fd, size, self._position)
+        self._position += len(data)
+        if size == 512:  # noqa: PLR2004  # a header block, tarfile.BLOCKSIZE
+            self.last_block = data
+        return data
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, position: int) -> None:
+        self._fill(position)
+        self._position = position
+
+    def drain(self) -> None:
+        """Read the stream to its end, so that its program can say whether it was whole."""
+        while self._stream is not None and self._stream.read(_CHUNK):
+            pass
+
+
+@contextmanager
+def open_archive(path: Path | None, stream: IO[bytes] | None, scratch: Path) -> Iterator[ArchiveFile]:
+    """The archive at `path`, or what comes from `stream` when that is None.
+
+    `scratch` is a directory for the temporary file. InvalidArchive when a decompressor fails;
+    MissingProgram when there is none; OSError as the source has it.
+    """
+    with _source(path, stream) as source:
+        magic, piped = _peek(source)
+        found = next((entry for start, entry in _PROGRAMS.items() if magic.startswith(start)), None)
+        if found is None and not piped:
+            yield ArchiveFile(source.fileno())
+            return
+        fd = os.open(scratch, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            with _unpacked(source, magic if piped else b"", found) as plain:
+                archive = ArchiveFile(fd, plain)
+                yield archive
+                archive.drain()
+        finally:
+            os.close(fd)
+
+
+@contextmanager
+def _source(path: Path | None, stream: IO[bytes] | None) -> Iterator[IO[bytes]]:
+    if path is None:
+        assert stream is not None
+        yield stream
+    else:
+        with path.open("rb", buffering=0) as source:
+            yield source
+
+
+def _peek(source: IO[bytes]) -> tuple[bytes, bool]:
+    """The first bytes, and whether they have been taken out of a pipe."""
+    if stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+        return os.pread(source.fileno(), 6, 0), False
+    magic = b""
+    while len(magic) < 6:  # noqa: PLR2004  # the longest magic number
+        more = os.read(source.fileno(), 6 - len(magic))
+        if not more:
+            break
+        magic += more
+    return magic, True
+
+
+@contextmanager
+def _unpacked(
+    source: IO[bytes], taken: bytes, found: tuple[str, str] | None
+) -> Iterator[IO[bytes]]:
+    """The source without its compression, the bytes already taken put in front."""
+    feed = _Prefixed(source, taken)
+    if found is None:
+        yield feed  # type: ignore[misc]  # has the read() that an ArchiveFile needs
+        return
+    program, package = found
+    executable = shutil.which(program, path=_PATH)
+    if executable is None:
+        raise MissingProgram(
+            f"the archive is compressed with {program}, which is not installed",
+            hint=f"apt install {package}",
+        )
+    with _decompressor(executable, feed, piped=bool(taken)) as process:
+        assert process.stdout is not None
+        yield process.stdout
+        process.stdout.close()
+        if process.wait() != 0:
+            assert process.stderr is not None
+            says = process.stderr.read().decode(errors="replace").strip().splitlines()
+            raise InvalidArchive(
+                f"the archive cannot be unpacked ({says[0] if says else program + ' failed'})"
+            )
+
+
+class _Prefixed:
+    """A pipe with the bytes back in front that were taken to look at."""
+
+    def __init__(self, source: IO[bytes], taken: bytes) -> None:
+        self.source = source
+        self._taken = taken
+
+    def read(self, size: int) -> bytes:
+        taken, self._taken = self._taken, b""
+        return taken or os.read(self.source.fileno(), size)
+
+
+@contextmanager
+def _decompressor(
+    executable: str, feed: _Prefixed, *, piped: bool
+) -> Iterator[subprocess.Popen[bytes]]:
+    import subprocess
+    import threading
+
+    process = subprocess.Popen(
+        [executable, "-dc"],
+        stdin=subprocess.PIPE if piped else feed.source.fileno(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={"PATH": _PATH},
+    )
+    if piped:
+        threading.Thread(target=_pump, args=(feed, process.stdin), daemon=True).start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+def _pump(feed: _Prefixed, into: IO[bytes]) -> None:
+    """Copy until the source ends or the decompressor has gone; its exit code tells the rest."""
+    try:
+        with into:
+            while chunk := feed.read(_CHUNK):
+                into.write(chunk)
+    except BrokenPipeError:
+        pass

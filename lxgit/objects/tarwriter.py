@@ -1,0 +1,174 @@
+"""A root filesystem as one canonical tar archive: the same tree gives the same bytes.
+
+POSIX pax format. A ustar header carries what fits it; a pax header before it carries the rest, its
+records in a fixed order: path, linkpath, size, uid, gid, mtime (when it has a fraction or is
+negative), then the ACLs as GNU tar's `--acls` reads them, then the extended attributes as its
+`--xattrs` does. Sources: pax(1) in POSIX.1-2017; GNU tar, xheader.c and xattrs.c.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.objects import acl
+from lxgit.objects.metadata import NANOSECONDS, Kind, Metadata, format_mtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_BLOCK = 512
+_RECORD = 20 * _BLOCK
+_NAME_SIZE = 100
+_MAX_OCTAL_7 = 0o7777777
+_MAX_OCTAL_11 = 0o77777777777
+_TYPES = {
+    Kind.FILE: b"0",
+    Kind.SYMLINK: b"2",
+    Kind.CHARACTER: b"3",
+    Kind.BLOCK: b"4",
+    Kind.DIRECTORY: b"5",
+    Kind.FIFO: b"6",
+}
+_LINK = b"1"
+_ACLS = ((b"SCHILY.acl.access", acl.ACCESS), (b"SCHILY.acl.default", acl.DEFAULT))
+
+
+class TarWriter:
+    """A sink that writes an archive through `write`; `finish` puts the end on it."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
+        self._size = 0
+        self._metadata: dict[bytes, Metadata] = {}
+
+    def _put(self, data: bytes) -> None:
+        self._write(data)
+        self._size += len(data)
+
+    def directory(self, path: bytes, metadata: Metadata) -> None:
+        name = b"./" + path + b"/" if path else b"./"
+        self._put(member(name, _TYPES[Kind.DIRECTORY], metadata))
+
+    def file(self, path: bytes, metadata: Metadata, size: int, chunks: Iterable[bytes]) -> None:
+        self._metadata[path] = metadata
+        self._put(member(b"./" + path, _TYPES[Kind.FILE], metadata, size=size))
+        for chunk in chunks:
+            self._put(chunk)
+        self._put(bytes(-size % _BLOCK))
+
+    def symlink(self, path: bytes, metadata: Metadata, target: bytes) -> None:
+        self._metadata[path] = metadata
+        self._put(member(b"./" + path, _TYPES[Kind.SYMLINK], metadata, link=target))
+
+    def special(
+        self, path: bytes, kind: Kind, metadata: Metadata, rdev: tuple[int, int] | None
+    ) -> None:
+        self._metadata[path] = metadata
+        self._put(member(b"./" + path, _TYPES[kind], metadata, rdev=rdev or (0, 0)))
+
+    def link(self, path: bytes, existing: bytes) -> None:
+        self._put(
+            member(b"./" + path, _LINK, self._metadata[existing], link=b"./" + existing)
+        )
+
+    def finish(self) -> None:
+        """Two blocks of zeros, and up to a full record, as tar does."""
+        self._put(bytes(2 * _BLOCK))
+        self._put(bytes(-self._size % _RECORD))
+
+
+def member(
+    name: bytes,
+    kind: bytes,
+    metadata: Metadata,
+    *,
+    size: int = 0,
+    link: bytes = b"",
+    rdev: tuple[int, int] = (0, 0),
+) -> bytes:
+    """The header or headers of one member; `size` in bytes."""
+    records = b"".join(_records(name, metadata, size=size, link=link))
+    seconds = metadata.mtime // NANOSECONDS
+    header = _header(
+        name[:_NAME_SIZE],
+        kind,
+        mode=metadata.mode,
+        uid=metadata.uid if metadata.uid <= _MAX_OCTAL_7 else 0,
+        gid=metadata.gid if metadata.gid <= _MAX_OCTAL_7 else 0,
+        size=size if size <= _MAX_OCTAL_11 else 0,
+        mtime=min(max(seconds, 0), _MAX_OCTAL_11),
+        link=link[:_NAME_SIZE],
+        rdev=rdev,
+    )
+    if not records:
+        return header
+    extended = _header(b"./PaxHeaders/" + name[-60:].strip(b"/"), b"x", size=len(records))
+    return extended + records + bytes(-len(records) % _BLOCK) + header
+
+
+def _records(name: bytes, metadata: Metadata, *, size: int, link: bytes) -> Iterable[bytes]:
+    if len(name) > _NAME_SIZE or not name.isascii():
+        yield _record(b"path", name)
+    if len(link) > _NAME_SIZE or not link.isascii():
+        yield _record(b"linkpath", link)
+    if size > _MAX_OCTAL_11:
+        yield _record(b"size", b"%d" % size)
+    if metadata.uid > _MAX_OCTAL_7:
+        yield _record(b"uid", b"%d" % metadata.uid)
+    if metadata.gid > _MAX_OCTAL_7:
+        yield _record(b"gid", b"%d" % metadata.gid)
+    mtime = metadata.mtime
+    if mtime % NANOSECONDS or not 0 <= mtime // NANOSECONDS <= _MAX_OCTAL_11:
+        yield _record(b"mtime", _mtime(mtime))
+    yield from _attribute_records(metadata)
+
+
+def _mtime(mtime: int) -> bytes:
+    """Nine digits of fraction: some readers take fewer for another value."""
+    whole, point, fraction = format_mtime(mtime).partition(b".")
+    return whole + point + fraction.ljust(9, b"0") if point else whole
+
+
+def _attribute_records(metadata: Metadata) -> Iterable[bytes]:
+    if not metadata.xattrs:
+        return
+    values = dict(metadata.xattrs)
+    for key, name in _ACLS:
+        if name in values:
+            yield _record(key, acl.acl_text(values[name]))
+    for name, value in metadata.xattrs:
+        keyword = name.replace(b"%", b"%25").replace(b"=", b"%3D")
+        yield _record(b"SCHILY.xattr." + keyword, value)
+
+
+def _record(key: bytes, value: bytes) -> bytes:
+    """A pax record: its own length in decimal, a space, key=value, a newline."""
+    rest = len(key) + len(value) + 3
+    length = rest + len(str(rest))
+    if length != rest + len(str(length)):
+        length = rest + len(str(length))
+    return b"%d %b=%b\n" % (length, key, value)
+
+
+def _header(
+    name: bytes,
+    kind: bytes,
+    *,
+    mode: int = 0o644,
+    uid: int = 0,
+    gid: int = 0,
+    size: int = 0,
+    mtime: int = 0,
+    link: bytes = b"",
+    rdev: tuple[int, int] = (0, 0),
+) -> bytes:
+    """One ustar block (POSIX.1-2017, pax, "ustar Interchange Format")."""
+    before = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0" % (
+        name.ljust(_NAME_SIZE, b"\0"), mode, uid, gid, size, mtime,
+    )  # fmt: skip
+    after = b"%b%bustar\x0000%64b%07o\0%07o\0" % (
+        kind, link.ljust(_NAME_SIZE, b"\0"), bytes(64), *rdev,
+    )  # fmt: skip
+    after = after.ljust(_BLOCK - len(before) - 8, b"\0")
+    checksum = sum(before) + sum(after) + 8 * 0x20
+    return b"%b%06o\0 %b" % (before, checksum, after)
