@@ -1,6 +1,6 @@
 """POSIX ACLs: the kernel's extended attribute, and the text that tar archives carry.
 
-The attribute is a 4-byte version (2), then entries of tag (u16), permissions (u16) and id (u32), all
+The attribute is a 4-byte version (2), then entries of tag (u16), permissions (u16), id (u32), all
 little-endian (linux: include/uapi/linux/posix_acl_xattr.h). The text is that of acl(5), as GNU tar
 and star write it under `SCHILY.acl.*`: `user::rwx,user:1000:r-x,…`, where star adds the numeric id
 as a fourth field.
@@ -65,7 +65,7 @@ def normalised(
     if ACCESS in found:
         entries = acl_entries(found[ACCESS])
         mode = mode & ~0o777 | _permission_bits(entries)
-        if len(entries) == 3:  # noqa: PLR2004  # owner, group, other
+        if len(entries) == 3:  # owner, group, other
             del found[ACCESS]
     return mode, tuple(sorted(found.items()))
 
@@ -84,7 +84,7 @@ def _canonical(value: bytes) -> bytes:
         or set(tags) - set(_WORDS)
         or not int(named) <= tags.count(_MASK) <= 1
         or len({(tag, number) for tag, _, number in entries}) != len(entries)
-        or any(permissions > 7 for _, permissions, _ in entries)  # noqa: PLR2004  # rwx
+        or any(permissions > 7 for _, permissions, _ in entries)  # rwx
     ):
         raise InvalidAcl("a POSIX ACL has entries that do not belong together")
     return acl_value(entries)
@@ -144,9 +144,7 @@ def _parse_rule(rule: str, look_up: Callable[[str, str], int | None]) -> tuple[i
     return _NAMED[word], permissions, number
 
 
-def _identity(
-    word: str, rest: list[str], look_up: Callable[[str, str], int | None]
-) -> int | None:
+def _identity(word: str, rest: list[str], look_up: Callable[[str, str], int | None]) -> int | None:
     for field in (rest[0], *rest[2:]):
         if field.isascii() and field.isdigit() and len(field) <= 10 and int(field) < _NO_ID:
             return int(field)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from lxgit.objects.entries import Entry
-from lxgit.objects.metadata import Metadata
+if TYPE_CHECKING:
+    from lxgit.objects.entries import Entry
+    from lxgit.objects.metadata import Metadata
 
 
 class ChangeKind(Enum):

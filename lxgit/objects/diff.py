@@ -24,17 +24,20 @@ def diff_images(old: Image, new: Image) -> list[Change]:
     A path whose hard links alone changed is there too, with equal entries. The cost is in
     proportion to the entries of the directories that differ.
     """
-    changes = {change.path: change for change in _diff_roots(old, new)}
+    return sorted(iter_differences(old, new), key=lambda change: change.path)
+
+
+def iter_differences(old: Image, new: Image) -> Iterator[Change]:
+    """The same changes in no order, as they are found: a caller may have enough of them."""
+    relinked = set()
     if old.links_id != new.links_id:
-        for path in old.links.differing(new.links):
-            if path not in changes:
-                changes[path] = Change(path, old.entry(path), new.entry(path))
-    return [changes[path] for path in sorted(changes)]
-
-
-def _diff_roots(old: Image, new: Image) -> Iterator[Change]:
+        relinked = old.links.differing(new.links)
     if old.rootfs != new.rootfs:
-        yield from _diff_directories(old.reader, b"", old.rootfs, new.reader, new.rootfs)
+        for change in _diff_directories(old.reader, b"", old.rootfs, new.reader, new.rootfs):
+            relinked.discard(change.path)
+            yield change
+    for path in relinked:
+        yield Change(path, old.entry(path), new.entry(path))
 
 
 def _diff_directories(

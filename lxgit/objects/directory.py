@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from lxgit.objects.entries import Entry
 from lxgit.objects.ids import ObjectID, ObjectType
-from lxgit.objects.metadata import Described, InvalidMetadata, Kind, Metadata, decode_line, encode_line
+from lxgit.objects.metadata import (
+    Described,
+    InvalidMetadata,
+    Kind,
+    Metadata,
+    decode_line,
+    encode_line,
+)
 from lxgit.objects.names import META_NAME, InvalidName, decode_name, encode_name
 from lxgit.objects.tree import (
     MODE_EXECUTABLE,
@@ -114,7 +121,9 @@ def _join(tree: dict[bytes, TreeEntry], meta: bytes) -> Directory:
     return Directory(own, entries)
 
 
-def _merged(tree: Mapping[bytes, TreeEntry], described: Mapping[bytes, Described]) -> Iterator[bytes]:
+def _merged(
+    tree: Mapping[bytes, TreeEntry], described: Mapping[bytes, Described]
+) -> Iterator[bytes]:
     """Every stored name once, in Git's tree order."""
     names = dict.fromkeys(tree)
     specials = [name for name in described if name not in names]

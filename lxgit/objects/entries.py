@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from lxgit.objects.ids import ObjectID
 from lxgit.objects.metadata import Kind, Metadata
+
+if TYPE_CHECKING:
+    from lxgit.objects.ids import ObjectID
 
 
 @dataclass(frozen=True, slots=True)

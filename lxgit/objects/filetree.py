@@ -130,7 +130,7 @@ class FileTree:
         return node
 
     def link(self, path: bytes, target: bytes) -> None:
-        """Give what stands at `target` another name; InvalidPath when nothing that can be linked."""
+        """Give what stands at `target` another name; InvalidPath when it is no file."""
         parts = split(target)
         parent = self._descend(parts[:-1], target).children if parts else None
         node = parent.get(parts[-1]) if parent is not None else None

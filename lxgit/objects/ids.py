@@ -1,6 +1,6 @@
-"""Object ids, and how they are made.
+r"""Object ids, and how they are made.
 
-An id is the SHA-1 of `<type> <size>\\0<content>`, as in Git (gitformat-pack, "hash-object"). The
+An id is the SHA-1 of `<type> <size>\0<content>`, as in Git (gitformat-pack, "hash-object"). The
 content of an image is a stranger's: an image that holds one half of a crafted SHA-1 pair would make
 stock Git refuse the store from then on, so ids of foreign content are made by collision-detecting
 SHA-1, which answers a crafted input with another id than plain SHA-1 does.

@@ -1,9 +1,9 @@
-"""An image: the tree of a commit.
+r"""An image: the tree of a commit.
 
-    format         "lxgit 1\\n", the version of this layout
-    config.json    how the image wants to run          (imageconfig)
-    links          the hard-link groups                (links)
-    rootfs/        the root filesystem                 (directory)
+format         "lxgit 1\n", the version of this layout
+config.json    how the image wants to run          (imageconfig)
+links          the hard-link groups                (links)
+rootfs/        the root filesystem                 (directory)
 """
 
 from __future__ import annotations
@@ -19,7 +19,14 @@ from lxgit.objects.ids import ObjectID, ObjectType
 from lxgit.objects.imageconfig import ImageConfig, decode_config, encode_config
 from lxgit.objects.links import Links, decode_links, encode_links
 from lxgit.objects.metadata import Kind
-from lxgit.objects.tree import MODE_FILE, MODE_TREE, InvalidTree, TreeEntry, decode_tree, encode_tree
+from lxgit.objects.tree import (
+    MODE_FILE,
+    MODE_TREE,
+    InvalidTree,
+    TreeEntry,
+    decode_tree,
+    encode_tree,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,9 +146,7 @@ def read_image(reader: BlobAndTreeReader, tree: ObjectID) -> Image:
         _refuse_format(written)
     if {name: entry.mode for name, entry in parts.items()} != _LAYOUT:
         raise NotAnImage(f"the tree {tree.hex()[:12]} has not the parts of an image")
-    return Image(
-        reader, tree, parts[b"config.json"].oid, parts[b"links"].oid, parts[ROOTFS].oid
-    )
+    return Image(reader, tree, parts[b"config.json"].oid, parts[b"links"].oid, parts[ROOTFS].oid)
 
 
 def _refuse_format(written: bytes) -> None:

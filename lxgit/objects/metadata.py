@@ -25,6 +25,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 from lxgit.errors import LxgitError
 
@@ -245,7 +246,7 @@ def _parse_xattr(token: bytes) -> tuple[bytes, bytes]:
 
 def _parse_xattrs(tokens: list[bytes]) -> tuple[tuple[bytes, bytes], ...]:
     xattrs = tuple(_parse_xattr(token) for token in tokens)
-    if any(left[0] >= right[0] for left, right in zip(xattrs, xattrs[1:], strict=False)):
+    if any(left[0] >= right[0] for left, right in pairwise(xattrs)):
         raise InvalidMetadata("extended attributes are not in order")
     return xattrs
 

@@ -1,4 +1,4 @@
-"""File names as Git tree entry names, and back.
+r"""File names as Git tree entry names, and back.
 
 Linux allows any byte in a name but `/` and NUL. Git and its hosts refuse some: `.git` in every
 spelling that HFS+ or NTFS folds to it, and `.gitmodules`, `.gitattributes`, `.gitignore` and
@@ -6,7 +6,7 @@ spelling that HFS+ or NTFS folds to it, and `.gitmodules`, `.gitattributes`, `.g
 `is_ntfs_dot_generic`, utf8.c `is_hfs_dot_generic`). An image may hold each of these.
 
 The rule is a bijection. A safe name that does not begin with `%` stands as it is. Any other is
-stored with its first byte and every `%` and `\\` as `%XX` (upper-case hex). Nothing else is ever
+stored with its first byte and every `%` and `\` as `%XX` (upper-case hex). Nothing else is ever
 stored, so no name of a machine collides with the `%meta` of its directory.
 
 "Unsafe" depends on the name alone, never on what bears it, and is a superset of what Git refuses.
@@ -100,7 +100,7 @@ def encode_name(name: bytes) -> bytes:
 
 @lru_cache(maxsize=65536)
 def decode_name(stored: bytes) -> bytes:
-    """The file name of a tree entry name; InvalidName for a spelling that `encode_name` never makes."""
+    """The file name of a tree entry name; InvalidName for what `encode_name` never makes."""
     name = stored
     if stored.startswith(b"%"):
         name = _ESCAPE.sub(lambda match: bytes((int(match[1], 16),)), stored)

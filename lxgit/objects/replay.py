@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lxgit.objects.ids import ObjectID
 from lxgit.objects.metadata import InvalidMetadata, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Protocol
 
     from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.entries import Entry
+    from lxgit.objects.ids import ObjectID
     from lxgit.objects.image import Image
     from lxgit.objects.links import Links
     from lxgit.objects.sink import TreeSink

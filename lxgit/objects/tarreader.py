@@ -1,7 +1,7 @@
 """A tar archive as a tree in memory.
 
-`tarfile` reads the headers (ustar, GNU, pax, all sparse forms). What it rounds or hides is taken from
-the raw pax records: mtimes to the nanosecond, extended attributes and names as bytes. Where it
+`tarfile` reads the headers (ustar, GNU, pax, all sparse forms). What it rounds or hides is taken
+from the raw pax records: mtimes to the nanosecond, extended attributes and names as bytes. Where it
 stops silently at a damaged header, this refuses.
 """
 
@@ -52,7 +52,7 @@ def read_tar(archive: ArchiveFile, progress: Progress) -> FileTree:
             errors="surrogateescape",
         ) as members:
             while (member := members.next()) is not None:
-                members.members = []  # or tarfile keeps every one of them
+                vars(members)["members"] = []  # or tarfile keeps every one of them
                 reader.take(member)
                 progress.advance()
     except (tarfile.TarError, UnicodeError, ValueError, OverflowError) as error:
@@ -112,7 +112,7 @@ class _Reader:
             raise InvalidArchive(f"{path[:120]!r} has a negative size")
         if member.sparse is None:
             return Slice(self._archive.fd, member.offset_data, member.size)
-        segments = [(start, size) for start, size in member.sparse if size]
+        segments = [(start, size) for start, size in _sparse_map(member) if size]
         position = 0
         for start, size in segments:
             if start < position or size < 0 or start + size > member.size:
@@ -129,6 +129,11 @@ class _Reader:
                 if value is not None:
                     node.metadata = _with_xattr(node.metadata, name, value)
         return self._tree
+
+
+def _sparse_map(member: tarfile.TarInfo) -> list[tuple[int, int]]:
+    """(position, size) of each piece of data; typeshed does not know what is in the attribute."""
+    return cast("list[tuple[int, int]]", member.sparse)
 
 
 class _AccountNames:
@@ -151,7 +156,7 @@ class _AccountNames:
             return {}
         lines = b"".join(node.content.chunks()).decode("utf-8", "surrogateescape").splitlines()
         fields = (line.split(":") for line in lines)
-        return {row[0]: int(row[2]) for row in fields if len(row) > 2 and row[2].isdigit()}  # noqa: PLR2004
+        return {row[0]: int(row[2]) for row in fields if len(row) > 2 and row[2].isdigit()}
 
 
 def _with_xattr(metadata: Metadata, name: bytes, value: bytes) -> Metadata:
@@ -205,7 +210,6 @@ def _xattrs(path: bytes, member: tarfile.TarInfo) -> tuple[tuple[bytes, bytes], 
             name = _bytes(key[len(_XATTR) :]).replace(b"%3D", b"=").replace(b"%25", b"%")
             found[name] = _bytes(value)
     for name in found:
-        if b"\0" in name or b"." not in name or len(name) > 255:  # noqa: PLR2004  # XATTR_NAME_MAX
+        if b"\0" in name or b"." not in name or len(name) > 255:  # XATTR_NAME_MAX
             raise InvalidArchive(f"{path[:120]!r} has an impossible extended attribute")
     return tuple(sorted(found.items()))
-

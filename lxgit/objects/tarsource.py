@@ -68,7 +68,7 @@ class ArchiveFile:
         self._fill(self._position + size)
         data = os.pread(self.fd, size, self._position)
         self._position += len(data)
-        if size == 512:  # noqa: PLR2004  # a header block, tarfile.BLOCKSIZE
+        if size == 512:  # a header block, tarfile.BLOCKSIZE
             self.last_block = data
         return data
 
@@ -86,7 +86,9 @@ class ArchiveFile:
 
 
 @contextmanager
-def open_archive(path: Path | None, stream: IO[bytes] | None, scratch: Path) -> Iterator[ArchiveFile]:
+def open_archive(
+    path: Path | None, stream: IO[bytes] | None, scratch: Path
+) -> Iterator[ArchiveFile]:
     """The archive at `path`, or what comes from `stream` when that is None.
 
     `scratch` is a directory for the temporary file. InvalidArchive when a decompressor fails;
@@ -123,7 +125,7 @@ def _peek(source: IO[bytes]) -> tuple[bytes, bool]:
     if stat.S_ISREG(os.fstat(source.fileno()).st_mode):
         return os.pread(source.fileno(), 6, 0), False
     magic = b""
-    while len(magic) < 6:  # noqa: PLR2004  # the longest magic number
+    while len(magic) < 6:  # the longest magic number
         more = os.read(source.fileno(), 6 - len(magic))
         if not more:
             break

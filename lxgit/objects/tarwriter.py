@@ -67,9 +67,7 @@ class TarWriter:
         self._put(member(b"./" + path, _TYPES[kind], metadata, rdev=rdev or (0, 0)))
 
     def link(self, path: bytes, existing: bytes) -> None:
-        self._put(
-            member(b"./" + path, _LINK, self._metadata[existing], link=b"./" + existing)
-        )
+        self._put(member(b"./" + path, _LINK, self._metadata[existing], link=b"./" + existing))
 
     def finish(self) -> None:
         """Two blocks of zeros, and up to a full record, as tar does."""
@@ -93,8 +91,7 @@ def member(
         name[:_NAME_SIZE],
         kind,
         mode=metadata.mode,
-        uid=metadata.uid if metadata.uid <= _MAX_OCTAL_7 else 0,
-        gid=metadata.gid if metadata.gid <= _MAX_OCTAL_7 else 0,
+        owner=(_fitting(metadata.uid), _fitting(metadata.gid)),
         size=size if size <= _MAX_OCTAL_11 else 0,
         mtime=min(max(seconds, 0), _MAX_OCTAL_11),
         link=link[:_NAME_SIZE],
@@ -104,6 +101,10 @@ def member(
         return header
     extended = _header(b"./PaxHeaders/" + name[-60:].strip(b"/"), b"x", size=len(records))
     return extended + records + bytes(-len(records) % _BLOCK) + header
+
+
+def _fitting(number: int) -> int:
+    return number if number <= _MAX_OCTAL_7 else 0
 
 
 def _records(name: bytes, metadata: Metadata, *, size: int, link: bytes) -> Iterable[bytes]:
@@ -155,8 +156,7 @@ def _header(
     kind: bytes,
     *,
     mode: int = 0o644,
-    uid: int = 0,
-    gid: int = 0,
+    owner: tuple[int, int] = (0, 0),
     size: int = 0,
     mtime: int = 0,
     link: bytes = b"",
@@ -164,7 +164,7 @@ def _header(
 ) -> bytes:
     """One ustar block (POSIX.1-2017, pax, "ustar Interchange Format")."""
     before = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0" % (
-        name.ljust(_NAME_SIZE, b"\0"), mode, uid, gid, size, mtime,
+        name.ljust(_NAME_SIZE, b"\0"), mode, *owner, size, mtime,
     )  # fmt: skip
     after = b"%b%bustar\x0000%64b%07o\0%07o\0" % (
         kind, link.ljust(_NAME_SIZE, b"\0"), bytes(64), *rdev,

@@ -18,7 +18,12 @@ MODE_TREE = 0o040000
 MODE_FILE = 0o100644
 MODE_EXECUTABLE = 0o100755
 MODE_SYMLINK = 0o120000
-_MODES = {b"40000": MODE_TREE, b"100644": MODE_FILE, b"100755": MODE_EXECUTABLE, b"120000": MODE_SYMLINK}
+_MODES = {
+    b"40000": MODE_TREE,
+    b"100644": MODE_FILE,
+    b"100755": MODE_EXECUTABLE,
+    b"120000": MODE_SYMLINK,
+}
 _WORDS = {mode: word for word, mode in _MODES.items()}
 
 
@@ -56,7 +61,7 @@ def decode_tree(data: bytes) -> list[TreeEntry]:
     while position < size:
         space = data.find(b" ", position)
         end = data.find(b"\0", space)
-        mode = _MODES.get(data[position:space]) if 0 < space else None
+        mode = _MODES.get(data[position:space]) if space > 0 else None
         if mode is None or end < 0 or end + 21 > size or end == space + 1:
             raise InvalidTree("a tree object has an entry that is not lxgit's")
         name = data[space + 1 : end]

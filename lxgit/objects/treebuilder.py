@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.directory import Directory, Subdirectory, read_directory, write_directory
-from lxgit.objects.entries import Entry
 
 if TYPE_CHECKING:
     from lxgit.objects.directory import BlobAndTreeReader, ObjectWriter
+    from lxgit.objects.entries import Entry
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.metadata import Metadata
 
@@ -64,7 +64,7 @@ class TreeBuilder:
             if isinstance(below, Subdirectory):
                 below = at.entries[part] = self._opened(below.oid)
             if not isinstance(below, _Open):
-                raise ValueError(f"{path!r} is not below a directory")
+                raise NotADirectoryError(f"{path!r} is not below a directory")
             at = below
         return at, name
 
@@ -72,8 +72,8 @@ class TreeBuilder:
         """Set what stands at `path`.
 
         Where a directory is put over a directory, its metadata alone changes; any other entry
-        takes the place of what was there and all below it. A ValueError says that the parent is
-        no directory.
+        takes the place of what was there and all below it. NotADirectoryError when the parent is
+        none.
         """
         if not path:
             self._root.metadata = entry.metadata

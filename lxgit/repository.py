@@ -1,0 +1,130 @@
+r"""A store on disk: its paths, its version, its locks; opens objects and refs.
+
+STORE/format          "lxgit store 1\n", written last: a store without it is none
+STORE/git/            a bare Git repository: all history
+STORE/layers/         materialised layers: a cache
+STORE/containers/ID/  one container each
+STORE/locks/          what flock(2) is taken on
+STORE/tmp/            unlinked or unfinished files
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.fsutil import locked, write_atomic
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from lxgit.objects.database import ObjectDatabase
+    from lxgit.objects.git import Git
+    from lxgit.objects.refs import RefStore
+
+FORMAT = b"lxgit store 1\n"
+_DIRECTORIES = ("layers", "containers", "locks", "tmp")
+
+
+class NoStore(LxgitError):
+    """There is no store at that path."""
+
+
+class NotAStore(LxgitError):
+    """What is at that path is no store, or one of a later version."""
+
+
+class Repository:
+    """An open store. Opening reads one small file; everything else is read when it is wanted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.git_dir = path / "git"
+        self.layers_dir = path / "layers"
+        self.containers_dir = path / "containers"
+        self.scratch_dir = path / "tmp"
+
+    @cached_property
+    def objects(self) -> ObjectDatabase:
+        from lxgit.objects.database import ObjectDatabase
+
+        return ObjectDatabase(self.git_dir)
+
+    @cached_property
+    def refs(self) -> RefStore:
+        from lxgit.objects.refs import RefStore
+
+        return RefStore(self.git_dir)
+
+    @cached_property
+    def git(self) -> Git:
+        from lxgit.objects.git import Git
+
+        return Git(self.git_dir)
+
+    def lock(
+        self, name: str, *, shared: bool = False, wait: bool = True, what: str
+    ) -> AbstractContextManager[int]:
+        """Hold one of the store's locks; see `fsutil.locked`."""
+        return locked(self.path / "locks" / name, shared=shared, wait=wait, what=what)
+
+
+def open_repository(path: Path) -> Repository:
+    """Open the store at `path`.
+
+    NoStore when there is none, NotAStore when something else is there or a later lxgit made it,
+    PermissionError when it is another user's.
+    """
+    try:
+        version = (path / "format").read_bytes()
+    except FileNotFoundError:
+        if path.exists() and any(path.iterdir()) and not _unfinished(path):
+            raise NotAStore(
+                f"'{path}' is not a store of lxgit's", hint="--store names another directory"
+            ) from None
+        raise NoStore(
+            f"there is no store at '{path}'",
+            hint="'lxgit bootstrap trixie base' or 'lxgit import FILE base' makes one",
+        ) from None
+    except NotADirectoryError:
+        raise NotAStore(f"'{path}' is not a directory", hint="--store names another one") from None
+    if version != FORMAT:
+        raise NotAStore(
+            f"the store at '{path}' has the format {version[:40]!r}",
+            hint="use the lxgit that made it, or a newer one",
+        )
+    return Repository(path)
+
+
+def _unfinished(path: Path) -> bool:
+    """Whether all that is there is what `create_repository` puts before it is done."""
+    ours = {"git", *_DIRECTORIES}
+    return all(
+        entry.name in ours or entry.name.startswith(("git.", "format.")) for entry in path.iterdir()
+    )
+
+
+def create_repository(path: Path) -> Repository:
+    """Open the store at `path`, or make it, with mode 0700: layers hold setuid programs.
+
+    Safe against a crash and against another process that makes it at the same moment.
+    """
+    try:
+        return open_repository(path)
+    except NoStore:
+        pass
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    os.chmod(path, 0o700)
+    for name in _DIRECTORIES:
+        (path / name).mkdir(mode=0o700, exist_ok=True)
+    repository = Repository(path)
+    with repository.lock("create", what=f"the store '{path}'"):
+        if not repository.git_dir.exists():
+            from lxgit.objects.git import Git
+
+            Git.init(repository.git_dir)
+        write_atomic(path / "format", FORMAT)
+    return repository

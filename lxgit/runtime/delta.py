@@ -1,0 +1,124 @@
+"""A delta layer: what turns the file system of one image into that of another, for overlayfs.
+
+The rules, each of which a mount breaks silently when it is not kept:
+
+- every directory in the layer carries its whole metadata, the ancestors of a change included;
+- a name is whited out only where the layers below show it and its directory stays;
+- a directory in the place of something else, or of a directory that was removed, is opaque;
+- when a group of hard links differs in members, content or metadata, all members are in the
+  layer, linked together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.objects.directory import Directory, Subdirectory, read_directory
+from lxgit.objects.metadata import Kind
+from lxgit.objects.replay import Replayer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from lxgit.objects.changes import Change
+    from lxgit.objects.database import ObjectDatabase
+    from lxgit.objects.entries import Entry
+    from lxgit.objects.image import Image
+    from lxgit.objects.metadata import Metadata
+    from lxgit.runtime.directory_layer import DirectoryWriter
+
+
+class _Lookup:
+    """Entries of an image by path; each directory on the way is read once."""
+
+    def __init__(self, image: Image) -> None:
+        self._image = image
+        self._directories: dict[bytes, Directory] = {}
+
+    def directory(self, path: bytes) -> Directory:
+        found = self._directories.get(path)
+        if found is None:
+            oid = self._image.rootfs
+            if path:
+                parent, _, name = path.rpartition(b"/")
+                below = self.directory(parent).entries[name]
+                assert isinstance(below, Subdirectory)
+                oid = below.oid
+            found = self._directories[path] = read_directory(self._image.reader, oid)
+        return found
+
+    def metadata(self, path: bytes) -> Metadata:
+        """The metadata of a directory."""
+        return self.directory(path).metadata
+
+    def entry(self, path: bytes) -> Entry | None:
+        """What stands at a path, when it is no directory."""
+        parent, _, name = path.rpartition(b"/")
+        found = self.directory(parent).entries.get(name)
+        return None if isinstance(found, Subdirectory) else found
+
+
+def write_delta(
+    database: ObjectDatabase, new: Image, changes: Iterable[Change], sink: DirectoryWriter
+) -> None:
+    """Write the layer that makes `new` of the image that `changes` start from.
+
+    `changes` are those of `diff_images`. The caller finishes the sink.
+    """
+    lookup = _Lookup(new)
+    touched = {change.path: change for change in changes}
+    members = {path for name in touched if name in new.links for path in new.links.group(name)}
+    replayer = Replayer(database, new.links, sink)
+    made = {b""}
+    sink.directory(b"", lookup.metadata(b""))
+    for path in sorted(touched.keys() | members):
+        change = touched.get(path)
+        if change is not None and (change.new is None or _is_hidden(change.new)):
+            if _shown_below(change) and _parent_stays(path, touched):
+                _ancestors(path, made, lookup, sink)
+                sink.whiteout(path)
+            continue
+        _ancestors(path, made, lookup, sink)
+        entry = change.new if change is not None else lookup.entry(path)
+        assert entry is not None
+        if path not in made:
+            replayer.put(path, entry)
+        if entry.is_directory:
+            made.add(path)
+            if change is not None and change.old is not None and not change.old.is_directory:
+                sink.opaque(path)
+
+
+def _is_hidden(entry: Entry) -> bool:
+    """Whether overlayfs would take the entry for a whiteout."""
+    return entry.kind is Kind.CHARACTER and entry.rdev == (0, 0)
+
+
+def _shown_below(change: Change) -> bool:
+    return change.old is not None and not _is_hidden(change.old)
+
+
+def _parent_stays(path: bytes, touched: dict[bytes, Change]) -> bool:
+    """Whether the directory of a removed path is one before and after."""
+    above = touched.get(path.rpartition(b"/")[0])
+    return above is None or (
+        above.old is not None
+        and above.new is not None
+        and above.old.is_directory
+        and above.new.is_directory
+    )
+
+
+def _ancestors(path: bytes, made: set[bytes], lookup: _Lookup, sink: DirectoryWriter) -> None:
+    """Make the directories that lead to a path, each with its metadata in the new image."""
+    for ancestor in _parents(path):
+        if ancestor not in made:
+            made.add(ancestor)
+            sink.directory(ancestor, lookup.metadata(ancestor))
+
+
+def _parents(path: bytes) -> Iterator[bytes]:
+    position = path.find(b"/")
+    while position >= 0:
+        yield path[:position]
+        position = path.find(b"/", position + 1)

@@ -1,0 +1,235 @@
+"""The directory form of a layer: a tree of real inodes, written exactly.
+
+Everything is made relative to open directories, and no link is followed: what a stranger's image
+holds lands inside the layer or nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.fsutil import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2, write_all
+from lxgit.objects.acl import ACCESS, DEFAULT, acl_entries
+from lxgit.objects.metadata import Kind, Metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+CAPABILITY = b"security.capability"
+OVERLAY = b"trusted.overlay."
+_ESCAPED_OVERLAY = b"trusted.overlay.overlay."
+_OPAQUE = b"trusted.overlay.opaque"
+_HOLE = bytes(1 << 16)  # zeros in a row that become a hole, in bytes
+_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MAX_OPEN_PATH = 4000  # openat2 takes 4,096 bytes with the final NUL
+
+
+class UnwritableAttribute(LxgitError):
+    """The store's file system cannot hold something that the image has."""
+
+
+def escape_xattr(name: bytes) -> bytes:
+    """An image's own `trusted.overlay.X` as a layer keeps it, so that overlayfs hands it back.
+
+    Source: Documentation/filesystems/overlayfs.rst, "Nesting overlayfs mounts".
+    """
+    return _ESCAPED_OVERLAY + name[len(OVERLAY) :] if name.startswith(OVERLAY) else name
+
+
+class DirectoryWriter:
+    """A sink that makes inodes below `root`, an empty directory, with the ids of the image.
+
+    `outside_range` collects the ids from 65,536 up that it has written, and `hidden` the 0:0
+    character devices that it has not: overlayfs takes them for whiteouts.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.open(root, _DIRECTORY_FLAGS)
+        self._directories: list[tuple[bytes, Metadata]] = []
+        self._at = (b"", os.dup(self._root))
+        self.outside_range: set[int] = set()
+        self.hidden: list[bytes] = []
+        self.entries = 0
+
+    def close(self) -> None:
+        """Give the descriptors back; `finish` has been called unless something failed."""
+        os.close(self._at[1])
+        os.close(self._root)
+
+    def _parent(self, path: bytes) -> tuple[int, bytes]:
+        """A descriptor of the directory that holds `path`, good until the next call; the name."""
+        parent, _, name = path.rpartition(b"/")
+        if parent != self._at[0]:
+            fd = self._open_directory(parent)
+            os.close(self._at[1])
+            self._at = (parent, fd)
+        self.entries += 1
+        return self._at[1], name
+
+    def _open_directory(self, path: bytes) -> int:
+        """Open a directory of the layer; the path may be longer than the kernel takes at once."""
+        fd = os.dup(self._root)
+        for piece in _pieces(path):
+            above, fd = fd, -1
+            try:
+                fd = openat2(
+                    above, piece, _DIRECTORY_FLAGS, resolve=RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
+                )
+            finally:
+                os.close(above)
+        return fd
+
+    def directory(self, path: bytes, metadata: Metadata) -> None:
+        """Make a directory; its metadata is set when all is in it."""
+        if path:
+            parent, name = self._parent(path)
+            os.mkdir(name, 0o700, dir_fd=parent)
+        self._directories.append((path, metadata))
+
+    def opaque(self, path: bytes) -> None:
+        """Mark a directory: nothing of the layers below shows in it."""
+        parent, name = self._parent(path)
+        os.setxattr(b"/proc/self/fd/%d/%b" % (parent, name), _OPAQUE, b"y", follow_symlinks=False)
+
+    def whiteout(self, path: bytes) -> None:
+        """Hide what the layers below have at `path`."""
+        parent, name = self._parent(path)
+        os.mknod(name, stat.S_IFCHR, 0, dir_fd=parent)
+
+    def file(self, path: bytes, metadata: Metadata, size: int, chunks: Iterable[bytes]) -> None:
+        """Make a regular file; runs of 64 KiB of zeros become holes."""
+        parent, name = self._parent(path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(name, flags, 0o600, dir_fd=parent)
+        try:
+            for chunk in chunks:
+                _write_sparse(fd, chunk)
+            if size > len(_HOLE):
+                os.ftruncate(fd, size)
+            self._set(fd, path, metadata)
+        finally:
+            os.close(fd)
+
+    def _set(self, fd: int, path: bytes, metadata: Metadata) -> None:
+        """Owner, mode, then what depends on them, then the times."""
+        if metadata.uid or metadata.gid:
+            os.fchown(fd, metadata.uid, metadata.gid)
+            self._note(metadata.uid, metadata.gid)
+        os.fchmod(fd, metadata.mode)
+        for name, value in metadata.xattrs:
+            self._set_xattr(fd, path, name, value)
+        os.utime(fd, ns=(metadata.mtime, metadata.mtime))
+
+    def _set_at(self, parent: int, name: bytes, path: bytes, metadata: Metadata) -> None:
+        """The same for what cannot be opened: links and special files."""
+        os.chown(name, metadata.uid, metadata.gid, dir_fd=parent, follow_symlinks=False)
+        self._note(metadata.uid, metadata.gid)
+        target = b"/proc/self/fd/%d/%b" % (parent, name)
+        if not stat.S_ISLNK(os.lstat(target).st_mode):
+            os.chmod(target, metadata.mode)
+        for key, value in metadata.xattrs:
+            self._set_xattr(target, path, key, value)
+        times = (metadata.mtime, metadata.mtime)
+        os.utime(name, ns=times, dir_fd=parent, follow_symlinks=False)
+
+    def _set_xattr(self, target: int | bytes, path: bytes, name: bytes, value: bytes) -> None:
+        try:
+            if isinstance(target, int):
+                os.setxattr(target, escape_xattr(name), value)
+            else:
+                os.setxattr(target, escape_xattr(name), value, follow_symlinks=False)
+        except OSError as error:
+            raise UnwritableAttribute(
+                f"the extended attribute {name.decode(errors='backslashreplace')} of "
+                f"'/{path.decode(errors='backslashreplace')}' cannot be written: {error.strerror}",
+                hint="the file system of the store must hold what the image has; ext4 keeps 4 KiB"
+                " of attributes a file, XFS and btrfs more",
+            ) from None
+        self._note(*_ids_within(name, value))
+
+    def _note(self, *ids: int) -> None:
+        for number in ids:
+            if number > 0xFFFF:
+                self.outside_range.add(number)
+
+    def symlink(self, path: bytes, metadata: Metadata, target: bytes) -> None:
+        """Make a symbolic link."""
+        parent, name = self._parent(path)
+        os.symlink(target, name, dir_fd=parent)
+        self._set_at(parent, name, path, metadata)
+
+    def special(
+        self, path: bytes, kind: Kind, metadata: Metadata, rdev: tuple[int, int] | None
+    ) -> None:
+        """Make a FIFO or a device; a 0:0 character device is left out, and noted as hidden."""
+        if kind is Kind.CHARACTER and rdev == (0, 0):
+            self.hidden.append(path)
+            return
+        parent, name = self._parent(path)
+        if kind is Kind.FIFO:
+            os.mkfifo(name, 0o600, dir_fd=parent)
+        else:
+            types = {Kind.CHARACTER: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK}
+            os.mknod(name, types[kind] | 0o600, os.makedev(*rdev or (0, 0)), dir_fd=parent)
+        self._set_at(parent, name, path, metadata)
+
+    def link(self, path: bytes, existing: bytes) -> None:
+        """Make another name; of what was left out, nothing."""
+        if existing in self.hidden:
+            self.hidden.append(path)
+            return
+        above, _, source = existing.rpartition(b"/")
+        parent, name = self._parent(path)
+        other = self._open_directory(above)
+        try:
+            os.link(source, name, src_dir_fd=other, dst_dir_fd=parent, follow_symlinks=False)
+        finally:
+            os.close(other)
+
+    def finish(self) -> None:
+        """Set the directories' metadata, the deepest first: putting something in moves an mtime."""
+        for path, metadata in sorted(self._directories, reverse=True):
+            fd = self._open_directory(path)
+            try:
+                os.fchown(fd, metadata.uid, metadata.gid)
+                self._set(fd, path, metadata)
+            finally:
+                os.close(fd)
+
+
+def _pieces(path: bytes) -> Iterator[bytes]:
+    """A path in parts that one call takes."""
+    while len(path) > _MAX_OPEN_PATH:
+        cut = path.rindex(b"/", 0, _MAX_OPEN_PATH)
+        yield path[:cut]
+        path = path[cut + 1 :]
+    if path:
+        yield path
+
+
+def _write_sparse(fd: int, chunk: bytes) -> None:
+    """Write on, leaving out the zeros; the file's size is set when all is written."""
+    if len(chunk) < len(_HOLE):
+        write_all(fd, chunk)
+        return
+    view = memoryview(chunk)
+    for start in range(0, len(chunk), len(_HOLE)):
+        part = view[start : start + len(_HOLE)]
+        if part == _HOLE:
+            os.lseek(fd, len(_HOLE), os.SEEK_CUR)
+        else:
+            write_all(fd, part)
+
+
+def _ids_within(name: bytes, value: bytes) -> Iterator[int]:
+    """The user and group ids that an attribute's value names."""
+    if name == CAPABILITY and len(value) == 24:
+        yield int.from_bytes(value[20:24], "little")
+    elif name in (ACCESS, DEFAULT):
+        for _, _, number in acl_entries(value):
+            if number != 0xFFFFFFFF:
+                yield number

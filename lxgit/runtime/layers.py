@@ -1,0 +1,225 @@
+"""The cache of materialised layers.
+
+    layers/<id>/layer.json     what it is: see `Layer`
+    layers/<id>/fs/            its directory
+    layers/stacks/<rootfs>-<links>   the id of the top layer of a stack that shows this file system
+
+A layer is complete or absent: it is built under `layers/tmp-…` and renamed. It is not fsynced; it
+says the boot that it was made in, and counts as absent after the next one, since a crash that came
+between may have left it torn. All of it may be deleted while no container runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.fsutil import write_atomic
+from lxgit.runtime.idmap import Extent, IdMap
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from lxgit.objects.ids import ObjectID
+
+FileSystem = tuple["ObjectID", "ObjectID"]
+"""What a stack shows: the ids of a root filesystem's tree and of its links (Image.filesystem)."""
+
+
+class BrokenLayer(LxgitError):
+    """A layer whose description cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer on disk.
+
+    `shows` is the file system that a mount of it over `below` (ids, bottom first) shows. `idmap` is
+    the map that its inodes were written under, `outside_range` the ids of the image from 65,536 up
+    that it uses. `entries` counts the inodes of the whole file system that it shows, roughly.
+    """
+
+    id: str
+    path: Path
+    shows: FileSystem
+    below: tuple[str, ...]
+    idmap: IdMap
+    outside_range: tuple[int, ...]
+    entries: int
+    boot: str
+
+    @property
+    def directory(self) -> Path:
+        """What is mounted."""
+        return self.path / "fs"
+
+    def encoded(self) -> bytes:
+        """The content of layer.json."""
+        values = {
+            "rootfs": self.shows[0].hex(),
+            "links": self.shows[1].hex(),
+            "below": self.below,
+            "idmap": [[e.inside, e.outside, e.count] for e in self.idmap.extents],
+            "outside_range": self.outside_range,
+            "entries": self.entries,
+            "boot": self.boot,
+        }
+        return json.dumps(values).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The layers of one mount, the top first."""
+
+    layers: tuple[Layer, ...]
+
+    @property
+    def outside_range(self) -> tuple[int, ...]:
+        """The ids from 65,536 up that any layer uses, sorted."""
+        return tuple(sorted({number for layer in self.layers for number in layer.outside_range}))
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The layers' ids, bottom first."""
+        return tuple(layer.id for layer in reversed(self.layers))
+
+
+@cache
+def boot_id() -> str:
+    """This boot's random id (random(4), /proc/sys/kernel/random/boot_id)."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def stack_name(shows: FileSystem) -> str:
+    """The file name of a stack."""
+    return f"{shows[0].hex()}-{shows[1].hex()}"
+
+
+class LayerStore:
+    """The layers of a store."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stacks = path / "stacks"
+
+    def layer(self, layer_id: str) -> Layer:
+        """The layer of that id; BrokenLayer when it is not there whole or is of an earlier boot."""
+        path = self.path / layer_id
+        try:
+            values = json.loads((path / "layer.json").read_bytes())
+            layer = Layer(
+                layer_id,
+                path,
+                (_oid(values["rootfs"]), _oid(values["links"])),
+                tuple(values["below"]),
+                IdMap(tuple(Extent(*extent) for extent in values["idmap"])),
+                tuple(values["outside_range"]),
+                values["entries"],
+                values["boot"],
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BrokenLayer(f"layer {layer_id} cannot be used: {error}") from None
+        if layer.boot != boot_id():
+            raise BrokenLayer(f"layer {layer_id} is of an earlier boot")
+        return layer
+
+    def stack(self, layer_id: str) -> Stack:
+        """The stack whose top is that layer; BrokenLayer when any of it cannot be used."""
+        top = self.layer(layer_id)
+        return Stack((top, *(self.layer(below) for below in reversed(top.below))))
+
+    def find(self, shows: FileSystem) -> Stack | None:
+        """A stack that shows this file system, if one is materialised."""
+        try:
+            top = (self._stacks / stack_name(shows)).read_text(encoding="ascii").strip()
+            return self.stack(top)
+        except (FileNotFoundError, BrokenLayer):
+            return None
+
+    def recent(self, count: int) -> Iterator[Stack]:
+        """Up to `count` stacks, those that were made or renewed last first."""
+        try:
+            names = sorted(os.scandir(self._stacks), key=lambda e: e.stat().st_mtime, reverse=True)
+        except FileNotFoundError:
+            return
+        for entry in names:
+            if count <= 0:
+                return
+            with contextlib.suppress(BrokenLayer, FileNotFoundError):
+                with open(entry.path, encoding="ascii") as file:
+                    stack = self.stack(file.read().strip())
+                count -= 1
+                yield stack
+
+    @contextlib.contextmanager
+    def building(self) -> Iterator[Path]:
+        """An empty directory on the layers' file system for one layer; removed if not published."""
+        path = self.path / f"tmp-{os.urandom(8).hex()}"
+        (path / "fs").mkdir(parents=True, mode=0o700)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def publish(
+        self,
+        built: Path,
+        shows: FileSystem,
+        below: Stack | None,
+        *,
+        idmap: IdMap,
+        outside_range: Collection[int],
+        entries: int,
+    ) -> Stack:
+        """Put a finished layer in its place, on top of `below`; returns the stack that it ends."""
+        layer_id = os.urandom(8).hex()
+        under = below.layers if below is not None else ()
+        layer = Layer(
+            layer_id,
+            self.path / layer_id,
+            shows,
+            below.ids if below is not None else (),
+            idmap,
+            tuple(sorted(outside_range)),
+            entries,
+            boot_id(),
+        )
+        write_atomic(built / "layer.json", layer.encoded(), durable=False)
+        os.rename(built, layer.path)
+        self._stacks.mkdir(mode=0o700, exist_ok=True)
+        name = self._stacks / stack_name(shows)
+        write_atomic(name, layer_id.encode() + b"\n", durable=False)
+        return Stack((layer, *under))
+
+    def all_ids(self) -> list[str]:
+        """Every directory of the cache but the stacks', whole or not."""
+        try:
+            return sorted(name for name in os.listdir(self.path) if name != "stacks")
+        except FileNotFoundError:
+            return []
+
+    def remove(self, layer_id: str) -> None:
+        """Delete a layer, the description first, so that it is absent from then on."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path / layer_id / "layer.json")
+        shutil.rmtree(self.path / layer_id, ignore_errors=True)
+
+    def forget_broken_stacks(self) -> None:
+        """Delete the names of stacks that can no longer be mounted."""
+        with contextlib.suppress(FileNotFoundError):
+            for name in os.listdir(self._stacks):
+                rootfs, _, links = name.partition("-")
+                if not links or self.find((_oid(rootfs), _oid(links))) is None:
+                    os.unlink(self._stacks / name)
+
+
+def _oid(text: str) -> ObjectID:
+    return bytes.fromhex(text)  # type: ignore[return-value]  # a NewType, checked where it is used

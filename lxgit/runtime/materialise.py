@@ -1,0 +1,129 @@
+"""Any commit as a stack of layers, by the shortest way: what is there, a delta, or a base layer."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from lxgit.objects.diff import diff_images, iter_differences
+from lxgit.objects.image import Image
+from lxgit.objects.replay import replay_image
+from lxgit.runtime.delta import write_delta
+from lxgit.runtime.directory_layer import DirectoryWriter
+from lxgit.runtime.idmap import IdMap
+from lxgit.runtime.layers import LayerStore
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from lxgit.objects.database import ObjectDatabase
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+    from lxgit.runtime.layers import FileSystem, Stack
+
+MAX_DEPTH = 20
+"""Layers of a mount before one is written that spans all but the base; each costs look-ups."""
+_CANDIDATES = 8
+_ALWAYS_DELTA = 500  # changes that are few whatever the size of the image
+_DELTA_SHARE = 3  # a delta has at most a third of the entries
+
+
+class Materialiser:
+    """Makes stacks of a store's commits, one process at a time."""
+
+    def __init__(self, repository: Repository, progress: Progress) -> None:
+        self._repository = repository
+        self._database: ObjectDatabase = repository.objects
+        self._progress = progress
+        self.layers = LayerStore(repository.layers_dir)
+
+    def pinned(self) -> AbstractContextManager[int]:
+        """Keep `prune` away until what has been materialised is mounted."""
+        return self._repository.lock("layers", shared=True, what="the cache of layers")
+
+    def stack(self, image: Image) -> Stack:
+        """A stack that shows the image, at most `MAX_DEPTH` layers; hold `pinned` meanwhile."""
+        found = self.layers.find(image.filesystem)
+        if found is not None and len(found.layers) <= MAX_DEPTH:
+            return found
+        with self._repository.lock("materialise", what="the cache of layers"):
+            found = self.layers.find(image.filesystem)  # another process may have been faster
+            if found is not None and len(found.layers) <= MAX_DEPTH:
+                return found
+            return self._build(image, found)
+
+    def _build(self, image: Image, too_deep: Stack | None) -> Stack:
+        if too_deep is not None:
+            below = self.layers.stack(too_deep.ids[0])
+            if self._worth_a_delta(image, below) is not None:
+                return self._delta(image, below)
+        nearest = self._nearest(image)
+        return self._base(image) if nearest is None else self._delta(image, nearest)
+
+    def _nearest(self, image: Image) -> Stack | None:
+        """The materialised stack that differs least, when it differs little enough."""
+        best: tuple[int, Stack] | None = None
+        for stack in self.layers.recent(_CANDIDATES):
+            below = stack if len(stack.layers) < MAX_DEPTH else self.layers.stack(stack.ids[0])
+            count = self._worth_a_delta(image, below)
+            if count is not None and (best is None or count < best[0]):
+                best = count, below
+        return best[1] if best is not None else None
+
+    def _worth_a_delta(self, image: Image, below: Stack) -> int | None:
+        """How many paths differ, or None when a base layer costs no more."""
+        limit = max(_ALWAYS_DELTA, below.layers[0].entries // _DELTA_SHARE)
+        before = self._shown(below.layers[0].shows)
+        changes = itertools.islice(iter_differences(before, image), limit + 1)
+        count = sum(1 for _ in changes)
+        return count if count <= limit else None
+
+    def _shown(self, shows: FileSystem) -> Image:
+        """What a stack shows, as far as a diff looks: a file system without a config."""
+        rootfs, links = shows
+        return Image(self._database, rootfs, links, links, rootfs)
+
+    def _delta(self, image: Image, below: Stack) -> Stack:
+        changes = diff_images(self._shown(below.layers[0].shows), image)
+        self._progress.phase("Materialising the difference", len(changes))
+        with self.layers.building() as built:
+            sink = DirectoryWriter(built / "fs")
+            try:
+                write_delta(self._database, image, changes, sink)
+                sink.finish()
+            finally:
+                sink.close()
+            return self.layers.publish(
+                built,
+                image.filesystem,
+                below,
+                idmap=IdMap.identity(),
+                outside_range=sink.outside_range,
+                entries=below.layers[0].entries + sum(change.old is None for change in changes),
+            )
+
+    def _base(self, image: Image) -> Stack:
+        self._progress.phase("Materialising")
+        with self.layers.building() as built:
+            sink = DirectoryWriter(built / "fs")
+            try:
+                replay_image(self._database, image, sink, self._progress)
+                sink.finish()
+            finally:
+                sink.close()
+            self._warn_of_hidden(sink.hidden)
+            return self.layers.publish(
+                built,
+                image.filesystem,
+                None,
+                idmap=IdMap.identity(),
+                outside_range=sink.outside_range,
+                entries=sink.entries,
+            )
+
+    def _warn_of_hidden(self, hidden: list[bytes]) -> None:
+        if hidden:
+            self._progress.warn(
+                f"{len(hidden)} character devices 0:0 are in the image and not in containers:"
+                " overlayfs takes them for whiteouts"
+            )
