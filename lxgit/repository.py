@@ -1,11 +1,13 @@
 r"""A store on disk: its paths, its version, its locks; opens objects and refs.
 
-STORE/format          "lxgit store 1\n", written last: a store without it is none
-STORE/git/            a bare Git repository: all history
-STORE/layers/         materialised layers: a cache
-STORE/containers/ID/  one container each
-STORE/locks/          what flock(2) is taken on
-STORE/tmp/            unlinked or unfinished files
+    STORE/format          "lxgit store 1\n", written last: a store without it is none
+    STORE/git/            a bare Git repository: all history
+    STORE/layers/         materialised layers: a cache
+    STORE/containers/ID/  one container each
+    STORE/locks/          what flock(2) is taken on
+    STORE/tmp/            unlinked or unfinished files
+
+The directory has mode 0700.
 """
 
 from __future__ import annotations

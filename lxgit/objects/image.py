@@ -1,9 +1,11 @@
 r"""An image: the tree of a commit.
 
-format         "lxgit 1\n", the version of this layout
-config.json    how the image wants to run          (imageconfig)
-links          the hard-link groups                (links)
-rootfs/        the root filesystem                 (directory)
+    format         "lxgit 1\n", the version of this layout
+    config.json    how the image wants to run          (imageconfig)
+    links          the hard-link groups                (links)
+    rootfs/        the root filesystem                 (directory)
+
+Everything under `rootfs` is the machine's; the rest is about it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lxgit.objects.metadata import (
+    MAX_ID,
+    InvalidMetadata,
+    Kind,
+    Metadata,
+    decode_line,
+    encode_line,
+    format_mtime,
+    parse_mtime,
+)
+
+xattrs = st.dictionaries(
+    st.binary(min_size=1, max_size=40)
+    .filter(lambda raw: b"\0" not in raw)
+    .map(lambda n: b"user." + n),
+    st.binary(max_size=60),
+    max_size=4,
+).map(lambda found: tuple(sorted(found.items())))
+metadata = st.builds(
+    Metadata,
+    st.integers(0, 0o7777),
+    st.integers(0, MAX_ID),
+    st.integers(0, MAX_ID),
+    st.integers(-(2**62), 2**65),
+    xattrs,
+)
+stored_names = st.binary(min_size=1, max_size=300).filter(lambda raw: not {0, 0x2F} & set(raw))
+
+
+@given(stored_names, metadata, st.sampled_from(list(Kind)))
+def test_every_line_comes_back(name: bytes, given_metadata: Metadata, kind: Kind) -> None:
+    mode = 0o777 if kind is Kind.SYMLINK else given_metadata.mode
+    told = Metadata(
+        mode, given_metadata.uid, given_metadata.gid, given_metadata.mtime, given_metadata.xattrs
+    )
+    rdev = (4, 64) if kind in (Kind.CHARACTER, Kind.BLOCK) else None
+    line = encode_line(name, kind, told, rdev)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    stored, described = decode_line(line[:-1])
+    assert stored == name
+    executable = kind is Kind.FILE and bool(mode & 0o100)
+    assert described.metadata(kind, executable=executable) == told
+    assert described.special == (None if kind.in_tree else (kind, rdev))
+
+
+@given(st.binary(max_size=120))
+def test_a_line_that_is_read_is_the_only_spelling(line: bytes) -> None:
+    try:
+        name, described = decode_line(line)
+        kind = described.special[0] if described.special else Kind.FILE
+        told = described.metadata(kind)
+    except InvalidMetadata:
+        return
+    rdev = described.special[1] if described.special else None
+    assert encode_line(name, kind, told, rdev) == line + b"\n"
+
+
+@given(st.integers(-(2**70), 2**70))
+def test_mtimes(mtime: int) -> None:
+    assert parse_mtime(format_mtime(mtime)) == mtime
+
+
+def test_the_usual_line_is_short() -> None:
+    plain = Metadata(0o644, 0, 0, 1_700_000_000_000_000_000)
+    assert encode_line(b"hosts", Kind.FILE, plain) == b"1700000000 - hosts\n"
+
+
+def test_an_unusual_line() -> None:
+    told = Metadata(0o4755, 1, 4294967294, -5_000_000_001, ((b"user.a=b", b"\0\n"),))
+    line = encode_line(b"a b\nc", Kind.FILE, told)
+    assert line == rb"-5.000000001 m=4755,u=1,g=4294967294,x:user.a%3Db=%00%0A a b\nc" + b"\n"
+    assert encode_line(b"d", Kind.BLOCK, Metadata(0o660, 0, 6, 0), (8, 1)) == (
+        b"0 t=b:8:1,m=660,g=6 d\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"0 -",
+        b"0  x",
+        b"00 - x",
+        b"-0 - x",
+        b"1.10 - x",
+        b"1. - x",
+        b"1e5 - x",
+        b"99999999999999999999 - x",
+        b"0 m=0644 x",
+        b"0 m=10000 x",
+        b"0 m=8 x",
+        b"0 u=0 x",
+        b"0 u=01 x",
+        b"0 u=4294967295 x",
+        b"0 g=5,u=5 x",
+        b"0 m=600,m=601 x",
+        b"0 t=s x",
+        b"0 t=c x",
+        b"0 t=c:1 x",
+        b"0 t=c:4096:0 x",
+        b"0 t=b:0:1048576 x",
+        b"0 t=p:0:0 x",
+        b"0 x:a=1 x",
+        b"0 x:user.b=1,x:user.a=1 x",
+        b"0 x:user.a=1,x:user.a=1 x",
+        b"0 x:user.a=%41 x",
+        b"0 x:user.a=%0a x",
+        b"0 x:user.a=\xff x",
+        b"0 x:user.a%00=1 x",
+        rb"0 - a\x",
+        rb"0 - a\t",
+        b"0 - a\\",
+    ],
+)
+def test_other_spellings_are_refused(line: bytes) -> None:
+    with pytest.raises(InvalidMetadata):
+        decode_line(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "executable"),
+    [
+        (b"0 m=644 x", Kind.FILE, False),
+        (b"0 m=755 x", Kind.FILE, True),
+        (b"0 m=700 x", Kind.FILE, False),
+        (b"0 m=600 x", Kind.FILE, True),
+        (b"0 m=755 x", Kind.DIRECTORY, False),
+        (b"0 m=755 x", Kind.SYMLINK, False),
+    ],
+)
+def test_a_line_that_disagrees_with_its_entry(line: bytes, kind: Kind, executable: bool) -> None:
+    _, described = decode_line(line)
+    with pytest.raises(InvalidMetadata):
+        described.metadata(kind, executable=executable)
