@@ -1,0 +1,390 @@
+"""Reading a pack and its index (gitformat-pack(5)): version 2 of both, 64-bit offsets included.
+
+Packs are read with pread, so that a bad disk is an error and not a signal. A pack's index is mapped
+when it is large, and held when it is small: mapping costs a file descriptor. Whatever is wrong with
+the bytes is a BadObjectData; the database above adds which object it was. Sizes that a file states
+are believed only as an upper limit of what is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import struct
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lxgit.fsutil import write_all
+from lxgit.objects.ids import ObjectID, ObjectType
+from lxgit.objects.inflate import CHUNK, BadObjectData, inflate, inflate_chunks
+from lxgit.objects.packdelta import apply_delta, apply_delta_to_file, result_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+PACK_HEADER = struct.Struct(">4sII")
+PACK_SIGNATURE = b"PACK"
+PACK_VERSION = 2
+INDEX_SIGNATURE = b"\xfftOc\0\0\0\2"
+LARGE_OFFSET = 0x80000000
+
+_FANOUT_END = 8 + 1024
+_TRAILER = 20
+_OFS_DELTA, _REF_DELTA = 6, 7
+_TYPES = {int(kind): kind for kind in ObjectType}
+_MAPPED_FROM = 1 << 20
+_FIRST_READ = 4096
+_LONGEST_HEADER = 10 + 20
+_MAX_CHAIN = 4096  # Git makes none deeper: its pack.depth is capped at 4,095
+_CACHE_BYTES = 32 << 20
+_CACHED_OBJECT = 4 << 20
+_DELTAS_IN_MEMORY = 32 << 20
+
+
+class BadPack(Exception):
+    """A pack or its index is not one that this can read."""
+
+
+class TooLarge(Exception):
+    """An object does not belong in memory."""
+
+
+class PackIndex:
+    """A .idx: which objects a pack holds, and where."""
+
+    def __init__(self, path: str) -> None:
+        self._data = _contents(path)
+        size = len(self._data)
+        if size < _FANOUT_END + 2 * _TRAILER or self._data[:8] != INDEX_SIGNATURE:
+            raise BadPack("not an index of version 2")
+        self._fanout = (0, *struct.unpack_from(">256I", self._data, 8))
+        self.count = self._fanout[256]
+        self._crcs = _FANOUT_END + 20 * self.count
+        self._offsets = self._crcs + 4 * self.count
+        self._large = self._offsets + 4 * self.count
+        self._end = size - 2 * _TRAILER
+        if not self._large <= self._end <= self._large + 8 * self.count:
+            raise BadPack("the index has another length than its count says")
+        if any(a > b for a, b in zip(self._fanout, self._fanout[1:], strict=False)):
+            raise BadPack("the fan-out of the index goes backward")
+
+    @property
+    def pack_checksum(self) -> bytes:
+        """The 20 bytes that end the pack this is for."""
+        return self._data[self._end : self._end + _TRAILER]
+
+    def find(self, oid: bytes) -> int | None:
+        """The object's offset in the pack, or None."""
+        first = oid[0]
+        low, high = self._fanout[first], self._fanout[first + 1]
+        data = self._data
+        while low < high:
+            middle = (low + high) >> 1
+            at = _FANOUT_END + 20 * middle
+            found = data[at : at + 20]
+            if found < oid:
+                low = middle + 1
+            elif found > oid:
+                high = middle
+            else:
+                return self._offset(middle)
+        return None
+
+    def _offset(self, number: int) -> int:
+        at = self._offsets + 4 * number
+        offset = int.from_bytes(self._data[at : at + 4], "big")
+        if offset < LARGE_OFFSET:
+            return offset
+        at = self._large + 8 * (offset - LARGE_OFFSET)
+        if at + 8 > self._end:
+            raise BadObjectData("the index points beyond its end")
+        return int.from_bytes(self._data[at : at + 8], "big")
+
+    def __iter__(self) -> Iterator[ObjectID]:
+        """All ids, in their order."""
+        for at in range(_FANOUT_END, self._crcs, 20):
+            yield ObjectID(self._data[at : at + 20])
+
+    def with_prefix(self, low: bytes, high: bytes) -> Iterator[ObjectID]:
+        """The ids from `low` to `high`, both 20 bytes and included."""
+        for number in range(self._fanout[low[0]], self._fanout[high[0] + 1]):
+            at = _FANOUT_END + 20 * number
+            oid = self._data[at : at + 20]
+            if low <= oid <= high:
+                yield ObjectID(oid)
+
+    def close(self) -> None:
+        if isinstance(self._data, mmap.mmap):
+            self._data.close()
+
+
+def _contents(path: str) -> bytes | mmap.mmap:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(fd).st_size
+        if size >= _MAPPED_FROM:
+            return mmap.mmap(fd, size, prot=mmap.PROT_READ)
+        return os.pread(fd, size, 0)
+    finally:
+        os.close(fd)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One object's place in a pack: `kind` as stored, `size` inflated, `base` of a delta."""
+
+    kind: int
+    size: int
+    base: int
+    rest: memoryview
+    """The compressed bytes that have been read along with the header."""
+    after: int
+    """The offset behind `rest`."""
+
+
+class PackFile:
+    """A pack with its index. Packs never change, so it stays valid after Git has deleted it."""
+
+    def __init__(self, index_path: str) -> None:
+        self.path = index_path.removesuffix(".idx") + ".pack"
+        self.index = PackIndex(index_path)
+        self._fd = -1
+        self._size = 0
+        self._cache: dict[int, tuple[ObjectType, bytes]] = {}
+        self._cached = 0
+
+    def close(self) -> None:
+        """Let go of everything; the object is of no use afterwards."""
+        self.release()
+        self.index.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds a file descriptor."""
+        return self._fd >= 0
+
+    def release(self) -> None:
+        """Give the file descriptor back; the next read opens the pack anew."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _open(self) -> int:
+        if self._fd >= 0:
+            return self._fd
+        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._size = os.fstat(fd).st_size
+            self._check(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._fd = fd
+        return fd
+
+    def _check(self, fd: int) -> None:
+        """See that this is the whole pack which the index was made for, as Git does."""
+        head = os.pread(fd, PACK_HEADER.size, 0)
+        if self._size < PACK_HEADER.size + _TRAILER:
+            raise BadObjectData("its pack is cut short")
+        signature, version, count = PACK_HEADER.unpack(head)
+        if signature != PACK_SIGNATURE or version not in {2, 3}:
+            raise BadObjectData("its pack is no pack of version 2")
+        trailer = os.pread(fd, _TRAILER, self._size - _TRAILER)
+        if count != self.index.count or trailer != self.index.pack_checksum:
+            raise BadObjectData("its pack is cut short, or is not the one of its index")
+
+    def _reader(self, offset: int) -> Callable[[int], bytes]:
+        def read(size: int) -> bytes:
+            nonlocal offset
+            data = os.pread(self._open(), size, offset)
+            offset += len(data)
+            return data
+
+        return read
+
+    def _entry(self, offset: int, want: int = _FIRST_READ) -> _Entry:
+        """The header at `offset`, with about `want` bytes of what follows."""
+        fd = self._open()
+        if not PACK_HEADER.size <= offset < self._size - _TRAILER:
+            raise BadObjectData("the index points outside of its pack")
+        data = os.pread(fd, want, offset)
+        try:
+            kind, size, at = _read_header(data)
+            base = offset
+            if kind == _OFS_DELTA:
+                distance, at = _read_distance(data, at)
+                base = offset - distance
+            elif kind == _REF_DELTA:
+                base, at = self._base_by_id(data[at : at + 20]), at + 20
+        except IndexError:
+            raise BadObjectData("its pack is cut short") from None
+        return _Entry(kind, size, base, memoryview(data)[at:], offset + len(data))
+
+    def _base_by_id(self, oid: bytes) -> int:
+        base = self.index.find(oid) if len(oid) == 20 else None
+        if base is None:
+            raise BadObjectData(f"the base of its delta, {oid.hex()}, is not in its pack")
+        return base
+
+    def _inflate(self, entry: _Entry, limit: int) -> bytes:
+        """All of an entry's data: of a delta, its instructions."""
+        if entry.size > limit:
+            raise TooLarge
+        return inflate(entry.rest, entry.size, self._reader(entry.after))
+
+    def _chain(self, offset: int) -> Iterator[tuple[int, _Entry]]:
+        """(offset, entry) of an object, its base, the base's base … until one needs no other."""
+        seen: set[int] = set()
+        while offset not in seen and len(seen) < _MAX_CHAIN:
+            seen.add(offset)
+            entry = self._entry(offset)
+            yield offset, entry
+            if entry.kind in _TYPES:
+                return
+            offset = entry.base
+        raise BadObjectData("its deltas go round in a circle")
+
+    def read(self, offset: int, limit: int) -> tuple[ObjectType, bytes]:
+        """The object at `offset`, whole; TooLarge when that takes much over `limit` bytes."""
+        entry = self._entry(offset)
+        if entry.kind in _TYPES:
+            return _TYPES[entry.kind], self._inflate(entry, limit)
+        return self._recall(offset) or self._read_delta(offset, limit)
+
+    def _read_delta(self, offset: int, limit: int) -> tuple[ObjectType, bytes]:
+        kind, data, deltas = self._base(offset, limit)
+        while deltas:
+            offset, delta = deltas.pop()
+            data = apply_delta(data, delta)
+            self._remember(offset, kind, data)
+        return kind, data
+
+    def _base(self, offset: int, limit: int) -> tuple[ObjectType, bytes, list[tuple[int, bytes]]]:
+        """What the deltas that begin at `offset` come down to, and those deltas, last first."""
+        deltas: list[tuple[int, bytes]] = []
+        chain = self._chain(offset)
+        while True:  # the chain ends with an object, or with an exception
+            at, entry = next(chain)
+            data = self._inflate(entry, limit)
+            limit -= len(data)
+            if kind := _TYPES.get(entry.kind):
+                self._remember(at, kind, data)
+                return kind, data, deltas
+            if result_size(data) > limit:
+                raise TooLarge
+            deltas.append((at, data))
+            if known := self._recall(entry.base):
+                return *known, deltas
+
+    def _recall(self, offset: int) -> tuple[ObjectType, bytes] | None:
+        known = self._cache.pop(offset, None)
+        if known is not None:
+            self._cache[offset] = known  # the last to go
+        return known
+
+    def _remember(self, offset: int, kind: ObjectType, data: bytes) -> None:
+        """Keep what may be the base of the next object too; the oldest go."""
+        if len(data) > _CACHED_OBJECT or offset in self._cache:
+            return
+        self._cache[offset] = kind, data
+        self._cached += len(data)
+        while self._cached > _CACHE_BYTES:
+            _, dropped = self._cache.pop(next(iter(self._cache)))
+            self._cached -= len(dropped)
+
+    def describe(self, offset: int) -> tuple[ObjectType, int]:
+        """The type of the object at `offset`, and its size in bytes, without reading it."""
+        chain = [entry for _, entry in self._chain(offset)]
+        return _TYPES[chain[-1].kind], self._size_of(chain[0])
+
+    def _size_of(self, entry: _Entry) -> int:
+        if entry.kind in _TYPES:
+            return entry.size
+        with contextlib.closing(self._chunks(entry, 20)) as chunks:
+            return result_size(next(chunks, b""))
+
+    def _chunks(self, entry: _Entry, chunk: int = CHUNK) -> Generator[bytes]:
+        return inflate_chunks(bytes(entry.rest), entry.size, self._reader(entry.after), chunk)
+
+    def open(
+        self, offset: int, spool: Callable[[], int]
+    ) -> tuple[ObjectType, int, bytes | Iterator[bytes]]:
+        """The object at `offset`: type, size, and content, in chunks of 1 MiB if it is larger.
+
+        A large delta goes through files that `spool` opens, unlinked, for reading and writing.
+        """
+        entry = self._entry(offset)
+        if kind := _TYPES.get(entry.kind):
+            small = entry.size <= CHUNK
+            return kind, entry.size, self._inflate(entry, CHUNK) if small else self._chunks(entry)
+        try:
+            kind, data = self._recall(offset) or self._read_delta(offset, _DELTAS_IN_MEMORY)
+            return kind, len(data), data if len(data) <= CHUNK else _split(data)
+        except TooLarge:
+            chain = [entry for _, entry in self._chain(offset)]
+        kind = _TYPES[chain[-1].kind]
+        return kind, self._size_of(chain[0]), self._stream_delta(chain, spool)
+
+    def _stream_delta(self, chain: list[_Entry], spool: Callable[[], int]) -> Iterator[bytes]:
+        base = spool()
+        try:
+            size = _spill(self._chunks(chain.pop()), base)
+            while chain:
+                target = spool()
+                try:
+                    size = apply_delta_to_file(base, size, self._chunks(chain.pop()), target)
+                except BaseException:
+                    os.close(target)
+                    raise
+                os.close(base)
+                base = target
+            os.lseek(base, 0, os.SEEK_SET)
+            yield from iter(partial(os.read, base, CHUNK), b"")
+        finally:
+            os.close(base)
+
+
+def _split(data: bytes) -> Iterator[bytes]:
+    return (data[at : at + CHUNK] for at in range(0, len(data), CHUNK))
+
+
+def _spill(chunks: Iterator[bytes], target: int) -> int:
+    size = 0
+    for chunk in chunks:
+        write_all(target, chunk)
+        size += len(chunk)
+    return size
+
+
+def _read_header(data: bytes) -> tuple[int, int, int]:
+    """The (type, size) of an entry, and where its header ends; IndexError when it does not."""
+    byte = data[0]
+    kind, size, shift, at = byte >> 4 & 7, byte & 15, 4, 1
+    while byte & 0x80:
+        byte = data[at]
+        size |= (byte & 0x7F) << shift
+        shift += 7
+        at += 1
+        if shift > 67:
+            raise BadObjectData("broken size in its pack")
+    if kind in {0, 5}:
+        raise BadObjectData(f"its type is {kind}, which no object has")
+    return kind, size, at
+
+
+def _read_distance(data: bytes, at: int) -> tuple[int, int]:
+    """How far before a delta its base is, and where that number ends."""
+    byte = data[at]
+    distance = byte & 0x7F
+    while byte & 0x80:
+        at += 1
+        byte = data[at]
+        distance = (distance + 1) << 7 | byte & 0x7F
+        if distance >> 64:
+            raise BadObjectData("broken distance in its pack")
+    if not distance:
+        raise BadObjectData("a delta of itself")
+    return distance, at + 1

@@ -1,0 +1,407 @@
+"""Writing objects: one pack for all that belongs together (gitformat-pack(5)).
+
+A pack is durable with three fsyncs, whatever it holds; loose objects would take two each. Its
+objects are whole, not deltas: compressing them at level 1 keeps up with the disk, and to find deltas
+is left to `git repack`.
+
+Order: data, fsync; `.keep`, so that no gc takes what no ref reaches yet; `.pack`; `.idx`, which is
+what makes Git see the pack; fsync of the directory. The caller moves its ref, then releases the
+`.keep`. The `.keep` is locked by the process that made it, which is how `sweep` tells one that a
+crash left behind.
+
+Ids of foreign content are checked for SHA-1 collision attacks, as Git does when it takes objects
+in. libgit2 does that for blobs in bulk, but takes 70 ms to load; `git index-pack` takes 2 ms to
+start, any object, and large ones as a stream, but has to inflate what it checks. So the first
+blobs and all that is no small blob are left to the latter, all at once before the pack is made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+import sys
+from array import array
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.fsutil import fsync_directory, write_all
+from lxgit.objects.content import SourceChanged
+from lxgit.objects.ids import ObjectID, ObjectType, hash_blob, hash_trusted, object_header
+from lxgit.objects.inflate import compress, crc32, deflater
+from lxgit.objects.newfile import TEMPORARY, NewFile
+from lxgit.objects.packs import (
+    INDEX_SIGNATURE,
+    LARGE_OFFSET,
+    PACK_HEADER,
+    PACK_SIGNATURE,
+    PACK_VERSION,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+    from typing import Self
+
+    from lxgit.objects.database import ObjectDatabase
+
+STREAM_FROM = 16 << 20
+"""Bytes: smaller blobs are held in memory, larger ones go through in chunks."""
+
+KEEP = b"lxgit\n"
+"""The content of a .keep that `sweep` may remove."""
+
+_FLUSH_AT = 1 << 20
+_BULK_FROM = 16 << 20
+"""Bytes of blobs from which on loading libgit2 is cheaper than inflating them once more."""
+
+_ATTACK = "the content holds one half of a SHA-1 collision attack, which no Git repository takes"
+
+
+class CollisionAttack(LxgitError):
+    """Content that is made to have the SHA-1 of other content, which no Git accepts."""
+
+
+class KeptPack:
+    """A durable pack that gc leaves alone until `release`, which is called after the ref moved.
+
+    Leaving a `with` releases it as well. Without objects there is no pack, and `path` is None.
+    """
+
+    def __init__(self, path: str | None, keep: NewFile | None) -> None:
+        self.path = path
+        self._keep = keep
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Remove the `.keep`."""
+        if self.path is not None and self._keep is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{self.path.removesuffix('.pack')}.keep")
+            self._keep.close()
+            self._keep = None
+
+
+class PackWriter:
+    """Writes one pack. Leaving its `with` without `finish` leaves nothing behind."""
+
+    def __init__(self, database: ObjectDatabase, *, trusted: bool = False) -> None:
+        self._database = database
+        self._trusted = trusted
+        self._directory = f"{database.git_dir}/objects/pack"
+        self._file = NewFile(self._directory)
+        self._buffer: list[bytes] = []
+        self._buffered = 0
+        self._end = 0
+        self._index: dict[ObjectID, tuple[int, int]] = {}  # crc32, offset
+        self._unchecked: list[_Run] = []
+        self._blob_bytes = 0
+        self._write(PACK_HEADER.pack(PACK_SIGNATURE, PACK_VERSION, 0))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        """How many objects the pack has so far."""
+        return len(self._index)
+
+    def __contains__(self, oid: ObjectID) -> bool:
+        return oid in self._index
+
+    def add(self, kind: ObjectType, data: bytes) -> ObjectID:
+        """The object's id; it is written unless this pack or the store has it."""
+        bulk = kind is ObjectType.BLOB and not self._trusted and self._blob_bytes > _BULK_FROM
+        oid = _hash_foreign(data) if bulk else hash_trusted(kind, data)
+        if self._has(oid):
+            return oid
+        start = self._end
+        header, body = _entry_header(kind, len(data)), compress(data)
+        self._write(header)
+        self._write(body)
+        self._index[oid] = crc32(body, crc32(header)), start
+        if kind is ObjectType.BLOB:
+            self._blob_bytes += len(data)
+        if not bulk:
+            self._leave_unchecked(start)
+        return oid
+
+    def add_stream(self, size: int, chunks: Iterable[bytes]) -> ObjectID:
+        """The id of a blob of `size` bytes; above STREAM_FROM it is never whole in memory.
+
+        SourceChanged when the chunks make up another size.
+        """
+        if size <= STREAM_FROM:
+            data = b"".join(chunks)
+            if len(data) != size:
+                raise SourceChanged(f"{len(data)} bytes came where {size} were announced")
+            return self.add(ObjectType.BLOB, data)
+        start = self._end
+        try:
+            oid, crc = self._write_stream(size, chunks)
+            if self._has(oid):
+                self._cut_back(start)
+                return oid
+        except BaseException:
+            self._cut_back(start)
+            raise
+        self._index[oid] = crc, start
+        self._leave_unchecked(start)
+        return oid
+
+    def finish(self) -> KeptPack:
+        """Make everything that was added durable, and visible to Git.
+
+        CollisionAttack when content was made to collide; then there is no pack.
+        """
+        self._flush()
+        if not self._index:
+            self._file.close()
+            return KeptPack(None, None)
+        self._check_collisions()
+        trailer = self._seal()
+        with NewFile(self._directory) as index:
+            _write_durably(index, _encode_index(self._index, trailer))
+            kept = self._publish(trailer, index)
+        fsync_directory(self._directory)
+        self._file.close()
+        self._database.scan()
+        return kept
+
+    def _has(self, oid: ObjectID) -> bool:
+        return oid in self._index or self._database.freshen(oid)
+
+    def _write(self, data: bytes) -> None:
+        self._buffer.append(data)
+        self._buffered += len(data)
+        self._end += len(data)
+        if self._buffered >= _FLUSH_AT:
+            self._flush()
+
+    def _flush(self) -> None:
+        write_all(self._file.fd, b"".join(self._buffer))
+        self._buffer.clear()
+        self._buffered = 0
+
+    def _cut_back(self, start: int) -> None:
+        """Undo what was written from `start` on."""
+        self._flush()
+        os.ftruncate(self._file.fd, start)
+        os.lseek(self._file.fd, start, os.SEEK_SET)
+        self._end = start
+
+    def _write_stream(self, size: int, chunks: Iterable[bytes]) -> tuple[ObjectID, int]:
+        header = _entry_header(ObjectType.BLOB, size)
+        digest = hashlib.sha1(object_header(ObjectType.BLOB, size), usedforsecurity=False)
+        engine, crc, seen = deflater(), crc32(header), 0
+        self._write(header)
+        for chunk in chunks:
+            seen += len(chunk)
+            digest.update(chunk)
+            crc = self._write_part(engine.compress(chunk), crc)
+        if seen != size:
+            raise SourceChanged(f"{seen} bytes came where {size} were announced")
+        return ObjectID(digest.digest()), self._write_part(engine.flush(), crc)
+
+    def _write_part(self, data: bytes, crc: int) -> int:
+        self._write(data)
+        return crc32(data, crc)
+
+    def _leave_unchecked(self, start: int) -> None:
+        """Have the entry from `start` to the end checked for collisions later."""
+        if self._trusted:
+            return
+        if self._unchecked and self._unchecked[-1].end == start:
+            self._unchecked[-1].extend(self._end)
+        else:
+            self._unchecked.append(_Run(start, self._end))
+
+    def _check_collisions(self) -> None:
+        """Have Git compute the ids of what is unchecked; it gives up at an attack."""
+        if not self._unchecked:
+            return
+        from lxgit.objects.git import Git, GitFailed
+
+        index = f"{self._directory}/{TEMPORARY}idx_{secrets.token_hex(8)}"
+        command = ["index-pack", "--no-rev-index", "-o", index, "/dev/stdin"]
+        try:
+            # Without a repository, where it would look for the objects; streaming every blob.
+            git = Git(None, "core.bigFileThreshold=1", "core.fsync=none")
+            git.feed(command, self._unchecked_pack())
+        except GitFailed as error:
+            if b"collision" not in error.stderr:
+                raise
+            raise CollisionAttack(_ATTACK, hint=error.message) from None
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(index)
+
+    def _unchecked_pack(self) -> Iterator[bytes]:
+        """A pack of the unchecked entries."""
+        count = sum(run.count for run in self._unchecked)
+        header = PACK_HEADER.pack(PACK_SIGNATURE, PACK_VERSION, count)
+        digest = hashlib.sha1(header, usedforsecurity=False)
+        yield header
+        for run in self._unchecked:
+            for data in _read_range(self._file.fd, run.start, run.end):
+                digest.update(data)
+                yield data
+        yield digest.digest()
+
+    def _seal(self) -> bytes:
+        """Complete the pack: the count in its header, and the checksum of it all, returned."""
+        fd = self._file.fd
+        os.pwrite(fd, PACK_HEADER.pack(PACK_SIGNATURE, PACK_VERSION, len(self._index)), 0)
+        # Only now is the header known, so only now can the checksum be made.
+        digest = hashlib.sha1(usedforsecurity=False)
+        for data in _read_range(fd, 0, self._end):
+            digest.update(data)
+        _write_durably(self._file, digest.digest())
+        return digest.digest()
+
+    def _publish(self, trailer: bytes, index: NewFile) -> KeptPack:
+        """Name the pack after its checksum, as Git does, or as near as is free.
+
+        A file that is there already, even the same pack, may be about to be deleted by a gc.
+        """
+        keep = NewFile(self._directory)
+        try:
+            _write_durably(keep, KEEP)
+            fcntl.flock(keep.fd, fcntl.LOCK_EX)
+            files = ((keep, ".keep"), (self._file, ".pack"), (index, ".idx"))
+            digest = trailer
+            while not _publish_all(f"{self._directory}/pack-{digest.hex()}", files):
+                digest = hashlib.sha1(digest, usedforsecurity=False).digest()
+        except BaseException:
+            keep.close()
+            raise
+        return KeptPack(f"{self._directory}/pack-{digest.hex()}.pack", keep)
+
+
+class _Run:
+    """Entries that follow each other in the pack, from offset `start` to `end`."""
+
+    __slots__ = ("count", "end", "start")
+
+    def __init__(self, start: int, end: int) -> None:
+        self.start, self.end, self.count = start, end, 1
+
+    def extend(self, end: int) -> None:
+        self.end = end
+        self.count += 1
+
+
+def sweep(git_dir: Path) -> int:
+    """Release the packs that a process kept when it died, and remove those it never completed.
+
+    Returns how many there were.
+    """
+    directory = f"{git_dir}/objects/pack"
+    keeps = [name for name in os.listdir(directory) if name.endswith(".keep")]
+    return sum(_sweep_one(f"{directory}/{name}") for name in keeps)
+
+
+def _sweep_one(keep: str) -> bool:
+    try:
+        fd = os.open(keep, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        if os.pread(fd, len(KEEP) + 1, 0) != KEEP:
+            return False  # someone else's
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        stem = keep.removesuffix(".keep")
+        with contextlib.suppress(FileNotFoundError):
+            if not os.path.exists(f"{stem}.idx"):
+                os.unlink(f"{stem}.pack")
+            os.unlink(keep)
+        return True
+    except BlockingIOError:
+        return False  # its maker lives
+    finally:
+        os.close(fd)
+
+
+def _publish_all(stem: str, files: Sequence[tuple[NewFile, str]]) -> bool:
+    """Name all the files `stem` and their suffix, or none and return false when one is taken."""
+    named = []
+    try:
+        for file, suffix in files:
+            file.publish(stem + suffix)
+            named.append(stem + suffix)
+    except BaseException as error:
+        for path in reversed(named):
+            os.unlink(path)
+        if isinstance(error, FileExistsError):
+            return False
+        raise
+    return True
+
+
+def _hash_foreign(data: bytes) -> ObjectID:
+    """A blob's id by libgit2, which refuses a collision attack."""
+    try:
+        return hash_blob(data)
+    except ValueError as error:
+        raise CollisionAttack(_ATTACK, hint=str(error)) from None
+
+
+def _entry_header(kind: ObjectType, size: int) -> bytes:
+    """The type and the inflated size, as they stand before an object in a pack."""
+    header = bytearray()
+    byte = kind << 4 | size & 15
+    size >>= 4
+    while size:
+        header.append(byte | 0x80)
+        byte = size & 0x7F
+        size >>= 7
+    header.append(byte)
+    return bytes(header)
+
+
+def _encode_index(objects: dict[ObjectID, tuple[int, int]], pack_checksum: bytes) -> bytes:
+    """A .idx of version 2."""
+    order = sorted(objects)
+    fanout, crcs, offsets, large = array("I", bytes(1024)), array("I"), array("I"), array("Q")
+    for oid in order:
+        crc, offset = objects[oid]
+        fanout[oid[0]] += 1
+        crcs.append(crc)
+        if offset >= LARGE_OFFSET:
+            large.append(offset)
+            offset = LARGE_OFFSET + len(large) - 1
+        offsets.append(offset)
+    for byte in range(1, 256):
+        fanout[byte] += fanout[byte - 1]
+    if sys.byteorder == "little":
+        for table in (fanout, crcs, offsets, large):
+            table.byteswap()
+    tables = (table.tobytes() for table in (crcs, offsets, large))
+    content = b"".join((INDEX_SIGNATURE, fanout.tobytes(), *order, *tables, pack_checksum))
+    return content + hashlib.sha1(content, usedforsecurity=False).digest()
+
+
+def _write_durably(file: NewFile, data: bytes) -> None:
+    """Append `data`, and have the whole file on disk, read-only as Git's are."""
+    write_all(file.fd, data)
+    os.fchmod(file.fd, 0o444)
+    os.fsync(file.fd)
+
+
+def _read_range(fd: int, start: int, end: int) -> Iterator[bytes]:
+    while start < end:
+        data = os.pread(fd, min(end - start, _FLUSH_AT), start)
+        if not data:
+            raise OSError(errno.EIO, "a file became shorter while it was written")
+        yield data
+        start += len(data)
