@@ -1,0 +1,213 @@
+"""A stack of layers as one root directory: overlayfs over idmapped mounts.
+
+Each layer says under which map of ids its inodes were written. It is attached, read-only and
+mapped to the container's ids, in the caller's private mount namespace, and named to overlayfs by
+that short path: Linux before 6.13 takes no file descriptor there and no detached idmapped mount.
+The upper directory is not mapped: overlayfs could not create its work directory then (EOVERFLOW)
+and would fall back to read-only without a word. It holds the container's host ids as they are.
+
+Source: Documentation/filesystems/overlayfs.rst; `lowerdir+` came with Linux 6.5.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.runtime import kernel, rundir
+from lxgit.runtime.idmap import IdMap, disk_to_host, user_namespace
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+MAX_LOWERS = 500  # fs/overlayfs/params.h, OVL_MAX_STACK
+
+# What the module's defaults are differs from kernel to kernel and from host to host.
+# metacopy: the upper directory holds whole files. redirect_dir: a directory that is renamed is
+# copied (EXDEV) as with Docker, and a redirect in a layer, which `off` would still follow out of
+# its place, is not followed. index: hard links break at copy-up, as with Docker's overlay2.
+_OPTIONS = ((b"metacopy", b"off"), (b"redirect_dir", b"nofollow"), (b"index", b"off"))
+
+
+class CannotMount(LxgitError):
+    """The kernel refuses to stack these layers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lower:
+    """A layer on disk: its directory, and the map (container id → id on disk) of its inodes."""
+
+    path: Path
+    idmap: IdMap
+
+
+@dataclass(frozen=True, slots=True)
+class Writable:
+    """A container's own directories, side by side on one file system; ids are the host's."""
+
+    upper: Path
+    work: Path
+
+
+def overlay(
+    lowers: Sequence[Lower], staging: Path, idmap: IdMap, *, writable: Writable | None = None
+) -> int:
+    """Stack `lowers`, topmost first, and return the detached mount's descriptor.
+
+    Call it in a private mount namespace (`kernel.enter_private_mounts`): the layers are attached
+    below `staging`, an empty directory that the caller can create files in, and stay there.
+    `idmap` is container id → host id. Without `writable` the mount is read-only. Raises
+    CannotMount, with the kernel's words.
+    """
+    if len(lowers) > MAX_LOWERS:
+        raise CannotMount(f"{len(lowers)} layers: overlayfs takes {MAX_LOWERS}")
+    places = _attach_lowers(lowers, staging, idmap)
+    if writable is None and len(places) == 1:
+        places.append(_attach_empty(staging))  # overlayfs wants an upper or two lowers
+    try:
+        return _stack(places, _attach_writable(writable, staging))
+    except OSError as error:
+        if error.errno == errno.ENODEV:
+            raise CannotMount(
+                "the kernel has no overlayfs", hint="try `modprobe overlay`, or another kernel"
+            ) from error
+        raise CannotMount(f"overlayfs refuses these layers: {error.strerror}") from error
+
+
+def _attach_lowers(lowers: Sequence[Lower], staging: Path, idmap: IdMap) -> list[bytes]:
+    places = []
+    with contextlib.ExitStack() as cleanup:
+        namespaces: dict[IdMap, int] = {}
+        for index, lower in enumerate(lowers):
+            place = os.fsencode(staging) + b"/%d" % index
+            os.mkdir(place)
+            _attach_lower(lower, place, idmap, namespaces, cleanup)
+            places.append(place)
+    return places
+
+
+def _attach_lower(
+    lower: Lower,
+    place: bytes,
+    idmap: IdMap,
+    namespaces: dict[IdMap, int],
+    cleanup: contextlib.ExitStack,
+) -> None:
+    """Attach one layer; layers of one map share a user namespace, which lives until `cleanup`."""
+    tree = kernel.open_tree(lower.path, clone=True)
+    try:
+        if lower.idmap != idmap:  # else the ids on disk are the host's already
+            mapped = disk_to_host(lower.idmap, idmap)
+            if mapped not in namespaces:
+                namespaces[mapped] = cleanup.enter_context(user_namespace(mapped))
+            kernel.set_mount_idmap(tree, namespaces[mapped])
+        kernel.move_mount(tree, place)
+    finally:
+        os.close(tree)
+
+
+def _attach_empty(staging: Path) -> bytes:
+    place = os.fsencode(staging) + b"/empty"
+    os.mkdir(place, 0o755)
+    return place
+
+
+def _attach_writable(writable: Writable | None, staging: Path) -> tuple[bytes, bytes] | None:
+    """Give upper and work short names; overlayfs wants both below one mount."""
+    if writable is None:
+        return None
+    if writable.upper.parent != writable.work.parent:
+        raise CannotMount(f"{writable.upper} and {writable.work} are not side by side")
+    place = os.fsencode(staging) + b"/w"
+    os.mkdir(place)
+    tree = kernel.open_tree(writable.upper.parent, clone=True)
+    try:
+        kernel.move_mount(tree, place)
+    finally:
+        os.close(tree)
+    return (
+        place + b"/" + os.fsencode(writable.upper.name),
+        place + b"/" + os.fsencode(writable.work.name),
+    )
+
+
+def _stack(lowers: Sequence[bytes], writable: tuple[bytes, bytes] | None) -> int:
+    with kernel.filesystem_context(b"overlay") as context:
+        kernel.set_option(context, b"source", b"lxgit")
+        for key, value in _OPTIONS:
+            kernel.set_option(context, key, value)
+        # One device number per inode number, also where the layers lie on several file systems.
+        several = len({os.stat(path).st_dev for path in (*lowers, *(writable or ()))}) > 1
+        kernel.set_option(context, b"xino", b"on" if several else b"off")
+        for lower in lowers:
+            kernel.set_option(context, b"lowerdir+", lower)
+        if writable is not None:
+            kernel.set_option(context, b"upperdir", writable[0])
+            kernel.set_option(context, b"workdir", writable[1])
+        mount = kernel.create_mount(context, 0 if writable else kernel.MOUNT_ATTR_RDONLY)
+        _check_writable(mount, context, wanted=writable is not None)
+        return mount
+
+
+def _check_writable(mount: int, context: int, *, wanted: bool) -> None:
+    """Overlayfs falls back to read-only when its upper or work directory cannot serve."""
+    if wanted and os.fstatvfs(mount).f_flag & os.ST_RDONLY:
+        words = "; ".join(kernel.context_messages(context))
+        os.close(mount)
+        raise CannotMount(
+            f"overlayfs would be read-only here: {words}",
+            hint="the store must be on a file system with xattrs and whiteouts, such as ext4",
+        )
+
+
+@contextlib.contextmanager
+def mounted(lowers: Sequence[Lower], idmap: IdMap | None = None) -> Iterator[int]:
+    """The layers, topmost first, as one read-only tree: a descriptor of its root (O_PATH).
+
+    Ids are shown through `idmap` (container id → shown id), by default as in the image itself. The
+    mount is attached nowhere: a child makes it in a namespace of its own and hands the descriptor
+    over, so that it ends with the descriptor, whatever happens. `/proc/self/fd/N` is its path.
+    """
+    mount = _in_private_namespace(lowers, idmap or IdMap.identity())
+    try:
+        yield mount
+    finally:
+        os.close(mount)
+
+
+def _in_private_namespace(lowers: Sequence[Lower], idmap: IdMap) -> int:
+    import socket
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        child = os.fork()
+        if child == 0:
+            try:
+                _mount_and_send(lowers, idmap, theirs)
+            finally:
+                os._exit(0)
+        theirs.close()
+        try:
+            words, descriptors, _, _ = socket.recv_fds(ours, 4096, 1)
+        finally:
+            os.waitpid(child, 0)
+    if not descriptors:
+        raise CannotMount(words.decode("utf-8", "replace") or "the mount helper died")
+    return descriptors[0]
+
+
+def _mount_and_send(lowers: Sequence[Lower], idmap: IdMap, channel: socket.socket) -> None:
+    import socket
+
+    try:
+        rundir.prepare()
+        rundir.enter_stage()
+        socket.send_fds(channel, [b"ok"], [overlay(lowers, rundir.STAGE, idmap)])
+    except (OSError, LxgitError) as error:
+        channel.send(str(error).encode("utf-8", "replace")[:4096])

@@ -1,0 +1,104 @@
+"""/run/lxgit: what lives as long as the machine is up.
+
+    /run/lxgit/            0711: a container's root, an unknown id to the host, passes through
+      stage/               an empty directory: each private mount namespace covers it with a tmpfs
+      c/<container id>/    one running container: its socket, its LXC configuration and log
+
+A container's directory is locked (flock(2) on the directory itself) by its supervisor for as long
+as that lives. One that nobody has locked is a leftover, and `abandoned` finds it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lxgit.runtime import kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RUN = Path("/run/lxgit")
+STAGE = RUN / "stage"
+CONTAINERS = RUN / "c"
+
+
+def prepare() -> None:
+    """Make the fixed directories, once a boot."""
+    if STAGE.is_dir() and CONTAINERS.is_dir():
+        return
+    for directory in (RUN, CONTAINERS, STAGE):
+        directory.mkdir(mode=0o711, exist_ok=True)
+        directory.chmod(0o711)  # whatever the umask was
+
+
+def enter_stage() -> None:
+    """Give this process its own mounts, and an empty STAGE to mount on. Never on the host's side.
+
+    The same short path serves every container, since each sees only its own. Not for a process
+    that must see later mounts of the host's as its own (kernel.enter_private_mounts).
+    """
+    kernel.enter_private_mounts()
+    kernel.mount("lxgit", STAGE, b"tmpfs", kernel.MS_NOSUID, b"size=4m,mode=0711")
+
+
+@contextlib.contextmanager
+def claimed(container: str) -> Iterator[Path]:
+    """Own a container's directory: made here, locked, removed at the end."""
+    path = CONTAINERS / container
+    fd = _claim(path)
+    try:
+        yield path
+    finally:
+        _remove(path)
+        os.close(fd)
+
+
+def _claim(path: Path) -> int:
+    while True:
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o711)
+        fd = _locked(path, wait=True)
+        if fd is not None:
+            return fd
+
+
+def _locked(path: Path, *, wait: bool) -> int | None:
+    """Lock the directory that has this name now; None when it went, or when another holds it."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        if os.path.samestat(os.fstat(fd), path.stat()):
+            return fd
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(fd)
+    return None
+
+
+def abandoned() -> Iterator[str]:
+    """Ids of containers whose supervisor died without cleaning up; each is removed after its turn.
+
+    The caller takes down what else such a container left behind.
+    """
+    for path in CONTAINERS.iterdir() if CONTAINERS.is_dir() else ():
+        fd = _locked(path, wait=False)
+        if fd is not None:
+            try:
+                yield path.name
+                _remove(path)
+            finally:
+                os.close(fd)
+
+
+def _remove(path: Path) -> None:
+    """One level: nothing below these directories is deeper."""
+    for entry in path.iterdir():
+        entry.unlink()
+    path.rmdir()
