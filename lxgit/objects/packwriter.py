@@ -1,8 +1,8 @@
 """Writing objects: one pack for all that belongs together (gitformat-pack(5)).
 
 A pack is durable with three fsyncs, whatever it holds; loose objects would take two each. Its
-objects are whole, not deltas: compressing them at level 1 keeps up with the disk, and to find deltas
-is left to `git repack`.
+objects are whole, not deltas: compressing them at level 1 keeps up with the disk, and deltas
+are left to `git repack` to find.
 
 Order: data, fsync; `.keep`, so that no gc takes what no ref reaches yet; `.pack`; `.idx`, which is
 what makes Git see the pack; fsync of the directory. The caller moves its ref, then releases the
