@@ -125,8 +125,8 @@ def create_repository(path: Path) -> Repository:
     repository = Repository(path)
     with repository.lock("create", what=f"the store '{path}'"):
         if not repository.git_dir.exists():
-            from lxgit.objects.git import Git
+            from lxgit.objects.git import init
 
-            Git.init(repository.git_dir)
+            init(repository.git_dir)
         write_atomic(path / "format", FORMAT)
     return repository

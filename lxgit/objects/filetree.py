@@ -72,8 +72,8 @@ class FileTree:
     def __init__(self) -> None:
         self.root = Node(Kind.DIRECTORY, IMPLIED)
 
-    def _descend(self, parts: list[bytes], path: bytes) -> Node:
-        """The directory at `parts`, links followed inside the tree, missing ones made."""
+    def _descend(self, parts: list[bytes], path: bytes, *, make: bool = True) -> Node:
+        """The directory at `parts`, links followed inside the tree; missing ones are made."""
         trail = [self.root]
         pending = parts[::-1]
         followed = 0
@@ -86,6 +86,8 @@ class FileTree:
             children = trail[-1].children
             assert children is not None
             node = children.get(part)
+            if node is None and not make:
+                raise InvalidPath(f"{path[:120]!r} is not there")
             if node is None:
                 split(part)  # a link's target may have names that no directory takes
                 node = children[part] = Node(Kind.DIRECTORY, IMPLIED)
@@ -128,6 +130,20 @@ class FileTree:
         for part in split(path):
             node = node.children.get(part) if node is not None and node.children else None
         return node
+
+    def has_program(self, path: bytes) -> bool:
+        """Whether an executable file stands at a path, links followed as on the machine itself."""
+        for _ in range(_MAX_LINKS):
+            parent, _, name = path.rpartition(b"/")
+            try:
+                above = self._descend(parent.split(b"/"), path, make=False)
+            except InvalidPath:
+                return False
+            node = above.children.get(name) if above.children is not None else None
+            if node is None or node.kind is not Kind.SYMLINK:
+                return node is not None and node.kind is Kind.FILE and bool(node.metadata.mode & 1)
+            path = node.target if node.target.startswith(b"/") else parent + b"/" + node.target
+        return False
 
     def link(self, path: bytes, target: bytes) -> None:
         """Give what stands at `target` another name; InvalidPath when it is no file."""

@@ -1,0 +1,197 @@
+"""A root filesystem becomes a commit: from a tar archive or a directory.
+
+The source is first a tree in memory. Then two processes work on it: this one hashes, compresses and
+writes the pack, while a child writes the base layer that containers will run on.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from lxgit.objects.commits import Commit, encode_commit
+from lxgit.objects.ids import ObjectType, hex_id
+from lxgit.objects.image import Image, read_image, write_image
+from lxgit.objects.imageconfig import ImageConfig
+from lxgit.objects.ingest import write_tree
+from lxgit.operations.naming import branch_ref, check_branch_name
+from lxgit.operations.values import Imported
+from lxgit.runtime.layers import LayerStore
+from lxgit.runtime.treelayer import LayerFailed, TreeLayer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxgit.objects.filetree import FileTree
+    from lxgit.objects.ids import ObjectID
+    from lxgit.operations.values import Identity
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The commit that an import makes. `trusted`: no stranger chose the content."""
+
+    branch: str
+    message: str
+    orphan: bool = False
+    trusted: bool = False
+    architecture: str = ""
+
+
+def import_image(
+    repository: Repository,
+    source: Path | IO[bytes],
+    name: str,
+    *,
+    orphan: bool = False,
+    message: str | None = None,
+    identity: Identity,
+    progress: Progress,
+) -> Imported:
+    """Import a tar archive (a file or a stream) or a directory as a commit on the branch `name`.
+
+    InvalidArchive, InvalidPath, InvalidAcl, TooDeep name what the source cannot have; OSError as
+    the system has it. Nothing is left of a failed import.
+    """
+    name = name.removesuffix(":latest")
+    check_branch_name(repository, name)
+    told = source.name if isinstance(source, Path) else "standard input"
+    target = Target(name, message or f"Import {told}", orphan, architecture=os.uname().machine)
+    with _read_source(repository, source, progress) as tree:
+        return commit_tree(repository, tree, target, identity, progress)
+
+
+@contextmanager
+def _read_source(
+    repository: Repository, source: Path | IO[bytes], progress: Progress
+) -> Iterator[FileTree]:
+    """The source as a tree, whose contents can be read while the context lasts."""
+    if isinstance(source, Path) and source.is_dir():
+        from lxgit.objects.scan import read_tree
+
+        progress.phase(f"Reading {source}")
+        fd = os.open(source, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            tree, sockets = read_tree(fd, progress)
+            if sockets:
+                progress.warn(f"left out {sockets} sockets: they live only while a program runs")
+            yield tree
+        finally:
+            os.close(fd)
+        return
+    with read_archive(repository, source, progress) as tree:
+        yield tree
+
+
+@contextmanager
+def read_archive(
+    repository: Repository, source: Path | IO[bytes], progress: Progress
+) -> Iterator[FileTree]:
+    """A tar archive as a tree, whose contents can be read while the context lasts."""
+    from lxgit.objects.tarreader import read_tar
+    from lxgit.objects.tarsource import open_archive
+
+    progress.phase("Reading the archive")
+    path, stream = (source, None) if isinstance(source, Path) else (None, source)
+    with open_archive(path, stream, repository.scratch_dir) as archive:
+        tree = read_tar(archive, progress)
+        archive.drain()
+        yield tree
+
+
+def commit_tree(
+    repository: Repository,
+    tree: FileTree,
+    target: Target,
+    identity: Identity,
+    progress: Progress,
+) -> Imported:
+    """Write a tree as a commit on a branch, and as a base layer where this user can make one."""
+    ref = branch_ref(target.branch)
+    tip = repository.refs.read(ref)
+    parent = None if target.orphan else tip
+    before = _image(repository, parent)
+    config = before.config if before is not None else _config(tree, target)
+    with ExitStack() as stack:
+        layer = _start_layer(stack, repository, tree)
+        progress.phase("Writing to Git")
+        with repository.objects.writer(trusted=target.trusted) as writer:
+            rootfs = write_tree(repository.objects, writer, tree, progress)
+            image = write_image(writer, rootfs, tree.links(), config)
+            oid = parent
+            if before is None or before.tree != image:
+                parents = (parent,) if parent is not None else ()
+                commit = Commit(
+                    image, parents, identity.author, identity.committer, target.message
+                )
+                oid = writer.add(ObjectType.COMMIT, encode_commit(commit))
+            packed = stack.enter_context(writer.finish())
+        _publish_layer(layer, read_image(repository.objects, image), progress)
+        assert oid is not None
+        if oid == parent:
+            return Imported(hex_id(oid), target.branch, None, unchanged=True, became_head=False)
+        repository.refs.update(
+            ref, oid, old=tip, message=f"import: {target.message}", who=identity.committer
+        )
+        packed.release()
+    return Imported(
+        hex_id(oid),
+        target.branch,
+        hex_id(parent) if parent is not None else None,
+        unchanged=False,
+        became_head=_adopt_as_head(repository, ref, identity),
+    )
+
+
+def _image(repository: Repository, commit: ObjectID | None) -> Image | None:
+    """The image of a commit, if there is one; None for a commit of another tool's."""
+    from lxgit.objects.commits import decode_commit
+
+    if commit is None:
+        return None
+    tree = decode_commit(repository.objects.commit(commit)).tree
+    return read_image(repository.objects, tree)
+
+
+def _config(tree: FileTree, target: Target) -> ImageConfig:
+    """What a new image wants to run: a shell."""
+    shell = "/bin/bash" if tree.has_program(b"/bin/bash") else "/bin/sh"
+    return ImageConfig(cmd=(shell,), architecture=target.architecture)
+
+
+def _start_layer(stack: ExitStack, repository: Repository, tree: FileTree) -> TreeLayer | None:
+    """Begin the base layer, in another process; only root can give files to others."""
+    if os.geteuid() != 0:
+        return None
+    stack.enter_context(repository.lock("layers", shared=True, what="the cache of layers"))
+    return stack.enter_context(TreeLayer(LayerStore(repository.layers_dir), tree))
+
+
+def _publish_layer(layer: TreeLayer | None, image: Image, progress: Progress) -> None:
+    if layer is None:
+        return
+    progress.phase("Finishing the layer")
+    try:
+        _, hidden = layer.publish(image.filesystem)
+    except LayerFailed as error:
+        progress.warn(error.message)
+        return
+    if hidden:
+        progress.warn(
+            f"{hidden} character devices 0:0 are kept and will not show in containers:"
+            " overlayfs takes them for whiteouts"
+        )
+
+
+def _adopt_as_head(repository: Repository, ref: str, identity: Identity) -> bool:
+    """The first branch of a store becomes HEAD."""
+    head = repository.refs.head()
+    if not isinstance(head, str) or repository.refs.read(head) is not None:
+        return head == ref
+    repository.refs.set_head(ref, message=f"checkout: first branch {ref}", who=identity.committer)
+    return True

@@ -1,0 +1,68 @@
+"""Names of branches and tags: which are free, and which ref one means.
+
+A branch and a tag never share a name, nor either with a container.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.objects.refs import check_name
+
+if TYPE_CHECKING:
+    from lxgit.repository import Repository
+
+HEADS = "refs/heads/"
+TAGS = "refs/tags/"
+
+
+class NameTaken(LxgitError):
+    """The name means something else already."""
+
+
+class BadName(LxgitError):
+    """A name that no branch or tag may have."""
+
+
+def branch_ref(name: str) -> str:
+    """The full name of a branch's ref; `base:latest` is the branch `base`."""
+    return HEADS + name.removesuffix(":latest")
+
+
+def tag_ref(name: str) -> str:
+    """The full name of a tag's ref; `base:v1` is the tag `base/v1`."""
+    return TAGS + name.replace(":", "/", 1)
+
+
+def check_branch_name(repository: Repository, name: str) -> None:
+    """Raise unless a branch may have this name."""
+    _check(name)
+    if repository.refs.read(TAGS + name) is not None:
+        raise NameTaken(
+            f"'{name}' is a tag", hint="a branch and a tag never share a name: choose another"
+        )
+    _check_containers(repository, name)
+
+
+def check_tag_name(repository: Repository, name: str) -> None:
+    """Raise unless a tag may have this name."""
+    _check(name)
+    if repository.refs.read(HEADS + name) is not None:
+        raise NameTaken(
+            f"'{name}' is a branch", hint="a branch and a tag never share a name: choose another"
+        )
+    _check_containers(repository, name)
+
+
+def _check(name: str) -> None:
+    check_name(name)
+    if name == "HEAD" or name.startswith("-"):
+        raise BadName(f"'{name}' cannot be a name")
+
+
+def _check_containers(repository: Repository, name: str) -> None:
+    from lxgit.runtime.containers import container_names
+
+    if name in container_names(repository.containers_dir):
+        raise NameTaken(f"'{name}' is a container", hint="choose another name")

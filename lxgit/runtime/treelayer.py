@@ -1,0 +1,100 @@
+"""A base layer of a tree in memory, written by a child process while this one does other work."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.runtime.directory_layer import DirectoryWriter
+from lxgit.runtime.idmap import IdMap
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Self
+
+    from lxgit.objects.filetree import FileTree
+    from lxgit.runtime.layers import FileSystem, LayerStore, Stack
+
+_MESSAGE_SIZE = 1 << 16
+
+
+class LayerFailed(LxgitError):
+    """A layer could not be written: the image is whole in Git, and is materialised when needed."""
+
+
+class TreeLayer:
+    """Starts writing when it is entered; what is not published is removed when it is left."""
+
+    def __init__(self, layers: LayerStore, tree: FileTree) -> None:
+        self._layers = layers
+        self._tree = tree
+        self._stack = ExitStack()
+        self._child = 0
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._built = stack.enter_context(self._layers.building())
+            self._answer, answer = os.pipe()
+            stack.callback(os.close, self._answer)
+            self._child = os.fork()
+            if not self._child:
+                _write_and_exit(self._tree, self._built / "fs", answer)
+            os.close(answer)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._child:
+            os.kill(self._child, 9)
+            os.waitpid(self._child, 0)
+        self._stack.close()
+
+    def publish(self, shows: FileSystem) -> tuple[Stack, int]:
+        """Wait for the child; the stack that shows `shows`, and how many 0:0 devices it hides.
+
+        LayerFailed with the reason when the child could not write it.
+        """
+        with open(self._answer, "rb", closefd=False) as pipe:
+            text = pipe.read()
+        os.waitpid(self._child, 0)
+        self._child = 0
+        said = json.loads(text) if text else {"error": "its process was killed"}
+        if "error" in said:
+            raise LayerFailed(f"the layer was not written: {said['error']}", hint=said.get("hint"))
+        stack = self._layers.publish(
+            self._built,
+            shows,
+            None,
+            idmap=IdMap.identity(),
+            outside_range=said["outside_range"],
+            entries=said["entries"],
+        )
+        return stack, said["hidden"]
+
+
+def _write_and_exit(tree: FileTree, root: Path, answer: int) -> None:
+    """The child: write, say how it went in JSON, leave without anyone's clean-up."""
+    try:
+        said = _write(tree, root)
+    except LxgitError as error:
+        said = {"error": error.message, "hint": error.hint}
+    except BaseException as error:  # noqa: BLE001  # it is told in the parent
+        said = {"error": str(error)[:_MESSAGE_SIZE]}
+    try:
+        os.write(answer, json.dumps(said).encode())
+    finally:
+        os._exit(0)
+
+
+def _write(tree: FileTree, root: Path) -> dict[str, object]:
+    sink = DirectoryWriter(root)
+    tree.replay(sink)
+    sink.finish()
+    return {
+        "outside_range": sorted(sink.outside_range),
+        "entries": sink.entries,
+        "hidden": len(sink.hidden),
+    }
