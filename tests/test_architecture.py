@@ -1,4 +1,4 @@
-"""The layers of docs/architecture.md, held by a walk over all imports, those inside functions too."""
+"""The layers of docs/architecture.md, held by a walk over all imports, also those in functions."""
 
 from __future__ import annotations
 

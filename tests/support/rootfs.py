@@ -27,6 +27,8 @@ LARGE = (
 )
 """About 53,000 entries, 874 MB."""
 
+_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
 _DIRECTORIES = {
     "bin": 0o755,
     "dev": 0o755,
@@ -76,16 +78,20 @@ def build_busybox(root: Path) -> Path:
 
 def make_tar(root: Path, archive: Path) -> Path:
     """The tree of `root` as an uncompressed tar with everything that tar can keep."""
-    command = ["tar", "--format=posix", "--xattrs", "--xattrs-include=*", "--acls", "--sort=name"]
-    subprocess.run(
-        [*command, "--numeric-owner", "-C", root, "-cf", archive, "."],
-        check=True,
-        env={"PATH": _PATH},
-    )
+    _tar("--sort=name", "--format=posix", "-C", root, "-cf", archive, ".")
     return archive
 
 
-_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+def extract_tar(archive: Path, root: Path) -> Path:
+    """What is in a tar, as a person unpacks a root filesystem into the new directory `root`."""
+    root.mkdir()
+    _tar("-C", root, "-xpf", archive)
+    return root
+
+
+def _tar(*arguments: str | Path) -> None:
+    keep = ("--xattrs", "--xattrs-include=*", "--acls", "--numeric-owner", "--warning=no-timestamp")
+    subprocess.run(["tar", *keep, *arguments], check=True, env={"PATH": _PATH, "LC_ALL": "C"})
 
 
 def cache_directory() -> Path:
