@@ -1,0 +1,73 @@
+"""The file `packed-refs` (git-pack-refs(1); refs/packed-backend.c of Git's source).
+
+# pack-refs with: peeled fully-peeled sorted
+<id> SP <full name> LF
+^<id> LF                    below an annotated tag: the object that it comes down to
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.objects.filelock import FileLock
+from lxgit.objects.ids import InvalidObjectID, ObjectID, from_hex
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class CorruptRef(LxgitError):
+    """A ref's file holds no id."""
+
+
+class PackedRefs:
+    """The file `packed-refs`, read again when it has changed."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._version: tuple[int, ...] | None = None
+        self._refs: dict[str, ObjectID] = {}
+
+    def read(self) -> dict[str, ObjectID]:
+        """All of them, by full name; not to be changed. CorruptRef."""
+        try:
+            with open(self._path, "rb") as file:
+                status = os.fstat(file.fileno())
+                version = (status.st_ino, status.st_size, status.st_mtime_ns)
+                if version != self._version:
+                    self._refs = dict(_packed_lines(file))
+                    self._version = version
+        except FileNotFoundError:
+            self._refs, self._version = {}, None
+        return self._refs
+
+    def remove(self, name: str) -> None:
+        """Take one out, durably. RefLocked."""
+        if name not in self.read():
+            return
+        with FileLock(self._path) as lock, open(self._path, "rb") as file:
+            lock.commit(b"".join(_without(file, os.fsencode(name))))
+
+
+def _packed_lines(lines: Iterable[bytes]) -> Iterator[tuple[str, ObjectID]]:
+    for line in lines:
+        if line.startswith((b"#", b"^")):
+            continue
+        try:
+            yield os.fsdecode(line[41:].rstrip(b"\n")), from_hex(line[:40])
+        except InvalidObjectID:
+            raise CorruptRef(
+                f"packed-refs is damaged: it holds {line[:60]!r}", hint="restore it from a clone"
+            ) from None
+
+
+def _without(lines: Iterable[bytes], name: bytes) -> Iterator[bytes]:
+    """packed-refs without one ref, and without what that was peeled to."""
+    dropping = False
+    for line in lines:
+        if not line.startswith(b"^"):
+            dropping = line[41:].rstrip(b"\n") == name
+        if not dropping:
+            yield line

@@ -1,0 +1,110 @@
+"""Reflogs: what a ref was, a line for each change (gitrepository-layout(5), `logs`).
+
+<old id> SP <new id> SP <name> <<email>> SP <seconds> SP <±hhmm> [TAB <message>] LF
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lxgit.fsutil import write_all
+from lxgit.objects.commits import Signature, decode_signature, encode_signature
+from lxgit.objects.ids import ZERO_ID, InvalidObjectID, ObjectID, from_hex, hex_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class ReflogEntry:
+    """One change of a ref; None for "did not exist"."""
+
+    old: ObjectID | None
+    new: ObjectID | None
+    who: Signature
+    message: str
+
+
+class Reflogs:
+    """The files below `logs`."""
+
+    def __init__(self, git_dir: str) -> None:
+        self._directory = f"{git_dir}/logs"
+
+    def append(self, name: str, entry: ReflogEntry) -> None:
+        """Add a line; one write, so that lines of several processes do not mix."""
+        fd = self._open(f"{self._directory}/{name}")
+        try:
+            write_all(fd, _encode(entry))
+        finally:
+            os.close(fd)
+
+    def read(self, name: str) -> tuple[ReflogEntry, ...]:
+        """All changes of a ref, the last one first; lines that are none are left out."""
+        try:
+            with open(f"{self._directory}/{name}", "rb") as file:
+                entries = list(_decode_all(file))
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return ()
+        return tuple(reversed(entries))
+
+    def delete(self, name: str) -> None:
+        """Remove a ref's log, as Git does with the ref: its path may be a directory next."""
+        path = f"{self._directory}/{name}"
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            os.unlink(path)
+        remove_empty_parents(path, f"{self._directory}/refs")
+
+    def _open(self, path: str) -> int:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        for _ in range(3):  # another process may remove what was just made
+            try:
+                return os.open(path, flags, 0o666)
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+            except IsADirectoryError:
+                remove_empty_directories(path)
+        return os.open(path, flags, 0o666)
+
+
+def remove_empty_directories(path: str) -> None:
+    """Remove a directory that holds nothing but directories; leave any other."""
+    for directory, _, _ in os.walk(path, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(directory)
+
+
+def remove_empty_parents(path: str, top: str) -> None:
+    """Remove the directories above `path` that are empty, but not `top/x` or what is above."""
+    parent = os.path.dirname(path)
+    while parent.startswith(f"{top}/") and "/" in parent[len(top) + 1 :]:
+        try:
+            os.rmdir(parent)
+        except OSError:
+            return
+        parent = os.path.dirname(parent)
+
+
+def _encode(entry: ReflogEntry) -> bytes:
+    ids = " ".join(hex_id(oid or ZERO_ID) for oid in (entry.old, entry.new))
+    message = " ".join(entry.message.split()).encode("utf-8", "surrogateescape")
+    tail = b"\t" + message if message else b""
+    return ids.encode() + b" " + encode_signature(entry.who) + tail + b"\n"
+
+
+def _decode_all(lines: Iterable[bytes]) -> Iterator[ReflogEntry]:
+    for line in lines:
+        head, _, message = line.rstrip(b"\n").partition(b"\t")
+        try:
+            old, new = (from_hex(head[at : at + 40]) for at in (0, 41))
+        except InvalidObjectID:
+            continue
+        yield ReflogEntry(
+            old=None if old == ZERO_ID else old,
+            new=None if new == ZERO_ID else new,
+            who=decode_signature(head[82:]),
+            message=message.decode("utf-8", "surrogateescape"),
+        )

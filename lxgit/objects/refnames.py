@@ -1,0 +1,61 @@
+"""Which names Git allows for a ref, and the errors about them (git-check-ref-format(1))."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from lxgit.errors import LxgitError
+
+BRANCHES = "refs/heads/"
+TAGS = "refs/tags/"
+
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
+_LONGEST_PART = 255 - len(".lock")  # NAME_MAX
+
+
+class InvalidName(LxgitError):
+    """Git takes no branch, tag or ref of that name."""
+
+
+def is_valid_ref(name: str) -> bool:
+    """Tell whether it is HEAD or a full name that Git allows: no other is made a path."""
+    if name == "HEAD":
+        return True
+    parts = name.split("/")
+    return (
+        len(parts) > 1
+        and parts[0] == "refs"
+        and not _FORBIDDEN.search(name)
+        and not name.endswith((".", "/"))
+        and not any(part.startswith(".") or part.endswith(".lock") for part in parts)
+        and all(len(os.fsencode(part)) <= _LONGEST_PART for part in parts)
+    )
+
+
+def check_name(name: str) -> None:
+    """Raise InvalidName unless `name` can be a branch or a tag: `base`, `base/v1`.
+
+    Beyond Git's rules for refs: no leading dash, which would be an option; not HEAD or @; no name
+    that is read as an id.
+    """
+    if not name:
+        raise InvalidName("a name cannot be empty")
+    if (
+        not is_valid_ref(BRANCHES + name)
+        or name.startswith("-")
+        or name in {"HEAD", "@"}
+        or re.fullmatch("[0-9a-fA-F]{40}|[0-9a-fA-F]{64}", name)
+    ):
+        raise InvalidName(
+            f"'{name}' is not a valid name",
+            hint="take letters, digits, '-', '_', '.' and '/', and begin with a letter or digit",
+        )
+
+
+def short_name(name: str) -> str:
+    """A full name as a user writes it: `refs/heads/base` is `base`."""
+    for prefix in (BRANCHES, TAGS, "refs/remotes/", "refs/"):
+        if name.startswith(prefix):
+            return name[len(prefix) :]
+    return name

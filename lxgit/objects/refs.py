@@ -1,0 +1,240 @@
+r"""Refs, as Git keeps them in files (gitrepository-layout(5); refs/files-backend.c of its source).
+
+    HEAD             "ref: refs/heads/base\n", or the id of a detached HEAD
+    refs/…           a loose ref each: forty digits and a newline; wins over
+    packed-refs      "<id> SP <name>\n" each, sorted; and what tags come down to
+    logs/…           reflogs
+
+A ref is changed under NAME.lock, made with O_EXCL, which becomes the ref by rename; packed-refs
+likewise. Stock Git does the same, so both can work on one store at the same time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from enum import Enum
+from typing import TYPE_CHECKING, Literal
+
+from lxgit.errors import LxgitError
+from lxgit.fsutil import fsync_directory
+from lxgit.objects.filelock import FileLock, RefConflict, RefLocked
+from lxgit.objects.ids import InvalidObjectID, ObjectID, from_hex, hex_id
+from lxgit.objects.packedrefs import CorruptRef, PackedRefs
+from lxgit.objects.reflogs import ReflogEntry, Reflogs, remove_empty_parents
+from lxgit.objects.refnames import BRANCHES, TAGS, InvalidName, check_name, is_valid_ref, short_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lxgit.objects.commits import Signature
+
+__all__ = [
+    "ANY",
+    "DELETED",
+    "CorruptRef",
+    "InvalidName",
+    "RefConflict",
+    "RefLocked",
+    "RefMoved",
+    "RefStore",
+    "check_name",
+    "short_name",
+]
+
+DELETED = "refs/lxgit/deleted"
+"""Its reflog has the last value of every branch and tag that was deleted."""
+
+_MOST_SYMBOLIC = 5
+
+
+class _Any(Enum):
+    ANY = "any"
+
+
+ANY: Literal[_Any.ANY] = _Any.ANY
+"""For `update`: whatever the ref is now."""
+
+
+class RefMoved(LxgitError):
+    """A ref is not what it was when the caller looked; `current` is what it is."""
+
+    def __init__(self, name: str, old: ObjectID | None, current: ObjectID | None) -> None:
+        super().__init__(f"'{short_name(name)}' {_what_happened(old, current)}", hint="try again")
+        self.current = current
+
+
+class RefStore:
+    """The refs of one repository. Names are full: `refs/heads/base`, or HEAD."""
+
+    check_name = staticmethod(check_name)
+
+    def __init__(self, git_dir: Path) -> None:
+        self._git_dir = str(git_dir)
+        self._logs = Reflogs(self._git_dir)
+        self._packed = PackedRefs(f"{git_dir}/packed-refs")
+
+    def head(self) -> str | ObjectID:
+        """The full name of the branch that HEAD names, which may be unborn, or a detached id."""
+        value = self._read_loose("HEAD")
+        if value is None:
+            raise CorruptRef("HEAD is missing", hint="'git symbolic-ref HEAD refs/heads/NAME'")
+        return value
+
+    def set_head(self, target: str | ObjectID, *, message: str, who: Signature) -> None:
+        """Have HEAD name a branch, or a commit: a detached HEAD. InvalidName, RefLocked."""
+        if isinstance(target, str):
+            _check(target)
+            content, new = f"ref: {target}\n", self.read(target)
+        else:
+            content, new = f"{hex_id(target)}\n", target
+        with FileLock(self._path("HEAD")) as lock:
+            old = self.read("HEAD")
+            if old is not None or new is not None:
+                self._logs.append("HEAD", ReflogEntry(old, new, who, message))
+            lock.commit(content.encode())
+
+    def read(self, name: str) -> ObjectID | None:
+        """The ref's value, through symbolic refs; None when there is none. CorruptRef."""
+        for _ in range(_MOST_SYMBOLIC):
+            value = self._read_direct(name)
+            if not isinstance(value, str):
+                return value
+            name = value
+        raise CorruptRef(f"'{name}' is a symbolic ref that goes round in a circle")
+
+    def list(self, prefix: str = "refs/") -> dict[str, ObjectID]:
+        """All refs whose names begin with `prefix`, sorted by name; broken ones are left out.
+
+        Git too leaves them out, with a warning; `git fsck` finds them.
+        """
+        found: dict[str, ObjectID | None] = {}
+        for name in self._loose_names(prefix):
+            with contextlib.suppress(CorruptRef):
+                found[name] = self.read(name)
+        for name, oid in self._packed.read().items():
+            if name.startswith(prefix):
+                found.setdefault(name, oid)
+        return {name: oid for name, oid in sorted(found.items()) if oid is not None}
+
+    def reflog(self, name: str) -> tuple[ReflogEntry, ...]:
+        """What the ref was, the last change first."""
+        return self._logs.read(name) if is_valid_ref(name) else ()
+
+    def update(
+        self,
+        name: str,
+        new: ObjectID | None,
+        *,
+        old: ObjectID | Literal[_Any.ANY] | None,
+        message: str,
+        who: Signature,
+    ) -> None:
+        """Make the ref `new`, durably, if it is `old` now; None stands for no such ref.
+
+        The objects must be durable before. `message` and `who` go to the reflog, also to that of
+        HEAD when HEAD names the ref; of a branch or tag that is deleted, to that of DELETED.
+        A symbolic ref is replaced, not followed. RefMoved when the ref is not `old`, RefConflict,
+        RefLocked, InvalidName.
+        """
+        _check(name)
+        if new is not None:
+            self._check_conflict(name)
+        with FileLock(self._path(name)) as lock:
+            current = self.read(name)
+            if old is not ANY and current != old:
+                raise RefMoved(name, old, current)
+            if new is None and current is not None and name.startswith((BRANCHES, TAGS)):
+                self._bury(name, current, message, who)
+            if self._read_loose("HEAD") == name:
+                self._logs.append("HEAD", ReflogEntry(current, new, who, message))
+            if new is None:
+                self._delete(name)
+            else:
+                self._logs.append(name, ReflogEntry(current, new, who, message))
+                lock.commit(f"{hex_id(new)}\n".encode())
+        if new is None:
+            remove_empty_parents(self._path(name), f"{self._git_dir}/refs")
+
+    def deleted(self) -> tuple[ReflogEntry, ...]:
+        """Branches and tags that were deleted, the last first: `old`, and the name in `message`."""
+        return self.reflog(DELETED)
+
+    def _path(self, name: str) -> str:
+        return f"{self._git_dir}/{name}"
+
+    def _read_direct(self, name: str) -> ObjectID | str | None:
+        if not is_valid_ref(name):
+            return None
+        value = self._read_loose(name)
+        return self._packed.read().get(name) if value is None else value
+
+    def _read_loose(self, name: str) -> ObjectID | str | None:
+        """A loose ref: its id, or the name that a symbolic one stands for."""
+        try:
+            fd = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            content = os.read(fd, 4096)
+        except IsADirectoryError:
+            return None
+        finally:
+            os.close(fd)
+        if content.startswith(b"ref:"):
+            return os.fsdecode(content[4:].strip())
+        try:
+            return from_hex(content.rstrip())
+        except InvalidObjectID:
+            raise CorruptRef(
+                f"the ref '{name}' is damaged: it holds {content[:40]!r}",
+                hint=f"its former values are in '{self._git_dir}/logs/{name}'",
+            ) from None
+
+    def _loose_names(self, prefix: str) -> Iterator[str]:
+        top = prefix[: prefix.rfind("/") + 1].rstrip("/")
+        for directory, _, files in os.walk(self._path(top)):
+            below = directory[len(self._git_dir) + 1 :]
+            for file in files:
+                name = f"{below}/{file}"
+                if name.startswith(prefix) and is_valid_ref(name):
+                    yield name
+
+    def _check_conflict(self, name: str) -> None:
+        """Raise RefConflict when another ref is where this one's directory would be, or below."""
+        parts = name.split("/")
+        above = ["/".join(parts[:count]) for count in range(2, len(parts))]
+        others = [other for other in above if self._read_direct(other) is not None]
+        others += self.list(f"{name}/")
+        if others:
+            raise RefConflict(
+                f"'{short_name(name)}' cannot be beside '{short_name(others[0])}'",
+                hint="in Git, no name is the beginning of another up to a '/'",
+            )
+
+    def _bury(self, name: str, last: ObjectID, message: str, who: Signature) -> None:
+        entry = f"{name}: {message}"
+        self.update(DELETED, last, old=ANY, message=entry, who=who)
+
+    def _delete(self, name: str) -> None:
+        """Packed first: the other order would for a moment show an old value."""
+        self._packed.remove(name)
+        path = self._path(name)
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+            os.unlink(path)
+        self._logs.delete(name)
+        fsync_directory(os.path.dirname(path))
+
+
+def _check(name: str) -> None:
+    if name == "HEAD" or not is_valid_ref(name):
+        raise InvalidName(f"'{name}' is not a name that Git takes for a ref")
+
+
+def _what_happened(old: ObjectID | None, current: ObjectID | None) -> str:
+    if current is None:
+        return "is gone"
+    if old is None:
+        return f"exists already, at {hex_id(current)[:12]}"
+    return f"has moved on: it is at {hex_id(current)[:12]}, no longer at {hex_id(old)[:12]}"
