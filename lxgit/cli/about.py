@@ -1,0 +1,38 @@
+"""Commands about lxgit itself: help and completion."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from lxgit.cli import commands
+from lxgit.cli.dispatch import run_command
+from lxgit.cli.params import argument, command
+from lxgit.cli.session import Session
+
+
+@command(examples=(("lxgit help run", ""),))
+def help_(
+    session: Session,
+    name: Annotated[
+        str | None, argument("COMMAND", help="a command's name", completes="command")
+    ] = None,
+) -> int:
+    """Show how to use a command; without one, list them all."""
+    if name is None:
+        session.out.write(commands.overview())
+        return 0
+    return run_command(session, name, ["--help"])
+
+
+@command(examples=(('eval "$(lxgit completion bash)"', "in ~/.bashrc, without make install"),))
+def completion(
+    session: Session,
+    shell: Annotated[Literal["bash", "zsh", "fish"], argument("SHELL", help="bash, zsh or fish")],
+) -> None:
+    """Print the script that makes a shell complete names of commands, branches, tags, containers.
+
+    `make install` puts it where each shell looks for it.
+    """
+    from lxgit.cli.completion_scripts import SCRIPTS
+
+    session.out.write(SCRIPTS[shell])

@@ -1,0 +1,136 @@
+"""What a shell may offer at the end of an unfinished command line.
+
+`completion_scripts` holds the shells' side. Answers must come while a finger is still on the key:
+refs and containers are read as files, and Typer is not imported.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.cli import commands
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from lxgit.cli.params import Command, Parameter
+
+Candidate = tuple[str, str]
+"""A word, and what it means."""
+
+FILES: Candidate = (":files", "")
+"""Tells the script to offer files itself."""
+
+_GLOBAL_OPTIONS: tuple[Candidate, ...] = (
+    ("--store", "the store's directory"),
+    ("--version", "print the version"),
+    ("--help", "list the commands"),
+)
+
+
+def candidates(line: str) -> list[Candidate]:
+    """What may stand in place of the last word of `line`, which begins with the program's name."""
+    *words, unfinished = split(line)
+    words = words[1:]
+    while words and words[0].startswith("-"):
+        if words == ["--store"]:
+            return [FILES]
+        words = words[2:] if words[0] == "--store" else words[1:]
+    if not words:
+        names = [(listed.name, listed.summary) for listed in commands.all_commands()]
+        return _beginning(unfinished, _GLOBAL_OPTIONS if unfinished.startswith("-") else names)
+    listed = commands.find(words[0])
+    return _of_command(listed.load(), words[1:], unfinished) if listed else []
+
+
+def split(line: str) -> list[str]:
+    """The words of a shell's command line; the last is the unfinished one, perhaps empty."""
+    words = [""]
+    quote = ""
+    letters = iter(line)
+    for letter in letters:
+        if letter == "\\" and quote != "'":
+            words[-1] += next(letters, "")
+        elif quote:
+            quote = "" if letter == quote else quote
+            words[-1] += letter if quote else ""
+        elif letter in "'\"":
+            quote = letter
+        elif letter.isspace():
+            words += [""] if words[-1] else []
+        else:
+            words[-1] += letter
+    return words
+
+
+def _of_command(command: Command, words: Sequence[str], unfinished: str) -> list[Candidate]:
+    options = {
+        name: parameter for parameter in command.parameters for name in parameter.declaration.names
+    }
+    expected, options_allowed = _expected(command, options, words)
+    name, equals, value = unfinished.partition("=")
+    if options_allowed and equals and name in options:
+        found = _values(options[name], value)
+        return [(f"{name}={word}", meaning) for word, meaning in found if (word, meaning) != FILES]
+    if options_allowed and unfinished.startswith("-"):
+        named = [(name, parameter.declaration.help) for name, parameter in options.items()]
+        return _beginning(unfinished, [*named, ("--help", "show how to use it")])
+    return _values(expected, unfinished) if expected else []
+
+
+def _expected(
+    command: Command, options: dict[str, Parameter], words: Sequence[str]
+) -> tuple[Parameter | None, bool]:
+    """What the next word is a value of, and whether it may be an option instead."""
+    arguments = [item for item in command.parameters if not item.is_option]
+    position, pending, ended = 0, None, False
+    for word in words:
+        if pending:
+            pending = None
+        elif word == "--" and not ended:
+            ended = True
+            position = next(
+                (at for at, item in enumerate(arguments) if item.declaration.after_dashes),
+                position,
+            )
+        elif word.startswith("-") and word != "-" and not ended:
+            pending = _waits_for_value(options, word)
+        else:
+            ended = ended or command.options_first
+            position += 0 if _is_last(arguments, position) else 1
+    if pending:
+        return pending, False
+    return (arguments[position] if position < len(arguments) else None), not ended
+
+
+def _is_last(arguments: Sequence[Parameter], position: int) -> bool:
+    """Whether the argument there takes every word that comes."""
+    return position < len(arguments) and arguments[position].multiple
+
+
+def _waits_for_value(options: dict[str, Parameter], word: str) -> Parameter | None:
+    """The option whose value is the next word."""
+    if word.startswith("--"):
+        parameter = options.get(word)
+        return None if parameter is None or parameter.is_flag else parameter
+    for position, letter in enumerate(word[1:], start=2):
+        parameter = options.get(f"-{letter}")
+        if parameter is not None and not parameter.is_flag:
+            return None if word[position:] else parameter
+    return None
+
+
+def _values(parameter: Parameter, unfinished: str) -> list[Candidate]:
+    if parameter.choices:
+        return _beginning(unfinished, [(choice, "") for choice in parameter.choices])
+    match parameter.declaration.completes:
+        case "command":
+            names = [(listed.name, listed.summary) for listed in commands.all_commands()]
+            return _beginning(unfinished, names)
+        case "path":
+            return [FILES]
+    return []
+
+
+def _beginning(unfinished: str, offered: Iterable[Candidate]) -> list[Candidate]:
+    return [candidate for candidate in offered if candidate[0].startswith(unfinished)]

@@ -1,0 +1,107 @@
+"""From words to a command, and from whatever it raises to words and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from lxgit import __version__
+from lxgit.cli import commands
+from lxgit.cli.output import Output, OutputFailed
+from lxgit.cli.session import Session
+from lxgit.errors import LxgitError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+STANDARD_OUTPUT = 1
+INTERRUPTED = 130  # 128 + SIGINT
+BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+
+def run_command_line(words: Sequence[str]) -> int:
+    """Do what the words say; nothing that a user can cause leaves as an exception."""
+    session = Session(Output(STANDARD_OUTPUT))
+    code = _guarded(session, lambda: _dispatch(session, list(words)))
+    return _guarded(session, session.close) or code
+
+
+def _guarded(session: Session, step: Callable[[], int | None]) -> int:
+    """The step's exit code, or that of what it raised, once that is told."""
+    try:
+        return step() or 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 0 if session.paged else BROKEN_PIPE
+    except (LxgitError, OSError, OutputFailed) as error:
+        from lxgit.cli.report import fault, tell
+
+        message, hint, code = fault(error)
+        tell(message, hint=hint)
+        return code
+
+
+def _dispatch(session: Session, words: list[str]) -> int:
+    words = _global_options(session, words)
+    if not words or words[0] in ("--help", "-h"):
+        session.out.write(commands.overview())
+        return 0
+    if words[0] == "--version":
+        session.out.line(f"lxgit {__version__}")
+        return 0
+    if words[0] == "__complete":
+        return _complete(session, words[1:])
+    return run_command(session, words[0], words[1:])
+
+
+def _complete(session: Session, words: Sequence[str]) -> int:
+    """Answer a shell's completion script; whatever goes wrong, there is nothing to offer."""
+    from lxgit.cli.completion import candidates
+
+    with contextlib.suppress(LxgitError, OSError):
+        for word, meaning in candidates(" ".join(words)):
+            session.out.line(f"{word}\t{meaning}" if meaning else word)
+    return 0
+
+
+def _global_options(session: Session, words: list[str]) -> list[str]:
+    """Take `--store DIR` from the front."""
+    while words and words[0].partition("=")[0] == "--store":
+        option, equals, value = words.pop(0).partition("=")
+        if not equals:
+            value = words.pop(0) if words else ""
+        if not value:
+            raise UsageError(f"{option} needs a directory", hint="lxgit --store DIR COMMAND")
+        session.store_option = value
+    if words and words[0].startswith("-") and words[0] not in ("--help", "-h", "--version"):
+        raise UsageError(f"unknown option '{words[0]}'", hint="lxgit --help")
+    return words
+
+
+def run_command(session: Session, name: str, words: Sequence[str]) -> int:
+    """Run the command of that name with its arguments."""
+    from lxgit.cli.parse import HelpWanted, NotWellFormed, parse
+
+    command = _find(name).load()
+    try:
+        values = parse(command, words)
+    except HelpWanted:
+        from lxgit.cli.usage import help_text
+
+        session.out.write(help_text(name, command))
+        return 0
+    except NotWellFormed:
+        from lxgit.cli.usage import explain
+
+        explain(name, command, words)
+    return command.function(session, **values) or 0
+
+
+def _find(name: str) -> commands.Listed:
+    listed = commands.find(name)
+    if listed is None:
+        near = commands.nearest(name)
+        hint = f"did you mean '{near}'?" if near else "'lxgit --help' lists the commands"
+        raise UsageError(f"'{name}' is not a command", hint=hint)
+    return listed

@@ -1,0 +1,73 @@
+"""What the environment says: where the store is, who commits, which editor and pager.
+
+The only module that reads `os.environ`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT_STORE = Path("/var/lib/lxgit")
+
+
+def variable(name: str) -> str | None:
+    """The variable's value; None when it is not set or empty."""
+    return os.environ.get(name) or None
+
+
+def program_environment(**defaults: str) -> dict[str, str]:
+    """The environment for a program of the user's, with `defaults` for what is not set."""
+    return {**defaults, **os.environ}
+
+
+def default_store() -> Path:
+    """LXGIT_STORE, else /var/lib/lxgit for root, else the user's own below $XDG_DATA_HOME."""
+    named = variable("LXGIT_STORE")
+    if named:
+        return Path(named)
+    if os.geteuid() == 0:
+        return ROOT_STORE
+    data = variable("XDG_DATA_HOME")
+    # The XDG base directory specification: a relative path is invalid and ignored.
+    if data and data.startswith("/"):
+        return Path(data, "lxgit")
+    return Path(os.path.expanduser("~"), ".local/share/lxgit")
+
+
+def wants_colour(fd: int) -> bool:
+    """Whether to write colours there: a terminal that knows them, and no NO_COLOR."""
+    return os.isatty(fd) and variable("NO_COLOR") is None and variable("TERM") != "dumb"
+
+
+def pager() -> str:
+    """The shell command that shows long output; empty for none (git-config, core.pager)."""
+    for name in ("GIT_PAGER", "PAGER"):
+        if name in os.environ:  # set and empty means none
+            command = os.environ[name].strip()
+            return "" if command == "cat" else command
+    return "less" if on_path("less") else ""
+
+
+def on_path(program: str) -> bool:
+    """Whether a program of that name is there to be run."""
+    directories = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return any(os.access(os.path.join(place, program), os.X_OK) for place in directories)
+
+
+def editor(configured: Callable[[str], str | None]) -> str:
+    """The shell command that edits a file (git-var, GIT_EDITOR).
+
+    `configured` answers for a key of the store's Git configuration.
+    """
+    return (
+        variable("GIT_EDITOR")
+        or configured("core.editor")
+        or variable("VISUAL")
+        or variable("EDITOR")
+        or ("editor" if on_path("editor") else "vi")
+    )

@@ -1,0 +1,102 @@
+"""`log` and `show`: commits as Git shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.cli.changes import change_fields, write_stat
+from lxgit.cli.human import git_date, iso_date
+from lxgit.cli.report import printable
+from lxgit.cli.tables import short_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lxgit.cli.output import Output
+    from lxgit.operations.values import Decoration, LogEntry, Signature
+
+_YELLOW, _CYAN, _GREEN, _RESET = "\x1b[33m", "\x1b[1;36m", "\x1b[1;32m", "\x1b[m"
+
+
+def write_commit(out: Output, entry: LogEntry, *, decorate: bool, colour: bool) -> None:
+    """A commit as `git log` shows it, without an empty line before or after."""
+    names = _decorations(entry.decorations, colour=colour) if decorate else ""
+    out.line(_painted(f"commit {entry.oid}", _YELLOW, colour=colour) + names)
+    if len(entry.parents) > 1:
+        out.line(f"Merge: {' '.join(map(short_id, entry.parents))}")
+    out.line(f"Author: {_person(entry.author)}")
+    out.line(f"Date:   {git_date(entry.author.time, entry.author.offset)}")
+    out.line()
+    for line in entry.message.rstrip("\n").split("\n"):
+        out.line(f"    {printable(line)}".rstrip())
+    if entry.changes:
+        out.line()
+        write_stat(out, entry.changes)
+
+
+def write_oneline(out: Output, entry: LogEntry, *, decorate: bool, colour: bool) -> None:
+    """A commit on one line: 12 digits, names, subject."""
+    names = _decorations(entry.decorations, colour=colour) if decorate else ""
+    digits = _painted(short_id(entry.oid), _YELLOW, colour=colour)
+    out.line(f"{digits}{names} {printable(subject(entry.message))}".rstrip())
+    if entry.changes:
+        write_stat(out, entry.changes)
+
+
+def subject(message: str) -> str:
+    """The first paragraph on one line, as Git's `%s`."""
+    return " ".join(message.lstrip("\n").partition("\n\n")[0].split("\n")).strip()
+
+
+def _decorations(decorations: Sequence[Decoration], *, colour: bool) -> str:
+    """` (HEAD -> tuned, tag: v1, base)`, or nothing."""
+    if not decorations:
+        return ""
+    names = ", ".join(_decoration(decoration, colour=colour) for decoration in decorations)
+    left, right = (_painted(bracket, _YELLOW, colour=colour) for bracket in ("(", ")"))
+    return f" {left}{names}{right}"
+
+
+def _decoration(decoration: Decoration, *, colour: bool) -> str:
+    kind = decoration.kind.value
+    if kind == "HEAD":
+        return _painted("HEAD", _CYAN, colour=colour)
+    if kind == "tag":
+        return _painted(f"tag: {decoration.name}", "\x1b[1;33m", colour=colour)
+    name = _painted(decoration.name, _GREEN, colour=colour)
+    return f"{_painted('HEAD ->', _CYAN, colour=colour)} {name}" if decoration.current else name
+
+
+def _painted(text: str, sequence: str, *, colour: bool) -> str:
+    return f"{sequence}{text}{_RESET}" if colour else text
+
+
+def _person(signature: Signature) -> str:
+    return printable(f"{signature.name} <{signature.email}>")
+
+
+def commit_fields(entry: LogEntry) -> dict[str, object]:
+    """A commit for JSON; `changes` only where they were asked for."""
+    fields: dict[str, object] = {
+        "id": entry.oid,
+        "tree": entry.tree,
+        "parents": list(entry.parents),
+        "refs": [
+            {"type": decoration.kind.value, "name": decoration.name, "current": decoration.current}
+            for decoration in entry.decorations
+        ],
+        "author": _signature_fields(entry.author),
+        "committer": _signature_fields(entry.committer),
+        "message": entry.message,
+    }
+    if entry.changes is not None:
+        fields["changes"] = [change_fields(sized) for sized in entry.changes]
+    return fields
+
+
+def _signature_fields(signature: Signature) -> dict[str, str]:
+    return {
+        "name": signature.name,
+        "email": signature.email,
+        "date": iso_date(signature.time, signature.offset),
+    }

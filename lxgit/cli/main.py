@@ -1,0 +1,22 @@
+"""The way in: global options, the command, and what becomes of its errors."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from lxgit import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line, without the program's name; return the exit code."""
+    words = sys.argv[1:] if argv is None else argv
+    if list(words) == ["--version"]:  # scripts ask for it: nothing else is imported
+        print(f"lxgit {__version__}")
+        return 0
+    from lxgit.cli.dispatch import run_command_line
+
+    return run_command_line(words)

@@ -1,0 +1,46 @@
+"""Where answers go: standard output as bytes, whole, with errors that can be told.
+
+`sys.stdout` would translate, choke on names that are not UTF-8, and report a full disk only when
+the interpreter is already shutting down.
+"""
+
+from __future__ import annotations
+
+import os
+
+_CHUNK = 1 << 16
+
+
+class OutputFailed(Exception):
+    """Standard output took no more; `__cause__` is the OSError."""
+
+
+class Output:
+    """A buffered writer of text (UTF-8, surrogateescape) and bytes to a file descriptor."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._buffer = bytearray()
+
+    def write(self, data: bytes | str) -> None:
+        """Add to the answer; raises OutputFailed, BrokenPipeError."""
+        self._buffer += data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
+        if len(self._buffer) >= _CHUNK:
+            self.flush()
+
+    def line(self, data: bytes | str = b"") -> None:
+        """Add a line; the newline is not part of `data`."""
+        self.write(data)
+        self.write(b"\n")
+
+    def flush(self) -> None:
+        """Hand over everything that was written; raises OutputFailed, BrokenPipeError."""
+        view = memoryview(bytes(self._buffer))
+        self._buffer.clear()
+        try:
+            while view:
+                view = view[os.write(self.fd, view) :]
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputFailed from error

@@ -1,0 +1,118 @@
+"""Help, and the words about a command line that is not well formed: both are Typer's.
+
+Typer is imported here alone, so only who asks for help or makes a mistake waits for it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+from typer.main import get_command
+
+from lxgit.cli.parse import split_at_dashes
+from lxgit.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typer.core import TyperCommand
+
+    from lxgit.cli.params import Command, Parameter
+
+_WIDTH = 88
+
+
+def help_text(name: str, command: Command) -> str:
+    """What `lxgit NAME --help` prints, with a newline at its end."""
+    typer_command = _typer_command(name, command)
+    context = typer_command.make_context(
+        f"lxgit {name}", [], resilient_parsing=True, max_content_width=_WIDTH
+    )
+    return f"{context.get_help()}\n"
+
+
+def explain(name: str, command: Command, words: Sequence[str]) -> NoReturn:
+    """Raise a UsageError with Typer's words about the line."""
+    before, _ = split_at_dashes(command, words)
+    hint = f"lxgit {name} --help"
+    try:
+        _typer_command(name, command).make_context(f"lxgit {name}", list(before))
+    except TyperException as error:
+        raise UsageError(_as_one_line(error.format_message()), hint=hint) from None
+    raise UsageError("this command line is not understood", hint=hint)
+
+
+def _as_one_line(message: str) -> str:
+    """Typer's sentence in the manner of ours; `Value error` is Pydantic's word for a choice."""
+    text = " ".join(message.replace(": Value error, ", ": ").split()).rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _typer_command(name: str, command: Command) -> TyperCommand:
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(
+        name,
+        help=_paragraphs(command),
+        context_settings={"allow_interspersed_args": not command.options_first},
+    )(_signature_of(command))
+    return get_command(app)  # type: ignore[return-value]
+
+
+def _paragraphs(command: Command) -> str:
+    r"""The description, and the examples behind a `\b`, which keeps Click from filling them."""
+    description = inspect.getdoc(command.function) or ""
+    if not command.examples:
+        return description
+    width = max(len(line) for line, _ in command.examples)
+    lines = [f"  {line:{width}}  # {what}".rstrip() for line, what in command.examples]
+    return "\n".join((description, "", "\b", "Examples:", *lines))
+
+
+def _signature_of(command: Command) -> Any:  # noqa: ANN401 - made for Typer's eyes
+    """A function that Typer reads as the command's declaration."""
+
+    def declared(**_values: object) -> None:
+        """Do nothing: it is never called."""
+
+    parameters = [_typer_parameter(parameter) for parameter in command.parameters]
+    declared.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    declared.__annotations__ = {item.name: item.annotation for item in parameters}
+    return declared
+
+
+def _typer_parameter(parameter: Parameter) -> inspect.Parameter:
+    return inspect.Parameter(
+        parameter.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=_typer_default(parameter),
+        annotation=Annotated[_typer_type(parameter), _typer_info(parameter)],
+    )
+
+
+def _typer_default(parameter: Parameter) -> Any:  # noqa: ANN401
+    if parameter.required:
+        return inspect.Parameter.empty
+    return list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+
+
+def _typer_type(parameter: Parameter) -> Any:  # noqa: ANN401
+    kind: Any = Literal[parameter.choices] if parameter.choices else parameter.kind
+    if parameter.multiple:
+        return list[kind]
+    return kind if parameter.is_flag or parameter.required else kind | None
+
+
+def _typer_info(parameter: Parameter) -> Any:  # noqa: ANN401
+    declaration = parameter.declaration
+    metavar = declaration.metavar or None
+    if parameter.is_option:
+        shown = bool(parameter.default) and not parameter.is_flag
+        return typer.Option(
+            *declaration.names, help=declaration.help, metavar=metavar, show_default=shown
+        )
+    if declaration.after_dashes:
+        metavar = f"-- {metavar}"
+    return typer.Argument(help=declaration.help, metavar=metavar, show_default=False)
