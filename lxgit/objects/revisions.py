@@ -1,0 +1,243 @@
+"""What a user types for a commit (gitrevisions(7)), and what lxgit adds to it.
+
+    base:v1          the tag `base/v1`; `base:latest` is the branch `base`
+    REV:/etc/hosts   a path of the machine: `split_path` takes it off first
+    :/text           Git's: the youngest commit whose message has the text
+
+Names of refs, tags as above and ids are found here, without starting Git; everything else, such as
+`base~3`, `HEAD@{yesterday}` or `base^{/nginx}`, by `git rev-parse`. Containers are not known here:
+who knows them asks `find_ref`, then looks for a container, then asks `resolve`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.objects.commits import decode_tag
+from lxgit.objects.git import GitFailed
+from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
+from lxgit.objects.refnames import BRANCHES, TAGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from lxgit.objects.database import ObjectDatabase
+    from lxgit.objects.git import Git
+    from lxgit.objects.refs import RefStore
+
+LATEST = "latest"
+"""`name:latest` is the branch `name`, as in Docker."""
+
+_BRACES = r"(?:\{[^}]*\}|[^{])"  # a step that does not end within @{…} or ^{…}
+_PATH = re.compile(rf"((?:(?!:/){_BRACES})+):(/.*)", re.DOTALL)
+_TAG = re.compile(r"([^:~^@{]+):([^:~^@{]+)((?:[~^]|@\{).*)?", re.DOTALL)
+_SUFFIX = re.compile(r"[~^]|@\{")
+_RANGE = re.compile(rf"((?:(?!\.\.){_BRACES})*?)(\.\.\.?)(.*)", re.DOTALL)
+_PARENTS = re.compile(r"(.+?)(\^!|\^@|\^-[0-9]*)", re.DOTALL)
+_MOST_TAGS = 16  # of tags; Git has no limit, and no use for more than one
+
+
+class UnknownRevision(LxgitError):
+    """No commit goes by that name; `nearest` has the names most like it."""
+
+    def __init__(self, message: str, *, hint: str, nearest: Sequence[str] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.nearest = tuple(nearest)
+
+
+class AmbiguousRevision(LxgitError):
+    """More than one thing goes by that name."""
+
+    def __init__(self, text: str, candidates: Sequence[str]) -> None:
+        super().__init__(
+            f"'{text}' is ambiguous", hint="write one of these: " + ", ".join(candidates)
+        )
+        self.candidates = tuple(candidates)
+
+
+class NotACommit(LxgitError):
+    """An id or a tag that stands for something else than a commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionPath:
+    """`REV:/path` in two; the path begins with its slash and is None where none was given."""
+
+    revision: str
+    path: bytes | None
+
+
+def split_path(text: str) -> RevisionPath:
+    """Split at the first `:/`, unless that is the beginning: a message search is all revision."""
+    match = _PATH.fullmatch(text)
+    if match is None:
+        return RevisionPath(text, None)
+    return RevisionPath(match[1], os.fsencode(match[2]))
+
+
+def nearest_names(text: str, names: Iterable[str]) -> list[str]:
+    """The three names most like `text`, the nearest first; fewer when few are."""
+    import difflib
+
+    return difflib.get_close_matches(text, sorted(set(names)), n=3, cutoff=0.6)
+
+
+class Revisions:
+    """Finds the commits of one repository."""
+
+    def __init__(self, objects: ObjectDatabase, refs: RefStore, git: Git) -> None:
+        self._objects = objects
+        self._refs = refs
+        self._git = git
+
+    def ref_name(self, text: str) -> str | None:
+        """The full name of the ref that `text` names, be it HEAD, `base`, `base:v1`, `heads/base`.
+
+        AmbiguousRevision when it is a branch and a tag.
+        """
+        match = _TAG.fullmatch(text)
+        if match is not None and not match[3]:
+            name = f"{BRANCHES}{match[1]}" if match[2] == LATEST else f"{TAGS}{match[1]}/{match[2]}"
+            return name if self._exists(name) else None
+        names = ["HEAD" if text == "@" else text, f"refs/{text}"]
+        names = [name for name in names if self._exists(name)]
+        if not names:
+            names = [name for name in (TAGS + text, BRANCHES + text) if self._exists(name)]
+        if len(names) > 1:
+            raise AmbiguousRevision(text, names)
+        if not names and self._exists(f"refs/remotes/{text}"):
+            return f"refs/remotes/{text}"
+        return names[0] if names else None
+
+    def find_ref(self, text: str) -> ObjectID | None:
+        """The commit that HEAD, a branch or a tag of that name stands for, if there is one.
+
+        AmbiguousRevision, NotACommit.
+        """
+        name = self.ref_name(text)
+        oid = None if name is None else self._refs.read(name)
+        return None if oid is None else self.peel(oid)
+
+    def find_prefix(self, text: str) -> list[ObjectID]:
+        """The commits whose ids begin with these 4 to 40 hexadecimal digits."""
+        found = (self._peeled_or_none(oid) for oid in self._objects.resolve_prefix(text))
+        return sorted({oid for oid in found if oid is not None})
+
+    def resolve(self, text: str) -> ObjectID:
+        """The commit that `text` stands for, whatever way it is written.
+
+        UnknownRevision, AmbiguousRevision, NotACommit.
+        """
+        if (oid := self.find_ref(text)) is not None:
+            return oid
+        found = self.find_prefix(text)
+        if len(found) > 1:
+            raise AmbiguousRevision(text, [hex_id(oid)[: len(text) + 8] for oid in found])
+        if found:
+            return found[0]
+        if (oid := self._ask_git(text)) is not None:
+            return self.peel(oid)
+        raise self.unknown(text)
+
+    def peel(self, oid: ObjectID) -> ObjectID:
+        """The commit that an object is, or that a tag comes down to; NotACommit for others."""
+        target = oid
+        for _ in range(_MOST_TAGS):
+            kind, _ = self._objects.describe(target)
+            if kind is ObjectType.COMMIT:
+                return target
+            if kind is not ObjectType.TAG:
+                break
+            target = decode_tag(self._objects.read(target)[1]).target
+        raise NotACommit(f"{hex_id(oid)[:12]} is a {kind.name.lower()}, not a commit")
+
+    def range_arguments(
+        self, texts: Sequence[str], resolve: Callable[[str], ObjectID] | None = None
+    ) -> list[str]:
+        """What `git rev-list` wants for `A`, `^A`, `A..B`, `A...B`, `A^!`, `A^@`, `A^-`.
+
+        Every name in it is found by `resolve`, this class's own by default, and given as an id: so
+        nothing that was typed comes to Git as an option or a path. Errors as `resolve`.
+        """
+        find = resolve or self.resolve
+        return [argument for text in texts for argument in _range(text, find)]
+
+    def names(self) -> list[str]:
+        """All branches and tags as a user may write them: `base`, `base/v1`, `base:v1`."""
+        branches = [name.removeprefix(BRANCHES) for name in self._refs.list(BRANCHES)]
+        tags = [name.removeprefix(TAGS) for name in self._refs.list(TAGS)]
+        return [*branches, *tags, *(":".join(tag.rsplit("/", 1)) for tag in tags if "/" in tag)]
+
+    def unknown(self, text: str, more_names: Iterable[str] = ()) -> UnknownRevision:
+        """The error for a name that nothing has; `more_names` may be meant as well."""
+        names = self.names()
+        if not names:
+            return UnknownRevision(
+                f"there is no '{text}': the store is empty",
+                hint="'lxgit bootstrap trixie base' or 'lxgit import FILE base' makes an image",
+            )
+        name, colon, path = text.partition(":")
+        if colon and path and self._exists(f"{BRANCHES}{name}"):
+            return UnknownRevision(
+                f"'{name}' has no tag '{path}'", hint=f"for a path: '{name}:/{path}'"
+            )
+        nearest = nearest_names(text, [*names, *more_names])
+        meant = " or ".join(f"'{name}'" for name in nearest)
+        return UnknownRevision(
+            f"there is no '{text}'",
+            hint=f"did you mean {meant}?" if meant else "'lxgit branch' and 'lxgit tag' list names",
+            nearest=nearest,
+        )
+
+    def _exists(self, name: str) -> bool:
+        return self._refs.read(name) is not None
+
+    def _peeled_or_none(self, oid: ObjectID) -> ObjectID | None:
+        try:
+            return self.peel(oid)
+        except NotACommit:
+            return None
+
+    def _ask_git(self, text: str) -> ObjectID | None:
+        """The object that Git takes the text for, with our names in it replaced by Git's."""
+        if not text or text.startswith("-") or "\0" in text:
+            return None
+        try:
+            answer = self._git.run(
+                ["rev-parse", "--verify", "--quiet", "--end-of-options", self._for_git(text)]
+            )
+        except GitFailed:
+            return None
+        return from_hex(answer.strip())
+
+    def _for_git(self, text: str) -> str:
+        """The same with the full name of the ref that it begins with, if it does."""
+        if text.startswith(":"):
+            return text
+        match = _SUFFIX.search(text)
+        if match is None or not match.start():
+            return text
+        name = self.ref_name(text[: match.start()])
+        return text if name is None else name + text[match.start() :]
+
+
+def resolve(objects: ObjectDatabase, refs: RefStore, git: Git, text: str) -> ObjectID:
+    """The commit that `text` stands for; see `Revisions.resolve`."""
+    return Revisions(objects, refs, git).resolve(text)
+
+
+def _range(text: str, resolve: Callable[[str], ObjectID]) -> list[str]:
+    """The arguments for one of the forms of `range_arguments`."""
+    if text.startswith("^"):
+        return [f"^{hex_id(resolve(text[1:]))}"]
+    if match := _PARENTS.fullmatch(text):
+        return [hex_id(resolve(match[1])) + match[2]]
+    match = None if text.startswith(":/") else _RANGE.fullmatch(text)
+    if match is None:
+        return [hex_id(resolve(text))]
+    left, right = (hex_id(resolve(match[side] or "HEAD")) for side in (1, 3))
+    return [f"{left}...{right}"] if match[2] == "..." else [right, f"^{left}"]
