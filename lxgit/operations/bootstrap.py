@@ -92,7 +92,7 @@ def _arguments(system: System) -> list[str]:
 def _running(
     arguments: list[str], environment: Mapping[str, str], progress: Progress
 ) -> Iterator[IO[bytes]]:
-    """mmdebstrap's standard output; leaving checks that it went well."""
+    """Mmdebstrap's standard output; leaving checks that it went well."""
     import subprocess
     import threading
 
@@ -123,9 +123,7 @@ def _running(
         process.stdout.close()
 
 
-def _raise_failed(
-    process: subprocess.Popen[bytes], listener: object, errors: list[str]
-) -> None:
+def _raise_failed(process: subprocess.Popen[bytes], listener: object, errors: list[str]) -> None:
     import threading
 
     process.wait()

@@ -126,9 +126,7 @@ def commit_tree(
             oid = parent
             if before is None or before.tree != image:
                 parents = (parent,) if parent is not None else ()
-                commit = Commit(
-                    image, parents, identity.author, identity.committer, target.message
-                )
+                commit = Commit(image, parents, identity.author, identity.committer, target.message)
                 oid = writer.add(ObjectType.COMMIT, encode_commit(commit))
             packed = stack.enter_context(writer.finish())
         _publish_layer(layer, read_image(repository.objects, image), progress)

@@ -8,26 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.objects.refs import check_name
+from lxgit.objects.refnames import BRANCHES, TAGS, check_name
 
 if TYPE_CHECKING:
     from lxgit.repository import Repository
-
-HEADS = "refs/heads/"
-TAGS = "refs/tags/"
 
 
 class NameTaken(LxgitError):
     """The name means something else already."""
 
 
-class BadName(LxgitError):
-    """A name that no branch or tag may have."""
-
-
 def branch_ref(name: str) -> str:
     """The full name of a branch's ref; `base:latest` is the branch `base`."""
-    return HEADS + name.removesuffix(":latest")
+    return BRANCHES + name.removesuffix(":latest")
 
 
 def tag_ref(name: str) -> str:
@@ -37,7 +30,7 @@ def tag_ref(name: str) -> str:
 
 def check_branch_name(repository: Repository, name: str) -> None:
     """Raise unless a branch may have this name."""
-    _check(name)
+    check_name(name)
     if repository.refs.read(TAGS + name) is not None:
         raise NameTaken(
             f"'{name}' is a tag", hint="a branch and a tag never share a name: choose another"
@@ -47,18 +40,12 @@ def check_branch_name(repository: Repository, name: str) -> None:
 
 def check_tag_name(repository: Repository, name: str) -> None:
     """Raise unless a tag may have this name."""
-    _check(name)
-    if repository.refs.read(HEADS + name) is not None:
+    check_name(name)
+    if repository.refs.read(BRANCHES + name) is not None:
         raise NameTaken(
             f"'{name}' is a branch", hint="a branch and a tag never share a name: choose another"
         )
     _check_containers(repository, name)
-
-
-def _check(name: str) -> None:
-    check_name(name)
-    if name == "HEAD" or name.startswith("-"):
-        raise BadName(f"'{name}' cannot be a name")
 
 
 def _check_containers(repository: Repository, name: str) -> None:

@@ -1,0 +1,89 @@
+"""Whether an image is one: every `%meta` meets its tree, and links meet their members."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.objects.directory import Subdirectory, read_directory
+from lxgit.objects.image import read_image
+from lxgit.objects.metadata import Kind
+from lxgit.objects.replay import read_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxgit.objects.database import ObjectDatabase
+    from lxgit.objects.entries import Entry
+    from lxgit.objects.ids import ObjectID
+    from lxgit.objects.image import Image
+
+
+class ImageVerifier:
+    """Verifies images one after the other; what they share is read once."""
+
+    def __init__(self, database: ObjectDatabase) -> None:
+        self._database = database
+        self._good: set[ObjectID] = set()
+
+    def faults(self, tree: ObjectID) -> Iterator[str]:
+        """What is wrong with the image whose root tree is `tree`, a line each; nothing: it is good.
+
+        The bytes of objects are not compared with their ids here: `git fsck` does that.
+        """
+        try:
+            image = read_image(self._database, tree)
+            _ = image.config
+        except LxgitError as error:
+            yield error.message
+            return
+        before = len(self._good)
+        yield from self._directories(image.rootfs)
+        if len(self._good) > before or image.links_id not in self._good:
+            yield from self._links(image)
+
+    def _directories(self, root: ObjectID) -> Iterator[str]:
+        pending = [(b"", root)]
+        while pending:
+            path, oid = pending.pop()
+            if oid in self._good:
+                continue
+            try:
+                directory = read_directory(self._database, oid)
+                for name, entry in directory.entries.items():
+                    below = path + b"/" + name
+                    if isinstance(entry, Subdirectory):
+                        pending.append((below, entry.oid))
+                    else:
+                        self._check_entry(below, entry)
+            except LxgitError as error:
+                shown = path.decode(errors="backslashreplace") or "/"
+                yield f"the directory {shown}: {error.message}"
+            else:
+                self._good.add(oid)
+
+    def _check_entry(self, path: bytes, entry: Entry) -> None:
+        if entry.oid is None:
+            return
+        self._database.size(entry.oid)
+        if entry.kind is Kind.SYMLINK:
+            read_target(self._database, path, entry.oid)
+
+    def _links(self, image: Image) -> Iterator[str]:
+        try:
+            groups = image.links.groups
+        except LxgitError as error:
+            yield error.message
+            return
+        sound = True
+        for group in groups:
+            try:
+                entries = {image.entry(path) for path in group}
+            except LxgitError:
+                continue  # its directory has been told of
+            if len(entries) > 1 or None in entries or any(e and e.is_directory for e in entries):
+                sound = False
+                shown = " ".join(path.decode(errors="backslashreplace") for path in group)
+                yield f"links: these are not one inode: {shown}"
+        if sound:
+            self._good.add(image.links_id)

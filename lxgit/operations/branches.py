@@ -1,0 +1,247 @@
+"""Branches and HEAD."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.objects.ids import ObjectID, hex_id
+from lxgit.objects.refnames import BRANCHES, TAGS
+from lxgit.operations.attached import changed_containers_of, containers_on, detach
+from lxgit.operations.lookup import find_commit, read_commit
+from lxgit.operations.naming import branch_ref, check_branch_name
+from lxgit.operations.values import BranchRow, HeadMoved, RefKind, RemovedRef
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lxgit.operations.values import Identity
+    from lxgit.repository import Repository
+
+
+class NoSuchRef(LxgitError):
+    """There is no branch or tag of that name."""
+
+
+class RefExists(LxgitError):
+    """The branch or tag is there already."""
+
+
+class BranchInUse(LxgitError):
+    """HEAD or a container is on the branch."""
+
+
+class NotMerged(LxgitError):
+    """The branch has commits that HEAD's history has not."""
+
+
+class WouldDetach(LxgitError):
+    """`switch` to something that is no branch, without `--detach`."""
+
+
+def list_branches(repository: Repository) -> list[BranchRow]:
+    """Every branch by name, with HEAD's subject; a detached HEAD is the first row, without name."""
+    head = repository.refs.head()
+    rows = []
+    if not isinstance(head, str):
+        rows.append(BranchRow(None, hex_id(head), current=True, subject=_subject(repository, head)))
+    for ref, oid in repository.refs.list(BRANCHES).items():
+        name = ref.removeprefix(BRANCHES)
+        rows.append(
+            BranchRow(name, hex_id(oid), current=ref == head, subject=_subject(repository, oid))
+        )
+    return rows
+
+
+def _subject(repository: Repository, oid: ObjectID) -> str:
+    """The first line of a commit's message."""
+    return next(iter(read_commit(repository, oid).message.splitlines()), "")
+
+
+def create_branch(
+    repository: Repository, name: str, start: str | None, *, force: bool, identity: Identity
+) -> str:
+    """A branch at `start`, HEAD by default; `force` moves one that is there. Returns the id."""
+    check_branch_name(repository, name)
+    ref = branch_ref(name)
+    oid = find_commit(repository, start or "HEAD")
+    present = repository.refs.read(ref)
+    if present is not None and not force:
+        raise RefExists(f"the branch '{name}' is there already", hint="-f moves it")
+    repository.refs.update(
+        ref, oid, old=present, message=f"branch: Created from {start or 'HEAD'}"
+        if present is None
+        else f"branch: Reset to {start or 'HEAD'}",
+        who=identity.committer,
+    )  # fmt: skip
+    return hex_id(oid)
+
+
+def delete_branches(
+    repository: Repository, names: Sequence[str], *, force: bool, identity: Identity
+) -> list[RemovedRef]:
+    """Delete branches; nothing is deleted when one of them may not be.
+
+    HEAD's never is. Without `force` (`-D`) neither is one that a container is on, nor one whose
+    commits HEAD's history has not; with it, the containers become detached.
+    """
+    found = [(name, _branch(repository, name)) for name in names]
+    for name, oid in found:
+        _check_deletable(repository, name, oid, force=force)
+    return [delete_branch(repository, name, oid, identity) for name, oid in found]
+
+
+def delete_branch(
+    repository: Repository, name: str, oid: ObjectID, identity: Identity
+) -> RemovedRef:
+    """Delete one branch, whose containers become detached."""
+    containers = containers_on(repository, name)
+    repository.refs.update(
+        branch_ref(name), None, old=oid, message="branch: deleted", who=identity.committer
+    )
+    return RemovedRef(RefKind.BRANCH, name, hex_id(oid), detach(repository, containers))
+
+
+def _branch(repository: Repository, name: str) -> ObjectID:
+    oid = repository.refs.read(branch_ref(name))
+    if oid is None:
+        raise NoSuchRef(f"there is no branch '{name}'", hint="'lxgit branch' lists them")
+    return oid
+
+
+def check_not_head(repository: Repository, name: str) -> None:
+    """Raise BranchInUse when HEAD names the branch: that one is never deleted."""
+    if repository.refs.head() == branch_ref(name):
+        raise BranchInUse(
+            f"'{name}' is HEAD's branch", hint="'lxgit checkout OTHER' moves HEAD away first"
+        )
+
+
+def _check_deletable(repository: Repository, name: str, oid: ObjectID, *, force: bool) -> None:
+    check_not_head(repository, name)
+    if force:
+        return
+    containers = containers_on(repository, name)
+    if containers:
+        ids = ", ".join(container.config.name for container in containers)
+        raise BranchInUse(
+            f"the branch '{name}' has containers: {ids}", hint=f"'lxgit branch -D {name}' detaches"
+        )
+    if not is_ancestor(repository, oid, find_commit(repository, "HEAD")):
+        raise NotMerged(
+            f"the branch '{name}' is not merged into HEAD",
+            hint=f"'lxgit branch -D {name}' deletes it; the reflog keeps {hex_id(oid)[:12]}",
+        )
+
+
+def is_ancestor(repository: Repository, old: ObjectID, new: ObjectID) -> bool:
+    """Whether `new`'s history has `old`, or is it."""
+    if old == new:
+        return True
+    missing = repository.git.run(["rev-list", "-n1", hex_id(old), f"^{hex_id(new)}"])
+    return not missing.strip()
+
+
+def rename_branch(
+    repository: Repository, old: str | None, new: str, *, force: bool, identity: Identity
+) -> None:
+    """Give a branch, HEAD's by default, another name; HEAD and its containers follow."""
+    head = repository.refs.head()
+    if old is None:
+        if not isinstance(head, str):
+            raise NoSuchRef("HEAD is on no branch", hint="name the branch: 'branch -m OLD NEW'")
+        old = head.removeprefix(BRANCHES)
+    oid = _branch(repository, old)
+    check_branch_name(repository, new)
+    present = repository.refs.read(branch_ref(new))
+    if present is not None and not force:
+        raise RefExists(f"the branch '{new}' is there already", hint="-M replaces it")
+    message = f"Branch: renamed {branch_ref(old)} to {branch_ref(new)}"
+    containers = containers_on(repository, old)
+    repository.refs.update(
+        branch_ref(new), oid, old=present, message=message, who=identity.committer
+    )
+    if head == branch_ref(old):
+        repository.refs.set_head(branch_ref(new), message=message, who=identity.committer)
+    detach(repository, containers, onto=new)
+    repository.refs.update(branch_ref(old), None, old=oid, message=message, who=identity.committer)
+
+
+def checkout(
+    repository: Repository,
+    target: str,
+    *,
+    detach: bool = False,
+    only_branch: bool = False,
+    identity: Identity,
+) -> HeadMoved:
+    """Move HEAD to a branch, or to a commit: a detached HEAD. `-` is where it was before.
+
+    `only_branch` refuses a commit, as `switch` does without `--detach`. No container is touched.
+    """
+    if target == "-":
+        target = _previous(repository)
+    ref = branch_ref(target)
+    tip = repository.refs.read(ref)
+    if tip is not None and not detach:
+        return _move_head(repository, ref, tip, target, created=False, identity=identity)
+    oid = find_commit(repository, target)
+    if only_branch and not detach:
+        raise WouldDetach(
+            f"'{target}' is no branch", hint=f"'lxgit switch --detach {target}' goes there"
+        )
+    return _move_head(repository, oid, oid, target, created=False, identity=identity)
+
+
+def checkout_new(
+    repository: Repository, name: str, start: str | None, *, force: bool, identity: Identity
+) -> HeadMoved:
+    """Create a branch at `start`, HEAD by default, and move HEAD to it."""
+    create_branch(repository, name, start, force=force, identity=identity)
+    ref = branch_ref(name)
+    oid = _branch(repository, name)
+    return _move_head(repository, ref, oid, name, created=True, identity=identity)
+
+
+def _previous(repository: Repository) -> str:
+    """What HEAD named before it was last moved: `@{-1}` of Git."""
+    for entry in repository.refs.reflog("HEAD"):
+        before, arrow, _ = entry.message.removeprefix("checkout: moving from ").partition(" to ")
+        if arrow and entry.message.startswith("checkout: moving from "):
+            return before
+    raise NoSuchRef("HEAD has not been moved yet")
+
+
+def _move_head(
+    repository: Repository,
+    target: str | ObjectID,
+    oid: ObjectID,
+    told: str,
+    *,
+    created: bool,
+    identity: Identity,
+) -> HeadMoved:
+    head = repository.refs.head()
+    before = repository.refs.read("HEAD")
+    old_branch = head.removeprefix(BRANCHES) if isinstance(head, str) else None
+    moved_from = old_branch or (hex_id(before) if before is not None else "nothing")
+    left = () if target == head else changed_containers_of(repository, old_branch)
+    repository.refs.set_head(
+        target, message=f"checkout: moving from {moved_from} to {told}", who=identity.committer
+    )
+    return HeadMoved(
+        old_branch,
+        hex_id(before) if before is not None else None,
+        target.removeprefix(BRANCHES) if isinstance(target, str) else None,
+        hex_id(oid),
+        created,
+        _subject(repository, oid),
+        left,
+    )
+
+
+def complete_names(repository: Repository) -> tuple[list[str], list[str]]:
+    """Branches and tags, from the refs alone: for completion."""
+    refs = repository.refs.list()
+    branches = [ref.removeprefix(BRANCHES) for ref in refs if ref.startswith(BRANCHES)]
+    return branches, [ref.removeprefix(TAGS) for ref in refs if ref.startswith(TAGS)]

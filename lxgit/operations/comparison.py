@@ -1,0 +1,108 @@
+"""Two file systems side by side: what changed, and the contents on both sides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.objects.diff import diff_images
+from lxgit.objects.metadata import Kind
+from lxgit.operations.values import SizedChange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from lxgit.objects.changes import Change
+    from lxgit.objects.entries import Entry
+    from lxgit.objects.image import Image
+    from lxgit.repository import Repository
+
+_MISSING_SIDE = b""
+
+
+class Side:
+    """One file system under a name: where its contents are read from.
+
+    `size(path, entry)` is in bytes, `content(path, entry)` the whole content of a file, or the
+    target of a symbolic link.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        image: Image,
+        size: Callable[[bytes, Entry], int],
+        content: Callable[[bytes, Entry], bytes],
+    ) -> None:
+        self.name = name
+        self.image = image
+        self.size = size
+        self.content = content
+
+
+def stored_side(repository: Repository, name: str, image: Image) -> Side:
+    """A side whose contents are in the store."""
+
+    def size(_: bytes, entry: Entry) -> int:
+        assert entry.oid is not None
+        return repository.objects.size(entry.oid)
+
+    def content(_: bytes, entry: Entry) -> bytes:
+        assert entry.oid is not None
+        return repository.objects.blob(entry.oid)
+
+    return Side(name, image, size, content)
+
+
+class Comparison:
+    """The differences between two sides, as a user wants to see them.
+
+    `changes` are sorted by path; a directory whose mtime alone changed is not among them.
+    """
+
+    def __init__(self, old: Side, new: Side, paths: Iterable[bytes] = ()) -> None:
+        """`paths`, without leading slash, limit the comparison to them and what is below."""
+        self._old, self._new = old, new
+        self.old_name, self.new_name = old.name, new.name
+        wanted = tuple(paths)
+        self.changes = tuple(
+            self._sized(change)
+            for change in diff_images(old.image, new.image)
+            if change.listed and _is_wanted(change.path, wanted)
+        )
+
+    def content(self, change: SizedChange, side: str) -> bytes:
+        """The content of the "old" or "new" side of a change, whole; empty where there is none."""
+        chosen = self._old if side == "old" else self._new
+        entry = change.change.old if side == "old" else change.change.new
+        if entry is None or not _has_content(entry):
+            return _MISSING_SIDE
+        return chosen.content(change.change.path, entry)
+
+    def _sized(self, change: Change) -> SizedChange:
+        return SizedChange(
+            change,
+            _size(self._old, change.path, change.old),
+            _size(self._new, change.path, change.new),
+            _other_links(self._old, change.path, change.old),
+            _other_links(self._new, change.path, change.new),
+        )
+
+
+def _has_content(entry: Entry) -> bool:
+    return entry.kind in (Kind.FILE, Kind.SYMLINK)
+
+
+def _size(side: Side, path: bytes, entry: Entry | None) -> int:
+    return side.size(path, entry) if entry is not None and _has_content(entry) else 0
+
+
+def _other_links(side: Side, path: bytes, entry: Entry | None) -> tuple[bytes, ...]:
+    if entry is None or entry.is_directory:
+        return ()
+    return tuple(other for other in side.image.links.group(path) if other != path)
+
+
+def _is_wanted(path: bytes, wanted: tuple[bytes, ...]) -> bool:
+    return not wanted or any(
+        not prefix or path == prefix or path.startswith(prefix + b"/") for prefix in wanted
+    )

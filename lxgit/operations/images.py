@@ -1,0 +1,103 @@
+"""Images as Docker lists and removes them: a row for each branch and tag."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.objects.ids import from_hex, hex_id
+from lxgit.objects.refnames import BRANCHES, TAGS, short_name
+from lxgit.operations.attached import containers_on
+from lxgit.operations.branches import BranchInUse, check_not_head, delete_branch
+from lxgit.operations.lookup import find_commit, read_commit
+from lxgit.operations.naming import branch_ref, tag_ref
+from lxgit.operations.tags import delete_tags, list_tags
+from lxgit.operations.values import ImageRow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lxgit.objects.ids import ObjectID
+    from lxgit.operations.values import Identity, RemovedRef
+    from lxgit.repository import Repository
+
+
+class SeveralNames(LxgitError):
+    """An id that more than one branch or tag points at."""
+
+
+class NoName(LxgitError):
+    """An id that no branch or tag points at."""
+
+
+def list_images(repository: Repository) -> list[ImageRow]:
+    """A row for each branch (`latest`) and each tag, split at its last slash; the newest first."""
+    rows = []
+    for ref, oid in repository.refs.list(BRANCHES).items():
+        created = read_commit(repository, oid).committer.time
+        rows.append(ImageRow(ref.removeprefix(BRANCHES), "latest", hex_id(oid), created))
+    for tag in list_tags(repository):
+        image, slash, name = tag.name.rpartition("/")
+        created = read_commit(repository, from_hex(tag.oid)).committer.time
+        rows.append(ImageRow(image if slash else None, name, tag.oid, created))
+    return sorted(rows, key=lambda row: (-row.created, row.repository or "", row.tag))
+
+
+def remove_images(
+    repository: Repository, names: Sequence[str], *, force: bool, identity: Identity
+) -> list[RemovedRef]:
+    """Delete the branches and tags that the names or ids mean; nothing when one may not go.
+
+    HEAD's branch never goes. Without `force` neither does a branch that a container is on, nor what
+    an id means when it has several names.
+    """
+    refs = [ref for name in names for ref in _refs_of(repository, name, force=force)]
+    for ref in refs:
+        _check_removable(repository, ref, force=force)
+    removed = []
+    for ref in dict.fromkeys(refs):
+        if ref.startswith(TAGS):
+            removed += delete_tags(repository, [ref.removeprefix(TAGS)], identity=identity)
+        else:
+            oid = repository.refs.read(ref)
+            assert oid is not None
+            removed.append(delete_branch(repository, ref.removeprefix(BRANCHES), oid, identity))
+    return removed
+
+
+def _refs_of(repository: Repository, name: str, *, force: bool) -> list[str]:
+    """The full names that `NAME[:TAG]` or an id means."""
+    for ref in (branch_ref(name), tag_ref(name)):
+        if repository.refs.read(ref) is not None:
+            return [ref]
+    oid = find_commit(repository, name)
+    refs = _pointing_at(repository, oid)
+    if not refs:
+        raise NoName(
+            f"no branch or tag points at {hex_id(oid)[:12]}", hint="there is nothing to do"
+        )
+    if len(refs) > 1 and not force:
+        names = ", ".join(short_name(ref) for ref in refs)
+        raise SeveralNames(
+            f"{hex_id(oid)[:12]} has several names: {names}",
+            hint="-f deletes them all",
+        )
+    return refs
+
+
+def _pointing_at(repository: Repository, oid: ObjectID) -> list[str]:
+    branches = [ref for ref, tip in repository.refs.list(BRANCHES).items() if tip == oid]
+    return branches + [TAGS + tag.name for tag in list_tags(repository) if tag.oid == hex_id(oid)]
+
+
+def _check_removable(repository: Repository, ref: str, *, force: bool) -> None:
+    if not ref.startswith(BRANCHES):
+        return
+    name = ref.removeprefix(BRANCHES)
+    check_not_head(repository, name)
+    containers = containers_on(repository, name)
+    if containers and not force:
+        ids = ", ".join(container.config.name for container in containers)
+        raise BranchInUse(
+            f"'{name}' has containers: {ids}", hint="-f deletes the name all the same"
+        )

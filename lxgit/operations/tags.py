@@ -1,0 +1,91 @@
+"""Tags, plain and annotated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.objects.commits import Tag, decode_tag, encode_tag
+from lxgit.objects.ids import ObjectID, ObjectType, hex_id
+from lxgit.objects.refnames import TAGS
+from lxgit.operations.branches import NoSuchRef, RefExists
+from lxgit.operations.lookup import find_commit
+from lxgit.operations.naming import check_tag_name, tag_ref
+from lxgit.operations.values import RefKind, RemovedRef, TagRow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lxgit.operations.values import Identity
+    from lxgit.repository import Repository
+
+
+def list_tags(repository: Repository, pattern: str | None = None) -> list[TagRow]:
+    """Every tag by name, those that match a shell pattern; an annotated one with its message."""
+    from fnmatch import fnmatchcase
+
+    rows = []
+    for ref, oid in repository.refs.list(TAGS).items():
+        name = ref.removeprefix(TAGS)
+        if pattern is None or fnmatchcase(name, pattern):
+            target, message = peel(repository, oid)
+            rows.append(TagRow(name, hex_id(target), message))
+    return rows
+
+
+def peel(repository: Repository, oid: ObjectID) -> tuple[ObjectID, str]:
+    """What a tag points at in the end, and an annotated one's message."""
+    message = ""
+    kind, data = repository.objects.read(oid)
+    while kind is ObjectType.TAG:
+        tag = decode_tag(data)
+        message = message or tag.message
+        oid = tag.target
+        kind, data = repository.objects.read(oid)
+    return oid, message
+
+
+def create_tag(
+    repository: Repository,
+    name: str,
+    revision: str | None,
+    *,
+    message: str | None = None,
+    force: bool = False,
+    identity: Identity,
+) -> str:
+    """A tag at `revision`, HEAD by default; with a message, an annotated one. Returns its id."""
+    ref = tag_ref(name)
+    name = ref.removeprefix(TAGS)
+    check_tag_name(repository, name)
+    oid = find_commit(repository, revision or "HEAD")
+    present = repository.refs.read(ref)
+    if present is not None and not force:
+        raise RefExists(f"the tag '{name}' is there already", hint="-f moves it")
+    value = oid
+    with repository.objects.writer(trusted=True) as writer:
+        if message is not None:
+            tag = Tag(oid, ObjectType.COMMIT, name, identity.committer, message)
+            value = writer.add(ObjectType.TAG, encode_tag(tag))
+        with writer.finish():
+            repository.refs.update(
+                ref, value, old=present, message=f"tag: {hex_id(oid)}", who=identity.committer
+            )
+    return hex_id(oid)
+
+
+def delete_tags(
+    repository: Repository, names: Sequence[str], *, identity: Identity
+) -> list[RemovedRef]:
+    """Delete tags; nothing is deleted when one of them is not there."""
+    found = []
+    for name in names:
+        oid = repository.refs.read(tag_ref(name))
+        if oid is None:
+            raise NoSuchRef(f"there is no tag '{name}'", hint="'lxgit tag' lists them")
+        found.append((tag_ref(name), oid))
+    for ref, oid in found:
+        repository.refs.update(ref, None, old=oid, message="tag: deleted", who=identity.committer)
+    return [
+        RemovedRef(RefKind.TAG, ref.removeprefix(TAGS), hex_id(peel(repository, oid)[0]))
+        for ref, oid in found
+    ]
