@@ -107,19 +107,20 @@ def cached_debian(name: str, options: tuple[str, ...]) -> Path:
     CalledProcessError with mmdebstrap's words when there is none and none can be made.
     """
     archive = cache_directory() / f"debian-{SUITE}-{name}.tar"
-    with _locked(archive.with_suffix(".lock")):
-        if not _fresh(archive):
+    with locked(archive.with_suffix(".lock")):
+        if not fresh(archive):
             _bootstrap(archive, options)
     return archive
 
 
 def is_cached(name: str) -> bool:
     """Whether `cached_debian` answers without the network."""
-    return _fresh(cache_directory() / f"debian-{SUITE}-{name}.tar")
+    return fresh(cache_directory() / f"debian-{SUITE}-{name}.tar")
 
 
-def _fresh(archive: Path) -> bool:
-    return archive.exists() and time.time() - archive.stat().st_mtime < KEEP_DAYS * 86400
+def fresh(made: Path) -> bool:
+    """Whether something in the cache is there, and not too old."""
+    return made.exists() and time.time() - made.stat().st_mtime < KEEP_DAYS * 86400
 
 
 def _bootstrap(archive: Path, options: tuple[str, ...]) -> None:
@@ -133,8 +134,8 @@ def _bootstrap(archive: Path, options: tuple[str, ...]) -> None:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process at a time makes a thing; the others wait for it."""
+def locked(path: Path) -> Iterator[None]:
+    """One process at a time makes a thing in the cache; the others wait for it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
