@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.git import Git
     from lxgit.objects.refs import RefStore
+    from lxgit.objects.revisions import Revisions
 
 FORMAT = b"lxgit store 1\n"
 _DIRECTORIES = ("layers", "containers", "locks", "tmp")
@@ -60,6 +61,12 @@ class Repository:
         from lxgit.objects.refs import RefStore
 
         return RefStore(self.git_dir)
+
+    @cached_property
+    def revisions(self) -> Revisions:
+        from lxgit.objects.revisions import Revisions
+
+        return Revisions(self.objects, self.refs, self.git)
 
     @cached_property
     def git(self) -> Git:

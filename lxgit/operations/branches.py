@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.objects.history import is_ancestor
 from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.attached import changed_containers_of, containers_on, detach
@@ -127,19 +128,11 @@ def _check_deletable(repository: Repository, name: str, oid: ObjectID, *, force:
         raise BranchInUse(
             f"the branch '{name}' has containers: {ids}", hint=f"'lxgit branch -D {name}' detaches"
         )
-    if not is_ancestor(repository, oid, find_commit(repository, "HEAD")):
+    if not is_ancestor(repository.git, oid, find_commit(repository, "HEAD")):
         raise NotMerged(
             f"the branch '{name}' is not merged into HEAD",
             hint=f"'lxgit branch -D {name}' deletes it; the reflog keeps {hex_id(oid)[:12]}",
         )
-
-
-def is_ancestor(repository: Repository, old: ObjectID, new: ObjectID) -> bool:
-    """Whether `new`'s history has `old`, or is it."""
-    if old == new:
-        return True
-    missing = repository.git.run(["rev-list", "-n1", hex_id(old), f"^{hex_id(new)}"])
-    return not missing.strip()
 
 
 def rename_branch(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.objects.commits import Commit, decode_commit
 from lxgit.objects.image import Image, NoSuchPath, read_image
-from lxgit.objects.revisions import resolve, split_path
+from lxgit.objects.revisions import split_path
 
 if TYPE_CHECKING:
     from lxgit.objects.entries import Entry
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def find_commit(repository: Repository, revision: str) -> ObjectID:
     """The commit that a revision names; UnknownRevision with the nearest names otherwise."""
-    return resolve(repository.objects, repository.refs, repository.git, revision)
+    return repository.revisions.resolve(revision)
 
 
 def read_commit(repository: Repository, oid: ObjectID) -> Commit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lxgit.errors import LxgitError
 from lxgit.runtime.directory_layer import DirectoryWriter
@@ -61,7 +61,7 @@ class TreeLayer:
             text = pipe.read()
         os.waitpid(self._child, 0)
         self._child = 0
-        said = json.loads(text) if text else {"error": "its process was killed"}
+        said: dict[str, Any] = json.loads(text or '{"error": "its process was killed"}')
         if "error" in said:
             raise LayerFailed(f"the layer was not written: {said['error']}", hint=said.get("hint"))
         stack = self._layers.publish(
