@@ -64,7 +64,7 @@ def _head(sized: SizedChange) -> Iterator[str]:
     elif change.old is None:
         yield f"new {_word(change.new)} mode {full_mode(change.new)}"
         facts = _facts(change.new, sized.new_links)
-        yield from _differences({}, dict(facts.items() - {_ORDINARY}))
+        yield from _differences({}, dict(fact for fact in facts.items() if fact != _ORDINARY))
     else:
         old, new = _facts(change.old, sized.old_links), _facts(change.new, sized.new_links)
         yield from _differences(

@@ -28,7 +28,7 @@ def write_commit(out: Output, entry: LogEntry, *, decorate: bool, colour: bool) 
     out.line(f"Date:   {git_date(entry.author.time, entry.author.offset)}")
     out.line()
     for line in entry.message.rstrip("\n").split("\n"):
-        out.line(f"    {printable(line)}".rstrip())
+        out.line(f"    {printable(line)}")
     if entry.changes:
         out.line()
         write_stat(out, entry.changes)

@@ -30,14 +30,18 @@ class NotWellFormed(Exception):
 
 
 def parse(command: Command, words: Sequence[str]) -> dict[str, Any]:
-    """The function's keyword arguments; HelpWanted, NotWellFormed, UsageError for `-notrunc`."""
+    """The function's keyword arguments.
+
+    Raises HelpWanted, NotWellFormed, and UsageError where Typer's own words would not do: for
+    `-notrunc`, and for numbers, which Pydantic takes as `5.0` and `1_0` too.
+    """
     parser = _Parser(command)
     before, after = split_at_dashes(command, words)
     parser.read(before)
-    parser.place()
+    values = parser.values()
     if after:
-        parser.values[after[0]] = after[1]
-    return parser.values
+        values[after[0]] = after[1]
+    return values
 
 
 def split_at_dashes(
@@ -62,10 +66,9 @@ class _Parser:
             for parameter in command.parameters
             for name in parameter.declaration.names
         }
-        self.values: dict[str, Any] = {
-            parameter.name: parameter.default for parameter in command.parameters
-        }
+        self.texts: dict[str, list[str]] = {}
         self.arguments: list[str] = []
+        self.faulty = False
 
     def read(self, words: Sequence[str]) -> None:
         """Take the options out of the line; the rest is arguments."""
@@ -78,11 +81,18 @@ class _Parser:
                 self.arguments.append(word)
                 if self.command.options_first:
                     break
-            elif word.startswith("--"):
+            else:
+                self._take_option(word, rest)
+        self.arguments.extend(reversed(rest))
+
+    def _take_option(self, word: str, rest: list[str]) -> None:
+        try:
+            if word.startswith("--"):
                 self._long(word, rest)
             else:
                 self._short(word, rest)
-        self.arguments.extend(reversed(rest))
+        except NotWellFormed:  # told later: `--help` may follow
+            self.faulty = True
 
     def _long(self, word: str, rest: list[str]) -> None:
         name, equals, value = word.partition("=")
@@ -92,7 +102,7 @@ class _Parser:
         if parameter.is_flag:
             if equals:
                 raise NotWellFormed
-            self.values[parameter.name] = True
+            self._store(parameter, "")
         else:
             self._store(parameter, value if equals else _next(rest))
 
@@ -100,11 +110,10 @@ class _Parser:
         self._refuse_single_dash(word)
         for position, letter in enumerate(word[1:], start=2):
             parameter = self._option("-" + letter)
-            if parameter.is_flag:
-                self.values[parameter.name] = True
-            else:
+            if not parameter.is_flag:
                 self._store(parameter, word[position:] or _next(rest))
                 return
+            self._store(parameter, "")
 
     def _option(self, name: str) -> Parameter:
         try:
@@ -121,31 +130,27 @@ class _Parser:
                 _refuse(word, name)
 
     def _store(self, parameter: Parameter, text: str) -> None:
-        value = _convert(parameter, text)
-        if parameter.multiple:
-            self.values[parameter.name] = (*(self.values[parameter.name] or ()), value)
-        else:
-            self.values[parameter.name] = value
+        self.texts.setdefault(parameter.name, []).append(text)
 
-    def place(self) -> None:
-        """Give the arguments to the parameters, in order."""
+    def values(self) -> dict[str, Any]:
+        """What each parameter gets; NotWellFormed for any fault so far."""
+        self._place()
+        if self.faulty:
+            raise NotWellFormed
+        return {
+            item.name: _value(item, self.texts.get(item.name)) for item in self.command.parameters
+        }
+
+    def _place(self) -> None:
+        """Give the arguments to their parameters, in order."""
         left = self.arguments
         for parameter in self.command.parameters:
-            if parameter.is_option or parameter.declaration.after_dashes:
-                if parameter.required and self.values[parameter.name] is None:
-                    raise NotWellFormed
-            elif parameter.multiple:
-                if parameter.required and not left:
-                    raise NotWellFormed
-                self.values[parameter.name] = tuple(_convert(parameter, text) for text in left)
-                left = []
-            elif left:
-                self.values[parameter.name] = _convert(parameter, left[0])
-                left = left[1:]
-            elif parameter.required:
-                raise NotWellFormed
-        if left:
-            raise NotWellFormed
+            if not parameter.is_option and not parameter.declaration.after_dashes:
+                count = len(left) if parameter.multiple else 1
+                for text in left[:count]:
+                    self._store(parameter, text)
+                left = left[count:]
+        self.faulty = self.faulty or bool(left)
 
 
 def _next(rest: list[str]) -> str:
@@ -154,12 +159,26 @@ def _next(rest: list[str]) -> str:
     return rest.pop()
 
 
+def _value(parameter: Parameter, texts: list[str] | None) -> Any:  # noqa: ANN401
+    """The parameter's value; of several texts for one value the last one counts."""
+    if texts is None:
+        if parameter.required:
+            raise NotWellFormed
+        return parameter.default
+    if parameter.is_flag:
+        return True
+    if parameter.multiple:
+        return tuple(_convert(parameter, text) for text in texts)
+    return _convert(parameter, texts[-1])
+
+
 def _convert(parameter: Parameter, text: str) -> str | int:
     if parameter.choices and text not in parameter.choices:
         raise NotWellFormed
     if parameter.kind is int:
         if not _INTEGER.fullmatch(text):
-            raise NotWellFormed
+            name = parameter.declaration.names[0]
+            raise UsageError(f"invalid value for '{name}': '{text}' is not a whole number")
         return int(text)
     return text
 

@@ -6,6 +6,7 @@ Typer is imported here alone, so only who asks for help or makes a mistake waits
 from __future__ import annotations
 
 import inspect
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
@@ -27,11 +28,19 @@ _WIDTH = 88
 
 def help_text(name: str, command: Command) -> str:
     """What `lxgit NAME --help` prints, with a newline at its end."""
-    typer_command = _typer_command(name, command)
-    context = typer_command.make_context(
+    made = _typer_command(name, command, command.parameters, add_help_option=True)
+    context = made.make_context(
         f"lxgit {name}", [], resilient_parsing=True, max_content_width=_WIDTH
     )
-    return f"{context.get_help()}\n"
+    return f"{_ARGUMENT_TYPE.sub(_blank, context.get_help())}\n"
+
+
+# `NAME <str>`, which no manual page says. Options have a metavar of their own in its place.
+_ARGUMENT_TYPE = re.compile(r" <(?:str|int|list\[str\])>")
+
+
+def _blank(match: re.Match[str]) -> str:
+    return " " * len(match[0])
 
 
 def explain(name: str, command: Command, words: Sequence[str]) -> NoReturn:
@@ -39,7 +48,7 @@ def explain(name: str, command: Command, words: Sequence[str]) -> NoReturn:
     before, _ = split_at_dashes(command, words)
     hint = f"lxgit {name} --help"
     try:
-        _typer_command(name, command).make_context(f"lxgit {name}", list(before))
+        typer_command(name, command).make_context(f"lxgit {name}", list(before))
     except TyperException as error:
         raise UsageError(_as_one_line(error.format_message()), hint=hint) from None
     raise UsageError("this command line is not understood", hint=hint)
@@ -51,13 +60,26 @@ def _as_one_line(message: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _typer_command(name: str, command: Command) -> TyperCommand:
+def typer_command(name: str, command: Command) -> TyperCommand:
+    """The command for Typer to parse with.
+
+    Without `--help`, which Typer would print itself, and without the paths after `--`, which it
+    cannot tell from other arguments.
+    """
+    known = [item for item in command.parameters if not item.declaration.after_dashes]
+    return _typer_command(name, command, known, add_help_option=False)
+
+
+def _typer_command(
+    name: str, command: Command, parameters: Sequence[Parameter], *, add_help_option: bool
+) -> TyperCommand:
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(
         name,
         help=_paragraphs(command),
+        add_help_option=add_help_option,
         context_settings={"allow_interspersed_args": not command.options_first},
-    )(_signature_of(command))
+    )(_declared(parameters))
     return get_command(app)  # type: ignore[return-value]
 
 
@@ -71,15 +93,15 @@ def _paragraphs(command: Command) -> str:
     return "\n".join((description, "", "\b", "Examples:", *lines))
 
 
-def _signature_of(command: Command) -> Any:  # noqa: ANN401 - made for Typer's eyes
-    """A function that Typer reads as the command's declaration."""
+def _declared(parameters: Sequence[Parameter]) -> Any:  # noqa: ANN401 - made for Typer's eyes
+    """A function whose signature declares the parameters in Typer's way."""
 
     def declared(**_values: object) -> None:
         """Do nothing: it is never called."""
 
-    parameters = [_typer_parameter(parameter) for parameter in command.parameters]
-    declared.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    declared.__annotations__ = {item.name: item.annotation for item in parameters}
+    made = [_typer_parameter(parameter) for parameter in parameters]
+    declared.__signature__ = inspect.Signature(made)  # type: ignore[attr-defined]
+    declared.__annotations__ = {item.name: item.annotation for item in made}
     return declared
 
 
@@ -95,10 +117,14 @@ def _typer_parameter(parameter: Parameter) -> inspect.Parameter:
 def _typer_default(parameter: Parameter) -> Any:  # noqa: ANN401
     if parameter.required:
         return inspect.Parameter.empty
+    if parameter.declaration.after_dashes:
+        return None
     return list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
 
 
 def _typer_type(parameter: Parameter) -> Any:  # noqa: ANN401
+    if parameter.declaration.after_dashes:  # for the help alone; Click allows one list of arguments
+        return str | None
     kind: Any = Literal[parameter.choices] if parameter.choices else parameter.kind
     if parameter.multiple:
         return list[kind]
@@ -114,5 +140,5 @@ def _typer_info(parameter: Parameter) -> Any:  # noqa: ANN401
             *declaration.names, help=declaration.help, metavar=metavar, show_default=shown
         )
     if declaration.after_dashes:
-        metavar = f"-- {metavar}"
+        metavar = f"-- {metavar}..."
     return typer.Argument(help=declaration.help, metavar=metavar, show_default=False)

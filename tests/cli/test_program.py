@@ -1,0 +1,136 @@
+"""The real program: exit codes, what goes where, and standard output that fails."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import lxgit as package
+from lxgit.cli.commands import GROUPS, all_commands
+from tests.support.program import PROGRAM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.program import Lxgit
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--store", "/nowhere", "--version"]])
+def test_version(lxgit: Lxgit, words: list[str]) -> None:
+    result = lxgit(*words)
+    assert result.out == f"lxgit {package.__version__}\n"
+    assert result.err == ""
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"], ["--store=/nowhere"]])
+def test_the_overview_lists_every_command(lxgit: Lxgit, words: list[str]) -> None:
+    result = lxgit(*words)
+    for title in GROUPS:
+        assert f"{title}:" in result.lines
+    for listed in all_commands():
+        assert any(line.split()[:1] == [listed.name] for line in result.lines)
+    assert max(map(len, result.lines)) < 80
+    assert result.err == ""
+
+
+def test_python_runs_the_package(lxgit: Lxgit) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lxgit", "--version"], check=True, capture_output=True, text=True
+    )
+    assert done.stdout == lxgit("--version").out
+
+
+@pytest.mark.parametrize(
+    "words", [["help", "completion"], ["completion", "--help"], ["completion", "-x", "--help"]]
+)
+def test_help_of_a_command(lxgit: Lxgit, words: list[str]) -> None:
+    result = lxgit(*words)
+    assert result.lines[0].startswith("Usage: lxgit completion [OPTIONS]")
+    assert '    eval "$(lxgit completion bash)"' in result.out
+    assert result.err == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "fault", "hint"),
+    [
+        (["brnch"], "'brnch' is not a command", "did you mean 'branch'?"),
+        (["zzz"], "'zzz' is not a command", "'lxgit --help' lists the commands"),
+        (["help", "brnch"], "'brnch' is not a command", "did you mean 'branch'?"),
+        (["-x"], "unknown option '-x'", "lxgit --help"),
+        (["--store"], "--store needs a directory", "lxgit --store DIR COMMAND"),
+        (
+            ["completion"],
+            "missing argument 'SHELL'. Choose from: bash, zsh, fish",
+            "lxgit completion --help",
+        ),
+        (
+            ["completion", "ksh"],
+            "invalid value for 'SHELL': 'ksh' is not one of 'bash', 'zsh', 'fish'",
+            "lxgit completion --help",
+        ),
+        (["completion", "-help"], "unknown option '-help'", "did you mean '--help'?"),
+        (["b\x1b[2J"], "'b\\x1b[2J' is not a command", "'lxgit --help' lists the commands"),
+    ],
+)
+def test_usage_errors(lxgit: Lxgit, words: list[str], fault: str, hint: str) -> None:
+    result = lxgit(*words, code=2)
+    assert result.err == f"lxgit: {fault}\nhint: {hint}\n"
+    assert result.out == ""
+
+
+def with_output(lxgit: Lxgit, open_output: Callable[[], int]) -> subprocess.CompletedProcess[str]:
+    """The overview, written to a descriptor."""
+    fd = open_output()
+    try:
+        return subprocess.run(
+            [PROGRAM],
+            stdout=fd,
+            stderr=subprocess.PIPE,
+            env=lxgit.environment(),
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(fd)
+
+
+def test_a_full_disk_is_told(lxgit: Lxgit) -> None:
+    done = with_output(lxgit, lambda: os.open("/dev/full", os.O_WRONLY))
+    assert done.stderr == "lxgit: cannot write the output: no space left on device\n"
+    assert done.returncode == 1
+
+
+def test_a_closed_pipe_is_silent(lxgit: Lxgit) -> None:
+    def closed_pipe() -> int:
+        reader, writer = os.pipe()
+        os.close(reader)
+        return writer
+
+    done = with_output(lxgit, closed_pipe)
+    assert done.stderr == ""
+    assert done.returncode == 141
+
+
+def test_closed_descriptors(lxgit: Lxgit) -> None:
+    shell = f"{PROGRAM} >&-"
+    done = subprocess.run(
+        ["/bin/sh", "-c", shell],
+        capture_output=True,
+        text=True,
+        env=lxgit.environment(),
+        check=False,
+    )
+    assert done.stderr == "lxgit: cannot write the output: bad file descriptor\n"
+    assert done.returncode == 1
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{PROGRAM} brnch 2>&-"],
+        capture_output=True,
+        text=True,
+        env=lxgit.environment(),
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("", 2)
