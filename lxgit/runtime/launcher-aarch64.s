@@ -1,0 +1,37 @@
+// The first program of a container: see launcher.py, which holds the bytes of this file.
+// At the start sp points at argc, then argv[0], argv[1] …; system calls: syscalls(2), arm64.
+_start: mov     x0, #0                  // ioctl(0, TIOCSCTTY, 0); fails if 0 is no terminal
+        mov     x1, #0x540e
+        mov     x2, #0
+        mov     x8, #29
+        svc     #0
+        mov     x0, #3                  // close(3): this program's own file
+        mov     x8, #57
+        svc     #0
+        ldr     x0, [sp, #24]           // chdir(argv[2])
+        mov     x8, #49
+        svc     #0
+        cbnz    x0, failed
+        add     x2, sp, #32             // envp = &argv[3]
+        mov     x1, x2
+next:   ldr     x3, [x1], #8            // skip to the empty string; argv = the one after it
+        ldrb    w4, [x3]
+        cbnz    w4, next
+        str     xzr, [x1, #-8]          // which becomes the end of envp
+        ldr     x0, [sp, #16]           // execve(argv[1], argv, envp)
+        mov     x8, #221
+        svc     #0
+failed: mov     x19, x0                 // write(2, message, length)
+        mov     x0, #2
+        adr     x1, message
+        mov     x2, #length
+        mov     x8, #64
+        svc     #0
+        mov     x0, #126                // exit(-ENOENT ? 127 : 126)
+        cmn     x19, #2
+        cinc    x0, x0, eq
+        mov     x8, #93
+        svc     #0
+message:
+        .ascii  "lxgit: the kernel cannot execute the command\n"
+        .set    length, . - message

@@ -1,0 +1,41 @@
+# The first program of a container: see launcher.py, which holds the bytes of this file.
+# At the start rsp points at argc, then argv[0], argv[1] …; system calls: syscalls(2), x86-64.
+        .intel_syntax noprefix
+_start: xor     edi, edi                # ioctl(0, TIOCSCTTY, 0); fails if 0 is no terminal
+        mov     esi, 0x540e
+        xor     edx, edx
+        mov     eax, 16
+        syscall
+        mov     edi, 3                  # close(3): this program's own file
+        mov     eax, 3
+        syscall
+        mov     rdi, [rsp + 24]         # chdir(argv[2])
+        mov     eax, 80
+        syscall
+        test    eax, eax
+        jnz     failed
+        lea     rdx, [rsp + 32]         # envp = &argv[3]
+        mov     rsi, rdx
+next:   mov     rcx, [rsi]              # skip to the empty string
+        add     rsi, 8                  # argv = the one after it
+        cmp     byte ptr [rcx], 0
+        jne     next
+        mov     qword ptr [rsi - 8], 0  # which becomes the end of envp
+        mov     rdi, [rsp + 16]         # execve(argv[1], argv, envp)
+        mov     eax, 59
+        syscall
+failed: mov     ebx, eax                # write(2, message, length)
+        mov     edi, 2
+        lea     rsi, [rip + message]
+        mov     edx, offset length
+        mov     eax, 1
+        syscall
+        mov     edi, 126                # exit(-ENOENT ? 127 : 126)
+        cmp     ebx, -2
+        jne     leave
+        inc     edi
+leave:  mov     eax, 60
+        syscall
+message:
+        .ascii  "lxgit: the kernel cannot execute the command\n"
+        .set    length, . - message

@@ -1,0 +1,102 @@
+"""The first program of a container: it takes the terminal, and becomes the command.
+
+LXC starts a container's first process as the leader of a new session, but gives it no controlling
+terminal; without one a shell has no job control and Ctrl-C reaches nobody (credentials(7),
+TIOCSCTTY in ioctl_tty(2)). Only that process itself can take one, so something must run in it
+before the command does. LXC's own `init.lxc` would, but it stays process 1, ends a container only
+after its last background process, and gives everything one second to live after SIGTERM.
+
+So the launcher is a program of its own, of some 200 bytes, and as it is there anyway it also
+carries what LXC's configuration file cannot hold without quoting rules that it does not have:
+environment and arguments with newlines, and a name for argv[0] apart from the file:
+
+    LAUNCHER FILE DIRECTORY [NAME=VALUE]… "" ARGUMENT…
+
+It takes file descriptor 0 as controlling terminal if it can, closes descriptor 3, enters DIRECTORY
+and executes FILE. If that fails it says so and exits with 127 if FILE is not there, else with 126.
+LXC executes it as /proc/self/fd/3, so it has no name in the container.
+
+The machine code is that of the commented assembly in `launcher-*.s`; a test assembles those and
+compares. The file format is elf(5).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+DESCRIPTOR = 3  # where the launcher expects its own file to be open
+
+_MESSAGE = b"lxgit: the kernel cannot execute the command\n"
+_MACHINES = {  # uname -m → e_machine, code
+    "x86_64": (
+        62,
+        bytes.fromhex("""
+            31ff be0e540000 31d2 b810000000 0f05 bf03000000 b803000000 0f05
+            488b7c2418 b850000000 0f05 85c0 7528 488d542420 4889d6
+            488b0e 4883c608 803900 75f4 48c746f800000000
+            488b7c2410 b83b000000 0f05
+            89c3 bf02000000 488d351f000000 ba2d000000 b801000000 0f05
+            bf7e000000 83fbfe 7502 ffc7 b83c000000 0f05
+        """),
+    ),
+    "aarch64": (
+        183,
+        bytes.fromhex("""
+            000080d2 c1818ad2 020080d2 a80380d2 010000d4 600080d2 280780d2 010000d4
+            e00f40f9 280680d2 010000d4 400100b5 e2830091 e10302aa
+            238440f8 64004039 c4ffff35 3f801ff8
+            e00b40f9 a81b80d2 010000d4
+            f30300aa 400080d2 21010010 a20580d2 080880d2 010000d4
+            c00f80d2 7f0a00b1 0014809a a80b80d2 010000d4
+        """),
+    ),
+}
+
+_BASE = 0x40_0000  # where the one segment is loaded
+_HEADERS = 64 + 2 * 56  # Elf64_Ehdr and two Elf64_Phdr
+
+
+class UnsupportedMachine(LxgitError):
+    """No launcher for this processor."""
+
+
+def program(machine: str | None = None) -> bytes:
+    """The launcher as an ELF executable for `machine` (uname -m), by default this one."""
+    name = machine or os.uname().machine
+    if name not in _MACHINES:
+        raise UnsupportedMachine(
+            f"lxgit cannot start containers on {name}",
+            hint="it can on " + " and ".join(sorted(_MACHINES)),
+        )
+    number, code = _MACHINES[name]
+    return _elf(number, code + _MESSAGE)
+
+
+def arguments(
+    file: bytes, directory: bytes, environment: Iterable[bytes], command: Sequence[bytes]
+) -> list[bytes]:
+    """What follows the launcher's own name: see the module's text. No string may hold a NUL."""
+    return [file, directory, *(item for item in environment if item), b"", *command]
+
+
+def _elf(machine: int, code: bytes) -> bytes:
+    """An executable of one segment that is read and executed, never written (elf(5))."""
+    size = _HEADERS + len(code)
+    identity = b"\x7fELF\x02\x01\x01" + bytes(9)  # 64 bits, least significant byte first, System V
+    header = struct.pack(
+        "<16sHHIQQQIHHHHHH",
+        identity,
+        *(2, machine, 1),  # ET_EXEC, EV_CURRENT
+        *(_BASE + _HEADERS, 64, 0),  # entry point; program headers follow; no section headers
+        *(0, 64, 56, 2, 0, 0, 0),
+    )
+    load = struct.pack("<IIQQQQQQ", 1, 5, 0, _BASE, _BASE, size, size, 0x1_0000)  # PT_LOAD, r-x
+    stack = struct.pack("<IIQQQQQQ", 0x6474_E551, 6, 0, 0, 0, 0, 0, 16)  # PT_GNU_STACK, rw-
+    return header + load + stack + code

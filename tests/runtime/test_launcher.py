@@ -1,0 +1,137 @@
+"""The launcher: the bytes are those of the assembly, and they do what the text says."""
+
+from __future__ import annotations
+
+import os
+import pty
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lxgit.runtime import launcher
+
+SOURCES = Path(launcher.__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("machine", "prefix"), [("x86_64", "x86_64-linux-gnu-"), ("aarch64", "aarch64-linux-gnu-")]
+)
+def test_the_bytes_are_the_assembled_source(machine: str, prefix: str, tmp_path: Path) -> None:
+    assembler = shutil.which(f"{prefix}as")
+    objcopy = shutil.which(f"{prefix}objcopy")
+    if assembler is None or objcopy is None:
+        pytest.skip(f"no assembler for {machine}: apt install binutils-{prefix.rstrip('-')}")
+    source = SOURCES / f"launcher-{machine}.s"
+    subprocess.run([assembler, "-o", tmp_path / "o", source], check=True)
+    subprocess.run(
+        [objcopy, "-O", "binary", "-j", ".text", tmp_path / "o", tmp_path / "code"], check=True
+    )
+    assert launcher.program(machine).endswith((tmp_path / "code").read_bytes())
+
+
+def test_an_unknown_machine_is_refused() -> None:
+    with pytest.raises(launcher.UnsupportedMachine, match="pdp11"):
+        launcher.program("pdp11")
+
+
+@pytest.fixture(scope="module")
+def native(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command that runs the launcher of this processor."""
+    return [executable(tmp_path_factory, launcher.program())]
+
+
+@pytest.fixture(scope="module", params=["native", "aarch64"])
+def launch(
+    request: pytest.FixtureRequest, native: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> list[str]:
+    """The same, and for an emulated processor."""
+    if request.param == "native":
+        return native
+    emulator = shutil.which("qemu-aarch64")
+    if emulator is None:
+        pytest.skip("no qemu-aarch64: apt install qemu-user")
+    return [emulator, executable(tmp_path_factory, launcher.program("aarch64"))]
+
+
+def executable(factory: pytest.TempPathFactory, content: bytes) -> str:
+    path = factory.mktemp("launcher") / "launcher"
+    path.write_bytes(content)
+    path.chmod(0o755)
+    return str(path)
+
+
+def run(launch: list[str], arguments: list[bytes]) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*launch, *arguments], capture_output=True, check=False, env={})
+
+
+SHOW = (
+    "import os, sys; os.environb.pop(b'LC_CTYPE', None);"
+    "print(os.getcwd(), os.environb, [os.fsencode(a) for a in sys.argv[1:]])"
+)
+
+
+def shown(launch: list[str], environment: list[bytes], arguments: list[bytes]) -> str:
+    """What a Python that the launcher became sees of its surroundings."""
+    command = [b"python3", b"-IS", b"-c", SHOW.encode(), *arguments]
+    told = launcher.arguments(b"/usr/bin/python3", b"/usr/share", environment, command)
+    return run(launch, told).stdout.decode().strip()
+
+
+def test_it_becomes_the_command_with_its_directory_and_environment(launch: list[str]) -> None:
+    variables = {b"A": b"1", b"B": b"", b"C": b"=\n"}
+    arguments = [b"", b"x y", b"\"\n'"]
+    assert shown(launch, [b"A=1", b"B=", b"", b"C==\n"], arguments) == (
+        f"/usr/share environ({variables!r}) {arguments!r}"
+    )
+
+
+text = st.binary(max_size=20).map(lambda value: value.replace(b"\0", b""))
+
+
+@settings(max_examples=60, deadline=None)
+@given(arguments=st.lists(text, max_size=5), values=st.lists(text, max_size=5))
+def test_any_bytes_arrive_as_they_are(
+    native: list[str], arguments: list[bytes], values: list[bytes]
+) -> None:
+    environment = [b"V%d=%s" % pair for pair in enumerate(values)]
+    expected = {b"V%d" % index: value for index, value in enumerate(values)}
+    assert shown(native, environment, arguments) == (
+        f"/usr/share environ({expected!r}) {arguments!r}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "directory", "code"),
+    [
+        (b"/nowhere", b"/", 127),
+        (b"/etc/passwd", b"/", 126),
+        (b"/bin/true", b"/nowhere", 127),
+        (b"/bin/true", b"/", 0),
+    ],
+)
+def test_what_cannot_be_executed_is_said(
+    launch: list[str], file: bytes, directory: bytes, code: int
+) -> None:
+    result = run(launch, launcher.arguments(file, directory, [], [b"x"]))
+    assert result.returncode == code
+    assert result.stderr == (b"lxgit: the kernel cannot execute the command\n" if code else b"")
+
+
+def test_it_takes_the_terminal(native: list[str]) -> None:
+    main, replica = pty.openpty()
+    script = b"tty; echo through the terminal > /dev/tty"
+    subprocess.run(
+        [*native, *launcher.arguments(b"/bin/sh", b"/", [], [b"sh", b"-c", script])],
+        stdin=replica,
+        stdout=replica,
+        start_new_session=True,
+        check=True,
+    )
+    name = os.ttyname(replica)
+    os.close(replica)
+    assert os.read(main, 100).decode() == f"{name}\r\nthrough the terminal\r\n"
+    os.close(main)
