@@ -93,12 +93,12 @@ def inflate_rest(
         if left < 0:
             raise BadObjectData("longer than its header says")
         compressed = compressed or engine.unconsumed_tail or read(min(chunk, left) // 2 + 512)
-        if not compressed:
-            raise BadObjectData("ends too early")
         try:
             data = engine.decompress(compressed, min(chunk, left + 1))
         except InflateError as error:
             raise BadObjectData(f"damaged zlib stream: {error}") from None
+        if not (compressed or data or engine.eof):  # without input, it gave what it had held back
+            raise BadObjectData("ends too early")
         compressed = b""
         left -= len(data)
         if data:

@@ -65,7 +65,8 @@ class PackIndex:
         self._offsets = self._crcs + 4 * self.count
         self._large = self._offsets + 4 * self.count
         self._end = size - 2 * _TRAILER
-        if not self._large <= self._end <= self._large + 8 * self.count:
+        large, odd = divmod(self._end - self._large, 8)
+        if odd or not 0 <= large <= self.count:
             raise BadPack("the index has another length than its count says")
         if any(a > b for a, b in zip(self._fanout, self._fanout[1:], strict=False)):
             raise BadPack("the fan-out of the index goes backward")

@@ -126,7 +126,7 @@ class PackWriter:
         if self._has(oid):
             return oid
         start = self._end
-        header, body = _entry_header(kind, len(data)), compress(data)
+        header, body = entry_header(kind, len(data)), compress(data)
         self._write(header)
         self._write(body)
         self._index[oid] = crc32(body, crc32(header)), start
@@ -171,7 +171,7 @@ class PackWriter:
         self._check_collisions()
         trailer = self._seal()
         with NewFile(self._directory) as index:
-            _write_durably(index, _encode_index(self._index, trailer))
+            _write_durably(index, encode_index(self._index, trailer))
             kept = self._publish(trailer, index)
         fsync_directory(self._directory)
         self._file.close()
@@ -201,7 +201,7 @@ class PackWriter:
         self._end = start
 
     def _write_stream(self, size: int, chunks: Iterable[bytes]) -> tuple[ObjectID, int]:
-        header = _entry_header(ObjectType.BLOB, size)
+        header = entry_header(ObjectType.BLOB, size)
         digest = hashlib.sha1(object_header(ObjectType.BLOB, size), usedforsecurity=False)
         engine, crc, seen = deflater(), crc32(header), 0
         self._write(header)
@@ -356,7 +356,7 @@ def _hash_foreign(data: bytes) -> ObjectID:
         raise CollisionAttack(_ATTACK, hint=str(error)) from None
 
 
-def _entry_header(kind: ObjectType, size: int) -> bytes:
+def entry_header(kind: int, size: int) -> bytes:
     """The type and the inflated size, as they stand before an object in a pack."""
     header = bytearray()
     byte = kind << 4 | size & 15
@@ -369,7 +369,7 @@ def _entry_header(kind: ObjectType, size: int) -> bytes:
     return bytes(header)
 
 
-def _encode_index(objects: dict[ObjectID, tuple[int, int]], pack_checksum: bytes) -> bytes:
+def encode_index(objects: dict[ObjectID, tuple[int, int]], pack_checksum: bytes) -> bytes:
     """A .idx of version 2."""
     order = sorted(objects)
     fanout, crcs, offsets, large = array("I", bytes(1024)), array("I"), array("I"), array("Q")

@@ -65,8 +65,12 @@ class StockGit:
         date = f"{1_700_000_000 + time} +0000"
         above = [word for parent in parents for word in ("-p", parent)]
         return self.word(
-            "commit-tree", tree or self.tree(), *above, stdin=message.encode(),
-            GIT_AUTHOR_DATE=date, GIT_COMMITTER_DATE=date,
+            "commit-tree",
+            tree or self.tree(),
+            *above,
+            stdin=message.encode(),
+            GIT_AUTHOR_DATE=date,
+            GIT_COMMITTER_DATE=date,
         )
 
     def graph(self, shape: list[list[int]]) -> dict[int, str]:
