@@ -57,6 +57,10 @@ class NewFile:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+        self.settle()
+
+    def settle(self) -> None:
+        """Have no other names than those that were published; it cannot be given more."""
         if self._temporary is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._temporary)

@@ -282,6 +282,7 @@ class PackWriter:
             digest = trailer
             while not _publish_all(f"{self._directory}/pack-{digest.hex()}", files):
                 digest = hashlib.sha1(digest, usedforsecurity=False).digest()
+            keep.settle()
         except BaseException:
             keep.close()
             raise
