@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lxgit.cli.params import Command, Parameter
+    from lxgit.cli.session import Session
 
 Candidate = tuple[str, str]
 """A word, and what it means."""
@@ -28,19 +29,24 @@ _GLOBAL_OPTIONS: tuple[Candidate, ...] = (
 )
 
 
-def candidates(line: str) -> list[Candidate]:
+def candidates(session: Session, line: str) -> list[Candidate]:
     """What may stand in place of the last word of `line`, which begins with the program's name."""
     *words, unfinished = split(line)
     words = words[1:]
     while words and words[0].startswith("-"):
-        if words == ["--store"]:
-            return [FILES]
-        words = words[2:] if words[0] == "--store" else words[1:]
+        name, equals, value = words.pop(0).partition("=")
+        if name == "--store" and not equals:
+            if not words:
+                return [FILES]
+            value = words.pop(0)
+        session.store_option = value or session.store_option
     if not words:
         names = [(listed.name, listed.summary) for listed in commands.all_commands()]
         return _beginning(unfinished, _GLOBAL_OPTIONS if unfinished.startswith("-") else names)
     listed = commands.find(words[0])
-    return _of_command(listed.load(), words[1:], unfinished) if listed else []
+    if listed is None:
+        return []
+    return _of_command(session, listed.load(), words[1:], unfinished)
 
 
 def split(line: str) -> list[str]:
@@ -63,19 +69,21 @@ def split(line: str) -> list[str]:
     return words
 
 
-def _of_command(command: Command, words: Sequence[str], unfinished: str) -> list[Candidate]:
+def _of_command(
+    session: Session, command: Command, words: Sequence[str], unfinished: str
+) -> list[Candidate]:
     options = {
         name: parameter for parameter in command.parameters for name in parameter.declaration.names
     }
     expected, options_allowed = _expected(command, options, words)
     name, equals, value = unfinished.partition("=")
     if options_allowed and equals and name in options:
-        found = _values(options[name], value)
+        found = _values(session, options[name], value)
         return [(f"{name}={word}", meaning) for word, meaning in found if (word, meaning) != FILES]
     if options_allowed and unfinished.startswith("-"):
         named = [(name, parameter.declaration.help) for name, parameter in options.items()]
         return _beginning(unfinished, [*named, ("--help", "show how to use it")])
-    return _values(expected, unfinished) if expected else []
+    return _values(session, expected, unfinished) if expected else []
 
 
 def _expected(
@@ -120,7 +128,7 @@ def _waits_for_value(options: dict[str, Parameter], word: str) -> Parameter | No
     return None
 
 
-def _values(parameter: Parameter, unfinished: str) -> list[Candidate]:
+def _values(session: Session, parameter: Parameter, unfinished: str) -> list[Candidate]:
     if parameter.choices:
         return _beginning(unfinished, [(choice, "") for choice in parameter.choices])
     match parameter.declaration.completes:
@@ -129,7 +137,26 @@ def _values(parameter: Parameter, unfinished: str) -> list[Candidate]:
             return _beginning(unfinished, names)
         case "path":
             return [FILES]
-    return []
+        case "":
+            return []
+        case kind:
+            return _beginning(unfinished, _names(session, kind))
+
+
+def _names(session: Session, kind: str) -> list[Candidate]:
+    """Names in the store; `image` and `revision` take tags and branches, Docker's tags too."""
+    from lxgit.operations.branches import complete_names
+
+    branches, tags = complete_names(session.repository())
+    found: list[Candidate] = []
+    if kind in {"branch", "image", "revision"}:
+        found += [(name, "branch") for name in branches]
+    if kind in {"tag", "image", "revision"}:
+        found += [(name, "tag") for name in tags]
+    if kind in {"image", "revision"}:
+        pairs = (name.rpartition("/") for name in tags)
+        found += [(f"{left}:{right}", "tag") for left, slash, right in pairs if slash]
+    return found
 
 
 def _beginning(unfinished: str, offered: Iterable[Candidate]) -> list[Candidate]:

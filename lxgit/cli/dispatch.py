@@ -60,7 +60,7 @@ def _complete(session: Session, words: Sequence[str]) -> int:
     from lxgit.cli.completion import candidates
 
     with contextlib.suppress(LxgitError, OSError):
-        for word, meaning in candidates(" ".join(words)):
+        for word, meaning in candidates(session, " ".join(words)):
             session.out.line(f"{word}\t{meaning}" if meaning else word)
     return 0
 

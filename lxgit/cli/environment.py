@@ -26,10 +26,7 @@ def program_environment(**defaults: str) -> dict[str, str]:
 
 
 def default_store() -> Path:
-    """LXGIT_STORE, else /var/lib/lxgit for root, else the user's own below $XDG_DATA_HOME."""
-    named = variable("LXGIT_STORE")
-    if named:
-        return Path(named)
+    """Where a store is that nobody named: root's, or the user's own below $XDG_DATA_HOME."""
     if os.geteuid() == 0:
         return ROOT_STORE
     data = variable("XDG_DATA_HOME")

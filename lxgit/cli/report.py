@@ -60,7 +60,7 @@ def tell(message: str, *, hint: str | None = None) -> None:
 
 
 def printable(text: str) -> str:
-    r"""The text without the power to move a terminal's cursor: control characters as \xNN.
+    r"""The text without the power to move a terminal's cursor: control characters as \x1b.
 
     File names and messages of images are strangers' words.
     """
@@ -72,7 +72,6 @@ def printable(text: str) -> str:
 
 
 def _escaped(letter: str) -> str:
-    code = ord(letter)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8 (surrogateescape)
-        return f"\\x{code - 0xDC00:02x}"
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else letter
+    if "\udc80" <= letter <= "\udcff":  # a byte that is not UTF-8 (PEP 383)
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode()

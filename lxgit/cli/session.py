@@ -7,13 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lxgit.cli import environment
+from lxgit.cli.environment import ROOT_STORE
 from lxgit.cli.output import Output
+from lxgit.errors import LxgitError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from lxgit.cli.pager import Pager
+    from lxgit.operations.store import Repository
     from lxgit.progress import Progress
+
+
+_AS_ROOT = "sudo lxgit …"
+
+
+class StoreDenied(LxgitError):
+    """The store belongs to somebody else."""
 
 
 class Session:
@@ -23,11 +33,35 @@ class Session:
         self.out = out
         self.store_option: str | None = None
         self._pager: Pager | None = None
+        self._repository: Repository | None = None
 
     @property
     def store(self) -> Path:
-        """The store's directory, which need not exist."""
-        return Path(self.store_option) if self.store_option else environment.default_store()
+        """The store's directory, absolute; it need not exist."""
+        named = self.store_option or environment.variable("LXGIT_STORE")
+        return Path(os.path.abspath(named)) if named else environment.default_store()
+
+    def repository(self, *, create: bool = False) -> Repository:
+        """The store, opened; with `create`, made when there is none. NoStore, NotAStore."""
+        from lxgit.operations.store import NoStore, open_store
+
+        if self._repository is None:
+            try:
+                self._repository = open_store(self.store, create=create)
+            except NoStore as error:
+                error.hint = self._where_a_store_is() or error.hint
+                raise
+            except PermissionError as error:
+                raise StoreDenied(
+                    f"the store at '{self.store}' is not yours", hint=_AS_ROOT
+                ) from error
+        return self._repository
+
+    def _where_a_store_is(self) -> str | None:
+        """Of an ordinary user who has no store and named none: root's, if there is one."""
+        if self.store == environment.default_store() != ROOT_STORE and ROOT_STORE.exists():
+            return f"root has a store in {ROOT_STORE}: {_AS_ROOT}"
+        return None
 
     @property
     def colour(self) -> bool:

@@ -1,0 +1,101 @@
+"""What shells offer: asked as they ask, and in the shells themselves."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pexpect
+import pytest
+
+from lxgit.cli.completion import candidates, split
+from lxgit.cli.output import Output
+from lxgit.cli.session import Session
+from tests.support.program import PROGRAM
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.program import Lxgit
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("", [""]),
+        ("lxgit", ["lxgit"]),
+        ("lxgit ", ["lxgit", ""]),
+        ("lxgit  a\tb", ["lxgit", "a", "b"]),
+        ("lxgit 'a b' \"c 'd", ["lxgit", "a b", "c 'd"]),
+        (r"lxgit a\ b 'c\d' e\"", ["lxgit", "a b", r"c\d", 'e"']),
+        ("lxgit base:v1", ["lxgit", "base:v1"]),
+    ],
+)
+def test_words(line: str, words: list[str]) -> None:
+    assert split(line) == words
+
+
+def offered(line: str, store: Path) -> list[str]:
+    """The candidates for the end of a line."""
+    session = Session(Output(1))
+    session.store_option = str(store)
+    return [word for word, _ in candidates(session, line)]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("lxgit com", ["commit", "completion"]),
+        ("lxgit --", ["--store", "--version", "--help"]),
+        ("lxgit --store ", [":files"]),
+        ("lxgit --store /x com", ["commit", "completion"]),
+        ("lxgit nonsense ", []),
+        ("lxgit completion ", ["bash", "zsh", "fish"]),
+        ("lxgit completion z", ["zsh"]),
+        ("lxgit completion zsh ", []),
+        ("lxgit completion -", ["--help"]),
+        ("lxgit help compl", ["completion"]),
+    ],
+)
+def test_candidates(line: str, words: list[str], tmp_path: Path) -> None:
+    assert offered(line, tmp_path / "none") == words
+
+
+def test_without_a_store_there_is_nothing_to_offer(lxgit: Lxgit) -> None:
+    assert lxgit("__complete", "lxgit --store /nowhere help ").lines
+    assert lxgit("__complete").out
+
+
+SHELLS = {
+    "bash": (["--norc", "--noprofile", "-i"], ""),
+    "zsh": (["-f", "-i"], "autoload -Uz compinit; compinit -u -D; "),
+    "fish": (["--no-config", "-i"], ""),
+}
+"""How to start each one bare, and what it needs before completion works."""
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_in_the_shell(shell: str, lxgit: Lxgit) -> None:
+    """On a terminal: two unfinished words, a tab after each, and the command runs."""
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"{shell} is not installed")
+    options, before = SHELLS[shell]
+    environment = lxgit.environment({"TERM": "xterm" if shell == "fish" else "dumb"})
+    environment["PATH"] = f"{os.path.dirname(PROGRAM)}:{environment['PATH']}"
+    load = "lxgit completion fish | source" if shell == "fish" else EVALUATE.format(shell)
+    with pexpect.spawn(program, options, env=environment, timeout=20, encoding="utf-8") as terminal:
+        terminal.sendline(f"{before}{load}; echo rea''dy")
+        terminal.expect("ready")
+        terminal.send("lxgit comple\t")
+        terminal.expect("completion ")
+        terminal.send("fis\t")
+        terminal.expect("fish ")
+        terminal.send("\r")
+        terminal.expect("# fish completion for lxgit")
+        terminal.sendline("exit")
+        terminal.expect(pexpect.EOF)
+
+
+EVALUATE = 'eval "$(lxgit completion {})"'
