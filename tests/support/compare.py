@@ -43,7 +43,7 @@ def rsync_differences(left: Path, right: Path) -> list[str]:
     """What rsync would do to make `right` like `left`, a line each (its --itemize-changes)."""
     # From within: rsync takes no path that is longer than 4,096 bytes with its root in front.
     done = subprocess.run(
-        [*_RSYNC, "./", os.path.join(right.resolve(), "")],
+        [*_RSYNC, "./", os.path.join(right.absolute(), "")],
         cwd=left,
         env=_ENVIRONMENT,
         capture_output=True,

@@ -1,0 +1,36 @@
+"""Stores for tests that call operations directly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.objects.commits import Signature
+from lxgit.operations.values import Identity
+
+if TYPE_CHECKING:
+    from lxgit.repository import Repository
+
+WHO = Identity(
+    Signature("Ada", "ada@example.org", 1_700_000_000), Signature("Bo", "bo@x", 1_700_000_001)
+)
+
+
+class Listener:
+    """A Progress that keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def phase(self, label: str, total: int | None = None) -> None:
+        pass
+
+    def advance(self, count: int = 1) -> None:
+        pass
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+def stock_fsck(repository: Repository) -> str:
+    """What `git fsck --strict --no-dangling` prints."""
+    return repository.git.run(["fsck", "--strict", "--no-dangling", "--no-progress"]).decode()
