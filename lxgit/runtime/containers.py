@@ -1,0 +1,400 @@
+"""A container on disk: what it is, what it does now, who owns its files.
+
+    containers/
+      .lock                     held while names and ids are given out or taken back
+      .names/NAME               a link to the container's id
+      .ranges/FIRST             a link to the id of the container that has these host ids
+      ID/                       64 hexadecimal digits
+        config.json             what was asked for: ContainerConfig
+        state.json              what became of it: ContainerState
+        lock                    held (flock) by whoever owns upper and work, a supervisor above all
+        upper/ work/            overlayfs's; ids are the host's
+        init/                   mount points that the image lacks, a layer below the upper
+        log                     what it printed (runtime/logfile.py)
+
+Both files are JSON objects with the fields of their class; strings are UTF-8 with other bytes as
+lone surrogates, as Python has them in argv. A field that a reader does not know is ignored.
+
+Whether a container runs is told by its lock: the kernel frees it when the supervisor dies, after
+SIGKILL and after a reboot. A state that says `running` without a lock held is of a supervisor
+that did not live to correct it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import time
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from lxgit.errors import LxgitError
+from lxgit.fsutil import locked, write_atomic
+from lxgit.runtime import idranges
+from lxgit.runtime.idmap import Extent, IdMap
+from lxgit.runtime.names import unused_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CREATED, RUNNING, EXITED = "created", "running", "exited"
+
+_ID = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+
+
+class NoSuchContainer(LxgitError):
+    """Neither a container's name nor the beginning of an id."""
+
+
+class AmbiguousContainer(LxgitError):
+    """The beginning of several ids."""
+
+
+class ContainerNameTaken(LxgitError):
+    """Another container has this name."""
+
+
+class InvalidContainerName(LxgitError):
+    """A name with characters that a container's cannot have."""
+
+
+class BrokenContainer(LxgitError):
+    """A container whose files do not say what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerConfig:
+    """What was asked for. `idmap` is container id → host id; None is the host's own ids."""
+
+    id: str
+    name: str
+    created: int  # nanoseconds since 1970
+    image: str  # as it was typed
+    command: tuple[str, ...]
+    environment: tuple[str, ...]  # NAME=VALUE
+    working_dir: str
+    user: str
+    hostname: str
+    tty: bool
+    stdin_open: bool
+    network: str  # "none" or "host"
+    privileged: bool
+    idmap: IdMap | None
+    commit: str  # its parent: 40 hexadecimal digits
+    branch: str | None  # None: of no branch, as with a detached HEAD
+    stack: tuple[str, ...]  # layer ids it is mounted on, in the order of its creator
+
+    @property
+    def ids(self) -> IdMap:
+        """The map of its inodes in the upper directory."""
+        return self.idmap or IdMap.identity()
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """What became of it. Times are nanoseconds since 1970."""
+
+    status: str = CREATED
+    pid: int | None = None  # the first process, as the host numbers it
+    supervisor: int | None = None
+    started: int | None = None
+    finished: int | None = None
+    exit_code: int | None = None
+    error: str | None = None  # why it could not start, or how it was lost
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A container to be made; what is None is chosen for it."""
+
+    image: str
+    command: tuple[str, ...]
+    commit: str
+    branch: str | None
+    stack: tuple[str, ...]
+    outside_range: tuple[int, ...] = ()  # ids from 65,536 up that the stack uses
+    name: str | None = None
+    hostname: str | None = None
+    environment: tuple[str, ...] = ()
+    working_dir: str = "/"
+    user: str = ""
+    tty: bool = False
+    stdin_open: bool = False
+    network: str = "none"
+    privileged: bool = False
+    host_ids: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container's directory and its configuration as last read."""
+
+    path: Path
+    config: ContainerConfig
+
+    @property
+    def id(self) -> str:
+        """64 hexadecimal digits."""
+        return self.config.id
+
+    @property
+    def upper(self) -> Path:
+        """The overlay's upper directory: what has changed."""
+        return self.path / "upper"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a supervisor lives and has not seen the end."""
+        return self.state.status == RUNNING
+
+    @property
+    def state(self) -> ContainerState:
+        """What became of it, read now, and true even where its supervisor was killed."""
+        state = self.recorded_state()
+        if state.status != RUNNING or self._is_locked():
+            return state
+        state = self.recorded_state()  # it may have ended between the two looks
+        if state.status != RUNNING:
+            return state
+        lost = "its supervisor was killed, or the machine went down"
+        return replace(state, status=EXITED, pid=None, supervisor=None, error=lost)
+
+    def recorded_state(self) -> ContainerState:
+        """state.json as it stands."""
+        try:
+            return ContainerState(**_known(ContainerState, _read(self.path / "state.json")))
+        except FileNotFoundError:
+            return ContainerState()
+
+    def record(self, state: ContainerState) -> None:
+        """Write state.json. Not waited for: after a power failure no container runs anyway."""
+        _write(self.path / "state.json", asdict(state), durable=False)
+
+    def configured(self, config: ContainerConfig) -> Container:
+        """Write config.json anew; the container as it is then."""
+        _write(self.path / "config.json", asdict(config), durable=True)
+        return replace(self, config=config)
+
+    def lock(self, *, wait: bool = False) -> contextlib.AbstractContextManager[int]:
+        """Own upper and work; LockHeld when another does, which is as a rule its supervisor."""
+        return locked(self.path / "lock", wait=wait, what=f"container '{self.config.name}'")
+
+    def _is_locked(self) -> bool:
+        try:
+            fd = os.open(self.path / "lock", os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+
+def create(containers: Path, request: Request) -> Container:
+    """Make a container: a new id, its name, its host ids, its directories but for `upper`.
+
+    Raises ContainerNameTaken, InvalidContainerName, IdsExhausted, InvalidIdMap.
+    """
+    if request.name is not None:
+        check_name(request.name)
+    with _registry(containers):
+        names = container_names(containers)
+        if request.name in names:
+            raise ContainerNameTaken(
+                f"a container is named '{request.name}' already",
+                hint=f"another --name, or 'lxgit rm {request.name}' first",
+            )
+        identity = os.urandom(32).hex()
+        path = containers / identity
+        path.mkdir(mode=0o700)
+        try:
+            return _create(path, identity, request, request.name or unused_name(names))
+        except BaseException:
+            _erase(path)
+            raise
+
+
+def _create(path: Path, identity: str, request: Request, name: str) -> Container:
+    ranges = path.parent / ".ranges"
+    idmap = None
+    if not request.host_ids:
+        idmap = idranges.allocate(ranges, identity, request.outside_range)
+    config = ContainerConfig(
+        id=identity,
+        name=name,
+        created=time.time_ns(),
+        hostname=request.hostname or identity[:12],
+        idmap=idmap,
+        **{
+            field.name: getattr(request, field.name)
+            for field in fields(Request)
+            if field.name not in ("name", "hostname", "outside_range", "host_ids")
+        },
+    )
+    _write(path / "config.json", asdict(config), durable=False)
+    os.symlink(identity, path.parent / ".names" / name)
+    return Container(path, config)
+
+
+@contextlib.contextmanager
+def _registry(containers: Path) -> Iterator[None]:
+    for name in (".names", ".ranges"):
+        (containers / name).mkdir(mode=0o700, exist_ok=True)
+    with locked(containers / ".lock", what="the list of containers"):
+        yield
+
+
+def check_name(name: str) -> None:
+    """Raise InvalidContainerName unless `name` can be a container's."""
+    if not _NAME.fullmatch(name) or len(name) > 128:
+        raise InvalidContainerName(
+            f"'{name}' cannot be the name of a container",
+            hint="letters, digits, and after the first also '_', '.' and '-'; 128 at most",
+        )
+    if _ID.fullmatch(name):
+        raise InvalidContainerName(f"'{name}' looks like a container's id", hint="take another")
+
+
+def container_names(containers: Path) -> dict[str, str]:
+    """Every container's name with its id, from the index alone."""
+    index = containers / ".names"
+    try:
+        names = os.listdir(index)
+    except FileNotFoundError:
+        return {}
+    found = {}
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):
+            identity = os.readlink(index / name)
+            if (containers / identity).exists():
+                found[name] = identity
+            else:
+                (index / name).unlink()  # its container went, and a crash left the name
+    return found
+
+
+def all_containers(containers: Path) -> list[Container]:
+    """Every container, newest first. One that is broken is left out: `broken` names those."""
+    found = []
+    for identity in _ids(containers):
+        with contextlib.suppress(BrokenContainer, FileNotFoundError):
+            found.append(load(containers, identity))
+    return sorted(found, key=lambda container: -container.config.created)
+
+
+def _ids(containers: Path) -> list[str]:
+    try:
+        return [name for name in os.listdir(containers) if _ID.fullmatch(name)]
+    except FileNotFoundError:
+        return []
+
+
+def broken(containers: Path) -> list[str]:
+    """Ids of containers whose configuration cannot be read."""
+    found = []
+    for identity in _ids(containers):
+        try:
+            load(containers, identity)
+        except BrokenContainer:
+            found.append(identity)
+        except FileNotFoundError:
+            pass
+    return found
+
+
+def load(containers: Path, identity: str) -> Container:
+    """One container by its whole id. BrokenContainer when its config.json is not one."""
+    path = containers / identity
+    values = _known(ContainerConfig, _read(path / "config.json"))
+    try:
+        idmap = values.pop("idmap")
+        extents = idmap and IdMap(tuple(Extent(**extent) for extent in idmap["extents"]))
+        tuples = {name: tuple(v) for name, v in values.items() if isinstance(v, list)}
+        return Container(path, ContainerConfig(**{**values, **tuples}, idmap=extents))
+    except (KeyError, TypeError, LxgitError) as error:
+        raise _broken(path) from error
+
+
+def find(containers: Path, text: str) -> Container:
+    """The container that has this name, or whose id begins so.
+
+    Raises NoSuchContainer, or AmbiguousContainer with the candidates.
+    """
+    identity = container_names(containers).get(text)
+    if identity is None:
+        ids = [i for i in _ids(containers) if i.startswith(text)] if text else []
+        if len(ids) > 1:
+            raise AmbiguousContainer(
+                f"several containers have ids that begin with '{text}'",
+                hint="one of " + ", ".join(sorted(i[:12] for i in ids)),
+            )
+        identity = ids[0] if ids else None
+    if identity is None:
+        raise NoSuchContainer(f"no container '{text}'", hint="'lxgit ps -a' lists them all")
+    return load(containers, identity)
+
+
+def remove(container: Container) -> None:
+    """Delete a container that does not run. LockHeld when it does."""
+    with container.lock():
+        erase(container)
+
+
+def erase(container: Container) -> None:
+    """Delete a container whose lock the caller holds; its names first, so that it goes at once."""
+    registry = container.path.parent
+    with _registry(registry):
+        with contextlib.suppress(FileNotFoundError):
+            (registry / ".names" / container.config.name).unlink()
+        doomed = container.path.with_name(f".gone-{container.id}")
+        container.path.rename(doomed)
+        if container.config.idmap is not None:
+            idranges.release(registry / ".ranges", container.config.idmap)
+    _erase(doomed)
+
+
+def erase_leftovers(containers: Path) -> None:
+    """Finish deletions that were cut short."""
+    for path in containers.glob(".gone-*"):
+        _erase(path)
+
+
+def _erase(path: Path) -> None:
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes().decode("utf-8"))
+    except ValueError as error:
+        raise _broken(path.parent) from error
+    if not isinstance(value, dict):
+        raise _broken(path.parent)
+    return value
+
+
+def _broken(path: Path) -> BrokenContainer:
+    return BrokenContainer(
+        f"container {path.name[:12]} is damaged: its files do not say what it is",
+        hint=f"its data is in {path / 'upper'}; 'lxgit rm -f {path.name[:12]}' deletes it",
+    )
+
+
+def _known(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(cls)}
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _write(path: Path, values: dict[str, Any], *, durable: bool) -> None:
+    text = json.dumps(values, indent=1) + "\n"  # ASCII: a lone surrogate becomes \udcXX
+    write_atomic(path, text.encode("ascii"), durable=durable)

@@ -1,0 +1,126 @@
+"""Which ids of the host a container's users are.
+
+Each container has 65,536 ids to itself for as long as it exists, running or not: root's own lines
+of /etc/subuid and /etc/subgid where both have the same ones (subuid(5)), and after those a range
+that no line of either file touches, from 0x70000000 up. systemd's table of ids (UIDS-GIDS.md)
+leaves 0x70000000 to 0x7fffffff to nobody, its own containers end there, and ids over 0x7fffffff
+are taken for negative by some programs.
+
+A range is taken by making `ranges/FIRST`, a link that names its container. A store begins its
+search at a place of its own, so that two stores on one host rarely give out the same range.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zlib
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.runtime.idmap import ID_COUNT, MAX_EXTENTS, RANGE, Extent, IdMap, InvalidIdMap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+_HIGH = range(0x7000_0000, 0x8000_0000, RANGE)
+_SUBIDS = ("/etc/subuid", "/etc/subgid")
+_ROOT = ("root", "0")
+
+
+class IdsExhausted(LxgitError):
+    """Every range of host ids has its container."""
+
+
+def allocate(registry: Path, container: str, outside_range: Sequence[int]) -> IdMap:
+    """Take the host ids of one container, whose id is `container`.
+
+    `outside_range` are ids from 65,536 up that its image uses; each gets a host id of its own.
+    `registry` is the directory of taken ranges; the caller holds the lock on it. Raises
+    IdsExhausted, or InvalidIdMap when the ids need more extents than the kernel takes.
+    """
+    extra = sorted(set(outside_range))
+    if len(extra) > RANGE:
+        raise InvalidIdMap(
+            f"the image uses {len(extra)} ids over {RANGE - 1}: {MAX_EXTENTS} ranges can be mapped",
+            hint="--userns=host runs it with the ids as they are",
+        )
+    count = 2 if extra else 1
+    free = _free_ranges(registry)
+    firsts = [first for first, _ in zip(free, range(count), strict=False)]
+    if len(firsts) < count:
+        raise IdsExhausted(
+            "no range of 65,536 user ids is free for another container",
+            hint="remove containers that are no longer needed: lxgit rm",
+        )
+    idmap = IdMap((Extent(0, firsts[0], RANGE), *_single_ids(extra, firsts[-1])))
+    for first in firsts:
+        os.symlink(container, registry / str(first))
+    return idmap
+
+
+def release(registry: Path, idmap: IdMap) -> None:
+    """Give back what `allocate` took, after the container has gone."""
+    for first in {extent.outside - extent.outside % RANGE for extent in idmap.extents} | {
+        extent.outside for extent in idmap.extents
+    }:
+        with contextlib.suppress(FileNotFoundError):
+            (registry / str(first)).unlink()
+
+
+def _single_ids(ids: Sequence[int], first: int) -> Iterator[Extent]:
+    """Extents for ids outside the range: `first` and the following host ids, neighbours as one."""
+    start = 0
+    for end in range(1, len(ids) + 1):
+        if end == len(ids) or ids[end] != ids[end - 1] + 1:
+            yield Extent(ids[start], first + start, end - start)
+            start = end
+
+
+def _free_ranges(registry: Path) -> Iterator[int]:
+    """First ids of free ranges: root's, then high ones."""
+    taken = _taken(registry)
+    uids, gids = (list(_lines(path)) for path in _SUBIDS)
+    roots = [run for owner, *run in uids if owner in _ROOT and (owner, *run) in gids]
+    own = [
+        first
+        for start, count in roots
+        for first in range(start, start + count - RANGE + 1, RANGE)
+        if first > 0 and first + RANGE <= ID_COUNT
+    ]
+    others = [(start, count) for _, start, count in (*uids, *gids)]
+    high = [first for first in _HIGH if not _touches(first, others)]
+    begin = zlib.crc32(os.fsencode(registry.resolve()))
+    for pool in (own, high):
+        for index in range(len(pool)):
+            first = pool[(begin + index) % len(pool)]
+            if not _touches(first, taken):
+                yield first
+
+
+def _taken(registry: Path) -> list[tuple[int, int]]:
+    """Ranges of containers that exist; the entry of one that does not is a leftover, and goes."""
+    taken = []
+    for name in os.listdir(registry):
+        if (registry.parent / os.readlink(registry / name)).exists():
+            taken.append((int(name), RANGE))
+        else:
+            (registry / name).unlink()
+    return taken
+
+
+def _touches(first: int, runs: Sequence[tuple[int, int]]) -> bool:
+    return any(first < start + count and start < first + RANGE for start, count in runs)
+
+
+def _lines(path: str) -> Iterator[tuple[str, int, int]]:
+    """(owner, first id, count) of each line of subuid(5); a line that is none is passed over."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            for line in stream:
+                fields = line.strip().split(":")
+                if len(fields) == 3 and fields[1].isdecimal() and fields[2].isdecimal():
+                    yield fields[0], int(fields[1]), int(fields[2])
+    except FileNotFoundError:
+        return

@@ -1,0 +1,219 @@
+"""Containers on disk: names, ids, ranges, and what is true after a crash."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lxgit.fsutil import LockHeld
+from lxgit.runtime import containers as containers_module
+from lxgit.runtime import idranges
+from lxgit.runtime.containers import (
+    EXITED,
+    RUNNING,
+    AmbiguousContainer,
+    BrokenContainer,
+    Container,
+    ContainerNameTaken,
+    ContainerState,
+    InvalidContainerName,
+    NoSuchContainer,
+    Request,
+    all_containers,
+    broken,
+    container_names,
+    create,
+    find,
+    remove,
+)
+from lxgit.runtime.idmap import Extent, InvalidIdMap
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REQUEST = Request(
+    image="base", command=("/bin/sh",), commit="1" * 40, branch="base", stack=("layer",)
+)
+
+
+@pytest.fixture
+def containers(tmp_path: Path) -> Path:
+    path = tmp_path / "containers"
+    path.mkdir()
+    return path
+
+
+def test_a_container_is_found_by_name_and_by_the_beginning_of_its_id(containers: Path) -> None:
+    one = create(containers, replace(REQUEST, name="one"))
+    other = create(containers, REQUEST)
+    assert find(containers, "one") == one
+    assert find(containers, one.id) == one
+    assert find(containers, other.id[:12]) == other
+    assert all_containers(containers) == [other, one]
+    assert container_names(containers) == {"one": one.id, other.config.name: other.id}
+    with pytest.raises(NoSuchContainer):
+        find(containers, "xyz")
+    with pytest.raises(NoSuchContainer):
+        find(containers, "")
+
+
+def test_an_ambiguous_id_names_the_candidates(containers: Path) -> None:
+    ids = [create(containers, REQUEST).id for _ in range(20)]  # some two begin alike
+    twice = next(i[0] for i in ids if sum(j[0] == i[0] for j in ids) > 1)
+    with pytest.raises(AmbiguousContainer) as caught:
+        find(containers, twice)
+    assert all(i[:12] in str(caught.value.hint) for i in ids if i[0] == twice)
+
+
+def test_names_are_unique_until_the_container_goes(containers: Path) -> None:
+    container = create(containers, replace(REQUEST, name="web"))
+    with pytest.raises(ContainerNameTaken):
+        create(containers, replace(REQUEST, name="web"))
+    remove(container)
+    assert container_names(containers) == {}
+    create(containers, replace(REQUEST, name="web"))
+    assert sorted(os.listdir(containers / ".ranges")) != []
+
+
+@pytest.mark.parametrize("name", ["", "-x", ".x", "a b", "a/b", "a\n", "ä", "x" * 129, "f" * 64])
+def test_impossible_names(containers: Path, name: str) -> None:
+    with pytest.raises(InvalidContainerName):
+        create(containers, replace(REQUEST, name=name))
+    assert all_containers(containers) == []
+
+
+@given(st.lists(st.text(alphabet=st.characters(codec=None), max_size=8), max_size=4))
+def test_any_command_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, command: list[str]
+) -> None:
+    path = tmp_path_factory.mktemp("containers")
+    container = create(path, replace(REQUEST, command=tuple(command)))
+    assert find(path, container.id).config == container.config
+
+
+def test_ranges_do_not_overlap_and_are_given_back(containers: Path) -> None:
+    made = [
+        create(containers, replace(REQUEST, outside_range=(70000, 70001, 2**32 - 2)))
+        for _ in range(3)
+    ]
+    firsts = [e.outside for c in made for e in c.config.ids.extents if e.count == 65536]
+    assert len(set(firsts)) == 3
+    ids = made[0].config.ids
+    assert ids.outside(70001) == ids.outside(70000) + 1
+    assert ids.inside(ids.outside(2**32 - 2)) == 2**32 - 2
+    assert len(os.listdir(containers / ".ranges")) == 6
+    remove(made[0])
+    assert len(os.listdir(containers / ".ranges")) == 4
+
+
+def test_a_range_of_a_container_that_a_crash_took_is_free_again(containers: Path) -> None:
+    (containers / ".ranges").mkdir()
+    (containers / ".ranges" / str(0x7000_0000)).symlink_to("f" * 64)
+    create(containers, REQUEST)
+    assert len(os.listdir(containers / ".ranges")) == 1
+
+
+def test_too_many_ids_outside_the_range(containers: Path) -> None:
+    with pytest.raises(InvalidIdMap, match="340"):
+        create(containers, replace(REQUEST, outside_range=tuple(range(70000, 72000, 2))))
+    assert os.listdir(containers / ".ranges") == []
+    assert all_containers(containers) == []
+
+
+def test_roots_own_lines_come_first_and_nobody_elses_is_touched(
+    containers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = "alice:100000:65536\nroot:165536:131072\nroot:1000000:65535\nnonsense\n"
+    lines += "bob:1879048192:65536\n"
+    for name in ("uid", "gid"):
+        (tmp_path / name).write_text(lines)
+    monkeypatch.setattr(idranges, "_SUBIDS", (str(tmp_path / "uid"), str(tmp_path / "gid")))
+    firsts = [create(containers, REQUEST).config.ids.extents[0].outside for _ in range(5)]
+    assert sorted(firsts[:2]) == [165536, 231072]
+    assert all(first >= 0x7001_0000 for first in firsts[2:])
+
+
+def test_ids_of_the_host(containers: Path) -> None:
+    container = create(containers, replace(REQUEST, host_ids=True))
+    assert container.config.idmap is None
+    assert container.config.ids.outside(4711) == 4711
+    assert os.listdir(containers / ".ranges") == []
+
+
+def test_ids_run_out(containers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idranges, "_HIGH", range(0x7000_0000, 0x7002_0000, 65536))
+    monkeypatch.setattr(idranges, "_SUBIDS", ("/nowhere", "/nowhere"))
+    made = [create(containers, REQUEST) for _ in range(2)]
+    with pytest.raises(idranges.IdsExhausted):
+        create(containers, REQUEST)
+    remove(made[0])
+    create(containers, REQUEST)
+
+
+def test_running_is_what_the_lock_says(containers: Path) -> None:
+    container = create(containers, REQUEST)
+    container.record(ContainerState(status=RUNNING, pid=1, started=5))
+    assert container.state.status == EXITED
+    assert container.state.started == 5
+    assert "killed" in str(container.state.error)
+    child = hold(container)
+    assert find(containers, container.id).is_running
+    with pytest.raises(LockHeld):
+        remove(container)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert not find(containers, container.id).is_running
+    remove(container)
+
+
+def hold(container: Container) -> int:
+    """A process that holds the container's lock until it is killed."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with container.lock():
+            os.write(write, b"x")
+            signal.pause()
+    os.read(read, 1)
+    os.close(read)
+    os.close(write)
+    return child
+
+
+def test_a_change_of_the_configuration(containers: Path) -> None:
+    container = create(containers, REQUEST)
+    changed = container.configured(replace(container.config, commit="2" * 40, stack=("a", "b")))
+    assert find(containers, container.id) == changed
+    assert changed.config.stack == ("a", "b")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"id": 1, "idmap": 5}'])
+def test_damage_is_told_and_harms_no_other(containers: Path, content: bytes) -> None:
+    container = create(containers, REQUEST)
+    other = create(containers, REQUEST)
+    (container.path / "config.json").write_bytes(content)
+    assert all_containers(containers) == [other]
+    assert broken(containers) == [container.id]
+    with pytest.raises(BrokenContainer, match=container.id[:12]):
+        find(containers, container.id)
+
+
+def test_an_interrupted_deletion_is_finished(containers: Path) -> None:
+    container = create(containers, REQUEST)
+    container.path.rename(containers / f".gone-{container.id}")
+    assert container_names(containers) == {}
+    containers_module.erase_leftovers(containers)
+    assert all_containers(containers) == []
+    assert not list(containers.glob(".gone-*"))
+
+
+def test_extents_are_kept_as_they_are(containers: Path) -> None:
+    container = create(containers, replace(REQUEST, outside_range=(70000,)))
+    assert find(containers, container.id).config.ids.extents[1].inside == 70000
+    assert Extent(0, container.config.ids.outside(0), 65536) in container.config.ids.extents
