@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -66,7 +65,7 @@ def work_directory() -> Iterator[Path]:
     """A directory for this run, where overlay mounts work; removed at the end."""
     path = Path(tempfile.mkdtemp(prefix="lxgit-tests-", dir=machine.work_directory()))
     yield path
-    shutil.rmtree(path)
+    remove(path)
 
 
 @pytest.fixture
@@ -74,7 +73,11 @@ def scratch(work_directory: Path) -> Iterator[Path]:
     """An empty directory for one test, on the same file system as the stores."""
     path = Path(tempfile.mkdtemp(prefix="scratch-", dir=work_directory))
     yield path
-    # Names of 255 bytes in paths of 4,096 are beyond shutil's recursion by path.
+    remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a tree of any depth; shutil.rmtree keeps a directory open for each level."""
     subprocess.run(["rm", "-rf", "--one-file-system", path], check=True)
 
 
