@@ -18,6 +18,7 @@ lone surrogates (PEP 383) and are written back as they were.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -259,20 +260,33 @@ def _clean(text: str) -> str:
 
 
 def _decode(data: bytes, encoding: str | None = None) -> str:
-    if encoding is not None:
+    """Text that `_encode` makes the same bytes of; readable if it can be."""
+    tries = [("utf-8", "surrogateescape"), ("ascii", "surrogateescape")]
+    if encoding is not None and _is_codec(encoding):
+        tries.insert(0, (encoding, "strict"))
+    for codec, errors in tries:
         try:
-            text = data.decode(encoding)
-            if text.encode(encoding) == data:
-                return text
-        except (LookupError, ValueError):
-            pass  # an encoding that does not exist, or is not that of this text
-    return data.decode("utf-8", "surrogateescape")
+            text = data.decode(codec, errors)
+        except ValueError:
+            continue
+        if _encode(text, encoding) == data:
+            break
+    return text
 
 
 def _encode(text: str, encoding: str | None = None) -> bytes:
-    if encoding is not None:
+    if encoding is not None and _is_codec(encoding):
         try:
             return text.encode(encoding)
-        except (LookupError, ValueError):
+        except ValueError:
             pass
     return text.encode("utf-8", "surrogateescape")
+
+
+@functools.lru_cache(maxsize=16)
+def _is_codec(encoding: str) -> bool:
+    """Whether it is one that Python knows, and in which ASCII is ASCII: UTF-16 would break Git."""
+    try:
+        return all(bytes((byte,)).decode(encoding) == chr(byte) for byte in range(1, 128))
+    except (LookupError, ValueError):
+        return False

@@ -85,6 +85,8 @@ class RefStore:
     def set_head(self, target: str | ObjectID, *, message: str, who: Signature) -> None:
         """Have HEAD name a branch, or a commit: a detached HEAD. InvalidName, RefLocked."""
         if isinstance(target, str):
+            if not target.startswith(BRANCHES):  # Git's fsck finds any other strange
+                raise InvalidName(f"HEAD cannot name '{target}', which is no branch")
             _check(target)
             content, new = f"ref: {target}\n", self.read(target)
         else:

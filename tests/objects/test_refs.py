@@ -1,0 +1,466 @@
+"""Refs against stock Git: each reads and obeys what the other writes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from lxgit.objects.commits import Signature
+from lxgit.objects.ids import ObjectID, from_hex, hex_id
+from lxgit.objects.refnames import is_valid_ref
+from lxgit.objects.refs import (
+    ANY,
+    DELETED,
+    CorruptRef,
+    InvalidName,
+    RefConflict,
+    RefLocked,
+    RefMoved,
+    RefStore,
+    check_name,
+    short_name,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.stockgit import StockGit
+
+WHO = Signature("C. O. Mitter", "committer@example.com", 1_700_000_000, 60)
+BASE = "refs/heads/base"
+
+
+@pytest.fixture
+def commits(stock: StockGit) -> list[ObjectID]:
+    """Three commits in a row."""
+    made = stock.graph([[1], [2, 1], [3, 2]])
+    return [from_hex(made[number]) for number in (1, 2, 3)]
+
+
+def put(refs: RefStore, name: str, new: ObjectID | None, old: ObjectID | None = None) -> None:
+    refs.update(name, new, old=old, message="test", who=WHO)
+
+
+def as_git_sees_them(stock: StockGit) -> dict[str, ObjectID]:
+    lines = stock("for-each-ref", "--format=%(objectname) %(refname)").decode("utf-8").splitlines()
+    return {line[41:]: from_hex(line[:40]) for line in lines}
+
+
+class TestReadingAndWriting:
+    def test_git_sees_what_is_written(
+        self, refs: RefStore, stock: StockGit, commits: list[ObjectID]
+    ) -> None:
+        put(refs, BASE, commits[0])
+        put(refs, BASE, commits[1], commits[0])
+        put(refs, "refs/tags/base/v1", commits[0])
+        put(refs, "refs/heads/f440/first_container", commits[2])
+        put(refs, "refs/lxgit/containers/1", commits[2])
+        assert as_git_sees_them(stock) == refs.list()
+        assert refs.read(BASE) == commits[1]
+        assert refs.list("refs/tags/") == {"refs/tags/base/v1": commits[0]}
+        assert refs.read("refs/heads/none") is None
+        assert refs.read("refs/heads/f440") is None
+        assert stock("log", "-g", "--format=%gd %gs", "base") == b"base@{0} test\nbase@{1} test\n"
+        refs.set_head(BASE, message="here", who=WHO)
+        assert stock.fsck() == b""
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_what_git_writes_is_read(
+        self, refs: RefStore, stock: StockGit, commits: list[ObjectID], packed: bool
+    ) -> None:
+        for number, oid in enumerate(commits):
+            stock("update-ref", f"refs/heads/{number}", hex_id(oid))
+            stock("tag", "-a", "-m", "message", f"{number}/tag", hex_id(oid))
+        if packed:
+            stock("pack-refs", "--all")
+            assert not (stock.git_dir / "refs/heads/0").exists()
+            stock("update-ref", "refs/heads/0", hex_id(commits[2]))  # loose, and packed before
+        expected = as_git_sees_them(stock)
+        assert refs.list() == expected
+        assert {name: refs.read(name) for name in expected} == expected
+
+    def test_names_that_are_not_utf8(
+        self, refs: RefStore, stock: StockGit, commits: list[ObjectID]
+    ) -> None:
+        name = os.fsdecode(b"refs/heads/caf\xe9")
+        put(refs, name, commits[0])
+        stock("pack-refs", "--all")
+        assert refs.list() == {name: commits[0]}
+        put(refs, name, None, commits[0])
+        assert refs.list("refs/heads/") == {}
+
+    def test_symbolic_refs_are_followed(
+        self, refs: RefStore, stock: StockGit, commits: list[ObjectID]
+    ) -> None:
+        put(refs, "refs/remotes/origin/main", commits[0])
+        stock("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+        assert refs.read("refs/remotes/origin/HEAD") == commits[0]
+        stock("symbolic-ref", "refs/heads/one", "refs/heads/two")
+        stock("symbolic-ref", "refs/heads/two", "refs/heads/one")
+        with pytest.raises(CorruptRef, match="circle"):
+            refs.read("refs/heads/one")
+
+    @pytest.mark.parametrize("content", [b"", b"rubbish\n", b"\0" * 41, b"1234\n"])
+    def test_a_damaged_ref_is_told_and_does_not_hide_the_others(
+        self, refs: RefStore, git_dir: Path, commits: list[ObjectID], content: bytes
+    ) -> None:
+        put(refs, BASE, commits[0])
+        (git_dir / "refs/heads/broken").write_bytes(content)
+        with pytest.raises(CorruptRef, match="refs/heads/broken"):
+            refs.read("refs/heads/broken")
+        assert refs.list() == {BASE: commits[0]}
+
+    def test_a_damaged_packed_refs_is_told(self, refs: RefStore, git_dir: Path) -> None:
+        (git_dir / "packed-refs").write_bytes(b"rubbish\n")
+        with pytest.raises(CorruptRef, match="packed-refs"):
+            refs.list()
+
+    @pytest.mark.parametrize(
+        "name", ["../config", "refs/../config", "config", "refs/heads/a..b", "", "refs/heads/"]
+    )
+    def test_no_name_leads_elsewhere(self, refs: RefStore, name: str) -> None:
+        assert refs.read(name) is None
+        assert refs.reflog(name) == ()
+        with pytest.raises(InvalidName):
+            put(refs, name, ObjectID(bytes(20)))
+        with pytest.raises(InvalidName):
+            refs.set_head(name, message="", who=WHO)
+
+
+class TestComparing:
+    def test_a_ref_that_moved_stays(self, refs: RefStore, commits: list[ObjectID]) -> None:
+        put(refs, BASE, commits[1])
+        with pytest.raises(RefMoved, match="'base' has moved on") as caught:
+            put(refs, BASE, commits[2], commits[0])
+        assert caught.value.current == commits[1]
+        with pytest.raises(RefMoved, match="'base' exists already"):
+            put(refs, BASE, commits[2], None)
+        with pytest.raises(RefMoved, match="'new' is gone"):
+            put(refs, "refs/heads/new", commits[2], commits[0])
+        with pytest.raises(RefMoved):
+            put(refs, BASE, None, commits[0])
+        assert refs.list() == {BASE: commits[1]}
+        assert len(refs.reflog(BASE)) == 1
+
+    def test_any_value_will_do(self, refs: RefStore, commits: list[ObjectID]) -> None:
+        for oid in commits:
+            refs.update(BASE, oid, old=ANY, message="forced", who=WHO)
+        assert refs.read(BASE) == commits[2]
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_of_many_at_once_one_wins(
+        self, refs: RefStore, stock: StockGit, commits: list[ObjectID], packed: bool
+    ) -> None:
+        put(refs, BASE, commits[0])
+        if packed:
+            stock("pack-refs", "--all")
+        context = multiprocessing.get_context("fork")
+        results = context.SimpleQueue()
+        gate = context.Barrier(8)
+
+        def compete() -> None:
+            gate.wait()
+            try:
+                put(RefStore(stock.git_dir), BASE, commits[1], commits[0])
+                results.put("won")
+            except RefMoved:
+                results.put("lost")
+
+        processes = [context.Process(target=compete) for _ in range(8)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        outcomes = [results.get() for _ in processes]
+        assert outcomes.count("won") == 1
+        assert outcomes.count("lost") == 7
+        assert len(refs.reflog(BASE)) == 2
+
+    def test_many_that_count_up_lose_nothing(
+        self, refs: RefStore, stock: StockGit, commits: list[ObjectID]
+    ) -> None:
+        """Stock Git and lxgit at once: every successful update is in the reflog."""
+        put(refs, BASE, commits[0])
+        succeeded = []
+
+        def ours() -> None:
+            store = RefStore(stock.git_dir)
+            for number in range(30):
+                current = store.read(BASE)
+                try:
+                    put(store, BASE, commits[number % 3], current)
+                    succeeded.append(1)
+                except (RefMoved, RefLocked):
+                    pass
+
+        def theirs() -> None:
+            for number in range(30):
+                oid = hex_id(commits[number % 3])
+                if stock.attempt("update-ref", "-m", "git", BASE, oid).returncode == 0:
+                    succeeded.append(1)
+
+        threads = [threading.Thread(target=work) for work in (ours, ours, theirs)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        log = refs.reflog(BASE)
+        assert len(log) >= 60
+        assert all(newer.old == older.new for newer, older in pairwise(log))
+        assert not list((stock.git_dir / "refs/heads").glob("*.lock"))
+
+
+class TestLocks:
+    def test_a_lock_left_behind_is_named(
+        self, refs: RefStore, git_dir: Path, commits: list[ObjectID]
+    ) -> None:
+        lock = git_dir / "refs/heads/base.lock"
+        lock.touch()
+        began = time.monotonic()
+        with pytest.raises(RefLocked) as caught:
+            put(refs, BASE, commits[0])
+        assert time.monotonic() - began < 5
+        assert str(lock) in caught.value.message
+        assert lock.exists()
+        assert refs.read(BASE) is None
+
+    def test_a_lock_is_waited_for(
+        self, refs: RefStore, git_dir: Path, commits: list[ObjectID]
+    ) -> None:
+        lock = git_dir / "refs/heads/base.lock"
+        lock.touch()
+        threading.Timer(0.1, lock.unlink).start()
+        put(refs, BASE, commits[0])
+        assert refs.read(BASE) == commits[0]
+
+
+class TestConflicts:
+    @pytest.mark.parametrize("packed", [False, True])
+    @pytest.mark.parametrize(
+        ("first", "second"), [("a", "a/b"), ("a/b", "a"), ("a/b/c", "a"), ("a", "a/b/c")]
+    )
+    def test_no_name_is_the_beginning_of_another(
+        self,
+        refs: RefStore,
+        stock: StockGit,
+        commits: list[ObjectID],
+        first: str,
+        second: str,
+        packed: bool,
+    ) -> None:
+        put(refs, f"refs/heads/{first}", commits[0])
+        if packed:
+            stock("pack-refs", "--all", "--prune")
+        with pytest.raises(RefConflict, match=f"'{second}' cannot be beside '{first}'"):
+            put(refs, f"refs/heads/{second}", commits[1])
+        assert refs.list() == {f"refs/heads/{first}": commits[0]}
+        assert stock.attempt("fsck", "--strict").returncode == 0
+
+    @pytest.mark.parametrize(("first", "second"), [("a", "a/b"), ("a/b", "a"), ("a/b/c", "a/b")])
+    def test_after_a_deletion_the_other_may_come(
+        self, refs: RefStore, commits: list[ObjectID], first: str, second: str
+    ) -> None:
+        put(refs, f"refs/heads/{first}", commits[0])
+        put(refs, f"refs/heads/{first}", None, commits[0])
+        put(refs, f"refs/heads/{second}", commits[1])
+        assert refs.list("refs/heads/") == {f"refs/heads/{second}": commits[1]}
+        assert len(refs.reflog(f"refs/heads/{second}")) == 1
+
+    def test_empty_directories_of_others_are_in_nobodys_way(
+        self, refs: RefStore, git_dir: Path, commits: list[ObjectID]
+    ) -> None:
+        (git_dir / "refs/heads/base/gone/deep").mkdir(parents=True)
+        (git_dir / "logs/refs/heads/base/gone").mkdir(parents=True)
+        put(refs, BASE, commits[0])
+        assert refs.read(BASE) == commits[0]
+        assert len(refs.reflog(BASE)) == 1
+
+
+class TestDeleting:
+    @pytest.mark.parametrize("state", ["loose", "packed", "both"])
+    def test_nothing_of_it_is_left_and_the_others_stay(
+        self, refs: RefStore, stock: StockGit, commits: list[ObjectID], state: str
+    ) -> None:
+        name = "refs/heads/deep/below"
+        put(refs, name, commits[0])
+        stock("tag", "-a", "-m", "message", "v1", hex_id(commits[1]))
+        stock("tag", "-a", "-m", "message", "v2", hex_id(commits[2]))
+        if state != "loose":
+            stock("pack-refs", "--all")
+        if state == "both":
+            put(refs, name, commits[1], commits[0])
+        others = {key: oid for key, oid in refs.list().items() if key != name}
+        refs.update(name, None, old=ANY, message="gone", who=WHO)
+        assert refs.read(name) is None
+        assert {key: oid for key, oid in refs.list().items() if key != DELETED} == others
+        assert as_git_sees_them(stock) == refs.list()
+        assert not (stock.git_dir / "refs/heads/deep").exists()
+        assert not (stock.git_dir / "logs/refs/heads/deep").exists()
+        assert (stock.git_dir / "refs/heads").is_dir()
+        if state != "loose":
+            packed = (stock.git_dir / "packed-refs").read_text()
+            assert packed.startswith("# pack-refs with: peeled")
+            assert packed.count("\n^") == 2
+        assert stock.attempt("fsck", "--strict").returncode == 0
+
+    def test_a_packed_tag_goes_with_what_it_was_peeled_to(
+        self, refs: RefStore, stock: StockGit, commits: list[ObjectID]
+    ) -> None:
+        for name in ("v1", "v2", "v3"):
+            stock("tag", "-a", "-m", "message", name, hex_id(commits[1]))
+        stock("pack-refs", "--all")
+        refs.update("refs/tags/v2", None, old=ANY, message="gone", who=WHO)
+        tags = stock("show-ref", "--tags", "-d").decode().splitlines()
+        assert [line[41:] for line in tags] == [
+            "refs/tags/v1", "refs/tags/v1^{}", "refs/tags/v3", "refs/tags/v3^{}",
+        ]  # fmt: skip
+
+    def test_a_branch_or_tag_can_be_found_again(
+        self, refs: RefStore, stock: StockGit, commits: list[ObjectID]
+    ) -> None:
+        put(refs, BASE, commits[1])
+        put(refs, "refs/tags/v1", commits[2])
+        put(refs, "refs/lxgit/containers/1", commits[2])
+        for name in (BASE, "refs/tags/v1", "refs/lxgit/containers/1"):
+            refs.update(name, None, old=ANY, message="rmi", who=WHO)
+        assert [(entry.new, entry.message) for entry in refs.deleted()] == [
+            (commits[2], "refs/tags/v1: rmi"),
+            (commits[1], "refs/heads/base: rmi"),
+        ]
+        stock("gc", "-q", "--prune=now")
+        assert stock("cat-file", "-t", hex_id(commits[1])) == b"commit\n"
+        assert stock("cat-file", "-t", hex_id(commits[2])) == b"commit\n"
+
+    def test_what_is_not_there_can_be_deleted_if_that_is_expected(self, refs: RefStore) -> None:
+        put(refs, BASE, None)
+        assert refs.list() == {}
+
+
+class TestHead:
+    def test_a_new_store_has_an_unborn_branch(self, refs: RefStore) -> None:
+        assert refs.head() == "refs/heads/main"
+        assert refs.read("HEAD") is None
+
+    def test_naming_a_branch(
+        self, refs: RefStore, stock: StockGit, commits: list[ObjectID]
+    ) -> None:
+        put(refs, BASE, commits[0])
+        refs.set_head(BASE, message="first branch", who=WHO)
+        assert refs.head() == BASE
+        assert stock.word("symbolic-ref", "HEAD") == BASE
+        assert refs.read("HEAD") == commits[0]
+        assert stock.fsck() == b""
+
+    def test_naming_what_is_no_branch(self, refs: RefStore) -> None:
+        with pytest.raises(InvalidName):
+            refs.set_head("refs/tags/v1", message="", who=WHO)
+
+    def test_detaching(self, refs: RefStore, stock: StockGit, commits: list[ObjectID]) -> None:
+        put(refs, BASE, commits[0])
+        refs.set_head(commits[1], message="checkout: moving from base to x", who=WHO)
+        assert refs.head() == commits[1]
+        assert stock.word("rev-parse", "HEAD") == hex_id(commits[1])
+        assert stock.attempt("symbolic-ref", "-q", "HEAD").returncode == 1
+        put(refs, BASE, commits[2], commits[0])
+        assert refs.read("HEAD") == commits[1]
+
+    def test_its_reflog_follows_the_branch(
+        self, refs: RefStore, stock: StockGit, commits: list[ObjectID]
+    ) -> None:
+        refs.set_head(BASE, message="unborn", who=WHO)
+        put(refs, BASE, commits[0])
+        put(refs, "refs/heads/other", commits[2])
+        put(refs, BASE, commits[1], commits[0])
+        refs.set_head("refs/heads/other", message="checkout: moving from base to other", who=WHO)
+        log = stock("reflog", "--format=%H %gs").decode().splitlines()
+        assert log == [
+            f"{hex_id(commits[2])} checkout: moving from base to other",
+            f"{hex_id(commits[1])} test",
+            f"{hex_id(commits[0])} test",
+        ]
+        assert stock.word("rev-parse", "@{-1}") == hex_id(commits[1])
+        assert stock.fsck() == b""
+
+
+class TestReflogs:
+    def test_git_and_lxgit_read_each_others(
+        self, refs: RefStore, stock: StockGit, commits: list[ObjectID]
+    ) -> None:
+        put(refs, BASE, commits[0])
+        stock("update-ref", "-m", "by git", BASE, hex_id(commits[1]))
+        who = Signature("Zoë <x>\n", "z@example.com", 1_700_000_100, -210)
+        refs.update(BASE, commits[2], old=ANY, message="two\nlines\t é", who=who)
+        log = refs.reflog(BASE)
+        assert [(entry.old, entry.new, entry.message) for entry in log] == [
+            (commits[1], commits[2], "two lines é"),
+            (commits[0], commits[1], "by git"),
+            (None, commits[0], "test"),
+        ]
+        assert log[0].who == Signature("Zoë x", "z@example.com", 1_700_000_100, -210)
+        assert log[2].who == WHO
+        shown = stock("log", "-g", "--date=raw", "--format=%gD %gn <%ge> %gs", BASE).decode()
+        assert shown.splitlines() == [
+            f"{BASE}@{{1700000100 -0330}} Zoë x <z@example.com> two lines é",
+            f"{BASE}@{{1700000000 +0100}} C. O. Mitter <committer@example.com> by git",
+            f"{BASE}@{{1700000000 +0100}} C. O. Mitter <committer@example.com> test",
+        ]
+
+    def test_lines_that_are_none_are_left_out(
+        self, refs: RefStore, git_dir: Path, commits: list[ObjectID]
+    ) -> None:
+        put(refs, BASE, commits[0])
+        with (git_dir / "logs" / BASE).open("ab") as file:
+            file.write(b"\nrubbish\n\xff\0\n")
+        put(refs, BASE, commits[1], commits[0])
+        assert [entry.new for entry in refs.reflog(BASE)] == [commits[1], commits[0]]
+
+
+NAMES = st.text(
+    st.sampled_from(list("abAB019/.-_@{}~^:?*[\\ \t\x7flock%é\udcff")), min_size=1, max_size=12
+)
+
+
+class TestNames:
+    @given(name=NAMES)
+    @example("a.lock")
+    @example("a.lock/b")
+    @example(".a")
+    @example("a/.b")
+    @example("a.")
+    @example("@")
+    @example("a@{b")
+    @example("a//b")
+    @settings(max_examples=300, deadline=None)
+    def test_git_has_the_same_rules(self, name: str) -> None:
+        from lxgit.objects.git import Git, GitFailed
+
+        try:
+            Git(None).run(["check-ref-format", f"refs/heads/{name}"])
+            valid = True
+        except GitFailed:
+            valid = False
+        assert is_valid_ref(f"refs/heads/{name}") == valid
+
+    @pytest.mark.parametrize("name", ["base", "base/v1", "f440/first_container", "é", "a.b", "v-1"])
+    def test_good_ones(self, name: str) -> None:
+        check_name(name)
+
+    @pytest.mark.parametrize(
+        "name",
+        ["", "-d", "--all", "HEAD", "@", "a b", "a:b", "a..b", "a/", "/a", "x" * 251, "0" * 40],
+    )
+    def test_bad_ones(self, name: str) -> None:
+        with pytest.raises(InvalidName):
+            check_name(name)
+
+    def test_short_ones(self) -> None:
+        names = ["refs/heads/a/b", "refs/tags/v1", "refs/remotes/o/m", "refs/lxgit/x", "HEAD"]
+        assert [short_name(name) for name in names] == ["a/b", "v1", "o/m", "lxgit/x", "HEAD"]
