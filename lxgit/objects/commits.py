@@ -287,6 +287,10 @@ def _encode(text: str, encoding: str | None = None) -> bytes:
 def _is_codec(encoding: str) -> bool:
     """Whether it is one that Python knows, and in which ASCII is ASCII: UTF-16 would break Git."""
     try:
-        return all(bytes((byte,)).decode(encoding) == chr(byte) for byte in range(1, 128))
+        return all(
+            bytes((byte,)).decode(encoding) == chr(byte)
+            and chr(byte).encode(encoding) == bytes((byte,))
+            for byte in range(1, 128)
+        )
     except (LookupError, ValueError):
         return False
