@@ -100,7 +100,7 @@ def delete_branch(
     repository.refs.update(
         branch_ref(name), None, old=oid, message="branch: deleted", who=identity.committer
     )
-    return RemovedRef(RefKind.BRANCH, name, hex_id(oid), detach(repository, containers))
+    return RemovedRef(RefKind.BRANCH, name, hex_id(oid), detach(containers))
 
 
 def _branch(repository: Repository, name: str) -> ObjectID:
@@ -156,7 +156,7 @@ def rename_branch(
     )
     if head == branch_ref(old):
         repository.refs.set_head(branch_ref(new), message=message, who=identity.committer)
-    detach(repository, containers, onto=new)
+    detach(containers, onto=new)
     repository.refs.update(branch_ref(old), None, old=oid, message=message, who=identity.committer)
 
 

@@ -177,6 +177,15 @@ class Imported(NamedTuple):
     became_head: bool
 
 
+class CommitPlan(NamedTuple):
+    """What `commit` would do: for the editor, before there is a message."""
+
+    container: ContainerRow
+    branch: str | None
+    tag: str | None
+    changes: tuple[SizedChange, ...]
+
+
 class Committed(NamedTuple):
     """What `commit` did."""
 

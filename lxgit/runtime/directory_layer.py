@@ -152,9 +152,7 @@ class DirectoryWriter:
         self._note(*_ids_within(name, value))
 
     def _note(self, *ids: int) -> None:
-        for number in ids:
-            if number > 0xFFFF:
-                self.outside_range.add(number)
+        self.outside_range.update(number for number in ids if number > 0xFFFF)
 
     def symlink(self, path: bytes, metadata: Metadata, target: bytes) -> None:
         """Make a symbolic link."""
@@ -223,6 +221,14 @@ def _write_sparse(fd: int, chunk: bytes) -> None:
             os.lseek(fd, len(_HOLE), os.SEEK_CUR)
         else:
             write_all(fd, part)
+
+
+def ids_outside_range(metadata: Metadata) -> set[int]:
+    """The ids from 65,536 up that an inode uses: its owner's, and those in its attributes."""
+    ids = {metadata.uid, metadata.gid}
+    for name, value in metadata.xattrs:
+        ids.update(_ids_within(name, value))
+    return {number for number in ids if number > 0xFFFF}
 
 
 def _ids_within(name: bytes, value: bytes) -> Iterator[int]:

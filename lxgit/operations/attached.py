@@ -1,0 +1,94 @@
+"""Containers as the work trees of branches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lxgit.objects.ids import from_hex
+from lxgit.operations.values import ContainerRow, ContainerState
+from lxgit.runtime.containers import all_containers, container_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lxgit.operations.values import Identity
+    from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+
+_NANOSECONDS = 1_000_000_000
+
+
+def row_of(container: Container) -> ContainerRow:
+    """A container as the command line shows it."""
+    config, state = container.config, container.state
+    return ContainerRow(
+        id=container.id,
+        name=config.name,
+        image=config.image,
+        branch=config.branch,
+        commit=config.commit,
+        command=config.command,
+        created=config.created / _NANOSECONDS,
+        state=ContainerState(state.status),
+        started=state.started / _NANOSECONDS if state.started is not None else None,
+        finished=state.finished / _NANOSECONDS if state.finished is not None else None,
+        exit_code=state.exit_code,
+    )
+
+
+def containers_on(repository: Repository, branch: str | None) -> list[Container]:
+    """The containers that a branch has; for None, those of no branch."""
+    return [
+        container
+        for container in all_containers(repository.containers_dir)
+        if container.config.branch == branch
+    ]
+
+
+def detach(containers: Iterable[Container], *, onto: str | None = None) -> tuple[ContainerRow, ...]:
+    """Take containers off their branch, or put them on another of the same commit."""
+    return tuple(
+        row_of(container.configured(replace(container.config, branch=onto)))
+        for container in containers
+    )
+
+
+def changed_containers_of(repository: Repository, branch: str | None) -> tuple[ContainerRow, ...]:
+    """The stopped containers of a branch that have something to commit."""
+    from lxgit.operations.worktree import is_changed
+
+    if not container_names(repository.containers_dir):
+        return ()
+    return tuple(
+        row_of(container)
+        for container in containers_on(repository, branch)
+        if is_changed(repository, container)
+    )
+
+
+def pin_commit(repository: Repository, container: Container, identity: Identity) -> None:
+    """Keep the container's commit from gc: a ref of its own under refs/lxgit/."""
+    from lxgit.objects.refs import ANY
+
+    for name, commit in (("", container.config.commit), ("-base", container.config.base)):
+        ref = _pin(container, name)
+        oid = from_hex(commit) if commit is not None else None
+        if oid != repository.refs.read(ref):
+            repository.refs.update(ref, oid, old=ANY, message="container", who=identity.committer)
+
+
+def unpin_commit(repository: Repository, container: Container, identity: Identity) -> None:
+    """Let go of what `pin_commit` keeps, after the container has gone."""
+    from lxgit.objects.refs import ANY
+
+    for name in ("", "-base"):
+        ref = _pin(container, name)
+        if repository.refs.read(ref) is not None:
+            repository.refs.update(
+                ref, None, old=ANY, message="container removed", who=identity.committer
+            )
+
+
+def _pin(container: Container, name: str) -> str:
+    return f"refs/lxgit/containers/{container.id}{name}"

@@ -1,0 +1,318 @@
+"""`commit`: what a container changed becomes a commit, and its upperdir a layer.
+
+Order, so that a crash at any point loses nothing and leaves no repair to do: objects, then the ref,
+then the container's record, then the layer. A commit that moved the ref and died before the
+container knew is recognised by the next attempt, and adopted.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.objects.commits import Commit, add_trailers, encode_commit, trailers
+from lxgit.objects.history import is_ancestor
+from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
+from lxgit.objects.refnames import BRANCHES, TAGS
+from lxgit.operations.attached import pin_commit, row_of
+from lxgit.operations.lookup import image_of, read_commit
+from lxgit.operations.naming import branch_ref, check_branch_name, check_tag_name, tag_ref
+from lxgit.operations.values import CommitPlan, Committed
+from lxgit.operations.worktree import (
+    NothingChanged,
+    WorkTree,
+    only_changed,
+    open_work_tree,
+)
+from lxgit.runtime.containers import find
+from lxgit.runtime.directory_layer import ids_outside_range
+from lxgit.runtime.layers import LayerStore
+from lxgit.runtime.upper import drop_unrecorded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxgit.operations.comparison import Comparison
+    from lxgit.operations.values import Identity
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+
+_MANY_PACKS = 50
+
+
+class BranchMoved(LxgitError):
+    """The branch has commits that the container does not stand on."""
+
+
+class NeedsName(LxgitError):
+    """A container of no branch: where the commit goes must be said."""
+
+
+class ContainerRuns(LxgitError):
+    """The container must be stopped first."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRequest:
+    """What `commit [CONTAINER [NAME[:TAG]]]` asks for."""
+
+    container: str | None = None
+    name: str | None = None
+    force: bool = False
+    allow_empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Destination:
+    """The ref that the commit goes to, what it is now, and the branch of the container then."""
+
+    ref: str
+    tip: ObjectID | None
+    branch: str | None
+
+    @property
+    def is_tag(self) -> bool:
+        return self.ref.startswith(TAGS)
+
+
+def prepare_commit(repository: Repository, request: CommitRequest) -> CommitPlan:
+    """Every refusal that can be known before there is a message; what would be committed."""
+    container = _container(repository, request)
+    destination = _destination(repository, container, request)
+    with _stopped(container), open_work_tree(repository, container) as tree:
+        comparison = tree.compare()
+        _check_changed(tree, request, destination)
+    return CommitPlan(
+        row_of(container),
+        destination.branch,
+        destination.ref.removeprefix(TAGS) if destination.is_tag else None,
+        comparison.changes,
+    )
+
+
+def commit(
+    repository: Repository,
+    request: CommitRequest,
+    message: str,
+    *,
+    identity: Identity,
+    progress: Progress,
+) -> Committed:
+    """Commit a container.
+
+    NothingChanged, SeveralChanged, ContainerRuns, BranchMoved, NeedsName, NameTaken; UnmappedId for
+    a file that belongs to nobody inside the container.
+    """
+    container = _container(repository, request)
+    destination = _destination(repository, container, request)
+    progress.phase("Committing")
+    with (
+        _stopped(container),
+        repository.objects.writer() as writer,
+        open_work_tree(repository, container, writer) as tree,
+    ):
+        _check_changed(tree, request, destination)
+        if tree.state.sockets:
+            progress.warn(f"left out {len(tree.state.sockets)} sockets")
+        comparison = tree.compare()
+        oid = _already_made(repository, container, tree, destination)
+        if oid is None:
+            oid = writer.add(
+                ObjectType.COMMIT, encode_commit(_commit(container, tree, message, identity))
+            )
+        with writer.finish():
+            _move_ref(repository, destination, oid, message, identity)
+        container = _follow(repository, container, tree, destination.branch, oid, identity)
+    if repository.objects.pack_count() > _MANY_PACKS:
+        repository.objects.consolidate()
+    return _told(container, destination, tree.container.config.commit, oid, comparison)
+
+
+def _container(repository: Repository, request: CommitRequest) -> Container:
+    if request.container is None:
+        return only_changed(repository, "commit")
+    return find(repository.containers_dir, request.container)
+
+
+@contextmanager
+def _stopped(container: Container) -> Iterator[None]:
+    """Own the container's files; ContainerRuns when it is running."""
+    if container.is_running:
+        raise ContainerRuns(
+            f"container '{container.config.name}' is running", hint="let it end, then commit"
+        )
+    with container.lock():
+        yield
+
+
+def _destination(
+    repository: Repository, container: Container, request: CommitRequest
+) -> _Destination:
+    parent = from_hex(container.config.commit)
+    name = request.name.removesuffix(":latest") if request.name else None
+    if name is not None and ":" in name:
+        ref = tag_ref(name)
+        check_tag_name(repository, ref.removeprefix(TAGS))
+        destination = _Destination(ref, repository.refs.read(ref), container.config.branch)
+        if destination.tip is not None and not request.force:
+            raise BranchMoved(f"the tag '{name}' is there already", hint="--force moves it")
+        return destination
+    if name is not None:
+        check_branch_name(repository, name)
+    branch = name or container.config.branch
+    if branch is None:
+        raise NeedsName(
+            f"container '{container.config.name}' is on no branch",
+            hint=f"'lxgit commit {container.id[:12]} NAME' says where the commit goes",
+        )
+    ref = branch_ref(branch)
+    tip = repository.refs.read(ref)
+    fits = tip is None or is_ancestor(repository.git, tip, parent) or request.force
+    if not fits and not _is_own(repository, container, tip):
+        raise BranchMoved(
+            f"'{branch}' has moved on to {hex_id(tip)[:12]} since the container was started"
+            if name is None and tip is not None
+            else f"'{branch}' is not where the container stands",
+            hint=f"'lxgit commit {container.id[:12]} NEWNAME' makes a branch of it"
+            + ("" if name is None else "; --force moves it"),
+        )
+    return _Destination(ref, tip, branch)
+
+
+def _is_own(repository: Repository, container: Container, tip: ObjectID | None) -> bool:
+    """Whether a commit was made of this container as it was, by an attempt that did not end."""
+    if tip is None:
+        return False
+    made = read_commit(repository, tip)
+    parent = from_hex(container.config.commit)
+    return made.parents == (parent,) and ("Container", container.id) in trailers(made.message)
+
+
+def _already_made(
+    repository: Repository, container: Container, tree: WorkTree, destination: _Destination
+) -> ObjectID | None:
+    """The commit that an attempt which did not end has moved the ref to."""
+    tip = destination.tip
+    if not _is_own(repository, container, tip):
+        return None
+    assert tip is not None
+    if read_commit(repository, tip).tree != tree.image.tree:
+        raise BranchMoved(
+            f"'{destination.branch}' has a commit of this container that it does not stand on",
+            hint=f"'lxgit commit {container.id[:12]} NEWNAME' makes a branch of it",
+        )
+    return tip
+
+
+def _check_changed(tree: WorkTree, request: CommitRequest, destination: _Destination) -> None:
+    is_new = request.name is not None and destination.tip is None
+    if tree.image.tree == tree.parent.tree and not is_new and not request.allow_empty:
+        raise NothingChanged(
+            f"container '{tree.container.config.name}' has not changed",
+            hint="--allow-empty makes a commit all the same",
+        )
+
+
+def _commit(container: Container, tree: WorkTree, message: str, identity: Identity) -> Commit:
+    command = " ".join(_quoted(word) for word in container.config.command)
+    told = add_trailers(message, [("Container", container.id), ("Command", command)])
+    parent = from_hex(container.config.commit)
+    return Commit(tree.image.tree, (parent,), identity.author, identity.committer, told)
+
+
+def _quoted(word: str) -> str:
+    """A word as a shell takes it, on one line."""
+    import shlex
+
+    return shlex.quote(word) if word.isprintable() else shlex.quote(ascii(word)[1:-1])
+
+
+def _move_ref(
+    repository: Repository,
+    destination: _Destination,
+    oid: ObjectID,
+    message: str,
+    identity: Identity,
+) -> None:
+    if oid == destination.tip:
+        return
+    subject = next(iter(message.strip().splitlines()), "")
+    repository.refs.update(
+        destination.ref,
+        oid,
+        old=destination.tip,
+        message=f"commit: {subject}",
+        who=identity.committer,
+    )
+
+
+def _follow(
+    repository: Repository,
+    container: Container,
+    tree: WorkTree,
+    branch: str | None,
+    oid: ObjectID,
+    identity: Identity,
+) -> Container:
+    """The container stands on the new commit; its upperdir becomes that commit's layer."""
+    config = container.config
+    container = container.configured(
+        replace(config, commit=hex_id(oid), branch=branch, base=config.base or config.commit)
+    )
+    pin_commit(repository, container, identity)
+    with repository.lock("layers", shared=True, what="the cache of layers"):
+        _upper_to_layer(repository, container, tree)
+    container = container.configured(replace(container.config, base=None))
+    pin_commit(repository, container, identity)
+    return container
+
+
+def _upper_to_layer(repository: Repository, container: Container, tree: WorkTree) -> None:
+    """Rename the upperdir into the cache, on the stack of its base; without that, drop it."""
+    if not container.upper.exists():
+        return
+    layers = LayerStore(repository.layers_dir)
+    assert container.config.base is not None
+    base = image_of(repository, from_hex(container.config.base))
+    below = layers.find(base.filesystem)
+    with layers.building() as built:
+        fd = os.open(container.upper, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            drop_unrecorded(fd, tree.state)
+        finally:
+            os.close(fd)
+        os.rmdir(built / "fs")
+        os.rename(container.upper, built / "fs")
+        if below is None or base.filesystem == tree.image.filesystem:
+            return  # Git has it all; what is built goes with the context
+        layers.publish(
+            built,
+            tree.image.filesystem,
+            below,
+            idmap=container.config.ids,
+            outside_range=set().union(
+                *(ids_outside_range(node.metadata) for node in tree.state.nodes.values())
+            ),
+            entries=below.layers[0].entries + len(tree.state.nodes),
+        )
+
+
+def _told(
+    container: Container,
+    destination: _Destination,
+    parent: str,
+    oid: ObjectID,
+    comparison: Comparison,
+) -> Committed:
+    return Committed(
+        oid=hex_id(oid),
+        parent=parent,
+        branch=container.config.branch,
+        created_branch=destination.tip is None and destination.ref.startswith(BRANCHES),
+        tag=destination.ref.removeprefix(TAGS) if destination.is_tag else None,
+        changes=comparison.changes,
+    )

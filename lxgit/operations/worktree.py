@@ -1,0 +1,186 @@
+"""A container as a work tree: what it changed against its commit, and keeping that.
+
+Its upperdir lies over the commit that it is mounted on (`base`), which may be behind the commit
+that it is compared with (`commit`): after a crash in the middle of a commit, and where the commit
+was made while it ran.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.objects.entries import Entry
+from lxgit.objects.ids import ObjectType, from_hex
+from lxgit.objects.image import Image, write_image
+from lxgit.objects.ingest import write_node
+from lxgit.objects.metadata import Kind
+from lxgit.objects.refnames import BRANCHES
+from lxgit.objects.scratch import ScratchObjects, hash_content
+from lxgit.operations.attached import containers_on, row_of
+from lxgit.operations.comparison import Comparison, Side, stored_side
+from lxgit.operations.lookup import image_of
+from lxgit.operations.values import ContainerChanges, Status
+from lxgit.runtime.containers import find
+from lxgit.runtime.upper import UpperState, apply_upper, read_upper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from lxgit.objects.filetree import Node
+    from lxgit.objects.packwriter import PackWriter
+    from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+
+
+class SeveralChanged(LxgitError):
+    """More than one container could be meant."""
+
+
+class NothingChanged(LxgitError):
+    """No container has anything to show or to commit."""
+
+
+class WorkTree:
+    """The file system of a container as it is now, beside the commit that it is compared with."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        container: Container,
+        state: UpperState,
+        writer: PackWriter | None,
+    ) -> None:
+        self.container = container
+        self.state = state
+        self.parent = image_of(repository, from_hex(container.config.commit))
+        self._repository = repository
+        self._writer = writer
+        self._objects = ScratchObjects(repository.objects, writer)
+        self.image = self._apply()
+
+    def _apply(self) -> Image:
+        """The image that a commit of the container would have."""
+        base = self.parent
+        if self.container.config.base is not None:
+            base = image_of(self._repository, from_hex(self.container.config.base))
+        rootfs, links = apply_upper(self.state, base, self._objects, self._entry)
+        tree = write_image(self._objects, rootfs, links, self.parent.config)
+        from lxgit.objects.image import read_image
+
+        return read_image(self._objects, tree)
+
+    def _entry(self, path: bytes, node: Node) -> Entry:
+        """The entry of a node: written when there is a writer, else only hashed."""
+        del path
+        if self._writer is not None:
+            return write_node(self._writer, node)
+        oid = None
+        if node.content is not None:
+            oid = hash_content(node.content)
+        elif node.kind is Kind.SYMLINK:
+            oid = self._objects.add(ObjectType.BLOB, node.target)
+        return Entry(node.kind, node.metadata, oid, node.rdev)
+
+    def compare(self, paths: Iterable[bytes] = ()) -> Comparison:
+        """The container against its commit."""
+        commit = self.container.config.commit[:12]
+        old = stored_side(self._repository, commit, self.parent)
+        return Comparison(old, self.side(), paths)
+
+    def side(self) -> Side:
+        """The container's side of a comparison."""
+        return Side(self.container.config.name, self.image, self._size, self._content)
+
+    def _size(self, path: bytes, entry: Entry) -> int:
+        node = self.state.nodes.get(path)
+        if node is None:
+            assert entry.oid is not None
+            return self._repository.objects.size(entry.oid)
+        return node.content.size if node.content is not None else len(node.target)
+
+    def _content(self, path: bytes, entry: Entry) -> bytes:
+        node = self.state.nodes.get(path)
+        if node is None:
+            assert entry.oid is not None
+            return self._repository.objects.blob(entry.oid)
+        return b"".join(node.content.chunks()) if node.content is not None else node.target
+
+
+@contextmanager
+def open_work_tree(
+    repository: Repository, container: Container, writer: PackWriter | None = None
+) -> Iterator[WorkTree]:
+    """Read a container's upperdir; its contents can be read while the context lasts.
+
+    With a `writer`, what has changed is written to it.
+    """
+    try:
+        fd = os.open(container.upper, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:  # it has not been started since it was made or committed
+        yield WorkTree(repository, container, UpperState(), writer)
+        return
+    try:
+        state = read_upper(fd, container.config.ids)
+        yield WorkTree(repository, container, state, writer)
+    finally:
+        os.close(fd)
+
+
+def is_changed(repository: Repository, container: Container) -> bool:
+    """Whether the container has anything to commit."""
+    if not container.upper.exists():
+        return False
+    with open_work_tree(repository, container) as tree:
+        return tree.image.tree != tree.parent.tree
+
+
+def status(repository: Repository, container: str | None = None) -> Status:
+    """HEAD, and the containers of its branch that changed or run, or the one that was named."""
+    head = repository.refs.head()
+    branch = head.removeprefix(BRANCHES) if isinstance(head, str) else None
+    commit = repository.refs.read("HEAD")
+    if container is not None:
+        shown = [_changes(repository, find(repository.containers_dir, container))]
+    else:
+        found = (_changes(repository, one) for one in containers_on(repository, branch))
+        shown = [one for one in found if one.changes or one.container.state.value == "running"]
+    return Status(branch, commit.hex() if commit is not None else None, tuple(shown))
+
+
+def _changes(repository: Repository, container: Container) -> ContainerChanges:
+    with open_work_tree(repository, container) as tree:
+        return ContainerChanges(row_of(container), tree.compare().changes)
+
+
+def only_changed(repository: Repository, purpose: str) -> Container:
+    """The one changed container of HEAD's branch; SeveralChanged, NothingChanged otherwise.
+
+    `purpose` is the command that wants it, for the hint.
+    """
+    head = repository.refs.head()
+    branch = head.removeprefix(BRANCHES) if isinstance(head, str) else None
+    changed = [one for one in containers_on(repository, branch) if is_changed(repository, one)]
+    if len(changed) == 1:
+        return changed[0]
+    if not changed:
+        raise NothingChanged(
+            f"no container of {branch or 'the detached HEAD'} has changed",
+            hint="'lxgit run -it' starts one; 'lxgit ps -a' lists those of other branches",
+        )
+    names = ", ".join(f"{one.id[:12]} ({one.config.name})" for one in changed)
+    raise SeveralChanged(
+        f"several containers have changed: {names}", hint=f"'lxgit {purpose} CONTAINER' names one"
+    )
+
+
+@contextmanager
+def compare_container(
+    repository: Repository, name: str | None, *, paths: Sequence[bytes] = ()
+) -> Iterator[Comparison]:
+    """A container against its commit; with no name, the only changed one of HEAD's branch."""
+    container = find(repository.containers_dir, name) if name else only_changed(repository, "diff")
+    with open_work_tree(repository, container) as tree:
+        yield tree.compare(paths)
