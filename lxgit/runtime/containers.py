@@ -88,6 +88,9 @@ class ContainerConfig:
     commit: str  # its parent: 40 hexadecimal digits
     branch: str | None  # None: of no branch, as with a detached HEAD
     stack: tuple[str, ...]  # layer ids it is mounted on, in the order of its creator
+    # The commit that the stack shows; None: `commit`. They differ once a commit was made of it
+    # whose upper directory has not become a layer (yet).
+    base: str | None = None
 
     @property
     def ids(self) -> IdMap:
