@@ -74,6 +74,17 @@ class Repository:
 
         return Git(self.git_dir)
 
+    def config(self, key: str) -> str | None:
+        """A value of the store's Git configuration, such as `user.name`; None where it has none.
+
+        Read without the git program where the file says nothing of the section, as is usual.
+        """
+        section = key.partition(".")[0].encode()
+        if section not in (self.git_dir / "config").read_bytes():
+            return None
+        value = self.git.run(["config", "--get", key], ok=(0, 1)).decode(errors="surrogateescape")
+        return value.removesuffix("\n") or None
+
     def lock(
         self, name: str, *, shared: bool = False, wait: bool = True, what: str
     ) -> AbstractContextManager[int]:

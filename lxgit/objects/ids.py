@@ -8,7 +8,6 @@ SHA-1, which answers a crafted input with another id than plain SHA-1 does.
 
 from __future__ import annotations
 
-import hashlib
 from enum import IntEnum
 from typing import NewType
 
@@ -67,6 +66,8 @@ def object_header(kind: ObjectType, size: int) -> bytes:
 
 def hash_trusted(kind: ObjectType, data: bytes) -> ObjectID:
     """The id by plain SHA-1, 3 times as fast: for content that no stranger chose."""
+    import hashlib  # loads OpenSSL: 4 ms that a reader of refs does not need
+
     digest = hashlib.sha1(object_header(kind, len(data)), usedforsecurity=False)
     digest.update(data)
     return ObjectID(digest.digest())

@@ -37,6 +37,12 @@ def row_of(container: Container) -> ContainerRow:
     )
 
 
+def complete_containers(repository: Repository) -> list[tuple[str, str]]:
+    """Id and name of every container, from their index alone: for completion."""
+    names = container_names(repository.containers_dir)
+    return [(identity, name) for name, identity in names.items()]
+
+
 def containers_on(repository: Repository, branch: str | None) -> list[Container]:
     """The containers that a branch has; for None, those of no branch."""
     return [

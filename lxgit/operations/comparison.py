@@ -78,6 +78,15 @@ class Comparison:
             return _MISSING_SIDE
         return chosen.content(change.change.path, entry)
 
+    def hunks(self, change: SizedChange, *, context: int = 3) -> bytes | None:
+        """The hunks of a unified diff of a change; None when a side is no text, or too large."""
+        from lxgit.objects.textdiff import LARGEST, unified_hunks
+
+        if max(change.old_size, change.new_size) > LARGEST:
+            return None
+        old, new = self.content(change, "old"), self.content(change, "new")
+        return unified_hunks(old, new, context=context)
+
     def _sized(self, change: Change) -> SizedChange:
         return SizedChange(
             change,
