@@ -10,7 +10,8 @@ from lxgit.errors import LxgitError
 BRANCHES = "refs/heads/"
 TAGS = "refs/tags/"
 
-_FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
+# The last two ranges are of no file name: surrogates that stand for no byte (PEP 383).
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\\ud800-\udc7f\udd00-\udfff]|\.\.|@\{|//")
 _LONGEST_PART = 255 - len(".lock")  # NAME_MAX
 
 

@@ -38,6 +38,8 @@ _TAG = re.compile(r"([^:~^@{]+):([^:~^@{]+)((?:[~^]|@\{).*)?", re.DOTALL)
 _SUFFIX = re.compile(r"[~^]|@\{")
 _RANGE = re.compile(rf"((?:(?!\.\.){_BRACES})*?)(\.\.\.?)(.*)", re.DOTALL)
 _PARENTS = re.compile(r"(.+?)(\^!|\^@|\^-[0-9]*)", re.DOTALL)
+_UNSPEAKABLE = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")  # no program takes it as an argument
+_ID = re.compile("[0-9a-fA-F]{40}")  # Git believes that any such object exists
 _MOST_TAGS = 16  # of tags; Git has no limit, and no use for more than one
 
 
@@ -139,8 +141,8 @@ class Revisions:
             raise AmbiguousRevision(text, [hex_id(oid)[: len(text) + 8] for oid in found])
         if found:
             return found[0]
-        if (oid := self._ask_git(text)) is not None:
-            return self.peel(oid)
+        if (answer := self._ask_git(text)) is not None:
+            return self.peel(answer)
         raise self.unknown(text)
 
     def peel(self, oid: ObjectID) -> ObjectID:
@@ -180,16 +182,21 @@ class Revisions:
                 f"there is no '{text}': the store is empty",
                 hint="'lxgit bootstrap trixie base' or 'lxgit import FILE base' makes an image",
             )
-        name, colon, path = text.partition(":")
-        if colon and path and self._exists(f"{BRANCHES}{name}"):
+        if text in {"HEAD", "@"} and isinstance(head := self._refs.head(), str):
             return UnknownRevision(
-                f"'{name}' has no tag '{path}'", hint=f"for a path: '{name}:/{path}'"
+                f"HEAD names the branch '{head.removeprefix(BRANCHES)}', which has no commit yet",
+                hint="'lxgit checkout' goes to another one",
             )
         nearest = nearest_names(text, [*names, *more_names])
-        meant = " or ".join(f"'{name}'" for name in nearest)
+        hints = []
+        if nearest:
+            hints.append("did you mean " + " or ".join(f"'{name}'" for name in nearest) + "?")
+        name, _, path = text.partition(":")
+        if path and self._exists(f"{BRANCHES}{name}"):
+            hints.append(f"a path is written '{name}:/{path}'")
         return UnknownRevision(
             f"there is no '{text}'",
-            hint=f"did you mean {meant}?" if meant else "'lxgit branch' and 'lxgit tag' list names",
+            hint="; ".join(hints) or "'lxgit branch' and 'lxgit tag' list the names",
             nearest=nearest,
         )
 
@@ -204,7 +211,7 @@ class Revisions:
 
     def _ask_git(self, text: str) -> ObjectID | None:
         """The object that Git takes the text for, with our names in it replaced by Git's."""
-        if not text or text.startswith("-") or "\0" in text:
+        if not text or text.startswith("-") or _UNSPEAKABLE.search(text) or _ID.fullmatch(text):
             return None
         try:
             answer = self._git.run(
@@ -215,14 +222,16 @@ class Revisions:
         return from_hex(answer.strip())
 
     def _for_git(self, text: str) -> str:
-        """The same with the full name of the ref that it begins with, if it does."""
-        if text.startswith(":"):
-            return text
+        """The same with `base:v1`, where it begins with that, as `refs/tags/base/v1`.
+
+        AmbiguousRevision when it begins with such a name: Git would take one of the two.
+        """
         match = _SUFFIX.search(text)
-        if match is None or not match.start():
+        if text.startswith(":") or match is None:
             return text
-        name = self.ref_name(text[: match.start()])
-        return text if name is None else name + text[match.start() :]
+        name = text[: match.start()]
+        full = self.ref_name(name)
+        return full + text[match.start() :] if full is not None and ":" in name else text
 
 
 def resolve(objects: ObjectDatabase, refs: RefStore, git: Git, text: str) -> ObjectID:
