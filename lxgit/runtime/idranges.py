@@ -62,11 +62,9 @@ def allocate(registry: Path, container: str, outside_range: Sequence[int]) -> Id
 
 def release(registry: Path, idmap: IdMap) -> None:
     """Give back what `allocate` took, after the container has gone."""
-    for first in {extent.outside - extent.outside % RANGE for extent in idmap.extents} | {
-        extent.outside for extent in idmap.extents
-    }:
+    for extent in idmap.extents:  # a range's first id begins an extent, as `allocate` made them
         with contextlib.suppress(FileNotFoundError):
-            (registry / str(first)).unlink()
+            (registry / str(extent.outside)).unlink()
 
 
 def _single_ids(ids: Sequence[int], first: int) -> Iterator[Extent]:

@@ -50,6 +50,7 @@ AT_RECURSIVE = 0x8000
 OPEN_TREE_CLONE = 0x1
 OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 MOVE_MOUNT_F_EMPTY_PATH = 0x4
+MOVE_MOUNT_T_EMPTY_PATH = 0x40
 MOUNT_ATTR_RDONLY = 0x1
 MOUNT_ATTR_NOSUID = 0x2
 MOUNT_ATTR_NODEV = 0x4
@@ -168,15 +169,15 @@ def open_tree(path: StrOrBytesPath, *, clone: bool, recursive: bool = False) -> 
     return _checked(_syscall(_SYS_OPEN_TREE, AT_FDCWD, os.fsencode(path), flags), path)
 
 
-def move_mount(mount_fd: int, target: StrOrBytesPath) -> None:
-    """Attach a detached mount at a path (move_mount(2))."""
-    _checked(
-        _syscall(
-            _SYS_MOVE_MOUNT,
-            *(mount_fd, b"", AT_FDCWD, os.fsencode(target), MOVE_MOUNT_F_EMPTY_PATH),
-        ),
-        target,
-    )
+def move_mount(mount_fd: int, target: StrOrBytesPath | int) -> None:
+    """Attach a detached mount at a path, or on an open file or directory (move_mount(2))."""
+    flags = MOVE_MOUNT_F_EMPTY_PATH
+    if isinstance(target, int):
+        flags |= MOVE_MOUNT_T_EMPTY_PATH
+        _checked(_syscall(_SYS_MOVE_MOUNT, mount_fd, b"", target, b"", flags))
+    else:
+        path = os.fsencode(target)
+        _checked(_syscall(_SYS_MOVE_MOUNT, mount_fd, b"", AT_FDCWD, path, flags), target)
 
 
 def set_mount_idmap(mount_fd: int, userns_fd: int) -> None:
@@ -187,16 +188,14 @@ def set_mount_idmap(mount_fd: int, userns_fd: int) -> None:
     _mount_setattr(mount_fd, _MountAttr(attr_set=MOUNT_ATTR_IDMAP, userns_fd=userns_fd))
 
 
-def set_mount_flags(mount_fd: int, attributes: int) -> None:
-    """Add MOUNT_ATTR_RDONLY and the like to one mount (mount_setattr(2))."""
-    _mount_setattr(mount_fd, _MountAttr(attr_set=attributes))
+def set_mount_flags(mount_fd: int, attributes: int, *, recursive: bool = False) -> None:
+    """Add MOUNT_ATTR_RDONLY and the like to a mount, or to a tree of mounts (mount_setattr(2))."""
+    _mount_setattr(mount_fd, _MountAttr(attr_set=attributes), AT_RECURSIVE if recursive else 0)
 
 
-def _mount_setattr(mount_fd: int, attributes: _MountAttr) -> None:
-    size = ctypes.sizeof(attributes)
-    _checked(
-        _syscall(_SYS_MOUNT_SETATTR, mount_fd, b"", AT_EMPTY_PATH, ctypes.byref(attributes), size)
-    )
+def _mount_setattr(mount_fd: int, attributes: _MountAttr, flags: int = 0) -> None:
+    attr, size = ctypes.byref(attributes), ctypes.sizeof(attributes)
+    _checked(_syscall(_SYS_MOUNT_SETATTR, mount_fd, b"", AT_EMPTY_PATH | flags, attr, size))
 
 
 @contextlib.contextmanager

@@ -1,0 +1,229 @@
+"""A client of a supervisor: the user's terminal or pipes on one side, the container on the other.
+
+With a terminal the user's is set to raw: each key goes to the container as it is, Ctrl-C too, and
+so does each change of its size. Without one, signals that would end this process are sent to the
+command instead. Standard output that breaks (`| head`) ends the client; the container goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.runtime import protocol, terminal
+from lxgit.runtime.protocol import CHUNK, Message
+from lxgit.runtime.supervisor import socket_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import FrameType
+
+# What Docker's --sig-proxy passes on, of those that are sent to end or to control a process.
+_PASSED_ON = (
+    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT),
+    *(signal.SIGUSR1, signal.SIGUSR2),
+)
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+class SupervisorLost(LxgitError):
+    """The connection to the supervisor ended before the container did."""
+
+    exit_code = 125
+
+
+class NotRunning(LxgitError):
+    """No supervisor listens for this container."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """Descriptors of the user's side; without `stdin` nothing is read. `tty`: of the container."""
+
+    stdin: int | None
+    stdout: int
+    stderr: int
+    tty: bool
+
+
+class Session:
+    """A connection to a supervisor."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+
+    def close(self) -> None:
+        """Detach. The container goes on."""
+        self._channel.close()
+
+    def wait_started(self) -> None:
+        """Until the command has been executed. StartFailed (125, 126, 127) when it was not."""
+        message = self._receive()
+        if message.kind == protocol.FAILED:
+            raise protocol.failure(message)
+
+    def send_signal(self, number: int) -> None:
+        """Send the command a signal."""
+        self._channel.send(protocol.signal(number))
+
+    def wait(self) -> int:
+        """The exit code, when the container has ended; what it prints meanwhile is dropped."""
+        while True:
+            message = self._receive()
+            if message.kind == protocol.ENDED:
+                return message.number()
+            if message.kind == protocol.FAILED:
+                raise protocol.failure(message)
+
+    def attach(self, streams: Streams) -> int:
+        """Connect the streams until the container ends; its exit code.
+
+        128 + n when signal n ended this client first, and the container goes on. BrokenPipeError
+        when nobody reads `stdout` any more.
+        """
+        with contextlib.ExitStack() as restore:
+            passed = _ENDING if streams.tty else _PASSED_ON
+            signals = restore.enter_context(caught(*passed, signal.SIGWINCH))
+            if streams.tty and streams.stdin is not None and os.isatty(streams.stdin):
+                restore.enter_context(terminal.raw(streams.stdin))
+            return _Attached(self._channel, streams, signals).run()
+
+    def _receive(self) -> Message:
+        try:
+            message = Message.of(self._channel.recv(protocol.MAX_MESSAGE))
+        except ConnectionError:
+            message = Message(b"", b"")
+        if not message.kind:
+            raise SupervisorLost(
+                "the container's supervisor ended, and the container with it",
+                hint="what it has written is kept: see 'lxgit ps -a' and 'lxgit status'",
+            )
+        return message
+
+
+def connect(container: str) -> Session:
+    """Attach to a running container by its whole id. NotRunning when it does not run."""
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        channel.connect(os.fspath(socket_path(container)))
+    except OSError:
+        channel.close()
+        raise NotRunning(f"container {container[:12]} is not running") from None
+    return Session(channel)
+
+
+@contextlib.contextmanager
+def caught(*numbers: int) -> Iterator[int]:
+    """Signals as bytes to be read from a descriptor, instead of what they do to a process."""
+    read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    before = {number: signal.signal(number, _note) for number in numbers}
+    wakeup = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    try:
+        yield read
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(read)
+        os.close(write)
+
+
+def _note(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: Python has written the number to the wakeup descriptor."""
+
+
+class _Attached:
+    """The loop of `Session.attach`."""
+
+    def __init__(self, channel: socket.socket, streams: Streams, signals: int) -> None:
+        self._channel = channel
+        self._streams = streams
+        self._signals = signals
+        self._window = protocol.WINDOW if streams.stdin is not None else 0
+        self._result: int | None = None
+        self._resize()
+
+    def run(self) -> int:
+        ready: dict[int, Callable[[], None]] = {
+            self._channel.fileno(): self._from_container,
+            self._signals: self._take_signals,
+        }
+        if self._streams.stdin is not None:
+            ready[self._streams.stdin] = self._from_user
+        while True:
+            for fd in self._poll(ready):
+                ready[fd]()
+                if self._result is not None:
+                    return self._result
+
+    def _poll(self, descriptors: Iterable[int]) -> list[int]:
+        poll = select.poll()  # unlike epoll it takes regular files, as in `< file`
+        for fd in descriptors:
+            if fd != self._streams.stdin or self._window > 0:
+                poll.register(fd, select.POLLIN)
+        return [fd for fd, _ in poll.poll()]
+
+    def _from_user(self) -> None:
+        stdin = self._streams.stdin
+        assert stdin is not None
+        try:
+            data = os.read(stdin, min(CHUNK, self._window))
+        except BlockingIOError:
+            return
+        except OSError:  # EIO: the user's terminal has gone
+            data = b""
+        if data:
+            self._window -= len(data)
+            self._channel.send(protocol.INPUT + data)
+        else:
+            self._window = -(1 << 62)  # never again
+            self._channel.send(protocol.END_OF_INPUT)
+
+    def _from_container(self) -> None:
+        message = Session(self._channel)._receive()  # noqa: SLF001
+        if message.kind == protocol.OUTPUT:
+            _write(self._streams.stdout, message.data)
+        elif message.kind == protocol.ERRORS:
+            _write(self._streams.stderr, message.data)
+        elif message.kind == protocol.TAKEN:
+            self._window += message.number()
+        elif message.kind == protocol.ENDED:
+            self._result = message.number()
+        elif message.kind == protocol.FAILED:
+            raise protocol.failure(message)
+
+    def _take_signals(self) -> None:
+        for number in os.read(self._signals, 64):
+            if number == signal.SIGWINCH:
+                self._resize()
+            elif self._streams.tty:
+                self._result = 128 + number
+            else:
+                self._channel.send(protocol.signal(number))
+
+    def _resize(self) -> None:
+        """Tell the size of the user's terminal, which any of the streams may be."""
+        if not self._streams.tty:
+            return
+        for fd in (self._streams.stdin, self._streams.stdout):
+            if fd is not None and os.isatty(fd):
+                self._channel.send(protocol.resize(terminal.window_size(fd)))
+                return
+
+
+def _write(fd: int, data: bytes) -> None:
+    """Write everything, also where another has made the descriptor non-blocking."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:
+            poll = select.poll()
+            poll.register(fd, select.POLLOUT)
+            poll.poll()

@@ -1,0 +1,163 @@
+"""Which file of a root filesystem a command means, and which user a name: looked up inside it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.fsutil import openat2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class CommandNotFound(LxgitError):
+    """No such program in the container."""
+
+    exit_code = 127
+
+
+class CommandNotExecutable(LxgitError):
+    """What the command names is no program."""
+
+    exit_code = 126
+
+
+class NoSuchUser(LxgitError):
+    """A user or group that the image does not have."""
+
+    exit_code = 125
+
+
+def find_program(root: int, name: bytes, path: bytes, directory: bytes) -> bytes:
+    """The file below `root` that `name` means with this PATH and working directory.
+
+    `root` is a descriptor of the mounted root; no link leads out of it. Raises CommandNotFound or
+    CommandNotExecutable, with Docker's exit codes.
+    """
+    if b"/" in name:
+        file = os.path.join(directory, name)
+        fault = _fault(root, file)
+        if fault is None:
+            return file
+        raise _unusable(name, fault)
+    denied = False
+    for place in path.split(b":") if name else ():
+        file = os.path.join(directory, place, name)
+        fault = _fault(root, file)
+        if fault is None:
+            return file
+        denied = denied or isinstance(fault, PermissionError)
+    if denied:
+        raise _unusable(name, PermissionError())
+    raise CommandNotFound(
+        f"'{os.fsdecode(name)}': executable file not found in $PATH",
+        hint=f"PATH is {os.fsdecode(path)}" if name else "name a command",
+    )
+
+
+def _unusable(name: bytes, fault: OSError) -> LxgitError:
+    shown = os.fsdecode(name)
+    if isinstance(fault, FileNotFoundError | NotADirectoryError):
+        return CommandNotFound(f"'{shown}': no such file or directory in the container")
+    if isinstance(fault, IsADirectoryError):
+        return CommandNotExecutable(f"'{shown}': is a directory")
+    return CommandNotExecutable(f"'{shown}': permission denied", hint="it is not executable")
+
+
+def _fault(root: int, file: bytes) -> OSError | None:
+    """Why root of the container cannot execute a file; None when it can."""
+    try:
+        fd = openat2(root, file, os.O_PATH)
+    except OSError as error:
+        return error
+    try:
+        mode = os.fstat(fd).st_mode
+    finally:
+        os.close(fd)
+    if stat.S_ISDIR(mode):
+        return IsADirectoryError()
+    if not stat.S_ISREG(mode) or not mode & 0o111:
+        return PermissionError()
+    return None
+
+
+def environment(given: Iterable[str], *, hostname: str, home: str, tty: bool) -> dict[str, str]:
+    """What a container's first process has in its environment: these, then what was given.
+
+    `container=lxc` tells programs where they are (systemd's container interface).
+    """
+    result = {"PATH": DEFAULT_PATH, "HOSTNAME": hostname, "HOME": home, "container": "lxc"}
+    if tty:
+        result["TERM"] = "xterm"
+    for item in given:
+        name, _, value = item.partition("=")
+        result[name] = value
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Ids as the container has them, and the home directory."""
+
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+    home: str = "/root"
+
+
+def find_user(root: int, text: str) -> User:
+    """`NAME`, `UID`, either with `:GROUP` or `:GID`, by the image's passwd(5) and group(5).
+
+    A number needs no entry there: its group is 0 then, and its home `/`. Raises NoSuchUser.
+    """
+    name, _, group = text.partition(":")
+    user = _find_passwd(root, name) if name else User()
+    if group:
+        return User(user.uid, _find_group(root, group), (), user.home)
+    return user
+
+
+def _find_passwd(root: int, name: str) -> User:
+    for login, _, uid, gid, _, home, *_ in _fields(root, b"etc/passwd", 6):
+        if name in (login, uid) and uid.isdecimal() and gid.isdecimal():
+            groups = _groups_of(root, login)
+            return User(int(uid), int(gid), groups, home or "/")
+    if name.isdecimal():
+        return User(int(name), 0, (), "/")
+    raise NoSuchUser(f"the image has no user '{name}'", hint="a number needs no entry in passwd")
+
+
+def _find_group(root: int, name: str) -> int:
+    for group, _, gid, *_ in _fields(root, b"etc/group", 3):
+        if name == group and gid.isdecimal():
+            return int(gid)
+    if name.isdecimal():
+        return int(name)
+    raise NoSuchUser(f"the image has no group '{name}'", hint="a number needs no entry in group")
+
+
+def _groups_of(root: int, login: str) -> tuple[int, ...]:
+    return tuple(
+        int(gid)
+        for _, _, gid, members, *_ in _fields(root, b"etc/group", 4)
+        if gid.isdecimal() and login in members.split(",")
+    )
+
+
+def _fields(root: int, path: bytes, count: int) -> Iterator[Sequence[str]]:
+    """Lines of a file such as passwd(5) with at least `count` fields; none without the file."""
+    try:
+        fd = openat2(root, path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return
+    with open(fd, encoding="utf-8", errors="surrogateescape") as stream:
+        for line in stream:
+            fields = line.rstrip("\n").split(":")
+            if len(fields) >= count:
+                yield fields

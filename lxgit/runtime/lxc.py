@@ -1,0 +1,254 @@
+"""LXC: the one module that knows its programs, its configuration and its log.
+
+`lxc-start -F` with the launcher as command: process 1 is the command itself, as in Docker. With
+`lxc-execute` it would be `init.lxc`, which waits for every background process before the container
+ends, and leaves one second after SIGTERM (lxc-execute(1), lxc_init.c). But lxc-start does not
+hand on the command's exit code (it exits with 0 once the container has started), so that comes
+from LXC's log, which goes through a FIFO: it is read as it is written, and so it also tells when
+the command has been executed and under which process id.
+
+The configuration holds nothing that a user wrote but the host name: `lxc.container.conf(5)` knows
+no quoting. Mounts are made before (rootfs.py); command, environment and working directory go
+through the launcher's arguments.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.runtime import kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from lxgit.runtime.idmap import IdMap
+
+LXC_START = "/usr/bin/lxc-start"
+SECCOMP = "/usr/share/lxc/config/common.seccomp"
+APPARMOR = "lxc-container-default-cgns"
+
+# The bounding set of Docker's containers by default (moby, oci/caps/defaults.go).
+CAPABILITIES = (
+    *("audit_write", "chown", "dac_override", "fowner", "fsetid", "kill", "mknod"),
+    *("net_bind_service", "net_raw", "setfcap", "setgid", "setpcap", "setuid", "sys_chroot"),
+)
+
+# What Docker hides of the host's /proc and /sys (moby, oci/defaults.go).
+_MASKED_FILES = (
+    "proc/kcore",
+    "proc/keys",
+    "proc/latency_stats",
+    "proc/timer_list",
+    "proc/interrupts",
+)
+_MASKED_DIRECTORIES = (
+    "proc/acpi",
+    "proc/asound",
+    "proc/scsi",
+    "sys/firmware",
+    "sys/devices/virtual/powercap",
+)
+
+_HOSTNAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?")
+_IDENTIFIER = re.compile(r"[0-9a-f]{64}")
+
+
+class InvalidHostname(LxgitError):
+    """What cannot be a host name."""
+
+
+class LxcFailed(LxgitError):
+    """LXC did not start the container; the message has its own words."""
+
+    exit_code = 125
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """What LXC is asked for. `idmap` None: the host's own ids. Paths have no newline."""
+
+    name: str  # 64 hexadecimal digits
+    root: Path  # a mounted root filesystem
+    hostname: str
+    idmap: IdMap | None
+    network: str  # "none", "host"
+    capabilities: Sequence[str] | None  # kept in the bounding set; None: all
+    apparmor: str | None  # a loaded profile; None: unconfined
+    seccomp: bool = True
+    masked: bool = True
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+
+
+def config(spec: ContainerSpec) -> str:
+    """The text of an lxc.container.conf(5). Raises InvalidHostname."""
+    if not _HOSTNAME.fullmatch(spec.hostname):
+        raise InvalidHostname(
+            f"'{spec.hostname}' cannot be a host name",
+            hint="letters, digits, '-' and '.', 64 at most (hostname(7))",
+        )
+    if not _IDENTIFIER.fullmatch(spec.name):
+        raise ValueError(spec.name)
+    lines = [
+        f"lxc.rootfs.path = dir:{spec.root}",
+        f"lxc.uts.name = {spec.hostname}",
+        *_fixed_lines(),
+        *_id_lines(spec),
+        *_network_lines(spec),
+        *_security_lines(spec),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _fixed_lines() -> list[str]:
+    return [
+        "lxc.autodev = 0",  # /dev is mounted already
+        "lxc.console.path = none",  # so that descriptors 0, 1, 2 stay what they are
+        "lxc.tty.max = 0",
+        "lxc.pty.max = 0",
+        "lxc.signal.halt = SIGTERM",
+        "lxc.monitor.signal.pdeath = SIGKILL",  # the container goes with its monitor
+        "lxc.mount.entry = mqueue dev/mqueue mqueue nosuid,nodev,noexec,optional 0 0",
+    ]
+
+
+def _id_lines(spec: ContainerSpec) -> list[str]:
+    extents = spec.idmap.extents if spec.idmap is not None else ()
+    lines = [
+        f"lxc.idmap = {kind} {extent.inside} {extent.outside} {extent.count}"
+        for kind in "ug"
+        for extent in extents
+    ]
+    if spec.uid or spec.gid or spec.groups:
+        lines += [f"lxc.init.uid = {spec.uid}", f"lxc.init.gid = {spec.gid}"]
+    if spec.groups:
+        lines.append("lxc.init.groups = " + ",".join(map(str, spec.groups)))
+    return lines
+
+
+def _network_lines(spec: ContainerSpec) -> list[str]:
+    # The host's network belongs to another user namespace, where sysfs cannot be mounted (EPERM):
+    # then the root has the host's /sys, read-only.
+    if spec.network == "host":
+        return ["lxc.net.0.type = none", "lxc.mount.auto = proc:mixed"]
+    return ["lxc.net.0.type = empty", "lxc.mount.auto = proc:mixed sys:mixed cgroup:mixed"]
+
+
+def _security_lines(spec: ContainerSpec) -> list[str]:
+    lines = [f"lxc.apparmor.profile = {spec.apparmor or 'unconfined'}"]
+    if spec.seccomp:
+        lines.append(f"lxc.seccomp.profile = {SECCOMP}")
+    if spec.capabilities is not None:
+        lines += [f"lxc.cap.keep = {name}" for name in spec.capabilities or ("none",)]
+    if spec.masked:
+        lines += [
+            f"lxc.mount.entry = /dev/null {path} none bind,optional 0 0" for path in _MASKED_FILES
+        ]
+        lines += [
+            f"lxc.mount.entry = tmpfs {path} tmpfs ro,nosuid,nodev,noexec,size=0,optional 0 0"
+            for path in _MASKED_DIRECTORIES
+        ]
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Stdio:
+    """Descriptors that become the container's; `launcher` becomes number 3."""
+
+    stdin: int
+    stdout: int
+    stderr: int
+    launcher: int
+
+
+def start(name: str, directory: Path, stdio: Stdio, arguments: Sequence[bytes]) -> int:
+    """Run lxc-start for the container and return its process id.
+
+    `directory` holds `config` and the FIFO `log`; `arguments` follow the launcher's name. LXC and
+    with it the container are killed when this process ends, however it ends.
+    """
+    command: list[bytes] = [
+        *(b"lxc-start", b"--foreground", b"--quiet"),
+        *(b"--lxcpath", os.fsencode(directory.parent)),
+        *(b"--name", name.encode()),
+        *(b"--rcfile", os.fsencode(directory / "config")),
+        *(b"--logfile", os.fsencode(directory / "log"), b"--logpriority", b"INFO"),
+        *(b"--", b"/proc/self/fd/3"),
+        *arguments,
+    ]
+    parent = os.getpid()
+    child = os.fork()
+    if child == 0:
+        try:
+            _execute(command, stdio, parent)
+        finally:
+            os._exit(125)
+    return child
+
+
+def _execute(command: list[bytes], stdio: Stdio, parent: int) -> None:
+    """The child of `start`: never returns."""
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the call above
+        os._exit(125)
+    # Python ignores these, and ignored signals stay ignored across execve(2).
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+        signal.signal(ignored, signal.SIG_DFL)
+    # First out of the way of 0 … 3, then into place; dup2 to itself would keep close-on-exec.
+    above = [os.dup(fd) if fd < 4 else fd for fd in _in_order(stdio)]
+    for number, fd in enumerate(above):
+        os.dup2(fd, number)
+    # newuidmap on PATH would want lines for root in /etc/subuid; without it LXC, being root,
+    # writes the maps itself.
+    os.execve(LXC_START, command, {b"PATH": b"/nonexistent"})  # noqa: S606
+
+
+def _in_order(stdio: Stdio) -> tuple[int, int, int, int]:
+    return stdio.stdin, stdio.stdout, stdio.stderr, stdio.launcher
+
+
+_LINE = re.compile(
+    rb"^lxc-start [0-9a-f]{64} [0-9.]+ (?P<level>[A-Z]+) +(?P<source>[a-z_]+) - "
+    rb"\S+:(?P<function>[a-z_]+):[0-9]+ - (?P<message>.*)$"
+)
+_STARTED = re.compile(rb'^Started "/proc/self/fd/3" with pid "([0-9]+)"$')
+_ENDED = re.compile(rb"^Child <([0-9]+)> ended on (error|signal) \(([0-9]+)\)$")
+
+
+class Log:
+    """What LXC's log says, fed to it in pieces as they are read."""
+
+    def __init__(self) -> None:
+        self.pid: int | None = None  # of the container's process 1, once it is executed
+        self.exit_code = 0  # 128 + n when signal n ended it (src/lxc/error.c)
+        self.errors: list[str] = []
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take more of the log."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            match = _LINE.match(line)
+            if match is not None:
+                self._take(match["level"], match["message"])
+
+    def _take(self, level: bytes, message: bytes) -> None:
+        if started := _STARTED.match(message):
+            self.pid = int(started[1])
+            self.exit_code = 0
+        elif ended := _ENDED.match(message):
+            self.exit_code = int(ended[3]) + (128 if ended[2] == b"signal" else 0)
+        elif level == b"ERROR" and len(self.errors) < 20:
+            self.errors.append(message.decode("utf-8", "replace"))
+
+    def failure(self) -> LxcFailed:
+        """Why the container did not start: the first error is the cause, the others follow it."""
+        cause = self.errors[0] if self.errors else "lxc-start ended without a word"
+        return LxcFailed(f"LXC could not start the container: {cause}")

@@ -1,0 +1,97 @@
+"""What a supervisor and its clients say to each other, over a SOCK_SEQPACKET Unix socket.
+
+Each packet is one message: a letter, then its content.
+
+    to the supervisor
+        i DATA                  input
+        e                       end of input
+        w ROWS COLUMNS          window size, 2 × uint16
+        s NUMBER                send this signal to the command, uint8
+    to a client
+        R                       the command has been started
+        F CODE TEXT NUL HINT    it could not be; CODE is the exit code, uint8
+        o DATA                  standard output, or the terminal's
+        r DATA                  standard error
+        a COUNT                 so many bytes of input have been taken, uint32
+        x CODE                  it has ended, with this exit code, uint8
+
+A client has at most WINDOW bytes of input under way that no `a` has answered: so a program that
+does not read its input holds up nothing but input. Integers are little-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from lxgit.errors import LxgitError
+
+INPUT, END_OF_INPUT, RESIZE, SIGNAL = b"i", b"e", b"w", b"s"
+STARTED, FAILED, OUTPUT, ERRORS, TAKEN, ENDED = b"R", b"F", b"o", b"r", b"a", b"x"
+
+CHUNK = 65536  # bytes of data in one message at most
+MAX_MESSAGE = CHUNK + 1
+WINDOW = 4 * CHUNK
+
+
+class StartFailed(LxgitError):
+    """The container did not start; `exit_code` is 125, 126 or 127, as with Docker."""
+
+    def __init__(self, message: str, *, hint: str | None, exit_code: int) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One packet, taken apart."""
+
+    kind: bytes
+    data: bytes
+
+    @classmethod
+    def of(cls, packet: bytes) -> Message:
+        """An empty packet is the end of the connection: a kind of b""."""
+        return cls(packet[:1], packet[1:])
+
+    def number(self) -> int:
+        """The content as an unsigned integer."""
+        return int.from_bytes(self.data, "little")
+
+    def size(self) -> tuple[int, int]:
+        """The content as (rows, columns)."""
+        rows, columns = struct.unpack("<HH", self.data)
+        return rows, columns
+
+
+def resize(size: tuple[int, int]) -> bytes:
+    """The message of a window size."""
+    return RESIZE + struct.pack("<HH", *size)
+
+
+def signal(number: int) -> bytes:
+    """The message that sends a signal."""
+    return SIGNAL + bytes([number])
+
+
+def taken(count: int) -> bytes:
+    """The message that answers input."""
+    return TAKEN + count.to_bytes(4, "little")
+
+
+def ended(exit_code: int) -> bytes:
+    """The message of the end."""
+    return ENDED + bytes([exit_code & 0xFF])
+
+
+def failed(error: LxgitError) -> bytes:
+    """An error as a message; one that names no exit code of its own is lxgit's failure, 125."""
+    code = error.exit_code if error.exit_code in (126, 127) else 125
+    text = f"{error.message}\0{error.hint or ''}".encode("utf-8", "surrogateescape")
+    return FAILED + bytes([code]) + text[:CHUNK]
+
+
+def failure(message: Message) -> StartFailed:
+    """The error that such a message tells of."""
+    text, _, hint = message.data[1:].decode("utf-8", "surrogateescape").partition("\0")
+    return StartFailed(text, hint=hint or None, exit_code=message.data[0])

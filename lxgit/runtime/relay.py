@@ -1,0 +1,285 @@
+"""Between a container's terminal or pipes, its log, and whoever is attached.
+
+One thread, one epoll(7). Output is read only as fast as the slowest client takes it, as with any
+pipe: what a client has not taken yet is at most HIGH bytes and one read. Input goes the other way
+with a window of its own (protocol.py), so that neither direction holds up the other, nor signals.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from lxgit.runtime import protocol, terminal
+from lxgit.runtime.logfile import ERR, OUT
+from lxgit.runtime.protocol import CHUNK, Message
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from lxgit.runtime.logfile import LogWriter
+
+HIGH = 1 << 20  # bytes waiting for one client above which no more output is read
+
+_READ = select.EPOLLIN
+_WRITE = select.EPOLLOUT
+
+
+class Loop:
+    """Descriptors and what to call when they are ready."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._callbacks: dict[int, Callable[[], None]] = {}
+
+    def watch(self, fd: int, events: int, callback: Callable[[], None]) -> None:
+        """Call back when `fd` is ready, or has been hung up; again replaces events and callback."""
+        if fd in self._callbacks:
+            self._epoll.modify(fd, events)
+        else:
+            self._epoll.register(fd, events)
+        self._callbacks[fd] = callback
+
+    def forget(self, fd: int) -> None:
+        """Watch no more; do so before closing."""
+        if self._callbacks.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def turn(self, timeout: float | None = None) -> None:
+        """Wait for one round of events, `timeout` seconds at most."""
+        for fd, _ in self._epoll.poll(timeout):
+            callback = self._callbacks.get(fd)  # an earlier one of the round may have gone away
+            if callback is not None:
+                callback()
+
+
+class Client:
+    """Somebody attached."""
+
+    def __init__(self, relay: Relay, channel: socket.socket) -> None:
+        self._relay = relay
+        self._channel = channel
+        self._queue: deque[bytes] = deque()
+        self.waiting = 0  # bytes queued
+        channel.settimeout(0)
+        self._watch()
+
+    def send(self, packet: bytes) -> None:
+        """Send a message now or when the client takes it."""
+        self._queue.append(packet)
+        self.waiting += len(packet)
+        self._flush()
+
+    def _watch(self) -> None:
+        events = _READ | (_WRITE if self._queue else 0)
+        self._relay.loop.watch(self._channel.fileno(), events, self._ready)
+
+    def _ready(self) -> None:
+        self._flush()
+        if self in self._relay.clients:
+            self._receive()
+
+    def _receive(self) -> None:
+        try:
+            packet = self._channel.recv(protocol.MAX_MESSAGE)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            packet = b""
+        if packet:
+            self._relay.receive(self, Message.of(packet))
+        else:
+            self._relay.drop(self)
+
+    def _flush(self) -> None:
+        try:
+            while self._queue:
+                self._channel.send(self._queue[0])
+                self.waiting -= len(self._queue.popleft())
+        except BlockingIOError:
+            pass
+        except OSError:  # it went away
+            self._relay.drop(self)
+            return
+        self._watch()
+        self._relay.pace()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._relay.loop.forget(self._channel.fileno())
+        self._channel.close()
+
+
+class Input:
+    """The way into the container: a pipe, or the terminal's main side."""
+
+    def __init__(self, loop: Loop, fd: int) -> None:
+        self._loop = loop
+        self._fd: int | None = fd
+        self._queue: deque[tuple[bytes, Client]] = deque()
+        self._ending = False
+        os.set_blocking(fd, False)
+
+    def take(self, data: bytes, client: Client) -> None:
+        """Pass data on; the client hears when that is done, or when nobody reads it any more."""
+        if self._fd is None or self._ending:
+            client.send(protocol.taken(len(data)))
+            return
+        self._queue.append((data, client))
+        self._flush()
+
+    def end(self) -> None:
+        """Close after what is queued."""
+        self._ending = True
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._queue and self._fd is not None:
+            data, client = self._queue.popleft()
+            try:
+                count = os.write(self._fd, data)
+            except BlockingIOError:
+                self._queue.appendleft((data, client))
+                self._loop.watch(self._fd, _WRITE, self._flush)
+                return
+            except OSError:  # EPIPE, EIO: the container reads no more
+                count = len(data)
+            if count < len(data):
+                self._queue.appendleft((data[count:], client))
+            client.send(protocol.taken(count))
+        if self._fd is not None:
+            self._loop.forget(self._fd)
+            if self._ending:
+                os.close(self._fd)
+                self._fd = None
+
+
+class Relay:
+    """Everything that is attached to one container."""
+
+    def __init__(self, log: LogWriter, send_signal: Callable[[int], None]) -> None:
+        self.loop = Loop()
+        self.clients: list[Client] = []
+        self._log = log
+        self._send_signal = send_signal
+        self._outputs: dict[int, tuple[bytes, str]] = {}
+        self._paused = False
+        self._input: Input | None = None
+        self._input_of: Client | None = None  # whose departure ends the input
+        self._tty: int | None = None
+
+    def use_terminal(self, main: int) -> None:
+        """Serve a terminal; input has no end there but Ctrl-D."""
+        self._tty = main
+        self._add_output(main, protocol.OUTPUT, OUT)
+        self._input = Input(self.loop, os.dup(main))
+
+    def use_pipes(self, stdin: int | None, stdout: int, stderr: int) -> None:
+        """Serve pipes; without `stdin` input is thrown away."""
+        self._add_output(stdout, protocol.OUTPUT, OUT)
+        self._add_output(stderr, protocol.ERRORS, ERR)
+        self._input = Input(self.loop, stdin) if stdin is not None else None
+
+    def _add_output(self, fd: int, letter: bytes, stream: str) -> None:
+        os.set_blocking(fd, False)
+        self._outputs[fd] = (letter, stream)
+        self.loop.watch(fd, _READ, lambda: self._read(fd))
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether every output has ended."""
+        return not self._outputs
+
+    def add(self, channel: socket.socket, *, owns_input: bool = False) -> None:
+        """Attach a client; with `owns_input` the container's input ends when it leaves."""
+        client = Client(self, channel)
+        self.clients.append(client)
+        if owns_input:
+            self._input_of = client
+
+    def listen(self, listener: socket.socket) -> None:
+        """Attach whoever connects."""
+        listener.settimeout(0)
+        self.loop.watch(listener.fileno(), _READ, lambda: self._accept(listener))
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            channel, _ = listener.accept()
+        except OSError:  # it changed its mind, or there are no more descriptors
+            return
+        self.add(channel)
+        self.clients[-1].send(protocol.STARTED)
+
+    def broadcast(self, packet: bytes) -> None:
+        """Send one message to all."""
+        for client in [*self.clients]:
+            client.send(packet)
+
+    def drop(self, client: Client) -> None:
+        """Forget a client that has left."""
+        if client not in self.clients:
+            return
+        self.clients.remove(client)
+        client.close()
+        if client is self._input_of and self._tty is None and self._input is not None:
+            self._input.end()
+        self.pace()
+
+    def receive(self, client: Client, message: Message) -> None:
+        """Do what a client asks for; nonsense is not listened to."""
+        if message.kind == protocol.INPUT:
+            if self._input is not None:
+                self._input.take(message.data, client)
+            else:
+                client.send(protocol.taken(len(message.data)))
+        elif message.kind == protocol.END_OF_INPUT:
+            if self._input is not None and self._tty is None:
+                self._input.end()
+        elif message.kind == protocol.RESIZE and len(message.data) == 4:
+            if self._tty is not None:
+                terminal.set_window_size(self._tty, message.size())
+        elif message.kind == protocol.SIGNAL and len(message.data) == 1:
+            self._send_signal(message.number())
+
+    def _read(self, fd: int) -> None:
+        letter, stream = self._outputs[fd]
+        try:
+            data = os.read(fd, CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as error:  # a terminal whose last user has gone
+            if error.errno != errno.EIO:
+                raise
+            data = b""
+        if data:
+            self._log.write(stream, data)
+            self.broadcast(letter + data)
+        else:
+            self.loop.forget(fd)
+            del self._outputs[fd]
+
+    def pace(self) -> None:
+        """Read output only while every client keeps up."""
+        paused = any(client.waiting > HIGH for client in self.clients)
+        if paused == self._paused:
+            return
+        self._paused = paused
+        for fd in self._outputs:
+            if paused:
+                self.loop.forget(fd)
+            else:
+                self.loop.watch(fd, _READ, lambda fd=fd: self._read(fd))  # type: ignore[misc]
+
+    def flush(self, seconds: float | None) -> None:
+        """Wait until every client has taken everything or left, for `seconds` at most."""
+        end = None if seconds is None else time.monotonic() + seconds
+        while any(client.waiting for client in self.clients):
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                return
+            self.loop.turn(left)

@@ -1,0 +1,281 @@
+"""What a container's root has besides its layers: devices, a few files of /etc, mount points.
+
+Everything is mounted here, before LXC starts, on places that are resolved inside the root
+(`openat2`, RESOLVE_IN_ROOT): an image whose /etc or /dev is a link leads nowhere else. None of it
+is in the upper directory, so none of it is ever committed. Mount points that the image lacks are
+made in a layer of their own below the upper, the init layer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.fsutil import openat2
+from lxgit.runtime import kernel, terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lxgit.runtime.idmap import IdMap
+
+DIRECTORIES = (b"proc", b"sys", b"dev")
+FILES = (b"etc/hosts", b"etc/hostname", b"etc/resolv.conf")
+
+# Documentation/admin-guide/devices.txt. What Docker's containers have too.
+_DEVICES = (
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+)
+_LINKS = (
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+)
+_MAX_LINKS = 40  # path_resolution(7)
+
+
+class UnusableRoot(LxgitError):
+    """The image has something else where a container needs a directory or a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """The content of files that are made anew at each start."""
+
+    hosts: bytes
+    hostname: bytes
+    resolv_conf: bytes
+
+    @classmethod
+    def of(cls, hostname: str, resolv_conf: bytes) -> Injected:
+        """What a container of this name gets."""
+        name = hostname.encode()
+        hosts = (
+            b"127.0.0.1\tlocalhost\n"
+            b"::1\tlocalhost ip6-localhost ip6-loopback\n"
+            b"ff02::1\tip6-allnodes\n"
+            b"ff02::2\tip6-allrouters\n"
+            b"127.0.1.1\t" + name + b"\n"
+        )
+        return cls(hosts, name + b"\n", resolv_conf)
+
+
+def resolve(root: int, path: bytes) -> bytes:
+    """The path of a file below `root` with every link followed inside it; it need not exist.
+
+    `..` at the top stays there, as with chroot(2). Raises UnusableRoot for a circle of links.
+    """
+    pending = path.split(b"/")[::-1]
+    done: list[bytes] = []
+    links = 0
+    while pending:
+        name = pending.pop()
+        if name in (b"", b"."):
+            continue
+        if name == b"..":
+            del done[-1:]
+            continue
+        try:
+            target = os.readlink(b"/".join([*done, name]), dir_fd=root)
+        except OSError:  # no link, or nothing there: this component stands as it is
+            done.append(name)
+            continue
+        links += 1
+        if links > _MAX_LINKS:
+            raise UnusableRoot(f"links go in a circle at /{os.fsdecode(path)} in the image")
+        if target.startswith(b"/"):
+            done = []
+        pending.extend(target.split(b"/")[::-1])
+    return b"/".join(done)
+
+
+def missing_mount_points(root: int) -> dict[bytes, int]:
+    """Resolved paths of mount points that are not there, each with the type that it must have."""
+    wanted = dict.fromkeys(DIRECTORIES, stat.S_IFDIR) | dict.fromkeys(FILES, stat.S_IFREG)
+    missing = {}
+    for path, kind in wanted.items():
+        try:
+            os.close(openat2(root, path, os.O_PATH))
+        except FileNotFoundError:
+            missing[resolve(root, path)] = kind
+        except OSError:  # a file where a directory should be: told when it is mounted on
+            continue
+    return missing
+
+
+def write_init_layer(layer: Path, root: int, missing: dict[bytes, int], idmap: IdMap) -> None:
+    """Make the missing mount points in `layer`, an empty directory, with the container's host ids.
+
+    A directory that the layers below have keeps its metadata: a merged directory shows those of
+    its topmost layer, so each ancestor is made with what `root`, the mount without this layer,
+    shows of it.
+    """
+    owner = idmap.outside(0)
+    made: list[bytes] = [b""]
+    for path, kind in sorted(missing.items()):
+        *parents, name = path.split(b"/")
+        for depth in range(len(parents)):
+            parent = b"/".join(parents[: depth + 1])
+            if parent not in made:
+                _make(layer, parent, stat.S_IFDIR, owner)
+                made.append(parent)
+        _make(layer, b"/".join([*parents, name]), kind, owner)
+        if kind == stat.S_IFDIR:
+            made.append(path)
+    for path in reversed(made):  # children first: making one changes its parent's mtime
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            _copy_metadata(root, path or b".", layer)
+
+
+def _make(layer: Path, path: bytes, kind: int, owner: int) -> None:
+    target = os.path.join(os.fsencode(layer), path)
+    if kind == stat.S_IFDIR:
+        os.mkdir(target, 0o755)
+        os.chmod(target, 0o755)  # noqa: S103 - as directories of an image are
+    else:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+    os.chown(target, owner, owner)
+
+
+def _copy_metadata(root: int, path: bytes, layer: Path) -> None:
+    """Owner, mode, extended attributes and times of one directory; FileNotFoundError if new."""
+    from lxgit.runtime.directory_layer import escape_xattr
+
+    target = os.path.join(os.fsencode(layer), path)
+    fd = openat2(root, path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        info = os.fstat(fd)
+        os.chown(target, info.st_uid, info.st_gid)
+        os.chmod(target, stat.S_IMODE(info.st_mode))
+        for name in map(os.fsencode, os.listxattr(fd)):
+            os.setxattr(target, escape_xattr(name), os.getxattr(fd, name))
+        os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns))
+    finally:
+        os.close(fd)
+
+
+def make_devices(place: Path, idmap: IdMap) -> None:
+    """Mount a container's /dev at `place`: a small tmpfs with devices, links, pts, shm, mqueue.
+
+    The devices are real ones, made by root of the host and owned by the container's: a user
+    namespace could neither make them nor open them on a file system of its own.
+    """
+    owner = idmap.outside(0)
+    _tmpfs(place, owner, b"size=64k,nr_inodes=256,mode=0755", kernel.MS_NOEXEC)
+    for name, major, minor in _DEVICES:
+        os.mknod(place / name, stat.S_IFCHR, os.makedev(major, minor))
+        os.chmod(place / name, 0o666)  # noqa: S103 - as these devices are
+        os.chown(place / name, owner, owner)
+    for name, target in _LINKS:
+        os.symlink(target, place / name)
+        os.chown(place / name, owner, owner, follow_symlinks=False)
+    for name in ("pts", "shm", "mqueue"):
+        (place / name).mkdir(mode=0o755)
+        os.chown(place / name, owner, owner)
+    flags = kernel.MS_NODEV | kernel.MS_NOEXEC
+    _tmpfs(place / "shm", owner, b"size=64m,mode=1777", flags)
+    terminal.mount_devpts(place / "pts", idmap.outside(terminal.TTY_GROUP))
+
+
+def _tmpfs(place: Path, owner: int, options: bytes, flags: int) -> None:
+    ids = b",uid=%d,gid=%d" % (owner, owner)
+    kernel.mount("tmpfs", place, b"tmpfs", kernel.MS_NOSUID | flags, options + ids)
+
+
+def set_console(devices: Path) -> None:
+    """Let /dev/console be the container's terminal, the first of its own /dev/pts."""
+    console = devices / "console"
+    os.close(os.open(console, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    kernel.mount(devices / "pts" / "0", console, None, kernel.MS_BIND)
+
+
+def inject(root: int, content: Injected, place: Path, idmap: IdMap) -> None:
+    """Mount the files of /etc over the image's own; `place` is a directory to keep them in.
+
+    One that has no place in the root, below a removed directory say, is left out.
+    """
+    owner = idmap.outside(0)
+    for path, data in zip(
+        FILES, (content.hosts, content.hostname, content.resolv_conf), strict=True
+    ):
+        file = place / os.fsdecode(path.rpartition(b"/")[2])
+        file.write_bytes(data)
+        file.chmod(0o644)
+        os.chown(file, owner, owner)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            _bind_in_root(file, root, path, stat.S_IFREG)
+
+
+def attach(root: int, source: Path, path: bytes, *, read_only: bool = False) -> None:
+    """Mount a directory with all that is mounted below it on a directory of the root."""
+    _bind_in_root(source, root, path, stat.S_IFDIR, recursive=True, read_only=read_only)
+
+
+def make_directory(root: int, path: bytes, owner: int) -> None:
+    """Make a directory of the root, with those above it, unless it is there; as Docker's -w does.
+
+    Raises UnusableRoot when something else is.
+    """
+    resolved = resolve(root, path)
+    depth = 0
+    while depth >= 0 and resolved:
+        depth = resolved.find(b"/", depth + 1)
+        part = resolved if depth < 0 else resolved[:depth]
+        try:
+            os.mkdir(part, 0o755, dir_fd=root)
+        except FileExistsError:
+            continue
+        except NotADirectoryError:
+            break
+        os.chown(part, owner, owner, dir_fd=root)
+    try:
+        os.close(openat2(root, path, os.O_PATH | os.O_DIRECTORY))
+    except (NotADirectoryError, FileNotFoundError):
+        raise UnusableRoot(
+            f"the working directory '{os.fsdecode(path)}' is no directory in the container"
+        ) from None
+
+
+def _bind_in_root(
+    source: Path,
+    root: int,
+    path: bytes,
+    kind: int,
+    *,
+    recursive: bool = False,
+    read_only: bool = False,
+) -> None:
+    with _opened(root, path) as target:
+        if stat.S_IFMT(os.fstat(target).st_mode) != kind:
+            wanted = "directory" if kind == stat.S_IFDIR else "file"
+            raise UnusableRoot(
+                f"/{os.fsdecode(path)} in the image is no {wanted}: a container needs one there"
+            )
+        mount = kernel.open_tree(source, clone=True, recursive=recursive)
+        try:
+            if read_only:
+                kernel.set_mount_flags(mount, kernel.MOUNT_ATTR_RDONLY, recursive=recursive)
+            kernel.move_mount(mount, target)
+        finally:
+            os.close(mount)
+
+
+@contextlib.contextmanager
+def _opened(root: int, path: bytes) -> Iterator[int]:
+    fd = openat2(root, path, os.O_PATH)
+    try:
+        yield fd
+    finally:
+        os.close(fd)

@@ -1,0 +1,82 @@
+"""From a container on disk to one that runs: what the starting command does itself."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from lxgit.runtime import idmap as idmaps
+from lxgit.runtime.attach import Session
+from lxgit.runtime.supervisor import Task, supervise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from lxgit.objects.metadata import Metadata
+    from lxgit.runtime.containers import Container
+    from lxgit.runtime.idmap import IdMap
+    from lxgit.runtime.overlay import Lower
+
+
+def start_container(
+    container: Container,
+    lowers: Sequence[Lower],
+    root: Metadata,
+    *,
+    apparmor: str | None,
+    resolv_conf: bytes = b"",
+    window: tuple[int, int] | None = None,
+    detached: bool = False,
+    after_exit: Callable[[], None] | None = None,
+) -> Session:
+    """Start a container on these layers, topmost first; returns when its command is executed.
+
+    `root` is the image's root directory, which the upper directory takes after when it is new.
+    `window` is the size of its terminal in rows and columns. The container's input ends when the
+    returned session is closed, unless `detached`. `after_exit` is called in the supervisor when
+    the container has ended, while it holds its lock and before anybody hears of the end.
+
+    Raises LockHeld when it runs already, StartFailed with the exit code 125, 126 or 127.
+    """
+    task = Task(container, tuple(lowers), resolv_conf, apparmor, window, detached, after_exit)
+    with container.lock() as lock:
+        make_upper(container.path, root, container.config.ids)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            if os.fork() == 0:
+                supervise(task, theirs, lock)
+    session = Session(ours)
+    try:
+        session.wait_started()
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def make_upper(path: Path, root: Metadata, ids: IdMap) -> None:
+    """Make `upper` and `work` unless they are there; the upper is the root as the image has it."""
+    work, upper = path / "work", path / "upper"
+    if not work.exists():
+        work.mkdir(mode=0o755)
+        os.chown(work, ids.outside(0), ids.outside(0))
+    if upper.exists():
+        return
+    building = path / "upper.new"
+    building.mkdir(mode=0o700, exist_ok=True)
+    os.chown(building, ids.outside(root.uid), ids.outside(root.gid))
+    building.chmod(root.mode)
+    for name, value in root.xattrs:
+        _set_xattr(building, name, value, ids)
+    os.utime(building, ns=(root.mtime, root.mtime))
+    building.rename(upper)
+
+
+def _set_xattr(path: Path, name: bytes, value: bytes, ids: IdMap) -> None:
+    from lxgit.runtime.directory_layer import escape_xattr
+
+    if name.startswith(b"system.posix_acl_"):
+        value = idmaps.acl_to_disk(value, ids)
+    os.setxattr(path, escape_xattr(name), value)

@@ -1,0 +1,336 @@
+"""The supervisor: one small process a container, from its first mount to its last.
+
+It is forked from the command that starts the container and outlives it. Everything it makes ends
+with it even when it is killed: its mounts are in a namespace of its own, LXC and with it the
+container die with it (PR_SET_PDEATHSIG), its locks are flock(2)s. What can still lie about then
+are control groups and files in /run/lxgit, which the next command sweeps (cgroups.py, sweep).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from lxgit.errors import LxgitError
+from lxgit.runtime import kernel, launcher, lxc, overlay, protocol, rootfs, rundir, terminal
+from lxgit.runtime.command import User, environment, find_program, find_user
+from lxgit.runtime.containers import EXITED, RUNNING, ContainerState
+from lxgit.runtime.logfile import LogWriter
+from lxgit.runtime.overlay import Lower, Writable
+from lxgit.runtime.relay import Relay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lxgit.runtime.containers import Container
+
+_ROOT = rundir.STAGE / "root"
+_DEVICES = rundir.STAGE / "dev"
+_SOCKET = "attach"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A container to be started: what its supervisor has to know beyond its record."""
+
+    container: Container
+    lowers: tuple[Lower, ...]  # topmost first
+    resolv_conf: bytes
+    apparmor: str | None
+    window: tuple[int, int] | None  # rows and columns of its terminal
+    detached: bool  # its input does not end when the first client leaves
+    after_exit: Callable[[], None] | None  # with the container's lock held
+
+
+def socket_path(container: str) -> Path:
+    """Where a running container's supervisor listens: 87 bytes, of 108 that unix(7) takes."""
+    return rundir.CONTAINERS / container / _SOCKET
+
+
+def supervise(task: Task, channel: socket.socket, lock: int) -> NoReturn:
+    """Become the supervisor; never returns. `channel` is its first client, `lock` its claim."""
+    try:
+        _leave_the_caller(channel.fileno(), lock)
+        kernel.set_process_name(b"lxgit:" + task.container.id[:9].encode())
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, b"%d\n" % os.getpid(), 0)
+        Supervisor(task, channel, lock).run()
+    except OSError as error:  # before the container, or after it: run() tells of what is between
+        with contextlib.suppress(OSError):
+            channel.send(protocol.failed(LxgitError(_words(error))))
+    finally:
+        os._exit(0)
+
+
+def _leave_the_caller(*keep: int) -> None:
+    """Keep nothing of whom we were forked from: session, directory, files, signals."""
+    os.setsid()
+    os.chdir("/")
+    os.umask(0o022)
+    null = os.open("/dev/null", os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    first = 3
+    for fd in (*sorted(keep), os.sysconf("SC_OPEN_MAX")):
+        os.closerange(first, fd)
+        first = fd + 1
+    # `sys` objects still hold those descriptors, now ours; nothing of them must be flushed.
+    sys.stdin = sys.stdout = sys.stderr = open(os.devnull, "r+", encoding="utf-8")  # noqa: SIM115
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTSTP):
+        signal.signal(number, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGWINCH):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+class Supervisor:
+    """The life of one start of a container."""
+
+    def __init__(self, task: Task, channel: socket.socket, lock: int) -> None:
+        self._task = task
+        self._config = task.container.config
+        self._lock = lock
+        self._log = lxc.Log()
+        self._output = LogWriter(task.container.path / "log")
+        self._relay = Relay(self._output, self._signal)
+        self._relay.add(channel, owns_input=not task.detached)
+        self._init: int | None = None  # pidfd of the command
+        self._early_signals: list[int] = []
+        self._lxc_runs = False
+        self._state = ContainerState(status=RUNNING, supervisor=os.getpid())
+
+    def run(self) -> None:
+        """Start it, serve it, and clear up after it."""
+        signal.signal(signal.SIGTERM, lambda number, _: self._signal(number))
+        rundir.prepare()
+        with rundir.claimed(self._config.id) as directory:
+            last = self._live(directory)
+            self._relay.broadcast(last)
+            self._relay.flush(1)
+            # Unmounting writes back the whole file system below (ovl_sync_fs), which can take
+            # seconds: whoever waits for the exit code has it by now.
+            with contextlib.suppress(OSError):
+                kernel.umount(_ROOT, kernel.MNT_DETACH)
+            os.close(self._lock)
+        self._relay.flush(None)
+
+    def _live(self, directory: Path) -> bytes:
+        """The container from start to end; the message that tells of its end."""
+        try:
+            code = self._start_and_serve(directory)
+            self._record(replace(self._state, exit_code=code))
+            return protocol.ended(code)
+        except (LxgitError, OSError) as error:
+            fault = error if isinstance(error, LxgitError) else LxgitError(_words(error))
+            message = protocol.failed(fault)
+            self._record(replace(self._state, exit_code=message[1], error=fault.message))
+            return message
+        finally:
+            if self._task.after_exit is not None:
+                self._task.after_exit()
+
+    def _record(self, state: ContainerState) -> None:
+        state = replace(state, status=EXITED, pid=None, supervisor=None, finished=time.time_ns())
+        with contextlib.suppress(OSError):  # a full disk: the next look finds the lock free
+            self._task.container.record(state)
+
+    def _start_and_serve(self, directory: Path) -> int:
+        rundir.enter_stage()
+        root = self._mount_root()
+        user = find_user(root, self._config.user)
+        arguments = self._arguments(root, user)
+        self._furnish(root)
+        stdio = self._make_stdio(user)
+        os.close(root)
+        log = self._prepare_lxc(directory, user)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            listener.bind(os.fspath(directory / _SOCKET))
+            listener.listen()
+            child = lxc.start(self._config.id, directory, stdio, arguments)
+            for fd in {stdio.stdin, stdio.stdout, stdio.stderr, stdio.launcher}:
+                os.close(fd)
+            self._serve(child, log, listener)
+        if self._log.pid is None:
+            raise self._log.failure()
+        return self._log.exit_code
+
+    def _mount_root(self) -> int:
+        """Mount the layers, with one for mount points if some are missing; the root's descriptor.
+
+        A container's init layer is made at the first start that needs it, and stays: what the
+        upper directory has copied up stands on it.
+        """
+        _ROOT.mkdir()
+        layer = self._task.container.path / "init"
+        mount = self._stack(layer if layer.exists() else None, "a")
+        if missing := {} if layer.exists() else rootfs.missing_mount_points(mount):
+            building = layer.with_name("init.new")
+            building.mkdir(mode=0o755)
+            rootfs.write_init_layer(building, mount, missing, self._config.ids)
+            os.close(mount)
+            building.rename(layer)
+            mount = self._stack(layer, "b")
+        kernel.move_mount(mount, _ROOT)
+        os.close(mount)
+        return os.open(_ROOT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def _stack(self, init: Path | None, name: str) -> int:
+        container, ids = self._task.container, self._config.ids
+        staging = rundir.STAGE / name
+        staging.mkdir()
+        lowers = self._task.lowers if init is None else (Lower(init, ids), *self._task.lowers)
+        writable = Writable(container.upper, container.path / "work")
+        mount = overlay.overlay(lowers, staging, ids, writable=writable)
+        if not self._config.privileged:
+            kernel.set_mount_flags(mount, kernel.MOUNT_ATTR_NODEV)  # its devices are in /dev
+        return mount
+
+    def _furnish(self, root: int) -> None:
+        ids = self._config.ids
+        _DEVICES.mkdir()
+        rootfs.make_devices(_DEVICES, ids)
+        rootfs.attach(root, _DEVICES, b"dev")
+        content = rootfs.Injected.of(self._config.hostname, self._task.resolv_conf)
+        rootfs.inject(root, content, rundir.STAGE, ids)
+        if self._config.network == "host":
+            rootfs.attach(root, Path("/sys"), b"sys", read_only=True)
+
+    def _arguments(self, root: int, user: User) -> list[bytes]:
+        """The launcher's; finding the command now gives Docker's exit codes 126 and 127."""
+        config = self._config
+        variables = environment(
+            config.environment, hostname=config.hostname, home=user.home, tty=config.tty
+        )
+        directory = os.fsencode(os.path.join("/", config.working_dir))
+        rootfs.make_directory(root, directory, config.ids.outside(0))
+        command = [os.fsencode(word) for word in config.command]
+        path = os.fsencode(variables["PATH"])
+        file = find_program(root, command[0] if command else b"", path, directory)
+        strings = [os.fsencode(f"{name}={value}") for name, value in variables.items()]
+        return launcher.arguments(file, directory, strings, command)
+
+    def _make_stdio(self, user: User) -> lxc.Stdio:
+        """A terminal or pipes, owned by the container's user so that /dev/stdout can be opened."""
+        owner, ids = self._config.ids.outside(user.uid), self._config.ids
+        program = self._launcher()
+        if self._config.tty:
+            group = ids.outside(terminal.TTY_GROUP)
+            pty = terminal.open_pty(_DEVICES / "pts", owner, group)
+            rootfs.set_console(_DEVICES)
+            terminal.set_window_size(pty.main, self._task.window or (24, 80))
+            self._relay.use_terminal(pty.main)
+            return lxc.Stdio(pty.replica, pty.replica, pty.replica, program)
+        stdin, to_stdin = os.pipe() if self._config.stdin_open else (_null(), None)
+        (from_stdout, stdout), (from_stderr, stderr) = os.pipe(), os.pipe()
+        for fd in (stdin, stdout, stderr):
+            if to_stdin is not None or fd != stdin:
+                os.fchown(fd, owner, ids.outside(user.gid))
+        self._relay.use_pipes(to_stdin, from_stdout, from_stderr)
+        return lxc.Stdio(stdin, stdout, stderr, program)
+
+    def _launcher(self) -> int:
+        """The launcher as a file that nobody has open for writing (ETXTBSY) and no path reaches."""
+        path = rundir.STAGE / "launcher"
+        path.write_bytes(launcher.program())
+        path.chmod(0o755)
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def _prepare_lxc(self, directory: Path, user: User) -> int:
+        """Write LXC's configuration; the descriptor to read its log from."""
+        config = self._config
+        spec = lxc.ContainerSpec(
+            name=config.id,
+            root=_ROOT,
+            hostname=config.hostname,
+            idmap=config.idmap,
+            network=config.network,
+            capabilities=None if config.privileged else lxc.CAPABILITIES,
+            apparmor=None if config.privileged else self._task.apparmor,
+            seccomp=not config.privileged,
+            masked=not config.privileged,
+            uid=user.uid,
+            gid=user.gid,
+            groups=user.groups,
+        )
+        (directory / "config").write_text(lxc.config(spec), encoding="utf-8")
+        os.mkfifo(directory / "log", 0o600)
+        return os.open(directory / "log", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def _serve(self, child: int, log: int, listener: socket.socket) -> None:
+        """Until LXC has ended and everything that it and the container wrote has been read."""
+        loop = self._relay.loop
+        process = os.pidfd_open(child)
+        self._lxc_runs = log_open = True
+
+        def ended() -> None:
+            os.waitpid(child, 0)
+            loop.forget(process)
+            os.close(process)
+            self._lxc_runs = False
+
+        def logged() -> None:
+            nonlocal log_open
+            data = os.read(log, 65536)
+            self._log.feed(data)
+            if not data:
+                loop.forget(log)
+                os.close(log)
+                log_open = False
+            elif self._log.pid is not None and self._init is None:
+                self._started(child, listener)
+
+        loop.watch(process, 1, ended)
+        loop.watch(log, 1, logged)
+        while self._lxc_runs or log_open or not self._relay.is_drained:
+            loop.turn()
+        loop.forget(listener.fileno())
+
+    def _started(self, lxc_process: int, listener: socket.socket) -> None:
+        pid = self._log.pid
+        assert pid is not None
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            self._init = _pidfd_of_child(pid, lxc_process)
+        self._state = replace(self._state, pid=pid, started=time.time_ns())
+        self._task.container.record(self._state)
+        self._relay.broadcast(protocol.STARTED)
+        self._relay.listen(listener)
+        for number in self._early_signals:
+            self._signal(number)
+
+    def _signal(self, number: int) -> None:
+        """Send the command a signal; one that comes too early waits, too late is lost."""
+        if self._init is None:
+            self._early_signals.append(number)
+            return
+        with contextlib.suppress(ProcessLookupError, OSError):
+            signal.pidfd_send_signal(self._init, number)
+
+
+def _pidfd_of_child(pid: int, parent: int) -> int:
+    """A handle on a process that is a child of `parent`; ProcessLookupError if it is not."""
+    fd = os.pidfd_open(pid)
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            fields = stream.read().rpartition(b")")[2].split()
+        if int(fields[1]) == parent:
+            return fd
+    except FileNotFoundError:
+        pass
+    os.close(fd)
+    raise ProcessLookupError(pid)
+
+
+def _null() -> int:
+    return os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+
+
+def _words(error: OSError) -> str:
+    return f"the container could not be set up: {error}"
