@@ -51,41 +51,32 @@ class _Lookup:
         """The metadata of a directory."""
         return self.directory(path).metadata
 
-    def entry(self, path: bytes) -> Entry | None:
-        """What stands at a path, when it is no directory."""
-        parent, _, name = path.rpartition(b"/")
-        found = self.directory(parent).entries.get(name)
-        return None if isinstance(found, Subdirectory) else found
-
 
 def write_delta(
     database: ObjectDatabase, new: Image, changes: Iterable[Change], sink: DirectoryWriter
 ) -> None:
     """Write the layer that makes `new` of the image that `changes` start from.
 
-    `changes` are those of `diff_images`. The caller finishes the sink.
+    `changes` are those of `diff_images`, which have every member of a group of links that differs
+    in anything. The caller finishes the sink.
     """
     lookup = _Lookup(new)
     touched = {change.path: change for change in changes}
-    members = {path for name in touched if name in new.links for path in new.links.group(name)}
     replayer = Replayer(database, new.links, sink)
     made = {b""}
     sink.directory(b"", lookup.metadata(b""))
-    for path in sorted(touched.keys() | members):
-        change = touched.get(path)
-        if change is not None and (change.new is None or _is_hidden(change.new)):
+    for path, change in sorted(touched.items()):
+        if change.new is None or _is_hidden(change.new):
             if _shown_below(change) and _parent_stays(path, touched):
                 _ancestors(path, made, lookup, sink)
                 sink.whiteout(path)
             continue
         _ancestors(path, made, lookup, sink)
-        entry = change.new if change is not None else lookup.entry(path)
-        assert entry is not None
         if path not in made:
-            replayer.put(path, entry)
-        if entry.is_directory:
+            replayer.put(path, change.new)
+        if change.new.is_directory:
             made.add(path)
-            if change is not None and change.old is not None and not change.old.is_directory:
+            if change.old is not None and not change.old.is_directory:
                 sink.opaque(path)
 
 

@@ -1,0 +1,345 @@
+"""Layers, deltas and upperdirs against each other: what Git has is what a mount shows."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.objects.commits import Commit, encode_commit
+from lxgit.objects.ids import ObjectID, ObjectType
+from lxgit.objects.image import Image, read_image, write_image
+from lxgit.objects.imageconfig import ImageConfig
+from lxgit.objects.ingest import write_node, write_tree
+from lxgit.objects.scan import read_tree
+from lxgit.objects.scratch import ScratchObjects
+from lxgit.repository import Repository, create_repository
+from lxgit.runtime.idmap import IdMap
+from lxgit.runtime.layers import LayerStore, Stack
+from lxgit.runtime.materialise import MAX_DEPTH, Materialiser
+from lxgit.runtime.upper import apply_upper, drop_unrecorded, read_upper
+from tests.support.overlays import lowers_of, on_overlay
+from tests.support.stores import Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay]
+
+NAMES = [b"a", b"b", b"c", b"d", b".git", b"%x", b"\xff"]
+
+
+@pytest.fixture
+def machine(store_dir: Path, scratch: Path) -> Iterator[Machine]:
+    """A new store with an empty image."""
+    made = Machine(store_dir, scratch)
+    yield made
+    made.close()
+
+
+class Machine:
+    """A store, the image that is checked out, and the container's directory."""
+
+    def __init__(self, store: Path, work: Path) -> None:
+        self.repository = create_repository(store)
+        self.materialiser = Materialiser(self.repository, Listener())
+        self.layers = LayerStore(self.repository.layers_dir)
+        self.work = work
+        self.image = self._write(work / "first")
+
+    def close(self) -> None:
+        self.repository.objects.close()
+
+    def _write(self, root: Path) -> Image:
+        root.mkdir(exist_ok=True)
+        fd = os.open(root, os.O_RDONLY)
+        try:
+            return self.image_of(fd)
+        finally:
+            os.close(fd)
+
+    def image_of(self, fd: int) -> Image:
+        """The image of a directory, in Git."""
+        tree, _ = read_tree(fd, Listener())
+        objects = self.repository.objects
+        with objects.writer() as writer:
+            rootfs = write_tree(objects, writer, tree, Listener())
+            image = write_image(writer, rootfs, tree.links(), ImageConfig())
+            writer.finish().release()
+        return read_image(objects, image)
+
+    def stack(self) -> Stack:
+        return self.materialiser.stack(self.image)
+
+    def session(self, change: Callable[[], None]) -> tuple[Image, Image]:
+        """Change the machine as a container does; the image by its upperdir, and by a full walk."""
+        stack = self.stack()
+        container = self.work / "container"
+        shutil.rmtree(container, ignore_errors=True)
+        upper = container / "upper"
+        upper.mkdir(parents=True)
+        self._dress(upper)
+        walked = self.work / "walked"
+
+        def work() -> None:
+            change()
+            fd = os.open(".", os.O_RDONLY)
+            walked.write_bytes(self.image_of(fd).tree)
+
+        on_overlay(stack, container, work)
+        by_walk = read_image(self.repository.objects, walked.read_bytes())  # type: ignore[arg-type]
+        return self.commit(stack, upper), by_walk
+
+    def _dress(self, upper: Path) -> None:
+        """Give an upperdir the metadata of the image's root directory."""
+        metadata = self.image.root().metadata
+        upper.chmod(metadata.mode)
+        os.utime(upper, ns=(metadata.mtime, metadata.mtime))
+
+    def commit(self, stack: Stack, upper: Path) -> Image:
+        """Objects from the upperdir, which becomes a layer."""
+        objects = self.repository.objects
+        fd = os.open(upper, os.O_RDONLY)
+        try:
+            state = read_upper(fd, IdMap.identity())
+            with objects.writer() as writer:
+                scratch = ScratchObjects(objects, writer)
+                rootfs, links = apply_upper(
+                    state, self.image, scratch, lambda _, node: write_node(writer, node)
+                )
+                tree = write_image(scratch, rootfs, links, ImageConfig())
+                writer.finish().release()
+            drop_unrecorded(fd, state)
+        finally:
+            os.close(fd)
+        self.image = read_image(objects, tree)
+        with self.layers.building() as built:
+            (built / "fs").rmdir()
+            upper.rename(built / "fs")
+            self.layers.publish(
+                built,
+                self.image.filesystem,
+                stack,
+                idmap=IdMap.identity(),
+                outside_range=(),
+                entries=stack.layers[0].entries,
+            )
+        return self.image
+
+    def walk(self, stack: Stack) -> Image:
+        """The image that a mount of the stack shows."""
+        from lxgit.runtime.overlay import mounted
+
+        with mounted(lowers_of(stack)) as fd:
+            root = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                return self.image_of(root)
+            finally:
+                os.close(root)
+
+
+class Meddler:
+    """Random changes of the current directory, all of them legal."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+
+    def __call__(self) -> None:
+        for _ in range(self.random.randint(1, 12)):
+            self.random.choice(
+                [
+                    self.write,
+                    self.write,
+                    self.make,
+                    self.remove,
+                    self.link,
+                    self.move,
+                    self.chmod,
+                    self.chown,
+                    self.symlink,
+                    self.fifo,
+                    self.touch,
+                    self.xattr,
+                ]
+            )()
+
+    def entries(self, *, directories: bool) -> list[bytes]:
+        found = []
+        for top, below, files in os.walk(b"."):
+            for name in (*below, *files):
+                path = os.path.join(top, name)
+                if stat.S_ISDIR(os.lstat(path).st_mode) is directories:
+                    found.append(path)
+        return sorted(found)
+
+    def directory(self) -> bytes:
+        return self.random.choice([b".", *self.entries(directories=True)])
+
+    def new(self) -> bytes:
+        return os.path.join(self.directory(), self.random.choice(NAMES))
+
+    def some(self) -> bytes | None:
+        found = self.entries(directories=False)
+        return self.random.choice(found) if found else None
+
+    def gone(self, path: bytes) -> bytes:
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        elif os.path.lexists(path):
+            os.unlink(path)
+        return path
+
+    def write(self) -> None:
+        path = self.gone(self.new()) if self.random.random() < 0.5 else self.some()
+        if path is not None and not os.path.islink(path) and not _is_special(path):
+            with open(path, "ab" if self.random.random() < 0.5 else "wb") as file:
+                file.write(b"%d" % self.random.randint(0, 3))
+
+    def make(self) -> None:
+        path = self.gone(self.new())
+        os.mkdir(path, self.random.choice([0o755, 0o1777, 0o700]))
+
+    def remove(self) -> None:
+        found = [*self.entries(directories=False), *self.entries(directories=True)]
+        if found:
+            self.gone(self.random.choice(found))
+
+    def link(self) -> None:
+        path, existing = self.new(), self.some()
+        if existing is not None and path != existing and not existing.startswith(path + b"/"):
+            self.gone(path)
+            os.link(existing, path, follow_symlinks=False)
+
+    def move(self) -> None:
+        path, existing = self.new(), self.some()
+        if existing is not None and path != existing and not existing.startswith(path + b"/"):
+            self.gone(path)
+            os.rename(existing, path)
+
+    def chmod(self) -> None:
+        path = self.some()
+        if path is not None and not os.path.islink(path):
+            os.chmod(path, self.random.choice([0o644, 0o755, 0o4755, 0o600]))
+
+    def chown(self) -> None:
+        path = self.some()
+        if path is not None:
+            os.chown(path, self.random.randint(0, 3), 0, follow_symlinks=False)
+
+    def symlink(self) -> None:
+        os.symlink(self.random.choice(NAMES), self.gone(self.new()))
+
+    def fifo(self) -> None:
+        os.mkfifo(self.gone(self.new()))
+
+    def touch(self) -> None:
+        path = self.some()
+        if path is not None:
+            moment = self.random.randint(-5, 5)
+            os.utime(path, ns=(moment, moment), follow_symlinks=False)
+
+    def xattr(self) -> None:
+        path = self.some()
+        if path is not None and not os.path.islink(path) and not _is_special(path):
+            os.setxattr(path, b"user.x", b"%d" % self.random.randint(0, 2))
+
+
+def _is_special(path: bytes) -> bool:
+    return os.path.lexists(path) and stat.S_ISFIFO(os.lstat(path).st_mode)
+
+
+def same(left: Image, right: Image) -> None:
+    assert left.links == right.links
+    assert dict(left.walk()) == dict(right.walk())
+    assert left.tree == right.tree
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_sessions_one_on_the_other(machine: Machine, seed: int) -> None:
+    """After each: upperdir, walk, the layer it became, and a delta from Git agree."""
+    meddler = Meddler(seed)
+    bases = [machine.image]
+    for _ in range(6):
+        by_upper, by_walk = machine.session(meddler)
+        same(by_upper, by_walk)
+        same(by_upper, machine.walk(machine.stack()))
+        delta = delta_between(machine, meddler.random.choice(bases), by_upper)
+        same(by_upper, machine.walk(delta))
+        bases.append(by_upper)
+    shutil.rmtree(machine.repository.layers_dir)
+    same(machine.image, machine.walk(machine.stack()))
+
+
+def delta_between(machine: Machine, old: Image, new: Image) -> Stack:
+    """A stack of two layers, made of Git alone: a base of `old`, a delta to `new`."""
+    layers = LayerStore(machine.work / f"layers-{os.urandom(4).hex()}")
+    layers.path.mkdir()
+    materialiser = Materialiser(machine.repository, Listener())
+    materialiser.layers = layers
+    materialiser.stack(old)
+    stack = materialiser.stack(new)
+    assert len(stack.layers) == (1 if old.filesystem == new.filesystem else 2)
+    return stack
+
+
+def test_a_long_history_stays_shallow(machine: Machine) -> None:
+    deepest = 0
+    for number in range(3 * MAX_DEPTH):
+        by_upper, by_walk = machine.session(lambda: _put(b"n", b"%d" % number))  # noqa: B023
+        same(by_upper, by_walk)
+        deepest = max(deepest, len(machine.stack().layers))
+    assert deepest == MAX_DEPTH
+    same(machine.image, machine.walk(machine.stack()))
+
+
+def _put(path: bytes, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+@pytest.mark.slow
+def test_a_thousand_commits(machine: Machine) -> None:
+    """Each made on the one before; any of them mounts with its contents right, layers or not."""
+    repository, images = machine.repository, [machine.image]
+    parent = None
+    for number in range(1000):
+        image, _ = machine.session(lambda: _number(number))  # noqa: B023
+        images.append(image)
+        parent = _record(repository, image, parent)
+        if repository.objects.pack_count() > 50:
+            repository.objects.consolidate()
+    for number in (1, 2, 20, 21, 22, 500, 999, 1000):
+        same(images[number], machine.walk(machine.materialiser.stack(images[number])))
+    shutil.rmtree(repository.layers_dir)
+    for number in (1000, 500):
+        stack = machine.materialiser.stack(images[number])
+        assert len(stack.layers) <= 2
+        same(images[number], machine.walk(stack))
+
+
+def _number(number: int) -> None:
+    _put(b"count", b"%d" % number)
+    _put(b"file-%d" % (number % 100), b"%d" % number)
+
+
+def _record(repository: Repository, image: Image, parent: ObjectID | None) -> ObjectID:
+    from tests.support.stores import WHO
+
+    parents = () if parent is None else (parent,)
+    commit = Commit(image.tree, parents, WHO.author, WHO.committer, "count\n")
+    with repository.objects.writer() as writer:
+        oid = writer.add(ObjectType.COMMIT, encode_commit(commit))
+        with writer.finish():
+            repository.refs.update(
+                "refs/heads/count",
+                oid,
+                old=parent,
+                message="count",
+                who=WHO.committer,
+            )
+    return oid
