@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING
@@ -52,12 +53,16 @@ class FileLock:
     def __exit__(self, *_: object) -> None:
         if self._fd >= 0:
             os.close(self._fd)
-            os.unlink(self._lock)
+            with contextlib.suppress(FileNotFoundError):  # someone took us for dead
+                os.unlink(self._lock)
 
-    def commit(self, content: bytes) -> None:
-        """Make `content` that of `path`, durably. RefConflict when a directory is there."""
+    def write(self, content: bytes) -> None:
+        """Have the new content on disk; what a full disk prevents, it prevents here."""
         write_all(self._fd, content)
         os.fsync(self._fd)
+
+    def commit(self) -> None:
+        """Make what was written `path`, durably. RefConflict when a directory is there."""
         try:
             self._rename()
         except IsADirectoryError:

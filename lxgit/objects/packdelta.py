@@ -48,15 +48,28 @@ def _copy_arguments(delta: bytes, at: int) -> tuple[int, int, int]:
     flags = delta[at]
     at += 1
     offset = size = 0
-    try:
-        for bit in range(4):
-            if flags & 1 << bit:
-                offset |= delta[at] << 8 * bit
-                at += 1
-        for bit in range(3):
-            if flags & 16 << bit:
-                size |= delta[at] << 8 * bit
-                at += 1
+    try:  # unrolled: a large delta is a million of these
+        if flags & 0x01:
+            offset = delta[at]
+            at += 1
+        if flags & 0x02:
+            offset |= delta[at] << 8
+            at += 1
+        if flags & 0x04:
+            offset |= delta[at] << 16
+            at += 1
+        if flags & 0x08:
+            offset |= delta[at] << 24
+            at += 1
+        if flags & 0x10:
+            size = delta[at]
+            at += 1
+        if flags & 0x20:
+            size |= delta[at] << 8
+            at += 1
+        if flags & 0x40:
+            size |= delta[at] << 16
+            at += 1
     except IndexError:
         raise BadObjectData("a delta ends within an instruction") from None
     return offset, size or 0x10000, at
@@ -72,15 +85,16 @@ def apply_delta(base: bytes, delta: bytes) -> bytes:
     if base_size != len(base):
         raise BadObjectData("a delta of another base")
     parts = []
-    while at < len(delta):
-        flags = delta[at]
-        if flags & 0x80:
+    end = len(delta)
+    while at < end:
+        size = delta[at]
+        if size & 0x80:
             offset, size, at = _copy_arguments(delta, at)
             part = base[offset : offset + size]
         else:
-            size = flags
-            part = delta[at + 1 : at + 1 + size]
-            at += 1 + size
+            at += 1
+            part = delta[at : at + size]
+            at += size
         left -= size
         if not size or len(part) != size or left < 0:
             raise BadObjectData("a delta that reaches beyond its base, its end or its result")

@@ -48,7 +48,8 @@ class PackedRefs:
         if name not in self.read():
             return
         with FileLock(self._path) as lock, open(self._path, "rb") as file:
-            lock.commit(b"".join(_without(file, os.fsencode(name))))
+            lock.write(b"".join(_without(file, os.fsencode(name))))
+            lock.commit()
 
 
 def _packed_lines(lines: Iterable[bytes]) -> Iterator[tuple[str, ObjectID]]:

@@ -149,12 +149,15 @@ class PackFile:
     """A pack with its index. Packs never change, so it stays valid after Git has deleted it."""
 
     def __init__(self, index_path: str) -> None:
+        self._fd = -1
         self.path = index_path.removesuffix(".idx") + ".pack"
         self.index = PackIndex(index_path)
-        self._fd = -1
         self._size = 0
         self._cache: dict[int, tuple[ObjectType, bytes]] = {}
         self._cached = 0
+
+    def __del__(self) -> None:
+        self.release()
 
     def close(self) -> None:
         """Let go of everything; the object is of no use afterwards."""

@@ -351,9 +351,11 @@ def _publish_all(stem: str, files: Sequence[tuple[NewFile, str]]) -> bool:
 
 def _hash_foreign(data: bytes) -> ObjectID:
     """A blob's id by libgit2, which refuses a collision attack."""
+    import pygit2
+
     try:
         return hash_blob(data)
-    except ValueError as error:
+    except (pygit2.GitError, ValueError) as error:
         raise CollisionAttack(_ATTACK, hint=str(error)) from None
 
 

@@ -93,9 +93,10 @@ class RefStore:
             content, new = f"{hex_id(target)}\n", target
         with FileLock(self._path("HEAD")) as lock:
             old = self.read("HEAD")
+            lock.write(content.encode("utf-8", "surrogateescape"))
             if old is not None or new is not None:
                 self._logs.append("HEAD", ReflogEntry(old, new, who, message))
-            lock.commit(content.encode())
+            lock.commit()
 
     def read(self, name: str) -> ObjectID | None:
         """The ref's value, through symbolic refs; None when there is none. CorruptRef."""
@@ -147,7 +148,9 @@ class RefStore:
             current = self.read(name)
             if old is not ANY and current != old:
                 raise RefMoved(name, old, current)
-            if new is None and current is not None and name.startswith((BRANCHES, TAGS)):
+            if new is not None:
+                lock.write(f"{hex_id(new)}\n".encode())
+            elif current is not None and name.startswith((BRANCHES, TAGS)):
                 self._bury(name, current, message, who)
             if self._read_loose("HEAD") == name:
                 self._logs.append("HEAD", ReflogEntry(current, new, who, message))
@@ -155,7 +158,7 @@ class RefStore:
                 self._delete(name)
             else:
                 self._logs.append(name, ReflogEntry(current, new, who, message))
-                lock.commit(f"{hex_id(new)}\n".encode())
+                lock.commit()
         if new is None:
             remove_empty_parents(self._path(name), f"{self._git_dir}/refs")
 

@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -250,14 +251,15 @@ class TestForeignContent:
                 writer.finish()
         assert pack_files(git_dir) == []
 
-    def test_an_attack_is_told_in_words(
+    # Nobody has published two blobs that collide: the two below say what Git and libgit2 say.
+
+    def test_an_attack_that_git_finds(
         self,
         objects: ObjectDatabase,
         git_dir: Path,
         monkeypatch: pytest.MonkeyPatch,
         scratch: Path,
     ) -> None:
-        # Nobody has published two blobs that collide; this is what Git says when it meets one.
         fake = scratch / "fake-git"
         fake.write_text(
             "#!/bin/sh\necho 'fatal: SHA-1 appears to be part of a collision attack: 38762' >&2\n"
@@ -271,6 +273,19 @@ class TestForeignContent:
                 writer.finish()
         assert "38762" in str(caught.value.hint)
         assert pack_files(git_dir) == []
+
+    def test_an_attack_that_libgit2_finds(
+        self, objects: ObjectDatabase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import pygit2
+
+        def refuse(data: bytes) -> None:
+            raise pygit2.GitError("SHA1 collision attack detected")
+
+        monkeypatch.setattr(packwriter, "_BULK_FROM", -1)
+        monkeypatch.setattr(packwriter, "hash_blob", refuse)
+        with objects.writer() as writer, pytest.raises(CollisionAttack, match="SHA-1 collision"):
+            writer.add(ObjectType.BLOB, b"data")
 
 
 class TestGc:
@@ -331,6 +346,47 @@ input()
         assert sweep(git_dir) == (0 if state == "open" else 1)
         assert not [name for name in pack_files(git_dir) if name.endswith(".keep")]
         assert stock.attempt("fsck", "--strict").returncode == 0
+
+    COMMITTING = """
+import sys
+from pathlib import Path
+from lxgit.objects.commits import Commit, Signature, encode_commit
+from lxgit.objects.database import ObjectDatabase
+from lxgit.objects.ids import ObjectType, hex_id
+from lxgit.objects.refs import RefStore
+git_dir = Path(sys.argv[1])
+refs, database = RefStore(git_dir), ObjectDatabase(git_dir)
+who = Signature("A", "a@x", 1_700_000_000)
+while True:
+    tip = refs.read("refs/heads/main")
+    parents = () if tip is None else (tip,)
+    with database.writer() as writer:
+        blob = writer.add(ObjectType.BLOB, b"child of %r" % (tip,))
+        tree = writer.add(ObjectType.TREE, b"100644 a\\0" + blob)
+        commit = encode_commit(Commit(tree, parents, who, who, "message"))
+        new = writer.add(ObjectType.COMMIT, commit)
+        with writer.finish():
+            refs.update("refs/heads/main", new, old=tip, message="commit", who=who)
+    print(hex_id(new), flush=True)
+"""
+
+    def test_nothing_that_was_acknowledged_is_lost(self, git_dir: Path, stock: StockGit) -> None:
+        numbers = random.Random(0)
+        for _ in range(12):
+            with subprocess.Popen(
+                [sys.executable, "-c", self.COMMITTING, str(git_dir)], stdout=subprocess.PIPE
+            ) as process:
+                assert process.stdout is not None
+                process.stdout.readline()
+                time.sleep(numbers.random() / 20)
+                process.send_signal(signal.SIGKILL)
+                told = process.stdout.read().split()
+            sweep(git_dir)
+            (git_dir / "refs/heads/main.lock").unlink(missing_ok=True)
+            stock("gc", "-q", "--prune=now")
+            assert stock.fsck() == b""
+            history = stock("rev-list", "main").split()
+            assert all(oid in history for oid in told if len(oid) == 40)
 
     def test_a_pack_without_its_index_goes_too(
         self, objects: ObjectDatabase, git_dir: Path
