@@ -1,4 +1,4 @@
-"""An image out of the store, given entry by entry to a sink."""
+"""An image, given entry by entry to a sink."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from lxgit.objects.metadata import InvalidMetadata, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Protocol
 
-    from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.entries import Entry
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.image import Image
@@ -17,14 +17,22 @@ if TYPE_CHECKING:
     from lxgit.objects.sink import TreeSink
     from lxgit.progress import Progress
 
+    class BlobReader(Protocol):
+        """The reads of contents, whole and in chunks; sizes in bytes."""
+
+        def size(self, oid: ObjectID) -> int: ...
+        def blob(self, oid: ObjectID) -> bytes: ...
+        def stream(self, oid: ObjectID) -> Iterator[bytes]: ...
+
+
 MAX_TARGET = 4095
 
 
 class Replayer:
     """Puts entries into a sink; the members of a hard-link group become links to the first."""
 
-    def __init__(self, database: ObjectDatabase, links: Links, sink: TreeSink) -> None:
-        self._database = database
+    def __init__(self, reader: BlobReader, links: Links, sink: TreeSink) -> None:
+        self._reader = reader
         self._links = links
         self._sink = sink
         self._first: dict[bytes, bytes] = {}
@@ -37,43 +45,41 @@ class Replayer:
             if existing != path:
                 self._sink.link(path, existing)
                 return
-        put_entry(self._database, self._sink, path, entry)
+        put_entry(self._reader, self._sink, path, entry)
 
 
-def put_entry(database: ObjectDatabase, sink: TreeSink, path: bytes, entry: Entry) -> None:
+def put_entry(reader: BlobReader, sink: TreeSink, path: bytes, entry: Entry) -> None:
     """Give an entry to a sink, whatever links it has."""
     if entry.kind is Kind.DIRECTORY:
         sink.directory(path, entry.metadata)
     elif entry.oid is None:
         sink.special(path, entry.kind, entry.metadata, entry.rdev)
     elif entry.kind is Kind.SYMLINK:
-        sink.symlink(path, entry.metadata, read_target(database, path, entry.oid))
+        sink.symlink(path, entry.metadata, read_target(reader, path, entry.oid))
     else:
-        size, chunks = read_content(database, entry.oid)
+        size, chunks = read_content(reader, entry.oid)
         sink.file(path, entry.metadata, size, chunks)
 
 
-def read_target(database: ObjectDatabase, path: bytes, oid: ObjectID) -> bytes:
+def read_target(reader: BlobReader, path: bytes, oid: ObjectID) -> bytes:
     """A symlink's target; InvalidMetadata for one that no symlink can have."""
-    target = database.blob(oid) if database.size(oid) <= MAX_TARGET else b""
+    target = reader.blob(oid) if reader.size(oid) <= MAX_TARGET else b""
     if not target or b"\0" in target:
         raise InvalidMetadata(f"the symbolic link {path!r} has no possible target")
     return target
 
 
-def read_content(database: ObjectDatabase, oid: ObjectID) -> tuple[int, Iterable[bytes]]:
+def read_content(reader: BlobReader, oid: ObjectID) -> tuple[int, Iterable[bytes]]:
     """A file's size and bytes: whole when it is small, in chunks when not."""
-    size = database.size(oid)
+    size = reader.size(oid)
     if size <= 1 << 20:
-        return size, (database.blob(oid),)
-    return size, database.stream(oid)
+        return size, (reader.blob(oid),)
+    return size, reader.stream(oid)
 
 
-def replay_image(
-    database: ObjectDatabase, image: Image, sink: TreeSink, progress: Progress
-) -> None:
+def replay_image(reader: BlobReader, image: Image, sink: TreeSink, progress: Progress) -> None:
     """Give a whole image to a sink, the root directory first, in the order of the trees."""
-    replayer = Replayer(database, image.links, sink)
+    replayer = Replayer(reader, image.links, sink)
     for path, entry in _with_root(image):
         replayer.put(path, entry)
         progress.advance()

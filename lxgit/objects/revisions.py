@@ -81,6 +81,12 @@ def split_path(text: str) -> RevisionPath:
     return RevisionPath(match[1], os.fsencode(match[2]))
 
 
+def split_range(text: str) -> tuple[str, str, str] | None:
+    """`A..B` or `A...B` in three, the dots between; None for what is no range."""
+    match = None if text.startswith(":/") else _RANGE.fullmatch(text)
+    return (match[1], match[2], match[3]) if match is not None else None
+
+
 def nearest_names(text: str, names: Iterable[str]) -> list[str]:
     """The three names most like `text`, the nearest first; fewer when few are."""
     import difflib
@@ -245,8 +251,8 @@ def _range(text: str, resolve: Callable[[str], ObjectID]) -> list[str]:
         return [f"^{hex_id(resolve(text[1:]))}"]
     if match := _PARENTS.fullmatch(text):
         return [hex_id(resolve(match[1])) + match[2]]
-    match = None if text.startswith(":/") else _RANGE.fullmatch(text)
-    if match is None:
+    ends = split_range(text)
+    if ends is None:
         return [hex_id(resolve(text))]
-    left, right = (hex_id(resolve(match[side] or "HEAD")) for side in (1, 3))
-    return [f"{left}...{right}"] if match[2] == "..." else [right, f"^{left}"]
+    left, right = (hex_id(resolve(end or "HEAD")) for end in (ends[0], ends[2]))
+    return [f"{left}...{right}"] if ends[1] == "..." else [right, f"^{left}"]

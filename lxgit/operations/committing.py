@@ -18,7 +18,7 @@ from lxgit.objects.history import is_ancestor
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.attached import pin_commit, row_of
-from lxgit.operations.lookup import image_of, read_commit
+from lxgit.operations.lookup import find_container, image_of, read_commit
 from lxgit.operations.naming import branch_ref, check_branch_name, check_tag_name, tag_ref
 from lxgit.operations.values import CommitPlan, Committed
 from lxgit.operations.worktree import (
@@ -27,7 +27,6 @@ from lxgit.operations.worktree import (
     only_changed,
     open_work_tree,
 )
-from lxgit.runtime.containers import find
 from lxgit.runtime.directory_layer import ids_outside_range
 from lxgit.runtime.layers import LayerStore
 from lxgit.runtime.upper import drop_unrecorded
@@ -135,7 +134,7 @@ def commit(
 def _container(repository: Repository, request: CommitRequest) -> Container:
     if request.container is None:
         return only_changed(repository, "commit")
-    return find(repository.containers_dir, request.container)
+    return find_container(repository, request.container)
 
 
 @contextmanager

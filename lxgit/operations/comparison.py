@@ -2,55 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.objects.diff import diff_images
-from lxgit.objects.metadata import Kind
 from lxgit.operations.values import SizedChange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from lxgit.objects.changes import Change
     from lxgit.objects.entries import Entry
     from lxgit.objects.image import Image
+    from lxgit.objects.replay import BlobReader
     from lxgit.repository import Repository
 
-_MISSING_SIDE = b""
 
+class Side(NamedTuple):
+    """One file system under a name, and where its contents are read from."""
 
-class Side:
-    """One file system under a name: where its contents are read from.
-
-    `size(path, entry)` is in bytes, `content(path, entry)` the whole content of a file, or the
-    target of a symbolic link.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        image: Image,
-        size: Callable[[bytes, Entry], int],
-        content: Callable[[bytes, Entry], bytes],
-    ) -> None:
-        self.name = name
-        self.image = image
-        self.size = size
-        self.content = content
+    name: str
+    image: Image
+    blobs: BlobReader
 
 
 def stored_side(repository: Repository, name: str, image: Image) -> Side:
     """A side whose contents are in the store."""
-
-    def size(_: bytes, entry: Entry) -> int:
-        assert entry.oid is not None
-        return repository.objects.size(entry.oid)
-
-    def content(_: bytes, entry: Entry) -> bytes:
-        assert entry.oid is not None
-        return repository.objects.blob(entry.oid)
-
-    return Side(name, image, size, content)
+    return Side(name, image, repository.objects)
 
 
 class Comparison:
@@ -74,9 +51,9 @@ class Comparison:
         """The content of the "old" or "new" side of a change, whole; empty where there is none."""
         chosen = self._old if side == "old" else self._new
         entry = change.change.old if side == "old" else change.change.new
-        if entry is None or not _has_content(entry):
-            return _MISSING_SIDE
-        return chosen.content(change.change.path, entry)
+        if entry is None or entry.oid is None or entry.is_directory:
+            return b""
+        return chosen.blobs.blob(entry.oid)
 
     def hunks(self, change: SizedChange, *, context: int = 3) -> bytes | None:
         """The hunks of a unified diff of a change; None when a side is no text, or too large."""
@@ -90,19 +67,17 @@ class Comparison:
     def _sized(self, change: Change) -> SizedChange:
         return SizedChange(
             change,
-            _size(self._old, change.path, change.old),
-            _size(self._new, change.path, change.new),
+            _size(self._old, change.old),
+            _size(self._new, change.new),
             _other_links(self._old, change.path, change.old),
             _other_links(self._new, change.path, change.new),
         )
 
 
-def _has_content(entry: Entry) -> bool:
-    return entry.kind in (Kind.FILE, Kind.SYMLINK)
-
-
-def _size(side: Side, path: bytes, entry: Entry | None) -> int:
-    return side.size(path, entry) if entry is not None and _has_content(entry) else 0
+def _size(side: Side, entry: Entry | None) -> int:
+    if entry is None or entry.oid is None or entry.is_directory:
+        return 0
+    return side.blobs.size(entry.oid)
 
 
 def _other_links(side: Side, path: bytes, entry: Entry | None) -> tuple[bytes, ...]:

@@ -1,4 +1,4 @@
-"""An image leaves the store as a tar archive."""
+"""An image or a container leaves the store as a tar archive."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import IO, TYPE_CHECKING
 
 from lxgit.objects.replay import replay_image
 from lxgit.objects.tarwriter import TarWriter
-from lxgit.operations.lookup import find_image
+from lxgit.operations.views import view
 
 if TYPE_CHECKING:
     from lxgit.progress import Progress
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 def export_image(
     repository: Repository, revision: str, output: IO[bytes], *, progress: Progress
 ) -> None:
-    """Write the image that `revision` names as a canonical pax archive.
+    """Write what a revision, or a container as it is now, shows, as a canonical pax archive.
 
     OSError as the output has it; a broken object leaves the archive without its end.
     """
-    image = find_image(repository, revision)
-    progress.phase("Exporting")
-    writer = TarWriter(output.write)
-    replay_image(repository.objects, image, writer, progress)
-    writer.finish()
+    with view(repository, revision) as side:
+        progress.phase("Exporting")
+        writer = TarWriter(output.write)
+        replay_image(side.blobs, side.image, writer, progress)
+        writer.finish()

@@ -1,18 +1,18 @@
-"""Looking at history: log, show, ls, rev-parse, diff. Nothing here writes."""
+"""Looking at history: log, show, rev-parse. Nothing here writes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from lxgit.errors import UsageError
-from lxgit.objects.history import EVERYWHERE, merge_bases, walk
+from lxgit.objects.history import EVERYWHERE, walk
 from lxgit.objects.ids import ObjectID, ObjectType, hex_id
 from lxgit.objects.image import ROOTFS, NotAnImage
 from lxgit.objects.names import META_NAME, encode_path
 from lxgit.objects.refnames import BRANCHES, TAGS
-from lxgit.operations.comparison import Comparison, Side, stored_side
+from lxgit.operations.comparison import Comparison, stored_side
 from lxgit.operations.listing import empty_image
 from lxgit.operations.lookup import clean_path, find_commit, image_of, read_commit
 from lxgit.operations.tags import peel
@@ -59,7 +59,7 @@ def log(repository: Repository, request: LogRequest) -> Iterator[LogEntry]:
 
 def _commits(repository: Repository, request: LogRequest) -> Iterator[tuple[ObjectID, Commit]]:
     arguments = list(EVERYWHERE) if request.all else []
-    arguments += repository.revisions.range_arguments(request.revisions)
+    arguments += rev_parse(repository, request.revisions)
     if not arguments:
         arguments = [hex_id(find_commit(repository, "HEAD"))]
     paths = [clean_path(path) for path in request.paths]
@@ -192,45 +192,4 @@ def annotated_tag(repository: Repository, text: str) -> AnnotatedTag | None:
 
 def rev_parse(repository: Repository, texts: Sequence[str]) -> list[str]:
     """The ids that names stand for; a range gives two, the excluded with `^` in front."""
-    return repository.revisions.range_arguments(texts)
-
-
-def compare_revisions(
-    repository: Repository, names: Sequence[str], *, paths: Sequence[bytes] = ()
-) -> Comparison:
-    """`A B`, `A..B`, `A...B` (from their merge base), or `A` with HEAD.
-
-    UsageError for more; UnknownRevision as usual.
-    """
-    old, new = _ends(repository, names)
-    return Comparison(
-        _side(repository, *old), _side(repository, *new), [clean_path(path) for path in paths]
-    )
-
-
-def _side(repository: Repository, name: str, oid: ObjectID) -> Side:
-    return stored_side(repository, name, image_of(repository, oid))
-
-
-def _ends(
-    repository: Repository, names: Sequence[str]
-) -> tuple[tuple[str, ObjectID], tuple[str, ObjectID]]:
-    """Name and id of both ends of a comparison."""
-    if len(names) == 1 and ".." in names[0]:
-        first, dots, last = names[0].partition("..." if "..." in names[0] else "..")
-        ends = _named(repository, first or "HEAD"), _named(repository, last or "HEAD")
-        if dots == "...":
-            bases = merge_bases(repository.git, ends[0][1], ends[1][1])
-            if not bases:
-                raise UsageError(f"'{first}' and '{last}' have no common commit")
-            return (hex_id(bases[0])[:12], bases[0]), ends[1]
-        return ends
-    if len(names) == 1:
-        return _named(repository, names[0]), _named(repository, "HEAD")
-    if len(names) == 2:
-        return _named(repository, names[0]), _named(repository, names[1])
-    raise UsageError("diff compares two revisions", hint="lxgit diff OLD NEW [-- PATH...]")
-
-
-def _named(repository: Repository, name: str) -> tuple[str, ObjectID]:
-    return name, find_commit(repository, name)
+    return repository.revisions.range_arguments(texts, partial(find_commit, repository))

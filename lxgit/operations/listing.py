@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lxgit.objects.directory import Directory, Subdirectory, write_directory
+from lxgit.objects.directory import Directory, Subdirectory, read_directory, write_directory
 from lxgit.objects.ids import ObjectType
 from lxgit.objects.image import Image, directory_entry, walk_directory
 from lxgit.objects.links import Links, encode_links
 from lxgit.objects.metadata import Kind
 from lxgit.objects.replay import read_content, read_target
 from lxgit.objects.scratch import ScratchObjects
-from lxgit.operations.lookup import find_path
 from lxgit.operations.values import ListedEntry
+from lxgit.operations.views import view_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from lxgit.objects.entries import Entry
+    from lxgit.objects.replay import BlobReader
     from lxgit.repository import Repository
 
 
@@ -37,46 +39,53 @@ def list_directory(
 
     `recursive` lists what is below as well, the paths relative to the directory.
     """
-    image, path, entry = find_path(repository, spec)
-    if not entry.is_directory:
-        yield _listed(repository, path.rpartition(b"/")[2], entry)
-        return
-    assert entry.oid is not None
-    if recursive:
-        for below, found in walk_directory(image.reader, entry.oid, b""):
-            yield _listed(repository, below, found)
-        return
-    for name, child in sorted(image.directory(path).entries.items()):
-        found = (
-            directory_entry(image.reader, child.oid) if isinstance(child, Subdirectory) else child
-        )
-        yield _listed(repository, name, found)
+    with view_path(repository, spec) as (side, path, entry):
+        for below, found in _entries(side.image, path, entry, recursive=recursive):
+            yield _listed(side.blobs, below, found)
 
 
-def _listed(repository: Repository, path: bytes, entry: Entry) -> ListedEntry:
+def _entries(
+    image: Image, path: bytes, entry: Entry, *, recursive: bool
+) -> Iterator[tuple[bytes, Entry]]:
+    if not entry.is_directory or entry.oid is None:
+        yield path.rpartition(b"/")[2], entry
+    elif recursive:
+        yield from walk_directory(image.reader, entry.oid, b"")
+    else:
+        for name, child in sorted(read_directory(image.reader, entry.oid).entries.items()):
+            if isinstance(child, Subdirectory):
+                child = directory_entry(image.reader, child.oid)  # noqa: PLW2901
+            yield name, child
+
+
+def _listed(blobs: BlobReader, path: bytes, entry: Entry) -> ListedEntry:
     metadata = entry.metadata
-    has_content = entry.kind in (Kind.FILE, Kind.SYMLINK) and entry.oid is not None
+    blob = None if entry.is_directory else entry.oid
     return ListedEntry(
         path=path,
         kind=entry.kind.value,
         mode=metadata.mode,
         uid=metadata.uid,
         gid=metadata.gid,
-        size=repository.objects.size(entry.oid) if has_content and entry.oid else 0,
+        size=blobs.size(blob) if blob is not None else 0,
         mtime=metadata.mtime,
         oid=entry.oid.hex() if entry.oid is not None else None,
-        target=read_target(repository.objects, path, entry.oid)
-        if entry.kind is Kind.SYMLINK and entry.oid is not None
-        else None,
+        target=read_target(blobs, path, blob) if blob and entry.kind is Kind.SYMLINK else None,
         rdev=entry.rdev,
         xattrs=metadata.xattrs,
     )
 
 
-def file_content(repository: Repository, spec: str) -> tuple[ListedEntry, Iterable[bytes] | None]:
-    """What `REV:PATH` names, and a file's content in chunks; None for anything but a file."""
-    _, path, entry = find_path(repository, spec)
-    listed = _listed(repository, path.rpartition(b"/")[2], entry)
-    if entry.kind is not Kind.FILE or entry.oid is None:
-        return listed, None
-    return listed, read_content(repository.objects, entry.oid)[1]
+@contextmanager
+def file_content(
+    repository: Repository, spec: str
+) -> Iterator[tuple[ListedEntry, Iterable[bytes] | None]]:
+    """What `REV:PATH` names, and a file's content in chunks; None for anything but a file.
+
+    The chunks can be read while the context lasts.
+    """
+    with view_path(repository, spec) as (side, path, entry):
+        chunks = None
+        if entry.kind is Kind.FILE and entry.oid is not None:
+            chunks = read_content(side.blobs, entry.oid)[1]
+        yield _listed(side.blobs, path.rpartition(b"/")[2], entry), chunks

@@ -1,22 +1,91 @@
-"""What a name that a user typed stands for: a commit, its image, a path in it."""
+"""What a name that a user typed stands for: a container, a commit, its image.
+
+Looked up in this order: HEAD and refs; names of containers; the beginnings of ids, of containers
+and commits; what else Git knows, such as `base~3`.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from lxgit.errors import LxgitError
 from lxgit.objects.commits import Commit, decode_commit
-from lxgit.objects.image import Image, NoSuchPath, read_image
-from lxgit.objects.revisions import split_path
+from lxgit.objects.ids import hex_id
+from lxgit.objects.revisions import AmbiguousRevision, UnknownRevision, nearest_names
 
 if TYPE_CHECKING:
-    from lxgit.objects.entries import Entry
+    from collections.abc import Iterable
+
     from lxgit.objects.ids import ObjectID
+    from lxgit.objects.image import Image
     from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+
+_DIGITS = re.compile("[0-9a-f]{4,64}")
+
+
+class IsContainer(LxgitError):
+    """A container was named where only a commit will do."""
+
+
+def classify(repository: Repository, text: str) -> Container | ObjectID:
+    """The container or the commit that `text` names.
+
+    UnknownRevision with the nearest names; AmbiguousRevision with the candidates.
+    """
+    oid = repository.revisions.find_ref(text)
+    if oid is not None:
+        return oid
+    from lxgit.runtime.containers import container_names, load
+
+    containers = container_names(repository.containers_dir)
+    identity = containers.get(text) or _by_prefix(repository, text, containers.values())
+    if identity is not None:
+        return load(repository.containers_dir, identity)
+    try:
+        return repository.revisions.resolve(text)
+    except UnknownRevision:
+        raise repository.revisions.unknown(text, containers) from None
+
+
+def _by_prefix(repository: Repository, text: str, containers: Iterable[str]) -> str | None:
+    """The container whose id begins so; AmbiguousRevision when other ids do as well."""
+    if not _DIGITS.fullmatch(text):
+        return None
+    found = [identity for identity in containers if identity.startswith(text)]
+    if not found:
+        return None
+    commits = [hex_id(oid) for oid in repository.revisions.find_prefix(text)]
+    if len(found) + len(commits) > 1:
+        told = [f"{identity[:12]} (a container)" for identity in found]
+        raise AmbiguousRevision(text, [*told, *(f"{oid[:12]} (a commit)" for oid in commits)])
+    return found[0]
 
 
 def find_commit(repository: Repository, revision: str) -> ObjectID:
-    """The commit that a revision names; UnknownRevision with the nearest names otherwise."""
-    return repository.revisions.resolve(revision)
+    """The commit that a revision names; IsContainer, and errors as `classify`."""
+    found = classify(repository, revision)
+    if isinstance(found, bytes):
+        return found
+    raise IsContainer(
+        f"'{revision}' is a container, not a commit",
+        hint=f"'lxgit commit {revision} NEW' makes one of it, on a branch NEW",
+    )
+
+
+def find_container(repository: Repository, text: str) -> Container:
+    """The container of that name or id; NoSuchContainer that says what else it is, or is like."""
+    from lxgit.runtime.containers import NoSuchContainer, container_names, find
+
+    try:
+        return find(repository.containers_dir, text)
+    except NoSuchContainer as error:
+        if repository.revisions.ref_name(text) is not None:
+            error.hint = f"'{text}' is an image; 'lxgit ps -a' lists the containers"
+        elif nearest := nearest_names(text, container_names(repository.containers_dir)):
+            error.hint = "did you mean " + " or ".join(f"'{name}'" for name in nearest) + "?"
+        raise
 
 
 def read_commit(repository: Repository, oid: ObjectID) -> Commit:
@@ -26,29 +95,14 @@ def read_commit(repository: Repository, oid: ObjectID) -> Commit:
 
 def image_of(repository: Repository, oid: ObjectID) -> Image:
     """The image of a commit; NotAnImage for a commit of another tool's, NewerFormat."""
+    from lxgit.objects.image import read_image
+
     return read_image(repository.objects, read_commit(repository, oid).tree)
 
 
 def find_image(repository: Repository, revision: str) -> Image:
     """The image that a revision names."""
     return image_of(repository, find_commit(repository, revision))
-
-
-def find_path(repository: Repository, spec: str) -> tuple[Image, bytes, Entry]:
-    """What `REV[:PATH]` names: the image, the path without leading slash, what stands there.
-
-    NoSuchPath when nothing does.
-    """
-    named = split_path(spec)
-    image = find_image(repository, named.revision or "HEAD")
-    path = clean_path(named.path or b"")
-    entry = image.entry(path)
-    if entry is None:
-        raise NoSuchPath(
-            f"'{named.revision}' has no '/{path.decode(errors='backslashreplace')}'",
-            hint=f"'lxgit ls {named.revision}:/' lists what it has",
-        )
-    return image, path, entry
 
 
 def clean_path(path: bytes) -> bytes:

@@ -21,15 +21,15 @@ from lxgit.objects.refnames import BRANCHES
 from lxgit.objects.scratch import ScratchObjects, hash_content
 from lxgit.operations.attached import containers_on, row_of
 from lxgit.operations.comparison import Comparison, Side, stored_side
-from lxgit.operations.lookup import image_of
+from lxgit.operations.lookup import find_container, image_of
 from lxgit.operations.values import ContainerChanges, Status
-from lxgit.runtime.containers import find
 from lxgit.runtime.upper import UpperState, apply_upper, read_upper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from lxgit.objects.filetree import Node
+    from lxgit.objects.ids import ObjectID
     from lxgit.objects.packwriter import PackWriter
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
@@ -59,6 +59,7 @@ class WorkTree:
         self._repository = repository
         self._writer = writer
         self._objects = ScratchObjects(repository.objects, writer)
+        self._nodes: dict[ObjectID, Node] = {}
         self.image = self._apply()
 
     def _apply(self) -> Image:
@@ -76,37 +77,49 @@ class WorkTree:
         """The entry of a node: written when there is a writer, else only hashed."""
         del path
         if self._writer is not None:
-            return write_node(self._writer, node)
-        oid = None
-        if node.content is not None:
-            oid = hash_content(node.content)
-        elif node.kind is Kind.SYMLINK:
-            oid = self._objects.add(ObjectType.BLOB, node.target)
-        return Entry(node.kind, node.metadata, oid, node.rdev)
+            entry = write_node(self._writer, node)
+        else:
+            oid = None
+            if node.content is not None:
+                oid = hash_content(node.content)
+            elif node.kind is Kind.SYMLINK:
+                oid = self._objects.add(ObjectType.BLOB, node.target)
+            entry = Entry(node.kind, node.metadata, oid, node.rdev)
+        if entry.oid is not None:
+            self._nodes[entry.oid] = node
+        return entry
 
     def compare(self, paths: Iterable[bytes] = ()) -> Comparison:
         """The container against its commit."""
-        commit = self.container.config.commit[:12]
-        old = stored_side(self._repository, commit, self.parent)
-        return Comparison(old, self.side(), paths)
+        return Comparison(self.parent_side(), self.side(), paths)
+
+    def parent_side(self) -> Side:
+        """The commit's side of a comparison."""
+        return stored_side(self._repository, self.container.config.commit[:12], self.parent)
 
     def side(self) -> Side:
         """The container's side of a comparison."""
-        return Side(self.container.config.name, self.image, self._size, self._content)
+        return Side(self.container.config.name, self.image, self)
 
-    def _size(self, path: bytes, entry: Entry) -> int:
-        node = self.state.nodes.get(path)
+    def size(self, oid: ObjectID) -> int:
+        """A content's size in bytes, in the upperdir or in the store."""
+        node = self._nodes.get(oid)
         if node is None:
-            assert entry.oid is not None
-            return self._repository.objects.size(entry.oid)
+            return self._repository.objects.size(oid)
         return node.content.size if node.content is not None else len(node.target)
 
-    def _content(self, path: bytes, entry: Entry) -> bytes:
-        node = self.state.nodes.get(path)
+    def stream(self, oid: ObjectID) -> Iterator[bytes]:
+        """A content in chunks; SourceChanged when a running container changes it meanwhile."""
+        node = self._nodes.get(oid)
         if node is None:
-            assert entry.oid is not None
-            return self._repository.objects.blob(entry.oid)
-        return b"".join(node.content.chunks()) if node.content is not None else node.target
+            return self._repository.objects.stream(oid)
+        return node.content.chunks() if node.content is not None else iter((node.target,))
+
+    def blob(self, oid: ObjectID) -> bytes:
+        """A content, whole."""
+        if oid in self._nodes:
+            return b"".join(self.stream(oid))
+        return self._repository.objects.blob(oid)
 
 
 @contextmanager
@@ -143,7 +156,7 @@ def status(repository: Repository, container: str | None = None) -> Status:
     branch = head.removeprefix(BRANCHES) if isinstance(head, str) else None
     commit = repository.refs.read("HEAD")
     if container is not None:
-        shown = [_changes(repository, find(repository.containers_dir, container))]
+        shown = [_changes(repository, find_container(repository, container))]
     else:
         found = (_changes(repository, one) for one in containers_on(repository, branch))
         shown = [one for one in found if one.changes or one.container.state.value == "running"]
@@ -174,13 +187,3 @@ def only_changed(repository: Repository, purpose: str) -> Container:
     raise SeveralChanged(
         f"several containers have changed: {names}", hint=f"'lxgit {purpose} CONTAINER' names one"
     )
-
-
-@contextmanager
-def compare_container(
-    repository: Repository, name: str | None, *, paths: Sequence[bytes] = ()
-) -> Iterator[Comparison]:
-    """A container against its commit; with no name, the only changed one of HEAD's branch."""
-    container = find(repository.containers_dir, name) if name else only_changed(repository, "diff")
-    with open_work_tree(repository, container) as tree:
-        yield tree.compare(paths)

@@ -1,0 +1,117 @@
+"""What a name shows: the file system of a commit, or of a container as it is now."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from lxgit.errors import LxgitError, UsageError
+from lxgit.objects.history import merge_bases
+from lxgit.objects.ids import hex_id
+from lxgit.objects.image import NoSuchPath
+from lxgit.objects.revisions import split_path, split_range
+from lxgit.operations.comparison import Comparison, Side, stored_side
+from lxgit.operations.lookup import classify, clean_path, find_commit, image_of
+from lxgit.operations.worktree import only_changed, open_work_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lxgit.objects.entries import Entry
+    from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+
+
+class Unrelated(LxgitError):
+    """Two commits without a common one in their histories."""
+
+
+class Place(NamedTuple):
+    """A path of a file system, without leading slash, and what stands there."""
+
+    side: Side
+    path: bytes
+    entry: Entry
+
+
+@contextmanager
+def view(repository: Repository, name: str) -> Iterator[Side]:
+    """The file system that a revision or a container has; it can be read while the context lasts.
+
+    UnknownRevision, AmbiguousRevision, NotAnImage.
+    """
+    found = classify(repository, name)
+    if isinstance(found, bytes):
+        yield stored_side(repository, name, image_of(repository, found))
+        return
+    with open_work_tree(repository, found) as tree:
+        yield tree.side()
+
+
+@contextmanager
+def view_path(repository: Repository, spec: str) -> Iterator[Place]:
+    """What stands at `REV[:/PATH]`, a container or HEAD by default; NoSuchPath when nothing does.
+
+    Links are not followed, as in Git.
+    """
+    named = split_path(spec)
+    revision = named.revision or "HEAD"
+    path = clean_path(named.path or b"")
+    with view(repository, revision) as side:
+        entry = side.image.entry(path)
+        if entry is None:
+            raise NoSuchPath(
+                f"'{revision}' has no '/{path.decode('utf-8', 'surrogateescape')}'",
+                hint=f"'lxgit ls {revision}:/' lists what it has",
+            )
+        yield Place(side, path, entry)
+
+
+@contextmanager
+def compare(
+    repository: Repository, names: Sequence[str], *, paths: Sequence[bytes] = ()
+) -> Iterator[Comparison]:
+    """What `diff` shows; contents can be read while the context lasts.
+
+    No name: the only changed container of HEAD's branch. A container: its commit and it. A
+    revision: it and HEAD. Two of either; a range, with three dots from its merge base.
+    """
+    with ExitStack() as stack:
+        old, new = _sides(stack, repository, names)
+        yield Comparison(old, new, map(clean_path, paths))
+
+
+def _sides(stack: ExitStack, repository: Repository, names: Sequence[str]) -> tuple[Side, Side]:
+    if not names:
+        return _work_tree(stack, repository, only_changed(repository, "diff"))
+    if len(names) > 2:
+        raise UsageError("diff compares two at a time", hint="lxgit diff OLD NEW [-- PATH...]")
+    if len(names) == 2:
+        old, new = names
+    elif ends := split_range(names[0]):
+        old, new = ends[0] or "HEAD", ends[2] or "HEAD"
+        if ends[1] == "...":
+            old = _merge_base(repository, old, new)
+    else:
+        found = classify(repository, names[0])
+        if not isinstance(found, bytes):
+            return _work_tree(stack, repository, found)
+        old, new = names[0], "HEAD"
+    return stack.enter_context(view(repository, old)), stack.enter_context(view(repository, new))
+
+
+def _work_tree(stack: ExitStack, repository: Repository, container: Container) -> tuple[Side, Side]:
+    """A container's commit, and the container."""
+    tree = stack.enter_context(open_work_tree(repository, container))
+    return tree.parent_side(), tree.side()
+
+
+def _merge_base(repository: Repository, one: str, other: str) -> str:
+    bases = merge_bases(
+        repository.git, find_commit(repository, one), find_commit(repository, other)
+    )
+    if not bases:
+        raise Unrelated(
+            f"'{one}' and '{other}' have no common commit", hint=f"lxgit diff {one} {other}"
+        )
+    return hex_id(bases[0])
