@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 def prune(repository: Repository, *, dry_run: bool = False, progress: Progress) -> Pruned:
     """Drop every cached layer that no running container is mounted on.
 
-    They are made again, from Git, when they are needed. LockHeld while another command makes one.
+    They are made again, from Git, when they are needed. Waits for commands that are making some.
     """
     layers = LayerStore(repository.layers_dir)
-    with repository.lock("layers", wait=False, what="the cache of layers"):
+    with repository.lock("layers", what="the cache of layers"):
         pinned = _pinned(repository)
         drop = [layer for layer in layers.all_ids() if layer not in pinned]
         progress.phase("Dropping layers", len(drop))

@@ -14,8 +14,6 @@ from lxgit.runtime.idmap import IdMap
 from lxgit.runtime.layers import LayerStore
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from lxgit.objects.database import ObjectDatabase
     from lxgit.progress import Progress
     from lxgit.repository import Repository
@@ -37,12 +35,11 @@ class Materialiser:
         self._progress = progress
         self.layers = LayerStore(repository.layers_dir)
 
-    def pinned(self) -> AbstractContextManager[int]:
-        """Keep `prune` away until what has been materialised is mounted."""
-        return self._repository.lock("layers", shared=True, what="the cache of layers")
-
     def stack(self, image: Image) -> Stack:
-        """A stack that shows the image, at most `MAX_DEPTH` layers; hold `pinned` meanwhile."""
+        """A stack that shows the image, at most `MAX_DEPTH` layers.
+
+        The caller holds the store's lock `layers` until they are mounted, against `prune`.
+        """
         found = self.layers.find(image.filesystem)
         if found is not None and len(found.layers) <= MAX_DEPTH:
             return found

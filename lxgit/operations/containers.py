@@ -1,0 +1,315 @@
+"""Containers: a commit, running."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from lxgit.errors import LxgitError
+from lxgit.objects.ids import from_hex, hex_id
+from lxgit.objects.refnames import BRANCHES
+from lxgit.operations.attached import pin_commit, row_of, unpin_commit
+from lxgit.operations.lookup import find_commit, image_of
+from lxgit.operations.values import RemovedContainer
+from lxgit.runtime import containers as records
+from lxgit.runtime.containers import Container, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from lxgit.objects.image import Image
+    from lxgit.objects.imageconfig import ImageConfig
+    from lxgit.operations.values import ContainerRow, Identity
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+    from lxgit.runtime.attach import Session
+    from lxgit.runtime.layers import Stack
+
+_RESOLV_CONF = "/etc/resolv.conf"
+
+
+class NoCommand(LxgitError):
+    """Neither the command line nor the image says what to run."""
+
+    exit_code = 125
+
+
+class AlreadyRunning(LxgitError):
+    """The container runs."""
+
+
+class RunRequest(NamedTuple):
+    """What `run` asks for; see `lxgit run --help`. `environment` items are `NAME=VALUE`."""
+
+    image: str | None = None
+    command: tuple[str, ...] = ()
+    name: str | None = None
+    remove: bool = False
+    interactive: bool = False
+    tty: bool = False
+    environment: tuple[str, ...] = ()
+    working_dir: str | None = None
+    user: str | None = None
+    hostname: str | None = None
+    network: str = "none"
+    entrypoint: str | None = None
+    host_ids: bool = False
+    privileged: bool = False
+
+
+class Streams(NamedTuple):
+    """The user's descriptors; `window` is the size of their terminal in rows and columns."""
+
+    stdin: int
+    stdout: int
+    stderr: int
+    window: tuple[int, int] | None = None
+
+
+def run(
+    repository: Repository,
+    request: RunRequest,
+    streams: Streams,
+    *,
+    identity: Identity,
+    progress: Progress,
+) -> int:
+    """Make a container of an image, HEAD's by default, run it, and return its exit code.
+
+    Errors before the command runs have Docker's exit codes: 125, or 126 and 127 for the command.
+    """
+    with _layers_kept(repository):
+        container, stack, image = _created(repository, request, identity, progress)
+        after_exit = _remover(repository, container, identity) if request.remove else None
+        try:
+            session = _started(repository, container, stack, image, streams, after_exit)
+        except LxgitError:
+            if request.remove:
+                _discard(repository, container, identity)
+            raise
+    return _attached(session, container, streams, with_input=request.interactive)
+
+
+def _created(
+    repository: Repository, request: RunRequest, identity: Identity, progress: Progress
+) -> tuple[Container, Stack, Image]:
+    revision = request.image or "HEAD"
+    commit = find_commit(repository, revision)
+    image = image_of(repository, commit)
+    branch, label = _label(repository, revision, hex_id(commit))
+    stack = _materialised(repository, image, progress)
+    container = records.create(
+        repository.containers_dir,
+        Request(
+            image=label,
+            command=_command(request, image.config),
+            commit=hex_id(commit),
+            branch=branch,
+            stack=stack.ids,
+            outside_range=stack.outside_range,
+            name=request.name,
+            hostname=request.hostname,
+            environment=(*image.config.env, *request.environment),
+            working_dir=request.working_dir or image.config.working_dir or "/",
+            user=request.user or image.config.user,
+            tty=request.tty,
+            stdin_open=request.interactive,
+            network=request.network,
+            privileged=request.privileged,
+            host_ids=request.host_ids or request.privileged,
+        ),
+    )
+    pin_commit(repository, container, identity)
+    return container, stack, image
+
+
+def _label(repository: Repository, revision: str, commit: str) -> tuple[str | None, str]:
+    """The branch that a revision names, if it names one; the image as `ps` shows it."""
+    ref = repository.revisions.ref_name(revision)
+    if ref == "HEAD":
+        head = repository.refs.head()
+        ref = head if isinstance(head, str) else None
+        revision = commit[:12]
+    if ref is not None and ref.startswith(BRANCHES):
+        branch = ref.removeprefix(BRANCHES)
+        return branch, f"{branch}:latest"
+    return None, revision
+
+
+def _command(request: RunRequest, config: ImageConfig) -> tuple[str, ...]:
+    """Entrypoint and arguments by Docker's rules."""
+    if request.entrypoint is not None:
+        command = (*([request.entrypoint] if request.entrypoint else []), *request.command)
+    else:
+        command = (*config.entrypoint, *(request.command or config.cmd))
+    if not command:
+        raise NoCommand(
+            "the image says no command, and none was given", hint="lxgit run IMAGE COMMAND"
+        )
+    return command
+
+
+def _layers_kept(repository: Repository) -> AbstractContextManager[int]:
+    """Keep `prune` away until the layers are mounted."""
+    return repository.lock("layers", shared=True, what="the cache of layers")
+
+
+def _materialised(repository: Repository, image: Image, progress: Progress) -> Stack:
+    from lxgit.runtime.materialise import Materialiser
+
+    return Materialiser(repository, progress).stack(image)
+
+
+def _started(
+    repository: Repository,
+    container: Container,
+    stack: Stack,
+    image: Image,
+    streams: Streams,
+    after_exit: Callable[[], None] | None = None,
+) -> Session:
+    from lxgit.runtime import probe
+    from lxgit.runtime.overlay import Lower
+    from lxgit.runtime.starting import start_container
+
+    probe.check_host(repository.path)
+    return start_container(
+        container,
+        [Lower(layer.directory, layer.idmap) for layer in stack.layers],
+        image.root().metadata,
+        apparmor=probe.apparmor_profile(),
+        resolv_conf=_resolv_conf() if container.config.network == "host" else b"",
+        window=streams.window if container.config.tty else None,
+        after_exit=after_exit,
+    )
+
+
+def _resolv_conf() -> bytes:
+    try:
+        with open(_RESOLV_CONF, "rb") as file:
+            return file.read(1 << 16)
+    except FileNotFoundError:
+        return b""
+
+
+def _attached(session: Session, container: Container, streams: Streams, *, with_input: bool) -> int:
+    from lxgit.runtime import attach
+
+    stdin = streams.stdin if with_input else None
+    tty = container.config.tty
+    try:
+        return session.attach(attach.Streams(stdin, streams.stdout, streams.stderr, tty))
+    finally:
+        session.close()
+
+
+def _remover(
+    repository: Repository, container: Container, identity: Identity
+) -> Callable[[], None]:
+    """What the supervisor does at the end of a container that was run with --rm."""
+
+    def remove() -> None:
+        records.erase(container)
+        unpin_commit(repository, container, identity)
+
+    return remove
+
+
+def _discard(repository: Repository, container: Container, identity: Identity) -> None:
+    """Remove a container that could not be started."""
+    if container.path.exists():
+        records.remove(container)
+    unpin_commit(repository, container, identity)
+
+
+def start(
+    repository: Repository,
+    name: str,
+    streams: Streams,
+    *,
+    attach: bool,
+    interactive: bool,
+    progress: Progress,
+) -> int:
+    """Go back into a stopped container; with `attach`, until it ends: its exit code, else 0.
+
+    AlreadyRunning when it runs; NoSuchContainer.
+    """
+    container = records.find(repository.containers_dir, name)
+    if container.is_running:
+        raise AlreadyRunning(
+            f"container '{container.config.name}' is running", hint="'lxgit ps' lists what runs"
+        )
+    base = from_hex(container.config.base or container.config.commit)
+    image = image_of(repository, base)
+    with _layers_kept(repository):
+        stack = _materialised(repository, image, progress)
+        if stack.ids != container.config.stack:
+            container = container.configured(replace(container.config, stack=stack.ids))
+        session = _started(repository, container, stack, image, streams)
+    if not (attach or interactive):
+        session.close()
+        return 0
+    return _attached(session, container, streams, with_input=interactive)
+
+
+def list_containers(repository: Repository, *, everything: bool = False) -> list[ContainerRow]:
+    """The running containers, or with `everything` the stopped too; the newest first."""
+    found = records.all_containers(repository.containers_dir)
+    return [row_of(one) for one in found if everything or one.is_running]
+
+
+def remove_containers(
+    repository: Repository, names: Sequence[str], *, force: bool, identity: Identity
+) -> list[RemovedContainer]:
+    """Delete containers with what they have not committed; nothing when one may not go.
+
+    A running one is refused, or with `force` killed.
+    """
+    found = [records.find(repository.containers_dir, name) for name in names]
+    for container in found:
+        if container.is_running and not force:
+            raise AlreadyRunning(
+                f"container '{container.config.name}' is running", hint="-f kills it first"
+            )
+    return [_remove(repository, container, identity) for container in found]
+
+
+def _remove(repository: Repository, container: Container, identity: Identity) -> RemovedContainer:
+    if container.is_running:
+        _kill(container)
+    with container.lock(wait=True):
+        removed = RemovedContainer(row_of(container), _uncommitted(repository, container))
+        records.erase(container)
+    unpin_commit(repository, container, identity)
+    return removed
+
+
+def _kill(container: Container) -> None:
+    import signal
+
+    from lxgit.runtime.attach import NotRunning, connect
+
+    try:
+        session = connect(container.id)
+    except NotRunning:
+        return
+    try:
+        session.send_signal(signal.SIGKILL)
+        session.wait()
+    finally:
+        session.close()
+
+
+def _uncommitted(repository: Repository, container: Container) -> int:
+    """How many listed paths go with the container; 0 where they cannot be read."""
+    from lxgit.operations.worktree import open_work_tree
+
+    if not container.upper.exists():
+        return 0
+    try:
+        with open_work_tree(repository, container) as tree:
+            return len(tree.compare().changes)
+    except (LxgitError, OSError):
+        return 0
