@@ -12,7 +12,6 @@ import contextlib
 import errno
 import functools
 import os
-import secrets
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
@@ -192,7 +191,7 @@ def init(git_dir: Path) -> None:
     """
     if git_dir.exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(git_dir))
-    temporary = git_dir.with_name(f"{git_dir.name}.{secrets.token_hex(4)}.tmp")
+    temporary = git_dir.with_name(f"{git_dir.name}.{os.urandom(4).hex()}.tmp")
     try:
         Git(None).run(
             ["init", "-q", "--bare", "--template=", "--initial-branch=main", str(temporary)]

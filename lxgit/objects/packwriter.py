@@ -22,7 +22,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import secrets
 import sys
 from array import array
 from typing import TYPE_CHECKING
@@ -232,7 +231,7 @@ class PackWriter:
             return
         from lxgit.objects.git import Git, GitFailed
 
-        index = f"{self._directory}/{TEMPORARY}idx_{secrets.token_hex(8)}"
+        index = f"{self._directory}/{TEMPORARY}idx_{os.urandom(8).hex()}"
         command = ["index-pack", "--no-rev-index", "-o", index, "/dev/stdin"]
         try:
             # Without a repository, where it would look for the objects; streaming every blob.
