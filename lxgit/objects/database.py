@@ -15,7 +15,8 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, ObjectType, hash_trusted, hex_id, object_header
 from lxgit.objects.inflate import BadObjectData
 from lxgit.objects.loose import LooseObjects
-from lxgit.objects.packs import BadPack, PackFile, TooLarge
+from lxgit.objects.packindex import BadPack
+from lxgit.objects.packs import PackFile, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

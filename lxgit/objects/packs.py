@@ -1,7 +1,6 @@
-"""Reading a pack and its index (gitformat-pack(5)): version 2 of both, 64-bit offsets included.
+"""Reading a pack (gitformat-pack(5), version 2).
 
-Packs are read with pread, so that a bad disk is an error and not a signal. A pack's index is mapped
-when it is large, and held when it is small: mapping costs a file descriptor. Whatever is wrong with
+Packs are read with pread, so that a bad disk is an error and not a signal. Whatever is wrong with
 the bytes is a BadObjectData; the database above adds which object it was. Sizes that a file states
 are believed only as an upper limit of what is read.
 """
@@ -9,7 +8,6 @@ are believed only as an upper limit of what is read.
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 import struct
 from dataclasses import dataclass
@@ -17,9 +15,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lxgit.fsutil import write_all
-from lxgit.objects.ids import ObjectID, ObjectType
+from lxgit.objects.ids import ObjectType
 from lxgit.objects.inflate import CHUNK, BadObjectData, inflate, inflate_chunks
 from lxgit.objects.packdelta import apply_delta, apply_delta_to_file, result_size
+from lxgit.objects.packindex import PackIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -27,109 +26,19 @@ if TYPE_CHECKING:
 PACK_HEADER = struct.Struct(">4sII")
 PACK_SIGNATURE = b"PACK"
 PACK_VERSION = 2
-INDEX_SIGNATURE = b"\xfftOc\0\0\0\2"
-LARGE_OFFSET = 0x80000000
 
-_FANOUT_END = 8 + 1024
 _TRAILER = 20
 _OFS_DELTA, _REF_DELTA = 6, 7
 _TYPES = {int(kind): kind for kind in ObjectType}
-_MAPPED_FROM = 1 << 20
 _FIRST_READ = 4096
-_LONGEST_HEADER = 10 + 20
 _MAX_CHAIN = 4096  # Git makes none deeper: its pack.depth is capped at 4,095
 _CACHE_BYTES = 32 << 20
 _CACHED_OBJECT = 4 << 20
 _DELTAS_IN_MEMORY = 32 << 20
 
 
-class BadPack(Exception):
-    """A pack or its index is not one that this can read."""
-
-
 class TooLarge(Exception):
     """An object does not belong in memory."""
-
-
-class PackIndex:
-    """A .idx: which objects a pack holds, and where."""
-
-    def __init__(self, path: str) -> None:
-        self._data = _contents(path)
-        size = len(self._data)
-        if size < _FANOUT_END + 2 * _TRAILER or self._data[:8] != INDEX_SIGNATURE:
-            raise BadPack("not an index of version 2")
-        self._fanout = (0, *struct.unpack_from(">256I", self._data, 8))
-        self.count = self._fanout[256]
-        self._crcs = _FANOUT_END + 20 * self.count
-        self._offsets = self._crcs + 4 * self.count
-        self._large = self._offsets + 4 * self.count
-        self._end = size - 2 * _TRAILER
-        large, odd = divmod(self._end - self._large, 8)
-        if odd or not 0 <= large <= self.count:
-            raise BadPack("the index has another length than its count says")
-        if any(a > b for a, b in zip(self._fanout, self._fanout[1:], strict=False)):
-            raise BadPack("the fan-out of the index goes backward")
-
-    @property
-    def pack_checksum(self) -> bytes:
-        """The 20 bytes that end the pack this is for."""
-        return self._data[self._end : self._end + _TRAILER]
-
-    def find(self, oid: bytes) -> int | None:
-        """The object's offset in the pack, or None."""
-        first = oid[0]
-        low, high = self._fanout[first], self._fanout[first + 1]
-        data = self._data
-        while low < high:
-            middle = (low + high) >> 1
-            at = _FANOUT_END + 20 * middle
-            found = data[at : at + 20]
-            if found < oid:
-                low = middle + 1
-            elif found > oid:
-                high = middle
-            else:
-                return self._offset(middle)
-        return None
-
-    def _offset(self, number: int) -> int:
-        at = self._offsets + 4 * number
-        offset = int.from_bytes(self._data[at : at + 4], "big")
-        if offset < LARGE_OFFSET:
-            return offset
-        at = self._large + 8 * (offset - LARGE_OFFSET)
-        if at + 8 > self._end:
-            raise BadObjectData("the index points beyond its end")
-        return int.from_bytes(self._data[at : at + 8], "big")
-
-    def __iter__(self) -> Iterator[ObjectID]:
-        """All ids, in their order."""
-        for at in range(_FANOUT_END, self._crcs, 20):
-            yield ObjectID(self._data[at : at + 20])
-
-    def with_prefix(self, low: bytes, high: bytes) -> Iterator[ObjectID]:
-        """The ids from `low` to `high`, both 20 bytes and included."""
-        for number in range(self._fanout[low[0]], self._fanout[high[0] + 1]):
-            at = _FANOUT_END + 20 * number
-            oid = self._data[at : at + 20]
-            if low <= oid <= high:
-                yield ObjectID(oid)
-
-    def close(self) -> None:
-        if isinstance(self._data, mmap.mmap):
-            self._data.close()
-
-
-def _contents(path: str) -> bytes | mmap.mmap:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        size = os.fstat(fd).st_size
-        if size >= _MAPPED_FROM:
-            return mmap.mmap(fd, size, prot=mmap.PROT_READ)
-        return os.pread(fd, size, 0)
-    finally:
-        os.close(fd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +118,12 @@ class PackFile:
 
         return read
 
-    def _entry(self, offset: int, want: int = _FIRST_READ) -> _Entry:
-        """The header at `offset`, with about `want` bytes of what follows."""
+    def _entry(self, offset: int) -> _Entry:
+        """The header at `offset`, with the beginning of what follows."""
         fd = self._open()
         if not PACK_HEADER.size <= offset < self._size - _TRAILER:
             raise BadObjectData("the index points outside of its pack")
-        data = os.pread(fd, want, offset)
+        data = os.pread(fd, _FIRST_READ, offset)
         try:
             kind, size, at = _read_header(data)
             base = offset

@@ -22,8 +22,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import sys
-from array import array
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
@@ -32,9 +30,8 @@ from lxgit.objects.content import SourceChanged
 from lxgit.objects.ids import ObjectID, ObjectType, hash_blob, hash_trusted, object_header
 from lxgit.objects.inflate import compress, crc32, deflater
 from lxgit.objects.newfile import TEMPORARY, NewFile
+from lxgit.objects.packindex import encode_index
 from lxgit.objects.packs import (
-    INDEX_SIGNATURE,
-    LARGE_OFFSET,
     PACK_HEADER,
     PACK_SIGNATURE,
     PACK_VERSION,
@@ -369,28 +366,6 @@ def entry_header(kind: int, size: int) -> bytes:
         size >>= 7
     header.append(byte)
     return bytes(header)
-
-
-def encode_index(objects: dict[ObjectID, tuple[int, int]], pack_checksum: bytes) -> bytes:
-    """A .idx of version 2."""
-    order = sorted(objects)
-    fanout, crcs, offsets, large = array("I", bytes(1024)), array("I"), array("I"), array("Q")
-    for oid in order:
-        crc, offset = objects[oid]
-        fanout[oid[0]] += 1
-        crcs.append(crc)
-        if offset >= LARGE_OFFSET:
-            large.append(offset)
-            offset = LARGE_OFFSET + len(large) - 1
-        offsets.append(offset)
-    for byte in range(1, 256):
-        fanout[byte] += fanout[byte - 1]
-    if sys.byteorder == "little":
-        for table in (fanout, crcs, offsets, large):
-            table.byteswap()
-    tables = (table.tobytes() for table in (crcs, offsets, large))
-    content = b"".join((INDEX_SIGNATURE, fanout.tobytes(), *order, *tables, pack_checksum))
-    return content + hashlib.sha1(content, usedforsecurity=False).digest()
 
 
 def _write_durably(file: NewFile, data: bytes) -> None:

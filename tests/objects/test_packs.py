@@ -18,7 +18,7 @@ from lxgit.objects.database import CorruptObject, MissingObject, ObjectDatabase,
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hash_trusted
 from lxgit.objects.inflate import BadObjectData
 from lxgit.objects.packdelta import apply_delta
-from lxgit.objects.packs import BadPack, PackIndex
+from lxgit.objects.packindex import BadPack, PackIndex
 from tests.support import packcraft
 from tests.support.packcraft import OFS_DELTA, REF_DELTA, Raw, varint, write_pack
 

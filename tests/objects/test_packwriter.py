@@ -19,7 +19,8 @@ from lxgit.objects.content import SourceChanged
 from lxgit.objects.database import ObjectDatabase
 from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectType, hash_blob, hash_trusted, hex_id
-from lxgit.objects.packwriter import STREAM_FROM, CollisionAttack, encode_index, sweep
+from lxgit.objects.packindex import PackIndex, encode_index
+from lxgit.objects.packwriter import STREAM_FROM, CollisionAttack, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,8 +106,6 @@ def test_the_index_is_the_one_that_git_makes(
 
 
 def test_offsets_beyond_2_gib_go_to_the_table_of_64_bits(scratch: Path) -> None:
-    from lxgit.objects.packs import PackIndex
-
     offsets = [12, (1 << 31) - 1, 1 << 31, 5 << 32, 7 << 40]
     objects = {hash_trusted(ObjectType.BLOB, b"%d" % at): (at & 0xFFFF, at) for at in offsets}
     path = scratch / "large.idx"

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lxgit.objects.ids import ObjectID, ObjectType, hash_trusted
-from lxgit.objects.packwriter import encode_index, entry_header
+from lxgit.objects.packindex import encode_index
+from lxgit.objects.packwriter import entry_header
 
 if TYPE_CHECKING:
     from pathlib import Path
