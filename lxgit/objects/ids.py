@@ -2,8 +2,8 @@ r"""Object ids, and how they are made.
 
 An id is the SHA-1 of `<type> <size>\0<content>`, as in Git (gitformat-pack, "hash-object"). The
 content of an image is a stranger's: an image that holds one half of a crafted SHA-1 pair would make
-stock Git refuse the store from then on, so ids of foreign content are made by collision-detecting
-SHA-1, which answers a crafted input with another id than plain SHA-1 does.
+stock Git refuse the store from then on, so foreign content is checked by collision-detecting SHA-1,
+as Git checks what it receives, and such an image is refused.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def hash_trusted(kind: ObjectType, data: bytes) -> ObjectID:
 
 
 def hash_blob(data: bytes) -> ObjectID:
-    """A blob's id by collision-detecting SHA-1 (libgit2's)."""
+    """A blob's id by collision-detecting SHA-1 (libgit2's); ValueError for an attack."""
     import pygit2
 
     return ObjectID(pygit2.hash(data).raw)

@@ -105,12 +105,16 @@ def config_from_values(values: object) -> ImageConfig:
     return dataclasses.replace(ImageConfig(extra=extra), **known)
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no value of JSON")
+
+
 def decode_config(data: bytes) -> ImageConfig:
     """The inverse of `encode_config`; InvalidConfig for any other spelling."""
     if len(data) > _MAX_SIZE:
         raise InvalidConfig("config.json is larger than 1 MiB")
     try:
-        values = json.loads(data.decode("utf-8", "surrogateescape"))
+        values = json.loads(data.decode("utf-8", "surrogateescape"), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise InvalidConfig(f"config.json is not JSON: {error}") from None
     config = config_from_values(values)

@@ -19,6 +19,8 @@ from lxgit.objects.metadata import MAX_ID, NANOSECONDS, Kind, Metadata
 from lxgit.objects.tarsource import ArchiveFile, InvalidArchive
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lxgit.objects.content import Content
     from lxgit.progress import Progress
 
@@ -51,8 +53,7 @@ def read_tar(archive: ArchiveFile, progress: Progress) -> FileTree:
             encoding="utf-8",
             errors="surrogateescape",
         ) as members:
-            while (member := members.next()) is not None:
-                vars(members)["members"] = []  # or tarfile keeps every one of them
+            for member in _members(members):
                 reader.take(member)
                 progress.advance()
     except (tarfile.TarError, UnicodeError, ValueError, OverflowError) as error:
@@ -66,6 +67,16 @@ def read_tar(archive: ArchiveFile, progress: Progress) -> FileTree:
             hint="fetch or write it again",
         )
     return reader.finished()
+
+
+def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members up to the end, or to what tarfile takes for it, and never past that."""
+    # It has read the first when it opens; asked again after an end, it would go on behind it.
+    member: tarfile.TarInfo | None = vars(archive)["firstmember"] and archive.next()
+    while member is not None:
+        vars(archive)["members"] = []  # or tarfile keeps every one of them
+        yield member
+        member = archive.next()
 
 
 class _Reader:
