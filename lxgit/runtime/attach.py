@@ -13,7 +13,7 @@ import select
 import signal
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import protocol, terminal
@@ -57,6 +57,12 @@ class Session:
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Detach. The container goes on."""

@@ -151,6 +151,13 @@ def umount(target: StrOrBytesPath, flags: int = 0) -> None:
     _checked(_libc.umount2(os.fsencode(target), ctypes.c_int(flags)), target)
 
 
+def filesystem_type(path: StrOrBytesPath) -> int:
+    """The magic number of a path's file system: f_type, first in struct statfs (statfs(2))."""
+    buffer = (ctypes.c_long * 64)()  # larger than any architecture's
+    _checked(_libc.statfs(os.fsencode(path), ctypes.byref(buffer)), path)
+    return buffer[0]
+
+
 def enter_private_mounts() -> None:
     """Give this process a mount namespace of its own: what it mounts dies with its last member.
 

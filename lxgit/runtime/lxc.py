@@ -14,10 +14,12 @@ through the launcher's arguments.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
@@ -25,7 +27,6 @@ from lxgit.runtime import kernel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from lxgit.runtime.idmap import IdMap
 
@@ -75,6 +76,7 @@ class ContainerSpec:
 
     name: str  # 64 hexadecimal digits
     root: Path  # a mounted root filesystem
+    null: Path  # a device 1:3 to hide files behind
     hostname: str
     idmap: IdMap | None
     network: str  # "none", "host"
@@ -138,7 +140,7 @@ def _network_lines(spec: ContainerSpec) -> list[str]:
     # then the root has the host's /sys, read-only.
     if spec.network == "host":
         return ["lxc.net.0.type = none", "lxc.mount.auto = proc:mixed"]
-    return ["lxc.net.0.type = empty", "lxc.mount.auto = proc:mixed sys:mixed cgroup:mixed"]
+    return ["lxc.net.0.type = empty", "lxc.mount.auto = proc:mixed sys:mixed cgroup:ro"]
 
 
 def _security_lines(spec: ContainerSpec) -> list[str]:
@@ -149,7 +151,7 @@ def _security_lines(spec: ContainerSpec) -> list[str]:
         lines += [f"lxc.cap.keep = {name}" for name in spec.capabilities or ("none",)]
     if spec.masked:
         lines += [
-            f"lxc.mount.entry = /dev/null {path} none bind,optional 0 0" for path in _MASKED_FILES
+            f"lxc.mount.entry = {spec.null} {path} none bind,optional 0 0" for path in _MASKED_FILES
         ]
         lines += [
             f"lxc.mount.entry = tmpfs {path} tmpfs ro,nosuid,nodev,noexec,size=0,optional 0 0"
@@ -198,9 +200,9 @@ def _execute(command: list[bytes], stdio: Stdio, parent: int) -> None:
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the call above
         os._exit(125)
-    # Python ignores these, and ignored signals stay ignored across execve(2).
-    for ignored in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
-        signal.signal(ignored, signal.SIG_DFL)
+    for each in signal.valid_signals():  # ignored ones would stay ignored across execve(2)
+        if signal.getsignal(each) is signal.SIG_IGN:
+            signal.signal(each, signal.SIG_DFL)
     # First out of the way of 0 … 3, then into place; dup2 to itself would keep close-on-exec.
     above = [os.dup(fd) if fd < 4 else fd for fd in _in_order(stdio)]
     for number, fd in enumerate(above):
@@ -214,12 +216,20 @@ def _in_order(stdio: Stdio) -> tuple[int, int, int, int]:
     return stdio.stdin, stdio.stdout, stdio.stderr, stdio.launcher
 
 
+def remove_lock(name: str, lxcpath: Path) -> None:
+    """Remove the lock file that LXC leaves in /run/lxc for each container (src/lxc/lxclock.c)."""
+    with contextlib.suppress(FileNotFoundError):
+        Path(f"/run/lxc/lock{lxcpath}/.{name}").unlink()
+
+
 _LINE = re.compile(
     rb"^lxc-start [0-9a-f]{64} [0-9.]+ (?P<level>[A-Z]+) +(?P<source>[a-z_]+) - "
     rb"\S+:(?P<function>[a-z_]+):[0-9]+ - (?P<message>.*)$"
 )
 _STARTED = re.compile(rb'^Started "/proc/self/fd/3" with pid "([0-9]+)"$')
-_ENDED = re.compile(rb"^Child <([0-9]+)> ended on (error|signal) \(([0-9]+)\)$")
+# `error (3)`, `signal (9)`, since LXC 6 `signal Killed(9)`; nothing at all for exit code 0.
+_ENDED = re.compile(rb"^Child <[0-9]+> ended on (error|signal) [^()]*\(([0-9]+)\)$")
+_ENDING = b"lxc_error_set_and_log"
 
 
 class Log:
@@ -237,15 +247,18 @@ class Log:
         for line in lines:
             match = _LINE.match(line)
             if match is not None:
-                self._take(match["level"], match["message"])
+                self._take(match)
 
-    def _take(self, level: bytes, message: bytes) -> None:
+    def _take(self, line: re.Match[bytes]) -> None:
+        message = line["message"]
         if started := _STARTED.match(message):
             self.pid = int(started[1])
             self.exit_code = 0
         elif ended := _ENDED.match(message):
-            self.exit_code = int(ended[3]) + (128 if ended[2] == b"signal" else 0)
-        elif level == b"ERROR" and len(self.errors) < 20:
+            self.exit_code = int(ended[2]) + (128 if ended[1] == b"signal" else 0)
+        elif line["function"] == _ENDING:
+            self.exit_code = 125  # an LXC that says it in other words: never taken for success
+        elif line["level"] == b"ERROR" and len(self.errors) < 20:
             self.errors.append(message.decode("utf-8", "replace"))
 
     def failure(self) -> LxcFailed:

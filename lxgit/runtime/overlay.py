@@ -55,41 +55,63 @@ class Writable:
     work: Path
 
 
-def overlay(
-    lowers: Sequence[Lower], staging: Path, idmap: IdMap, *, writable: Writable | None = None
-) -> int:
-    """Stack `lowers`, topmost first, and return the detached mount's descriptor.
+def attach_lowers(lowers: Sequence[Lower], staging: Path, idmap: IdMap) -> list[bytes]:
+    """Mount each layer below `staging`, mapped to `idmap` (container id → host id); the places.
 
-    Call it in a private mount namespace (`kernel.enter_private_mounts`): the layers are attached
-    below `staging`, an empty directory that the caller can create files in, and stay there.
-    `idmap` is container id → host id. Without `writable` the mount is read-only. Raises
-    CannotMount, with the kernel's words.
+    Call it in a private mount namespace (`rundir.enter_stage`), where they stay. `staging` is a
+    directory to make others in. Raises CannotMount.
     """
     if len(lowers) > MAX_LOWERS:
         raise CannotMount(f"{len(lowers)} layers: overlayfs takes {MAX_LOWERS}")
-    places = _attach_lowers(lowers, staging, idmap)
-    if writable is None and len(places) == 1:
-        places.append(_attach_empty(staging))  # overlayfs wants an upper or two lowers
+    places = []
+    with contextlib.ExitStack() as cleanup:
+        namespaces: dict[IdMap, int] = {}
+        for lower in lowers:
+            place = _new_place(staging)
+            try:
+                _attach_lower(lower, place, idmap, namespaces, cleanup)
+            except OSError as error:
+                raise CannotMount(f"layer '{lower.path}': {error.strerror}") from error
+            places.append(place)
+    return places
+
+
+def attach_writable(writable: Writable, staging: Path) -> tuple[bytes, bytes]:
+    """Give upper and work short names below `staging`; overlayfs wants both below one mount."""
+    if writable.upper.parent != writable.work.parent:
+        raise CannotMount(f"{writable.upper} and {writable.work} are not side by side")
+    place = _new_place(staging)
+    tree = kernel.open_tree(writable.upper.parent, clone=True)
     try:
-        return _stack(places, _attach_writable(writable, staging))
+        kernel.move_mount(tree, place)
+    finally:
+        os.close(tree)
+    return (
+        place + b"/" + os.fsencode(writable.upper.name),
+        place + b"/" + os.fsencode(writable.work.name),
+    )
+
+
+def _new_place(staging: Path) -> bytes:
+    place = os.fsencode(staging) + b"/%d" % len(os.listdir(staging))
+    os.mkdir(place, 0o755)
+    return place
+
+
+def stack(lowers: Sequence[bytes], writable: tuple[bytes, bytes] | None = None) -> int:
+    """Stack attached layers, topmost first: a detached mount's descriptor (O_PATH).
+
+    `writable` are the places of upper and work; without them the mount is read-only, and
+    overlayfs wants two layers at least. Raises CannotMount, with the kernel's words.
+    """
+    try:
+        return _stack(lowers, writable)
     except OSError as error:
         if error.errno == errno.ENODEV:
             raise CannotMount(
                 "the kernel has no overlayfs", hint="try `modprobe overlay`, or another kernel"
             ) from error
         raise CannotMount(f"overlayfs refuses these layers: {error.strerror}") from error
-
-
-def _attach_lowers(lowers: Sequence[Lower], staging: Path, idmap: IdMap) -> list[bytes]:
-    places = []
-    with contextlib.ExitStack() as cleanup:
-        namespaces: dict[IdMap, int] = {}
-        for index, lower in enumerate(lowers):
-            place = os.fsencode(staging) + b"/%d" % index
-            os.mkdir(place)
-            _attach_lower(lower, place, idmap, namespaces, cleanup)
-            places.append(place)
-    return places
 
 
 def _attach_lower(
@@ -110,31 +132,6 @@ def _attach_lower(
         kernel.move_mount(tree, place)
     finally:
         os.close(tree)
-
-
-def _attach_empty(staging: Path) -> bytes:
-    place = os.fsencode(staging) + b"/empty"
-    os.mkdir(place, 0o755)
-    return place
-
-
-def _attach_writable(writable: Writable | None, staging: Path) -> tuple[bytes, bytes] | None:
-    """Give upper and work short names; overlayfs wants both below one mount."""
-    if writable is None:
-        return None
-    if writable.upper.parent != writable.work.parent:
-        raise CannotMount(f"{writable.upper} and {writable.work} are not side by side")
-    place = os.fsencode(staging) + b"/w"
-    os.mkdir(place)
-    tree = kernel.open_tree(writable.upper.parent, clone=True)
-    try:
-        kernel.move_mount(tree, place)
-    finally:
-        os.close(tree)
-    return (
-        place + b"/" + os.fsencode(writable.upper.name),
-        place + b"/" + os.fsencode(writable.work.name),
-    )
 
 
 def _stack(lowers: Sequence[bytes], writable: tuple[bytes, bytes] | None) -> int:
@@ -208,6 +205,9 @@ def _mount_and_send(lowers: Sequence[Lower], idmap: IdMap, channel: socket.socke
     try:
         rundir.prepare()
         rundir.enter_stage()
-        socket.send_fds(channel, [b"ok"], [overlay(lowers, rundir.STAGE, idmap)])
+        places = attach_lowers(lowers, rundir.STAGE, idmap)
+        if len(places) == 1:
+            places.append(_new_place(rundir.STAGE))
+        socket.send_fds(channel, [b"ok"], [stack(places)])
     except (OSError, LxgitError) as error:
         channel.send(str(error).encode("utf-8", "replace")[:4096])

@@ -151,8 +151,6 @@ def _make(layer: Path, path: bytes, kind: int, owner: int) -> None:
 
 def _copy_metadata(root: int, path: bytes, layer: Path) -> None:
     """Owner, mode, extended attributes and times of one directory; FileNotFoundError if new."""
-    from lxgit.runtime.directory_layer import escape_xattr
-
     target = os.path.join(os.fsencode(layer), path)
     fd = openat2(root, path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -160,10 +158,18 @@ def _copy_metadata(root: int, path: bytes, layer: Path) -> None:
         os.chown(target, info.st_uid, info.st_gid)
         os.chmod(target, stat.S_IMODE(info.st_mode))
         for name in map(os.fsencode, os.listxattr(fd)):
-            os.setxattr(target, escape_xattr(name), os.getxattr(fd, name))
+            os.setxattr(target, _as_in_a_layer(name), os.getxattr(fd, name))
         os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns))
     finally:
         os.close(fd)
+
+
+def _as_in_a_layer(name: bytes) -> bytes:
+    if not name.startswith(b"trusted.overlay."):
+        return name
+    from lxgit.runtime.directory_layer import escape_xattr  # rare, and costly to import
+
+    return escape_xattr(name)
 
 
 def make_devices(place: Path, idmap: IdMap) -> None:

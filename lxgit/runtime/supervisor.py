@@ -168,30 +168,29 @@ class Supervisor:
         A container's init layer is made at the first start that needs it, and stays: what the
         upper directory has copied up stands on it.
         """
+        container, ids = self._task.container, self._config.ids
+        staging, layer = rundir.STAGE / "layers", container.path / "init"
+        staging.mkdir()
         _ROOT.mkdir()
-        layer = self._task.container.path / "init"
-        mount = self._stack(layer if layer.exists() else None, "a")
+        places = overlay.attach_lowers(self._task.lowers, staging, ids)
+        pair = Writable(container.upper, container.path / "work")
+        writable = overlay.attach_writable(pair, staging)
+        if layer.exists():
+            places = [*overlay.attach_lowers([Lower(layer, ids)], staging, ids), *places]
+        mount = overlay.stack(places, writable)
         if missing := {} if layer.exists() else rootfs.missing_mount_points(mount):
             building = layer.with_name("init.new")
             building.mkdir(mode=0o755)
-            rootfs.write_init_layer(building, mount, missing, self._config.ids)
+            rootfs.write_init_layer(building, mount, missing, ids)
             os.close(mount)
             building.rename(layer)
-            mount = self._stack(layer, "b")
+            places = [*overlay.attach_lowers([Lower(layer, ids)], staging, ids), *places]
+            mount = overlay.stack(places, writable)
+        if not self._config.privileged:
+            kernel.set_mount_flags(mount, kernel.MOUNT_ATTR_NODEV)  # its devices are in /dev
         kernel.move_mount(mount, _ROOT)
         os.close(mount)
         return os.open(_ROOT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-    def _stack(self, init: Path | None, name: str) -> int:
-        container, ids = self._task.container, self._config.ids
-        staging = rundir.STAGE / name
-        staging.mkdir()
-        lowers = self._task.lowers if init is None else (Lower(init, ids), *self._task.lowers)
-        writable = Writable(container.upper, container.path / "work")
-        mount = overlay.overlay(lowers, staging, ids, writable=writable)
-        if not self._config.privileged:
-            kernel.set_mount_flags(mount, kernel.MOUNT_ATTR_NODEV)  # its devices are in /dev
-        return mount
 
     def _furnish(self, root: int) -> None:
         ids = self._config.ids
@@ -249,6 +248,7 @@ class Supervisor:
         spec = lxc.ContainerSpec(
             name=config.id,
             root=_ROOT,
+            null=_DEVICES / "null",
             hostname=config.hostname,
             idmap=config.idmap,
             network=config.network,
@@ -274,6 +274,7 @@ class Supervisor:
             os.waitpid(child, 0)
             loop.forget(process)
             os.close(process)
+            lxc.remove_lock(self._config.id, rundir.CONTAINERS)
             self._lxc_runs = False
 
         def logged() -> None:

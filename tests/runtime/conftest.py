@@ -6,12 +6,19 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lxgit.runtime import idmap, overlay, rundir
+from lxgit.objects.metadata import Metadata
+from lxgit.runtime import idmap, overlay, probe, rundir
+from lxgit.runtime.attach import Session, Streams
+from lxgit.runtime.containers import Container, Request, all_containers, create
+from lxgit.runtime.starting import start_container
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +82,71 @@ def leftovers() -> set[str]:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if b"lxc-start" in command:
+        if b"lxc-start" in command or b"init.lxc" in command:
             found.add(f"process {pid}")
     found.update(str(path) for path in Path("/run/lxc").rglob(".*") if path.is_file())
     return found
+
+
+class Machine:
+    """Containers of one store, each on the busybox tree unless told otherwise."""
+
+    def __init__(self, containers: Path, base: overlay.Lower) -> None:
+        self.containers = containers
+        self.base = base
+
+    def create(self, *command: str, **wanted: object) -> Container:
+        request = Request("base", command, "1" * 40, "base", ("layer",))
+        return create(self.containers, replace(request, **wanted))  # type: ignore[arg-type]
+
+    def start(self, container: Container, **options: Any) -> Session:
+        lowers = options.pop("lowers", [self.base])
+        options.setdefault("apparmor", probe.apparmor_profile())
+        return start_container(container, lowers, Metadata(0o755, 0, 0, 0), **options)
+
+    def run(self, *command: str, **wanted: Any) -> Result:
+        """Run to the end with pipes, as `lxgit run` without -t does."""
+        data = wanted.pop("input", None)
+        container = self.create(*command, stdin_open=data is not None, **wanted)
+        return self.go(container, data)
+
+    def go(self, container: Container, data: bytes | None = None, **options: Any) -> Result:
+        """Start what has been created, give it `data`, and wait for its end."""
+        with ExitStack() as files:
+            stdin, out, err = (files.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+            stdin.write(data or b"")
+            stdin.seek(0)
+            source = None if data is None else stdin.fileno()
+            streams = Streams(source, out.fileno(), err.fileno(), container.config.tty)
+            session = files.enter_context(closing(self.start(container, **options)))
+            code = session.attach(streams)
+            out.seek(0)
+            err.seek(0)
+            return Result(code, out.read(), err.read(), container)
+
+    def shell(self, script: str, **wanted: Any) -> Result:
+        return self.run("sh", "-c", script, **wanted)
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: bytes
+    err: bytes
+    container: Container
+
+
+@pytest.fixture
+def machine(place: Path, busybox: overlay.Lower) -> Iterator[Machine]:
+    """A place for containers; what one of them leaves behind on the host fails the test."""
+    before = leftovers()
+    path = place / "containers"
+    path.mkdir()
+    yield Machine(path, busybox)
+    for container in all_containers(path):
+        with container.lock(wait=True):  # the supervisor is done
+            pass
+    deadline = time.monotonic() + 5
+    while (left := leftovers() - before) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not left

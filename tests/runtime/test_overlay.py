@@ -140,6 +140,14 @@ def writable(place: Path, idmap: IdMap) -> Writable:
     return pair
 
 
+def stacked(base: Lower, pair: Writable, name: str) -> int:
+    """A writable mount of one layer, its pieces below a directory of that name in the stage."""
+    staging = rundir.STAGE / name
+    staging.mkdir()
+    lowers = overlay.attach_lowers([base], staging, FIRST)
+    return overlay.stack(lowers, overlay.attach_writable(pair, staging))
+
+
 def test_writes_go_to_the_upper_directory_as_the_containers_ids(place: Path) -> None:
     base = layer(place, "base", {"a": ("x", 1000)}, IDENTITY)
     capability = struct.pack("<6I", 0x0300_0001, 1 << 13, 0, 0, 0, FIRST.outside(0))
@@ -147,7 +155,7 @@ def test_writes_go_to_the_upper_directory_as_the_containers_ids(place: Path) -> 
     pair = writable(place, FIRST)
 
     def write() -> bytes:
-        mount = overlay.overlay([base], rundir.STAGE, FIRST, writable=pair)
+        mount = stacked(base, pair, "stack")
         (rundir.STAGE / "root").mkdir()
         kernel.move_mount(mount, rundir.STAGE / "root")
         root = rundir.STAGE / "root"
@@ -171,13 +179,10 @@ def test_a_silent_fall_back_to_read_only_is_refused(place: Path) -> None:
     base = layer(place, "base", {"a": ("x", 0)}, IDENTITY)
     pair = writable(place, FIRST)
 
-    def stacked() -> bytes:
-        for name in ("root", "one", "two"):
-            (rundir.STAGE / name).mkdir()
-        mount = overlay.overlay([base], rundir.STAGE / "one", FIRST, writable=pair)
-        kernel.move_mount(mount, rundir.STAGE / "root")
-        inner = writable(rundir.STAGE / "root", FIRST)
-        overlay.overlay([base], rundir.STAGE / "two", FIRST, writable=inner)
+    def nested() -> bytes:
+        (rundir.STAGE / "root").mkdir()
+        kernel.move_mount(stacked(base, pair, "outer"), rundir.STAGE / "root")
+        stacked(base, writable(rundir.STAGE / "root", FIRST), "inner")
         return b"mounted"
 
-    assert b"CannotMount" in in_stage(stacked)
+    assert b"CannotMount" in in_stage(nested)
