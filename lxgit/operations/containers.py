@@ -79,6 +79,7 @@ def run(
 
     Errors before the command runs have Docker's exit codes: 125, or 126 and 127 for the command.
     """
+    _require_host(repository, host_ids=request.host_ids or request.privileged)
     with _layers_kept(repository):
         container, stack, image = _created(repository, request, identity, progress)
         after_exit = _remover(repository, container, identity) if request.remove else None
@@ -122,6 +123,15 @@ def _created(
     )
     pin_commit(repository, container, identity)
     return container, stack, image
+
+
+def _require_host(repository: Repository, *, host_ids: bool) -> None:
+    """Raise unless containers can run here; clear up after those that were killed."""
+    from lxgit.runtime.probe import require_containers
+    from lxgit.runtime.sweep import sweep
+
+    require_containers(repository.path, host_ids=host_ids)
+    sweep()
 
 
 def _label(repository: Repository, revision: str, commit: str) -> tuple[str | None, str]:
@@ -173,12 +183,11 @@ def _started(
     from lxgit.runtime.overlay import Lower
     from lxgit.runtime.starting import start_container
 
-    probe.check_host(repository.path)
     return start_container(
         container,
         [Lower(layer.directory, layer.idmap) for layer in stack.layers],
         image.root().metadata,
-        apparmor=probe.apparmor_profile(),
+        apparmor=None if container.config.privileged else probe.apparmor_profile(),
         resolv_conf=_resolv_conf() if container.config.network == "host" else b"",
         window=streams.window if container.config.tty else None,
         after_exit=after_exit,
@@ -241,6 +250,7 @@ def start(
         raise AlreadyRunning(
             f"container '{container.config.name}' is running", hint="'lxgit ps' lists what runs"
         )
+    _require_host(repository, host_ids=container.config.idmap is None)
     base = from_hex(container.config.base or container.config.commit)
     image = image_of(repository, base)
     with _layers_kept(repository):

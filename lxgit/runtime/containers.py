@@ -32,7 +32,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import locked, write_atomic
+from lxgit.fsutil import LockHeld, locked, write_atomic
 from lxgit.runtime import idranges
 from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.names import unused_name
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CREATED, RUNNING, EXITED = "created", "running", "exited"
+
+_PATIENCE = 30  # seconds for a supervisor to unmount, which writes back the file system below
 
 _ID = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
@@ -183,9 +185,27 @@ class Container:
         _write(self.path / "config.json", asdict(config), durable=True)
         return replace(self, config=config)
 
-    def lock(self, *, wait: bool = False) -> contextlib.AbstractContextManager[int]:
-        """Own upper and work; LockHeld when another does, which is as a rule its supervisor."""
-        return locked(self.path / "lock", wait=wait, what=f"container '{self.config.name}'")
+    @contextlib.contextmanager
+    def lock(self, *, wait: bool = False) -> Iterator[int]:
+        """Own upper and work; the lock file's descriptor.
+
+        LockHeld at once when the container runs, unless `wait`. A supervisor that has recorded
+        the end, and only unmounts any more, is waited for.
+        """
+        with contextlib.ExitStack() as held:
+            yield self._acquire(held, wait=wait)
+
+    def _acquire(self, held: contextlib.ExitStack, *, wait: bool) -> int:
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return held.enter_context(
+                    locked(self.path / "lock", wait=wait, what=f"container '{self.config.name}'")
+                )
+            except LockHeld:
+                if self.recorded_state().status == RUNNING or time.monotonic() > end:
+                    raise
+                time.sleep(0.005)
 
     def _is_locked(self) -> bool:
         try:

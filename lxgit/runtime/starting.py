@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lxgit.runtime import idmap as idmaps
 from lxgit.runtime.attach import Session
 from lxgit.runtime.supervisor import Task, supervise
+from lxgit.runtime.sweep import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,8 +41,9 @@ def start_container(
 
     Raises LockHeld when it runs already, StartFailed with the exit code 125, 126 or 127.
     """
+    sweep()
     task = Task(container, tuple(lowers), resolv_conf, apparmor, window, detached, after_exit)
-    with container.lock() as lock:
+    with container.lock(wait=True) as lock:
         make_upper(container.path, root, container.config.ids)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
