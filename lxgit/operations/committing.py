@@ -144,7 +144,7 @@ def _stopped(container: Container) -> Iterator[None]:
         raise ContainerRuns(
             f"container '{container.config.name}' is running", hint="let it end, then commit"
         )
-    with container.lock(wait=True):  # its supervisor may still be unmounting
+    with container.lock():
         yield
 
 

@@ -84,7 +84,7 @@ def run(
         container, stack, image = _created(repository, request, identity, progress)
         after_exit = _remover(repository, container, identity) if request.remove else None
         try:
-            session = _started(repository, container, stack, image, streams, after_exit)
+            session = _started(container, stack, image, streams, after_exit)
         except LxgitError:
             if request.remove:
                 _discard(repository, container, identity)
@@ -127,10 +127,10 @@ def _created(
 
 def _require_host(repository: Repository, *, host_ids: bool) -> None:
     """Raise unless containers can run here; clear up after those that were killed."""
-    from lxgit.runtime.probe import require_containers
+    from lxgit.runtime.probe import check_host
     from lxgit.runtime.sweep import sweep
 
-    require_containers(repository.path, host_ids=host_ids)
+    check_host(repository.path, host_ids=host_ids)
     sweep()
 
 
@@ -172,7 +172,6 @@ def _materialised(repository: Repository, image: Image, progress: Progress) -> S
 
 
 def _started(
-    repository: Repository,
     container: Container,
     stack: Stack,
     image: Image,
@@ -257,7 +256,7 @@ def start(
         stack = _materialised(repository, image, progress)
         if stack.ids != container.config.stack:
             container = container.configured(replace(container.config, stack=stack.ids))
-        session = _started(repository, container, stack, image, streams)
+        session = _started(container, stack, image, streams)
     if not (attach or interactive):
         session.close()
         return 0
@@ -289,7 +288,7 @@ def remove_containers(
 def _remove(repository: Repository, container: Container, identity: Identity) -> RemovedContainer:
     if container.is_running:
         _kill(container)
-    with container.lock(wait=True):
+    with container.lock():
         removed = RemovedContainer(row_of(container), _uncommitted(repository, container))
         records.erase(container)
     unpin_commit(repository, container, identity)

@@ -43,7 +43,7 @@ def start_container(
     """
     sweep()
     task = Task(container, tuple(lowers), resolv_conf, apparmor, window, detached, after_exit)
-    with container.lock(wait=True) as lock:
+    with container.lock() as lock:
         make_upper(container.path, root, container.config.ids)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
