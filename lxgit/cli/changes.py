@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lxgit.cli.output import Output
     from lxgit.operations.values import Change, Entry, SizedChange
 
-_TYPE_BITS = {  # inode(7)
+TYPE_BITS = {  # inode(7)
     "fifo": 0o010000,
     "character device": 0o020000,
     "directory": 0o040000,
@@ -28,7 +28,7 @@ _LONGEST_NAME = 50  # longer ones stick out
 
 def full_mode(entry: Entry) -> str:
     """Type and permissions in octal, as stat(2) and Git have them: `100644`, `104755`."""
-    return f"{_TYPE_BITS[entry.kind.value] | entry.metadata.mode:06o}"
+    return f"{TYPE_BITS[entry.kind.value] | entry.metadata.mode:06o}"
 
 
 def metadata_changes(sized: SizedChange) -> list[str]:

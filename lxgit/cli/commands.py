@@ -44,7 +44,7 @@ GROUPS: dict[str, tuple[Listed, ...]] = {
         Listed("branch", "branches", "branch", "list, create or delete branches"),
         Listed("checkout", "branches", "checkout", "move HEAD to a branch or a commit"),
         Listed("switch", "branches", "switch", "move HEAD to a branch"),
-        Listed("tag", "branches", "tag", "list, create or delete tags"),
+        Listed("tag", "tags", "tag", "list, create or delete tags"),
     ),
     "Containers": (
         Listed("ps", "containers", "ps", "list containers"),

@@ -1,15 +1,18 @@
-"""A commit message in the user's editor, as Git asks for one (git-commit, COMMIT_EDITMSG)."""
+"""A message in the user's editor, as Git asks for one (git-commit, COMMIT_EDITMSG)."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from lxgit.cli.environment import program_environment
+from lxgit.cli.environment import editor, program_environment
 from lxgit.errors import LxgitError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from lxgit.cli.session import Session
 
 
 class EditorFailed(LxgitError):
@@ -38,8 +41,25 @@ def edit_message(path: Path, command: str, comments: str) -> str:
         )
     message = strip_comments(path.read_text("utf-8", "surrogateescape"))
     if not message:
-        raise NoMessage("no commit was made: the message is empty", hint="commit -m MESSAGE")
+        raise NoMessage("nothing was done: the message is empty", hint="-m MESSAGE gives one")
     return message
+
+
+def ask_message(session: Session, name: str, comments: str) -> str:
+    """Have the user write a message in the file `name` of the store's Git directory.
+
+    NoMessage where there is no terminal to write on; else as `edit_message`.
+    """
+    check_terminal()
+    repository = session.repository()
+    command = editor(repository.config)
+    return edit_message(repository.git_dir / name, command, comments)
+
+
+def check_terminal() -> None:
+    """Raise NoMessage where an editor could not be used."""
+    if not (os.isatty(0) and os.isatty(1)):
+        raise NoMessage("a message is missing", hint="-m MESSAGE; an editor needs a terminal")
 
 
 def strip_comments(text: str) -> str:
@@ -56,7 +76,7 @@ def strip_comments(text: str) -> str:
 
 
 _INSTRUCTIONS = (
-    "Write the message of the commit. Lines that begin with '#' are left out;",
-    "an empty message makes no commit.",
+    "Write the message above. Lines that begin with '#' are left out; with nothing",
+    "written, nothing is done.",
     "",
 )

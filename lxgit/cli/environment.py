@@ -25,6 +25,13 @@ def program_environment(**defaults: str) -> dict[str, str]:
     return {**defaults, **os.environ}
 
 
+def proxies() -> dict[str, str]:
+    """The variables that say by which way the network is reached, as they are set."""
+    names = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
+    wanted = (*names, *map(str.upper, names))
+    return {name: os.environ[name] for name in wanted if name in os.environ}
+
+
 def default_store() -> Path:
     """Where a store is that nobody named: root's, or the user's own below $XDG_DATA_HOME."""
     if os.geteuid() == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import gmtime, strftime, struct_time
+from time import gmtime, strftime, struct_time, time
 
 _SIZE_UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 
@@ -23,6 +23,11 @@ def duration(seconds: float) -> str:
     if hours < 48:
         return "About an hour" if hours == 1 else f"{hours} hours"
     return _days(hours // 24)
+
+
+def ago(moment: float) -> str:
+    """How long since a moment, given in seconds since 1970: `12 weeks ago`."""
+    return f"{duration(max(time() - moment, 0))} ago"
 
 
 def _days(days: int) -> str:
@@ -61,6 +66,11 @@ def iso_date(seconds: int, offset: int) -> str:
     """The same in ISO 8601: `2026-11-24T13:32:15+00:00`."""
     digits = zone(offset)
     return f"{strftime('%Y-%m-%dT%H:%M:%S', _moment(seconds, offset))}{digits[:3]}:{digits[3:]}"
+
+
+def iso_minute(seconds: int) -> str:
+    """A moment in UTC to the minute, as `ls --time-style=long-iso`: `2026-11-24 13:32`."""
+    return strftime("%Y-%m-%d %H:%M", _moment(seconds, 0))
 
 
 def nanosecond_date(moment: int) -> str:

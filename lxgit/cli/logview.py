@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lxgit.cli.output import Output
+    from lxgit.operations.history import AnnotatedTag
     from lxgit.operations.values import Decoration, LogEntry, Signature
 
 _YELLOW, _CYAN, _GREEN, _RESET = "\x1b[33m", "\x1b[1;36m", "\x1b[1;32m", "\x1b[m"
@@ -34,13 +35,27 @@ def write_commit(out: Output, entry: LogEntry, *, decorate: bool, colour: bool) 
         write_stat(out, entry.changes)
 
 
-def write_oneline(out: Output, entry: LogEntry, *, decorate: bool, colour: bool) -> None:
-    """A commit on one line: 12 digits, names, subject."""
+def write_oneline(
+    out: Output, entry: LogEntry, *, decorate: bool, colour: bool, whole: bool = False
+) -> None:
+    """A commit on one line: 12 digits, or its `whole` id, names, subject."""
     names = _decorations(entry.decorations, colour=colour) if decorate else ""
-    digits = _painted(short_id(entry.oid), _YELLOW, colour=colour)
+    digits = _painted(short_id(entry.oid, whole=whole), _YELLOW, colour=colour)
     out.line(f"{digits}{names} {printable(subject(entry.message))}".rstrip())
     if entry.changes:
         write_stat(out, entry.changes)
+
+
+def write_tag(out: Output, tag: AnnotatedTag, *, colour: bool) -> None:
+    """An annotated tag as `git show` has it, above its commit."""
+    out.line(_painted(f"tag {printable(tag.name)}", _YELLOW, colour=colour))
+    if tag.tagger is not None:
+        out.line(f"Tagger: {_person(tag.tagger)}")
+        out.line(f"Date:   {git_date(tag.tagger.time, tag.tagger.offset)}")
+    out.line()
+    for line in tag.message.rstrip("\n").split("\n"):
+        out.line(printable(line))
+    out.line()
 
 
 def subject(message: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lxgit.cli import environment
 from lxgit.cli.environment import ROOT_STORE
 from lxgit.cli.output import Output
+from lxgit.cli.report import tell
 from lxgit.errors import LxgitError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from lxgit.cli.pager import Pager
     from lxgit.operations.store import Repository
+    from lxgit.operations.values import Identity
     from lxgit.progress import Progress
 
 
@@ -57,6 +59,26 @@ class Session:
                 ) from error
         return self._repository
 
+    def repository_to_list(self) -> Repository | None:
+        """The store, opened; None when there is none, and so nothing in it to list.
+
+        Whoever may have meant root's store is told of it.
+        """
+        from lxgit.operations.store import NoStore
+
+        try:
+            return self.repository()
+        except NoStore as error:
+            if self._where_a_store_is():
+                tell(error.message, hint=error.hint)
+            return None
+
+    def identity(self, *, author: str | None = None) -> Identity:
+        """Who commits, by environment, store and system; `author` is `--author`'s."""
+        from lxgit.cli.identity import identity
+
+        return identity(self.repository().config, author=author)
+
     def _where_a_store_is(self) -> str | None:
         """Of an ordinary user who has no store and named none: root's, if there is one."""
         if self.store == environment.default_store() != ROOT_STORE and ROOT_STORE.exists():
@@ -74,7 +96,7 @@ class Session:
 
     def page(self) -> None:
         """Send the answer through the user's pager when it goes to a terminal."""
-        if os.isatty(self.out.fd) and (command := environment.pager()):
+        if not self.paged and os.isatty(self.out.fd) and (command := environment.pager()):
             from lxgit.cli.pager import Pager
 
             self._pager = Pager(command)
@@ -85,6 +107,11 @@ class Session:
         from lxgit.cli.progress import show_progress
 
         return show_progress()
+
+    def note(self, message: str, *, hint: str | None = None) -> None:
+        """Tell something beside the answer, once that has been handed over."""
+        self.out.flush()
+        tell(message, hint=hint)
 
     def close(self) -> None:
         """Hand over the answer; raises OutputFailed, BrokenPipeError."""

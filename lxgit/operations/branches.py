@@ -40,18 +40,26 @@ class WouldDetach(LxgitError):
     """`switch` to something that is no branch, without `--detach`."""
 
 
-def list_branches(repository: Repository) -> list[BranchRow]:
-    """Every branch by name, with HEAD's subject; a detached HEAD is the first row, without name."""
+def list_branches(repository: Repository, *, subjects: bool = True) -> list[BranchRow]:
+    """Every branch by name; a detached HEAD is the first row, without name.
+
+    Without `subjects`, which stay empty then, no commit is read.
+    """
     head = repository.refs.head()
-    rows = []
-    if not isinstance(head, str):
-        rows.append(BranchRow(None, hex_id(head), current=True, subject=_subject(repository, head)))
-    for ref, oid in repository.refs.list(BRANCHES).items():
-        name = ref.removeprefix(BRANCHES)
-        rows.append(
-            BranchRow(name, hex_id(oid), current=ref == head, subject=_subject(repository, oid))
+    found: list[tuple[str | None, ObjectID]] = [] if isinstance(head, str) else [(None, head)]
+    found += [
+        (ref.removeprefix(BRANCHES), oid) for ref, oid in repository.refs.list(BRANCHES).items()
+    ]
+    current = head.removeprefix(BRANCHES) if isinstance(head, str) else None
+    return [
+        BranchRow(
+            name,
+            hex_id(oid),
+            current=name == current,
+            subject=_subject(repository, oid) if subjects else "",
         )
-    return rows
+        for name, oid in found
+    ]
 
 
 def _subject(repository: Repository, oid: ObjectID) -> str:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from lxgit.objects.replay import replay_image
 from lxgit.objects.tarwriter import TarWriter
 from lxgit.operations.views import view
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from lxgit.progress import Progress
     from lxgit.repository import Repository
 
+    class ByteSink(Protocol):
+        """What takes bytes in, such as a file."""
+
+        def write(self, data: bytes, /) -> object: ...
+
 
 def export_image(
-    repository: Repository, revision: str, output: IO[bytes], *, progress: Progress
+    repository: Repository, revision: str, output: ByteSink, *, progress: Progress
 ) -> None:
     """Write what a revision, or a container as it is now, shows, as a canonical pax archive.
 

@@ -21,7 +21,7 @@ from lxgit.operations.values import Decoration, LogEntry, RefKind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lxgit.objects.commits import Commit
+    from lxgit.objects.commits import Commit, Signature
     from lxgit.objects.image import Image
     from lxgit.operations.values import SizedChange
     from lxgit.repository import Repository
@@ -174,7 +174,7 @@ class AnnotatedTag:
     """What an annotated tag says; `tagger` may be missing in old ones."""
 
     name: str
-    tagger: object
+    tagger: Signature | None
     message: str
 
 

@@ -34,6 +34,11 @@ class Place(NamedTuple):
     entry: Entry
 
 
+def has_path(spec: str) -> bool:
+    """Whether it is `REV:/PATH` rather than a revision alone."""
+    return split_path(spec).path is not None
+
+
 @contextmanager
 def view(repository: Repository, name: str) -> Iterator[Side]:
     """The file system that a revision or a container has; it can be read while the context lasts.

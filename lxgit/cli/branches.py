@@ -1,0 +1,219 @@
+"""Commands about branches and HEAD: branch, checkout, switch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from lxgit.cli.answers import container_name, write_removed
+from lxgit.cli.options import AsFormat, NoTrunc, Quiet, take
+from lxgit.cli.params import argument, command, option
+from lxgit.cli.report import printable
+from lxgit.cli.session import Session
+from lxgit.cli.tables import short_id, write_json
+from lxgit.errors import UsageError
+
+if TYPE_CHECKING:
+    from lxgit.operations.values import BranchRow, HeadMoved
+
+
+@command(
+    examples=(
+        ("lxgit branch", "list them; * is HEAD's"),
+        ("lxgit branch -v", "with the last commit of each"),
+        ("lxgit branch experiment base", "a new one, at 'base'"),
+        ("lxgit branch -m tuned faster", "another name"),
+        ("lxgit branch -d old", "delete one whose commits HEAD has too"),
+    )
+)
+def branch(
+    session: Session,
+    names: Annotated[
+        tuple[str, ...],
+        argument("NAME [REV]", help="a new branch, at REV or HEAD", completes="branch"),
+    ] = (),
+    verbose: Annotated[bool, option("-v", "--verbose", help="with ids and subjects")] = False,
+    show_current: Annotated[bool, option("--show-current", help="HEAD's, and no more")] = False,
+    delete: Annotated[bool, option("-d", "--delete", help="delete what is merged")] = False,
+    delete_anyway: Annotated[
+        bool, option("-D", help="delete, merged or not; containers become detached")
+    ] = False,
+    move: Annotated[bool, option("-m", "--move", help="rename: [OLD] NEW")] = False,
+    move_anyway: Annotated[bool, option("-M", help="rename over one that is there")] = False,
+    force: Annotated[bool, option("-f", "--force", help="move one that is there")] = False,
+    quiet: Quiet = False,
+    no_trunc: NoTrunc = False,
+    format_: AsFormat = "table",
+) -> None:
+    """List, create, rename or delete branches."""
+    if delete or delete_anyway:
+        _delete(session, names, force=delete_anyway or force)
+    elif move or move_anyway:
+        _rename(session, names, force=move_anyway or force)
+    elif names:
+        _create(session, names, force=force)
+    elif format_ == "json":
+        write_json(session.out, map(_fields, _rows(session, subjects=True)))
+    else:
+        for row in _rows(session, subjects=verbose):
+            if show_current:
+                session.out.write(f"{row.name}\n" if row.current and row.name else "")
+            elif quiet:
+                session.out.line(short_id(row.oid, whole=no_trunc))
+            else:
+                session.out.line(_line(row, verbose=verbose, whole=no_trunc))
+
+
+def _rows(session: Session, *, subjects: bool) -> list[BranchRow]:
+    from lxgit.operations.branches import list_branches
+
+    repository = session.repository_to_list()
+    return [] if repository is None else list_branches(repository, subjects=subjects)
+
+
+def _line(row: BranchRow, *, verbose: bool, whole: bool) -> str:
+    mark = "*" if row.current else " "
+    name = row.name or f"(HEAD detached at {short_id(row.oid)})"
+    if not verbose:
+        return f"{mark} {name}"
+    return printable(f"{mark} {name} {short_id(row.oid, whole=whole)} {row.subject}")
+
+
+def _fields(row: BranchRow) -> dict[str, object]:
+    return row._asdict()
+
+
+def _delete(session: Session, names: tuple[str, ...], *, force: bool) -> None:
+    from lxgit.operations.branches import delete_branches
+
+    take(names, 1, None, "lxgit branch -d NAME...")
+    repository = session.repository()
+    removed = delete_branches(repository, names, force=force, identity=session.identity())
+    write_removed(session.out, removed)
+
+
+def _rename(session: Session, names: tuple[str, ...], *, force: bool) -> None:
+    from lxgit.operations.branches import rename_branch
+
+    take(names, 1, 2, "lxgit branch -m [OLD] NEW")
+    old, new = names if len(names) == 2 else (None, names[0])
+    rename_branch(session.repository(), old, new, force=force, identity=session.identity())
+
+
+def _create(session: Session, names: tuple[str, ...], *, force: bool) -> None:
+    from lxgit.operations.branches import create_branch
+
+    take(names, 1, 2, "lxgit branch NAME [REV]")
+    start = names[1] if len(names) == 2 else None
+    create_branch(session.repository(), names[0], start, force=force, identity=session.identity())
+
+
+Detach = Annotated[bool, option("--detach", help="at the commit, on no branch")]
+Silent = Annotated[bool, option("-q", "--quiet", help="without a word")]
+
+
+@command(
+    examples=(
+        ("lxgit checkout base", "what 'run' and 'commit' mean from now on"),
+        ("lxgit checkout -b tuned2 base", "a new branch for an experiment"),
+        ("lxgit checkout base~0", "a commit, on no branch"),
+        ("lxgit checkout -", "back to where HEAD was"),
+    )
+)
+def checkout(
+    session: Session,
+    target: Annotated[
+        str | None, argument("REV", help="a branch or a commit", completes="revision")
+    ] = None,
+    new: Annotated[
+        str | None, option("-b", help="make this branch, at REV or HEAD", metavar="NEW")
+    ] = None,
+    reset: Annotated[
+        str | None, option("-B", help="the same, also when it is there", metavar="NEW")
+    ] = None,
+    detach: Detach = False,
+    quiet: Silent = False,
+) -> None:
+    """Move HEAD to a branch, or to a commit: HEAD is detached then.
+
+    No container is touched; those with changes on the branch that is left are named.
+    """
+    if new or reset:
+        moved = _to_new(session, new or reset or "", target, force=reset is not None)
+    elif target is None:
+        raise UsageError("where to?", hint="lxgit checkout BRANCH, or -b NEW [REV]")
+    else:
+        moved = _to(session, target, detach=detach, only_branch=False)
+    if not quiet:
+        _tell_moved(session, moved)
+
+
+@command(
+    examples=(
+        ("lxgit switch base", ""),
+        ("lxgit switch -c tuned2 base", "a new branch"),
+        ("lxgit switch --detach base:v1", "a commit, on no branch"),
+    )
+)
+def switch(
+    session: Session,
+    target: Annotated[
+        str | None, argument("BRANCH", help="a branch; - for the one before", completes="branch")
+    ] = None,
+    new: Annotated[
+        str | None,
+        option("-c", "--create", help="make this branch, at BRANCH or HEAD", metavar="NEW"),
+    ] = None,
+    reset: Annotated[
+        str | None,
+        option("-C", "--force-create", help="the same, also when it is there", metavar="NEW"),
+    ] = None,
+    detach: Detach = False,
+    quiet: Silent = False,
+) -> None:
+    """Move HEAD to a branch. To a commit only with --detach."""
+    if new or reset:
+        moved = _to_new(session, new or reset or "", target, force=reset is not None)
+    elif target is None:
+        raise UsageError("where to?", hint="lxgit switch BRANCH, or -c NEW [REV]")
+    else:
+        moved = _to(session, target, detach=detach, only_branch=True)
+    if not quiet:
+        _tell_moved(session, moved)
+
+
+def _to(session: Session, target: str, *, detach: bool, only_branch: bool) -> HeadMoved:
+    from lxgit.operations.branches import checkout
+
+    return checkout(
+        session.repository(),
+        target,
+        detach=detach,
+        only_branch=only_branch,
+        identity=session.identity(),
+    )
+
+
+def _to_new(session: Session, name: str, start: str | None, *, force: bool) -> HeadMoved:
+    from lxgit.operations.branches import checkout_new
+
+    identity = session.identity()
+    return checkout_new(session.repository(), name, start, force=force, identity=identity)
+
+
+def _tell_moved(session: Session, moved: HeadMoved) -> None:
+    """As Git tells it, and what is left behind."""
+    out = session.out
+    if moved.old_branch is None and moved.old_oid not in (None, moved.new_oid):
+        out.line(f"Previous HEAD position was {short_id(moved.old_oid or '')}")
+    if moved.new_branch is None:
+        out.line(printable(f"HEAD is now at {short_id(moved.new_oid)} {moved.subject}".rstrip()))
+    elif moved.created:
+        out.line(f"Switched to a new branch '{moved.new_branch}'")
+    elif moved.new_branch == moved.old_branch:
+        out.line(f"Already on '{moved.new_branch}'")
+    else:
+        out.line(f"Switched to branch '{moved.new_branch}'")
+    for container in moved.left_behind:
+        out.line(f"{container_name(container)} has changes, and stays on '{container.branch}'")
+    if moved.new_branch is None and moved.old_branch is not None:
+        session.note("HEAD is on no branch now", hint="'lxgit checkout -b NEW' makes one here")

@@ -1,0 +1,101 @@
+"""The command diff."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+from lxgit.cli.changes import change_fields, name_status_line, write_stat
+from lxgit.cli.diffview import write_diff
+from lxgit.cli.human import shown_path
+from lxgit.cli.options import AsText, Paths
+from lxgit.cli.params import argument, command, option
+from lxgit.cli.session import Session
+from lxgit.cli.tables import write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lxgit.operations.comparison import Comparison
+    from lxgit.operations.values import SizedChange
+
+
+class _Hunks:
+    """A comparison's texts, with so many lines around each change."""
+
+    def __init__(self, comparison: Comparison, context: int) -> None:
+        self.hunks = partial(comparison.hunks, context=context)
+
+
+@command(
+    examples=(
+        ("lxgit diff", "what the only changed container of HEAD's branch changed"),
+        ("lxgit diff web", "what this container changed"),
+        ("lxgit diff base tuned", "two images; or base..tuned"),
+        ("lxgit diff base tuned --stat -- /etc", "below /etc, paths alone"),
+        ("lxgit diff base web --name-status", "an image and a container as it is now"),
+    )
+)
+def diff(
+    session: Session,
+    names: Annotated[
+        tuple[str, ...],
+        argument("OLD [NEW]", help="revisions, containers, or A..B", completes="revision"),
+    ] = (),
+    stat: Annotated[bool, option("--stat", help="which paths, and by how much")] = False,
+    name_status: Annotated[bool, option("--name-status", help="which paths, with A M D T")] = False,
+    name_only: Annotated[bool, option("--name-only", help="which paths")] = False,
+    context: Annotated[
+        int, option("-U", "--unified", help="lines around a change", metavar="N")
+    ] = 3,
+    exit_code: Annotated[
+        bool, option("--exit-code", help="exit with 1 when there are differences")
+    ] = False,
+    format_: AsText = "text",
+    paths: Paths = (),
+) -> int:
+    """Show changes: text as a unified diff, other contents as sizes and ids, metadata by name.
+
+    Of a container, against the commit that it stands on; of one revision, against HEAD. A..B are
+    two revisions; A...B is B against where it left A.
+    """
+    from lxgit.operations.views import compare
+
+    wanted = [os.fsencode(path) for path in paths]
+    with compare(session.repository(), names, paths=wanted) as comparison:
+        changes = comparison.changes
+        if format_ == "json":
+            write_json(session.out, map(change_fields, changes))
+        elif changes:
+            session.page()
+            _write(
+                session,
+                comparison,
+                stat=stat,
+                line=name_status_line if name_status else _name if name_only else None,
+                context=max(context, 0),
+            )
+    return 1 if exit_code and changes else 0
+
+
+def _name(change: SizedChange) -> str:
+    return shown_path(change.change.path)
+
+
+def _write(
+    session: Session,
+    comparison: Comparison,
+    *,
+    stat: bool,
+    line: Callable[[SizedChange], str] | None,
+    context: int,
+) -> None:
+    if stat:
+        write_stat(session.out, comparison.changes)
+    elif line is not None:
+        for change in comparison.changes:
+            session.out.line(line(change))
+    else:
+        hunks = _Hunks(comparison, context)
+        write_diff(session.out, comparison.changes, hunks, colour=session.colour)

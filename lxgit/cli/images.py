@@ -1,0 +1,265 @@
+"""Commands for images: bootstrap, import, export, images, rmi."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from lxgit.cli.answers import write_removed
+from lxgit.cli.options import AsFormat, Message, NoTrunc, Quiet, message_of
+from lxgit.cli.params import argument, command, option
+from lxgit.cli.session import Session
+from lxgit.cli.tables import short_id
+from lxgit.errors import LxgitError, UsageError
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from lxgit.operations.values import ImageRow, Imported
+
+
+class NoSource(LxgitError):
+    """Nothing is there to import."""
+
+
+NewName = Annotated[
+    str, argument("NAME", help="the branch; new, or grown by a commit", completes="branch")
+]
+Orphan = Annotated[
+    bool, option("--orphan", help="a commit without parent, also on a branch that is there")
+]
+
+
+@command(
+    examples=(
+        ("lxgit bootstrap trixie base", "Debian 13 in its smallest useful form"),
+        ("lxgit bootstrap trixie web --include nginx-light,curl", "and two packages"),
+        ("lxgit bootstrap bookworm old --variant essential", "Debian 12, without apt"),
+    )
+)
+def bootstrap(
+    session: Session,
+    suite: Annotated[str, argument("SUITE", help="trixie, bookworm, sid, noble, …")],
+    name: NewName,
+    include: Annotated[
+        tuple[str, ...], option("--include", help="packages to add, with commas", metavar="PACKAGE")
+    ] = (),
+    variant: Annotated[
+        str, option("--variant", help="how much of a system: mmdebstrap(1)", metavar="NAME")
+    ] = "minbase",
+    components: Annotated[
+        tuple[str, ...], option("--components", help="main, contrib, …", metavar="NAME")
+    ] = (),
+    mirror: Annotated[
+        str, option("--mirror", help="where to get it; Debian's own by default", metavar="URL")
+    ] = "",
+    architecture: Annotated[
+        str, option("--architecture", help="another machine's, such as arm64", metavar="NAME")
+    ] = "",
+    message: Message = (),
+    orphan: Orphan = False,
+) -> None:
+    """Make an image from Debian's archive, by mmdebstrap, as a commit on the branch NAME.
+
+    Prints the commit's id.
+    """
+    from lxgit.cli.environment import proxies
+    from lxgit.operations import bootstrap as operation
+
+    system = operation.System(
+        suite,
+        variant=variant,
+        include=_separated(include),
+        components=_separated(components),
+        mirror=mirror,
+        architecture=architecture,
+    )
+    repository = session.repository(create=True)
+    with session.progress() as progress:
+        made = operation.bootstrap(
+            repository,
+            system,
+            name,
+            orphan=orphan,
+            message=message_of(message),
+            environment=proxies(),
+            identity=session.identity(),
+            progress=progress,
+        )
+    _tell_imported(session, made)
+
+
+def _separated(values: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of options that take several with commas between, as mmdebstrap does."""
+    return tuple(word for value in values for word in value.replace(",", " ").split())
+
+
+@command(
+    examples=(
+        ("lxgit import rootfs.tar.xz base", "a tar: plain, gz, bz2, xz or zst"),
+        ("lxgit import /srv/machine base", "a directory"),
+        ("tar -C /srv/machine -c . | lxgit import - base", "what comes through a pipe"),
+    )
+)
+def import_(
+    session: Session,
+    source: Annotated[
+        str, argument("SOURCE", help="a tar, a directory, or - for stdin", completes="path")
+    ],
+    name: NewName,
+    message: Message = (),
+    orphan: Orphan = False,
+) -> None:
+    """Make a commit of a root filesystem on the branch NAME.
+
+    On a branch that is there, it is a child of its tip; when that has the same tree, no commit is
+    made. Prints the commit's id.
+    """
+    from lxgit.operations.importing import import_image
+
+    opened = _open_source(source)
+    repository = session.repository(create=True)
+    with session.progress() as progress:
+        made = import_image(
+            repository,
+            opened,
+            name,
+            orphan=orphan,
+            message=message_of(message),
+            identity=session.identity(),
+            progress=progress,
+        )
+    _tell_imported(session, made)
+
+
+def _open_source(source: str) -> Path | BinaryIO:
+    """What `import` reads; checked before the first import makes a store."""
+    if source == "-":
+        if os.isatty(0):
+            raise UsageError("standard input is a terminal", hint="lxgit import - NAME <rootfs.tar")
+        return open(0, "rb", buffering=0, closefd=False)
+    path = Path(os.path.abspath(source))
+    if not path.exists():
+        raise NoSource(
+            f"there is no '{source}' to import",
+            hint="a tar archive, a directory, or - for standard input",
+        )
+    return path
+
+
+def _tell_imported(session: Session, made: Imported) -> None:
+    session.out.line(short_id(made.oid))
+    if made.unchanged:
+        session.note(f"'{made.branch}' has this very tree already: no commit was made")
+
+
+@command(
+    examples=(
+        ("lxgit export base -o rootfs.tar", ""),
+        ("lxgit export base:v1 | zstd >rootfs.tar.zst", "compressed on its way"),
+        ("lxgit export web | tar -t", "what the container 'web' is now"),
+    )
+)
+def export(
+    session: Session,
+    revision: Annotated[
+        str, argument("REV", help="an image, or a container", completes="revision")
+    ],
+    output: Annotated[
+        str | None, option("-o", "--output", help="there, in place of stdout", metavar="FILE")
+    ] = None,
+) -> None:
+    """Write an image as a tar, with everything that a root filesystem has.
+
+    `tar --xattrs --xattrs-include='*' --acls --numeric-owner -xp`, as root, makes the same tree of
+    it again.
+    """
+    from lxgit.operations.exporting import export_image
+
+    repository = session.repository()
+    if output not in (None, "-"):
+        from lxgit.cli.newfile import new_file
+
+        with new_file(output) as file, session.progress() as progress:
+            export_image(repository, revision, file, progress=progress)
+        return
+    if os.isatty(session.out.fd):
+        raise UsageError(
+            "a tar is nothing for a terminal", hint=f"lxgit export {revision} -o rootfs.tar"
+        )
+    with session.progress() as progress:
+        export_image(repository, revision, session.out, progress=progress)
+
+
+@command(examples=(("lxgit images", ""), ("lxgit images --format json", "for programs")))
+def images(
+    session: Session,
+    quiet: Quiet = False,
+    no_trunc: NoTrunc = False,
+    format_: AsFormat = "table",
+) -> None:
+    """List images: a line for each branch, under the tag 'latest', and for each tag."""
+    from lxgit.operations.images import list_images
+
+    repository = session.repository_to_list()
+    rows = list_images(repository) if repository is not None else []
+    if quiet:
+        for row in rows:
+            session.out.line(short_id(row.oid, whole=no_trunc))
+    elif format_ == "json":
+        _write_images_json(session, rows)
+    else:
+        _write_images(session, rows, no_trunc=no_trunc)
+
+
+def _write_images_json(session: Session, rows: list[ImageRow]) -> None:
+    from lxgit.cli.human import iso_date
+    from lxgit.cli.tables import write_json
+
+    write_json(
+        session.out,
+        (
+            {
+                "repository": row.repository,
+                "tag": row.tag,
+                "id": row.oid,
+                "created": iso_date(row.created, 0),
+            }
+            for row in rows
+        ),
+    )
+
+
+def _write_images(session: Session, rows: list[ImageRow], *, no_trunc: bool) -> None:
+    from lxgit.cli.human import ago
+    from lxgit.cli.tables import write_table
+
+    table = [
+        (row.repository or "<none>", row.tag, short_id(row.oid, whole=no_trunc), ago(row.created))
+        for row in rows
+    ]
+    write_table(session.out, ("REPOSITORY", "TAG", "ID", "CREATED"), table)
+
+
+@command(
+    examples=(
+        ("lxgit rmi base:v1", "the tag 'v1' of 'base'"),
+        ("lxgit rmi -f old", "a branch, though a container is on it"),
+    )
+)
+def rmi(
+    session: Session,
+    names: Annotated[
+        tuple[str, ...], argument("NAME", help="NAME[:TAG] or an id", completes="image")
+    ],
+    force: Annotated[
+        bool, option("-f", "--force", help="also what containers are on; all names of an id")
+    ] = False,
+) -> None:
+    """Delete names of images. The reflog keeps where they were; HEAD's branch stays."""
+    from lxgit.operations.images import remove_images
+
+    repository = session.repository()
+    removed = remove_images(repository, names, force=force, identity=session.identity())
+    write_removed(session.out, removed)

@@ -1,0 +1,37 @@
+"""Options that many commands have, each with one meaning."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from lxgit.cli.params import option, paths
+from lxgit.cli.tables import Format
+from lxgit.errors import UsageError
+
+AsFormat = Annotated[Format, option("--format", help="as a table, or JSON for programs")]
+AsText = Annotated[
+    Literal["text", "json"], option("--format", help="as text, or JSON for programs")
+]
+Quiet = Annotated[bool, option("-q", "--quiet", help="ids alone")]
+NoTrunc = Annotated[bool, option("--no-trunc", help="whole ids, nothing cut short")]
+Force = Annotated[bool, option("-f", "--force", help="even so")]
+Paths = Annotated[tuple[str, ...], paths(help="only what is at these paths, or below")]
+Message = Annotated[
+    tuple[str, ...],
+    option("-m", "--message", help="the message; several make paragraphs", metavar="TEXT"),
+]
+
+
+def message_of(paragraphs: tuple[str, ...]) -> str | None:
+    """What `-m` gave, cleaned of blanks at its ends; None where it was not given."""
+    if not paragraphs:
+        return None
+    return "\n\n".join(paragraph.strip() for paragraph in paragraphs).strip()
+
+
+def take(names: tuple[str, ...], least: int, most: int | None, form: str) -> None:
+    """Raise a UsageError unless there are so many names; `form` is the command line to use."""
+    if len(names) < least:
+        raise UsageError("a name is missing", hint=form)
+    if most is not None and len(names) > most:
+        raise UsageError(f"'{names[most]}' is one name too many", hint=form)

@@ -1,0 +1,202 @@
+"""Commands that run containers: run, start."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from lxgit.cli.environment import variable
+from lxgit.cli.params import argument, command, option
+from lxgit.cli.report import fault
+from lxgit.cli.session import Session
+from lxgit.errors import LxgitError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxgit.operations.containers import Streams
+
+NOT_RUN = 125
+"""Docker's exit code where the command was not even tried; 126 and 127 tell what it was."""
+
+
+class NotRun(LxgitError):
+    """The system's own fault, told with Docker's exit code."""
+
+    exit_code = NOT_RUN
+
+
+@command(
+    options_first=True,
+    examples=(
+        ("lxgit run base /bin/echo hi", "prints hi; the container stays"),
+        ("lxgit run --rm base sh -c 'exit 3' || echo $?", "or goes; the exit code is its own"),
+        ("lxgit run -it", "a shell on HEAD"),
+        ("lxgit run -it --name web2 tuned sh", "a shell on 'tuned'"),
+        ("echo piped | lxgit run --rm -i base cat", ""),
+        ("lxgit run --rm -e LANG -e A=b -w /tmp base env", ""),
+    ),
+)
+def run(
+    session: Session,
+    image: Annotated[
+        str | None, argument("IMAGE", help="a revision; HEAD by default", completes="image")
+    ] = None,
+    program: Annotated[
+        tuple[str, ...], argument("COMMAND", help="what to run; the image's Cmd by default")
+    ] = (),
+    interactive: Annotated[
+        bool, option("-i", "--interactive", help="pass standard input on")
+    ] = False,
+    tty: Annotated[bool, option("-t", "--tty", help="give it a terminal")] = False,
+    remove: Annotated[bool, option("--rm", help="delete the container at its end")] = False,
+    name: Annotated[
+        str | None, option("--name", help="the container's name", metavar="NAME")
+    ] = None,
+    environment: Annotated[
+        tuple[str, ...],
+        option(
+            "-e", "--env", help="a variable; without =VALUE, as it is here", metavar="NAME[=VALUE]"
+        ),
+    ] = (),
+    working_dir: Annotated[
+        str | None, option("-w", "--workdir", help="the directory it starts in", metavar="PATH")
+    ] = None,
+    user: Annotated[
+        str | None,
+        option("-u", "--user", help="who runs it, by name or id", metavar="USER[:GROUP]"),
+    ] = None,
+    hostname: Annotated[
+        str | None, option("-h", "--hostname", help="its short id by default", metavar="NAME")
+    ] = None,
+    network: Annotated[
+        Literal["none", "host"],
+        option("--network", help="its own, with nothing in it, or the host's"),
+    ] = "none",
+    entrypoint: Annotated[
+        str | None, option("--entrypoint", help="in place of the image's", metavar="PROGRAM")
+    ] = None,
+    userns: Annotated[
+        Literal["host"] | None, option("--userns", help="the host's user ids: less isolation")
+    ] = None,
+    privileged: Annotated[
+        bool, option("--privileged", help="all powers of root on this host: no isolation")
+    ] = False,
+) -> int:
+    """Start a container of an image, and exit with its command's code.
+
+    The container stays, with what it changed, until 'rm'. It can be gone back into ('start'),
+    looked at ('status', 'diff') and made a commit of ('commit').
+    """
+    from lxgit.operations.containers import RunRequest, run
+
+    _check_terminal(interactive=interactive, tty=tty)
+    request = RunRequest(
+        image=image,
+        command=program,
+        name=name,
+        remove=remove,
+        interactive=interactive,
+        tty=tty,
+        environment=tuple(_variables(environment)),
+        working_dir=working_dir,
+        user=user,
+        hostname=hostname,
+        network=network,
+        entrypoint=entrypoint,
+        host_ids=userns == "host",
+        privileged=privileged,
+    )
+    with _docker_exit_codes(), session.progress() as progress:
+        return run(
+            session.repository(),
+            request,
+            _streams(),
+            identity=session.identity(),
+            progress=progress,
+        )
+
+
+def _check_terminal(*, interactive: bool, tty: bool) -> None:
+    if interactive and tty and not os.isatty(0):
+        raise UsageError(
+            "-it passes a terminal on, and standard input is none", hint="leave -t out for a pipe"
+        )
+
+
+def _variables(wanted: tuple[str, ...]) -> Iterator[str]:
+    """`NAME=VALUE`; a bare NAME with its value here, and left out where it has none."""
+    for item in wanted:
+        name, equals, _ = item.partition("=")
+        if not name:
+            raise UsageError(f"'{item}' names no variable", hint="-e NAME=VALUE")
+        if equals:
+            yield item
+        elif (value := variable(name)) is not None:
+            yield f"{name}={value}"
+
+
+def _streams() -> Streams:
+    from lxgit.operations.containers import Streams
+
+    return Streams(0, 1, 2, _window())
+
+
+def _window() -> tuple[int, int] | None:
+    """Rows and columns of the terminal that the user sits at."""
+    for fd in (0, 1, 2):
+        with contextlib.suppress(OSError):
+            size = os.get_terminal_size(fd)
+            return size.lines, size.columns
+    return None
+
+
+@contextlib.contextmanager
+def _docker_exit_codes() -> Iterator[None]:
+    """Faults of ours are 125, so that no one takes them for the command's own."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except LxgitError as error:
+        if error.exit_code == LxgitError.exit_code:
+            error.exit_code = NOT_RUN
+        raise
+    except OSError as error:
+        message, hint, _ = fault(error)
+        raise NotRun(message, hint=hint) from error
+
+
+@command(
+    examples=(
+        ("lxgit start -ai web", "go on in it, as it was started"),
+        ("lxgit start web", "let it run by itself"),
+    )
+)
+def start(
+    session: Session,
+    container: Annotated[str, argument("CONTAINER", help="a stopped one", completes="container")],
+    attach: Annotated[
+        bool, option("-a", "--attach", help="stay until it ends, for its output and exit code")
+    ] = False,
+    interactive: Annotated[
+        bool, option("-i", "--interactive", help="the same, and pass standard input on")
+    ] = False,
+) -> int:
+    """Run a stopped container's command again, on what it has changed."""
+    from lxgit.operations.containers import start
+
+    repository = session.repository()
+    with session.progress() as progress:
+        code = start(
+            repository,
+            container,
+            _streams(),
+            attach=attach,
+            interactive=interactive,
+            progress=progress,
+        )
+    if not (attach or interactive):
+        session.out.line(container)
+    return code

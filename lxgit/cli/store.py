@@ -1,0 +1,64 @@
+"""Commands that keep the store: prune, fsck."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from lxgit.cli.human import size
+from lxgit.cli.options import AsText
+from lxgit.cli.params import command, option
+from lxgit.cli.report import printable
+from lxgit.cli.session import Session
+from lxgit.cli.tables import write_json
+
+if TYPE_CHECKING:
+    from lxgit.operations.values import Problem
+
+
+@command(examples=(("lxgit prune -n", "only say how much"), ("lxgit prune", "")))
+def prune(
+    session: Session,
+    dry_run: Annotated[bool, option("-n", "--dry-run", help="only say what would go")] = False,
+) -> None:
+    """Drop cached layers that no running container is on.
+
+    Nothing is lost: they are made again from Git when they are wanted, which takes its time.
+    """
+    from lxgit.operations.maintenance import prune
+
+    with session.progress() as progress:
+        pruned = prune(session.repository(), dry_run=dry_run, progress=progress)
+    noun = "layer" if pruned.layers == 1 else "layers"
+    verb = "Would drop" if dry_run else "Dropped"
+    session.out.line(f"{verb} {pruned.layers} {noun}, {size(pruned.size)}.")
+
+
+@command(examples=(("lxgit fsck", ""), ("lxgit fsck --format json", "for programs")))
+def fsck(session: Session, format_: AsText = "text") -> int:
+    """Verify all there is in Git: objects, refs, and of each image metadata and hard links.
+
+    Exits with 1 when anything is wrong.
+    """
+    from lxgit.operations.maintenance import fsck
+
+    found = 0
+    with session.progress() as progress:
+        problems = fsck(session.repository(), progress=progress)
+        if format_ == "json":
+            listed = list(problems)
+            found = len(listed)
+            write_json(session.out, (problem._asdict() for problem in listed))
+        else:
+            for problem in problems:
+                found += 1
+                _write_problem(session, problem)
+    if not found and format_ == "text":
+        session.out.line("No faults found.")
+    return 1 if found else 0
+
+
+def _write_problem(session: Session, problem: Problem) -> None:
+    affected = f" (harms {', '.join(problem.affected)})" if problem.affected else ""
+    session.out.line(printable(f"{problem.message}{affected}"))
+    if problem.hint:
+        session.out.line(printable(f"  hint: {problem.hint}"))

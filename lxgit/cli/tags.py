@@ -1,0 +1,105 @@
+"""The command tag."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from lxgit.cli.answers import write_removed
+from lxgit.cli.options import AsFormat, Message, NoTrunc, Quiet, message_of, take
+from lxgit.cli.params import argument, command, option
+from lxgit.cli.report import printable
+from lxgit.cli.session import Session
+from lxgit.cli.tables import short_id, write_json
+
+if TYPE_CHECKING:
+    from lxgit.operations.values import TagRow
+
+
+@command(
+    examples=(
+        ("lxgit tag", "list them"),
+        ("lxgit tag v2 base", "a tag at 'base'"),
+        ("lxgit tag base:v2 base", "one that 'base:v2' names, as in Docker"),
+        ("lxgit tag base registry/base v2", "the same in Docker's order"),
+        ('lxgit tag -a -m "The first release" base:r1 base', "one with a message"),
+        ("lxgit tag -l 'base/*'", "those of 'base'"),
+        ("lxgit tag -d base:v1", "delete one"),
+    )
+)
+def tag(
+    session: Session,
+    names: Annotated[
+        tuple[str, ...],
+        argument("NAME [REV]", help="a new tag, at REV or HEAD", completes="revision"),
+    ] = (),
+    annotate: Annotated[bool, option("-a", "--annotate", help="with who, when and why")] = False,
+    message: Message = (),
+    delete: Annotated[bool, option("-d", "--delete", help="delete tags")] = False,
+    force: Annotated[bool, option("-f", "--force", help="move one that is there")] = False,
+    list_: Annotated[bool, option("-l", "--list", help="list those that match NAME")] = False,
+    with_messages: Annotated[bool, option("-n", help="list with messages")] = False,
+    quiet: Quiet = False,
+    no_trunc: NoTrunc = False,
+    format_: AsFormat = "table",
+) -> None:
+    """List, create or delete tags.
+
+    With three arguments it is Docker's: IMAGE REPOSITORY TAG.
+    """
+    if delete:
+        _delete(session, names)
+    elif list_ or not names:
+        take(names, 0, 1, "lxgit tag -l [PATTERN]")
+        rows = _rows(session, names[0] if names else None)
+        if format_ == "json":
+            write_json(session.out, (row._asdict() for row in rows))
+            return
+        for row in rows:
+            session.out.line(
+                short_id(row.oid, whole=no_trunc)
+                if quiet
+                else _line(row, with_message=with_messages)
+            )
+    else:
+        _create(session, names, message=message_of(message), annotate=annotate, force=force)
+
+
+def _rows(session: Session, pattern: str | None) -> list[TagRow]:
+    from lxgit.operations.tags import list_tags
+
+    repository = session.repository_to_list()
+    return [] if repository is None else list_tags(repository, pattern)
+
+
+def _line(row: TagRow, *, with_message: bool) -> str:
+    subject = row.message.partition("\n")[0] if with_message else ""
+    return printable(f"{row.name:15} {subject}") if subject else row.name
+
+
+def _delete(session: Session, names: tuple[str, ...]) -> None:
+    from lxgit.operations.tags import delete_tags
+
+    take(names, 1, None, "lxgit tag -d NAME...")
+    repository = session.repository()
+    write_removed(session.out, delete_tags(repository, names, identity=session.identity()))
+
+
+def _create(
+    session: Session, names: tuple[str, ...], *, message: str | None, annotate: bool, force: bool
+) -> None:
+    from lxgit.operations.tags import create_tag
+
+    take(names, 1, 3, "lxgit tag NAME [REV]")
+    if len(names) == 3:
+        image, repository_name, tag_name = names
+        name, revision = f"{repository_name}:{tag_name}", image
+    else:
+        name, revision = names[0], names[1] if len(names) == 2 else "HEAD"
+    repository = session.repository()
+    if annotate and message is None:
+        from lxgit.cli.editor import ask_message
+
+        message = ask_message(session, "TAG_EDITMSG", f"The message of the tag '{name}'")
+    create_tag(
+        repository, name, revision, message=message, force=force, identity=session.identity()
+    )

@@ -1,0 +1,190 @@
+"""Commands about what a container changed: status, commit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from lxgit.cli.changes import change_fields, status_line, total
+from lxgit.cli.options import AsText, Message, message_of, take
+from lxgit.cli.params import argument, command, option
+from lxgit.cli.session import Session
+from lxgit.cli.tables import short_id
+from lxgit.errors import UsageError
+
+if TYPE_CHECKING:
+    from lxgit.operations.committing import CommitRequest
+    from lxgit.operations.store import Repository
+    from lxgit.operations.values import CommitPlan, ContainerChanges, ContainerRow, Status
+
+
+@command(
+    examples=(
+        ("lxgit status", "every changed or running container of HEAD's branch"),
+        ("lxgit status web", "one container, whatever branch it is on"),
+        ("lxgit status --format json", "for programs"),
+    )
+)
+def status(
+    session: Session,
+    container: Annotated[
+        str | None, argument("CONTAINER", help="one container", completes="container")
+    ] = None,
+    format_: AsText = "text",
+) -> None:
+    """Show what containers changed against the commits that they stand on.
+
+    A path is A (added), M (modified), D (deleted) or T (of another type now); in brackets its
+    sizes, and what of its metadata changed.
+    """
+    from lxgit.operations.worktree import status
+
+    found = status(session.repository(), container)
+    if format_ == "json":
+        _write_json(session, found)
+        return
+    if container is None:
+        session.out.line(_head_line(found))
+    for position, one in enumerate(found.containers):
+        if position or container is None:
+            session.out.line()
+        _write_container(session, one)
+    if not found.containers:
+        session.out.line(_nothing(found))
+
+
+def _head_line(found: Status) -> str:
+    if found.branch is not None:
+        return f"On branch {found.branch}"
+    return f"HEAD detached at {short_id(found.head or '')}"
+
+
+def _nothing(found: Status) -> str:
+    if found.head is None:
+        return "No commits yet ('lxgit bootstrap' and 'lxgit import' make them)"
+    return "Nothing to commit: no container of it has changed or is running"
+
+
+def _write_container(session: Session, one: ContainerChanges) -> None:
+    out = session.out
+    out.line(f"{_named(one.container)}:")
+    for change in one.changes:
+        out.line(f"  {status_line(change)}")
+    out.line(f"  {total(one.changes)}" if one.changes else "  no changes")
+    for place in one.not_recorded:
+        out.line(f"  not recorded: {place}")
+
+
+def _named(row: ContainerRow) -> str:
+    state = row.state.value
+    return f"Container {row.name} ({short_id(row.id)}), {state}, on {row.branch or 'no branch'}"
+
+
+def _write_json(session: Session, found: Status) -> None:
+    from json import dumps
+
+    from lxgit.cli.psview import container_fields
+
+    containers = [
+        {
+            **container_fields(one.container),
+            "changes": [change_fields(change) for change in one.changes],
+            "not_recorded": list(one.not_recorded),
+        }
+        for one in found.containers
+    ]
+    session.out.line(
+        dumps({"branch": found.branch, "head": found.head, "containers": containers}, indent=1)
+    )
+
+
+@command(
+    examples=(
+        ('lxgit commit -m "4 workers"', "the only changed container of HEAD's branch"),
+        ('lxgit commit -m "Say hello" web', "this one"),
+        ('lxgit commit -m "My first container" web f440/first_container', "on a new branch"),
+        ('lxgit commit -m "Keep this" web base:kept', "as a tag alone"),
+        ('lxgit commit --author "Ada <ada@example.org>" -m "Hers"', ""),
+    )
+)
+def commit(
+    session: Session,
+    names: Annotated[
+        tuple[str, ...],
+        argument(
+            "[CONTAINER [NAME[:TAG]]]",
+            help="the container, and where the commit goes",
+            completes="container",
+        ),
+    ] = (),
+    message: Message = (),
+    file: Annotated[
+        str | None, option("-F", "--file", help="the message, from a file or -", metavar="FILE")
+    ] = None,
+    author: Annotated[
+        str | None, option("--author", help="who changed it: Name <email>", metavar="WHO")
+    ] = None,
+    everything: Annotated[
+        bool, option("-a", "--all", help="all that changed, as without: Git's habit")
+    ] = False,
+    allow_empty: Annotated[
+        bool, option("--allow-empty", help="also when nothing has changed")
+    ] = False,
+    force: Annotated[
+        bool, option("--force", help="move NAME, whatever its history; the reflog keeps it")
+    ] = False,
+) -> None:
+    """Record what a container changed as a commit, and print its id.
+
+    The commit goes to the branch that the container was started from, or to NAME: a new branch,
+    one whose tip the container stands on, or NAME:TAG, a tag. The container then stands on the new
+    commit. Without -m the editor opens.
+    """
+    del everything  # a commit always has all that changed
+    from lxgit.operations import committing
+
+    repository = session.repository()
+    request = _request(names, allow_empty=allow_empty, force=force)
+    text = message_of(message)
+    if text is None and file is not None:
+        text = _read_message(file)
+    elif file is not None:
+        raise UsageError("-m and -F exclude each other")
+    if text == "":
+        raise UsageError("the message is empty", hint="-m MESSAGE, or none for the editor")
+    if text is None:
+        text = _ask(session, repository, request)
+    with session.progress() as progress:
+        made = committing.commit(
+            repository, request, text, identity=session.identity(author=author), progress=progress
+        )
+    session.out.line(short_id(made.oid))
+
+
+def _request(names: tuple[str, ...], *, allow_empty: bool, force: bool) -> CommitRequest:
+    """Docker's third argument of 2013, the tag, is taken as well."""
+    from lxgit.operations.committing import CommitRequest
+
+    take(names, 0, 3, "lxgit commit [CONTAINER [NAME[:TAG]]]")
+    container = names[0] if names else None
+    name = ":".join(names[1:]) or None
+    return CommitRequest(container, name, force=force, allow_empty=allow_empty)
+
+
+def _read_message(file: str) -> str:
+    with open(0 if file == "-" else file, "rb", closefd=file != "-") as source:
+        return source.read().decode("utf-8", "surrogateescape").strip()
+
+
+def _ask(session: Session, repository: Repository, request: CommitRequest) -> str:
+    """The message from the editor; what cannot be committed is refused before it opens."""
+    from lxgit.cli.editor import ask_message, check_terminal
+    from lxgit.operations.committing import prepare_commit
+
+    check_terminal()
+    return ask_message(session, "COMMIT_EDITMSG", _comments(prepare_commit(repository, request)))
+
+
+def _comments(plan: CommitPlan) -> str:
+    where = f"tag {plan.tag}" if plan.tag else f"branch {plan.branch}"
+    head = f"Container {plan.container.name} ({short_id(plan.container.id)}), to the {where}:"
+    return "\n".join((head, *(f"  {status_line(change)}" for change in plan.changes)))
