@@ -9,7 +9,10 @@ class Progress(Protocol):
     """A listener for one operation: phases that follow each other, and warnings."""
 
     def phase(self, label: str, total: int | None = None) -> None:
-        """Begin a phase; `total` is in the unit that `advance` counts, None when unknown."""
+        """Begin a phase; `total` is in the unit that `advance` counts, None when unknown.
+
+        An empty label ends the last one: there is nothing to show.
+        """
 
     def advance(self, count: int = 1) -> None:
         """Say that `count` more units of the phase are done."""

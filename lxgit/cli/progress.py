@@ -60,7 +60,10 @@ class ProgressLine:
 
     def phase(self, label: str, total: int | None = None) -> None:
         self._label, self._total, self._done = label, total, 0
-        self._draw_when_due(time.monotonic())
+        if label:
+            self._draw_when_due(time.monotonic())
+        else:
+            self.clear()
 
     def advance(self, count: int = 1) -> None:
         self._done += count

@@ -90,11 +90,9 @@ def _create(
     from lxgit.operations.tags import create_tag
 
     take(names, 1, 3, "lxgit tag NAME [REV]")
+    name, revision = names[0], names[1] if len(names) > 1 else None
     if len(names) == 3:
-        image, repository_name, tag_name = names
-        name, revision = f"{repository_name}:{tag_name}", image
-    else:
-        name, revision = names[0], names[1] if len(names) == 2 else "HEAD"
+        name, revision = f"{names[1]}:{names[2]}", names[0]
     repository = session.repository()
     if annotate and message is None:
         from lxgit.cli.editor import ask_message

@@ -88,10 +88,16 @@ def split_range(text: str) -> tuple[str, str, str] | None:
 
 
 def nearest_names(text: str, names: Iterable[str]) -> list[str]:
-    """The three names most like `text`, the nearest first; fewer when few are."""
+    """The three names most like `text`, the nearest first; fewer when few are.
+
+    First those that a `text` without its image may mean: `base:v1` for `v1`.
+    """
     import difflib
 
-    return difflib.get_close_matches(text, sorted(set(names)), n=3, cutoff=0.6)
+    known = sorted(set(names))
+    parts = [name for name in known if name.endswith(f":{text}")] if text else []
+    close = difflib.get_close_matches(text, known, n=3, cutoff=0.6)
+    return list(dict.fromkeys((*parts, *close)))[:3]
 
 
 class Revisions:
@@ -198,6 +204,8 @@ class Revisions:
         if nearest:
             hints.append("did you mean " + " or ".join(f"'{name}'" for name in nearest) + "?")
         name, _, path = text.partition(":")
+        if text.startswith(":/"):
+            hints.append(f"':/' looks for a message; a path is written 'HEAD{text}'")
         if path and self._exists(f"{BRANCHES}{name}"):
             hints.append(f"a path is written '{name}:/{path}'")
         return UnknownRevision(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.objects.commits import Commit, add_trailers, encode_commit, trailers
+from lxgit.objects.commits import Commit, add_trailers, clean_message, encode_commit, trailers
 from lxgit.objects.history import is_ancestor
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS
@@ -218,7 +218,7 @@ def _check_changed(tree: WorkTree, request: CommitRequest, destination: _Destina
 
 def _commit(container: Container, tree: WorkTree, message: str, identity: Identity) -> Commit:
     command = " ".join(_quoted(word) for word in container.config.command)
-    told = add_trailers(message, [("Container", container.id), ("Command", command)])
+    told = add_trailers(clean_message(message), [("Container", container.id), ("Command", command)])
     parent = from_hex(container.config.commit)
     return Commit(tree.image.tree, (parent,), identity.author, identity.committer, told)
 

@@ -9,7 +9,7 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.refnames import BRANCHES
 from lxgit.operations.attached import pin_commit, row_of, unpin_commit
-from lxgit.operations.lookup import find_commit, image_of
+from lxgit.operations.lookup import find_commit, find_container, image_of
 from lxgit.operations.values import RemovedContainer
 from lxgit.runtime import containers as records
 from lxgit.runtime.containers import Container, Request
@@ -168,7 +168,9 @@ def _layers_kept(repository: Repository) -> AbstractContextManager[int]:
 def _materialised(repository: Repository, image: Image, progress: Progress) -> Stack:
     from lxgit.runtime.materialise import Materialiser
 
-    return Materialiser(repository, progress).stack(image)
+    stack = Materialiser(repository, progress).stack(image)
+    progress.phase("")  # the terminal is the container's from now on
+    return stack
 
 
 def _started(
@@ -244,7 +246,7 @@ def start(
 
     AlreadyRunning when it runs; NoSuchContainer.
     """
-    container = records.find(repository.containers_dir, name)
+    container = find_container(repository, name)
     if container.is_running:
         raise AlreadyRunning(
             f"container '{container.config.name}' is running", hint="'lxgit ps' lists what runs"
@@ -276,7 +278,7 @@ def remove_containers(
 
     A running one is refused, or with `force` killed.
     """
-    found = [records.find(repository.containers_dir, name) for name in names]
+    found = [find_container(repository, name) for name in names]
     for container in found:
         if container.is_running and not force:
             raise AlreadyRunning(

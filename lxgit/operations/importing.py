@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from lxgit.objects.commits import Commit, encode_commit
+from lxgit.objects.commits import Commit, clean_message, encode_commit
 from lxgit.objects.ids import ObjectType, hex_id
 from lxgit.objects.image import Image, read_image, write_image
 from lxgit.objects.imageconfig import ImageConfig
@@ -126,7 +126,8 @@ def commit_tree(
             oid = parent
             if before is None or before.tree != image:
                 parents = (parent,) if parent is not None else ()
-                commit = Commit(image, parents, identity.author, identity.committer, target.message)
+                message = clean_message(target.message)
+                commit = Commit(image, parents, identity.author, identity.committer, message)
                 oid = writer.add(ObjectType.COMMIT, encode_commit(commit))
             packed = stack.enter_context(writer.finish())
         _publish_layer(layer, read_image(repository.objects, image), progress)

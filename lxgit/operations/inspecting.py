@@ -9,7 +9,7 @@ from lxgit.objects.commits import trailers
 from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.imageconfig import config_values
 from lxgit.objects.refnames import BRANCHES, TAGS
-from lxgit.operations.lookup import find_commit, image_of, read_commit
+from lxgit.operations.lookup import classify, image_of, read_commit
 from lxgit.operations.tags import list_tags
 from lxgit.runtime import containers as records
 
@@ -29,12 +29,8 @@ def inspect(repository: Repository, names: Sequence[str]) -> list[dict[str, Any]
 
 
 def _inspect(repository: Repository, name: str) -> dict[str, Any]:
-    if repository.revisions.ref_name(name) is None:
-        try:
-            return _container(records.find(repository.containers_dir, name))
-        except records.NoSuchContainer:
-            pass
-    return _image(repository, find_commit(repository, name))
+    found = classify(repository, name)
+    return _image(repository, found) if isinstance(found, bytes) else _container(found)
 
 
 def _image(repository: Repository, oid: ObjectID) -> dict[str, Any]:
@@ -51,7 +47,7 @@ def _image(repository: Repository, oid: ObjectID) -> dict[str, Any]:
         "Comment": subject,
         "Created": _commit_time(commit.committer),
         "Container": told.get("Container", ""),
-        "ContainerConfig": {"Cmd": [told["Command"]] if "Command" in told else None},
+        "ContainerConfig": {"Cmd": _words(told.get("Command"))},
         "Author": f"{commit.author.name} <{commit.author.email}>",
         "Architecture": values.pop("architecture", ""),
         "Os": values.pop("os", ""),
@@ -68,6 +64,16 @@ def _names(repository: Repository, oid: ObjectID) -> list[str]:
             image, slash, name = tag.name.rpartition("/")
             names.append(f"{image}:{name}" if slash else TAGS + name)
     return names
+
+
+def _words(command: str | None) -> list[str] | None:
+    """The words of a `Command:` trailer, which is quoted for a shell."""
+    import shlex
+
+    try:
+        return None if command is None else shlex.split(command)
+    except ValueError:  # another program's commit
+        return [command or ""]
 
 
 def _container(container: Container) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lxgit.objects.commits import Tag, decode_tag, encode_tag
+from lxgit.objects.commits import Tag, clean_message, decode_tag, encode_tag
 from lxgit.objects.ids import ObjectID, ObjectType, hex_id
-from lxgit.objects.refnames import TAGS
+from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.branches import NoSuchRef, RefExists
 from lxgit.operations.lookup import find_commit
-from lxgit.operations.naming import check_tag_name, tag_ref
+from lxgit.operations.naming import NameTaken, check_tag_name, tag_ref
 from lxgit.operations.values import RefKind, RemovedRef, TagRow
 
 if TYPE_CHECKING:
@@ -56,7 +56,12 @@ def create_tag(
     """A tag at `revision`, HEAD by default; with a message, an annotated one. Returns its id."""
     ref = tag_ref(name)
     name = ref.removeprefix(TAGS)
-    check_tag_name(repository, name)
+    try:
+        check_tag_name(repository, name)
+    except NameTaken as error:
+        if revision is not None and repository.refs.read(BRANCHES + name) is not None:
+            error.hint = f"'lxgit tag {revision} {name}' tags it"  # Docker's order
+        raise
     oid = find_commit(repository, revision or "HEAD")
     present = repository.refs.read(ref)
     if present is not None and not force:
@@ -64,7 +69,8 @@ def create_tag(
     value = oid
     with repository.objects.writer(trusted=True) as writer:
         if message is not None:
-            tag = Tag(oid, ObjectType.COMMIT, name, identity.committer, message)
+            text = clean_message(message)
+            tag = Tag(oid, ObjectType.COMMIT, name, identity.committer, text)
             value = writer.add(ObjectType.TAG, encode_tag(tag))
         with writer.finish():
             repository.refs.update(
