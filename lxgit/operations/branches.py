@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.objects.history import is_ancestor
 from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS
-from lxgit.operations.attached import changed_containers_of, containers_on, detach
 from lxgit.operations.lookup import find_commit, read_commit
-from lxgit.operations.naming import branch_ref, check_branch_name
+from lxgit.operations.naming import NoSuchRef, RefExists, branch_ref, check_branch_name
 from lxgit.operations.values import BranchRow, HeadMoved, RefKind, RemovedRef
 
 if TYPE_CHECKING:
@@ -18,14 +16,6 @@ if TYPE_CHECKING:
 
     from lxgit.operations.values import Identity
     from lxgit.repository import Repository
-
-
-class NoSuchRef(LxgitError):
-    """There is no branch or tag of that name."""
-
-
-class RefExists(LxgitError):
-    """The branch or tag is there already."""
 
 
 class BranchInUse(LxgitError):
@@ -104,6 +94,8 @@ def delete_branch(
     repository: Repository, name: str, oid: ObjectID, identity: Identity
 ) -> RemovedRef:
     """Delete one branch, whose containers become detached."""
+    from lxgit.operations.attached import containers_on, detach
+
     containers = containers_on(repository, name)
     repository.refs.update(
         branch_ref(name), None, old=oid, message="branch: deleted", who=identity.committer
@@ -127,6 +119,9 @@ def check_not_head(repository: Repository, name: str) -> None:
 
 
 def _check_deletable(repository: Repository, name: str, oid: ObjectID, *, force: bool) -> None:
+    from lxgit.objects.history import is_ancestor
+    from lxgit.operations.attached import containers_on
+
     check_not_head(repository, name)
     if force:
         return
@@ -147,6 +142,8 @@ def rename_branch(
     repository: Repository, old: str | None, new: str, *, force: bool, identity: Identity
 ) -> None:
     """Give a branch, HEAD's by default, another name; HEAD and its containers follow."""
+    from lxgit.operations.attached import containers_on, detach
+
     head = repository.refs.head()
     if old is None:
         if not isinstance(head, str):
@@ -222,6 +219,8 @@ def _move_head(
     created: bool,
     identity: Identity,
 ) -> HeadMoved:
+    from lxgit.operations.attached import changed_containers_of
+
     head = repository.refs.head()
     before = repository.refs.read("HEAD")
     old_branch = head.removeprefix(BRANCHES) if isinstance(head, str) else None

@@ -30,6 +30,21 @@ def stored_side(repository: Repository, name: str, image: Image) -> Side:
     return Side(name, image, repository.objects)
 
 
+def empty_image(repository: Repository, like: Image) -> Image:
+    """An image with nothing in it but the root directory of another, for comparisons."""
+    from lxgit.objects.directory import Directory, write_directory
+    from lxgit.objects.ids import ObjectType
+    from lxgit.objects.image import Image, directory_entry
+    from lxgit.objects.links import Links, encode_links
+    from lxgit.objects.scratch import ScratchObjects
+
+    scratch = ScratchObjects(repository.objects)
+    root = Directory(directory_entry(like.reader, like.rootfs).metadata, {})
+    rootfs = write_directory(scratch, root)
+    links = scratch.add(ObjectType.BLOB, encode_links(Links()))
+    return Image(scratch, like.tree, like.config_id, links, rootfs)
+
+
 class Comparison:
     """The differences between two sides, as a user wants to see them.
 

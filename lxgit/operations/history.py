@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING
 
 from lxgit.objects.history import EVERYWHERE, walk
 from lxgit.objects.ids import ObjectID, ObjectType, hex_id
-from lxgit.objects.image import ROOTFS, NotAnImage
-from lxgit.objects.names import META_NAME, encode_path
 from lxgit.objects.refnames import BRANCHES, TAGS
-from lxgit.operations.comparison import Comparison, stored_side
-from lxgit.operations.listing import empty_image
 from lxgit.operations.lookup import clean_path, find_commit, image_of, read_commit
-from lxgit.operations.tags import peel
 from lxgit.operations.values import Decoration, LogEntry, RefKind
 
 if TYPE_CHECKING:
@@ -23,6 +18,7 @@ if TYPE_CHECKING:
 
     from lxgit.objects.commits import Commit, Signature
     from lxgit.objects.image import Image
+    from lxgit.operations.comparison import Comparison
     from lxgit.operations.values import SizedChange
     from lxgit.repository import Repository
 
@@ -79,6 +75,9 @@ def _commits(repository: Repository, request: LogRequest) -> Iterator[tuple[Obje
 
 def _stored(path: bytes) -> Iterator[bytes]:
     """Where in a commit's tree a change of a path must show: its entry, or its line of metadata."""
+    from lxgit.objects.image import ROOTFS
+    from lxgit.objects.names import META_NAME, encode_path
+
     if not path:
         yield ROOTFS
         return
@@ -131,7 +130,7 @@ def decorations(repository: Repository) -> dict[str, tuple[Decoration, ...]]:
         found.setdefault(hex_id(oid), []).insert(0 if ref == head else 99, branch)
     for ref, oid in repository.refs.list(TAGS).items():
         tag = Decoration(RefKind.TAG, ref.removeprefix(TAGS))
-        found.setdefault(hex_id(peel(repository, oid)[0]), []).append(tag)
+        found.setdefault(hex_id(repository.revisions.peel(oid)), []).append(tag)
     return {oid: tuple(names) for oid, names in found.items()}
 
 
@@ -139,6 +138,8 @@ def against_parent(
     repository: Repository, oid: ObjectID, paths: Sequence[bytes] = ()
 ) -> Comparison:
     """A commit compared with its first parent; a root commit, with nothing."""
+    from lxgit.operations.comparison import Comparison, empty_image, stored_side
+
     parents = read_commit(repository, oid).parents
     new = stored_side(repository, hex_id(oid), image_of(repository, oid))
     if parents:
@@ -153,6 +154,8 @@ def _changes(
     repository: Repository, oid: ObjectID, paths: Sequence[bytes]
 ) -> tuple[SizedChange, ...] | None:
     """The changes of a commit; None for one of another tool's, which has no image."""
+    from lxgit.objects.image import NotAnImage
+
     try:
         return against_parent(repository, oid, paths).changes
     except NotAnImage:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lxgit.objects.directory import Directory, Subdirectory, read_directory, write_directory
-from lxgit.objects.ids import ObjectType
+from lxgit.objects.directory import Subdirectory, read_directory
 from lxgit.objects.image import Image, directory_entry, walk_directory
-from lxgit.objects.links import Links, encode_links
 from lxgit.objects.metadata import Kind
 from lxgit.objects.replay import read_content, read_target
-from lxgit.objects.scratch import ScratchObjects
 from lxgit.operations.values import ListedEntry
 from lxgit.operations.views import view_path
 
@@ -21,15 +18,6 @@ if TYPE_CHECKING:
     from lxgit.objects.entries import Entry
     from lxgit.objects.replay import BlobReader
     from lxgit.repository import Repository
-
-
-def empty_image(repository: Repository, like: Image) -> Image:
-    """An image with nothing in it but the root directory of another, for comparisons."""
-    scratch = ScratchObjects(repository.objects)
-    root = Directory(directory_entry(like.reader, like.rootfs).metadata, {})
-    rootfs = write_directory(scratch, root)
-    links = scratch.add(ObjectType.BLOB, encode_links(Links()))
-    return Image(scratch, like.tree, like.config_id, links, rootfs)
 
 
 def list_directory(

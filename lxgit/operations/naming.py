@@ -18,6 +18,14 @@ class NameTaken(LxgitError):
     """The name means something else already."""
 
 
+class NoSuchRef(LxgitError):
+    """There is no branch or tag of that name."""
+
+
+class RefExists(LxgitError):
+    """The branch or tag is there already."""
+
+
 def branch_ref(name: str) -> str:
     """The full name of a branch's ref; `base:latest` is the branch `base`."""
     return BRANCHES + name.removesuffix(":latest")

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from lxgit.objects.commits import Tag, clean_message, decode_tag, encode_tag
 from lxgit.objects.ids import ObjectID, ObjectType, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS
-from lxgit.operations.branches import NoSuchRef, RefExists
 from lxgit.operations.lookup import find_commit
-from lxgit.operations.naming import NameTaken, check_tag_name, tag_ref
+from lxgit.operations.naming import NameTaken, NoSuchRef, RefExists, check_tag_name, tag_ref
 from lxgit.operations.values import RefKind, RemovedRef, TagRow
 
 if TYPE_CHECKING:
