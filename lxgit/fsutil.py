@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
+import functools
 import os
+import struct
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from ctypes import CDLL
     from pathlib import Path
 
 _SYS_OPENAT2 = 437  # the same on every architecture (asm-generic/unistd.h)
@@ -26,19 +28,6 @@ class LockHeld(LxgitError):
     """Another process holds the lock."""
 
 
-class _OpenHow(ctypes.Structure):
-    """struct open_how, openat2(2)."""
-
-    _fields_ = (
-        ("flags", ctypes.c_uint64),
-        ("mode", ctypes.c_uint64),
-        ("resolve", ctypes.c_uint64),
-    )
-
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
 def openat2(
     root: int, path: bytes, flags: int, *, resolve: int = RESOLVE_IN_ROOT, mode: int = 0
 ) -> int:
@@ -46,18 +35,51 @@ def openat2(
 
     Returns a file descriptor with close-on-exec. OSError as the kernel says it.
     """
-    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
-    fd: int = _libc.syscall(
+    import ctypes  # 4 ms, which most commands do not need
+
+    how = struct.pack("QQQ", flags | os.O_CLOEXEC, mode, resolve)  # struct open_how
+    fd: int = _libc().syscall(
         ctypes.c_long(_SYS_OPENAT2),
         ctypes.c_int(root),
         ctypes.c_char_p(path),
-        ctypes.byref(how),
-        ctypes.c_size_t(ctypes.sizeof(how)),
+        ctypes.c_char_p(how),
+        ctypes.c_size_t(len(how)),
     )
     if fd < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), path)
     return fd
+
+
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY
+_MOST_AT_ONCE = 4000  # bytes: openat2 takes 4,096 with the final NUL
+
+
+def open_beneath(root: int, path: bytes, flags: int) -> int:
+    """Open what is at `path` below the directory `root`, through no link, however long the path.
+
+    `b""` is `root` itself. ELOOP where a link is on the way or at the end.
+    """
+    at = root
+    while True:
+        cut = path.rindex(b"/", 0, _MOST_AT_ONCE) if len(path) > _MOST_AT_ONCE else len(path)
+        piece, path = path[:cut] or b".", path[cut + 1 :]
+        resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
+        try:
+            fd = openat2(at, piece, _DIRECTORY if path else flags, resolve=resolve)
+        finally:
+            if at != root:
+                os.close(at)
+        if not path:
+            return fd
+        at = fd
+
+
+@functools.cache
+def _libc() -> CDLL:
+    import ctypes
+
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def fsync_directory(path: Path | str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+from lxgit.fsutil import open_beneath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,10 +85,10 @@ class Below:
     size: int
 
     def chunks(self) -> Iterator[bytes]:
-        resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
-        fd = openat2(self.directory, self.path, os.O_RDONLY | os.O_NOFOLLOW, resolve=resolve)
+        fd = open_beneath(self.directory, self.path, os.O_RDONLY | os.O_NONBLOCK)
         try:
-            if os.fstat(fd).st_size != self.size:
+            status = os.fstat(fd)
+            if status.st_size != self.size or not stat.S_ISREG(status.st_mode):
                 raise SourceChanged(f"{self.path!r} changed while it was read")
             yield from read_range(fd, 0, self.size)
         finally:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lxgit.fsutil import open_beneath
 from lxgit.objects.content import Below
 from lxgit.objects.filetree import FileTree, Node
 from lxgit.objects.metadata import Kind, Metadata
@@ -52,24 +54,40 @@ def scan(root: int) -> Iterator[Inode]:
     the kernel has it; a file that goes away meanwhile is one too.
     """
     yield _inode(b"/proc/self/fd/%d/." % root, b"")
-    stack = [(os.dup(root), b"", iter(sorted(map(os.fsencode, os.listdir(root)))))]
-    try:
-        while stack:
-            fd, prefix, names = stack[-1]
-            for name in names:
+    stack = [_Listing(root, b"")]
+    while stack:
+        with stack[-1].opened() as fd:
+            for name in stack[-1].names:
+                path = stack[-1].prefix + name
                 # A path by descriptor: no limit on depth, and no parent can be swapped.
-                inode = _inode(b"/proc/self/fd/%d/%b" % (fd, name), prefix + name)
+                inode = _inode(b"/proc/self/fd/%d/%b" % (fd, name), path)
                 yield inode
                 if inode.kind is Kind.DIRECTORY:
-                    below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
-                    entries = iter(sorted(map(os.fsencode, os.listdir(below))))
-                    stack.append((below, prefix + name + b"/", entries))
+                    stack.append(_Listing(root, path))
                     break
             else:
                 stack.pop()
-                os.close(fd)
-    finally:
-        for fd, _, _ in stack:
+
+
+class _Listing:
+    """A directory whose names are being gone through; it is open only while it is the current one.
+
+    A tree may be deeper than a process may have open files.
+    """
+
+    def __init__(self, root: int, path: bytes) -> None:
+        self._root = root
+        self._path = path
+        self.prefix = path + b"/" if path else b""
+        with self.opened() as fd:
+            self.names = iter(sorted(map(os.fsencode, os.listdir(fd))))
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        fd = open_beneath(self._root, self._path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield fd
+        finally:
             os.close(fd)
 
 

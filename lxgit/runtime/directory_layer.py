@@ -11,7 +11,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2, write_all
+from lxgit.fsutil import open_beneath, write_all
 from lxgit.objects.acl import ACCESS, DEFAULT, acl_entries
 from lxgit.objects.metadata import Kind, Metadata
 
@@ -25,7 +25,6 @@ _ESCAPED_OVERLAY = b"trusted.overlay.overlay."
 _OPAQUE = b"trusted.overlay.opaque"
 _HOLE = bytes(1 << 16)  # zeros in a row that become a hole, in bytes
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_MAX_OPEN_PATH = 4000  # openat2 takes 4,096 bytes with the final NUL
 
 
 class UnwritableAttribute(LxgitError):
@@ -64,24 +63,11 @@ class DirectoryWriter:
         """A descriptor of the directory that holds `path`, good until the next call; the name."""
         parent, _, name = path.rpartition(b"/")
         if parent != self._at[0]:
-            fd = self._open_directory(parent)
+            fd = open_beneath(self._root, parent, _DIRECTORY_FLAGS)
             os.close(self._at[1])
             self._at = (parent, fd)
         self.entries += 1
         return self._at[1], name
-
-    def _open_directory(self, path: bytes) -> int:
-        """Open a directory of the layer; the path may be longer than the kernel takes at once."""
-        fd = os.dup(self._root)
-        for piece in _pieces(path):
-            above, fd = fd, -1
-            try:
-                fd = openat2(
-                    above, piece, _DIRECTORY_FLAGS, resolve=RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
-                )
-            finally:
-                os.close(above)
-        return fd
 
     def directory(self, path: bytes, metadata: Metadata) -> None:
         """Make a directory; its metadata is set when all is in it."""
@@ -182,7 +168,7 @@ class DirectoryWriter:
             return
         above, _, source = existing.rpartition(b"/")
         parent, name = self._parent(path)
-        other = self._open_directory(above)
+        other = open_beneath(self._root, above, _DIRECTORY_FLAGS)
         try:
             os.link(source, name, src_dir_fd=other, dst_dir_fd=parent, follow_symlinks=False)
         finally:
@@ -191,22 +177,12 @@ class DirectoryWriter:
     def finish(self) -> None:
         """Set the directories' metadata, the deepest first: putting something in moves an mtime."""
         for path, metadata in sorted(self._directories, reverse=True):
-            fd = self._open_directory(path)
+            fd = open_beneath(self._root, path, _DIRECTORY_FLAGS)
             try:
                 os.fchown(fd, metadata.uid, metadata.gid)
                 self._set(fd, path, metadata)
             finally:
                 os.close(fd)
-
-
-def _pieces(path: bytes) -> Iterator[bytes]:
-    """A path in parts that one call takes."""
-    while len(path) > _MAX_OPEN_PATH:
-        cut = path.rindex(b"/", 0, _MAX_OPEN_PATH)
-        yield path[:cut]
-        path = path[cut + 1 :]
-    if path:
-        yield path
 
 
 def _write_sparse(fd: int, chunk: bytes) -> None:

@@ -13,7 +13,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lxgit.fsutil import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+from lxgit.fsutil import open_beneath
 from lxgit.objects.acl import ACCESS, DEFAULT
 from lxgit.objects.links import Links
 from lxgit.objects.metadata import Kind, Metadata
@@ -155,12 +155,7 @@ def drop_unrecorded(root: int, state: UpperState) -> None:
     """Take out of the upperdir what no commit keeps, so that it shows what was committed."""
     for path in state.sockets:
         parent, _, name = path.rpartition(b"/")
-        fd = openat2(
-            root,
-            parent or b".",
-            os.O_RDONLY | os.O_DIRECTORY,
-            resolve=RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
-        )
+        fd = open_beneath(root, parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             before = os.fstat(fd)
             os.unlink(name, dir_fd=fd)
