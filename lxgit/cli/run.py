@@ -27,6 +27,43 @@ class NotRun(LxgitError):
     exit_code = NOT_RUN
 
 
+Image = Annotated[
+    str | None, argument("IMAGE", help="a revision; HEAD by default", completes="image")
+]
+Program = Annotated[
+    tuple[str, ...], argument("COMMAND", help="what to run; the image's Cmd by default")
+]
+Interactive = Annotated[bool, option("-i", "--interactive", help="pass standard input on")]
+Tty = Annotated[bool, option("-t", "--tty", help="give it a terminal")]
+Remove = Annotated[bool, option("--rm", help="delete the container at its end")]
+Name = Annotated[str | None, option("--name", help="the container's name", metavar="NAME")]
+Environment = Annotated[
+    tuple[str, ...],
+    option("-e", "--env", help="a variable; without =VALUE, as it is here", metavar="NAME[=VALUE]"),
+]
+WorkingDir = Annotated[
+    str | None, option("-w", "--workdir", help="the directory it starts in", metavar="PATH")
+]
+User = Annotated[
+    str | None, option("-u", "--user", help="who runs it, by name or id", metavar="USER[:GROUP]")
+]
+Hostname = Annotated[
+    str | None, option("-h", "--hostname", help="its short id by default", metavar="NAME")
+]
+Network = Annotated[
+    Literal["none", "host"], option("--network", help="one with nothing in it, or the host's")
+]
+Entrypoint = Annotated[
+    str | None, option("--entrypoint", help="in place of the image's", metavar="PROGRAM")
+]
+UserNamespace = Annotated[
+    Literal["host"] | None, option("--userns", help="the host's user ids: less isolation")
+]
+Privileged = Annotated[
+    bool, option("--privileged", help="all powers of root on this host: no isolation")
+]
+
+
 @command(
     options_first=True,
     examples=(
@@ -40,49 +77,20 @@ class NotRun(LxgitError):
 )
 def run(
     session: Session,
-    image: Annotated[
-        str | None, argument("IMAGE", help="a revision; HEAD by default", completes="image")
-    ] = None,
-    program: Annotated[
-        tuple[str, ...], argument("COMMAND", help="what to run; the image's Cmd by default")
-    ] = (),
-    interactive: Annotated[
-        bool, option("-i", "--interactive", help="pass standard input on")
-    ] = False,
-    tty: Annotated[bool, option("-t", "--tty", help="give it a terminal")] = False,
-    remove: Annotated[bool, option("--rm", help="delete the container at its end")] = False,
-    name: Annotated[
-        str | None, option("--name", help="the container's name", metavar="NAME")
-    ] = None,
-    environment: Annotated[
-        tuple[str, ...],
-        option(
-            "-e", "--env", help="a variable; without =VALUE, as it is here", metavar="NAME[=VALUE]"
-        ),
-    ] = (),
-    working_dir: Annotated[
-        str | None, option("-w", "--workdir", help="the directory it starts in", metavar="PATH")
-    ] = None,
-    user: Annotated[
-        str | None,
-        option("-u", "--user", help="who runs it, by name or id", metavar="USER[:GROUP]"),
-    ] = None,
-    hostname: Annotated[
-        str | None, option("-h", "--hostname", help="its short id by default", metavar="NAME")
-    ] = None,
-    network: Annotated[
-        Literal["none", "host"],
-        option("--network", help="its own, with nothing in it, or the host's"),
-    ] = "none",
-    entrypoint: Annotated[
-        str | None, option("--entrypoint", help="in place of the image's", metavar="PROGRAM")
-    ] = None,
-    userns: Annotated[
-        Literal["host"] | None, option("--userns", help="the host's user ids: less isolation")
-    ] = None,
-    privileged: Annotated[
-        bool, option("--privileged", help="all powers of root on this host: no isolation")
-    ] = False,
+    image: Image = None,
+    program: Program = (),
+    interactive: Interactive = False,
+    tty: Tty = False,
+    remove: Remove = False,
+    name: Name = None,
+    environment: Environment = (),
+    working_dir: WorkingDir = None,
+    user: User = None,
+    hostname: Hostname = None,
+    network: Network = "none",
+    entrypoint: Entrypoint = None,
+    userns: UserNamespace = None,
+    privileged: Privileged = False,
 ) -> int:
     """Start a container of an image, and exit with its command's code.
 

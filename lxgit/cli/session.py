@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from lxgit.cli import environment
 from lxgit.cli.environment import ROOT_STORE
 from lxgit.cli.output import Output
-from lxgit.cli.report import tell
 from lxgit.errors import LxgitError
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ class Session:
             return self.repository()
         except NoStore as error:
             if self._where_a_store_is():
-                tell(error.message, hint=error.hint)
+                self.note(error.message, hint=error.hint)
             return None
 
     def identity(self, *, author: str | None = None) -> Identity:
@@ -110,6 +109,8 @@ class Session:
 
     def note(self, message: str, *, hint: str | None = None) -> None:
         """Tell something beside the answer, once that has been handed over."""
+        from lxgit.cli.report import tell
+
         self.out.flush()
         tell(message, hint=hint)
 
