@@ -70,6 +70,9 @@ class Session:
 
     def wait_started(self) -> None:
         """Until the command has been executed. StartFailed (125, 126, 127) when it was not."""
+        # What it prints can be faster than the word that it runs: that stays for `attach`.
+        if self._channel.recv(1, socket.MSG_PEEK) in (protocol.OUTPUT, protocol.ERRORS):
+            return
         message = self._receive()
         if message.kind == protocol.FAILED:
             raise protocol.failure(message)
