@@ -1,4 +1,4 @@
-"""What a test run left on the machine: mounts, processes, cgroups, entries of /run/lxgit.
+"""What a test run left on the machine: mounts, processes, cgroups, containers in /run/lxgit.
 
 Nothing may outlive the containers. A snapshot before and one after are compared, so what was there
 before, a user's own containers say, is nobody's fault.
@@ -35,7 +35,7 @@ class Snapshot:
 
     @classmethod
     def take(cls) -> Snapshot:
-        return cls(frozenset((*_mounts(), *_processes(), *_cgroups(), *_runtime_entries())))
+        return cls(frozenset((*_mounts(), *_processes(), *_cgroups(), *_running())))
 
 
 def leaked(before: Snapshot) -> list[str]:
@@ -80,7 +80,10 @@ def _processes() -> Iterator[str]:
     for directory in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             words = Path(directory, "cmdline").read_bytes().replace(b"\0", b" ").strip()
-            if int(directory.name) != os.getpid() and _OUR_PROCESS.search(words):
+            named = Path(directory, "comm").read_bytes().startswith(b"lxgit:")  # a supervisor
+            if int(directory.name) == os.getpid() or not words:  # none: a zombie of a test's
+                continue
+            if named or _OUR_PROCESS.search(words):
                 yield f"process: {directory.name} {words.decode(errors='backslashreplace')[:200]}"
 
 
@@ -91,7 +94,7 @@ def _cgroups() -> Iterator[str]:
                 yield f"cgroup: {path}/{name}"
 
 
-def _runtime_entries() -> Iterator[str]:
+def _running() -> Iterator[str]:
     with contextlib.suppress(FileNotFoundError):
-        for entry in RUNTIME.iterdir():
-            yield f"entry: {entry}"
+        for entry in (RUNTIME / "c").iterdir():
+            yield f"running container: {entry}"

@@ -6,9 +6,9 @@ import os
 import traceback
 from typing import TYPE_CHECKING
 
-from lxgit.runtime import kernel, rundir
+from lxgit.runtime import kernel, overlay, rundir
 from lxgit.runtime.idmap import IdMap
-from lxgit.runtime.overlay import Lower, Writable, overlay
+from lxgit.runtime.overlay import Lower, Writable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,8 @@ def on_overlay(
             writable = Writable(container / "upper", container / "work")
             staging = rundir.STAGE / "lower"
             staging.mkdir()
-            mount = overlay(lowers_of(stack), staging, idmap or IdMap.identity(), writable=writable)
+            places = overlay.attach_lowers(lowers_of(stack), staging, idmap or IdMap.identity())
+            mount = overlay.stack(places, overlay.attach_writable(writable, staging))
             root = rundir.STAGE / "root"
             root.mkdir()
             kernel.move_mount(mount, root)

@@ -1,0 +1,82 @@
+"""The check for leaks sees each kind of thing that a test run could leave behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import leaks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.root
+
+
+@contextlib.contextmanager
+def directory(path: Path) -> Iterator[None]:
+    path.mkdir(parents=True)
+    try:
+        yield
+    finally:
+        path.rmdir()
+
+
+@contextlib.contextmanager
+def process(name: str) -> Iterator[None]:
+    command = ["bash", "-c", f"exec -a {name} sleep 60"]
+    with subprocess.Popen(command) as running:
+        try:
+            while name.encode() not in Path(f"/proc/{running.pid}/cmdline").read_bytes()[:20]:
+                pass
+            yield
+        finally:
+            running.kill()
+
+
+def new_since(before: leaks.Snapshot) -> list[str]:
+    return sorted(leaks.Snapshot.take().things - before.things)
+
+
+def test_a_running_container() -> None:
+    before = leaks.Snapshot.take()
+    with directory(leaks.RUNTIME / "c" / "test-of-leaks"):
+        assert any("test-of-leaks" in thing for thing in new_since(before))
+
+
+@pytest.mark.parametrize("name", ["lxc-execute", "lxgit", "/usr/local/bin/lxgit"])
+def test_a_process(name: str) -> None:
+    before = leaks.Snapshot.take()
+    with process(name):
+        assert any(name in thing for thing in new_since(before) if thing.startswith("process"))
+
+
+def test_a_cgroup() -> None:
+    before = leaks.Snapshot.take()
+    unified = Path("/sys/fs/cgroup/unified")
+    root = unified if unified.is_dir() else Path("/sys/fs/cgroup")
+    with directory(root / "lxc.payload.test-of-leaks"):
+        assert any("test-of-leaks" in thing for thing in new_since(before))
+
+
+@pytest.mark.overlay
+def test_a_mount(scratch: Path) -> None:
+    before = leaks.Snapshot.take()
+    for name in ("lower", "upper", "work", "merged"):
+        (scratch / name).mkdir()
+    options = "lowerdir=lower,upperdir=upper,workdir=work"
+    mount = ["mount", "-t", "overlay", "test-of-leaks", "-o", options, "merged"]
+    subprocess.run(mount, cwd=scratch, check=True)
+    try:
+        assert any("test-of-leaks" in thing for thing in new_since(before))
+    finally:
+        subprocess.run(["umount", scratch / "merged"], check=True)
+
+
+def test_the_run_itself_is_none() -> None:
+    assert not any(str(os.getpid()) in thing for thing in leaks.Snapshot.take().things)
