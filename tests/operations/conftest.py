@@ -33,13 +33,13 @@ class Lab:
     def take(self, root: Path, name: str) -> None:
         import_image(self.repository, root, name, identity=WHO, progress=self.listener)
 
-    def run(self, name: str, script: str, image: str = "base", **more: object) -> tuple[int, str]:
+    def run(self, name: str, script: str, image: str | None = "base") -> tuple[int, str]:
         """Run a shell script in a new container called `name`: exit code and output."""
         request = RunRequest(image=image, command=("sh", "-c", script), name=name)
         return self._session(
             lambda streams: run(
                 self.repository,
-                request._replace(**more),
+                request,
                 streams,
                 identity=WHO,
                 progress=self.listener,
