@@ -9,7 +9,7 @@ from lxgit.cli.options import AsFormat, NoTrunc, Quiet, take
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.report import printable
 from lxgit.cli.session import Session
-from lxgit.cli.tables import short_id, write_json
+from lxgit.cli.tables import columns, short_id, write_json
 from lxgit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,13 +54,15 @@ def branch(
     elif format_ == "json":
         write_json(session.out, map(_fields, _rows(session, subjects=True)))
     else:
-        for row in _rows(session, subjects=verbose):
+        rows = _rows(session, subjects=verbose)
+        width = max((columns(_name(row)) for row in rows), default=0) if verbose else 0
+        for row in rows:
             if show_current:
                 session.out.write(f"{row.name}\n" if row.current and row.name else "")
             elif quiet:
                 session.out.line(short_id(row.oid, whole=no_trunc))
             else:
-                session.out.line(_line(row, verbose=verbose, whole=no_trunc))
+                session.out.line(_line(row, width, whole=no_trunc))
 
 
 def _rows(session: Session, *, subjects: bool) -> list[BranchRow]:
@@ -70,12 +72,17 @@ def _rows(session: Session, *, subjects: bool) -> list[BranchRow]:
     return [] if repository is None else list_branches(repository, subjects=subjects)
 
 
-def _line(row: BranchRow, *, verbose: bool, whole: bool) -> str:
-    mark = "*" if row.current else " "
-    name = row.name or f"(HEAD detached at {short_id(row.oid)})"
-    if not verbose:
-        return f"{mark} {name}"
-    return printable(f"{mark} {name} {short_id(row.oid, whole=whole)} {row.subject}")
+def _name(row: BranchRow) -> str:
+    return row.name or f"(HEAD detached at {short_id(row.oid)})"
+
+
+def _line(row: BranchRow, width: int, *, whole: bool) -> str:
+    """As `git branch` has it, and with a width for the name, `git branch -v`."""
+    line = f"{'*' if row.current else ' '} {_name(row)}"
+    if not width:
+        return line
+    pad = " " * (width - columns(_name(row)))
+    return printable(f"{line}{pad} {short_id(row.oid, whole=whole)} {row.subject}")
 
 
 def _fields(row: BranchRow) -> dict[str, object]:

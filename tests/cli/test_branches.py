@@ -1,0 +1,183 @@
+"""branch, checkout, switch, tag: Git's words, and the same refs in stock Git's eyes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pexpect
+import pytest
+
+from tests.support.stockgit import ENVIRONMENT
+
+if TYPE_CHECKING:
+    from tests.support.program import Lxgit
+    from tests.support.stockgit import StockGit
+
+
+def test_branches_are_listed_as_git_does(grown: Lxgit, git: StockGit) -> None:
+    assert grown("branch").out == git("branch").decode()
+    assert grown("branch", "-v").out == git("branch", "-v", "--abbrev=12").decode()
+    assert grown("branch", "--show-current").out == "tuned\n"
+    base, tuned = git.word("rev-parse", "base"), git.word("rev-parse", "tuned")
+    assert grown("branch", "-q").lines == [base[:12], tuned[:12]]
+    assert grown("branch", "-q", "--no-trunc").lines == [base, tuned]
+    assert grown("branch", "--format", "json").json == [
+        {"name": "base", "oid": base, "current": False, "subject": "A small machine"},
+        {"name": "tuned", "oid": tuned, "current": True, "subject": "Tune it"},
+    ]
+
+
+def test_a_detached_head_is_listed(grown: Lxgit, git: StockGit) -> None:
+    base = git.word("rev-parse", "base")[:12]
+    result = grown("checkout", "base~0")
+    assert result.out == f"HEAD is now at {base} A small machine\n"
+    assert result.err.startswith("lxgit: HEAD is on no branch now\nhint: ")
+    assert grown("branch").lines == [f"* (HEAD detached at {base})", "  base", "  tuned"]
+    assert grown("branch", "--show-current").out == ""
+    assert grown("checkout", "-").out == (
+        f"Previous HEAD position was {base}\nSwitched to branch 'tuned'\n"
+    )
+
+
+def test_create_move_rename_delete(grown: Lxgit, git: StockGit) -> None:
+    base, tuned = git.word("rev-parse", "base"), git.word("rev-parse", "tuned")
+    assert grown("branch", "new").out == ""
+    assert git.word("rev-parse", "new") == tuned
+    result = grown("branch", "new", "base", code=1)
+    assert result.err == "lxgit: the branch 'new' is there already\nhint: -f moves it\n"
+    grown("branch", "-f", "new", "base")
+    assert git.word("rev-parse", "new") == base
+    grown("branch", "-m", "new", "newer")
+    assert git.word("rev-parse", "newer") == base
+    assert grown("branch", "-d", "newer").out == f"Deleted branch newer (was {base[:12]}).\n"
+    assert git.attempt("rev-parse", "newer").returncode != 0
+    assert git.fsck() == b""
+
+
+def test_deleting_what_is_not_merged_or_head(grown: Lxgit) -> None:
+    grown("checkout", "-q", "base")
+    assert "is not merged into HEAD" in grown("branch", "-d", "tuned", code=1).err
+    assert "is HEAD's branch" in grown("branch", "-D", "tuned", "base", code=1).err
+    assert grown("branch").lines == ["* base", "  tuned"]
+    grown("branch", "-D", "tuned")
+    assert grown("branch").lines == ["* base"]
+
+
+def test_renaming_heads_branch(grown: Lxgit, git: StockGit) -> None:
+    grown("branch", "-m", "f440/first")
+    assert git.word("symbolic-ref", "HEAD") == "refs/heads/f440/first"
+    assert "-M replaces it" in grown("branch", "-m", "base", code=1).err
+    grown("branch", "-M", "base")
+    assert git.word("symbolic-ref", "HEAD") == "refs/heads/base"
+    assert git.word("log", "--format=%s", "-n1", "base") == "Tune it"
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["branch", "-d"], "lxgit branch -d NAME..."),
+        (["branch", "-m"], "lxgit branch -m [OLD] NEW"),
+        (["branch", "a", "base", "c"], "lxgit branch NAME [REV]"),
+        (["tag", "-d"], "lxgit tag -d NAME..."),
+        (["tag", "a", "b", "c", "d"], "lxgit tag NAME [REV]"),
+        (["tag", "-l", "a", "b"], "lxgit tag -l [PATTERN]"),
+        (["checkout"], "lxgit checkout BRANCH, or -b NEW [REV]"),
+        (["switch"], "lxgit switch BRANCH, or -c NEW [REV]"),
+    ],
+)
+def test_usage(grown: Lxgit, words: list[str], hint: str) -> None:
+    assert grown(*words, code=2).err.endswith(f"hint: {hint}\n")
+
+
+@pytest.mark.parametrize("name", ["-x", "a..b", "HEAD", "a b", "a~1", "x.lock", "0" * 40, ""])
+def test_names_that_git_refuses(grown: Lxgit, name: str) -> None:
+    assert grown("branch", "--", name, "base", code=1).err.startswith("lxgit: ")
+    assert grown("branch").lines == ["  base", "* tuned"]
+
+
+def test_checkout(grown: Lxgit, git: StockGit) -> None:
+    assert grown("checkout", "base").out == "Switched to branch 'base'\n"
+    assert git.word("symbolic-ref", "HEAD") == "refs/heads/base"
+    assert grown("checkout", "base").out == "Already on 'base'\n"
+    assert grown("checkout", "-b", "new", "tuned").out == "Switched to a new branch 'new'\n"
+    assert git.word("rev-parse", "HEAD") == git.word("rev-parse", "tuned")
+    assert "is there already" in grown("checkout", "-b", "new", "base", code=1).err
+    grown("checkout", "-B", "new", "base")
+    assert git.word("rev-parse", "HEAD") == git.word("rev-parse", "base")
+    grown("checkout", "--detach", "tuned", "-q")
+    assert git.attempt("symbolic-ref", "-q", "HEAD").returncode == 1
+    assert git.word("reflog", "-n1", "--format=%gs", "HEAD") == "checkout: moving from new to tuned"
+    assert git.word("rev-parse", "@{-1}") == git.word("rev-parse", "new")
+
+
+def test_switch(grown: Lxgit, git: StockGit) -> None:
+    grown("tag", "v1", "base")
+    result = grown("switch", "v1", code=1)
+    assert result.err == ("lxgit: 'v1' is no branch\nhint: 'lxgit switch --detach v1' goes there\n")
+    assert grown("switch", "base").out == "Switched to branch 'base'\n"
+    assert grown("switch", "-c", "new", "tuned").out == "Switched to a new branch 'new'\n"
+    grown("switch", "-C", "new", "base")
+    assert git.word("rev-parse", "new") == git.word("rev-parse", "base")
+    grown("switch", "base")
+    assert grown("switch", "-").out == "Switched to branch 'new'\n"
+    assert "HEAD is now at" in grown("switch", "--detach", "v1").out
+
+
+def test_tags(grown: Lxgit, git: StockGit) -> None:
+    base = git.word("rev-parse", "base")
+    grown("tag", "v1")
+    grown("tag", "base:v1", "base")
+    grown("tag", "base", "registry/base", "v2")
+    grown("tag", "-m", "The first release", "-m", "of many", "r1", "base")
+    assert grown("tag").out == git("tag").decode()
+    assert grown("tag", "-l", "*/v*").lines == ["base/v1", "registry/base/v2"]
+    assert grown("tag", "-n", "-l", "r1").lines == ["r1              The first release"]
+    assert grown("tag", "--format", "json").json[1] == {
+        "name": "r1",
+        "oid": base,
+        "message": "The first release\n\nof many\n",
+    }
+    assert git.word("cat-file", "-t", "r1") == "tag"
+    assert git.word("tag", "-l", "--format=%(contents:body)", "r1") == "of many"
+    assert git.word("rev-parse", "refs/tags/registry/base/v2") == base
+    assert grown("tag", "-q", "-l", "r1").lines == [base[:12]]
+    assert git.fsck() == b""
+
+
+def test_tags_move_by_force_and_go(grown: Lxgit, git: StockGit) -> None:
+    grown("tag", "v1", "base")
+    assert grown("tag", "v1", "tuned", code=1).err == (
+        "lxgit: the tag 'v1' is there already\nhint: -f moves it\n"
+    )
+    grown("tag", "-f", "v1", "tuned")
+    tuned = git.word("rev-parse", "tuned")
+    assert git.word("rev-parse", "v1") == tuned
+    assert "there is no tag 'v2'" in grown("tag", "-d", "v1", "v2", code=1).err
+    assert grown("tag", "-d", "v1").out == f"Deleted tag v1 (was {tuned[:12]}).\n"
+    assert git("tag") == b""
+
+
+def test_a_branch_and_a_tag_never_share_a_name(grown: Lxgit) -> None:
+    assert grown("tag", "base", "v1", code=1).err == (
+        "lxgit: 'base' is a branch\nhint: 'lxgit tag v1 base' tags it\n"
+    )
+    assert "hint: a branch and a tag never share a name" in grown("tag", "base", code=1).err
+    grown("tag", "v1")
+    assert "'v1' is a tag" in grown("branch", "v1", code=1).err
+
+
+def test_a_tags_message_comes_from_the_editor(grown: Lxgit, git: StockGit) -> None:
+    with grown.terminal("tag", "-a", "r1", env={"GIT_EDITOR": "sed -i '1s/^/By hand/'"}) as shell:
+        shell.expect(pexpect.EOF)
+    assert git.word("tag", "-l", "--format=%(contents:subject)", "r1") == "By hand"
+    assert "an editor needs a terminal" in grown("tag", "-a", "r2", code=1).err
+
+
+def test_stock_git_and_lxgit_take_turns(grown: Lxgit, git: StockGit) -> None:
+    git("branch", "theirs", "base")
+    git("pack-refs", "--all")
+    assert grown("branch").lines == ["  base", "  theirs", "* tuned"]
+    grown("branch", "-d", "theirs")
+    assert "theirs" not in git("branch").decode()
+    git("tag", "-a", "-m", "Theirs", "t1", "base", **ENVIRONMENT)
+    assert grown("tag", "-n").lines == ["t1              Theirs"]

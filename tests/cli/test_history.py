@@ -1,0 +1,210 @@
+"""log, show, ls, rev-parse: the same history as stock Git sees, in the machine's words."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.program import Lxgit
+    from tests.support.stockgit import StockGit
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["base"],
+        ["base", "tuned"],
+        ["base..tuned"],
+        ["tuned", "^base"],
+        ["base...tuned"],
+        ["tuned~1"],
+        ["HEAD@{0}"],
+        ["-n", "1"],
+        ["-n1", "--skip", "1"],
+        ["--max-count=0"],
+        ["--reverse"],
+        ["--all"],
+        ["--first-parent", "--decorate"],
+    ],
+    ids=" ".join,
+)
+def test_log_is_what_git_prints(grown: Lxgit, git: StockGit, words: list[str]) -> None:
+    theirs = git("log", *words).decode()
+    assert grown("log", *words).out == theirs
+    theirs = git("log", "--oneline", "--abbrev=12", *words).decode()
+    assert grown("log", "--oneline", *words).out == theirs
+
+
+def test_log_of_paths(grown: Lxgit) -> None:
+    def subjects(*words: str) -> list[str]:
+        return [line.split(" ", 1)[1] for line in grown("log", "--oneline", *words).lines]
+
+    both = ["Tune it", "A small machine"]
+    assert subjects("--", "/etc/motd") == both
+    assert subjects("--", "etc/profile") == both  # its mode alone
+    assert subjects("--", "/etc/hosts") == both  # that it went
+    assert subjects("--", "/etc/passwd") == ["A small machine"]  # its siblings changed
+    assert subjects("--", "/etc") == both
+    assert subjects("--", "/bin", "/etc/mtab") == both
+    assert subjects("base..", "--", "/bin") == []
+    assert subjects("-n", "1", "--", "/etc/passwd") == ["A small machine"]
+    assert subjects("--", "/nowhere") == []
+
+
+def test_log_with_changes(grown: Lxgit) -> None:
+    assert grown("log", "--stat", "-n", "1").lines[8:] == [
+        " /etc/hosts   | 20 B              ------------------------",
+        " /etc/logo    | 3 B               ++++",
+        " /etc/motd    | 33 B -> 30 B      ----",
+        " /etc/mtab    | 12 B              +++++++++++++++",
+        " /etc/profile | mode 0644 -> 0600",
+        " 5 paths changed: 2 added, 2 modified, 1 deleted; -8 B",
+    ]
+
+
+def test_log_for_programs(grown: Lxgit, git: StockGit) -> None:
+    entries = grown("log", "--format", "json", "--stat").json
+    assert [entry["id"] for entry in entries] == git("rev-list", "tuned").decode().split()
+    assert entries[0]["parents"] == [entries[1]["id"]]
+    assert entries[0]["author"]["date"] == "2023-11-14T23:14:20+01:00"
+    assert entries[0]["refs"] == [{"type": "branch", "name": "tuned", "current": True}]
+    changed = {change["path"]: change["status"] for change in entries[0]["changes"]}
+    assert changed == {
+        "/etc/hosts": "D",
+        "/etc/logo": "A",
+        "/etc/motd": "M",
+        "/etc/mtab": "A",
+        "/etc/profile": "M",
+    }
+    assert grown("log", "--format", "json", "--max-count", "0").json == []
+    assert grown("log", "-q").lines == [entry["id"][:12] for entry in entries]
+    assert grown("log", "-q", "--no-trunc").lines == [entry["id"] for entry in entries]
+
+
+def test_show_a_commit(grown: Lxgit, git: StockGit) -> None:
+    shown = grown("show").out
+    assert shown.startswith(git("log", "-n", "1", "tuned").decode() + "\ndiff --git ")
+    assert "--- a/etc/motd\n+++ b/etc/motd\n" in shown
+    assert "-It has busybox.\n+It is tuned.\n" in shown
+    assert "old mode 100644\nnew mode 100600\n" in shown
+    assert "new file mode 120777\n" in shown
+    assert "Binary: 3 B " in shown
+    assert "rootfs/" not in shown
+    assert "%meta" not in shown
+    lines = grown("show", "--name-status", "tuned").lines
+    assert lines[-5:] == [
+        "D\t/etc/hosts",
+        "A\t/etc/logo",
+        "M\t/etc/motd",
+        "A\t/etc/mtab",
+        "M\t/etc/profile",
+    ]
+    assert grown("show", "--stat").lines[-1].startswith(" 5 paths changed")
+
+
+def test_the_patch_is_one_that_git_applies(grown: Lxgit, git: StockGit, scratch: Path) -> None:
+    (scratch / "etc").mkdir()
+    for name in ("motd", "hosts"):
+        (scratch / "etc" / name).write_bytes(grown("show", f"base:/etc/{name}").stdout)
+    patch = grown("diff", "base", "tuned", "--", "/etc/motd", "/etc/hosts").stdout
+    assert git("apply", "--stat", "-", stdin=patch)
+    subprocess.run(["git", "apply", "-"], input=patch, cwd=scratch, check=True)
+    assert (scratch / "etc/motd").read_text() == "A small machine.\nIt is tuned.\n"
+    assert not (scratch / "etc/hosts").exists()
+
+
+def test_show_what_stands_at_a_path(grown: Lxgit) -> None:
+    assert grown("show", "base:/etc/hosts").stdout == b"127.0.0.1\tlocalhost\n"
+    assert grown("show", "tuned:/etc/logo").stdout == b"\0\1\2"
+    assert grown("show", "tuned:/etc/mtab").out == "/proc/mounts\n"
+    assert grown("show", "HEAD:/var").out == "tree HEAD:/var\n\nlog/\ntmp/\n"
+    assert grown("show", "base:/etc/motd", "tuned:/etc/motd").lines[-1] == "It is tuned."
+    fields = grown("show", "--format", "json", "tuned:/etc/mtab").json
+    assert fields[0]["type"] == "symlink"
+    assert fields[0]["target"] == "/proc/mounts"
+
+
+def test_show_tags(grown: Lxgit, git: StockGit) -> None:
+    grown("tag", "-a", "-m", "The first\n\nof many", "r1", "base")
+    theirs = git("show", "--no-patch", "r1").decode()
+    assert grown("show", "--stat", "r1").out.startswith(theirs)
+    grown("tag", "base:plain", "base")
+    assert grown("show", "--stat", "base:plain").out.startswith("commit ")
+
+
+def test_ls(grown: Lxgit) -> None:
+    assert "etc/" in grown("ls").lines
+    assert grown("ls", "tuned:/etc").lines == [
+        "group",
+        "hostname",
+        "logo",
+        "motd",
+        "mtab",
+        "passwd",
+        "profile",
+        "resolv.conf",
+    ]
+    assert grown("ls", "base:/etc/hosts").out == "hosts\n"
+    assert grown("ls", "-R", "base:/var").lines == ["log/", "tmp/"]
+    assert grown("ls", "-R", "base").lines.count("etc/motd") == 1
+
+
+def test_ls_at_length(grown: Lxgit, busybox_rootfs: Path) -> None:
+    lines = {line.rsplit(" ", 1)[-1]: line for line in grown("ls", "-l", "tuned:/").lines}
+    assert lines["tmp/"].startswith("drwxrwxrwt 0 0 0 ")
+    lines = {line.split()[6]: line for line in grown("ls", "-l", "tuned:/etc").lines}
+    assert lines["profile"].startswith("-rw------- 0 0 16 ")
+    assert lines["mtab"].startswith("lrwxrwxrwx 0 0 12 ")
+    assert lines["mtab"].endswith(" mtab -> /proc/mounts")
+    fields = {field["path"]: field for field in grown("ls", "--format", "json", "tuned:/etc").json}
+    motd = busybox_rootfs / "etc/passwd"
+    assert fields["passwd"]["mtime"] == motd.stat().st_mtime_ns
+    assert fields["passwd"]["size"] == motd.stat().st_size
+    assert fields["profile"]["mode"] == "0600"
+
+
+def test_rev_parse(grown: Lxgit, git: StockGit) -> None:
+    grown("tag", "base:v1", "base")
+    for ours, theirs in {
+        "HEAD": "HEAD",
+        "base:v1": "refs/tags/base/v1",
+        "base:latest": "base",
+        "tuned~1": "base",
+        "tuned^{/small}": "base",
+        ":/Tune": "tuned",
+        "@": "tuned",
+    }.items():
+        assert grown("rev-parse", ours).out == git("rev-parse", theirs).decode(), ours
+    whole = git.word("rev-parse", "base")
+    assert grown("rev-parse", whole[:7]).out == f"{whole}\n"
+    assert grown("rev-parse", "--short", "base", "HEAD").lines[0] == whole[:12]
+    assert grown("rev-parse", "base..tuned").out == git("rev-parse", "base..tuned").decode()
+    assert grown("rev-parse", "--short", "base..tuned").lines[1] == f"^{whole[:12]}"
+
+
+def test_names_that_are_no_text(lxgit: Lxgit, scratch: Path) -> None:
+    """Bytes that are not UTF-8, newlines and quotes are told as Git tells them."""
+    root = scratch / "odd"
+    root.mkdir()
+    for name in (b"\xff", b"a\nb", b'q"', b"back\\slash", "é".encode()):
+        (root / os.fsdecode(name)).write_bytes(name)
+    lxgit("import", root, "odd")
+    assert lxgit("ls", "odd").stdout.splitlines() == [
+        rb'"a\nb"',
+        rb'"back\\slash"',
+        rb'"q\""',
+        "é".encode(),
+        rb'"\377"',
+    ]
+    assert lxgit("show", b"odd:/\xff").stdout == b"\xff"
+    assert lxgit("show", "odd:/a\nb").stdout == b"a\nb"
+    assert "/\udcff" in {c["path"] for c in lxgit("show", "--format", "json").json[0]["changes"]}
+    log = lxgit("log", "-q", "--", b"/\xff", code=0)
+    assert len(log.lines) == 1
