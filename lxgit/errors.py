@@ -1,7 +1,7 @@
 """The root of every error that a user can cause, and the exit codes.
 
-    LxgitError                  1    a failure: the fault in one line, a hint that says what to do next
-      UsageError                2    the command was put together wrongly
+    LxgitError        1    a failure: the fault in one line, a hint that says what to do next
+      UsageError      2    the command was put together wrongly
       and, each defined beside the code that raises it, a subclass of one of these
 
 Library code raises; `lxgit.cli` alone turns an error into text and an exit code.

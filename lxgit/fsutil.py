@@ -82,6 +82,51 @@ def _libc() -> CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
+def remove_tree(path: Path | str) -> None:
+    """Delete a directory with all below it, however deep; nothing there is nothing to do.
+
+    shutil.rmtree keeps a descriptor open for each level, and gives up at the process's limit.
+    """
+    try:
+        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        emptied: list[bytes] = []
+        pending = [b""]
+        while pending:
+            directory = pending.pop()
+            emptied.append(directory)
+            pending += _unlink_files(root, directory)
+        for directory in reversed(emptied[1:]):
+            above, _, name = directory.rpartition(b"/")
+            parent = open_beneath(root, above, _DIRECTORY)
+            try:
+                os.rmdir(name, dir_fd=parent)
+            finally:
+                os.close(parent)
+    finally:
+        os.close(root)
+    os.rmdir(path)
+
+
+def _unlink_files(root: int, directory: bytes) -> list[bytes]:
+    """Delete what is no directory in a directory below `root`; the paths of those that are."""
+    fd = open_beneath(root, directory, os.O_RDONLY | os.O_DIRECTORY)
+    below = []
+    try:
+        with os.scandir(fd) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    name = os.fsencode(entry.name)
+                    below.append(directory + b"/" + name if directory else name)
+                else:
+                    os.unlink(entry.name, dir_fd=fd)
+    finally:
+        os.close(fd)
+    return below
+
+
 def fsync_directory(path: Path | str) -> None:
     """Make the names in a directory durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

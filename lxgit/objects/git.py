@@ -15,7 +15,7 @@ import os
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import fsync_directory, write_all
+from lxgit.fsutil import fsync_directory, remove_tree, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Container, Generator, Iterable, Sequence
@@ -199,7 +199,7 @@ def init(git_dir: Path) -> None:
         _finish_config(temporary / "config")
         os.rename(temporary, git_dir)
     except BaseException:
-        _remove_tree(temporary)
+        remove_tree(temporary)
         raise
     fsync_directory(git_dir.parent)
 
@@ -212,12 +212,6 @@ def _finish_config(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def _remove_tree(path: Path) -> None:
-    import shutil
-
-    shutil.rmtree(path, ignore_errors=True)
 
 
 def _pipe() -> tuple[FileIO, FileIO]:

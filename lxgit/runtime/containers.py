@@ -32,7 +32,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import LockHeld, locked, write_atomic
+from lxgit.fsutil import LockHeld, locked, remove_tree, write_atomic
 from lxgit.runtime import idranges
 from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.names import unused_name
@@ -241,7 +241,7 @@ def create(containers: Path, request: Request) -> Container:
         try:
             return _create(path, identity, request, request.name or unused_name(names))
         except BaseException:
-            _erase(path)
+            remove_tree(path)
             raise
 
 
@@ -381,19 +381,13 @@ def erase(container: Container) -> None:
         container.path.rename(doomed)
         if container.config.idmap is not None:
             idranges.release(registry / ".ranges", container.config.idmap)
-    _erase(doomed)
+    remove_tree(doomed)
 
 
 def erase_leftovers(containers: Path) -> None:
     """Finish deletions that were cut short."""
     for path in containers.glob(".gone-*"):
-        _erase(path)
-
-
-def _erase(path: Path) -> None:
-    import shutil
-
-    shutil.rmtree(path, ignore_errors=True)
+        remove_tree(path)
 
 
 def _read(path: Path) -> dict[str, Any]:

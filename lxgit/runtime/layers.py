@@ -14,13 +14,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import write_atomic
+from lxgit.fsutil import remove_tree, write_atomic
 from lxgit.runtime.idmap import Extent, IdMap
 
 if TYPE_CHECKING:
@@ -167,7 +166,7 @@ class LayerStore:
         try:
             yield path
         finally:
-            shutil.rmtree(path, ignore_errors=True)
+            remove_tree(path)
 
     def publish(
         self,
@@ -210,7 +209,7 @@ class LayerStore:
         """Delete a layer, the description first, so that it is absent from then on."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path / layer_id / "layer.json")
-        shutil.rmtree(self.path / layer_id, ignore_errors=True)
+        remove_tree(self.path / layer_id)
 
     def forget_broken_stacks(self) -> None:
         """Delete the names of stacks that can no longer be mounted."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.fsutil import remove_tree
 from lxgit.operations.exporting import export_image
 from lxgit.operations.importing import import_image
 from lxgit.operations.lookup import find_commit, find_image, read_commit
@@ -32,7 +32,7 @@ def source(work_directory: Path) -> Iterator[Path]:
     root = work_directory / "awkward"
     awkward.build(root, linked_nodes=False)
     yield root
-    shutil.rmtree(root)
+    remove_tree(root)
 
 
 def tree_of(repository: Repository, name: str) -> str:
@@ -104,7 +104,7 @@ def test_a_mount_shows_the_source(
     repository = create_repository(store_dir)
     take(repository, source, "base")
     if drop_layers:
-        shutil.rmtree(repository.layers_dir)
+        remove_tree(repository.layers_dir)
     stack = Materialiser(repository, Listener()).stack(find_image(repository, "base"))
     with shown(stack, scratch) as root:
         assert_same_tree(source, root)

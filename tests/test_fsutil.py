@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import os
+import resource
+import stat
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.fsutil import LockHeld, locked, open_beneath, remove_tree, write_atomic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def make_deep(root: Path, depth: int) -> bytes:
+    """A chain of directories with a file in each; the path of the last."""
+    at = os.open(root, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d" * 10, dir_fd=at)
+        below = os.open("d" * 10, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=at))
+    os.close(at)
+    return b"/".join([b"d" * 10] * depth)
+
+
+def test_a_deep_tree_is_opened_and_removed(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    deepest = make_deep(root, 500)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        fd = os.open(root, os.O_RDONLY)
+        os.close(open_beneath(fd, deepest + b"/file", os.O_RDONLY))
+        os.close(fd)
+        remove_tree(root)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert not root.exists()
+    remove_tree(root)
+
+
+def test_no_link_is_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").touch()
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "link").symlink_to(outside)
+    (root / "up").symlink_to("..")
+    fd = os.open(root, os.O_RDONLY)
+    try:
+        for path in (b"link", b"link/kept", b"up", b"up/outside/kept", b"../outside/kept"):
+            with pytest.raises(OSError):  # noqa: PT011  # ELOOP or EXDEV, as the kernel likes
+                open_beneath(fd, path, os.O_RDONLY)
+    finally:
+        os.close(fd)
+    remove_tree(root)
+    assert (outside / "kept").exists()
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    write_atomic(file, b"one", mode=0o640)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    with pytest.raises(TypeError):
+        write_atomic(file, "text")  # type: ignore[arg-type]
+    assert file.read_bytes() == b"one"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_lock_names_its_owner_and_ends_with_it(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    hold = (
+        "import sys, pathlib\n"
+        "from lxgit.fsutil import locked\n"
+        "with locked(pathlib.Path(sys.argv[1]), what='it'):\n"
+        "    print('held', flush=True); sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(LockHeld, match=f"the door is in use by process {holder.pid}"):
+            locked(lock, wait=False, what="the door").__enter__()
+        holder.kill()
+    with locked(lock, wait=False, what="the door"):
+        pass
+
+
+def test_shared_locks_go_together(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with (
+        locked(lock, shared=True, what="it"),
+        locked(lock, shared=True, wait=False, what="it"),
+        pytest.raises(LockHeld),
+    ):
+        locked(lock, wait=False, what="it").__enter__()
