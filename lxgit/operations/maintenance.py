@@ -89,15 +89,15 @@ def fsck(repository: Repository, *, progress: Progress) -> Iterator[Problem]:
 
 
 def _git_problems(repository: Repository) -> Iterator[Problem]:
+    command = ["fsck", "--strict", "--no-dangling", "--no-progress", "--full"]
+    said = b""
     try:
-        said = repository.git.run(
-            ["fsck", "--strict", "--no-dangling", "--no-progress", "--full"], ok=range(256)
-        )
+        for chunk in repository.git.stream(command):
+            said += chunk
     except GitFailed as error:
-        yield Problem(error.message)
-        return
-    for line in said.decode(errors="replace").splitlines():
-        yield Problem(line, hint="restore the object from a clone")
+        said += error.stderr
+    for line in dict.fromkeys(said.decode(errors="replace").splitlines()):
+        yield Problem(line, hint="restore it from a clone")
 
 
 def _all_commits(repository: Repository) -> list[ObjectID]:
