@@ -45,7 +45,7 @@ class UnusableStore(LxgitError):
     exit_code = 125
 
 
-def require_containers(store: Path, *, host_ids: bool = False) -> None:
+def check_host(store: Path, *, host_ids: bool = False) -> None:
     """Raise unless containers of this store can be started here.
 
     NotRoot, MissingProgram, UnusableHost, UnusableStore.

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from lxgit.runtime.overlay import Lower
 
 
+_supervisors: list[int] = []  # children of this process that may not have ended
+
+
 def start_container(
     container: Container,
     lowers: Sequence[Lower],
@@ -41,14 +44,17 @@ def start_container(
 
     Raises LockHeld when it runs already, StartFailed with the exit code 125, 126 or 127.
     """
+    _reap()
     sweep()
     task = Task(container, tuple(lowers), resolv_conf, apparmor, window, detached, after_exit)
     with container.lock() as lock:
         make_upper(container.path, root, container.config.ids)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            if os.fork() == 0:
+            child = os.fork()
+            if child == 0:
                 supervise(task, theirs, lock)
+    _supervisors.append(child)
     session = Session(ours)
     try:
         session.wait_started()
@@ -56,6 +62,17 @@ def start_container(
         session.close()
         raise
     return session
+
+
+def _reap() -> None:
+    """Take note of supervisors that have ended; they outlive sessions, so that comes late."""
+    for child in [*_supervisors]:
+        try:
+            ended, _ = os.waitpid(child, os.WNOHANG)
+        except ChildProcessError:  # somebody else has
+            ended = child
+        if ended:
+            _supervisors.remove(child)
 
 
 def make_upper(path: Path, root: Metadata, ids: IdMap) -> None:

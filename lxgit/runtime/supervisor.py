@@ -19,7 +19,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from lxgit.errors import LxgitError
-from lxgit.runtime import kernel, launcher, lxc, overlay, protocol, rootfs, rundir, terminal
+from lxgit.runtime import (
+    cgroups,
+    kernel,
+    launcher,
+    lxc,
+    overlay,
+    protocol,
+    rootfs,
+    rundir,
+    terminal,
+)
 from lxgit.runtime.command import User, environment, find_program, find_user
 from lxgit.runtime.containers import EXITED, RUNNING, ContainerState
 from lxgit.runtime.logfile import LogWriter
@@ -105,6 +115,7 @@ class Supervisor:
         self._init: int | None = None  # pidfd of the command
         self._early_signals: list[int] = []
         self._lxc_runs = False
+        self._lxc_status = 0  # as waitpid(2) gives it
         self._state = ContainerState(status=RUNNING, supervisor=os.getpid())
 
     def run(self) -> None:
@@ -147,8 +158,10 @@ class Supervisor:
         root = self._mount_root()
         user = find_user(root, self._config.user)
         arguments = self._arguments(root, user)
-        self._furnish(root)
+        _DEVICES.mkdir()
+        rootfs.make_devices(_DEVICES, self._config.ids)
         stdio = self._make_stdio(user)
+        self._furnish(root)
         os.close(root)
         log = self._prepare_lxc(directory, user)
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
@@ -160,6 +173,9 @@ class Supervisor:
             self._serve(child, log, listener)
         if self._log.pid is None:
             raise self._log.failure()
+        if self._lxc_status:  # it has not lived to see the container's end, nor to clean up
+            cgroups.remove(self._config.id)
+            return 128 + signal.SIGKILL
         return self._log.exit_code
 
     def _mount_root(self) -> int:
@@ -193,12 +209,10 @@ class Supervisor:
         return os.open(_ROOT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def _furnish(self, root: int) -> None:
-        ids = self._config.ids
-        _DEVICES.mkdir()
-        rootfs.make_devices(_DEVICES, ids)
+        """Mount what is ready over the root: /dev and all below it, files of /etc."""
         rootfs.attach(root, _DEVICES, b"dev")
         content = rootfs.Injected.of(self._config.hostname, self._task.resolv_conf)
-        rootfs.inject(root, content, rundir.STAGE, ids)
+        rootfs.inject(root, content, rundir.STAGE, self._config.ids)
         if self._config.network == "host":
             rootfs.attach(root, Path("/sys"), b"sys", read_only=True)
 
@@ -271,7 +285,7 @@ class Supervisor:
         self._lxc_runs = log_open = True
 
         def ended() -> None:
-            os.waitpid(child, 0)
+            _, self._lxc_status = os.waitpid(child, 0)
             loop.forget(process)
             os.close(process)
             lxc.remove_lock(self._config.id, rundir.CONTAINERS)

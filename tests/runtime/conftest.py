@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -15,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lxgit.objects.metadata import Metadata
-from lxgit.runtime import idmap, overlay, probe, rundir
+from lxgit.runtime import cgroups, idmap, overlay, probe, rundir
 from lxgit.runtime.attach import Session, Streams
 from lxgit.runtime.containers import Container, Request, all_containers, create
 from lxgit.runtime.starting import start_container
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 BUSYBOX = Path("/usr/bin/busybox")
 
@@ -70,21 +71,22 @@ def busybox(busybox_tree: Path) -> overlay.Lower:
     return overlay.Lower(busybox_tree, idmap.IdMap.identity())
 
 
-def leftovers() -> set[str]:
-    """Every mount, cgroup, process and runtime file that could be ours."""
+def leftovers(ids: Iterable[str] = ()) -> set[str]:
+    """Mounts of lxgit here; and every cgroup, process and runtime file of these containers."""
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    found = {line.split()[4] for line in mounts if "lxgit" in line}
-    if rundir.CONTAINERS.is_dir():
-        found.update(str(path) for path in rundir.CONTAINERS.iterdir())
-    found.update(str(path) for path in Path("/sys/fs/cgroup").rglob("lxc.*") if path.is_dir())
+    found = {line.split()[4] for line in mounts if "/run/lxgit" in line}
+    for one in ids:
+        found.update(map(str, cgroups.of_container(one)))
+        places = (rundir.CONTAINERS / one, Path(f"/run/lxc/lock{rundir.CONTAINERS}/.{one}"))
+        found.update(str(path) for path in places if path.exists())
+    wanted = [one.encode() for one in ids] + [b"lxgit:" + one[:9].encode() for one in ids]
     for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if b"lxc-start" in command or b"init.lxc" in command:
-            found.add(f"process {pid}")
-    found.update(str(path) for path in Path("/run/lxc").rglob(".*") if path.is_file())
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            process = Path("/proc", pid)
+            said = (process / "cmdline").read_bytes() + (process / "comm").read_bytes()
+            zombie = b") Z " in (process / "stat").read_bytes()  # ours, to be reaped later
+            if not zombie and any(one in said for one in wanted):
+                found.add(f"process {pid}")
     return found
 
 
@@ -139,14 +141,11 @@ class Result:
 @pytest.fixture
 def machine(place: Path, busybox: overlay.Lower) -> Iterator[Machine]:
     """A place for containers; what one of them leaves behind on the host fails the test."""
-    before = leftovers()
     path = place / "containers"
     path.mkdir()
     yield Machine(path, busybox)
-    for container in all_containers(path):
-        with container.lock(wait=True):  # the supervisor is done
-            pass
-    deadline = time.monotonic() + 5
-    while (left := leftovers() - before) and time.monotonic() < deadline:
+    ids = [container.id for container in all_containers(path)]
+    deadline = time.monotonic() + 10
+    while (left := leftovers(ids)) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not left

@@ -164,6 +164,7 @@ def test_running_is_what_the_lock_says(containers: Path) -> None:
     assert "killed" in str(container.state.error)
     child = hold(container)
     assert find(containers, container.id).is_running
+    container.record(ContainerState(status=RUNNING))
     with pytest.raises(LockHeld):
         remove(container)
     os.kill(child, signal.SIGKILL)

@@ -1,0 +1,230 @@
+"""The supervisor: what it keeps of its caller, and what is left when it is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.runtime import cgroups, protocol, rundir
+from lxgit.runtime.attach import Session, Streams, SupervisorLost, connect
+from lxgit.runtime.containers import EXITED, RUNNING, find
+from lxgit.runtime.supervisor import socket_path
+from lxgit.runtime.sweep import sweep
+from tests.runtime.conftest import leftovers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lxgit.runtime.containers import Container
+    from tests.runtime.conftest import Machine
+
+pytestmark = [pytest.mark.root, pytest.mark.lxc, pytest.mark.overlay]
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def process(container: Container, field: str = "supervisor") -> int:
+    pid = getattr(container.state, field)
+    assert isinstance(pid, int)
+    return pid
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_it_keeps_nothing_of_its_caller(machine: Machine, place: Path) -> None:
+    os.chdir(place)
+    container = machine.create("sleep", "60")
+    with open(place / "held", "w") as held:
+        os.set_inheritable(held.fileno(), True)
+        session = machine.start(container)
+    os.chdir("/")
+    pid = process(container)
+    proc = Path(f"/proc/{pid}")
+    assert os.readlink(proc / "cwd") == "/"
+    assert os.getsid(pid) == pid
+    files = {entry.name: os.readlink(entry) for entry in (proc / "fd").iterdir()}
+    assert str(place / "held") not in files.values()
+    assert {files["0"], files["1"], files["2"]} == {"/dev/null"}
+    assert proc.joinpath("comm").read_text().startswith("lxgit:" + container.id[:9])
+    end(session)
+
+
+def end(session: Session) -> None:
+    with session:
+        session.send_signal(signal.SIGKILL)
+        assert session.wait() == 137
+
+
+def test_the_output_of_a_pipeline_ends_with_the_command(machine: Machine) -> None:
+    """`lxgit run … | cat` must not wait for a supervisor that still holds the pipe."""
+    read, write = os.pipe()
+    os.set_inheritable(write, True)
+    container = machine.create("sleep", "60")
+    session = machine.start(container)
+    os.close(write)
+    assert os.read(read, 1) == b""
+    os.close(read)
+    end(session)
+
+
+def test_killed_it_takes_the_container_with_it(machine: Machine) -> None:
+    container = machine.create("sh", "-c", "echo kept > /file; sleep 60 & sleep 60")
+    with machine.start(container) as session:
+        wait_until((container.upper / "file").exists)
+        pids = [process(container), process(container, "pid")]
+        os.kill(pids[0], signal.SIGKILL)
+        with pytest.raises(SupervisorLost):
+            session.wait()
+    wait_until(lambda: not any(map(alive, pids)))
+    state = find(machine.containers, container.id).state
+    assert (state.status, state.exit_code) == (EXITED, None)
+    assert "killed" in str(state.error)
+    wait_until(lambda: not is_locked(container))
+    assert container.id in sweep() or not leftovers([container.id])
+    assert (container.upper / "file").read_text() == "kept\n"
+    with machine.start(container) as session:  # and it can go on
+        session.send_signal(signal.SIGKILL)
+        assert session.wait() == 137
+
+
+def is_locked(container: Container) -> bool:
+    return container._is_locked()
+
+
+def test_killed_lxc_is_an_end_with_a_reason(machine: Machine) -> None:
+    container = machine.create("sleep", "60")
+    with machine.start(container) as session:
+        monitor = Path(f"/proc/{process(container, 'pid')}/stat").read_text()
+        os.kill(int(monitor.rpartition(")")[2].split()[1]), signal.SIGKILL)
+        assert session.wait() == 137
+    state = find(machine.containers, container.id).state
+    assert (state.status, state.exit_code) == (EXITED, 137)
+
+
+def test_sweeping_leaves_those_that_run(machine: Machine) -> None:
+    container = machine.create("sleep", "60")
+    session = machine.start(container)
+    assert container.id not in sweep()
+    assert socket_path(container.id).exists()
+    assert cgroups.of_container(container.id)
+    end(session)
+
+
+def test_twenty_at_once(machine: Machine) -> None:
+    containers = [machine.create("sh", "-c", f"echo {n}; exit {n}") for n in range(20)]
+    children = []
+    for container in containers:
+        child = os.fork()
+        if child == 0:
+            code = 99
+            try:
+                code = machine.go(container).code
+            finally:
+                os._exit(code)
+        children.append(child)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    assert codes == list(range(20))
+
+
+def test_a_client_that_reads_nothing_holds_up_the_container_and_no_signal(
+    machine: Machine,
+) -> None:
+    container = machine.create("sh", "-c", "echo begin > /begun; yes; echo > /done")
+    with machine.start(container) as session:
+        wait_until((container.upper / "begun").exists)
+        log = container.path / "log"
+        wait_until(lambda: log.stat().st_size > 1 << 20)
+        time.sleep(0.2)
+        size = log.stat().st_size
+        time.sleep(0.2)
+        assert log.stat().st_size == size
+        session.send_signal(signal.SIGKILL)
+        assert session.wait() == 137
+
+
+def test_a_client_that_stays_stuck_does_not_keep_the_container(machine: Machine) -> None:
+    """Its end is recorded, its lock free: another can start it, whatever the client does."""
+    container = machine.create("sh", "-c", "head -c 400000 /dev/zero; exit 3")
+    with machine.start(container) as session:
+        wait_until(lambda: find(machine.containers, container.id).state.exit_code == 3)
+        with container.lock():
+            pass
+        assert session.wait() == 3
+
+
+def test_nonsense_from_a_client_is_not_listened_to(machine: Machine) -> None:
+    container = machine.create("sleep", "60")
+    session = machine.start(container)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
+        channel.connect(os.fspath(socket_path(container.id)))
+        for packet in (b"w", b"w12345", b"s", b"s12", b"?", b"i", b"s\xff", b"\0" * 70000):
+            channel.send(packet)
+        assert channel.recv(10) == protocol.STARTED
+    assert container.state.status == RUNNING
+    end(session)
+
+
+def test_sigterm_to_the_supervisor_is_for_the_command(machine: Machine) -> None:
+    container = machine.create("sh", "-c", "trap 'exit 5' TERM; echo > /ready; sleep 60 & wait")
+    with machine.start(container) as session:
+        wait_until((container.upper / "ready").exists)
+        os.kill(process(container), signal.SIGTERM)
+        assert session.wait() == 5
+
+
+def test_signals_to_a_client_without_a_terminal_go_to_the_command(machine: Machine) -> None:
+    script = "trap 'echo int; exit 6' INT; echo ready; sleep 60 & wait"
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    result = machine.shell(script)
+    timer.join()
+    assert (result.code, result.out) == (6, b"ready\nint\n")
+
+
+def test_a_reader_that_goes_away_ends_the_client_alone(machine: Machine) -> None:
+    """As with `lxgit run base yes | head -1`."""
+    container = machine.create("yes")
+    with subprocess.Popen(["head", "-n1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as head:
+        assert head.stdin is not None
+        with machine.start(container) as session, pytest.raises(BrokenPipeError):
+            session.attach(Streams(None, head.stdin.fileno(), sys.stderr.fileno(), tty=False))
+    end(connect(container.id))
+
+
+def test_resident_memory_is_small(machine: Machine) -> None:
+    container = machine.create("sleep", "60")
+    session = machine.start(container)
+    smaps = Path(f"/proc/{process(container)}/smaps_rollup").read_text()
+    private = sum(int(line.split()[1]) for line in smaps.splitlines() if line.startswith("Private"))
+    assert private < 20 << 10  # KiB
+    end(session)
+
+
+def test_a_directory_in_run_is_claimed_by_one(machine: Machine) -> None:
+    rundir.prepare()
+    with rundir.claimed("f" * 64) as path:
+        assert path.is_dir()
+        assert "f" * 64 not in list(rundir.abandoned())
+    assert not path.exists()
+    path.mkdir()
+    assert "f" * 64 in list(rundir.abandoned())
+    assert not path.exists()
