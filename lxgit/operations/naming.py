@@ -37,21 +37,21 @@ def tag_ref(name: str) -> str:
 
 
 def check_branch_name(repository: Repository, name: str) -> None:
-    """Raise unless a branch may have this name."""
+    """Raise InvalidName or NameTaken unless a branch may have this name."""
     check_name(name)
-    if repository.refs.read(TAGS + name) is not None:
-        raise NameTaken(
-            f"'{name}' is a tag", hint="a branch and a tag never share a name: choose another"
-        )
-    _check_containers(repository, name)
+    _check_free(repository, name, TAGS, "tag")
 
 
 def check_tag_name(repository: Repository, name: str) -> None:
-    """Raise unless a tag may have this name."""
+    """Raise InvalidName or NameTaken unless a tag may have this name."""
     check_name(name)
-    if repository.refs.read(BRANCHES + name) is not None:
+    _check_free(repository, name, BRANCHES, "branch")
+
+
+def _check_free(repository: Repository, name: str, others: str, word: str) -> None:
+    if repository.refs.read(others + name) is not None:
         raise NameTaken(
-            f"'{name}' is a branch", hint="a branch and a tag never share a name: choose another"
+            f"'{name}' is a {word}", hint="a branch and a tag never share a name: choose another"
         )
     _check_containers(repository, name)
 
