@@ -1,0 +1,79 @@
+"""Measure lxgit against its peers: `python -m benchmarks`, or `make bench`.
+
+Prints one table and writes one JSON file. A figure that misses its reach is no error; an operation
+that does not work is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import report
+from benchmarks.harness import Verdict, measure
+from benchmarks.machine import Machine
+from benchmarks.rows import all_rows
+from benchmarks.workbench import Workbench
+from tests.support.machine import work_directory
+
+if TYPE_CHECKING:
+    from benchmarks.harness import Result
+
+_OUTPUT = Path("build/benchmarks.json")
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    if os.geteuid() != 0:
+        print("the benchmarks start containers: they need root", file=sys.stderr)
+        return 1
+    machine = Machine.look(arguments.directory)
+    with Workbench(arguments.directory) as bench:
+        results = _measure(bench, arguments)
+    _print(results, machine)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    document = report.document(results, machine.values())
+    arguments.output.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    print(f"\nround by round: {arguments.output}")
+    return any(result.verdict is Verdict.FAILED for result in results)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help="which rows; all by default")
+    parser.add_argument("--rounds", type=int, metavar="N", help="in place of each row's own number")
+    parser.add_argument(
+        "--directory", type=Path, default=work_directory(), help="where the stores lie: %(default)s"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=_OUTPUT, metavar="FILE", help="the JSON: %(default)s"
+    )
+    return parser
+
+
+def _measure(bench: Workbench, arguments: argparse.Namespace) -> list[Result]:
+    rows = all_rows(bench)
+    if unknown := set(arguments.rows) - {row.name for row in rows}:
+        raise SystemExit(f"no such row: {', '.join(unknown)}; {', '.join(r.name for r in rows)}")
+    chosen = [row for row in rows if not arguments.rows or row.name in arguments.rows]
+    return [measure(row, rounds=arguments.rounds, tell=_tell) for row in chosen]
+
+
+def _tell(what: str) -> None:
+    """Where the run is: one line that is written over on a terminal."""
+    start, end = ("\r\033[K", "") if sys.stderr.isatty() else ("", "\n")
+    print(start + what, end=end, file=sys.stderr, flush=True)
+
+
+def _print(results: list[Result], machine: Machine) -> None:
+    if sys.stderr.isatty():
+        _tell("")
+    print(f"{report.table(results)}\n\n{report.summary(results)}\n\n{machine.words()}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""What the benchmarks know of machines, of Podman, and of programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.harness import Failed
+from benchmarks.machine import Machine, mounted_type, processor
+from benchmarks.podman import foreign_driver
+from benchmarks.programs import Program, environment
+from benchmarks.rows import all_rows
+from benchmarks.workbench import Workbench
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MOUNTINFO = """\
+22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,discard
+23 22 0:21 / /tmp rw,nosuid - tmpfs tmpfs rw,size=1g
+"""
+
+
+def test_processor() -> None:
+    assert processor("processor\t: 0\nmodel name\t: A  Processor 7\nflags\t: fpu\n") == (
+        "A  Processor 7"
+    )
+    assert processor("processor\t: 0\n")
+
+
+@pytest.mark.parametrize(("number", "kind"), [("254:0", "ext4"), ("0:21", "tmpfs"), ("9:9", "?")])
+def test_mounted_type(number: str, kind: str) -> None:
+    assert mounted_type(MOUNTINFO, number) == (kind if kind != "?" else "unknown")
+
+
+def test_the_machine_is_named(tmp_path: Path) -> None:
+    machine = Machine.look(tmp_path)
+    assert machine.cores > 0
+    assert machine.filesystem != "unknown"
+    assert machine.kernel in machine.words()
+    assert json.dumps(machine.values())
+
+
+@pytest.mark.parametrize(
+    ("driver", "options", "reason"),
+    [
+        ("overlay", {}, None),
+        ("vfs", {}, "podman stores with vfs, not with overlay"),
+        (
+            "overlay",
+            {"overlay.mount_program": {"Executable": "/usr/bin/fuse-overlayfs"}},
+            "podman mounts through FUSE, not natively",
+        ),
+    ],
+)
+def test_only_native_overlay_is_a_peer(
+    driver: str, options: dict[str, object], reason: str | None
+) -> None:
+    info = {"store": {"graphDriverName": driver, "graphOptions": options}}
+    assert foreign_driver(info) == reason
+
+
+def test_a_program_is_timed_to_its_end(tmp_path: Path) -> None:
+    shell = Program(("/bin/sh", "-c"), environment(tmp_path))
+    assert 0.1 < shell.seconds("sleep 0.1") < 10
+    assert shell.run("echo $HOME") == f"{tmp_path}\n"
+
+
+def test_a_program_that_fails_says_why(tmp_path: Path) -> None:
+    shell = Program(("/bin/sh", "-c"), environment(tmp_path))
+    with pytest.raises(Failed, match=r"sh echo no >&2; exit 3: exit 3, and it said: no"):
+        shell.seconds("echo no >&2; exit 3")
+    with pytest.raises(Failed, match=r"exit 3"):
+        shell.run("exit 3")
+
+
+def test_the_workbench_goes_with_what_is_on_it(tmp_path: Path) -> None:
+    with Workbench(tmp_path) as bench:
+        (bench.directory / "store").mkdir()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_have_names_of_their_own_and_prepare_nothing(tmp_path: Path) -> None:
+    with Workbench(tmp_path) as bench:
+        names = [row.name for row in all_rows(bench)]
+        assert len(set(names)) == len(names)
+        assert list(bench.directory.iterdir()) == []
