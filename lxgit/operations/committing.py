@@ -209,7 +209,7 @@ def _already_made(
 
 def _check_changed(tree: WorkTree, request: CommitRequest, destination: _Destination) -> None:
     is_new = request.name is not None and destination.tip is None
-    if tree.image.tree == tree.parent.tree and not is_new and not request.allow_empty:
+    if not tree.is_changed and not is_new and not request.allow_empty:
         raise NothingChanged(
             f"container '{tree.container.config.name}' has not changed",
             hint="--allow-empty makes a commit all the same",

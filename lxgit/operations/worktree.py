@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.objects.content import SourceChanged
+from lxgit.objects.diff import iter_differences
 from lxgit.objects.entries import Entry
 from lxgit.objects.ids import ObjectType, from_hex
-from lxgit.objects.image import Image, write_image
+from lxgit.objects.image import Image, read_image, write_image
 from lxgit.objects.ingest import write_node
 from lxgit.objects.metadata import Kind
 from lxgit.objects.refnames import BRANCHES
@@ -35,12 +37,19 @@ if TYPE_CHECKING:
     from lxgit.runtime.containers import Container
 
 
+_ATTEMPTS = 5
+
+
 class SeveralChanged(LxgitError):
     """More than one container could be meant."""
 
 
 class NothingChanged(LxgitError):
     """No container has anything to show or to commit."""
+
+
+class ChangingTooFast(LxgitError):
+    """A running container does not stand still for a look at it."""
 
 
 class WorkTree:
@@ -69,8 +78,6 @@ class WorkTree:
             base = image_of(self._repository, from_hex(self.container.config.base))
         rootfs, links = apply_upper(self.state, base, self._objects, self._entry)
         tree = write_image(self._objects, rootfs, links, self.parent.config)
-        from lxgit.objects.image import read_image
-
         return read_image(self._objects, tree)
 
     def _entry(self, path: bytes, node: Node) -> Entry:
@@ -88,6 +95,11 @@ class WorkTree:
         if entry.oid is not None:
             self._nodes[entry.oid] = node
         return entry
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether there is anything to show: more than the mtimes of directories."""
+        return any(change.listed for change in iter_differences(self.parent, self.image))
 
     def compare(self, paths: Iterable[bytes] = ()) -> Comparison:
         """The container against its commit."""
@@ -128,7 +140,8 @@ def open_work_tree(
 ) -> Iterator[WorkTree]:
     """Read a container's upperdir; its contents can be read while the context lasts.
 
-    With a `writer`, what has changed is written to it.
+    With a `writer`, what has changed is written to it. ChangingTooFast when a running container
+    changes its files under every attempt to read them.
     """
     try:
         fd = os.open(container.upper, os.O_RDONLY | os.O_DIRECTORY)
@@ -136,10 +149,25 @@ def open_work_tree(
         yield WorkTree(repository, container, UpperState(), writer)
         return
     try:
-        state = read_upper(fd, container.config.ids)
-        yield WorkTree(repository, container, state, writer)
+        yield _read(repository, container, fd, writer)
     finally:
         os.close(fd)
+
+
+def _read(
+    repository: Repository, container: Container, upper: int, writer: PackWriter | None
+) -> WorkTree:
+    for _ in range(_ATTEMPTS):
+        try:
+            state = read_upper(upper, container.config.ids)
+            return WorkTree(repository, container, state, writer)
+        except (FileNotFoundError, SourceChanged):
+            if not container.is_running:
+                raise
+    raise ChangingTooFast(
+        f"container '{container.config.name}' changes its files while they are read",
+        hint="try again, or when it has ended",
+    )
 
 
 def is_changed(repository: Repository, container: Container) -> bool:
@@ -147,7 +175,7 @@ def is_changed(repository: Repository, container: Container) -> bool:
     if not container.upper.exists():
         return False
     with open_work_tree(repository, container) as tree:
-        return tree.image.tree != tree.parent.tree
+        return tree.is_changed
 
 
 def status(repository: Repository, container: str | None = None) -> Status:

@@ -13,7 +13,8 @@ from lxgit.objects.commits import Commit, encode_commit, trailers
 from lxgit.objects.ids import ObjectType, from_hex
 from lxgit.operations import committing
 from lxgit.operations.branches import checkout, create_branch
-from lxgit.operations.committing import BranchMoved, NeedsName
+from lxgit.operations.committing import BranchMoved, ContainerRuns, NeedsName
+from lxgit.operations.containers import AlreadyRunning, Streams, remove_containers, start
 from lxgit.operations.lookup import find_commit, find_image, read_commit
 from lxgit.operations.maintenance import fsck, prune
 from lxgit.operations.views import compare, view_path
@@ -123,6 +124,38 @@ def test_nothing_changed(lab: Lab) -> None:
     assert lab.tip("base") == tip
     assert lab.row("c").branch == "f440/first_container"
     assert lab.commit("c", allow_empty=True).parent == made.oid
+
+
+def test_the_mtime_of_a_directory_alone_is_nothing_to_commit(lab: Lab) -> None:
+    """It is recorded with the next commit that has something to say."""
+    lab.run("c", "touch /tmp/x; rm /tmp/x")
+    with pytest.raises(NothingChanged):
+        lab.commit("c")
+    before = find_image(lab.repository, "base").entry(b"tmp")
+    lab.start("c")
+    lab.commit("c", allow_empty=True)
+    after = find_image(lab.repository, "base").entry(b"tmp")
+    assert before is not None
+    assert after is not None
+    assert before.metadata.mtime < after.metadata.mtime
+
+
+def test_the_status_of_a_container_that_is_busy(lab: Lab) -> None:
+    """Files come and go while it is read."""
+    again = "if [ ! -e /first ]; then touch /first; exit; fi"
+    lab.run("busy", f"{again}; while :; do for i in 1 2 3; do echo $i > /f$i; rm /f$i; done; done")
+    nowhere = Streams(0, 1, 2)
+    start(lab.repository, "busy", nowhere, attach=False, interactive=False, progress=lab.listener)
+    for _ in range(20):
+        (shown,) = status(lab.repository).containers
+        assert shown.container.state.value == "running"
+    with pytest.raises(ContainerRuns):
+        lab.commit("busy")
+    with pytest.raises(AlreadyRunning):
+        remove_containers(lab.repository, ["busy"], force=False, identity=WHO)
+    (removed,) = remove_containers(lab.repository, ["busy"], force=True, identity=WHO)
+    assert removed.uncommitted >= 1
+    assert status(lab.repository).containers == ()
 
 
 def test_what_was_touched_back_is_no_change(lab: Lab) -> None:
