@@ -102,7 +102,13 @@ def resolve(root: int, path: bytes) -> bytes:
 
 
 def missing_mount_points(root: int) -> dict[bytes, int]:
-    """Resolved paths of mount points that are not there, each with the type that it must have."""
+    """Resolved paths of mount points that are not there, each with the type that it must have.
+
+    Raises UnusableRoot when /proc, /sys or /dev is a link: LXC follows none there.
+    """
+    for path in DIRECTORIES:
+        if resolve(root, path) != path:
+            raise UnusableRoot(f"/{path.decode()} in the image is a link: LXC follows none there")
     wanted = dict.fromkeys(DIRECTORIES, stat.S_IFDIR) | dict.fromkeys(FILES, stat.S_IFREG)
     missing = {}
     for path, kind in wanted.items():

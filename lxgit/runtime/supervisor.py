@@ -194,7 +194,7 @@ class Supervisor:
         if layer.exists():
             places = [*overlay.attach_lowers([Lower(layer, ids)], staging, ids), *places]
         mount = overlay.stack(places, writable)
-        if missing := {} if layer.exists() else rootfs.missing_mount_points(mount):
+        if (missing := rootfs.missing_mount_points(mount)) and not layer.exists():
             building = layer.with_name("init.new")
             building.mkdir(mode=0o755)
             rootfs.write_init_layer(building, mount, missing, ids)

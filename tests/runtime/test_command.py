@@ -1,0 +1,99 @@
+"""Programs and users, looked up inside a root."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.errors import LxgitError
+from lxgit.runtime.command import User, environment, find_program, find_user
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> int:
+    for name in ("bin", "usr/bin", "etc", "opt"):
+        (tmp_path / name).mkdir(parents=True)
+    for name, mode in (("bin/tool", 0o755), ("usr/bin/plain", 0o644), ("opt/tool", 0o100)):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(mode)
+    (tmp_path / "usr/bin/link").symlink_to("/bin/tool")
+    (tmp_path / "usr/bin/out").symlink_to("../../../../../../../../bin/sh")
+    (tmp_path / "usr/bin/directory").mkdir()
+    (tmp_path / "etc/passwd").write_text(
+        "root:x:0:0:root:/home/root:/bin/sh\nbad line\nwww:x:33:34::/srv:/bin/sh\nx:x:9:9:::\n"
+    )
+    (tmp_path / "etc/group").write_text("root:x:0:\nadm:x:4:www,x\nweb:x:40:www\nodd:x:y:www\n")
+    return os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        (b"tool", b"/bin/tool"),
+        (b"link", b"/usr/bin/link"),
+        (b"/opt/tool", b"/opt/tool"),
+        (b"./tool", b"/opt/./tool"),
+        (b"../bin/tool", b"/opt/../bin/tool"),
+    ],
+)
+def test_programs(root: int, name: bytes, found: bytes) -> None:
+    assert find_program(root, name, b"/nowhere:/usr/bin:/bin", b"/opt") == found
+    os.close(root)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"),
+    [
+        (b"none", 127, "not found in $PATH"),
+        (b"", 127, "not found"),
+        (b"out", 127, "not found"),  # the host's /bin/sh is not in this root
+        (b"plain", 126, "permission denied"),
+        (b"directory", 127, "not found in $PATH"),
+        (b"/usr/bin/directory", 126, "is a directory"),
+        (b"/usr/bin/out", 127, "no such file"),
+        (b"/bin/tool/x", 127, "no such file"),
+    ],
+)
+def test_faults(root: int, name: bytes, code: int, words: str) -> None:
+    with pytest.raises(LxgitError) as caught:
+        find_program(root, name, b"/usr/bin:/bin", b"/")
+    os.close(root)
+    assert caught.value.exit_code == code
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "user"),
+    [
+        ("", User(0, 0, (), "/root")),
+        ("root", User(0, 0, (), "/home/root")),
+        ("www", User(33, 34, (4, 40), "/srv")),
+        ("33", User(33, 34, (4, 40), "/srv")),
+        ("www:adm", User(33, 4, (), "/srv")),
+        ("www:7", User(33, 7, (), "/srv")),
+        ("1234", User(1234, 0, (), "/")),
+        ("x", User(9, 9, (4,), "/")),
+        (":web", User(0, 40, (), "/root")),
+    ],
+)
+def test_users(root: int, text: str, user: User) -> None:
+    assert find_user(root, text) == user
+    os.close(root)
+
+
+@pytest.mark.parametrize("text", ["nobody", "www:none", "-1"])
+def test_users_that_are_not_there(root: int, text: str) -> None:
+    with pytest.raises(LxgitError, match="has no") as caught:
+        find_user(root, text)
+    os.close(root)
+    assert caught.value.exit_code == 125
+
+
+def test_the_environment_is_overridden_in_order() -> None:
+    result = environment(["A=1", "A=2", "PATH=/x", "B"], hostname="h", home="/", tty=True)
+    assert (result["A"], result["PATH"], result["B"], result["TERM"]) == ("2", "/x", "", "xterm")

@@ -1,0 +1,57 @@
+"""A container's log: any bytes, in order, whole records or none."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lxgit.runtime.logfile import ERR, OUT, LogWriter, read_log
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pieces = st.lists(st.tuples(st.sampled_from([OUT, ERR]), st.binary(min_size=1, max_size=50)))
+
+
+@given(pieces)
+def test_what_is_written_is_read(
+    tmp_path_factory: pytest.TempPathFactory, written: list[tuple[str, bytes]]
+) -> None:
+    path = tmp_path_factory.mktemp("log") / "log"
+    log = LogWriter(path)
+    for stream, data in written:
+        log.write(stream, data)
+    log.close()
+    records = list(read_log(path))
+    assert [(record.stream, record.data) for record in records] == written
+    assert [record.time for record in records] == sorted(record.time for record in records)
+
+
+def test_a_record_that_was_cut_short_ends_the_log(tmp_path: Path) -> None:
+    log = LogWriter(tmp_path / "log")
+    log.write(OUT, b"whole")
+    log.write(OUT, b"not whole")
+    log.close()
+    os.truncate(tmp_path / "log", (tmp_path / "log").stat().st_size - 3)
+    assert [record.data for record in read_log(tmp_path / "log")] == [b"whole"]
+
+
+@pytest.mark.root
+def test_a_full_disk_loses_whole_records_only(tmp_path: Path) -> None:
+    from lxgit.runtime import kernel
+
+    kernel.mount("tmpfs", tmp_path, b"tmpfs", 0, b"size=16k")
+    try:
+        log = LogWriter(tmp_path / "log")
+        for _ in range(10):
+            log.write(OUT, b"x" * 3000)
+        log.close()
+        records = list(read_log(tmp_path / "log"))
+        assert 1 <= len(records) < 10
+        assert {record.data for record in records} == {b"x" * 3000}
+    finally:
+        kernel.umount(tmp_path)
