@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
-from tests.support.stockgit import ENVIRONMENT
-
 if TYPE_CHECKING:
     from tests.support.program import Lxgit
     from tests.support.stockgit import StockGit
@@ -179,5 +177,5 @@ def test_stock_git_and_lxgit_take_turns(grown: Lxgit, git: StockGit) -> None:
     assert grown("branch").lines == ["  base", "  theirs", "* tuned"]
     grown("branch", "-d", "theirs")
     assert "theirs" not in git("branch").decode()
-    git("tag", "-a", "-m", "Theirs", "t1", "base", **ENVIRONMENT)
+    git("tag", "-a", "-m", "Theirs", "t1", "base")
     assert grown("tag", "-n").lines == ["t1              Theirs"]
