@@ -56,6 +56,10 @@ _MASKED_DIRECTORIES = (
     "sys/devices/virtual/powercap",
 )
 
+# What Docker lets its containers open (moby, oci/devices.go): null, zero, full, random, urandom,
+# tty, console, ptmx, and every pts; making nodes is harmless without opening them.
+_DEVICES = ("1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:1", "5:2", "136:*")
+
 _HOSTNAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?")
 _IDENTIFIER = re.compile(r"[0-9a-f]{64}")
 
@@ -115,7 +119,6 @@ def _fixed_lines() -> list[str]:
         "lxc.console.path = none",  # so that descriptors 0, 1, 2 stay what they are
         "lxc.tty.max = 0",
         "lxc.pty.max = 0",
-        "lxc.signal.halt = SIGTERM",
         "lxc.monitor.signal.pdeath = SIGKILL",  # the container goes with its monitor
         "lxc.mount.entry = mqueue dev/mqueue mqueue nosuid,nodev,noexec,optional 0 0",
     ]
@@ -143,6 +146,21 @@ def _network_lines(spec: ContainerSpec) -> list[str]:
     return ["lxc.net.0.type = empty", "lxc.mount.auto = proc:mixed sys:mixed cgroup:ro"]
 
 
+def _device_lines() -> list[str]:
+    """Which devices the container's control group lets it open, whatever nodes it finds or makes.
+
+    A host has version 1 or 2 of control groups, and LXC passes over the keys of the other.
+    """
+    rules = [("deny", "a")]
+    rules += [("allow", f"{kind} *:* m") for kind in "cb"]
+    rules += [("allow", f"c {device} rwm") for device in _DEVICES]
+    return [
+        f"lxc.{version}.devices.{verdict} = {rule}"
+        for version in ("cgroup", "cgroup2")
+        for verdict, rule in rules
+    ]
+
+
 def _security_lines(spec: ContainerSpec) -> list[str]:
     lines = [f"lxc.apparmor.profile = {spec.apparmor or 'unconfined'}"]
     if spec.seccomp:
@@ -150,6 +168,7 @@ def _security_lines(spec: ContainerSpec) -> list[str]:
     if spec.capabilities is not None:
         lines += [f"lxc.cap.keep = {name}" for name in spec.capabilities or ("none",)]
     if spec.masked:
+        lines += _device_lines()
         lines += [
             f"lxc.mount.entry = {spec.null} {path} none bind,optional 0 0" for path in _MASKED_FILES
         ]

@@ -35,27 +35,26 @@ class Loop:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._callbacks: dict[int, Callable[[], None]] = {}
+        self._watched: dict[int, tuple[int, Callable[[], None]]] = {}  # events, callback
 
     def watch(self, fd: int, events: int, callback: Callable[[], None]) -> None:
         """Call back when `fd` is ready, or has been hung up; again replaces events and callback."""
-        if fd in self._callbacks:
-            self._epoll.modify(fd, events)
-        else:
+        if fd not in self._watched:
             self._epoll.register(fd, events)
-        self._callbacks[fd] = callback
+        elif self._watched[fd][0] != events:
+            self._epoll.modify(fd, events)
+        self._watched[fd] = (events, callback)
 
     def forget(self, fd: int) -> None:
         """Watch no more; do so before closing."""
-        if self._callbacks.pop(fd, None) is not None:
+        if self._watched.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
     def turn(self, timeout: float | None = None) -> None:
         """Wait for one round of events, `timeout` seconds at most."""
         for fd, _ in self._epoll.poll(timeout):
-            callback = self._callbacks.get(fd)  # an earlier one of the round may have gone away
-            if callback is not None:
-                callback()
+            if fd in self._watched:  # an earlier one of the round may have gone away
+                self._watched[fd][1]()
 
 
 class Client:

@@ -122,27 +122,41 @@ def missing_mount_points(root: int) -> dict[bytes, int]:
 
 
 def write_init_layer(layer: Path, root: int, missing: dict[bytes, int], idmap: IdMap) -> None:
-    """Make the missing mount points in `layer`, an empty directory, with the container's host ids.
+    """Make `layer`, a directory with the missing mount points, with the container's host ids.
 
     A directory that the layers below have keeps its metadata: a merged directory shows those of
     its topmost layer, so each ancestor is made with what `root`, the mount without this layer,
-    shows of it.
+    shows of it. The layer is whole or absent.
     """
-    owner = idmap.outside(0)
-    made: list[bytes] = [b""]
+    building = layer.with_name(f"{layer.name}.new")
+    _remove_tree(building)  # of a start that was cut short
+    building.mkdir(mode=0o755)
+    made = [b""]
     for path, kind in sorted(missing.items()):
-        *parents, name = path.split(b"/")
-        for depth in range(len(parents)):
-            parent = b"/".join(parents[: depth + 1])
+        for parent in _ancestors(path):
             if parent not in made:
-                _make(layer, parent, stat.S_IFDIR, owner)
+                _make(building, parent, stat.S_IFDIR, idmap.outside(0))
                 made.append(parent)
-        _make(layer, b"/".join([*parents, name]), kind, owner)
-        if kind == stat.S_IFDIR:
-            made.append(path)
+        _make(building, path, kind, idmap.outside(0))
     for path in reversed(made):  # children first: making one changes its parent's mtime
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            _copy_metadata(root, path or b".", layer)
+            _copy_metadata(root, path or b".", building)
+    building.rename(layer)
+
+
+def _ancestors(path: bytes) -> Iterator[bytes]:
+    """The directories above a relative path, the topmost first."""
+    at = path.find(b"/")
+    while at >= 0:
+        yield path[:at]
+        at = path.find(b"/", at + 1)
+
+
+def _remove_tree(path: Path) -> None:
+    if path.exists():
+        import shutil
+
+        shutil.rmtree(path)
 
 
 def _make(layer: Path, path: bytes, kind: int, owner: int) -> None:

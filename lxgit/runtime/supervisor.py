@@ -9,7 +9,9 @@ are control groups and files in /run/lxgit, which the next command sweeps (cgrou
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
+import select
 import signal
 import socket
 import sys
@@ -81,6 +83,7 @@ def supervise(task: Task, channel: socket.socket, lock: int) -> NoReturn:
 
 def _leave_the_caller(*keep: int) -> None:
     """Keep nothing of whom we were forked from: session, directory, files, signals."""
+    gc.freeze()  # collecting one of its file objects would close a descriptor that is ours by now
     os.setsid()
     os.chdir("/")
     os.umask(0o022)
@@ -146,7 +149,9 @@ class Supervisor:
             return message
         finally:
             if self._task.after_exit is not None:
-                self._task.after_exit()
+                # What fails here can only leave something lying, which `ps -a` shows.
+                with contextlib.suppress(LxgitError, OSError):
+                    self._task.after_exit()
 
     def _record(self, state: ContainerState) -> None:
         state = replace(state, status=EXITED, pid=None, supervisor=None, finished=time.time_ns())
@@ -195,11 +200,8 @@ class Supervisor:
             places = [*overlay.attach_lowers([Lower(layer, ids)], staging, ids), *places]
         mount = overlay.stack(places, writable)
         if (missing := rootfs.missing_mount_points(mount)) and not layer.exists():
-            building = layer.with_name("init.new")
-            building.mkdir(mode=0o755)
-            rootfs.write_init_layer(building, mount, missing, ids)
+            rootfs.write_init_layer(layer, mount, missing, ids)
             os.close(mount)
-            building.rename(layer)
             places = [*overlay.attach_lowers([Lower(layer, ids)], staging, ids), *places]
             mount = overlay.stack(places, writable)
         if not self._config.privileged:
@@ -299,11 +301,11 @@ class Supervisor:
                 loop.forget(log)
                 os.close(log)
                 log_open = False
-            elif self._log.pid is not None and self._init is None:
+            elif self._log.pid not in (None, self._state.pid):
                 self._started(child, listener)
 
-        loop.watch(process, 1, ended)
-        loop.watch(log, 1, logged)
+        loop.watch(process, select.EPOLLIN, ended)
+        loop.watch(log, select.EPOLLIN, logged)
         while self._lxc_runs or log_open or not self._relay.is_drained:
             loop.turn()
         loop.forget(listener.fileno())
@@ -311,13 +313,17 @@ class Supervisor:
     def _started(self, lxc_process: int, listener: socket.socket) -> None:
         pid = self._log.pid
         assert pid is not None
+        if self._init is not None:  # of before a reboot from inside
+            os.close(self._init)
+            self._init = None
         with contextlib.suppress(ProcessLookupError):  # it has ended already
             self._init = _pidfd_of_child(pid, lxc_process)
         self._state = replace(self._state, pid=pid, started=time.time_ns())
         self._task.container.record(self._state)
         self._relay.broadcast(protocol.STARTED)
         self._relay.listen(listener)
-        for number in self._early_signals:
+        early, self._early_signals = self._early_signals, []
+        for number in early:
             self._signal(number)
 
     def _signal(self, number: int) -> None:

@@ -35,7 +35,6 @@ def test_the_whole_text() -> None:
         "lxc.console.path = none\n"
         "lxc.tty.max = 0\n"
         "lxc.pty.max = 0\n"
-        "lxc.signal.halt = SIGTERM\n"
         "lxc.monitor.signal.pdeath = SIGKILL\n"
         "lxc.mount.entry = mqueue dev/mqueue mqueue nosuid,nodev,noexec,optional 0 0\n"
         "lxc.idmap = u 0 1879048192 65536\n"

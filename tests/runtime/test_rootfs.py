@@ -85,7 +85,6 @@ def test_the_init_layer_keeps_what_is_there(root: Path, place: Path) -> None:
     os.utime(root, ns=(5, 77))
     (root / "proc").mkdir()
     layer = place / "init"
-    layer.mkdir()
     fd = opened(root)
     missing = missing_mount_points(fd)
     assert set(missing) == {b"sys", b"dev", b"etc/hosts", b"etc/hostname", b"etc/resolv.conf"}
@@ -109,7 +108,6 @@ def test_a_dangling_resolv_conf_gets_its_target(root: Path, place: Path) -> None
     (root / "etc").mkdir()
     (root / "etc/resolv.conf").symlink_to("../run/systemd/resolve/stub-resolv.conf")
     layer = place / "init"
-    layer.mkdir()
     fd = opened(root)
     write_init_layer(layer, fd, missing_mount_points(fd), IDS)
     os.close(fd)

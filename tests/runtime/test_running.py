@@ -353,6 +353,15 @@ def test_the_hosts_own_ids(machine: Machine) -> None:
     assert (result.container.upper / "x").stat().st_uid == 0
 
 
+def test_devices_that_root_of_the_host_makes_are_dead_too(machine: Machine) -> None:
+    """With the host's ids a container can make nodes in /dev; its control group keeps them shut."""
+    script = "mknod /dev/mem c 1 1 && echo made && dd if=/dev/mem of=/dev/null count=1"
+    result = machine.shell(script, host_ids=True)
+    assert result.out == b"made\n"
+    assert b"not permitted" in result.err
+    assert result.code != 0
+
+
 def test_privileged(machine: Machine) -> None:
     script = "grep -E 'CapBnd|Seccomp:' /proc/self/status; mount -t tmpfs x /tmp && echo mounted"
     result = machine.shell(script, privileged=True, host_ids=True)
