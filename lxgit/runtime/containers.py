@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import LockHeld, locked, remove_tree, write_atomic
-from lxgit.runtime import idranges
+from lxgit.runtime import idranges, rundir
 from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.names import unused_name
 
@@ -193,7 +193,12 @@ class Container:
         the end, and only unmounts any more, is waited for.
         """
         with contextlib.ExitStack() as held:
-            yield self._acquire(held, wait=wait)
+            fd = self._acquire(held, wait=wait)
+            if (rundir.CONTAINERS / self.id).exists():  # of a supervisor that was killed
+                from lxgit.runtime.sweep import sweep
+
+                sweep()
+            yield fd
 
     def _acquire(self, held: contextlib.ExitStack, *, wait: bool) -> int:
         end = time.monotonic() + _PATIENCE

@@ -222,6 +222,7 @@ def _execute(command: list[bytes], stdio: Stdio, parent: int) -> None:
     for each in signal.valid_signals():  # ignored ones would stay ignored across execve(2)
         if signal.getsignal(each) is signal.SIG_IGN:
             signal.signal(each, signal.SIG_DFL)
+    _stay_unconfined()
     # First out of the way of 0 … 3, then into place; dup2 to itself would keep close-on-exec.
     above = [os.dup(fd) if fd < 4 else fd for fd in _in_order(stdio)]
     for number, fd in enumerate(above):
@@ -229,6 +230,19 @@ def _execute(command: list[bytes], stdio: Stdio, parent: int) -> None:
     # newuidmap on PATH would want lines for root in /etc/subuid; without it LXC, being root,
     # writes the maps itself.
     os.execve(LXC_START, command, {b"PATH": b"/nonexistent"})  # noqa: S606
+
+
+def _stay_unconfined() -> None:
+    """Keep the profile that Debian has for /usr/bin/lxc-start from being put on it.
+
+    Out of that one, which allows nearly everything, the step into the container's own profile is a
+    "secure" execution: it would take the death signal away (PR_SET_PDEATHSIG), so that a container
+    outlived its supervisor, and have the dynamic linker ignore LD_LIBRARY_PATH in it (ld.so(8)).
+    The same interface as aa-exec(1): security/apparmor/lsm.c. Without AppArmor there is no file.
+    """
+    with contextlib.suppress(OSError):
+        fd = os.open("/proc/self/attr/apparmor/exec", os.O_WRONLY | os.O_CLOEXEC)
+        os.write(fd, b"exec unconfined")
 
 
 def _in_order(stdio: Stdio) -> tuple[int, int, int, int]:

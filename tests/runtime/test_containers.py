@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lxgit.fsutil import LockHeld
@@ -88,6 +88,7 @@ def test_impossible_names(containers: Path, name: str) -> None:
     assert all_containers(containers) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(alphabet=st.characters(codec=None), max_size=8), max_size=4))
 def test_any_command_comes_back(
     tmp_path_factory: pytest.TempPathFactory, command: list[str]
