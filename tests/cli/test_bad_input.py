@@ -1,0 +1,431 @@
+"""What goes wrong is told in a line, with a hint and the right exit code; nothing is half-written.
+
+More of it stands with the commands: a commit of nothing and a branch that moved in test_worktree,
+the start of a running container in test_containers.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import unable
+from tests.support import denied
+from tests.support.program import PROGRAM, Lxgit, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.stockgit import StockGit
+
+
+def contents(store: Path) -> dict[str, int]:
+    """Every file of a store with its size; locks and what only tells who holds one left out."""
+    found = {}
+    for directory, _, files in os.walk(store):
+        for name in files:
+            path = Path(directory, name)
+            found[str(path.relative_to(store))] = path.lstat().st_size
+    return {name: size for name, size in found.items() if not name.startswith("locks/")}
+
+
+def refused(result: Result, fault: str, hint: str = "") -> None:
+    """Assert that a command answered nothing, and said these words of its fault and hint."""
+    lines = result.err.splitlines()
+    assert result.out == ""
+    assert lines[0].startswith("lxgit: ")
+    assert fault in lines[0], result.err
+    assert [line[:6] for line in lines[1:]] == ["hint: "] * (len(lines) - 1), result.err
+    if hint:
+        assert hint in lines[1]
+
+
+EVERYTHING = [
+    ["log", "nope"],
+    ["log", "base..nope"],
+    ["show", "nope"],
+    ["show", "nope:/etc/hosts"],
+    ["ls", "nope:/etc"],
+    ["rev-parse", "nope"],
+    ["diff", "nope"],
+    ["diff", "base", "nope"],
+    ["branch", "new", "nope"],
+    ["tag", "new", "nope"],
+    ["checkout", "nope"],
+    ["checkout", "-b", "new", "nope"],
+    ["switch", "--detach", "nope"],
+    ["export", "nope"],
+    ["inspect", "nope"],
+    ["rmi", "nope"],
+]
+"""Commands that look a revision up."""
+
+
+@pytest.mark.parametrize("words", EVERYTHING, ids=" ".join)
+def test_an_unknown_revision(grown: Lxgit, words: list[str]) -> None:
+    grown("branch", "nopf")
+    before = contents(grown.store)
+    refused(grown(*words, code=1), "there is no 'nope'", "did you mean 'nopf'?")
+    assert contents(grown.store) == before
+
+
+@pytest.mark.parametrize("words", EVERYTHING, ids=" ".join)
+def test_without_a_store(lxgit: Lxgit, words: list[str]) -> None:
+    refused(lxgit(*words, code=1), "there is no store at", "'lxgit bootstrap trixie base'")
+    assert not lxgit.store.exists()
+
+
+def test_an_image_that_is_missing(lxgit: Lxgit, busybox_tar: Path) -> None:
+    lxgit("import", busybox_tar, "base")
+    refused(lxgit("run", "bose", "true", code=125), "there is no 'bose'", "did you mean 'base'?")
+    refused(lxgit("show", "base:etc/hosts", code=1), "'base:etc/hosts'", "'base:/etc/hosts'")
+    refused(lxgit("ls", "base:/nowhere", code=1), "'base' has no '/nowhere'", "lxgit ls base:/")
+    refused(lxgit("show", ":/etc/hosts", code=1), "':/etc/hosts'", "'HEAD:/etc/hosts'")
+    refused(lxgit("import", "nowhere.tar", "base", code=1), "no 'nowhere.tar' to import", "a tar")
+
+
+def truncated(tar: bytes) -> bytes:
+    return tar[: len(tar) // 2 // 512 * 512 + 100]
+
+
+def flipped(tar: bytes) -> bytes:
+    """With a wrong header in the middle."""
+    at = tar.index(b"./etc/motd")
+    return tar[:at] + b"#" + tar[at + 1 :]
+
+
+def packed(tar: bytes) -> bytes:
+    done = subprocess.run(["gzip", "-1"], input=tar, capture_output=True, check=True)
+    return done.stdout[: len(done.stdout) // 2]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        truncated,
+        flipped,
+        packed,
+        lambda _: b"",
+        lambda _: b"This is no archive.\n" * 100,
+        lambda _: b"\x28\xb5\x2f\xfd and nothing more",
+    ],
+    ids=["truncated", "flipped", "truncated gzip", "empty", "text", "no zstd"],
+)
+@pytest.mark.parametrize("piped", [False, True], ids=["file", "pipe"])
+def test_an_archive_that_is_none(
+    based: Lxgit, git: StockGit, busybox_tar: Path, scratch: Path, spoil: object, piped: bool
+) -> None:
+    assert callable(spoil)
+    data = spoil(busybox_tar.read_bytes())
+    before = contents(based.store)
+    (scratch / "bad.tar").write_bytes(data)
+    if piped:
+        result = based("import", "-", "new", stdin=data, code=1)
+    else:
+        result = based("import", scratch / "bad.tar", "new", code=1)
+    refused(result, "")
+    assert contents(based.store) == before
+    assert git.fsck() == b""
+
+
+@pytest.fixture
+def small_disk(scratch: Path) -> Iterator[Path]:
+    """A file system of 24 MiB."""
+    image, place = scratch / "disk", scratch / "small"
+    place.mkdir()
+    subprocess.run(["truncate", "-s", "24M", image], check=True)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", image], check=True)
+    mounted = subprocess.run(
+        ["mount", "-o", "loop", image, place], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        unable(f"no loop devices: {mounted.stderr.decode().strip()}")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def free(disk: Path) -> int:
+    status = os.statvfs(disk)
+    return status.f_bavail * status.f_bsize
+
+
+@pytest.mark.root
+def test_a_full_disk(small_disk: Path, scratch: Path, busybox_tar: Path) -> None:
+    """Every write on it is refused in words; the space comes back, and then it works."""
+    lxgit = Lxgit(small_disk / "store", scratch)
+    lxgit("import", busybox_tar, "base")
+    before, space = contents(lxgit.store), free(small_disk)
+    large = scratch / "large"
+    large.mkdir()
+    (large / "noise").write_bytes(os.urandom(30 << 20))
+    for source in (large, _tar_of(large)):
+        refused(lxgit("import", source, "new", code=1), "no space left on device", "lxgit prune")
+        assert contents(lxgit.store) == before
+        assert free(small_disk) >= space - (64 << 10)
+    with (small_disk / "ballast").open("wb") as ballast:
+        _fill(ballast.fileno())
+        for words in (["branch", "new"], ["tag", "v1"], ["checkout", "-b", "new"]):
+            refused(lxgit(*words, code=1), "no space left on device", "lxgit prune")
+        refused(
+            lxgit("export", "base", "-o", small_disk / "out.tar", code=1),
+            "out.tar: no space left on device",
+        )
+        assert contents(lxgit.store) == before
+    (small_disk / "ballast").unlink()
+    lxgit("branch", "new")
+    assert lxgit("fsck").out == "No faults found.\n"
+
+
+def _tar_of(root: Path) -> Path:
+    archive = root.with_suffix(".tar")
+    subprocess.run(["tar", "-C", root, "-cf", archive, "."], check=True)
+    return archive
+
+
+def _fill(fd: int) -> None:
+    """Write until nothing more fits."""
+    for size in (1 << 20, 4096, 512, 1):
+        try:
+            while os.write(fd, bytes(size)) == size:
+                os.fsync(fd)
+        except OSError:
+            continue
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+def test_a_full_disk_under_a_container(small_disk: Path, scratch: Path, busybox_tar: Path) -> None:
+    """A commit that does not fit leaves the container as it is; with space again it succeeds."""
+    lxgit = Lxgit(small_disk / "store", scratch)
+    lxgit("import", busybox_tar, "base")
+    half = "dd if=/dev/urandom of=/noise bs=64k count=112 2>/dev/null"
+    lxgit("run", "--name", "web", "base", "sh", "-c", half)
+    with (small_disk / "ballast").open("wb") as ballast:
+        _fill(ballast.fileno())
+        refused(lxgit("commit", "-m", "x", code=1), "no space left on device", "lxgit prune")
+        assert lxgit("status").lines[3] == "  A  /noise  (7.34 MB)"
+    (small_disk / "ballast").unlink()
+    lxgit("commit", "-m", "Noise")
+    assert len(lxgit("log", "-q").lines) == 2
+    assert lxgit("fsck").code == 0
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+def test_a_store_on_overlayfs(scratch: Path, busybox_tar: Path) -> None:
+    for name in ("lower", "upper", "work", "merged"):
+        (scratch / name).mkdir()
+    options = f"lowerdir={scratch}/lower,upperdir={scratch}/upper,workdir={scratch}/work"
+    subprocess.run(
+        ["mount", "-t", "overlay", "overlay", "-o", options, scratch / "merged"], check=True
+    )
+    try:
+        lxgit = Lxgit(scratch / "merged/store", scratch)
+        lxgit("import", busybox_tar, "base")
+        refused(lxgit("run", "base", "true", code=125), "is on overlayfs", "--store DIR")
+        assert lxgit("ps", "-aq").out == ""
+        assert lxgit("show", "base:/etc/hosts").out == "127.0.0.1\tlocalhost\n"
+    finally:
+        subprocess.run(["umount", scratch / "merged"], check=True)
+
+
+def test_a_store_of_a_newer_format(based: Lxgit) -> None:
+    (based.store / "format").write_text("lxgit store 2\n")
+    refused(based("log", code=1), "has the format b'lxgit store 2\\n'", "or a newer one")
+    refused(based("import", "/etc", "x", code=1), "has the format", "or a newer one")
+
+
+def test_an_image_of_a_newer_format(based: Lxgit, git: StockGit) -> None:
+    listing = git("ls-tree", "base").decode()
+    old = next(line.split()[2] for line in listing.splitlines() if line.endswith("\tformat"))
+    tree = git.word("mktree", stdin=listing.replace(old, git.blob(b"lxgit 2\n")).encode())
+    git("update-ref", "refs/heads/newer", git.commit("Newer\n", tree=tree))
+    refused(
+        based("ls", "newer", code=1), "has format 2, this lxgit reads format 1", "a newer lxgit"
+    )
+    assert based("log", "--oneline", "newer").out.endswith(" Newer\n")
+
+
+def test_a_commit_that_is_no_image(based: Lxgit, git: StockGit) -> None:
+    git("update-ref", "refs/heads/other", git.commit("Other\n"))
+    refused(based("show", "other:/etc/hosts", code=1), "is no image of lxgit's", "'format' file")
+    refused(based("diff", "base", "other", code=1), "is no image of lxgit's")
+
+
+def test_what_is_no_store(lxgit: Lxgit, scratch: Path) -> None:
+    (scratch / "file").write_text("x")
+    refused(lxgit("--store", scratch / "file", "log", code=1), "is not a directory", "--store")
+    (scratch / "other").mkdir()
+    (scratch / "other/file").write_text("x")
+    for words in (["log"], ["import", "/etc", "x"]):
+        refused(lxgit("--store", scratch / "other", *words, code=1), "is not a store", "--store")
+    assert [path.name for path in (scratch / "other").iterdir()] == ["file"]
+
+
+def masked(lxgit: Lxgit, script: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """The program after `script` has changed what is mounted, for it alone."""
+    command = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-ec",
+        f'{script}\nexec "$@"',
+        "sh",
+        str(PROGRAM),
+        *words,
+    ]
+    return subprocess.run(
+        command, env=lxgit.environment(), capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+def test_no_lxc(based: Lxgit) -> None:
+    hide = "for each in /usr/bin/lxc-*; do mount --bind /dev/null $each; done"
+    done = masked(based, hide, "run", "base", "true")
+    assert (done.returncode, done.stdout) == (125, "")
+    assert done.stderr == "lxgit: LXC is not installed\nhint: apt install lxc\n"
+    assert masked(based, hide, "log", "-q").stdout == based("log", "-q").out
+    assert based("ps", "-aq").out == ""
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+def test_no_overlayfs(based: Lxgit) -> None:
+    """A kernel without it answers fsopen(2) with ENODEV."""
+    forget = "mkdir -p /run/lxgit && mount -t tmpfs -o mode=711 tmpfs /run/lxgit"  # what was probed
+    command = [sys.executable, denied.__file__, "fsopen", "ENODEV", str(PROGRAM)]
+    script = f'{forget}\nexec "$@"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-ec", script, "sh", *command, "run", "base", "true"],
+        env=based.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (125, "")
+    assert "the kernel has no overlayfs" in done.stderr
+    assert "\nhint: " in done.stderr
+    assert based("ps", "-aq").out == ""
+
+
+@pytest.mark.root
+def test_no_git(based: Lxgit) -> None:
+    done = masked(based, "mount --bind /dev/null /usr/bin/git", "log")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "lxgit: there is no git program\nhint: apt install git\n"
+
+
+@pytest.mark.root
+def test_no_root(scratch: Path, busybox_tar: Path) -> None:
+    """An ordinary user has history, and is told that containers are root's."""
+    for place in (scratch.parent, scratch):
+        place.chmod(0o711)
+    home = scratch / "user"
+    home.mkdir()
+    os.chown(home, 65534, 65534)
+    archive = home / "busybox.tar"
+    archive.write_bytes(busybox_tar.read_bytes())
+    archive.chmod(0o644)
+
+    def as_user(*words: str) -> Result:
+        command = [
+            "setpriv",
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            str(PROGRAM),
+        ]
+        done = subprocess.run(
+            [*command, *words],
+            env=Lxgit(home / "store", home).environment(),
+            capture_output=True,
+            check=False,
+        )
+        return Result(words, done.returncode, done.stdout, done.stderr)
+
+    assert as_user("import", str(archive), "base").code == 0
+    assert as_user("show", "base:/etc/hosts").out == "127.0.0.1\tlocalhost\n"
+    run = as_user("run", "base", "true")
+    assert run.code == 125
+    refused(run, "containers need root", "sudo")
+    assert as_user("ps", "-aq").out == ""
+    assert as_user("fsck").out == "No faults found.\n"
+
+
+def test_a_branch_that_is_locked(based: Lxgit) -> None:
+    """By another process, or one that died: Git's own lock file."""
+    lock = based.store / "git/refs/heads/new.lock"
+    lock.write_text("")
+    refused(based("branch", "new", code=1), f"{lock}", "remove that file")
+    lock.unlink()
+    based("branch", "new")
+
+
+@pytest.fixture
+def broken(grown: Lxgit, git: StockGit) -> Lxgit:
+    """A store where the content of /etc/motd of `base` is damaged on the disk."""
+    blob = git.word("rev-parse", "base:rootfs/etc/motd")
+    rows = (
+        line.split()
+        for pack in git_packs(git)
+        for line in git("verify-pack", "-v", pack).splitlines()
+    )
+    offset = next(int(row[4]) for row in rows if row[0] == blob.encode())
+    for pack in git_packs(git):
+        if blob.encode() in git("verify-pack", "-v", pack):
+            damage(Path(pack).with_suffix(".pack"), offset + 8)
+    return grown
+
+
+def git_packs(git: StockGit) -> list[str]:
+    return sorted(str(path) for path in (git.git_dir / "objects/pack").glob("*.idx"))
+
+
+def damage(path: Path, offset: int) -> None:
+    path.chmod(0o600)
+    with path.open("r+b") as file:
+        file.seek(offset)
+        old = file.read(4)
+        file.seek(offset)
+        file.write(bytes(byte ^ 0x55 for byte in old))
+
+
+def test_a_broken_object(broken: Lxgit, git: StockGit, scratch: Path) -> None:
+    before = contents(broken.store)
+    blob = git.word("rev-parse", "base:rootfs/etc/motd")
+    refused(broken("show", "base:/etc/motd", code=1), blob[:12], "lxgit fsck")
+    assert blob[:12] in broken("diff", "base", "tuned", code=1).err
+    refused(broken("export", "base", "-o", scratch / "out.tar", code=1), blob[:12], "lxgit fsck")
+    assert not (scratch / "out.tar").exists()
+    assert broken("show", "base:/etc/hosts").out == "127.0.0.1\tlocalhost\n"
+    assert broken("diff", "base", "tuned", "--name-status").lines[0] == "D\t/etc/hosts"
+    verdict = broken("fsck", code=1)
+    assert blob in verdict.out
+    assert contents(broken.store) == before
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+def test_a_broken_object_that_a_container_wants(broken: Lxgit) -> None:
+    assert broken("run", "--rm", "base", "head", "-n1", "/etc/motd").out == "A small machine.\n"
+    broken("prune")
+    result = broken("run", "--name", "web", "base", "true", code=125)
+    refused(result, "", "lxgit fsck")
+    assert broken("ps", "-aq").out == ""
+
+
+def test_a_broken_ref(based: Lxgit) -> None:
+    (based.store / "git/refs/heads/base").write_text("garbage\n")
+    refused(based("log", code=1), "'refs/heads/base' is damaged", "logs/refs/heads/base")
+    assert based("fsck", code=1).out.count("refs/heads/base") >= 1
