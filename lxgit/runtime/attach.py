@@ -12,8 +12,7 @@ import os
 import select
 import signal
 import socket
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import protocol, terminal
@@ -42,8 +41,7 @@ class NotRunning(LxgitError):
     """No supervisor listens for this container."""
 
 
-@dataclass(frozen=True, slots=True)
-class Streams:
+class Streams(NamedTuple):
     """Descriptors of the user's side; without `stdin` nothing is read. `tty`: of the container."""
 
     stdin: int | None

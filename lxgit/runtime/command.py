@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import openat2
@@ -101,8 +100,7 @@ def environment(given: Iterable[str], *, hostname: str, home: str, tty: bool) ->
     return result
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(NamedTuple):
     """Ids as the container has them, and the home directory."""
 
     uid: int = 0

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.fsutil import write_all
 
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 OUT, ERR = "out", "err"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A piece of output. `time` in nanoseconds since 1970."""
 
     time: int

@@ -20,7 +20,7 @@ import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import kernel
@@ -179,8 +179,7 @@ def _security_lines(spec: ContainerSpec) -> list[str]:
     return lines
 
 
-@dataclass(frozen=True, slots=True)
-class Stdio:
+class Stdio(NamedTuple):
     """Descriptors that become the container's; `launcher` becomes number 3."""
 
     stdin: int
@@ -224,7 +223,7 @@ def _execute(command: list[bytes], stdio: Stdio, parent: int) -> None:
             signal.signal(each, signal.SIG_DFL)
     _stay_unconfined()
     # First out of the way of 0 … 3, then into place; dup2 to itself would keep close-on-exec.
-    above = [os.dup(fd) if fd < 4 else fd for fd in _in_order(stdio)]
+    above = [os.dup(fd) if fd < 4 else fd for fd in stdio]
     for number, fd in enumerate(above):
         os.dup2(fd, number)
     # newuidmap on PATH would want lines for root in /etc/subuid; without it LXC, being root,
@@ -243,10 +242,6 @@ def _stay_unconfined() -> None:
     with contextlib.suppress(OSError):
         fd = os.open("/proc/self/attr/apparmor/exec", os.O_WRONLY | os.O_CLOEXEC)
         os.write(fd, b"exec unconfined")
-
-
-def _in_order(stdio: Stdio) -> tuple[int, int, int, int]:
-    return stdio.stdin, stdio.stdout, stdio.stderr, stdio.launcher
 
 
 def remove_lock(name: str, lxcpath: Path) -> None:

@@ -15,7 +15,7 @@ import contextlib
 import errno
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import kernel, rundir
@@ -47,8 +47,7 @@ class Lower:
     idmap: IdMap
 
 
-@dataclass(frozen=True, slots=True)
-class Writable:
+class Writable(NamedTuple):
     """A container's own directories, side by side on one file system; ids are the host's."""
 
     upper: Path

@@ -22,7 +22,7 @@ does not read its input holds up nothing but input. Integers are little-endian.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lxgit.errors import LxgitError
 
@@ -42,8 +42,7 @@ class StartFailed(LxgitError):
         self.exit_code = exit_code
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One packet, taken apart."""
 
     kind: bytes

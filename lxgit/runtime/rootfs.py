@@ -11,8 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import openat2
@@ -50,8 +49,7 @@ class UnusableRoot(LxgitError):
     """The image has something else where a container needs a directory or a file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Injected:
+class Injected(NamedTuple):
     """The content of files that are made anew at each start."""
 
     hosts: bytes

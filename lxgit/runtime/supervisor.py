@@ -173,7 +173,7 @@ class Supervisor:
             listener.bind(os.fspath(directory / _SOCKET))
             listener.listen()
             child = lxc.start(self._config.id, directory, stdio, arguments)
-            for fd in {stdio.stdin, stdio.stdout, stdio.stderr, stdio.launcher}:
+            for fd in set(stdio):
                 os.close(fd)
             self._serve(child, log, listener)
         if self._log.pid is None:

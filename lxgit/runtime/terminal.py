@@ -10,8 +10,7 @@ import fcntl
 import os
 import struct
 import termios
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.runtime import kernel
 
@@ -24,8 +23,7 @@ _TIOCGPTPEER = 0x5441
 TTY_GROUP = 5  # Debian's, and by convention everybody's: devpts wants a number
 
 
-@dataclass(frozen=True, slots=True)
-class Pty:
+class Pty(NamedTuple):
     """A pair of descriptors: `main` is ours, `replica` the terminal that a program sees."""
 
     main: int
