@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,6 +34,10 @@ class NoCommand(LxgitError):
     """Neither the command line nor the image says what to run."""
 
     exit_code = 125
+
+
+class NoTerminal(LxgitError):
+    """A container that was given a terminal, and a user who has none to offer."""
 
 
 class AlreadyRunning(LxgitError):
@@ -244,9 +249,15 @@ def start(
 ) -> int:
     """Go back into a stopped container; with `attach`, until it ends: its exit code, else 0.
 
-    AlreadyRunning when it runs; NoSuchContainer.
+    AlreadyRunning when it runs; NoSuchContainer; NoTerminal, since a terminal has no end of input
+    as a pipe has.
     """
     container = find_container(repository, name)
+    if interactive and container.config.tty and not os.isatty(streams.stdin):
+        raise NoTerminal(
+            f"container '{container.config.name}' has a terminal, and standard input is none",
+            hint=f"'lxgit start -a {name}' shows its output alone",
+        )
     if container.is_running:
         raise AlreadyRunning(
             f"container '{container.config.name}' is running", hint="'lxgit ps' lists what runs"
