@@ -16,28 +16,22 @@ from pathlib import Path
 _PREFIXES = ("lxc.payload", "lxc.monitor")
 
 
-def hierarchies() -> list[tuple[str, Path]]:
-    """(type, mount point) of each: `cgroup2` for the unified one, `cgroup` for those of v1."""
+def hierarchies() -> list[Path]:
+    """Where each hierarchy is mounted: one of version 2, or those of version 1, or both kinds."""
     found = []
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
         for line in stream:
             fields = line.split(" ")
-            fstype = fields[fields.index("-", 6) + 1]
-            if fstype in ("cgroup", "cgroup2"):
-                found.append((fstype, Path(fields[4])))
+            if fields[fields.index("-", 6) + 1] in ("cgroup", "cgroup2"):
+                found.append(Path(fields[4]))
     return found
-
-
-def is_unified() -> bool:
-    """Whether control groups are of version 2 alone, as on Debian 13."""
-    return {fstype for fstype, _ in hierarchies()} == {"cgroup2"}
 
 
 def of_container(container: str) -> list[Path]:
     """The control groups of one container and of its monitor, in every hierarchy."""
     return [
         path
-        for _, top in hierarchies()
+        for top in hierarchies()
         for prefix in _PREFIXES
         if (path := top / f"{prefix}.{container}").is_dir()
     ]

@@ -387,12 +387,9 @@ def erase(container: Container) -> None:
         if container.config.idmap is not None:
             idranges.release(registry / ".ranges", container.config.idmap)
     remove_tree(doomed)
-
-
-def erase_leftovers(containers: Path) -> None:
-    """Finish deletions that were cut short."""
-    for path in containers.glob(".gone-*"):
-        remove_tree(path)
+    for leftover in registry.glob(".gone-*"):  # of one that was killed here, or is still at it
+        with contextlib.suppress(OSError):
+            remove_tree(leftover)
 
 
 def _read(path: Path) -> dict[str, Any]:

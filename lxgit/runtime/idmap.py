@@ -69,11 +69,6 @@ class IdMap:
         """Every id is itself: the host's own view."""
         return cls((Extent(0, 0, ID_COUNT),))
 
-    @property
-    def is_identity(self) -> bool:
-        """True when the map changes no id and leaves none out."""
-        return self.extents == (Extent(0, 0, ID_COUNT),)
-
     def outside(self, inside: int) -> int:
         """The other side's id. UnmappedId when it has none."""
         for extent in self.extents:

@@ -24,22 +24,14 @@ if TYPE_CHECKING:
 
 # Namespaces: unshare(2), setns(2).
 CLONE_NEWNS = 0x0002_0000
-CLONE_NEWCGROUP = 0x0200_0000
-CLONE_NEWUTS = 0x0400_0000
-CLONE_NEWIPC = 0x0800_0000
 CLONE_NEWUSER = 0x1000_0000
-CLONE_NEWPID = 0x2000_0000
-CLONE_NEWNET = 0x4000_0000
 
 # The old mount calls: mount(2), umount2(2).
-MS_RDONLY = 0x1
 MS_NOSUID = 0x2
 MS_NODEV = 0x4
 MS_NOEXEC = 0x8
-MS_REMOUNT = 0x20
 MS_BIND = 0x1000
 MS_REC = 0x4000
-MS_PRIVATE = 0x4_0000
 MS_SLAVE = 0x8_0000
 MNT_DETACH = 0x2
 
@@ -54,28 +46,25 @@ MOVE_MOUNT_T_EMPTY_PATH = 0x40
 MOUNT_ATTR_RDONLY = 0x1
 MOUNT_ATTR_NOSUID = 0x2
 MOUNT_ATTR_NODEV = 0x4
+MOUNT_ATTR_NOEXEC = 0x8
 MOUNT_ATTR_IDMAP = 0x10_0000
 
 # Attributes of a process: prctl(2).
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
-PR_SET_CHILD_SUBREAPER = 36
 
 _SYS_OPEN_TREE = 428
 _SYS_MOVE_MOUNT = 429
 _SYS_FSOPEN = 430
 _SYS_FSCONFIG = 431
 _SYS_FSMOUNT = 432
-_SYS_CLOSE_RANGE = 436
 _SYS_MOUNT_SETATTR = 442
 
 _FSOPEN_CLOEXEC = 0x1
 _FSMOUNT_CLOEXEC = 0x1
 _FSCONFIG_SET_FLAG = 0
 _FSCONFIG_SET_STRING = 1
-_FSCONFIG_SET_FD = 5
 _FSCONFIG_CMD_CREATE = 6
-_CLOSE_RANGE_CLOEXEC = 0x4
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -125,11 +114,6 @@ def set_process_name(name: bytes) -> None:
     """What `ps` and `top` show of this process; cut after 15 bytes (PR_SET_NAME)."""
     buffer = ctypes.create_string_buffer(name[:15])
     _checked(_libc.prctl(ctypes.c_int(PR_SET_NAME), buffer))
-
-
-def close_on_exec_from(first: int) -> None:
-    """Mark every descriptor from `first` up close-on-exec (close_range(2), Linux 5.11)."""
-    _checked(_syscall(_SYS_CLOSE_RANGE, first, 0xFFFF_FFFF, _CLOSE_RANGE_CLOEXEC))
 
 
 def mount(
@@ -195,14 +179,14 @@ def set_mount_idmap(mount_fd: int, userns_fd: int) -> None:
     _mount_setattr(mount_fd, _MountAttr(attr_set=MOUNT_ATTR_IDMAP, userns_fd=userns_fd))
 
 
-def set_mount_flags(mount_fd: int, attributes: int, *, recursive: bool = False) -> None:
-    """Add MOUNT_ATTR_RDONLY and the like to a mount, or to a tree of mounts (mount_setattr(2))."""
-    _mount_setattr(mount_fd, _MountAttr(attr_set=attributes), AT_RECURSIVE if recursive else 0)
+def set_mount_flags(mount_fd: int, attributes: int) -> None:
+    """Add MOUNT_ATTR_RDONLY and the like to one mount (mount_setattr(2))."""
+    _mount_setattr(mount_fd, _MountAttr(attr_set=attributes))
 
 
-def _mount_setattr(mount_fd: int, attributes: _MountAttr, flags: int = 0) -> None:
+def _mount_setattr(mount_fd: int, attributes: _MountAttr) -> None:
     attr, size = ctypes.byref(attributes), ctypes.sizeof(attributes)
-    _checked(_syscall(_SYS_MOUNT_SETATTR, mount_fd, b"", AT_EMPTY_PATH | flags, attr, size))
+    _checked(_syscall(_SYS_MOUNT_SETATTR, mount_fd, b"", AT_EMPTY_PATH, attr, size))
 
 
 @contextlib.contextmanager
@@ -219,11 +203,6 @@ def set_option(context: int, key: bytes, value: bytes | None = None) -> None:
     """Give one mount option (fsconfig(2)); without a value a flag. EINVAL: value over 255 bytes."""
     command = _FSCONFIG_SET_FLAG if value is None else _FSCONFIG_SET_STRING
     _configured(context, _syscall(_SYS_FSCONFIG, context, command, key, value, 0), key)
-
-
-def set_option_fd(context: int, key: bytes, fd: int) -> None:
-    """Give a mount option as an open file (fsconfig(2), FSCONFIG_SET_FD)."""
-    _configured(context, _syscall(_SYS_FSCONFIG, context, _FSCONFIG_SET_FD, key, None, fd), key)
 
 
 def create_mount(context: int, attributes: int = 0) -> int:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.errors import LxgitError
-from lxgit.runtime import kernel
+from lxgit.runtime import kernel, launcher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,7 +142,7 @@ def _network_lines(spec: ContainerSpec) -> list[str]:
     # The host's network belongs to another user namespace, where sysfs cannot be mounted (EPERM):
     # then the root has the host's /sys, read-only.
     if spec.network == "host":
-        return ["lxc.net.0.type = none", "lxc.mount.auto = proc:mixed"]
+        return ["lxc.net.0.type = none", "lxc.mount.auto = proc:mixed cgroup:ro"]
     return ["lxc.net.0.type = empty", "lxc.mount.auto = proc:mixed sys:mixed cgroup:ro"]
 
 
@@ -200,7 +200,7 @@ def start(name: str, directory: Path, stdio: Stdio, arguments: Sequence[bytes]) 
         *(b"--name", name.encode()),
         *(b"--rcfile", os.fsencode(directory / "config")),
         *(b"--logfile", os.fsencode(directory / "log"), b"--logpriority", b"INFO"),
-        *(b"--", b"/proc/self/fd/3"),
+        *(b"--", b"/proc/self/fd/%d" % launcher.DESCRIPTOR),
         *arguments,
     ]
     parent = os.getpid()

@@ -11,15 +11,15 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import openat2
+from lxgit.fsutil import openat2, remove_tree
 from lxgit.runtime import kernel, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from lxgit.runtime.idmap import IdMap
 
@@ -127,7 +127,7 @@ def write_init_layer(layer: Path, root: int, missing: dict[bytes, int], idmap: I
     shows of it. The layer is whole or absent.
     """
     building = layer.with_name(f"{layer.name}.new")
-    _remove_tree(building)  # of a start that was cut short
+    remove_tree(building)  # of a start that was cut short
     building.mkdir(mode=0o755)
     made = [b""]
     for path, kind in sorted(missing.items()):
@@ -148,13 +148,6 @@ def _ancestors(path: bytes) -> Iterator[bytes]:
     while at >= 0:
         yield path[:at]
         at = path.find(b"/", at + 1)
-
-
-def _remove_tree(path: Path) -> None:
-    if path.exists():
-        import shutil
-
-        shutil.rmtree(path)
 
 
 def _make(layer: Path, path: bytes, kind: int, owner: int) -> None:
@@ -242,9 +235,20 @@ def inject(root: int, content: Injected, place: Path, idmap: IdMap) -> None:
             _bind_in_root(file, root, path, stat.S_IFREG)
 
 
-def attach(root: int, source: Path, path: bytes, *, read_only: bool = False) -> None:
-    """Mount a directory with all that is mounted below it on a directory of the root."""
-    _bind_in_root(source, root, path, stat.S_IFDIR, recursive=True, read_only=read_only)
+def attach_devices(root: int, devices: Path) -> None:
+    """Mount /dev, with all that is mounted below it."""
+    _bind_in_root(devices, root, b"dev", stat.S_IFDIR, recursive=True)
+
+
+def attach_sysfs(root: int) -> None:
+    """Mount the host's sysfs read-only, without what the host has mounted in it."""
+    attributes = (
+        kernel.MOUNT_ATTR_RDONLY
+        | kernel.MOUNT_ATTR_NOSUID
+        | kernel.MOUNT_ATTR_NODEV
+        | kernel.MOUNT_ATTR_NOEXEC
+    )
+    _bind_in_root(Path("/sys"), root, b"sys", stat.S_IFDIR, attributes=attributes)
 
 
 def make_directory(root: int, path: bytes, owner: int) -> None:
@@ -279,7 +283,7 @@ def _bind_in_root(
     kind: int,
     *,
     recursive: bool = False,
-    read_only: bool = False,
+    attributes: int = 0,
 ) -> None:
     with _opened(root, path) as target:
         if stat.S_IFMT(os.fstat(target).st_mode) != kind:
@@ -289,8 +293,8 @@ def _bind_in_root(
             )
         mount = kernel.open_tree(source, clone=True, recursive=recursive)
         try:
-            if read_only:
-                kernel.set_mount_flags(mount, kernel.MOUNT_ATTR_RDONLY, recursive=recursive)
+            if attributes:
+                kernel.set_mount_flags(mount, attributes)
             kernel.move_mount(mount, target)
         finally:
             os.close(mount)

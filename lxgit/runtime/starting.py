@@ -98,4 +98,6 @@ def _set_xattr(path: Path, name: bytes, value: bytes, ids: IdMap) -> None:
 
     if name.startswith(b"system.posix_acl_"):
         value = idmaps.acl_to_disk(value, ids)
+    elif name == b"security.capability":
+        value = idmaps.capability_to_disk(value, ids)
     os.setxattr(path, escape_xattr(name), value)

@@ -17,7 +17,6 @@ import socket
 import sys
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from lxgit.errors import LxgitError
@@ -40,6 +39,7 @@ from lxgit.runtime.relay import Relay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from lxgit.runtime.containers import Container
 
@@ -212,11 +212,11 @@ class Supervisor:
 
     def _furnish(self, root: int) -> None:
         """Mount what is ready over the root: /dev and all below it, files of /etc."""
-        rootfs.attach(root, _DEVICES, b"dev")
+        rootfs.attach_devices(root, _DEVICES)
         content = rootfs.Injected.of(self._config.hostname, self._task.resolv_conf)
         rootfs.inject(root, content, rundir.STAGE, self._config.ids)
         if self._config.network == "host":
-            rootfs.attach(root, Path("/sys"), b"sys", read_only=True)
+            rootfs.attach_sysfs(root)
 
     def _arguments(self, root: int, user: User) -> list[bytes]:
         """The launcher's; finding the command now gives Docker's exit codes 126 and 127."""

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lxgit.fsutil import LockHeld
-from lxgit.runtime import containers as containers_module
 from lxgit.runtime import idranges
 from lxgit.runtime.containers import (
     EXITED,
@@ -210,7 +209,7 @@ def test_an_interrupted_deletion_is_finished(containers: Path) -> None:
     container = create(containers, REQUEST)
     container.path.rename(containers / f".gone-{container.id}")
     assert container_names(containers) == {}
-    containers_module.erase_leftovers(containers)
+    remove(create(containers, REQUEST))
     assert all_containers(containers) == []
     assert not list(containers.glob(".gone-*"))
 

@@ -77,10 +77,9 @@ def test_composition_with_itself_is_identity_on_disk_ids(idmap: IdMap) -> None:
 
 
 def test_identity() -> None:
-    assert IdMap.identity().is_identity
     assert IdMap.identity().outside(2**32 - 2) == 2**32 - 2
     assert disk_to_host(IdMap.identity(), CONTAINER) == CONTAINER
-    assert disk_to_host(IdMap.identity(), IdMap.identity()).is_identity
+    assert disk_to_host(IdMap.identity(), IdMap.identity()) == IdMap.identity()
     with pytest.raises(UnmappedId):
         IdMap.identity().outside(2**32 - 1)
 

@@ -66,7 +66,7 @@ def test_what_is_asked_for_less() -> None:
         )
     )
     assert "lxc.idmap" not in text
-    assert "lxc.net.0.type = none\nlxc.mount.auto = proc:mixed\n" in text
+    assert "lxc.net.0.type = none\nlxc.mount.auto = proc:mixed cgroup:ro\n" in text
     assert text.endswith("lxc.apparmor.profile = unconfined\n")
     assert "lxc.cap.keep = none" in config(replace(SPEC, capabilities=()))
 

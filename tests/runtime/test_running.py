@@ -270,6 +270,22 @@ def test_networks(machine: Machine) -> None:
     assert b"Read-only" in result.err
 
 
+@pytest.mark.parametrize("network", ["none", "host"])
+def test_control_groups_are_the_containers_own_and_read_only(
+    machine: Machine, network: str
+) -> None:
+    script = (
+        "cat /proc/self/cgroup; find /sys/fs/cgroup -name cgroup.procs; grep cgroup /proc/mounts"
+    )
+    said = machine.shell(script, network=network).out.decode().splitlines()
+    assert all(line.endswith(":/") for line in said if line[0].isdigit())
+    assert len([line for line in said if line.endswith("cgroup.procs")]) > 0
+    assert "lxc.payload" not in "".join(said)
+    mounts = [line.split()[3] for line in said if line.split()[2:3] in (["cgroup"], ["cgroup2"])]
+    assert mounts
+    assert all(options.startswith("ro") for options in mounts)
+
+
 def test_files_of_etc_are_the_containers_own(machine: Machine) -> None:
     container = machine.create(
         "sh",
