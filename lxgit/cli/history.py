@@ -119,7 +119,7 @@ def _write_entry(
         ("lxgit show", "HEAD's commit, and what it changed"),
         ("lxgit show tuned --stat", "the paths alone"),
         ("lxgit show base:/etc/hosts", "a file as it was"),
-        ("lxgit show web:/etc/hosts", "as it is now in the container 'web'"),
+        ("lxgit show web:/etc/motd", "as it is now in the container 'web'"),
         ("lxgit show base:v1", "a tag"),
     )
 )

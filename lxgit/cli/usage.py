@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lxgit.cli.params import Command, Parameter
 
 _WIDTH = 88
+_LONGEST_EXAMPLE = 46  # columns; what longer ones are for stands farther right
 
 
 def help_text(name: str, command: Command) -> str:
@@ -88,8 +89,10 @@ def _paragraphs(command: Command) -> str:
     description = inspect.getdoc(command.function) or ""
     if not command.examples:
         return description
-    width = max(len(line) for line, _ in command.examples)
-    lines = [f"  {line:{width}}  # {what}".rstrip() for line, what in command.examples]
+    width = min(max(len(line) for line, _ in command.examples), _LONGEST_EXAMPLE)
+    lines = [
+        f"  {line:{width}}  # {what}" if what else f"  {line}" for line, what in command.examples
+    ]
     return "\n".join((description, "", "\b", "Examples:", *lines))
 
 

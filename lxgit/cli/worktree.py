@@ -111,7 +111,7 @@ def commit(
     names: Annotated[
         tuple[str, ...],
         argument(
-            "[CONTAINER [NAME[:TAG]]]",
+            "CONTAINER [NAME[:TAG]]",
             help="the container, and where the commit goes",
             completes="container",
         ),

@@ -26,7 +26,7 @@ def based_store(work_directory: Path, busybox_tar: Path) -> Path:
 @pytest.fixture(scope="session")
 def grown_store(based_store: Path, work_directory: Path, busybox_rootfs: Path) -> Path:
     """The same with a branch `tuned`, HEAD's, whose second commit changed five paths of /etc."""
-    made = Lxgit(_copied(based_store, work_directory / "grown"), work_directory)
+    made = Lxgit(copied(based_store, work_directory / "grown"), work_directory)
     root = work_directory / "tuned"
     subprocess.run(["cp", "-a", busybox_rootfs, root], check=True)
     etc = root / "etc"
@@ -44,14 +44,14 @@ def grown_store(based_store: Path, work_directory: Path, busybox_rootfs: Path) -
 @pytest.fixture
 def based(lxgit: Lxgit, based_store: Path) -> Lxgit:
     """The program on a store of the test's own with a branch `base`."""
-    _copied(based_store, lxgit.store)
+    copied(based_store, lxgit.store)
     return lxgit
 
 
 @pytest.fixture
 def grown(lxgit: Lxgit, grown_store: Path) -> Lxgit:
     """The program on a store of the test's own with the branches `base` and `tuned`."""
-    _copied(grown_store, lxgit.store)
+    copied(grown_store, lxgit.store)
     return lxgit
 
 
@@ -61,7 +61,8 @@ def git(store_dir: Path) -> StockGit:
     return StockGit(store_dir / "git")
 
 
-def _copied(store: Path, to: Path) -> Path:
+def copied(store: Path, to: Path) -> Path:
+    """A copy of a store, at `to`."""
     subprocess.run(["cp", "-a", "--reflink=auto", store, to], check=True)
     return to
 

@@ -1,0 +1,86 @@
+"""Every example that `--help` shows is run, in a store that has what the examples speak of."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pexpect
+import pytest
+
+from lxgit.cli.commands import all_commands
+from lxgit.cli.usage import help_text
+from tests.cli.conftest import copied
+from tests.support.program import PROGRAM, Lxgit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = [(listed.name, line) for listed in all_commands() for line, _ in listed.load().examples]
+ON_A_TERMINAL = ("-it", "-ai")
+NOTED = {"checkout", "import", "switch"}  # say something beside the answer
+MARKS = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+FROM_THE_ARCHIVE = [*MARKS, pytest.mark.network, pytest.mark.slow]
+
+# /srv/machine is a directory of the examples: here it is one, for them alone.
+SURROUNDINGS = """
+set -e
+mount -t tmpfs tmpfs /srv
+cp -a {rootfs} /srv/machine
+cd {directory}
+xz -0kc {archive} >rootfs.tar.xz
+"""
+
+
+@pytest.fixture(scope="module")
+def lived_store(grown_store: Path, work_directory: Path) -> Path:
+    """A store with branches, a tag, and a changed container `web` of HEAD's branch."""
+    made = Lxgit(copied(grown_store, work_directory / "lived"), work_directory)
+    made("branch", "old", "base")
+    made("tag", "base:v1", "base")
+    made("run", "--name", "web", "HEAD", "sh", "-c", "echo hi >>/srv/index; echo x >>/etc/motd")
+    return made.store
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        pytest.param(name, line, marks=FROM_THE_ARCHIVE if name == "bootstrap" else MARKS, id=line)
+        for name, line in EXAMPLES
+    ],
+)
+def test_the_example_works(
+    lxgit: Lxgit,
+    lived_store: Path,
+    busybox_rootfs: Path,
+    busybox_tar: Path,
+    scratch: Path,
+    name: str,
+    line: str,
+) -> None:
+    copied(lived_store, lxgit.store)
+    before = SURROUNDINGS.format(rootfs=busybox_rootfs, archive=busybox_tar, directory=scratch)
+    command = ["unshare", "--mount", "bash", "-c", f"{before}\n{line}"]
+    environment = lxgit.environment({"TERM": "xterm"})
+    environment["PATH"] = f"{PROGRAM.parent}:{environment['PATH']}"
+    if not any(word in line for word in ON_A_TERMINAL):
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=900
+        )
+        assert done.returncode == 0, done.stderr
+        assert not done.stderr or name in NOTED
+        return
+    with pexpect.spawn(command[0], command[1:], env=environment, encoding="utf-8") as terminal:
+        terminal.sendline("exit")
+        terminal.expect(pexpect.EOF, timeout=30)
+    assert terminal.exitstatus == 0
+
+
+@pytest.mark.parametrize("listed", all_commands(), ids=lambda listed: listed.name)
+def test_every_command_has_examples_and_help_that_fits(lxgit: Lxgit, listed: object) -> None:
+    name = getattr(listed, "name", "")
+    lines = lxgit(name, "--help").lines
+    assert lines == help_text(name, listed.load()).splitlines()  # type: ignore[attr-defined]
+    assert lines[0].startswith(f"Usage: lxgit {name} ")
+    assert "Examples:" in [line.strip() for line in lines]
+    assert max(map(len, lines)) <= 100
