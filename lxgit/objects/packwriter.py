@@ -9,27 +9,24 @@ what makes Git see the pack; fsync of the directory. The caller moves its ref, t
 `.keep`. The `.keep` is locked by the process that made it, which is how `sweep` tells one that a
 crash left behind.
 
-Ids of foreign content are checked for SHA-1 collision attacks, as Git does when it takes objects
-in. libgit2 does that for blobs in bulk, but takes 70 ms to load; `git index-pack` takes 2 ms to
-start, any object, and large ones as a stream, but has to inflate what it checks. So the first
-blobs and all that is no small blob are left to the latter, all at once before the pack is made.
+Ids of foreign content are checked for collision attacks (`collisions`): small blobs by libgit2 once
+there are enough of them, large ones by Git while the writing goes on, the rest by Git at the end.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from lxgit.errors import LxgitError
 from lxgit.fsutil import fsync_directory, write_all
+from lxgit.objects.collisions import CollisionCheck, hash_foreign, read_written
 from lxgit.objects.content import SourceChanged
-from lxgit.objects.ids import ObjectID, ObjectType, hash_blob, hash_trusted, object_header
+from lxgit.objects.ids import ObjectID, ObjectType, hash_trusted, object_header
 from lxgit.objects.inflate import compress, crc32, deflater
-from lxgit.objects.newfile import TEMPORARY, NewFile
+from lxgit.objects.newfile import NewFile
 from lxgit.objects.packindex import encode_index
 from lxgit.objects.packs import (
     PACK_HEADER,
@@ -38,7 +35,7 @@ from lxgit.objects.packs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
     from typing import Self
 
@@ -53,12 +50,6 @@ KEEP = b"lxgit\n"
 _FLUSH_AT = 1 << 20
 _BULK_FROM = 16 << 20
 """Bytes of blobs from which on loading libgit2 is cheaper than inflating them once more."""
-
-_ATTACK = "the content holds one half of a SHA-1 collision attack, which no Git repository takes"
-
-
-class CollisionAttack(LxgitError):
-    """Content that is made to have the SHA-1 of other content, which no Git accepts."""
 
 
 class KeptPack:
@@ -98,7 +89,7 @@ class PackWriter:
         self._buffered = 0
         self._end = 0
         self._index: dict[ObjectID, tuple[int, int]] = {}  # crc32, offset
-        self._unchecked: list[_Run] = []
+        self._collisions = CollisionCheck(self._file.fd, self._directory)
         self._blob_bytes = 0
         self._write(PACK_HEADER.pack(PACK_SIGNATURE, PACK_VERSION, 0))
 
@@ -106,6 +97,7 @@ class PackWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._collisions.close()  # before the file that it reads
         self._file.close()
 
     def __len__(self) -> int:
@@ -118,7 +110,7 @@ class PackWriter:
     def add(self, kind: ObjectType, data: bytes) -> ObjectID:
         """The object's id; it is written unless this pack or the store has it."""
         bulk = kind is ObjectType.BLOB and not self._trusted and self._blob_bytes > _BULK_FROM
-        oid = _hash_foreign(data) if bulk else hash_trusted(kind, data)
+        oid = hash_foreign(data) if bulk else hash_trusted(kind, data)
         if self._has(oid):
             return oid
         start = self._end
@@ -128,8 +120,8 @@ class PackWriter:
         self._index[oid] = crc32(body, crc32(header)), start
         if kind is ObjectType.BLOB:
             self._blob_bytes += len(data)
-        if not bulk:
-            self._leave_unchecked(start)
+        if not (bulk or self._trusted):
+            self._collisions.leave(start, self._end)
         return oid
 
     def add_stream(self, size: int, chunks: Iterable[bytes]) -> ObjectID:
@@ -152,7 +144,9 @@ class PackWriter:
             self._cut_back(start)
             raise
         self._index[oid] = crc, start
-        self._leave_unchecked(start)
+        if not self._trusted:
+            self._flush()
+            self._collisions.begin(start, self._end)
         return oid
 
     def finish(self) -> KeptPack:
@@ -164,7 +158,7 @@ class PackWriter:
         if not self._index:
             self._file.close()
             return KeptPack(None, None)
-        self._check_collisions()
+        self._collisions.finish()
         trailer = self._seal()
         with NewFile(self._directory) as index:
             _write_durably(index, encode_index(self._index, trailer))
@@ -213,54 +207,13 @@ class PackWriter:
         self._write(data)
         return crc32(data, crc)
 
-    def _leave_unchecked(self, start: int) -> None:
-        """Have the entry from `start` to the end checked for collisions later."""
-        if self._trusted:
-            return
-        if self._unchecked and self._unchecked[-1].end == start:
-            self._unchecked[-1].extend(self._end)
-        else:
-            self._unchecked.append(_Run(start, self._end))
-
-    def _check_collisions(self) -> None:
-        """Have Git compute the ids of what is unchecked; it gives up at an attack."""
-        if not self._unchecked:
-            return
-        from lxgit.objects.git import Git, GitFailed
-
-        index = f"{self._directory}/{TEMPORARY}idx_{os.urandom(8).hex()}"
-        command = ["index-pack", "--no-rev-index", "-o", index, "/dev/stdin"]
-        try:
-            # Without a repository, where it would look for the objects; streaming every blob.
-            git = Git(None, "core.bigFileThreshold=1", "core.fsync=none")
-            git.feed(command, self._unchecked_pack())
-        except GitFailed as error:
-            if b"collision" not in error.stderr:
-                raise
-            raise CollisionAttack(_ATTACK, hint=error.message) from None
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(index)
-
-    def _unchecked_pack(self) -> Iterator[bytes]:
-        """A pack of the unchecked entries."""
-        count = sum(run.count for run in self._unchecked)
-        header = PACK_HEADER.pack(PACK_SIGNATURE, PACK_VERSION, count)
-        digest = hashlib.sha1(header, usedforsecurity=False)
-        yield header
-        for run in self._unchecked:
-            for data in _read_range(self._file.fd, run.start, run.end):
-                digest.update(data)
-                yield data
-        yield digest.digest()
-
     def _seal(self) -> bytes:
         """Complete the pack: the count in its header, and the checksum of it all, returned."""
         fd = self._file.fd
         os.pwrite(fd, PACK_HEADER.pack(PACK_SIGNATURE, PACK_VERSION, len(self._index)), 0)
         # Only now is the header known, so only now can the checksum be made.
         digest = hashlib.sha1(usedforsecurity=False)
-        for data in _read_range(fd, 0, self._end):
+        for data in read_written(fd, 0, self._end):
             digest.update(data)
         _write_durably(self._file, digest.digest())
         return digest.digest()
@@ -283,19 +236,6 @@ class PackWriter:
             keep.close()
             raise
         return KeptPack(f"{self._directory}/pack-{digest.hex()}.pack", keep)
-
-
-class _Run:
-    """Entries that follow each other in the pack, from offset `start` to `end`."""
-
-    __slots__ = ("count", "end", "start")
-
-    def __init__(self, start: int, end: int) -> None:
-        self.start, self.end, self.count = start, end, 1
-
-    def extend(self, end: int) -> None:
-        self.end = end
-        self.count += 1
 
 
 def sweep(git_dir: Path) -> int:
@@ -345,16 +285,6 @@ def _publish_all(stem: str, files: Sequence[tuple[NewFile, str]]) -> bool:
     return True
 
 
-def _hash_foreign(data: bytes) -> ObjectID:
-    """A blob's id by libgit2, which refuses a collision attack."""
-    import pygit2
-
-    try:
-        return hash_blob(data)
-    except (pygit2.GitError, ValueError) as error:
-        raise CollisionAttack(_ATTACK, hint=str(error)) from None
-
-
 def entry_header(kind: int, size: int) -> bytes:
     """The type and the inflated size, as they stand before an object in a pack."""
     header = bytearray()
@@ -373,12 +303,3 @@ def _write_durably(file: NewFile, data: bytes) -> None:
     write_all(file.fd, data)
     os.fchmod(file.fd, 0o444)
     os.fsync(file.fd)
-
-
-def _read_range(fd: int, start: int, end: int) -> Iterator[bytes]:
-    while start < end:
-        data = os.pread(fd, min(end - start, _FLUSH_AT), start)
-        if not data:
-            raise OSError(errno.EIO, "a file became shorter while it was written")
-        yield data
-        start += len(data)

@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lxgit.objects import newfile, packwriter
+from lxgit.objects import collisions, newfile, packwriter
+from lxgit.objects.collisions import CollisionAttack
 from lxgit.objects.content import SourceChanged
 from lxgit.objects.database import ObjectDatabase
 from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectType, hash_blob, hash_trusted, hex_id
 from lxgit.objects.packindex import PackIndex, encode_index
-from lxgit.objects.packwriter import STREAM_FROM, CollisionAttack, sweep
+from lxgit.objects.packwriter import STREAM_FROM, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -250,14 +252,25 @@ class TestForeignContent:
                 writer.finish()
         assert pack_files(git_dir) == []
 
+    def test_leaving_ends_the_check_of_large_blobs(
+        self, objects: ObjectDatabase, git_dir: Path
+    ) -> None:
+        with objects.writer() as writer:
+            for number in range(5):
+                writer.add_stream(LARGE, large_chunks(number))
+        assert pack_files(git_dir) == []
+        assert threading.active_count() == 1
+
     # Nobody has published two blobs that collide: the two below say what Git and libgit2 say.
 
+    @pytest.mark.parametrize("large", [False, True])
     def test_an_attack_that_git_finds(
         self,
         objects: ObjectDatabase,
         git_dir: Path,
         monkeypatch: pytest.MonkeyPatch,
         scratch: Path,
+        large: bool,
     ) -> None:
         fake = scratch / "fake-git"
         fake.write_text(
@@ -267,7 +280,10 @@ class TestForeignContent:
         fake.chmod(0o755)
         monkeypatch.setattr("lxgit.objects.git.git_program", lambda: str(fake))
         with objects.writer() as writer:
-            writer.add(ObjectType.BLOB, b"data")
+            if large:
+                writer.add_stream(LARGE, large_chunks())
+            else:
+                writer.add(ObjectType.BLOB, b"data")
             with pytest.raises(CollisionAttack, match="SHA-1 collision") as caught:
                 writer.finish()
         assert "38762" in str(caught.value.hint)
@@ -282,7 +298,7 @@ class TestForeignContent:
             raise pygit2.GitError("SHA1 collision attack detected")
 
         monkeypatch.setattr(packwriter, "_BULK_FROM", -1)
-        monkeypatch.setattr(packwriter, "hash_blob", refuse)
+        monkeypatch.setattr(collisions, "hash_blob", refuse)
         with objects.writer() as writer, pytest.raises(CollisionAttack, match="SHA-1 collision"):
             writer.add(ObjectType.BLOB, b"data")
 
