@@ -20,7 +20,7 @@ from lxgit.runtime.protocol import CHUNK, Message
 from lxgit.runtime.supervisor import socket_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 # What Docker's --sig-proxy passes on, of those that are sent to end or to control a process.
@@ -68,10 +68,7 @@ class Session:
 
     def wait_started(self) -> None:
         """Until the command has been executed. StartFailed (125, 126, 127) when it was not."""
-        # What it prints can be faster than the word that it runs: that stays for `attach`.
-        if self._channel.recv(1, socket.MSG_PEEK) in (protocol.OUTPUT, protocol.ERRORS):
-            return
-        message = self._receive()
+        message = _receive(self._channel)
         if message.kind == protocol.FAILED:
             raise protocol.failure(message)
 
@@ -82,7 +79,7 @@ class Session:
     def wait(self) -> int:
         """The exit code, when the container has ended; what it prints meanwhile is dropped."""
         while True:
-            message = self._receive()
+            message = _receive(self._channel)
             if message.kind == protocol.ENDED:
                 return message.number()
             if message.kind == protocol.FAILED:
@@ -101,17 +98,19 @@ class Session:
                 restore.enter_context(terminal.raw(streams.stdin))
             return _Attached(self._channel, streams, signals).run()
 
-    def _receive(self) -> Message:
-        try:
-            message = Message.of(self._channel.recv(protocol.MAX_MESSAGE))
-        except ConnectionError:
-            message = Message(b"", b"")
-        if not message.kind:
-            raise SupervisorLost(
-                "the container's supervisor ended, and the container with it",
-                hint="what it has written is kept: see 'lxgit ps -a' and 'lxgit status'",
-            )
-        return message
+
+def _receive(channel: socket.socket) -> Message:
+    """The next message; SupervisorLost when there will be none."""
+    try:
+        message = Message.of(channel.recv(protocol.MAX_MESSAGE))
+    except ConnectionError:
+        message = Message.of(b"")
+    if not message.kind:
+        raise SupervisorLost(
+            "the container's supervisor ended, and the container with it",
+            hint="what it has written is kept: see 'lxgit ps -a' and 'lxgit status'",
+        )
+    return message
 
 
 def connect(container: str) -> Session:
@@ -151,36 +150,36 @@ class _Attached:
     def __init__(self, channel: socket.socket, streams: Streams, signals: int) -> None:
         self._channel = channel
         self._streams = streams
+        self._stdin = streams.stdin  # None once it has ended
         self._signals = signals
-        self._window = protocol.WINDOW if streams.stdin is not None else 0
+        self._window = protocol.WINDOW  # bytes of input that may still be sent
         self._result: int | None = None
         self._resize()
 
     def run(self) -> int:
-        ready: dict[int, Callable[[], None]] = {
-            self._channel.fileno(): self._from_container,
-            self._signals: self._take_signals,
-        }
-        if self._streams.stdin is not None:
-            ready[self._streams.stdin] = self._from_user
         while True:
-            for fd in self._poll(ready):
-                ready[fd]()
+            for call in self._ready():
+                call()
                 if self._result is not None:
                     return self._result
 
-    def _poll(self, descriptors: Iterable[int]) -> list[int]:
+    def _ready(self) -> list[Callable[[], None]]:
+        """Wait; what there is to do then."""
+        calls: dict[int, Callable[[], None]] = {
+            self._channel.fileno(): self._from_container,
+            self._signals: self._take_signals,
+        }
+        if self._stdin is not None and self._window > 0:
+            calls[self._stdin] = self._from_user
         poll = select.poll()  # unlike epoll it takes regular files, as in `< file`
-        for fd in descriptors:
-            if fd != self._streams.stdin or self._window > 0:
-                poll.register(fd, select.POLLIN)
-        return [fd for fd, _ in poll.poll()]
+        for fd in calls:
+            poll.register(fd, select.POLLIN)
+        return [calls[fd] for fd, _ in poll.poll()]
 
     def _from_user(self) -> None:
-        stdin = self._streams.stdin
-        assert stdin is not None
+        assert self._stdin is not None
         try:
-            data = os.read(stdin, min(CHUNK, self._window))
+            data = os.read(self._stdin, min(CHUNK, self._window))
         except BlockingIOError:
             return
         except OSError:  # EIO: the user's terminal has gone
@@ -189,11 +188,11 @@ class _Attached:
             self._window -= len(data)
             self._channel.send(protocol.INPUT + data)
         else:
-            self._window = -(1 << 62)  # never again
+            self._stdin = None
             self._channel.send(protocol.END_OF_INPUT)
 
     def _from_container(self) -> None:
-        message = Session(self._channel)._receive()  # noqa: SLF001
+        message = _receive(self._channel)
         if message.kind == protocol.OUTPUT:
             _write(self._streams.stdout, message.data)
         elif message.kind == protocol.ERRORS:

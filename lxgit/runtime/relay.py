@@ -167,7 +167,8 @@ class Relay:
         self._log = log
         self._send_signal = send_signal
         self._outputs: dict[int, tuple[bytes, str]] = {}
-        self._paused = False
+        self._begun = self._ending = False
+        self._paused = True
         self._input: Input | None = None
         self._input_of: Client | None = None  # whose departure ends the input
         self._tty: int | None = None
@@ -187,7 +188,16 @@ class Relay:
     def _add_output(self, fd: int, letter: bytes, stream: str) -> None:
         os.set_blocking(fd, False)
         self._outputs[fd] = (letter, stream)
-        self.loop.watch(fd, _READ, lambda: self._read(fd))
+
+    def begin(self) -> None:
+        """Read output from now on: what has been told before comes first to every client."""
+        self._begun = True
+        self.pace()
+
+    def drain(self) -> None:
+        """Read what is left, little as it is, however far behind the clients are."""
+        self._ending = True
+        self.pace()
 
     @property
     def is_drained(self) -> bool:
@@ -264,7 +274,8 @@ class Relay:
 
     def pace(self) -> None:
         """Read output only while every client keeps up."""
-        paused = any(client.waiting > HIGH for client in self.clients)
+        behind = any(client.waiting > HIGH for client in self.clients)
+        paused = (behind or not self._begun) and not self._ending
         if paused == self._paused:
             return
         self._paused = paused

@@ -292,6 +292,7 @@ class Supervisor:
             os.close(process)
             lxc.remove_lock(self._config.id, rundir.CONTAINERS)
             self._lxc_runs = False
+            self._relay.drain()
 
         def logged() -> None:
             nonlocal log_open
@@ -321,6 +322,7 @@ class Supervisor:
         self._state = replace(self._state, pid=pid, started=time.time_ns())
         self._task.container.record(self._state)
         self._relay.broadcast(protocol.STARTED)
+        self._relay.begin()
         self._relay.listen(listener)
         early, self._early_signals = self._early_signals, []
         for number in early:

@@ -74,7 +74,7 @@ def busybox(busybox_tree: Path) -> overlay.Lower:
 def leftovers(ids: Iterable[str] = ()) -> set[str]:
     """Mounts of lxgit here; and every cgroup, process and runtime file of these containers."""
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    found = {line.split()[4] for line in mounts if "/run/lxgit" in line}
+    found = {p for line in mounts if (p := line.split()[4]).startswith(str(rundir.RUN))}
     for one in ids:
         found.update(map(str, cgroups.of_container(one)))
         places = (rundir.CONTAINERS / one, Path(f"/run/lxc/lock{rundir.CONTAINERS}/.{one}"))

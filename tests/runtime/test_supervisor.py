@@ -159,7 +159,7 @@ def test_a_client_that_reads_nothing_holds_up_the_container_and_no_signal(
 
 def test_a_client_that_stays_stuck_does_not_keep_the_container(machine: Machine) -> None:
     """Its end is recorded, its lock free: another can start it, whatever the client does."""
-    container = machine.create("sh", "-c", "head -c 400000 /dev/zero; exit 3")
+    container = machine.create("sh", "-c", "head -c 1200000 /dev/zero; exit 3")
     with machine.start(container) as session:
         wait_until(lambda: find(machine.containers, container.id).state.exit_code == 3)
         with container.lock():
