@@ -1,15 +1,14 @@
-"""Any commit as a stack of layers, by the shortest way: what is there, a delta, or a base layer."""
+"""Any commit as a stack of layers, by the shortest way: what is there, a delta, or a base layer.
+
+What writes layers is imported where one is written: most commands find theirs.
+"""
 
 from __future__ import annotations
 
 import itertools
 from typing import TYPE_CHECKING
 
-from lxgit.objects.diff import diff_images, iter_differences
 from lxgit.objects.image import Image
-from lxgit.objects.replay import replay_image
-from lxgit.runtime.delta import write_delta
-from lxgit.runtime.directory_layer import DirectoryWriter
 from lxgit.runtime.idmap import IdMap
 from lxgit.runtime.layers import LayerStore
 
@@ -69,6 +68,8 @@ class Materialiser:
 
     def _worth_a_delta(self, image: Image, below: Stack) -> int | None:
         """How many paths differ, or None when a base layer costs no more."""
+        from lxgit.objects.diff import iter_differences
+
         limit = max(_ALWAYS_DELTA, below.layers[0].entries // _DELTA_SHARE)
         before = self._shown(below.layers[0].shows)
         changes = itertools.islice(iter_differences(before, image), limit + 1)
@@ -81,6 +82,10 @@ class Materialiser:
         return Image(self._database, rootfs, links, links, rootfs)
 
     def _delta(self, image: Image, below: Stack) -> Stack:
+        from lxgit.objects.diff import diff_images
+        from lxgit.runtime.delta import write_delta
+        from lxgit.runtime.directory_layer import DirectoryWriter
+
         changes = diff_images(self._shown(below.layers[0].shows), image)
         self._progress.phase("Materialising the difference", len(changes))
         with self.layers.building() as built:
@@ -100,6 +105,9 @@ class Materialiser:
             )
 
     def _base(self, image: Image) -> Stack:
+        from lxgit.objects.replay import replay_image
+        from lxgit.runtime.directory_layer import DirectoryWriter
+
         self._progress.phase("Materialising")
         with self.layers.building() as built:
             sink = DirectoryWriter(built / "fs")
