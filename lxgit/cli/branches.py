@@ -129,7 +129,7 @@ Silent = Annotated[bool, option("-q", "--quiet", help="without a word")]
 def checkout(
     session: Session,
     target: Annotated[
-        str | None, argument("REV", help="a branch or a commit", completes="revision")
+        str | None, argument("REV", help="a branch or a commit", completes="image")
     ] = None,
     new: Annotated[
         str | None, option("-b", help="make this branch, at REV or HEAD", metavar="NEW")

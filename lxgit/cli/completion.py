@@ -139,24 +139,49 @@ def _values(session: Session, parameter: Parameter, unfinished: str) -> list[Can
             return [FILES]
         case "":
             return []
+        case "place" if ":/" in unfinished:
+            return _beginning(unfinished, _places(session, unfinished))
         case kind:
             return _beginning(unfinished, _names(session, kind))
 
 
 def _names(session: Session, kind: str) -> list[Candidate]:
-    """Names in the store; `image` and `revision` take tags and branches, Docker's tags too."""
+    """Names in the store; images go by Docker's tags too, revisions by containers' names."""
     from lxgit.operations.branches import complete_names
 
-    branches, tags = complete_names(session.repository())
+    repository = session.repository()
+    branches, tags = complete_names(repository)
     found: list[Candidate] = []
-    if kind in {"branch", "image", "revision"}:
+    if kind not in {"container", "tag"}:
         found += [(name, "branch") for name in branches]
-    if kind in {"tag", "image", "revision"}:
+    if kind not in {"branch", "container"}:
         found += [(name, "tag") for name in tags]
-    if kind in {"image", "revision"}:
+    if kind in {"image", "place", "revision"}:
         pairs = (name.rpartition("/") for name in tags)
         found += [(f"{left}:{right}", "tag") for left, slash, right in pairs if slash]
+    if kind in {"container", "place", "revision"}:
+        from lxgit.operations.attached import complete_containers
+
+        found += [(name, "container") for _, name in complete_containers(repository)]
     return found
+
+
+def _places(session: Session, unfinished: str) -> list[Candidate]:
+    """What is in the directory that `REV:/PATH` has come to."""
+    from os import fsdecode
+
+    from lxgit.operations.listing import list_directory
+
+    directory, slash, _ = unfinished.rpartition("/")
+    entries = list_directory(session.repository(), directory + slash)
+    return [
+        (
+            f"{directory}/{fsdecode(entry.path)}{'/' if entry.kind == 'directory' else ''}",
+            entry.kind,
+        )
+        for entry in entries
+        if fsdecode(entry.path).isprintable()
+    ]
 
 
 def _beginning(unfinished: str, offered: Iterable[Candidate]) -> list[Candidate]:

@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING, Annotated
 
 from lxgit.cli.changes import name_status_line
-from lxgit.cli.diffview import write_diff
 from lxgit.cli.logview import commit_fields, write_commit, write_oneline, write_tag
 from lxgit.cli.options import AsFormat, AsText, NoTrunc, Paths, Quiet
 from lxgit.cli.params import argument, command, option
@@ -36,7 +35,7 @@ def log(
     session: Session,
     revisions: Annotated[
         tuple[str, ...],
-        argument("REV", help="revisions, ^REV without it, ranges A..B", completes="revision"),
+        argument("REV", help="revisions, ^REV without it, ranges A..B", completes="image"),
     ] = (),
     oneline: Annotated[bool, option("--oneline", help="each commit on a line")] = False,
     stat: Stat = False,
@@ -127,7 +126,7 @@ def show(
     session: Session,
     specs: Annotated[
         tuple[str, ...],
-        argument("REV[:/PATH]", help="a commit or tag, or a path of one", completes="revision"),
+        argument("REV[:/PATH]", help="a commit or tag, or a path of one", completes="place"),
     ] = ("HEAD",),
     stat: Stat = False,
     name_status: Annotated[
@@ -174,6 +173,8 @@ def _write_changes(session: Session, comparison: Comparison, *, name_status: boo
         for change in comparison.changes:
             session.out.line(name_status_line(change))
     else:
+        from lxgit.cli.diffview import write_diff
+
         write_diff(session.out, comparison.changes, comparison, colour=session.colour)
 
 
@@ -223,7 +224,7 @@ def _shown_fields(repository: Repository, spec: str) -> dict[str, object]:
 def ls(
     session: Session,
     spec: Annotated[
-        str, argument("REV[:/PATH]", help="a directory; HEAD:/ by default", completes="revision")
+        str, argument("REV[:/PATH]", help="a directory; HEAD:/ by default", completes="place")
     ] = "HEAD",
     long: Annotated[bool, option("-l", "--long", help="everything about each")] = False,
     recursive: Annotated[bool, option("-R", "--recursive", help="what is below, too")] = False,
@@ -253,7 +254,7 @@ def ls(
 def rev_parse(
     session: Session,
     revisions: Annotated[
-        tuple[str, ...], argument("REV", help="a revision or a range", completes="revision")
+        tuple[str, ...], argument("REV", help="a revision or a range", completes="image")
     ],
     short: Annotated[bool, option("--short", help="12 digits")] = False,
 ) -> None:

@@ -26,8 +26,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Completes = Literal["branch", "command", "container", "image", "path", "revision", "tag", ""]
-"""What a shell offers for a value: `image` is a branch or tag, `revision` those and containers."""
+Completes = Literal[
+    "branch", "command", "container", "image", "path", "place", "revision", "tag", ""
+]
+"""What a shell offers for a value: `image` is a branch or tag, `revision` those and containers,
+`place` a path of a revision too, as in `base:/etc/hosts`, where `path` is one of the host's."""
 
 
 class Declaration(NamedTuple):

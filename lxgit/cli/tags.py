@@ -30,7 +30,7 @@ def tag(
     session: Session,
     names: Annotated[
         tuple[str, ...],
-        argument("NAME [REV]", help="a new tag, at REV or HEAD", completes="revision"),
+        argument("NAME [REV]", help="a new tag, at REV or HEAD", completes="image"),
     ] = (),
     annotate: Annotated[bool, option("-a", "--annotate", help="with who, when and why")] = False,
     message: Message = (),

@@ -99,3 +99,38 @@ def test_in_the_shell(shell: str, lxgit: Lxgit) -> None:
 
 
 EVALUATE = 'eval "$(lxgit completion {})"'
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("lxgit checkout ", ["base", "tuned", "base/v1", "base:v1"]),
+        ("lxgit log t", ["tuned"]),
+        ("lxgit log -n 5 base:", ["base:v1"]),
+        ("lxgit branch -d ", ["base", "tuned"]),
+        ("lxgit run --rm b", ["base", "base/v1", "base:v1"]),
+        ("lxgit run base b", []),
+        ("lxgit run --network h", ["host"]),
+        ("lxgit diff --format=", ["--format=text", "--format=json"]),
+        ("lxgit show tuned:/et", ["tuned:/etc/"]),
+        ("lxgit ls tuned:/etc/m", ["tuned:/etc/motd", "tuned:/etc/mtab"]),
+        ("lxgit show nowhere:/e", []),
+        ("lxgit import ", [":files"]),
+        ("lxgit import x ", ["base", "tuned"]),
+    ],
+)
+def test_names_of_a_store(grown: Lxgit, line: str, words: list[str]) -> None:
+    grown("tag", "base:v1", "base")
+    told = grown("__complete", line).lines
+    assert [candidate.partition("\t")[0] for candidate in told] == words
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_containers_of_a_store(based: Lxgit) -> None:
+    based("run", "--name", "web", "base", "true")
+    for line in ("lxgit start w", "lxgit rm ", "lxgit status w", "lxgit commit "):
+        assert based("__complete", line).out == "web\tcontainer\n"
+    assert based("__complete", "lxgit diff ").lines == ["base\tbranch", "web\tcontainer"]
+    assert based("__complete", "lxgit checkout ").lines[0] == "base\tbranch"

@@ -41,8 +41,20 @@ HEAVY = {
     "dataclasses",
     "json",
     "unicodedata",
+    "ctypes",
+    "hashlib",
+    "secrets",
 }
 """Top-level modules that a command loads only when it is about them."""
+
+
+def named(**rooms: str) -> set[str]:
+    """Modules by room: `named(cli="main")` is lxgit.cli and lxgit.cli.main."""
+    found = {f"lxgit.{room}" for room in rooms}
+    return found | {
+        f"lxgit.{room}.{name}" for room, names in rooms.items() for name in names.split()
+    }
+
 
 MAIN = {"__main__", "lxgit", "lxgit.cli", "lxgit.cli.main"}
 DISPATCH = MAIN | {
@@ -54,6 +66,46 @@ DISPATCH = MAIN | {
     "lxgit.cli.session",
 }
 PARSED = DISPATCH | {"lxgit.cli.params", "lxgit.cli.parse"}
+
+OPENED = (
+    PARSED
+    | {"lxgit.fsutil", "lxgit.repository"}
+    | named(
+        cli="report",
+        objects="commits git ids refnames revisions",
+        operations="lookup store values",
+    )
+)
+REFS = named(objects="filelock packedrefs reflogs refs")
+OBJECTS = named(objects="database inflate loose packdelta packindex packs")
+IMAGE = named(objects="directory entries image imageconfig links metadata names tree")
+CONTAINERS = named(
+    operations="attached containers",
+    runtime="containers idmap idranges kernel names rundir",
+)
+LISTED = named(cli="options tables")
+
+BRANCH = OPENED | REFS | LISTED | named(cli="answers branches", operations="branches naming")
+LOG = (
+    OPENED
+    | REFS
+    | LISTED
+    | OBJECTS
+    | named(cli="changes history human logview", objects="history", operations="history")
+)
+PS = OPENED | LISTED | CONTAINERS | named(cli="answers containers human psview")
+RUN = (
+    OPENED
+    | REFS
+    | OBJECTS
+    | IMAGE
+    | CONTAINERS
+    | named(
+        cli="identity progress run",
+        runtime="attach cgroups command launcher layers logfile lxc materialise overlay probe"
+        " protocol relay rootfs starting supervisor sweep terminal",
+    )
+)
 
 
 def loaded(lxgit: Lxgit, *words: str) -> set[str]:
@@ -97,3 +149,30 @@ def test_what_is_loaded(lxgit: Lxgit, words: list[str], allowed: set[str]) -> No
     modules = loaded(lxgit, *words)
     assert ours(modules) == allowed
     assert not heavy(modules)
+
+
+@pytest.mark.parametrize(
+    ("words", "allowed", "libraries"),
+    [
+        (["branch"], BRANCH, {"dataclasses", "inspect"}),
+        (["log", "-n", "5"], LOG, {"dataclasses", "inspect", "hashlib", "isal"}),
+        (["ps"], PS, {"dataclasses", "inspect", "json", "ctypes"}),
+    ],
+    ids=["branch", "log", "ps"],
+)
+def test_what_hot_commands_load(
+    grown: Lxgit, words: list[str], allowed: set[str], libraries: set[str]
+) -> None:
+    modules = loaded(grown, *words)
+    assert ours(modules) == allowed
+    assert heavy(modules) <= libraries
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_what_run_loads(based: Lxgit) -> None:
+    based("run", "--rm", "base", "true")  # the first one probes the host
+    modules = loaded(based, "run", "--rm", "base", "true")
+    assert ours(modules) == RUN
+    assert heavy(modules) <= {"dataclasses", "inspect", "json", "ctypes", "hashlib", "isal"}
