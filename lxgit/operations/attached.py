@@ -78,14 +78,14 @@ def pin_commit(repository: Repository, container: Container, identity: Identity)
     from lxgit.objects.refs import ANY
 
     for name, commit in (("", container.config.commit), ("-base", container.config.base)):
-        ref = _pin(container, name)
+        ref = _pin(container.id, name)
         oid = from_hex(commit) if commit is not None else None
         if oid != repository.refs.read(ref):
             repository.refs.update(ref, oid, old=ANY, message="container", who=identity.committer)
 
 
-def unpin_commit(repository: Repository, container: Container, identity: Identity) -> None:
-    """Let go of what `pin_commit` keeps, after the container has gone."""
+def unpin_commit(repository: Repository, container: str, identity: Identity) -> None:
+    """Let go of what `pin_commit` keeps, after the container of that id has gone."""
     from lxgit.objects.refs import ANY
 
     for name in ("", "-base"):
@@ -96,5 +96,5 @@ def unpin_commit(repository: Repository, container: Container, identity: Identit
             )
 
 
-def _pin(container: Container, name: str) -> str:
-    return f"refs/lxgit/containers/{container.id}{name}"
+def _pin(container: str, name: str) -> str:
+    return f"refs/lxgit/containers/{container}{name}"

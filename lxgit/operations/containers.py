@@ -11,7 +11,7 @@ from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.refnames import BRANCHES
 from lxgit.operations.attached import pin_commit, row_of, unpin_commit
 from lxgit.operations.lookup import find_commit, find_container, image_of
-from lxgit.operations.values import RemovedContainer
+from lxgit.operations.values import ContainerRow, ContainerState, RemovedContainer
 from lxgit.runtime import containers as records
 from lxgit.runtime.containers import Container, Request
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from lxgit.objects.image import Image
     from lxgit.objects.imageconfig import ImageConfig
-    from lxgit.operations.values import ContainerRow, Identity
+    from lxgit.operations.values import Identity
     from lxgit.progress import Progress
     from lxgit.repository import Repository
     from lxgit.runtime.attach import Session
@@ -226,7 +226,7 @@ def _remover(
 
     def remove() -> None:
         records.erase(container)
-        unpin_commit(repository, container, identity)
+        unpin_commit(repository, container.id, identity)
 
     return remove
 
@@ -235,7 +235,7 @@ def _discard(repository: Repository, container: Container, identity: Identity) -
     """Remove a container that could not be started."""
     if container.path.exists():
         records.remove(container)
-    unpin_commit(repository, container, identity)
+    unpin_commit(repository, container.id, identity)
 
 
 def start(
@@ -287,15 +287,43 @@ def remove_containers(
 ) -> list[RemovedContainer]:
     """Delete containers with what they have not committed; nothing when one may not go.
 
-    A running one is refused, or with `force` killed.
+    A running one is refused, or with `force` killed; so is one that is damaged, or with `force`
+    deleted as it is.
     """
-    found = [find_container(repository, name) for name in names]
+    found, damaged = [], []
+    for name in names:
+        try:
+            found.append(find_container(repository, name))
+        except records.BrokenContainer as error:
+            if not force:
+                raise
+            damaged.append(error.id)
     for container in found:
         if container.is_running and not force:
             raise AlreadyRunning(
                 f"container '{container.config.name}' is running", hint="-f kills it first"
             )
-    return [_remove(repository, container, identity) for container in found]
+    removed = [_remove(repository, container, identity) for container in found]
+    return removed + [_remove_damaged(repository, one, identity) for one in damaged]
+
+
+def _remove_damaged(repository: Repository, container: str, identity: Identity) -> RemovedContainer:
+    records.erase_broken(repository.containers_dir, container)
+    unpin_commit(repository, container, identity)
+    unknown = ContainerRow(
+        id=container,
+        name=container[:12],
+        image="",
+        branch=None,
+        commit="",
+        command=(),
+        created=0,
+        state=ContainerState.EXITED,
+        started=None,
+        finished=None,
+        exit_code=None,
+    )
+    return RemovedContainer(unknown, 0)
 
 
 def _remove(repository: Repository, container: Container, identity: Identity) -> RemovedContainer:
@@ -304,7 +332,7 @@ def _remove(repository: Repository, container: Container, identity: Identity) ->
     with container.lock():
         removed = RemovedContainer(row_of(container), _uncommitted(repository, container))
         records.erase(container)
-    unpin_commit(repository, container, identity)
+    unpin_commit(repository, container.id, identity)
     return removed
 
 

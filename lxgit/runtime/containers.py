@@ -66,7 +66,14 @@ class InvalidContainerName(LxgitError):
 
 
 class BrokenContainer(LxgitError):
-    """A container whose files do not say what it is."""
+    """A container whose files do not say what it is; `id` is its directory's name."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"container {path.name[:12]} is damaged: its files do not say what it is",
+            hint=f"its data is in {path / 'upper'}; 'lxgit rm -f {path.name[:12]}' deletes it",
+        )
+        self.id = path.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +355,7 @@ def load(containers: Path, identity: str) -> Container:
         tuples = {name: tuple(v) for name, v in values.items() if isinstance(v, list)}
         return Container(path, ContainerConfig(**{**values, **tuples}, idmap=extents))
     except (KeyError, TypeError, LxgitError) as error:
-        raise _broken(path) from error
+        raise BrokenContainer(path) from error
 
 
 def find(containers: Path, text: str) -> Container:
@@ -386,7 +393,17 @@ def erase(container: Container) -> None:
         container.path.rename(doomed)
         if container.config.idmap is not None:
             idranges.release(registry / ".ranges", container.config.idmap)
-    remove_tree(doomed)
+    _remove_gone(registry)
+
+
+def erase_broken(containers: Path, identity: str) -> None:
+    """Delete a container that cannot be read; what else has its id is found to be a leftover."""
+    with _registry(containers):
+        (containers / identity).rename(containers / f".gone-{identity}")
+    _remove_gone(containers)
+
+
+def _remove_gone(registry: Path) -> None:
     for leftover in registry.glob(".gone-*"):  # of one that was killed here, or is still at it
         with contextlib.suppress(OSError):
             remove_tree(leftover)
@@ -396,17 +413,10 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes().decode("utf-8"))
     except ValueError as error:
-        raise _broken(path.parent) from error
+        raise BrokenContainer(path.parent) from error
     if not isinstance(value, dict):
-        raise _broken(path.parent)
+        raise BrokenContainer(path.parent)
     return value
-
-
-def _broken(path: Path) -> BrokenContainer:
-    return BrokenContainer(
-        f"container {path.name[:12]} is damaged: its files do not say what it is",
-        hint=f"its data is in {path / 'upper'}; 'lxgit rm -f {path.name[:12]}' deletes it",
-    )
 
 
 def _known(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from lxgit.operations.worktree import (
     open_work_tree,
     status,
 )
+from lxgit.runtime.containers import BrokenContainer
 from lxgit.runtime.layers import LayerStore
 from lxgit.runtime.materialise import Materialiser
 from tests.support import awkward
@@ -331,3 +332,15 @@ def test_a_commit_of_another_tool_is_no_image(lab: Lab) -> None:
         lab.run("c", "true", image="other")
     (problem,) = fsck(lab.repository, progress=Listener())
     assert problem.affected == ("other",)
+
+
+def test_a_damaged_container_can_be_deleted(lab: Lab) -> None:
+    lab.run("c", "touch /c")
+    container = lab.container("c")
+    (container.path / "config.json").write_text("{")
+    with pytest.raises(BrokenContainer) as caught:
+        remove_containers(lab.repository, ["c"], force=False, identity=WHO)
+    assert str(container.upper) in (caught.value.hint or "")
+    remove_containers(lab.repository, [container.id[:12]], force=True, identity=WHO)
+    assert not container.path.exists()
+    assert lab.run("c", "true") == (0, "")
