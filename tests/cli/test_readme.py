@@ -1,0 +1,73 @@
+"""The session in the README: its commands are run, and print what it says that they print.
+
+Ids, sizes and the numbers of lines differ from one Debian to the next, and are not compared.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.program import PROGRAM
+
+if TYPE_CHECKING:
+    from tests.support.program import Lxgit
+
+README = Path(__file__).parents[2] / "README.md"
+PROMPT = "# "
+STORE = "/var/lib/lxgit"
+_VARIES = (
+    (re.compile(r"\b[0-9a-f]{12}\b"), "ID"),
+    (re.compile(r"\b[0-9.]+ (B|kB|MB)(?![a-z])"), "SIZE"),
+    (re.compile(r"@@ -[0-9,]+ \+[0-9,]+ @@"), "@@ LINES @@"),
+)
+
+
+def session() -> list[tuple[str, str]]:
+    """The commands of the README's session, each with its output."""
+    (block,) = re.findall(r"^```console\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
+    told: list[tuple[str, str]] = []
+    for line in block.splitlines(keepends=True):
+        if line.startswith(PROMPT):
+            told.append((line.removeprefix(PROMPT).rstrip("\n"), ""))
+        else:
+            command, output = told.pop()
+            told.append((command, output + line))
+    return told
+
+
+def compared(output: str) -> str:
+    """The output with placeholders for what varies."""
+    for pattern, placeholder in _VARIES:
+        output = pattern.sub(placeholder, output)
+    return output
+
+
+def test_what_varies() -> None:
+    assert compared("Container web (84f18bec658b)") == "Container web (ID)"
+    assert compared("(1.54 kB -> 12 B); -3 B\n") == "(SIZE -> SIZE); -SIZE\n"
+    assert compared("@@ -1,5 +1,5 @@ x") == "@@ LINES @@ x"
+
+
+@pytest.mark.network
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+@pytest.mark.slow
+def test_the_session_prints_what_the_readme_says(lxgit: Lxgit) -> None:
+    environment = lxgit.environment()
+    environment["PATH"] = f"{PROGRAM.parent}:{environment['PATH']}"
+    for command, expected in session():
+        done = subprocess.run(
+            ["sh", "-c", command.replace(STORE, str(lxgit.store))],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, compared(done.stdout)) == (0, compared(expected)), command
