@@ -145,6 +145,7 @@ def test_sockets_are_counted_and_dropped(store_dir: Path, scratch: Path) -> None
     assert not any(path in sockets for path, _ in find_image(repository, "base").walk())
 
 
+@pytest.mark.slow
 def test_three_gibibytes_pass_through(store_dir: Path, scratch: Path) -> None:
     repository = create_repository(store_dir)
     root = scratch / "root"
