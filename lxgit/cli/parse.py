@@ -108,6 +108,8 @@ class _Parser:
 
     def _short(self, word: str, rest: list[str]) -> None:
         self._refuse_single_dash(word)
+        if word[1:].isdecimal() and (limit := self.options.get("-n")) and not limit.is_flag:
+            _refuse(word, f"-n {word[1:]}")  # what Git takes for it
         for position, letter in enumerate(word[1:], start=2):
             parameter = self._option("-" + letter)
             if not parameter.is_flag:

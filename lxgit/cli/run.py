@@ -116,7 +116,7 @@ def run(
         host_ids=userns == "host",
         privileged=privileged,
     )
-    with _docker_exit_codes(), session.progress() as progress:
+    with _told_as_docker_does(image), session.progress() as progress:
         return run(
             session.repository(),
             request,
@@ -161,13 +161,17 @@ def _window() -> tuple[int, int] | None:
 
 
 @contextlib.contextmanager
-def _docker_exit_codes() -> Iterator[None]:
+def _told_as_docker_does(image: str | None) -> Iterator[None]:
     """Faults of ours are 125, so that no one takes them for the command's own."""
+    from lxgit.operations.lookup import IsContainer
+
     try:
         yield
     except BrokenPipeError:
         raise
     except LxgitError as error:
+        if isinstance(error, IsContainer):
+            error.hint = f"'lxgit start -ai {image}' goes back into it"
         if error.exit_code == LxgitError.exit_code:
             error.exit_code = NOT_RUN
         raise

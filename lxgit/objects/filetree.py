@@ -171,6 +171,11 @@ class FileTree:
             else:
                 stack.pop()
 
+    def size(self) -> int:
+        """The contents of all files together, in bytes; of hard links once."""
+        nodes = {id(node): node for _, node in self.walk()}
+        return sum(node.content.size for node in nodes.values() if node.content is not None)
+
     def links(self) -> Links:
         """The names that share a node."""
         names: dict[int, list[bytes]] = {}

@@ -204,6 +204,8 @@ class Revisions:
         if nearest:
             hints.append("did you mean " + " or ".join(f"'{name}'" for name in nearest) + "?")
         name, _, path = text.partition(":")
+        if text.startswith("/"):
+            hints.append(f"a path is written 'HEAD:{text}', or stands behind '--'")
         if text.startswith(":/"):
             hints.append(f"':/' looks for a message; a path is written 'HEAD{text}'")
         if path and self._exists(f"{BRANCHES}{name}"):

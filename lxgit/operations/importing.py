@@ -119,7 +119,7 @@ def commit_tree(
     config = before.config if before is not None else _config(tree, target)
     with ExitStack() as stack:
         layer = _start_layer(stack, repository, tree)
-        progress.phase("Writing to Git")
+        progress.phase("Writing to Git", tree.size())
         with repository.objects.writer(trusted=target.trusted) as writer:
             rootfs = write_tree(repository.objects, writer, tree, progress)
             image = write_image(writer, rootfs, tree.links(), config)

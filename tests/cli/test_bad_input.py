@@ -7,8 +7,10 @@ the start of a running container in test_containers.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,6 +89,31 @@ def test_an_image_that_is_missing(lxgit: Lxgit, busybox_tar: Path) -> None:
     refused(lxgit("ls", "base:/nowhere", code=1), "'base' has no '/nowhere'", "lxgit ls base:/")
     refused(lxgit("show", ":/etc/hosts", code=1), "':/etc/hosts'", "'HEAD:/etc/hosts'")
     refused(lxgit("import", "nowhere.tar", "base", code=1), "no 'nowhere.tar' to import", "a tar")
+
+
+def test_a_path_where_a_revision_is_wanted(grown: Lxgit) -> None:
+    fault = grown("log", "/etc", code=1)
+    refused(fault, "there is no '/etc'", "a path is written 'HEAD:/etc', or stands behind '--'")
+
+
+@pytest.mark.root
+def test_an_interrupted_import_leaves_nothing(based: Lxgit, git: StockGit, scratch: Path) -> None:
+    root = scratch / "large"
+    root.mkdir()
+    for number in range(200):
+        (root / f"{number}").write_bytes(os.urandom(1 << 20))
+    before = contents(based.store)
+    layers = set(os.listdir(based.store / "layers"))
+    command = [str(PROGRAM), "import", str(root), "new"]
+    with subprocess.Popen(command, env=based.environment(), stderr=subprocess.PIPE) as process:
+        while set(os.listdir(based.store / "layers")) == layers:  # until one is being written
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60)[1] == b""
+    assert process.returncode == 130
+    assert contents(based.store) == before
+    assert git.fsck() == b""
 
 
 def truncated(tar: bytes) -> bytes:

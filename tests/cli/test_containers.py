@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -192,6 +193,27 @@ def test_names(based: Lxgit) -> None:
     log = based("log", "web", code=1)
     assert log.err.startswith("lxgit: 'web' is a container, not a commit\nhint: ")
     assert "did you mean 'web'?" in based("show", "wbe", code=1).err
+    run = based("run", "web", "true", code=125)
+    assert run.err.endswith("hint: 'lxgit start -ai web' goes back into it\n")
+
+
+def test_the_beginning_of_ids_can_be_ambiguous(based: Lxgit, git: StockGit) -> None:
+    """A commit is made whose id begins as a container's does: one of 65,536 does."""
+    based("run", "--name", "web", "base", "true")
+    identity = row(based, "web")["id"]
+    head = git("cat-file", "commit", "base")
+    for number in range(10_000_000):
+        data = b"%s%d\n" % (head, number)
+        if hashlib.sha1(b"commit %d\0%s" % (len(data), data)).hexdigest()[:4] == identity[:4]:
+            break
+    oid = git.word("hash-object", "-t", "commit", "-w", "--stdin", stdin=data)
+    git("update-ref", "refs/heads/twin", oid)
+    refused = based("inspect", identity[:4], code=1)
+    assert refused.err == (
+        f"lxgit: '{identity[:4]}' is ambiguous\nhint: write one of these:"
+        f" {identity[:12]} (a container), {oid[:12]} (a commit)\n"
+    )
+    assert based("inspect", identity[:12], oid[:12]).json[0]["Id"] == identity
 
 
 def test_inspect(based: Lxgit, git: StockGit) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lxgit.cli.commands import all_commands
 from lxgit.cli.params import Command, argument, command, option, paths
 from lxgit.cli.parse import HelpWanted, NotWellFormed, parse
 from lxgit.cli.session import Session
@@ -121,6 +122,26 @@ def test_the_first_argument_ends_the_options_of_a_wrapper() -> None:
     assert values["program"] == ("ls", "-i", "--name", "--help")
     assert values["interactive"]
     assert values["name"] is None
+
+
+def test_every_command_declares_what_can_be_parsed() -> None:
+    """Required arguments first, one that takes the rest at the end."""
+    for listed in all_commands():
+        ordinary = [
+            item
+            for item in listed.load().parameters
+            if not item.is_option and not item.declaration.after_dashes
+        ]
+        assert [item.multiple for item in ordinary[:-1]].count(True) == 0, listed.name
+        required = [item.required for item in ordinary]
+        assert required == sorted(required, reverse=True), listed.name
+
+
+def test_a_number_for_an_option_is_what_git_takes() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(everything, ["base", "-15"])
+    assert caught.value.message == "unknown option '-15'"
+    assert caught.value.hint == "did you mean '-n 15'?"
 
 
 def test_paths_come_after_dashes() -> None:
