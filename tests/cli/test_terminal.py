@@ -72,8 +72,8 @@ def test_no_pager(lxgit: Lxgit, pager: str) -> None:
 
 
 def test_interrupting_is_the_pagers(lxgit: Lxgit) -> None:
-    with page(lxgit, 3, PAGER="cat; read answer </dev/tty; echo got $answer") as terminal:
-        terminal.expect("line 2")
+    with page(lxgit, 3, PAGER="cat; echo ready; read answer </dev/tty") as terminal:
+        terminal.expect("ready")  # only then is the shell alone, with nothing else to wait for
         terminal.sendintr()  # ends the shell, not lxgit
         terminal.expect(pexpect.EOF)
     assert terminal.exitstatus == 3

@@ -149,7 +149,7 @@ def test_sockets_are_counted_and_dropped(store_dir: Path, scratch: Path) -> None
 def test_three_gibibytes_pass_through(store_dir: Path, scratch: Path) -> None:
     repository = create_repository(store_dir)
     root = scratch / "root"
-    awkward.build(root, huge=True)
+    awkward.build_huge(root)
     take(repository, root, "base")
     exported = export(repository, "base", scratch / "exported.tar")
     take(repository, exported, "again")

@@ -121,12 +121,12 @@ _DEFAULT = acl(
 _BINARY = bytes(range(256)) + b"\n=%\0" * 3
 
 
-def build(root: Path, *, huge: bool = False, linked_nodes: bool = False) -> None:
+def build(root: Path, *, linked_nodes: bool = False) -> None:
     """Make the tree in `root`, a directory that does not exist yet.
 
-    `huge` adds a file of 3 GiB, most of it a hole. `linked_nodes` adds devices and FIFOs with
-    several names, which GNU tar archives as so many nodes. Sockets, which no archive keeps, come
-    with `add_sockets`.
+    `linked_nodes` adds devices and FIFOs with several names, which GNU tar archives as so many
+    nodes. Sockets, which no archive keeps, come with `add_sockets`; a file of 3 GiB, with
+    `build_huge`.
     """
     root.mkdir()
     builder = Builder(os.fsencode(root))
@@ -138,8 +138,6 @@ def build(root: Path, *, huge: bool = False, linked_nodes: bool = False) -> None
         part(builder)
     if linked_nodes:
         _linked_nodes(builder)
-    if huge:
-        _huge(builder)
     builder.finish()
 
 
@@ -406,7 +404,11 @@ def _paths(builder: Builder) -> None:
     builder.chain(b"paths-deep", [b"d"] * 1015 + [b"file"], b"deep\n")
 
 
-def _huge(builder: Builder) -> None:
+def build_huge(root: Path) -> None:
+    """The one file of 3 GiB alone, for what need not be done to all the rest as well."""
+    root.mkdir()
+    builder = Builder(os.fsencode(root))
     size = 3 * 2**30
     pieces = [(0, noise(2**22)), (size // 2, noise(2**22, b"middle")), (size - 9, b"very last")]
     builder.sparse(b"huge", pieces, size)
+    builder.finish()
