@@ -98,7 +98,9 @@ def write_stat(out: Output, changes: Sequence[SizedChange]) -> None:
     if not changes:
         return
     names = [_named(sized.change) for sized in changes]
-    facts = [sizes(sized) or ", ".join(metadata_changes(sized)) for sized in changes]
+    facts = [
+        sizes(sized) or ", ".join(metadata_changes(sized)) or _fate(sized) for sized in changes
+    ]
     name_width = min(max(map(columns, names)), _LONGEST_NAME)
     fact_width = max(map(len, facts))
     most = max(abs(_growth(sized)) for sized in changes)
@@ -107,6 +109,13 @@ def write_stat(out: Output, changes: Sequence[SizedChange]) -> None:
         graph = _graph(_growth(sized), most)
         out.line(f" {name}{pad} | {fact:{fact_width}} {graph}".rstrip())
     out.line(f" {total(changes)}")
+
+
+def _fate(sized: SizedChange) -> str:
+    """What became of a path that has no size: `new directory`."""
+    entry = sized.change.new or sized.change.old
+    kind = entry.kind.value if entry else ""
+    return {"A": f"new {kind}", "D": f"deleted {kind}"}.get(sized.change.kind.value, kind)
 
 
 def _growth(sized: SizedChange) -> int:

@@ -82,6 +82,15 @@ STAT = """\
 """
 
 
+def test_the_stat_of_what_has_no_size() -> None:
+    gone = changed(b"run/pipe", entry(Kind.FIFO, content=""), None)
+    text = rendered(lambda out: write_stat(out, [gone, NEW_DIRECTORY]))
+    assert text.splitlines()[:2] == [
+        " /run/pipe  | deleted fifo",
+        " /srv/data/ | new directory",
+    ]
+
+
 def test_nothing_changed_has_no_stat() -> None:
     assert rendered(lambda out: write_stat(out, [])) == ""
 
