@@ -117,10 +117,10 @@ class _Archive:
         assert self._process.stdout is not None
         return self._process.stdout
 
-    def __exit__(self, kind: object, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self._drain()
         told = self._process.communicate()[1]
-        if self._process.returncode and kind is None:
+        if self._process.returncode:
             raise subprocess.CalledProcessError(
                 self._process.returncode, "tar", stderr=told.decode(errors="backslashreplace")
             )
