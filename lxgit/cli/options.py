@@ -14,7 +14,6 @@ AsText = Annotated[
 ]
 Quiet = Annotated[bool, option("-q", "--quiet", help="ids alone")]
 NoTrunc = Annotated[bool, option("--no-trunc", help="whole ids, nothing cut short")]
-Force = Annotated[bool, option("-f", "--force", help="even so")]
 Paths = Annotated[tuple[str, ...], paths(help="only what is at these paths, or below")]
 Message = Annotated[
     tuple[str, ...],
@@ -23,10 +22,8 @@ Message = Annotated[
 
 
 def message_of(paragraphs: tuple[str, ...]) -> str | None:
-    """What `-m` gave, cleaned of blanks at its ends; None where it was not given."""
-    if not paragraphs:
-        return None
-    return "\n\n".join(paragraph.strip() for paragraph in paragraphs).strip()
+    """What `-m` gave; None where it was not given."""
+    return "\n\n".join(paragraphs) if paragraphs else None
 
 
 def take(names: tuple[str, ...], least: int, most: int | None, form: str) -> None:

@@ -144,19 +144,12 @@ def commit(
 
     repository = session.repository()
     request = _request(names, allow_empty=allow_empty, force=force)
-    text = message_of(message)
-    if text is None and file is not None:
-        text = _read_message(file)
-    elif file is not None:
-        raise UsageError("-m and -F exclude each other")
-    if text == "":
-        raise UsageError("the message is empty", hint="-m MESSAGE, or none for the editor")
+    identity = session.identity(author=author)
+    text = _given_message(message, file)
     if text is None:
         text = _ask(session, repository, request)
     with session.progress() as progress:
-        made = committing.commit(
-            repository, request, text, identity=session.identity(author=author), progress=progress
-        )
+        made = committing.commit(repository, request, text, identity=identity, progress=progress)
     session.out.line(short_id(made.oid))
 
 
@@ -170,9 +163,17 @@ def _request(names: tuple[str, ...], *, allow_empty: bool, force: bool) -> Commi
     return CommitRequest(container, name, force=force, allow_empty=allow_empty)
 
 
-def _read_message(file: str) -> str:
-    with open(0 if file == "-" else file, "rb", closefd=file != "-") as source:
-        return source.read().decode("utf-8", "surrogateescape").strip()
+def _given_message(paragraphs: tuple[str, ...], file: str | None) -> str | None:
+    """What `-m` or `-F` say; None where the editor is to be asked."""
+    if paragraphs and file is not None:
+        raise UsageError("-m and -F exclude each other")
+    text = message_of(paragraphs)
+    if file is not None:
+        with open(0 if file == "-" else file, "rb", closefd=file != "-") as source:
+            text = source.read().decode("utf-8", "surrogateescape")
+    if text is not None and not text.strip():
+        raise UsageError("the message is empty", hint="-m MESSAGE, or none for the editor")
+    return text
 
 
 def _ask(session: Session, repository: Repository, request: CommitRequest) -> str:

@@ -234,6 +234,9 @@ def test_no_message_no_commit(changed: Lxgit, git: StockGit) -> None:
         "lxgit: a message is missing\nhint: -m MESSAGE; an editor needs a terminal\n"
     )
     assert "the message is empty" in changed("commit", "-m", " \n", code=2).err
+    assert "exclude each other" in changed("commit", "-m", "x", "-F", "-", code=2).err
+    author = changed("commit", "--author", "<x>", code=2)
+    assert author.err.startswith("lxgit: '<x>' names no author")
     with changed.terminal("commit", env={"GIT_EDITOR": "true"}) as terminal:
         terminal.expect_exact("lxgit: nothing was done: the message is empty")
         terminal.expect(pexpect.EOF)
