@@ -34,7 +34,7 @@ Orphan = Annotated[
 @command(
     examples=(
         ("lxgit bootstrap trixie base", "Debian 13 in its smallest useful form"),
-        ("lxgit bootstrap trixie web --include nginx-light,curl", "and two packages"),
+        ("lxgit bootstrap trixie server --include nginx-light,curl", "and two packages"),
         ("lxgit bootstrap bookworm old --variant essential", "Debian 12, without apt"),
     )
 )
