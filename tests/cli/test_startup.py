@@ -47,6 +47,9 @@ HEAVY = {
 }
 """Top-level modules that a command loads only when it is about them."""
 
+if sys.version_info < (3, 13):
+    HEAVY.remove("urllib")  # pathlib's own
+
 
 def named(**rooms: str) -> set[str]:
     """Modules by room: `named(cli="main")` is lxgit.cli and lxgit.cli.main."""
