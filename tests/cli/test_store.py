@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,10 +14,10 @@ import pytest
 from tests.support.program import PROGRAM
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.program import Lxgit
     from tests.support.stockgit import StockGit
+
+PACKAGE = Path(__file__).parents[2] / "lxgit"
 
 
 @pytest.mark.root
@@ -54,8 +57,24 @@ def test_a_store_is_for_its_owner_alone(based: Lxgit) -> None:
     assert based.store.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.fixture
+def passable_program(scratch: Path) -> Path:
+    """The program where any user reaches it, wherever this checkout and its environment lie."""
+    shutil.copytree(PACKAGE, scratch / "site/lxgit")
+    program = scratch / "lxgit"
+    program.write_text(
+        f"#!{Path(sys.executable).resolve()} -I\n"
+        f"import sys\nsys.path.insert(0, {str(scratch / 'site')!r})\n"
+        "from lxgit.cli.main import main\nsys.exit(main())\n"
+    )
+    program.chmod(0o755)
+    return program
+
+
 @pytest.mark.root
-def test_an_ordinary_user_is_told_of_roots_store(based: Lxgit, scratch: Path) -> None:
+def test_an_ordinary_user_is_told_of_roots_store(
+    based: Lxgit, scratch: Path, passable_program: Path
+) -> None:
     """Root's store in its usual place, which here is a mount over /var/lib, and a user's shell."""
     script = f"""
         set -e
@@ -64,7 +83,7 @@ def test_an_ordinary_user_is_told_of_roots_store(based: Lxgit, scratch: Path) ->
         chmod 711 {scratch} {scratch.parent}
         cd /
         exec setpriv --reuid 65534 --regid 65534 --clear-groups env -i HOME=/nonexistent \
-            PATH="$PATH" {PROGRAM} "$@"
+            PATH="$PATH" {passable_program} "$@"
     """
 
     def as_user(*words: str) -> subprocess.CompletedProcess[str]:
