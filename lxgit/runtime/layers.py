@@ -15,11 +15,11 @@ import contextlib
 import json
 import os
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import remove_tree, write_atomic
+from lxgit.runtime import rundir
 from lxgit.runtime.idmap import Extent, IdMap
 
 if TYPE_CHECKING:
@@ -90,13 +90,6 @@ class Stack:
         return tuple(layer.id for layer in reversed(self.layers))
 
 
-@cache
-def boot_id() -> str:
-    """This boot's random id (random(4), /proc/sys/kernel/random/boot_id)."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
-
-
 def stack_name(shows: FileSystem) -> str:
     """The file name of a stack."""
     return f"{shows[0].hex()}-{shows[1].hex()}"
@@ -126,7 +119,7 @@ class LayerStore:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BrokenLayer(f"layer {layer_id} cannot be used: {error}") from None
-        if layer.boot != boot_id():
+        if layer.boot != rundir.boot_id():
             raise BrokenLayer(f"layer {layer_id} is of an earlier boot")
         return layer
 
@@ -189,7 +182,7 @@ class LayerStore:
             idmap,
             tuple(sorted(outside_range)),
             entries,
-            boot_id(),
+            rundir.boot_id(),
         )
         write_atomic(built / "layer.json", layer.encoded(), durable=False)
         os.rename(built, layer.path)

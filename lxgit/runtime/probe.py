@@ -1,7 +1,7 @@
 """What this host can do, found by doing it, before a container is made that could not start.
 
 Each fault is a sentence and what to do about it. Probes that need a mount run once a boot for each
-store: their success is noted in /run/lxgit.
+store: their success is noted in its `.probed`.
 """
 
 from __future__ import annotations
@@ -56,14 +56,13 @@ def check_host(store: Path, *, host_ids: bool = False) -> None:
         raise MissingProgram("LXC is not installed", hint="apt install lxc")
     launcher.program()  # UnsupportedMachine
     rundir.prepare()
-    info = store.stat()
-    done = rundir.RUN / f"probed-{info.st_dev:x}-{info.st_ino:x}{'-host' if host_ids else ''}"
-    if done.exists():
+    done = store / (".probed-host" if host_ids else ".probed")
+    if done.exists() and done.read_text(encoding="ascii") == rundir.boot_id():
         return
     if not host_ids:
         _probe_user_namespace()
     _probe_overlay(store, host_ids=host_ids)
-    done.touch()
+    done.write_text(rundir.boot_id(), encoding="ascii")
 
 
 def _probe_user_namespace() -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 RUN = Path("/run/lxgit")
 STAGE = RUN / "stage"
 CONTAINERS = RUN / "c"
+
+
+@cache
+def boot_id() -> str:
+    """This boot's random id (random(4), /proc/sys/kernel/random/boot_id)."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
 
 
 def prepare() -> None:

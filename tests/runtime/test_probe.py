@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from lxgit.runtime import kernel, lxc, overlay, probe, rundir
 from lxgit.runtime.idmap import Extent, IdMap, user_namespace
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 @pytest.fixture
-def unprobed(place: Path) -> Iterator[Path]:
-    """A store of which nothing is known; what becomes known is forgotten again."""
-    before = set(rundir.RUN.glob("probed-*"))
-    yield place
-    for path in set(rundir.RUN.glob("probed-*")) - before:
-        path.unlink()
+def unprobed(place: Path) -> Path:
+    """A store of which nothing is known."""
+    return place
 
 
 @pytest.mark.root
@@ -29,11 +22,11 @@ def unprobed(place: Path) -> Iterator[Path]:
 class TestAsRoot:
     def test_a_good_host_is_probed_once(self, unprobed: Path) -> None:
         probe.check_host(unprobed)
-        assert os.listdir(unprobed) == []
-        info = unprobed.stat()
-        assert (rundir.RUN / f"probed-{info.st_dev:x}-{info.st_ino:x}").exists()
+        assert os.listdir(unprobed) == [".probed"]
+        assert (unprobed / ".probed").read_text() == rundir.boot_id()
         probe.check_host(unprobed)
         probe.check_host(unprobed, host_ids=True)
+        assert (unprobed / ".probed-host").exists()
 
     def test_a_store_on_overlayfs(self, busybox: overlay.Lower) -> None:
         with (
