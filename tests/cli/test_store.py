@@ -61,7 +61,7 @@ def test_a_store_is_for_its_owner_alone(based: Lxgit) -> None:
 def passable_program(scratch: Path) -> Path:
     """The program where any user reaches it, wherever this checkout and its environment lie."""
     shutil.copytree(PACKAGE, scratch / "site/lxgit")
-    program = scratch / "lxgit"
+    program = scratch / "site/program"
     program.write_text(
         f"#!{Path(sys.executable).resolve()} -I\n"
         f"import sys\nsys.path.insert(0, {str(scratch / 'site')!r})\n"
