@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import write_all
@@ -40,10 +40,16 @@ class MissingProgram(LxgitError):
     """The machine lacks a program that the work needs."""
 
 
+class Readable(Protocol):
+    """What gives the next bytes, and none at its end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 class ArchiveFile:
     """A forward reader over the archive, for `tarfile`; what has been read stays at `fd`."""
 
-    def __init__(self, fd: int, stream: IO[bytes] | None = None) -> None:
+    def __init__(self, fd: int, stream: Readable | None = None) -> None:
         """`fd` is the whole archive, or the temporary file that `stream` is copied to."""
         self.fd = fd
         self._stream = stream
@@ -134,13 +140,11 @@ def _peek(source: IO[bytes]) -> tuple[bytes, bool]:
 
 
 @contextmanager
-def _unpacked(
-    source: IO[bytes], taken: bytes, found: tuple[str, str] | None
-) -> Iterator[IO[bytes]]:
+def _unpacked(source: IO[bytes], taken: bytes, found: tuple[str, str] | None) -> Iterator[Readable]:
     """The source without its compression, the bytes already taken put in front."""
     feed = _Prefixed(source, taken)
     if found is None:
-        yield feed  # type: ignore[misc]  # has the read() that an ArchiveFile needs
+        yield feed
         return
     program, package = found
     executable = shutil.which(program, path=_PATH)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import remove_tree, write_atomic
+from lxgit.objects.ids import ObjectID
 from lxgit.runtime import rundir
 from lxgit.runtime.idmap import Extent, IdMap
 
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-    from lxgit.objects.ids import ObjectID
 
-FileSystem = tuple["ObjectID", "ObjectID"]
+FileSystem = tuple[ObjectID, ObjectID]
 """What a stack shows: the ids of a root filesystem's tree and of its links (Image.filesystem)."""
 
 
@@ -214,4 +214,4 @@ class LayerStore:
 
 
 def _oid(text: str) -> ObjectID:
-    return bytes.fromhex(text)  # type: ignore[return-value]  # a NewType, checked where it is used
+    return ObjectID(bytes.fromhex(text))
