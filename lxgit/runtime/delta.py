@@ -58,7 +58,7 @@ def write_delta(
     """Write the layer that makes `new` of the image that `changes` start from.
 
     `changes` are those of `diff_images`, which have every member of a group of links that differs
-    in anything. The caller finishes the sink.
+    in anything.
     """
     lookup = _Lookup(new)
     touched = {change.path: change for change in changes}

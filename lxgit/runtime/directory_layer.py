@@ -18,6 +18,7 @@ from lxgit.objects.metadata import Kind, Metadata
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+    from typing import Self
 
 CAPABILITY = b"security.capability"
 OVERLAY = b"trusted.overlay."
@@ -42,6 +43,7 @@ def escape_xattr(name: bytes) -> bytes:
 class DirectoryWriter:
     """A sink that makes inodes below `root`, an empty directory, with the ids of the image.
 
+    A context manager: the layer is complete when it has been left without an error.
     `outside_range` collects the ids from 65,536 up that it has written, and `hidden` the 0:0
     character devices that it has not: overlayfs takes them for whiteouts.
     """
@@ -54,10 +56,16 @@ class DirectoryWriter:
         self.hidden: list[bytes] = []
         self.entries = 0
 
-    def close(self) -> None:
-        """Give the descriptors back; `finish` has been called unless something failed."""
-        os.close(self._at[1])
-        os.close(self._root)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                self._dress_directories()
+        finally:
+            os.close(self._at[1])
+            os.close(self._root)
 
     def _parent(self, path: bytes) -> tuple[int, bytes]:
         """A descriptor of the directory that holds `path`, good until the next call; the name."""
@@ -174,7 +182,7 @@ class DirectoryWriter:
         finally:
             os.close(other)
 
-    def finish(self) -> None:
+    def _dress_directories(self) -> None:
         """Set the directories' metadata, the deepest first: putting something in moves an mtime."""
         for path, metadata in sorted(self._directories, reverse=True):
             fd = open_beneath(self._root, path, _DIRECTORY_FLAGS)

@@ -89,12 +89,8 @@ class Materialiser:
         changes = diff_images(self._shown(below.layers[0].shows), image)
         self._progress.phase("Materialising the difference", len(changes))
         with self.layers.building() as built:
-            sink = DirectoryWriter(built / "fs")
-            try:
+            with DirectoryWriter(built / "fs") as sink:
                 write_delta(self._database, image, changes, sink)
-                sink.finish()
-            finally:
-                sink.close()
             return self.layers.publish(
                 built,
                 image.filesystem,
@@ -110,12 +106,8 @@ class Materialiser:
 
         self._progress.phase("Materialising")
         with self.layers.building() as built:
-            sink = DirectoryWriter(built / "fs")
-            try:
+            with DirectoryWriter(built / "fs") as sink:
                 replay_image(self._database, image, sink, self._progress)
-                sink.finish()
-            finally:
-                sink.close()
             self._warn_of_hidden(sink.hidden)
             return self.layers.publish(
                 built,

@@ -90,9 +90,8 @@ def _write_and_exit(tree: FileTree, root: Path, answer: int) -> None:
 
 
 def _write(tree: FileTree, root: Path) -> dict[str, object]:
-    sink = DirectoryWriter(root)
-    tree.replay(sink)
-    sink.finish()
+    with DirectoryWriter(root) as sink:
+        tree.replay(sink)
     return {
         "outside_range": sorted(sink.outside_range),
         "entries": sink.entries,
