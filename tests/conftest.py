@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests.support import leaks, machine, rootfs
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IN_CI = os.environ.get("CI") == "true"
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("lxgit", deadline=None)
+hypothesis.settings.load_profile("lxgit")
 
 
 def pytest_configure() -> None:
