@@ -76,4 +76,7 @@ def _print(results: list[Result], machine: Machine) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)  # 128 + SIGINT; the workbench is gone

@@ -81,8 +81,7 @@ def processor(cpuinfo: str) -> str:
 def filesystem(directory: Path) -> str:
     """The type of a directory's file system; of ext4, whether it goes without its journal.
 
-    A journal costs at each fsync, and its absence where inodes freed a moment ago are used again
-    (`recently_deleted` in the kernel's fs/ext4/ialloc.c).
+    A journal costs at each fsync; for what its absence costs, see docs/benchmarks.md.
     """
     device = directory.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"

@@ -22,8 +22,8 @@ IMAGE = "base"
 class Workbench:
     """A new directory in `parent` while its `with` lasts.
 
-    What a round makes stays until the end: ext4 without a journal passes over inodes that were
-    freed within the last minutes, one by one, which makes whoever comes next ten times as slow.
+    What a round makes stays until the end: on ext4 without a journal, whoever creates many files
+    soon after many were deleted was seen to be ten times as slow.
     """
 
     def __init__(self, parent: Path) -> None:
