@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
-from tests.support import leaks, machine, rootfs
+from tests.support import leaks, machine, ordinary, rootfs
 from tests.support.program import Lxgit
 
 if TYPE_CHECKING:
@@ -97,6 +97,16 @@ def scratch(work_directory: Path) -> Iterator[Path]:
 def remove(path: Path) -> None:
     """Remove a tree of any depth; shutil.rmtree keeps a directory open for each level."""
     subprocess.run(["rm", "-rf", "--one-file-system", path], check=True)
+
+
+@pytest.fixture
+def passage(scratch: Path) -> Path:
+    """A directory for one test that every user of this machine reaches, for `OrdinaryUser`."""
+    if reason := ordinary.lacks_python():
+        unable(reason)
+    for place in (scratch.parent, scratch):
+        place.chmod(0o711)
+    return scratch
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import pytest
 
 from tests.conftest import unable
 from tests.support import denied
+from tests.support.ordinary import USER, OrdinaryUser
 from tests.support.program import PROGRAM, Lxgit, Result
 
 if TYPE_CHECKING:
@@ -351,34 +352,15 @@ def test_no_git(based: Lxgit) -> None:
 
 
 @pytest.mark.root
-def test_no_root(scratch: Path, busybox_tar: Path) -> None:
+def test_no_root(passage: Path, busybox_tar: Path) -> None:
     """An ordinary user has history, and is told that containers are root's."""
-    for place in (scratch.parent, scratch):
-        place.chmod(0o711)
-    home = scratch / "user"
+    home = passage / "user"
     home.mkdir()
-    os.chown(home, 65534, 65534)
+    os.chown(home, USER, USER)
     archive = home / "busybox.tar"
     archive.write_bytes(busybox_tar.read_bytes())
     archive.chmod(0o644)
-
-    def as_user(*words: str) -> Result:
-        command = [
-            "setpriv",
-            "--reuid",
-            "65534",
-            "--regid",
-            "65534",
-            "--clear-groups",
-            str(PROGRAM),
-        ]
-        done = subprocess.run(
-            [*command, *words],
-            env=Lxgit(home / "store", home).environment(),
-            capture_output=True,
-            check=False,
-        )
-        return Result(words, done.returncode, done.stdout, done.stderr)
+    as_user = OrdinaryUser(passage, Lxgit(home / "store", home).environment())
 
     assert as_user("import", str(archive), "base").code == 0
     assert as_user("show", "base:/etc/hosts").out == "127.0.0.1\tlocalhost\n"
