@@ -56,6 +56,7 @@ test-vm:  ## the main job on stock Debian 13, in a virtual machine
 	@$(VENV)/bin/python -m tests.vm $(VM_FLAGS)
 
 venv: $(VENV)/.ready  ## the development environment, in .venv
+	@:
 
 $(VENV)/.ready: pyproject.toml scripts/venv scripts/find-python
 	@scripts/venv $(VENV)
