@@ -84,8 +84,22 @@ class Below:
     path: bytes
     size: int
 
+    def anew(self) -> Below | None:
+        """The same file as it is now; None when it is gone."""
+        try:
+            fd = open_beneath(self.directory, self.path, os.O_PATH | os.O_NOFOLLOW)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            return Below(self.directory, self.path, os.fstat(fd).st_size)
+        finally:
+            os.close(fd)
+
     def chunks(self) -> Iterator[bytes]:
-        fd = open_beneath(self.directory, self.path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            fd = open_beneath(self.directory, self.path, os.O_RDONLY | os.O_NONBLOCK)
+        except (FileNotFoundError, NotADirectoryError):
+            raise SourceChanged(f"{self.path!r} went away while it was read") from None
         try:
             status = os.fstat(fd)
             if status.st_size != self.size or not stat.S_ISREG(status.st_mode):

@@ -47,26 +47,45 @@ class Inode:
         return os.major(self.status.st_rdev), os.minor(self.status.st_rdev)
 
 
-def scan(root: int) -> Iterator[Inode]:
+# What the kernel says of a name that has just gone, or stands for something else than a moment ago.
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ELOOP, errno.ENODATA)
+
+
+@contextmanager
+def _passing_over_the_gone(*, busy: bool) -> Iterator[None]:
+    """Go on when a file of a directory that is `busy` turned out to be gone."""
+    try:
+        yield
+    except OSError as error:
+        if not busy or error.errno not in _GONE:
+            raise
+
+
+def scan(root: int, *, busy: bool = False) -> Iterator[Inode]:
     """Every inode below the open directory `root`, itself (`b""`) first, parents before children.
 
     Stays on any file systems that are mounted below; sorted by name in each directory. OSError as
-    the kernel has it; a file that goes away meanwhile is one too.
+    the kernel has it; a file that goes away meanwhile is one too, or is left out where the
+    directory is `busy`: somebody works in it.
     """
     yield _inode(b"/proc/self/fd/%d/." % root, b"")
     stack = [_Listing(root, b"")]
     while stack:
-        with stack[-1].opened() as fd:
+        below = None
+        with _passing_over_the_gone(busy=busy), stack[-1].opened() as fd:
             for name in stack[-1].names:
                 path = stack[-1].prefix + name
-                # A path by descriptor: no limit on depth, and no parent can be swapped.
-                inode = _inode(b"/proc/self/fd/%d/%b" % (fd, name), path)
-                yield inode
-                if inode.kind is Kind.DIRECTORY:
-                    stack.append(_Listing(root, path))
-                    break
-            else:
-                stack.pop()
+                with _passing_over_the_gone(busy=busy):
+                    # A path by descriptor: no limit on depth, and no parent can be swapped.
+                    inode = _inode(b"/proc/self/fd/%d/%b" % (fd, name), path)
+                    yield inode
+                    if inode.kind is Kind.DIRECTORY:
+                        below = _Listing(root, path)
+                        break
+        if below is not None:
+            stack.append(below)
+        else:
+            stack.pop()
 
 
 class _Listing:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.objects.content import SourceChanged
+from lxgit.objects.content import Below, SourceChanged
 from lxgit.objects.diff import iter_differences
 from lxgit.objects.entries import Entry
 from lxgit.objects.ids import ObjectType, from_hex
@@ -61,12 +61,15 @@ class WorkTree:
         container: Container,
         state: UpperState,
         writer: PackWriter | None,
+        *,
+        busy: bool = False,
     ) -> None:
         self.container = container
         self.state = state
         self.parent = image_of(repository, from_hex(container.config.commit))
         self._repository = repository
         self._writer = writer
+        self._busy = busy
         self._objects = ScratchObjects(repository.objects, writer)
         self._nodes: dict[ObjectID, Node] = {}
         self.image = self._apply()
@@ -80,9 +83,25 @@ class WorkTree:
         tree = write_image(self._objects, rootfs, links, self.parent.config)
         return read_image(self._objects, tree)
 
-    def _entry(self, path: bytes, node: Node) -> Entry:
-        """The entry of a node: written when there is a writer, else only hashed."""
-        del path
+    def _entry(self, path: bytes, node: Node) -> Entry | None:
+        """The entry of a node, written or only hashed; None when it is gone."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._entry_now(node)
+            except SourceChanged:
+                if not self._busy:
+                    raise
+                assert isinstance(node.content, Below)
+                node.content = node.content.anew()
+                if node.content is None:
+                    return None
+        name = self.container.config.name
+        raise ChangingTooFast(
+            f"container '{name}' changes {os.fsdecode(path)!r} while it is read",
+            hint="try again, or when it has ended",
+        )
+
+    def _entry_now(self, node: Node) -> Entry:
         if self._writer is not None:
             entry = write_node(self._writer, node)
         else:
@@ -157,17 +176,9 @@ def open_work_tree(
 def _read(
     repository: Repository, container: Container, upper: int, writer: PackWriter | None
 ) -> WorkTree:
-    for _ in range(_ATTEMPTS):
-        try:
-            state = read_upper(upper, container.config.ids)
-            return WorkTree(repository, container, state, writer)
-        except (FileNotFoundError, SourceChanged):
-            if not container.is_running:
-                raise
-    raise ChangingTooFast(
-        f"container '{container.config.name}' changes its files while they are read",
-        hint="try again, or when it has ended",
-    )
+    busy = container.is_running
+    state = read_upper(upper, container.config.ids, busy=busy)
+    return WorkTree(repository, container, state, writer, busy=busy)
 
 
 def is_changed(repository: Repository, container: Container) -> bool:

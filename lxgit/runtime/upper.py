@@ -51,15 +51,16 @@ class UpperState:
     sockets: list[bytes] = field(default_factory=list)
 
 
-def read_upper(root: int, idmap: IdMap) -> UpperState:
+def read_upper(root: int, idmap: IdMap, *, busy: bool = False) -> UpperState:
     """Read the upperdir that is open as `root`, written under `idmap`.
 
-    The contents of its files are read from below `root` when they are wanted. UnmappedId when an
-    inode belongs to nobody inside the container.
+    The contents of its files are read from below `root` when they are wanted. What goes away
+    meanwhile is left out where the container is `busy`. UnmappedId when an inode belongs to nobody
+    inside the container.
     """
     state = UpperState()
     nodes: dict[tuple[int, int], Node] = {}
-    for inode in scan(root):
+    for inode in scan(root, busy=busy):
         if inode.kind is Kind.CHARACTER and inode.status.st_rdev == 0:
             state.removed.append(inode.path)
         elif inode.kind is None:
@@ -105,25 +106,32 @@ def apply_upper(
     state: UpperState,
     base: Image,
     objects: ScratchObjects,
-    entry_of: Callable[[bytes, Node], Entry],
+    entry_of: Callable[[bytes, Node], Entry | None],
 ) -> tuple[ObjectID, Links]:
     """The file system of `base` with the upperdir over it: its tree, written, and its links.
 
-    `entry_of(path, node)` is the entry of a node; it writes the content or only hashes it. The cost
-    is in proportion to what the upperdir holds.
+    `entry_of(path, node)` is the entry of a node; it writes the content or only hashes it, or says
+    None of what is gone by now. The cost is in proportion to what the upperdir holds.
     """
     builder = TreeBuilder(objects, objects, base.rootfs)
     for path in state.removed:
         builder.remove(path)
     entries: dict[int, Entry] = {}
+    gone: list[bytes] = []
     opaque = set(state.opaque)
     for path, node in state.nodes.items():
         entry = entries.get(id(node))
         if entry is None:
-            entry = entries[id(node)] = entry_of(path, node)
+            entry = entry_of(path, node)
+            if entry is None:
+                gone.append(path)
+                continue
+            entries[id(node)] = entry
         if path in opaque:
             builder.remove(path)
         builder.put(path, entry)
+    for path in gone:
+        del state.nodes[path]
     return builder.write(), _links(state, base.links)
 
 
