@@ -1,14 +1,27 @@
-"""The lock of one of Git's files: NAME.lock, which becomes NAME (lockfile.h of Git's source)."""
+"""The lock of one of Git's files: NAME.lock, while NAME is changed (lockfile.h of Git's source).
+
+Whoever makes NAME.lock first may change NAME. Git writes the new content into the lock, and renames
+it. Here the lock holds its owner instead, from its first moment on: it is linked into place when it
+is written and locked with flock(2), and the new content comes from a file beside.
+
+    lxgit <process id> LF
+
+So one whose owner was killed is known: it is lxgit's, and nobody holds its flock. The next one
+takes it over, as any that is of an earlier boot, also stock Git's. Of a lock of stock Git's that is
+younger nobody can say whether its owner lives.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import time
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import fsync_directory, write_all
+from lxgit.objects.newfile import TEMPORARY, NewFile
 from lxgit.objects.reflogs import remove_empty_directories
 
 if TYPE_CHECKING:
@@ -18,6 +31,7 @@ _PATIENCE = 1.0
 """Seconds to wait for another process; Git gives up after 0.1 for a ref, 1 for packed-refs."""
 
 _PAUSE = 0.01
+_MARK = b"lxgit "
 
 
 class RefLocked(LxgitError):
@@ -29,62 +43,83 @@ class RefConflict(LxgitError):
 
 
 class FileLock:
-    """`path`.lock, made by this process alone. It is gone, or `path`, when the `with` is left."""
+    """`path`.lock, made by this process alone. It is gone when the `with` is left.
 
-    def __init__(self, path: str) -> None:
+    `git_dir` is where the new content is written: on the same file system, and no place for refs.
+    """
+
+    def __init__(self, path: str, git_dir: str) -> None:
         self._path = path
         self._lock = f"{path}.lock"
-        self._fd = -1
+        self._git_dir = git_dir
+        self._owned = -1
+        self._content: NewFile | None = None
+        self._new: str | None = None
 
     def __enter__(self) -> Self:
         deadline = time.monotonic() + _PATIENCE
-        while self._fd < 0:
+        while self._owned < 0:
+            patient = time.monotonic() <= deadline
             try:
-                self._fd = self._try()
+                self._owned = self._try()
             except FileExistsError:
-                if time.monotonic() > deadline:
-                    raise RefLocked(
-                        f"another process holds '{self._lock}'",
-                        hint="if there is none, one has died: remove that file",
-                    ) from None
-                time.sleep(_PAUSE)
+                self._owned = _take_over(self._lock, started=None if patient else _boot_time())
+                if self._owned < 0 and not patient:
+                    raise _held(self._lock) from None
+                time.sleep(0 if self._owned >= 0 else _PAUSE)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            with contextlib.suppress(FileNotFoundError):  # someone took us for dead
-                os.unlink(self._lock)
+        if self._new is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._new)
+        if self._content is not None:
+            self._content.close()
+        with contextlib.suppress(FileNotFoundError):  # someone took us for dead
+            os.unlink(self._lock)
+        os.close(self._owned)  # last: who waits for it finds that the name has gone
 
     def write(self, content: bytes) -> None:
         """Have the new content on disk; what a full disk prevents, it prevents here."""
-        write_all(self._fd, content)
-        os.fsync(self._fd)
+        self._content = NewFile(self._git_dir)
+        fd = self._content.fd
+        write_all(fd, content)
+        os.fchmod(fd, 0o644)
+        os.fsync(fd)
+        fcntl.flock(fd, fcntl.LOCK_EX)  # a name without that is a leftover, see `leftovers`
+        new = f"{self._git_dir}/{TEMPORARY}{os.urandom(8).hex()}"
+        self._content.publish(new)
+        self._new = new
 
     def commit(self) -> None:
         """Make what was written `path`, durably. RefConflict when a directory is there."""
+        assert self._new is not None
         try:
-            self._rename()
+            os.rename(self._new, self._path)
         except IsADirectoryError:
             remove_empty_directories(self._path)  # of refs that were deleted
             try:
-                self._rename()
+                os.rename(self._new, self._path)
             except IsADirectoryError:
                 raise _blocked(self._path) from None
-        os.close(self._fd)
-        self._fd = -1
+        self._new = None
         fsync_directory(os.path.dirname(self._path))
 
     def _try(self) -> int:
-        """The open lock, or -1 when another try is due; FileExistsError when it is held."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        try:
-            return os.open(self._lock, flags, 0o666)
-        except FileNotFoundError:
-            self._make_parents()  # whoever deletes a ref may remove them again
-            return -1
-        except NotADirectoryError:
-            raise _blocked(self._path) from None
+        """The lock, made; -1 when another try is due. FileExistsError when it is held."""
+        if os.path.lexists(self._lock):
+            raise FileExistsError
+        with NewFile(self._git_dir) as file:
+            write_all(file.fd, b"%b%d\n" % (_MARK, os.getpid()))
+            fcntl.flock(file.fd, fcntl.LOCK_EX)
+            try:
+                file.publish(self._lock)
+            except FileNotFoundError:
+                self._make_parents()  # whoever deletes a ref may remove them again
+                return -1
+            except NotADirectoryError:
+                raise _blocked(self._path) from None
+            return os.dup(file.fd)
 
     def _make_parents(self) -> None:
         try:
@@ -94,8 +129,73 @@ class FileLock:
         except FileNotFoundError:
             pass  # removed again meanwhile
 
-    def _rename(self) -> None:
-        os.rename(self._lock, self._path)
+
+def drop_stale_lock(lock: str, *, started: float | None = None) -> bool:
+    """Remove the lock file that someone left who has died; false when its owner may live.
+
+    `started` is when the machine was, in seconds since 1970, if that is known better.
+    """
+    fd = _take_over(lock, started=_boot_time() if started is None else started)
+    if fd < 0:
+        return False
+    os.unlink(lock)
+    os.close(fd)
+    return True
+
+
+def _take_over(lock: str, *, started: float | None) -> int:
+    """The lock of an owner that has died, now this process's own; -1 when there is none.
+
+    Of those that do not say that they are lxgit's, what is older than `started` counts.
+    """
+    try:
+        fd = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return -1
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        stale = os.pread(fd, len(_MARK), 0) == _MARK or (
+            started is not None and os.fstat(fd).st_ctime < started
+        )
+        if stale and _is_at(lock, fd):  # else another was faster
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, b"%b%d\n" % (_MARK, os.getpid()), 0)
+            fd, taken = -1, fd
+            return taken
+    except BlockingIOError:
+        pass  # its owner lives
+    finally:
+        if fd >= 0:
+            os.close(fd)
+    return -1
+
+
+def _is_at(path: str, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
+
+
+def _boot_time() -> float:
+    """When the machine was started, in seconds since 1970 (proc_stat(5), btime)."""
+    with open("/proc/stat", "rb") as file:
+        return next(float(line.split()[1]) for line in file if line.startswith(b"btime "))
+
+
+def _held(lock: str) -> RefLocked:
+    try:
+        with open(lock, "rb") as file:
+            owner = file.read(64)
+    except FileNotFoundError:
+        owner = b""
+    if owner.startswith(_MARK):
+        number = owner[len(_MARK) :].strip().decode("ascii", "replace")
+        return RefLocked(f"process {number} holds '{lock}'", hint="try again when it has ended")
+    return RefLocked(
+        f"another process holds '{lock}'",
+        hint="it is not lxgit's: if no git works on the store, one has died: remove that file",
+    )
 
 
 def _blocked(path: str) -> RefConflict:

@@ -47,7 +47,10 @@ class PackedRefs:
         """Take one out, durably. RefLocked."""
         if name not in self.read():
             return
-        with FileLock(self._path) as lock, open(self._path, "rb") as file:
+        with (
+            FileLock(self._path, os.path.dirname(self._path)) as lock,
+            open(self._path, "rb") as file,
+        ):
             lock.write(b"".join(_without(file, os.fsencode(name))))
             lock.commit()
 

@@ -5,7 +5,7 @@ r"""Refs, as Git keeps them in files (gitrepository-layout(5); refs/files-backen
     packed-refs      "<id> SP <name>\n" each, sorted; and what tags come down to
     logs/…           reflogs
 
-A ref is changed under NAME.lock, made with O_EXCL, which becomes the ref by rename; packed-refs
+A ref is changed while NAME.lock is there, which whoever makes it owns (filelock); packed-refs
 likewise. Stock Git does the same, so both can work on one store at the same time.
 """
 
@@ -91,7 +91,7 @@ class RefStore:
             content, new = f"ref: {target}\n", self.read(target)
         else:
             content, new = f"{hex_id(target)}\n", target
-        with FileLock(self._path("HEAD")) as lock:
+        with FileLock(self._path("HEAD"), self._git_dir) as lock:
             old = self.read("HEAD")
             lock.write(content.encode("utf-8", "surrogateescape"))
             if old is not None or new is not None:
@@ -144,7 +144,7 @@ class RefStore:
         _check(name)
         if new is not None:
             self._check_conflict(name)
-        with FileLock(self._path(name)) as lock:
+        with FileLock(self._path(name), self._git_dir) as lock:
             current = self.read(name)
             if old is not ANY and current != old:
                 raise RefMoved(name, old, current)

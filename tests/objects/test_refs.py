@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from itertools import pairwise
@@ -14,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lxgit.objects.commits import Signature
+from lxgit.objects.filelock import FileLock, drop_stale_lock
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.objects.refnames import is_valid_ref
 from lxgit.objects.refs import (
@@ -240,6 +242,60 @@ class TestLocks:
         threading.Timer(0.1, lock.unlink).start()
         put(refs, BASE, commits[0])
         assert refs.read(BASE) == commits[0]
+
+    def test_the_lock_of_one_that_was_killed_is_taken_over(
+        self, refs: RefStore, git_dir: Path, commits: list[ObjectID]
+    ) -> None:
+        killed = os.fork()
+        if not killed:
+            with FileLock(f"{git_dir}/{BASE}", str(git_dir)) as lock:
+                lock.write(b"half")
+                os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(killed, 0)
+        assert (git_dir / "refs/heads/base.lock").read_bytes() == b"lxgit %d\n" % killed
+        began = time.monotonic()
+        put(refs, BASE, commits[0])
+        assert time.monotonic() - began < 0.5
+        assert refs.read(BASE) == commits[0]
+        assert not (git_dir / "refs/heads/base.lock").exists()
+
+    def test_many_who_find_it_take_turns(
+        self, refs: RefStore, git_dir: Path, commits: list[ObjectID]
+    ) -> None:
+        put(refs, BASE, commits[0])
+        done: list[int] = []
+
+        def take() -> None:
+            with FileLock(f"{git_dir}/{BASE}", str(git_dir)):
+                before = len(done)
+                time.sleep(0.01)
+                done.append(before)
+
+        for _ in range(5):
+            (git_dir / "refs/heads/base.lock").write_bytes(b"lxgit 999999\n")
+            threads = [threading.Thread(target=take) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert done == list(range(40))
+
+    def test_the_owner_that_lives_is_named(
+        self, refs: RefStore, git_dir: Path, commits: list[ObjectID]
+    ) -> None:
+        with (
+            FileLock(f"{git_dir}/{BASE}", str(git_dir)),
+            pytest.raises(RefLocked, match=f"process {os.getpid()} holds"),
+        ):
+            put(refs, BASE, commits[0])
+
+    def test_stock_gits_of_an_earlier_boot(self, git_dir: Path) -> None:
+        """A change time cannot be set back, so this machine is said to have started tomorrow."""
+        lock = git_dir / "refs/heads/base.lock"
+        lock.touch()
+        assert not drop_stale_lock(str(lock))
+        assert drop_stale_lock(str(lock), started=time.time() + 86400)
+        assert not lock.exists()
 
 
 class TestConflicts:
