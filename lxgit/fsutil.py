@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import functools
 import os
+import signal
 import struct
+import time
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from ctypes import CDLL
     from pathlib import Path
 
@@ -80,6 +81,16 @@ def _libc() -> CDLL:
     import ctypes
 
     return ctypes.CDLL(None, use_errno=True)
+
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process, a child just forked, when its parent dies."""
+    import ctypes
+
+    _libc().prctl(ctypes.c_int(_PR_SET_PDEATHSIG), ctypes.c_ulong(signal.SIGKILL))
 
 
 def remove_tree(path: Path | str) -> None:
@@ -166,33 +177,90 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
         view = view[os.write(fd, view) :]
 
 
+_TOLD_AFTER = 1.0
+"""Seconds of waiting for a lock before that is told."""
+
+_PAUSE = 0.005
+_listeners: list[Callable[[str], None]] = []
+
+
+def on_wait(listener: Callable[[str], None]) -> None:
+    """Have `listener` told, in a line, what this process waits for once that takes a second."""
+    _listeners[:] = [listener]
+
+
 @contextlib.contextmanager
 def locked(path: Path, *, shared: bool = False, wait: bool = True, what: str) -> Iterator[int]:
     """Hold flock(2) on `path`; the kernel frees it when the holder dies.
 
-    The file names its exclusive owner's process id for whoever waits. Raises LockHeld, which names
-    `what` is locked and by whom, when `wait` is false and another holds it.
+    Raises LockHeld, which names `what` is locked and by whom, when `wait` is false and another
+    holds it. The owner of a lock that is waited for is told to `on_wait`'s listener.
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        _flock(fd, shared=shared, wait=wait, what=what)
-        if not shared:
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+        _flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, wait=wait, what=what)
         yield fd
     finally:
         os.close(fd)
 
 
-def _flock(fd: int, *, shared: bool, wait: bool, what: str) -> None:
-    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+def _flock(fd: int, kind: int, *, wait: bool, what: str) -> None:
+    deadline = time.monotonic() + _TOLD_AFTER
+    while not _try_flock(fd, kind):
+        if not wait:
+            owners = " and ".join(lock_owners(fd))
+            raise LockHeld(
+                f"{what} is in use" + (f" by {owners}" if owners else ""),
+                hint="wait for it to end, then try again",
+            )
+        if time.monotonic() > deadline:
+            owners = " and ".join(lock_owners(fd)) or "another process"
+            for listener in _listeners:
+                listener(f"waiting for {owners}: {what} is in use")
+            fcntl.flock(fd, kind)
+            return
+        time.sleep(_PAUSE)
+
+
+def _try_flock(fd: int, kind: int) -> bool:
     try:
-        fcntl.flock(fd, kind if wait else kind | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno != errno.EWOULDBLOCK:
-            raise
-        owner = os.pread(fd, 20, 0).decode("ascii", "replace").strip()
-        raise LockHeld(
-            f"{what} is in use" + (f" by process {owner}" if owner else ""),
-            hint="wait for it to end, then try again",
-        ) from None
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def lock_owners(fd: int) -> list[str]:
+    """Who holds flock(2) on the file: `process 12 (lxgit import …)` each.
+
+    The kernel knows (proc_locks(5)), also who shares it; what a killed process wrote down would be
+    believed. It names the process that took the lock, which may have passed it on and ended. The
+    inode's number is all that is compared: some file systems (btrfs) give a device of their own.
+    """
+    inode = os.fstat(fd).st_ino
+    with open("/proc/locks", encoding="ascii") as file:
+        lines = [line.split() for line in file]
+    holders = {
+        int(words[4])
+        for words in lines
+        if words[1] == "FLOCK" and int(words[5].rpartition(":")[2]) == inode
+    }
+    return [f"process {pid}{_command(pid)}" for pid in sorted(holders - {os.getpid()}) if pid > 0]
+
+
+_LONGEST_COMMAND = 60
+
+
+def _command(pid: int) -> str:
+    """What a process runs, in parentheses; nothing when it has gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().decode(errors="backslashreplace").rstrip("\0").split("\0")
+    except OSError:
+        return ""
+    program = next((at for at, word in enumerate(words) if os.path.basename(word) == "lxgit"), 0)
+    told = " ".join((os.path.basename(words[program]), *words[program + 1 :]))
+    if not told:
+        return ""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in told)
+    return f" ({shown if len(shown) <= _LONGEST_COMMAND else shown[: _LONGEST_COMMAND - 1] + '…'})"

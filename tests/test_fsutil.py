@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import stat
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.fsutil import LockHeld, locked, open_beneath, remove_tree, write_atomic
+from lxgit.fsutil import LockHeld, locked, on_wait, open_beneath, remove_tree, write_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,3 +104,40 @@ def test_shared_locks_go_together(tmp_path: Path) -> None:
         pytest.raises(LockHeld),
     ):
         locked(lock, wait=False, what="it").__enter__()
+
+
+def test_who_waits_is_told_of_every_owner(tmp_path: Path) -> None:
+    lock, told = tmp_path / "lock", list[str]()
+    on_wait(told.append)
+    hold = (
+        "import sys, pathlib, time\n"
+        "from lxgit.fsutil import locked\n"
+        "with locked(pathlib.Path(sys.argv[1]), shared=True, what='it'):\n"
+        "    print('held', flush=True); time.sleep(2)\n"
+    )
+    command = [sys.executable, "-c", hold, str(lock)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE) as one,
+        subprocess.Popen(command, stdout=subprocess.PIPE) as other,
+    ):
+        for holder in (one, other):
+            assert holder.stdout is not None
+            holder.stdout.readline()
+        with locked(lock, what="the door"):
+            pass
+    on_wait(lambda _: None)
+    (line,) = told
+    assert line.endswith("the door is in use")
+    assert all(f"process {holder.pid} (" in line for holder in (one, other))
+
+
+def test_a_short_wait_is_not_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    on_wait(told.append)
+    held = contextlib.ExitStack()
+    held.enter_context(locked(tmp_path / "lock", what="it"))
+    threading.Timer(0.3, held.close).start()
+    with locked(tmp_path / "lock", what="it"):
+        pass
+    on_wait(lambda _: None)
+    assert told == []

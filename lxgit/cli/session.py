@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 _AS_ROOT = "sudo lxgit …"
 
 
+def _tell_wait(line: str) -> None:
+    from lxgit.cli.report import tell
+
+    tell(line)
+
+
 class StoreDenied(LxgitError):
     """The store belongs to somebody else."""
 
@@ -48,7 +54,7 @@ class Session:
 
         if self._repository is None:
             try:
-                self._repository = open_store(self.store, create=create)
+                self._repository = open_store(self.store, create=create, waiting=_tell_wait)
             except NoStore as error:
                 error.hint = self._where_a_store_is() or error.hint
                 raise
