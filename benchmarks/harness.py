@@ -7,16 +7,20 @@ returns a figure, seconds or bytes or whatever the row's unit is, of which less 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
 Measure = Callable[[], float]
 """Does an operation once; returns its figure."""
+
+_OURS, _PEER = "", "peer"
+"""How the two sides are told from those that are only listed, by their names."""
 
 
 class Void(Exception):
@@ -36,10 +40,14 @@ class Unit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """The two sides of a row; one without a peer has only a limit to keep."""
+    """The sides of a row; one without a peer has only a limit to keep.
+
+    `listed` are further peers, by name, that are measured alike and judge nothing.
+    """
 
     ours: Measure
     peer: Measure | None = None
+    listed: Mapping[str, Measure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,15 @@ class Row:
     warm_up: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a further peer needed; `reason` says why it has no figures."""
+
+    name: str
+    figures: tuple[float, ...] = ()
+    reason: str = ""
+
+
 class Verdict(Enum):
     """How a row ended."""
 
@@ -80,44 +97,73 @@ class Result:
     ours: tuple[float, ...] = ()
     peer: tuple[float, ...] = ()
     reason: str = ""
+    listed: tuple[Listed, ...] = ()
 
     @property
     def ratio(self) -> float | None:
         """The median of ours by that of the peer's."""
-        return median(self.ours) / median(self.peer) if self.ours and self.peer else None
+        return self.against(self.peer)
+
+    def against(self, figures: Sequence[float]) -> float | None:
+        """The median of ours by that of others'."""
+        return median(self.ours) / median(figures) if self.ours and figures else None
 
 
 def measure(
     row: Row, *, rounds: int | None = None, tell: Callable[[str], None] = lambda _: None
 ) -> Result:
     """Measure one row; `rounds` in place of its own number. What goes wrong is in the result."""
+    game = _Game(row.name, rounds or row.rounds, row.warm_up, tell)
     try:
         tell(f"{row.name}: preparing")
         with row.setup() as contest:
-            ours, peer = _play(row, contest, rounds or row.rounds, tell)
+            game.play(contest)
     except Void as reason:
         return Result(row, Verdict.VOID, reason=str(reason))
     except Failed as reason:
         return Result(row, Verdict.FAILED, reason=str(reason))
-    return Result(row, _judge(row, ours, peer), tuple(ours), tuple(peer))
+    ours, peer = game.figures.pop(_OURS), game.figures.pop(_PEER, [])
+    listed = (Listed(n, tuple(f), game.reasons.get(n, "")) for n, f in game.figures.items())
+    return Result(row, _judge(row, ours, peer), tuple(ours), tuple(peer), listed=tuple(listed))
 
 
-def _play(
-    row: Row, contest: Contest, rounds: int, tell: Callable[[str], None]
-) -> tuple[list[float], list[float]]:
-    """All rounds. Who begins changes with each: whatever one leaves behind meets both alike."""
-    ours: list[float] = []
-    peer: list[float] = []
-    sides = [(contest.ours, ours)]
-    if contest.peer is not None:
-        sides.append((contest.peer, peer))
-    for number in range(-row.warm_up, rounds):
-        tell(f"{row.name}: " + (f"round {number + 1} of {rounds}" if number >= 0 else "warming up"))
-        for play, figures in sides if number % 2 == 0 else reversed(sides):
-            figure = play()
-            if number >= 0:
-                figures.append(figure)
-    return ours, peer
+class _Game:
+    """The rounds of a row. `figures` of each side, by name; `reasons` of who had to leave."""
+
+    def __init__(self, name: str, rounds: int, warm_up: int, tell: Callable[[str], None]) -> None:
+        self._name, self._rounds, self._warm_up, self._tell = name, rounds, warm_up, tell
+        self.figures: dict[str, list[float]] = {}
+        self.reasons: dict[str, str] = {}
+
+    def play(self, contest: Contest) -> None:
+        """All rounds. Who begins changes with each: what one leaves behind meets all alike."""
+        sides = {_OURS: contest.ours}
+        if contest.peer is not None:
+            sides[_PEER] = contest.peer
+        sides.update(contest.listed)
+        self.figures = {name: [] for name in sides}
+        for number in range(-self._warm_up, self._rounds):
+            self._announce(number)
+            for name in list(sides) if number % 2 == 0 else list(reversed(sides)):
+                if name not in self.reasons:
+                    self._ask(name, sides[name], counts=number >= 0)
+
+    def _announce(self, number: int) -> None:
+        what = f"round {number + 1} of {self._rounds}" if number >= 0 else "warming up"
+        self._tell(f"{self._name}: {what}")
+
+    def _ask(self, name: str, side: Measure, *, counts: bool) -> None:
+        """One figure. Whoever is only listed may be missing, or fail, without harm to the row."""
+        try:
+            figure = side()
+        except (Void, Failed) as reason:
+            if name in (_OURS, _PEER):
+                raise
+            self.reasons[name] = str(reason)
+            self.figures[name].clear()
+            return
+        if counts:
+            self.figures[name].append(figure)
 
 
 def _judge(row: Row, ours: list[float], peer: list[float]) -> Verdict:

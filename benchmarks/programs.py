@@ -7,13 +7,13 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.harness import Failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -30,17 +30,18 @@ class Program:
     words: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def run(self, *arguments: str) -> str:
+    def run(self, *arguments: str, stdin: Path = Path(os.devnull)) -> str:
         """Run it to its end, unmeasured; returns what it printed. Failed with its own words."""
-        done = subprocess.run(
-            [*self.words, *arguments],
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="backslashreplace",
-            check=False,
-        )
+        with stdin.open("rb") as stream:
+            done = subprocess.run(
+                [*self.words, *arguments],
+                env=self.environment,
+                stdin=stream,
+                capture_output=True,
+                text=True,
+                errors="backslashreplace",
+                check=False,
+            )
         self._check(arguments, done.returncode, done.stderr)
         return done.stdout
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchmarks.harness import Unit, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from benchmarks.harness import Result, Row
 
@@ -18,9 +18,10 @@ _SIZES = ("B", "KiB", "MiB", "GiB")
 
 def table(results: Sequence[Result]) -> str:
     """A Markdown table, its columns aligned for whoever reads it as it is."""
-    lines = [_HEAD, ("",) * len(_HEAD), *map(_line, results)]
+    body = [line for result in results for line in (_line(result), *_listed(result))]
+    lines = [_HEAD, ("",) * len(_HEAD), *body]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
-    fills = (" ", "-", *" " * len(results))
+    fills = (" ", "-", *" " * len(body))
     padded = [
         [cell.ljust(width, fill) for cell, width in zip(line, widths, strict=True)]
         for line, fill in zip(lines, fills, strict=True)
@@ -36,10 +37,27 @@ def _line(result: Result) -> tuple[str, ...]:
         row.about,
         amount(median(result.ours), row.unit) if result.ours else "",
         peer,
-        "" if result.ratio is None else f"{result.ratio:.2f} ×",
+        _ratio(result.ratio),
         _reach(row),
-        verdict.replace("|", "/").replace("\n", " "),
+        _cell(verdict),
     )
+
+
+def _listed(result: Result) -> Iterator[tuple[str, ...]]:
+    """A line for each further peer."""
+    for peer in result.listed:
+        figure = f"{amount(median(peer.figures), result.row.unit)} " if peer.figures else ""
+        verdict = f"void: {peer.reason}" if peer.reason else "listed"
+        ratio = _ratio(result.against(peer.figures))
+        yield ("", "", figure + peer.name, ratio, "", _cell(verdict))
+
+
+def _ratio(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f} ×"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "/").replace("\n", " ")
 
 
 def _reach(row: Row) -> str:
@@ -79,6 +97,10 @@ def _entry(result: Result) -> dict[str, object]:
         "ratio": result.ratio,
         "lxgit": _figures(result.ours),
         "peer": {"name": row.peer, **_figures(result.peer)},
+        "listed": [
+            {"name": peer.name, "reason": peer.reason, **_figures(peer.figures)}
+            for peer in result.listed
+        ],
     }
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from itertools import count
 from pathlib import Path
 
-from benchmarks.harness import Failed
+from benchmarks.harness import Failed, Void
 from benchmarks.programs import Program, environment
 
 PROGRAM = Path(sys.executable).with_name("lxgit")
@@ -19,27 +20,57 @@ CHANGED = (
     "/root/.profile",
     "/srv/index.html",
     "/usr/bin/serve",
+    "/usr/lib/os-release",
     "/usr/local/bin/serve",
+    "/var/lib/dpkg/arch",
     "/var/log/dpkg.log",
 )
-"""Ten files that a person may change, in directories that every Debian has, small and large."""
+"""Twelve files that a person may change, in directories that every Debian has, small and large."""
+
+CHANGE = ("sh", "-c", 'for f; do mkdir -p "${f%/*}"; date +%s.%N >> "$f"; done', "sh", *CHANGED)
+"""What changes them in a container, other than before."""
+
+TRUE = ("run", "--rm", "--network", "none")
+"""The cheapest container, but for its image and its command."""
 
 
 class Store:
     """One store at `directory`, which is made with the first import."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
+        self._gone = count(1)
         values = {**environment(directory.parent), "LXGIT_STORE": str(directory)}
         self.program = Program((str(PROGRAM),), values)
 
-    def change(self, image: str, container: str) -> None:
-        """Leave a stopped container of `image` with CHANGED files, other than before."""
-        script = 'for file; do echo "$HOSTNAME $(date +%N)" >> "$file"; done'
-        shell = ("sh", "-c", script, "change", *CHANGED)
-        self.program.run("run", "--network", "none", "--name", container, image, *shell)
+    def run_true(self, image: str) -> float:
+        """The time that a container of `image` takes which does nothing."""
+        return self.program.seconds(*TRUE, image, "true")
+
+    def keep(self, image: str, container: str, *command: str) -> None:
+        """Leave a stopped container of `image` that has run `command`."""
+        self.program.run("run", "--network", "none", "--name", container, image, *command)
 
     def check_ready(self) -> None:
         """Failed unless a container could be mounted now; an import may leave that for later."""
-        if not any((self._directory / "layers/stacks").glob("*")):
+        if not any((self.directory / "layers/stacks").glob("*")):
             raise Failed("the import left no layer to mount")
+
+    def lose_layers(self) -> None:
+        """Have no layer any more, as when they were deleted.
+
+        They are moved out of the way: to delete many files would slow down whoever makes some
+        next (docs/benchmarks.md).
+        """
+        layers = self.directory / "layers"
+        layers.rename(self.directory.with_name(f"{self.directory.name}-layers-{next(self._gone)}"))
+        layers.mkdir(mode=0o700)
+
+    def collect_garbage(self) -> None:
+        """`gc`; Void where lxgit has none."""
+        try:
+            self.program.run("gc")
+        except Failed as reason:
+            if "not a command" in str(reason) or "exit 2" in str(reason):
+                raise Void("this lxgit has no gc") from None
+            raise

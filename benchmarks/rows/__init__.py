@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.rows import commits, containers, imports, startup
+from benchmarks.rows import (
+    commits,
+    comparing,
+    containers,
+    imports,
+    logs,
+    memory,
+    sizes,
+    startup,
+)
 
 if TYPE_CHECKING:
     from benchmarks.harness import Row
     from benchmarks.workbench import Workbench
 
-MODULES = (startup, containers, commits, imports)
+MODULES = (startup, imports, containers, comparing, commits, logs, sizes, memory)
 
 
 def all_rows(bench: Workbench) -> list[Row]:

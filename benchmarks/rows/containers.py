@@ -1,31 +1,134 @@
-"""Containers from start to end."""
+"""Containers from start to end, with layers at hand and without."""
 
 from __future__ import annotations
 
+import shutil
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmarks.harness import Contest, Row
-from benchmarks.inputs import LARGE
+from benchmarks.harness import Contest, Row, Void
+from benchmarks.inputs import read_once
+from benchmarks.peers.ostree import Ostree
+from benchmarks.programs import Program, environment
+from benchmarks.store import TRUE
 from benchmarks.workbench import IMAGE
+from tests.support import rootfs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from benchmarks.store import Store
     from benchmarks.workbench import Workbench
 
-_RUN = ("run", "--rm", "--network", "none", IMAGE, "true")
+_TAR = ("--xattrs", "--xattrs-include=*", "--numeric-owner", "-xpf")
+_OTHERS = 6
+"""So many images that differ: one for each round, as each has its layer afterwards."""
+
+_FILES = 100
+_CHANGE_MANY = """
+find /usr /etc -xdev -type f | sort | awk -v first="$1" 'NR % 7 == first' | head -n "$2" |
+while IFS= read -r file; do date +%N >> "$file"; done
+"""
 
 
 def rows(bench: Workbench) -> list[Row]:
-    about = f"`run --rm --network none IMAGE true`, {LARGE.about}, warm"
-    peer = "podman `--runtime runc`"
-    return [Row("run", about, peer, partial(_run, bench), reach=1.0, warm_up=3)]
+    about = bench.inputs.large.about
+    true = " ".join((*TRUE, "IMAGE", "true"))
+    return [
+        Row(
+            "run",
+            f"`{true}`, {about}, warm",
+            "podman `--runtime runc`",
+            partial(_run, bench),
+            reach=1.0,
+            rounds=15,
+            warm_up=3,
+        ),
+        Row(
+            "materialise",
+            f"the same from Git alone, {about}",
+            "`tar --xattrs -xpf`",
+            partial(_materialise, bench),
+            reach=0.7,
+            rounds=4,
+            warm_up=0,
+        ),
+        Row(
+            "switch",
+            f"the same of another commit that differs by {_FILES} files, without layers of its own",
+            "`ostree checkout -H` of the whole tree",
+            partial(_switch, bench),
+            reach=0.1,
+            rounds=_OTHERS - 1,
+        ),
+    ]
 
 
 @contextmanager
 def _run(bench: Workbench) -> Iterator[Contest]:
-    lxgit, podman = bench.store(LARGE).program, bench.podman(LARGE).program
+    large = bench.inputs.large
+    lxgit, podman = bench.store(large), bench.podman(large).program
     bench.settle()
-    yield Contest(partial(lxgit.seconds, *_RUN), partial(podman.seconds, *_RUN))
+    yield Contest(partial(lxgit.run_true, IMAGE), partial(podman.seconds, *TRUE, IMAGE, "true"))
+
+
+@contextmanager
+def _materialise(bench: Workbench) -> Iterator[Contest]:
+    """Both sides read what is in the page cache: Git's pack, or the archive."""
+    store, archive = bench.store(bench.inputs.large), bench.inputs.large.archive()
+    tar = Program(("/usr/bin/tar", *_TAR), environment(bench.directory))
+
+    def ours() -> float:
+        store.lose_layers()
+        for pack in (store.directory / "git/objects/pack").glob("*.pack"):
+            read_once(pack)
+        bench.settle()
+        return store.run_true(IMAGE)
+
+    def peer() -> float:
+        place = bench.place("tree")
+        place.mkdir()
+        read_once(archive)
+        bench.settle()
+        return tar.seconds(str(archive), "-C", str(place))
+
+    yield Contest(ours, peer)
+
+
+@contextmanager
+def _switch(bench: Workbench) -> Iterator[Contest]:
+    ostree = Ostree(bench.place("ostree"), "bare")
+    store = bench.store(bench.inputs.large)
+    others = _differing(store)
+    store.lose_layers()
+    store.run_true(IMAGE)
+    tree = rootfs.extract_tar(bench.inputs.large.archive(), bench.place("tree"))
+    shutil.rmtree(tree / "dev")
+    ostree.commit(tree, IMAGE)
+
+    def ours() -> float:
+        bench.settle()
+        return store.run_true(next(others))
+
+    def peer() -> float:
+        place = bench.place("checkout")
+        bench.settle()
+        return ostree.program.seconds("checkout", "-H", IMAGE, str(place))
+
+    yield Contest(ours, peer)
+
+
+def _differing(store: Store) -> Iterator[str]:
+    """Images that differ from the base by as many files each, none the same."""
+    names = []
+    for number in range(_OTHERS):
+        name = f"other-{number}"
+        change = ("sh", "-c", _CHANGE_MANY, "sh", str(number), str(_FILES))
+        store.keep(IMAGE, "changed", *change)
+        store.program.run("commit", "-m", "Change many files", "changed", name)
+        store.program.run("rm", "changed")
+        names.append(name)
+    if len(store.program.run("diff", "--name-only", IMAGE, names[-1]).splitlines()) < _FILES:
+        raise Void(f"the image has not {_FILES} files to change")
+    return iter(names)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.harness import Contest, Row
-from benchmarks.inputs import ESSENTIAL
 from benchmarks.programs import Program, environment
+from benchmarks.store import CHANGE
 from benchmarks.workbench import IMAGE
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def rows(bench: Workbench) -> list[Row]:
         words = " ".join(command)
         setup = partial(_contest, bench, prepare, command)
         name = command[0].lstrip("-")
-        return Row(name, f"`{words}`", "`python3 -c pass`", setup, reach, rounds=41)
+        return Row(name, f"`{words}`", "`python3 -c pass`", setup, reach, rounds=31)
 
     return [
         row(6, bench.empty_store, "--version"),
@@ -45,9 +45,9 @@ def rows(bench: Workbench) -> list[Row]:
 
 def _history(bench: Workbench) -> Store:
     """A store with a few commits, and the stopped containers that they were made of."""
-    store = bench.new_store(ESSENTIAL)
+    store = bench.new_store(bench.inputs.small)
     for number in range(_COMMITS):
-        store.change(IMAGE, f"worker-{number}")
+        store.keep(IMAGE, f"worker-{number}", *CHANGE)
         store.program.run("commit", "-m", f"Change {number}", f"worker-{number}")
     return store
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.harness import Failed
 from benchmarks.machine import Machine, mounted_type, processor
-from benchmarks.podman import foreign_driver
+from benchmarks.peers.podman import foreign_driver
 from benchmarks.programs import Program, environment
 from benchmarks.rows import all_rows
 from benchmarks.workbench import Workbench
