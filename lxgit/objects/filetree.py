@@ -13,6 +13,7 @@ from lxgit.errors import LxgitError
 from lxgit.objects.links import Links
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.names import InvalidName, check_name
+from lxgit.objects.treebuilder import MAX_DEPTH, TooDeep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,13 +22,21 @@ if TYPE_CHECKING:
     from lxgit.objects.sink import TreeSink
 
 MAX_TARGET = 4095
+MAX_ENTRIES = 1 << 23
+"""Of one root filesystem: ten times the largest that anybody runs, and 4 GB of our memory."""
+_NO_NAMES = (b"", b".", b"..")
 _MAX_LINKS = 40  # path_resolution(7)
+_MAX_FOLLOWED = 1 << 24  # parts of links' targets in all: half a minute's work
 IMPLIED = Metadata(0o755, 0, 0, 0)
 """A directory that a source names only as a parent: the same each time."""
 
 
 class InvalidPath(LxgitError):
     """A path of a source that leads nowhere a machine could have it."""
+
+
+class TooManyEntries(LxgitError):
+    """A root filesystem with more entries than this machine can hold in memory."""
 
 
 class Node:
@@ -66,63 +75,111 @@ def split(path: bytes) -> list[bytes]:
     return parts
 
 
+def _is_name(name: bytes) -> bool:
+    """What `check_name` asks, quickly."""
+    return name not in _NO_NAMES and len(name) <= 255 and 0 not in name
+
+
 class FileTree:
     """The tree; begins as an empty root directory."""
 
     def __init__(self) -> None:
         self.root = Node(Kind.DIRECTORY, IMPLIED)
+        self._entries = 0
+        self._followed = 0
+        # Where the parents of earlier paths are, spelled as they were: members come directory by
+        # directory. Forgotten as soon as a directory or a link, which they may lead through, goes.
+        self._parents: dict[bytes, dict[bytes, Node]] = {}
 
     def _descend(self, parts: list[bytes], path: bytes, *, make: bool = True) -> Node:
         """The directory at `parts`, links followed inside the tree; missing ones are made."""
         trail = [self.root]
         pending = parts[::-1]
-        followed = 0
+        links = 0
         while pending:
             part = pending.pop()
-            if part in (b"", b".", b".."):
+            if part in _NO_NAMES:
                 if part == b".." and len(trail) > 1:
                     trail.pop()
                 continue
-            children = trail[-1].children
-            assert children is not None
-            node = children.get(part)
-            if node is None and not make:
-                raise InvalidPath(f"{path[:120]!r} is not there")
-            if node is None:
-                split(part)  # a link's target may have names that no directory takes
-                node = children[part] = Node(Kind.DIRECTORY, IMPLIED)
+            node = self._below(trail[-1], part, path, make=make)
             if node.kind is Kind.SYMLINK:
-                followed += 1
-                if followed > _MAX_LINKS:
+                links += 1
+                target = node.target.split(b"/")
+                self._followed += len(target)
+                if links > _MAX_LINKS or self._followed > _MAX_FOLLOWED:
                     raise InvalidPath(f"{path[:120]!r} goes through too many symbolic links")
                 if node.target.startswith(b"/"):
                     del trail[1:]
-                pending.extend(node.target.split(b"/")[::-1])
+                pending.extend(target[::-1])
             elif node.children is None:
                 raise InvalidPath(f"{path[:120]!r} is below a {node.kind.value}")
             else:
                 trail.append(node)
+                if len(trail) + 1 > MAX_DEPTH:  # the image is above the root, an entry below
+                    raise TooDeep(
+                        f"{path[:60]!r}… is more than {MAX_DEPTH} levels deep",
+                        hint="Git cannot read deeper trees",
+                    )
         return trail[-1]
+
+    def _below(self, directory: Node, name: bytes, path: bytes, *, make: bool) -> Node:
+        """The entry of a directory; `path` is what somebody looks for, and makes if it must."""
+        children = directory.children
+        assert children is not None
+        node = children.get(name)
+        if node is None and not make:
+            raise InvalidPath(f"{path[:120]!r} is not there")
+        if node is None:
+            split(name)  # a link's target may have names that no directory takes
+            node = children[name] = Node(Kind.DIRECTORY, IMPLIED)
+            self._count()
+        return node
+
+    def _count(self) -> None:
+        self._entries += 1
+        if self._entries > MAX_ENTRIES:
+            raise TooManyEntries(
+                f"a root file system of more than {MAX_ENTRIES:,} entries",
+                hint="import a part of it",
+            )
 
     def put(self, path: bytes, node: Node) -> Node:
         """Put a node at a path; it takes the place of what is there. Returns what stands there now.
 
         A directory over a directory only gives it new metadata, as when tar extracts.
         """
-        parts = split(path)
-        if not parts:
-            if node.kind is not Kind.DIRECTORY:
-                raise InvalidPath(f"the root of the file system is a {node.kind.value}")
-            self.root.metadata = node.metadata
-            return self.root
-        children = self._descend(parts[:-1], path).children
-        assert children is not None
-        present = children.get(parts[-1])
-        if present is not None and present.children is not None and node.children is not None:
-            present.metadata = node.metadata
-            return present
-        children[parts[-1]] = node
+        if path[-1:] == b"/":
+            path = path.rstrip(b"/")
+        above, _, name = path.rpartition(b"/")
+        children = self._parents.get(above)
+        if children is None or not _is_name(name):
+            parts = split(path)
+            if not parts:
+                return self._put_root(node)
+            children = self._descend(parts[:-1], path).children
+            assert children is not None
+            if name == parts[-1]:
+                self._parents[above] = children
+            name = parts[-1]
+        present = children.get(name)
+        if present is None:
+            self._count()
+        elif present.children is not None:
+            if node.children is not None:
+                present.metadata = node.metadata
+                return present
+            self._parents.clear()
+        elif present.kind is Kind.SYMLINK:
+            self._parents.clear()
+        children[name] = node
         return node
+
+    def _put_root(self, node: Node) -> Node:
+        if node.kind is not Kind.DIRECTORY:
+            raise InvalidPath(f"the root of the file system is a {node.kind.value}")
+        self.root.metadata = node.metadata
+        return self.root
 
     def find(self, path: bytes) -> Node | None:
         """What stands at a path whose parents are directories, no links followed."""

@@ -1,135 +1,248 @@
 """A tar archive as a tree in memory.
 
-`tarfile` reads the headers (ustar, GNU, pax, all sparse forms). What it rounds or hides is taken
-from the raw pax records: mtimes to the nanosecond, extended attributes and names as bytes. Where it
-stops silently at a damaged header, this refuses.
+v7, ustar, GNU and pax archives, their headers read by `tarheader`, `paxheader` and `tarsparse`.
+Nothing is believed that decides where bytes are: a header with a wrong checksum, a number that is
+none, a map that does not fit its data, an end that is missing, or a second archive behind the first
+are each refused. Where readers differ this one does as Docker's does: the size of what has no data
+(links, directories, devices) is not looked at.
 """
 
 from __future__ import annotations
 
-import base64
-import tarfile
-from typing import IO, TYPE_CHECKING, cast
-from urllib.parse import unquote_to_bytes
+from typing import TYPE_CHECKING
 
-from lxgit.objects import acl
+from lxgit.objects import acl, paxheader
 from lxgit.objects.content import Slice, SparseSlice
 from lxgit.objects.filetree import MAX_TARGET, FileTree, Node
-from lxgit.objects.metadata import MAX_ID, NANOSECONDS, Kind, Metadata
+from lxgit.objects.limits import NO_LIMITS, Account
+from lxgit.objects.metadata import DEVICES, NANOSECONDS, Kind, Metadata
+from lxgit.objects.tarheader import (
+    BLOCK,
+    Header,
+    InvalidHeader,
+    check_id,
+    check_size,
+    device,
+    mode,
+    owner_ids,
+    parse_header,
+    plain_metadata,
+    seconds,
+)
 from lxgit.objects.tarsource import ArchiveFile, InvalidArchive
+from lxgit.objects.tarsparse import old_sparse, pax_sparse, segments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from lxgit.objects.content import Content
+    from lxgit.objects.limits import Limits
+    from lxgit.objects.paxheader import Records
     from lxgit.progress import Progress
 
-_SPECIALS = {
-    tarfile.FIFOTYPE: Kind.FIFO,
-    tarfile.CHRTYPE: Kind.CHARACTER,
-    tarfile.BLKTYPE: Kind.BLOCK,
+_LINK = b"1"
+_SPARSE = b"S"
+_KINDS = {
+    b"0": Kind.FILE,
+    b"\0": Kind.FILE,  # v7
+    b"7": Kind.FILE,  # contiguous: a regular file where a system has no such thing
+    _SPARSE: Kind.FILE,  # sparse, as GNU tar did it before pax
+    b"2": Kind.SYMLINK,
+    b"3": Kind.CHARACTER,
+    b"4": Kind.BLOCK,
+    b"5": Kind.DIRECTORY,
+    b"6": Kind.FIFO,
 }
-_XATTR = "SCHILY.xattr."
-_XATTR_BASE64 = "LIBARCHIVE.xattr."
-_ACLS = {"SCHILY.acl.access": acl.ACCESS, "SCHILY.acl.default": acl.DEFAULT}
-_VOLUME_LABEL = b"V"  # GNU tar's: says nothing about files
+_EXTENDED = (b"x", b"X")  # X is Solaris's, before POSIX settled for x
+_GLOBAL = b"g"
+_LONG = {b"L": b"path", b"K": b"linkpath"}  # GNU's
+_VOLUME_LABEL = b"V"  # GNU's: says nothing about files
+_AHEAD = frozenset((*_EXTENDED, _GLOBAL, *_LONG))
+_SYMLINK_MODE = b"0000777\0"
+_MAX_HEADER = 1 << 24  # bytes of one extended header; long names and attributes need far less
+_MAX_GLOBAL = 1 << 16
+_MAX_HEADERS = 1 << 30  # of all of an archive
+_LONGEST_RECORD = 1 << 20  # tar --blocking-factor=2048
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+def _keep(_: Content) -> None:
+    """Nobody waits for contents."""
 
 
-def read_tar(archive: ArchiveFile, progress: Progress) -> FileTree:
+def read_tar(
+    archive: ArchiveFile,
+    progress: Progress,
+    offer: Callable[[Content], None] = _keep,
+    limits: Limits = NO_LIMITS,
+) -> FileTree:
     """The root filesystem that the archive holds.
 
-    The contents of its files are `Slice`s of `archive.fd`, which must stay open as long as they.
-    InvalidArchive or InvalidPath for what is damaged, cut short or impossible.
+    The contents of its files are slices of `archive.fd`, which must stay open as long as they;
+    `offer` gets each as soon as it can be read. InvalidArchive, InvalidPath or InvalidAcl for what
+    is damaged, cut short or impossible; TooDeep, TooManyEntries or TooLarge for what is too much.
     """
-    reader = _Reader(archive)
-    try:
-        with tarfile.open(
-            fileobj=cast("IO[bytes]", archive),
-            mode="r:",
-            encoding="utf-8",
-            errors="surrogateescape",
-        ) as members:
-            for member in _members(members):
-                reader.take(member)
-                progress.advance()
-    except (tarfile.TarError, UnicodeError, ValueError, OverflowError) as error:
-        raise InvalidArchive(
-            f"the archive is damaged or no tar archive ({error})",
-            hint="lxgit reads tar, plain or compressed with gzip, bzip2, xz or zstd",
-        ) from None
-    if len(archive.last_block) != tarfile.BLOCKSIZE or archive.last_block.strip(b"\0"):
-        raise InvalidArchive(
-            "the archive is damaged or cut short: its end is missing",
-            hint="fetch or write it again",
-        )
+    reader = _Reader(archive, offer, limits)
+    while reader.step():
+        progress.advance()
     return reader.finished()
-
-
-def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """The members up to the end, or to what tarfile takes for it, and never past that."""
-    # It has read the first when it opens; asked again after an end, it would go on behind it.
-    member: tarfile.TarInfo | None = vars(archive)["firstmember"] and archive.next()
-    while member is not None:
-        vars(archive)["members"] = []  # or tarfile keeps every one of them
-        yield member
-        member = archive.next()
 
 
 class _Reader:
     """Turns members into nodes, one after the other."""
 
-    def __init__(self, archive: ArchiveFile) -> None:
+    def __init__(
+        self, archive: ArchiveFile, offer: Callable[[Content], None], limits: Limits
+    ) -> None:
         self._archive = archive
+        self._offer = offer
+        self._account = Account(limits)
+        self._position = 0  # of what is read next
         self._tree = FileTree()
+        self._global: Records = {}
+        self._own: Records = {}  # what the headers ahead of a member say about it
+        self._headers = 0  # bytes of extended headers so far
         self._named_acls: list[tuple[Node, bytes, str]] = []
 
-    def take(self, member: tarfile.TarInfo) -> None:
+    def step(self) -> bool:
+        """Read one header and what belongs to it; False at the end of the archive."""
+        block = self._archive.read(self._position, BLOCK)
+        if len(block) < BLOCK:
+            raise _cut_short()
+        try:
+            header = parse_header(block)
+        except InvalidHeader as error:
+            raise self._damaged(error) from None
+        self._position += BLOCK
+        if header is None:
+            self._finish()
+            return False
+        if header.kind in _AHEAD:
+            self._look_ahead(header)
+        else:
+            self._take(header, block)
+        return True
+
+    def _damaged(self, error: InvalidHeader) -> InvalidArchive:
+        return InvalidArchive(
+            f"the archive is damaged or no tar archive ({error.message} at {self._position})",
+            hint="lxgit reads tar, plain or compressed with gzip, bzip2, xz or zstd",
+        )
+
+    def _look_ahead(self, header: Header) -> None:
+        """Keep what an extended header says of the next member, or of all."""
+        size = header.size
+        self._headers += size
+        if not 0 <= size <= _MAX_HEADER or self._headers > _MAX_HEADERS:
+            raise InvalidArchive("the archive has a header of more than 16 MiB, or 1 GiB of them")
+        data = self._archive.read(self._position, size)
+        if len(data) < size:
+            raise _cut_short()
+        self._position += size + -size % BLOCK
+        if header.kind in _LONG:
+            self._own.setdefault(_LONG[header.kind], data.partition(b"\0")[0])
+            return
+        try:
+            records = paxheader.parse_records(data)
+            if header.kind != _GLOBAL:
+                self._own.update(records)
+                return
+            self._global |= paxheader.check_global(records)
+            if sum(len(key) + len(value) for key, value in self._global.items()) > _MAX_GLOBAL:
+                raise InvalidHeader("more than 64 KiB of headers for all members")
+        except InvalidHeader as error:
+            raise InvalidArchive(f"the archive has {error.message}") from None
+
+    def _take(self, header: Header, block: bytes) -> None:
         """Put one member into the tree."""
-        path = _bytes(member.name)
-        if member.type == _VOLUME_LABEL:
-            return
-        if member.islnk():
-            self._tree.link(path, _bytes(member.linkname))
-            return
-        node = self._tree.put(path, self._node(path, member))
-        for key, name in _ACLS.items():
-            if key in member.pax_headers:
-                self._named_acls.append((node, name, member.pax_headers[key]))
+        records = self._own
+        if records or self._global:
+            self._own = {}
+            records = paxheader.merged(self._global, records)
+            header = _with_names(header, records)
+        try:
+            if header.kind == _LINK:
+                self._tree.link(header.name, header.link)
+            elif header.kind != _VOLUME_LABEL:
+                node = self._tree.put(header.name, self._node(header, block, records))
+                if records:
+                    named = paxheader.named_acls(records)
+                    self._named_acls += [(node, attribute, text) for attribute, text in named]
+        except InvalidHeader as error:
+            raise InvalidArchive(f"{header.name[:120]!r} has {error.message}") from None
 
-    def _node(self, path: bytes, member: tarfile.TarInfo) -> Node:
-        if member.isdir():
-            return Node(Kind.DIRECTORY, _metadata(path, member))
-        if member.issym():
-            target = _bytes(member.linkname)
-            if not 1 <= len(target) <= MAX_TARGET or b"\0" in target:
-                raise InvalidArchive(f"{path[:120]!r} is a symbolic link with no possible target")
-            return Node(Kind.SYMLINK, _metadata(path, member), target=target)
-        if member.type in _SPECIALS:
-            kind = _SPECIALS[member.type]
-            rdev = None if kind is Kind.FIFO else _device(path, member)
-            return Node(kind, _metadata(path, member), rdev=rdev)
-        if not member.isreg() or member.type not in tarfile.SUPPORTED_TYPES:
+    def _node(self, header: Header, block: bytes, records: Records) -> Node:
+        kind = _KINDS.get(header.kind)
+        if kind is Kind.FILE:
+            if header.name[-1:] != b"/" or header.kind == _SPARSE:
+                content = self._content(header, block, records)
+                return Node(kind, _metadata(header, records), content=content)
+            kind = Kind.DIRECTORY  # as v7 and BSD write it
+        if kind is Kind.SYMLINK:
+            if not 1 <= len(header.link) <= MAX_TARGET or b"\0" in header.link:
+                raise InvalidHeader("no possible target, and is a symbolic link")
+            header = header._replace(owner=_SYMLINK_MODE + header.owner[8:])
+            return Node(kind, _metadata(header, records), target=header.link)
+        if kind is None:
+            raise InvalidHeader(f"the member type {header.kind!r}, which lxgit does not know")
+        rdev = device(block) if kind in DEVICES else None
+        return Node(kind, _metadata(header, records), rdev=rdev)
+
+    def _content(self, header: Header, block: bytes, records: Records) -> Content:
+        """Where the bytes of a file are; the next header is behind them."""
+        stored = header.size
+        if records:
+            stated = paxheader.decimal(records, b"size")
+            stored = stored if stated is None else stated
+        check_size(stored)
+        begin = self._position
+        content: Content
+        if header.kind == _SPARSE or paxheader.is_sparse(records):
+            content = self._sparse_content(header, block, records, stored)
+        else:
+            self._account.add(stored, stored)
+            self._position = begin + stored + -stored % BLOCK
+            content = Slice(self._archive.fd, begin, stored)
+        if not self._archive.holds(self._position):
+            raise _cut_short()
+        self._offer(content)
+        return content
+
+    def _sparse_content(
+        self, header: Header, block: bytes, records: Records, stored: int
+    ) -> SparseSlice:
+        begin = self._position
+        if header.kind == _SPARSE:
+            size, numbers = old_sparse(block, self._next_block)
+            begin = self._position  # the rest of its map is not counted
+        else:
+            size, numbers = pax_sparse(records, self._next_block)
+        start = self._position
+        self._position = begin + stored + -stored % BLOCK
+        data = stored - (start - begin)
+        self._account.add(size, data)
+        return SparseSlice(self._archive.fd, start, size, segments(numbers, size, data))
+
+    def _next_block(self) -> bytes:
+        block = self._archive.read(self._position, BLOCK)
+        self._position += BLOCK
+        return block
+
+    def _finish(self) -> None:
+        """Refuse what another reader would take for more of the archive."""
+        if self._own:
+            raise InvalidArchive("the archive ends with a header that has no member")
+        behind = self._archive.read(self._position, _LONGEST_RECORD)
+        start = (len(behind) - len(behind.lstrip(b"\0"))) // BLOCK * BLOCK
+        block = behind[start : start + BLOCK]
+        try:
+            another = len(block) == BLOCK and parse_header(block) is not None
+        except InvalidHeader:  # what a tape or a buffer had there before
+            return
+        if another:
             raise InvalidArchive(
-                f"{path[:120]!r} has the member type {member.type!r}, which lxgit does not know"
+                "a second archive follows the first",
+                hint="import them one by one, or join them with tar --concatenate",
             )
-        return Node(Kind.FILE, _metadata(path, member), content=self._content(path, member))
-
-    def _content(self, path: bytes, member: tarfile.TarInfo) -> Content:
-        if member.size < 0 or member.offset_data < 0:
-            raise InvalidArchive(f"{path[:120]!r} has a negative size")
-        if member.sparse is None:
-            return Slice(self._archive.fd, member.offset_data, member.size)
-        segments = [(start, size) for start, size in _sparse_map(member) if size]
-        position = 0
-        for start, size in segments:
-            if start < position or size < 0 or start + size > member.size:
-                raise InvalidArchive(f"{path[:120]!r} has an impossible sparse map")
-            position = start + size
-        return SparseSlice(self._archive.fd, member.offset_data, member.size, tuple(segments))
 
     def finished(self) -> FileTree:
         """The tree, once the names in its ACLs have been looked up in its own passwd and group."""
@@ -142,9 +255,31 @@ class _Reader:
         return self._tree
 
 
-def _sparse_map(member: tarfile.TarInfo) -> list[tuple[int, int]]:
-    """(position, size) of each piece of data; typeshed does not know what is in the attribute."""
-    return cast("list[tuple[int, int]]", member.sparse)
+def _cut_short() -> InvalidArchive:
+    return InvalidArchive(
+        "the archive is damaged or cut short: its end is missing", hint="fetch or write it again"
+    )
+
+
+def _with_names(header: Header, records: Records) -> Header:
+    name = records.get(b"GNU.sparse.name") or records.get(b"path", header.name)
+    return header._replace(name=name, link=records.get(b"linkpath", header.link))
+
+
+def _metadata(header: Header, records: Records) -> Metadata:
+    if not records:
+        return plain_metadata(header.owner, header.mtime)
+    uid, gid = owner_ids(header.owner)
+    stated_uid, stated_gid = (paxheader.decimal(records, key) for key in (b"uid", b"gid"))
+    mtime = paxheader.mtime(records)
+    bits, xattrs = acl.normalised(mode(header.owner), paxheader.xattrs(records))
+    return Metadata(
+        bits,
+        check_id(uid if stated_uid is None else stated_uid),
+        check_id(gid if stated_gid is None else stated_gid),
+        seconds(header.mtime) * NANOSECONDS if mtime is None else mtime,
+        xattrs,
+    )
 
 
 class _AccountNames:
@@ -173,54 +308,3 @@ class _AccountNames:
 def _with_xattr(metadata: Metadata, name: bytes, value: bytes) -> Metadata:
     mode, xattrs = acl.normalised(metadata.mode, (*metadata.xattrs, (name, value)))
     return Metadata(mode, metadata.uid, metadata.gid, metadata.mtime, xattrs)
-
-
-def _metadata(path: bytes, member: tarfile.TarInfo) -> Metadata:
-    for number in (member.uid, member.gid):
-        if not 0 <= number <= MAX_ID:
-            raise InvalidArchive(f"{path[:120]!r} has the impossible owner {number}")
-    mode = 0o777 if member.issym() else member.mode & 0o7777
-    mode, xattrs = acl.normalised(mode, _xattrs(path, member))
-    return Metadata(mode, member.uid, member.gid, _mtime(path, member), xattrs)
-
-
-def _mtime(path: bytes, member: tarfile.TarInfo) -> int:
-    """Nanoseconds; a pax record has them in full, where `member.mtime` is a float."""
-    text = member.pax_headers.get("mtime")
-    if text is None:
-        mtime = int(member.mtime) * NANOSECONDS
-    else:
-        whole, _, fraction = text.strip().partition(".")
-        if not whole.lstrip("-").isdigit() or (fraction and not fraction.isdigit()):
-            raise InvalidArchive(f"{path[:120]!r} has the impossible mtime {text[:40]!r}")
-        nanoseconds = int(fraction[:9].ljust(9, "0"))
-        sign = -1 if whole.startswith("-") else 1
-        mtime = sign * (abs(int(whole)) * NANOSECONDS + nanoseconds)
-    if abs(mtime) >= 2**63 * NANOSECONDS:
-        raise InvalidArchive(f"{path[:120]!r} has an impossible mtime")
-    return mtime
-
-
-def _device(path: bytes, member: tarfile.TarInfo) -> tuple[int, int]:
-    major, minor = member.devmajor, member.devminor
-    if not (0 <= major < 2**12 and 0 <= minor < 2**20):
-        raise InvalidArchive(f"{path[:120]!r} has the impossible device number {major}:{minor}")
-    return major, minor
-
-
-def _xattrs(path: bytes, member: tarfile.TarInfo) -> tuple[tuple[bytes, bytes], ...]:
-    """The extended attributes, as GNU tar, star and libarchive write them."""
-    found: dict[bytes, bytes] = {}
-    for key, value in member.pax_headers.items():
-        if key.startswith(_XATTR_BASE64):
-            name = unquote_to_bytes(_bytes(key[len(_XATTR_BASE64) :]))
-            found.setdefault(name, base64.b64decode(value + "=" * (-len(value) % 4)))
-    for key, value in member.pax_headers.items():
-        if key.startswith(_XATTR):
-            # GNU tar escapes what a pax keyword cannot hold (xattrs.c, xattr_encode_keyword).
-            name = _bytes(key[len(_XATTR) :]).replace(b"%3D", b"=").replace(b"%25", b"%")
-            found[name] = _bytes(value)
-    for name in found:
-        if b"\0" in name or b"." not in name or len(name) > 255:  # XATTR_NAME_MAX
-            raise InvalidArchive(f"{path[:120]!r} has an impossible extended attribute")
-    return tuple(sorted(found.items()))

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import write_all
+from lxgit.objects.limits import TooLarge, free_space
 
 if TYPE_CHECKING:
     import subprocess
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CHUNK = 1 << 20
-_MAX_HEADER = 1 << 24  # of one header record; long names and xattrs need far less
+_MAX_BEHIND = 64 << 20  # bytes behind the end of an archive: tar fills up its last record
 _PROGRAMS = {  # by their magic numbers: what unpacks it, and the Debian package that has it
-    b"\x1f\x8b": ("gzip", "gzip"),
-    b"BZh": ("bzip2", "bzip2"),
-    b"\xfd7zXZ\0": ("xz", "xz-utils"),
-    b"\x28\xb5\x2f\xfd": ("zstd", "zstd"),
+    b"\x1f\x8b": ("gzip -dc", "gzip"),
+    b"BZh": ("bzip2 -dc", "bzip2"),
+    # Its header says how much memory it wants, up to 4 GiB; the largest preset wants 64 MiB.
+    b"\xfd7zXZ\0": ("xz -dc --memlimit-decompress=512MiB", "xz-utils"),
+    b"\x28\xb5\x2f\xfd": ("zstd -dc", "zstd"),
 }
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -47,48 +49,45 @@ class Readable(Protocol):
 
 
 class ArchiveFile:
-    """A forward reader over the archive, for `tarfile`; what has been read stays at `fd`."""
+    """The archive's bytes by offset; what has come through a pipe once is kept at `fd`."""
 
     def __init__(self, fd: int, stream: Readable | None = None) -> None:
         """`fd` is the whole archive, or the temporary file that `stream` is copied to."""
         self.fd = fd
         self._stream = stream
         self._filled = 0 if stream else os.fstat(fd).st_size
-        self._position = 0
-        self.last_block = b""
+        # What comes through a pipe is needed once more, in the store; headers make up for what
+        # shrinks there.
+        self._room = free_space(fd) // 2 if stream else 0
 
-    def _fill(self, end: int) -> None:
-        """Copy from the stream until the file holds `end` bytes, or the stream ends."""
+    def holds(self, end: int) -> bool:
+        """Whether the archive has `end` bytes; reads as far where it comes through a pipe."""
         while self._stream is not None and self._filled < end:
             chunk = self._stream.read(_CHUNK)
             if not chunk:
                 self._stream = None
-                return
+                break
+            if self._filled + len(chunk) > self._room:
+                raise TooLarge(
+                    "it unpacks to more than the store's file system has room for",
+                    hint="free some space, or use another file system with --store",
+                )
             write_all(self.fd, chunk)
             self._filled += len(chunk)
+        return end <= self._filled
 
-    def read(self, size: int) -> bytes:
-        """Read on; only headers are read through here, so a large size is an attack."""
-        if size > _MAX_HEADER:
-            raise InvalidArchive("the archive has a header of more than 16 MiB")
-        self._fill(self._position + size)
-        data = os.pread(self.fd, size, self._position)
-        self._position += len(data)
-        if size == 512:  # a header block, tarfile.BLOCKSIZE
-            self.last_block = data
-        return data
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, position: int) -> None:
-        self._fill(position)
-        self._position = position
+    def read(self, offset: int, size: int) -> bytes:
+        """`size` bytes from `offset`, or what there is of them: headers, never contents."""
+        self.holds(offset + size)
+        return os.pread(self.fd, size, offset) if offset < self._filled else b""
 
     def drain(self) -> None:
         """Read the stream to its end, so that its program can say whether it was whole."""
-        while self._stream is not None and self._stream.read(_CHUNK):
-            pass
+        behind = 0
+        while self._stream is not None and (chunk := self._stream.read(_CHUNK)):
+            behind += len(chunk)
+            if behind > _MAX_BEHIND:
+                raise InvalidArchive("the archive has more than 64 MiB behind its end")
 
 
 @contextmanager
@@ -146,14 +145,15 @@ def _unpacked(source: IO[bytes], taken: bytes, found: tuple[str, str] | None) ->
     if found is None:
         yield feed
         return
-    program, package = found
+    command, package = found
+    program, *options = command.split()
     executable = shutil.which(program, path=_PATH)
     if executable is None:
         raise MissingProgram(
             f"the archive is compressed with {program}, which is not installed",
             hint=f"apt install {package}",
         )
-    with _decompressor(executable, feed, piped=bool(taken)) as process:
+    with _decompressor([executable, *options], feed, piped=bool(taken)) as process:
         assert process.stdout is not None
         yield process.stdout
         process.stdout.close()
@@ -179,13 +179,13 @@ class _Prefixed:
 
 @contextmanager
 def _decompressor(
-    executable: str, feed: _Prefixed, *, piped: bool
+    command: list[str], feed: _Prefixed, *, piped: bool
 ) -> Iterator[subprocess.Popen[bytes]]:
     import subprocess
     import threading
 
     process = subprocess.Popen(
-        [executable, "-dc"],
+        command,
         stdin=subprocess.PIPE if piped else feed.source.fileno(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
