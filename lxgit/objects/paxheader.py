@@ -128,13 +128,12 @@ def xattrs(records: Records) -> tuple[tuple[bytes, bytes], ...]:
     found: dict[bytes, bytes] = {}
     for key, value in records.items():
         if key.startswith(_XATTR_BASE64):
-            name = unquote_to_bytes(key[len(_XATTR_BASE64) :])
-            found.setdefault(name, _unbase64(value))
-    for key, value in records.items():
-        if key.startswith(_XATTR):
-            # GNU tar escapes what a keyword cannot hold (xattrs.c, xattr_encode_keyword).
-            name = key[len(_XATTR) :].replace(b"%3D", b"=").replace(b"%25", b"%")
-            found[name] = value
+            found[unquote_to_bytes(key[len(_XATTR_BASE64) :])] = _unbase64(value)
+        elif key.startswith(_XATTR):
+            keyword = key[len(_XATTR) :]
+            if _XATTR_BASE64 + keyword not in records:  # libarchive writes both, escaped alike
+                # GNU tar escapes what a keyword cannot hold (xattrs.c, xattr_encode_keyword).
+                found[keyword.replace(b"%3D", b"=").replace(b"%25", b"%")] = value
     for name, value in found.items():
         if b"\0" in name or b"." not in name or len(name) > _XATTR_NAME_MAX:
             raise InvalidHeader("an impossible extended attribute")
