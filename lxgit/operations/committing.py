@@ -284,8 +284,7 @@ def _upper_to_layer(repository: Repository, container: Container, tree: WorkTree
             drop_unrecorded(fd, tree.state)
         finally:
             os.close(fd)
-        os.rmdir(built / "fs")
-        os.rename(container.upper, built / "fs")
+        os.rename(container.upper, layers.directory_in(built))
         if below is None or base.filesystem == tree.image.filesystem:
             return  # Git has it all; what is built goes with the context
         layers.publish(

@@ -186,12 +186,11 @@ def _started(
     after_exit: Callable[[], None] | None = None,
 ) -> Session:
     from lxgit.runtime import probe
-    from lxgit.runtime.overlay import Lower
     from lxgit.runtime.starting import start_container
 
     return start_container(
         container,
-        [Lower(layer.directory, layer.idmap) for layer in stack.layers],
+        stack.lowers,
         image.root().metadata,
         apparmor=None if container.config.privileged else probe.apparmor_profile(),
         resolv_conf=_resolv_conf() if container.config.network == "host" else b"",

@@ -12,6 +12,7 @@ from lxgit.objects.refnames import short_name
 from lxgit.objects.verify import ImageVerifier
 from lxgit.operations.lookup import read_commit
 from lxgit.operations.values import Problem, Pruned
+from lxgit.runtime import bases
 from lxgit.runtime.containers import all_containers
 from lxgit.runtime.layers import LayerStore
 
@@ -28,6 +29,7 @@ def prune(repository: Repository, *, dry_run: bool = False, progress: Progress) 
     They are made again, from Git, when they are needed. Waits for commands that are making some.
     """
     layers = LayerStore(repository.layers_dir)
+    bases.sweep()  # a mount would hold the space of what it shows
     with repository.lock("layers", what="the cache of layers"):
         pinned = _pinned(repository)
         drop = [layer for layer in layers.all_ids() if layer not in pinned]

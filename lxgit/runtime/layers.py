@@ -1,7 +1,8 @@
 """The cache of materialised layers.
 
     layers/<id>/layer.json     what it is: see `Layer`
-    layers/<id>/fs/            its directory
+    layers/<id>/fs/            its directory, of a layer in the directory form
+    layers/<id>/layer.{tar,erofs}   its two files, of a base layer in the EROFS form
     layers/stacks/<rootfs>-<links>   the id of the top layer of a stack that shows this file system
 
 A layer is complete or absent: it is built under `layers/tmp-…` and renamed. It is not fsynced; it
@@ -27,9 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
+    from lxgit.runtime.overlay import Lower
+
 
 FileSystem = tuple[ObjectID, ObjectID]
 """What a stack shows: the ids of a root filesystem's tree and of its links (Image.filesystem)."""
+
+
+EROFS = "erofs"
+DIRECTORY = "directory"
 
 
 class BrokenLayer(LxgitError):
@@ -40,13 +47,15 @@ class BrokenLayer(LxgitError):
 class Layer:
     """One layer on disk.
 
-    `shows` is the file system that a mount of it over `below` (ids, bottom first) shows. `idmap` is
-    the map that its inodes were written under, `outside_range` the ids of the image from 65,536 up
-    that it uses. `entries` counts the inodes of the whole file system that it shows, roughly.
+    `form` is EROFS or DIRECTORY. `shows` is the file system that a mount of it over `below` (ids,
+    bottom first) shows. `idmap` is the map that its inodes were written under, `outside_range` the
+    ids of the image from 65,536 up that it uses. `entries` counts the inodes of the whole file
+    system that it shows, roughly.
     """
 
     id: str
     path: Path
+    form: str
     shows: FileSystem
     below: tuple[str, ...]
     idmap: IdMap
@@ -56,12 +65,21 @@ class Layer:
 
     @property
     def directory(self) -> Path:
-        """What is mounted."""
+        """What is mounted of the directory form."""
         return self.path / "fs"
+
+    @property
+    def lower(self) -> Lower:
+        """The layer as a mount takes it."""
+        from lxgit.runtime.overlay import Lower
+
+        image = self.form == EROFS
+        return Lower(self.path if image else self.directory, self.idmap, image)
 
     def encoded(self) -> bytes:
         """The content of layer.json."""
         values = {
+            "form": self.form,
             "rootfs": self.shows[0].hex(),
             "links": self.shows[1].hex(),
             "below": self.below,
@@ -83,6 +101,11 @@ class Stack:
     def outside_range(self) -> tuple[int, ...]:
         """The ids from 65,536 up that any layer uses, sorted."""
         return tuple(sorted({number for layer in self.layers for number in layer.outside_range}))
+
+    @property
+    def lowers(self) -> list[Lower]:
+        """The layers as a mount takes them, the top first."""
+        return [layer.lower for layer in self.layers]
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -110,6 +133,7 @@ class LayerStore:
             layer = Layer(
                 layer_id,
                 path,
+                _form(values["form"]),
                 (_oid(values["rootfs"]), _oid(values["links"])),
                 tuple(values["below"]),
                 IdMap(tuple(Extent(*extent) for extent in values["idmap"])),
@@ -155,11 +179,18 @@ class LayerStore:
     def building(self) -> Iterator[Path]:
         """An empty directory on the layers' file system for one layer; removed if not published."""
         path = self.path / f"tmp-{os.urandom(8).hex()}"
-        (path / "fs").mkdir(parents=True, mode=0o700)
+        path.mkdir(parents=True, mode=0o700)
         try:
             yield path
         finally:
             remove_tree(path)
+
+    @staticmethod
+    def directory_in(built: Path) -> Path:
+        """Make, in what `building` gave, the empty directory that a layer in that form has."""
+        directory = built / "fs"
+        directory.mkdir(mode=0o700)
+        return directory
 
     def publish(
         self,
@@ -167,6 +198,7 @@ class LayerStore:
         shows: FileSystem,
         below: Stack | None,
         *,
+        form: str = DIRECTORY,
         idmap: IdMap,
         outside_range: Collection[int],
         entries: int,
@@ -177,6 +209,7 @@ class LayerStore:
         layer = Layer(
             layer_id,
             self.path / layer_id,
+            form,
             shows,
             below.ids if below is not None else (),
             idmap,
@@ -211,6 +244,12 @@ class LayerStore:
                 rootfs, _, links = name.partition("-")
                 if not links or self.find((_oid(rootfs), _oid(links))) is None:
                     os.unlink(self._stacks / name)
+
+
+def _form(text: str) -> str:
+    if text not in (EROFS, DIRECTORY):
+        raise ValueError(f"unknown form {text!r}")
+    return text
 
 
 def _oid(text: str) -> ObjectID:

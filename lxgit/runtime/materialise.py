@@ -14,6 +14,7 @@ from lxgit.runtime.layers import LayerStore
 
 if TYPE_CHECKING:
     from lxgit.objects.database import ObjectDatabase
+    from lxgit.objects.sink import TreeSink
     from lxgit.progress import Progress
     from lxgit.repository import Repository
     from lxgit.runtime.layers import FileSystem, Stack
@@ -89,7 +90,7 @@ class Materialiser:
         changes = diff_images(self._shown(below.layers[0].shows), image)
         self._progress.phase("Materialising the difference", len(changes))
         with self.layers.building() as built:
-            with DirectoryWriter(built / "fs") as sink:
+            with DirectoryWriter(self.layers.directory_in(built)) as sink:
                 write_delta(self._database, image, changes, sink)
             return self.layers.publish(
                 built,
@@ -102,25 +103,28 @@ class Materialiser:
 
     def _base(self, image: Image) -> Stack:
         from lxgit.objects.replay import replay_image
-        from lxgit.runtime.directory_layer import DirectoryWriter
+        from lxgit.runtime.baselayer import write_base
+
+        def fill(sink: TreeSink) -> None:
+            replay_image(self._database, image, sink, self._progress)
 
         self._progress.phase("Materialising")
         with self.layers.building() as built:
-            with DirectoryWriter(built / "fs") as sink:
-                replay_image(self._database, image, sink, self._progress)
-            self._warn_of_hidden(sink.hidden)
+            written = write_base(self.layers, built, fill)
+            self._warn_of_hidden(written.hidden)
             return self.layers.publish(
                 built,
                 image.filesystem,
                 None,
+                form=written.form,
                 idmap=IdMap.identity(),
-                outside_range=sink.outside_range,
-                entries=sink.entries,
+                outside_range=written.outside_range,
+                entries=written.entries,
             )
 
-    def _warn_of_hidden(self, hidden: list[bytes]) -> None:
+    def _warn_of_hidden(self, hidden: int) -> None:
         if hidden:
             self._progress.warn(
-                f"{len(hidden)} character devices 0:0 are in the image and not in containers:"
+                f"{hidden} character devices 0:0 are in the image and not in containers:"
                 " overlayfs takes them for whiteouts"
             )

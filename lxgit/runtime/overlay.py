@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.errors import LxgitError
-from lxgit.runtime import kernel, rundir
+from lxgit.runtime import bases, kernel, rundir
 from lxgit.runtime.idmap import IdMap, disk_to_host, user_namespace
 
 if TYPE_CHECKING:
@@ -41,10 +41,15 @@ class CannotMount(LxgitError):
 
 @dataclass(frozen=True, slots=True)
 class Lower:
-    """A layer on disk: its directory, and the map (container id → id on disk) of its inodes."""
+    """A layer on disk: its directory, and the map (container id → id on disk) of its inodes.
+
+    An `image` is not that directory but what the two files of the EROFS form in it hold, and is
+    mounted before it can be attached (bases.py).
+    """
 
     path: Path
     idmap: IdMap
+    image: bool = False
 
 
 class Writable(NamedTuple):
@@ -170,11 +175,12 @@ def mounted(lowers: Sequence[Lower], idmap: IdMap | None = None) -> Iterator[int
     mount is attached nowhere: a child makes it in a namespace of its own and hands the descriptor
     over, so that it ends with the descriptor, whatever happens. `/proc/self/fd/N` is its path.
     """
-    mount = _in_private_namespace(lowers, idmap or IdMap.identity())
-    try:
-        yield mount
-    finally:
-        os.close(mount)
+    with bases.held(lowers) as directories:
+        mount = _in_private_namespace(directories, idmap or IdMap.identity())
+        try:
+            yield mount
+        finally:
+            os.close(mount)
 
 
 def _in_private_namespace(lowers: Sequence[Lower], idmap: IdMap) -> int:

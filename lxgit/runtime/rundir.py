@@ -3,6 +3,7 @@
     /run/lxgit/            0711: a container's root, an unknown id to the host, passes through
       stage/               an empty directory: each private mount namespace covers it with a tmpfs
       c/<container id>/    one running container: its socket, its LXC configuration and log
+      b/                   0700: base layers that are mounted for all (bases.py)
 
 A container's directory is locked (flock(2) on the directory itself) by its supervisor for as long
 as that lives. One that nobody has locked is a leftover, and `abandoned` finds it.
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 RUN = Path("/run/lxgit")
 STAGE = RUN / "stage"
 CONTAINERS = RUN / "c"
+BASES = RUN / "b"
 
 
 @cache
@@ -36,11 +38,12 @@ def boot_id() -> str:
 
 def prepare() -> None:
     """Make the fixed directories, once a boot."""
-    if STAGE.is_dir() and CONTAINERS.is_dir():
+    if STAGE.is_dir() and CONTAINERS.is_dir() and BASES.is_dir():
         return
     for directory in (RUN, CONTAINERS, STAGE):
         directory.mkdir(mode=0o711, exist_ok=True)
         directory.chmod(0o711)  # whatever the umask was
+    BASES.mkdir(mode=0o700, exist_ok=True)
 
 
 def enter_stage() -> None:
@@ -69,19 +72,22 @@ def _claim(path: Path) -> int:
     while True:
         with contextlib.suppress(FileExistsError):
             path.mkdir(mode=0o711)
-        fd = _locked(path, wait=True)
+        fd = locked_directory(path, fcntl.LOCK_EX)
         if fd is not None:
             return fd
 
 
-def _locked(path: Path, *, wait: bool) -> int | None:
-    """Lock the directory that has this name now; None when it went, or when another holds it."""
+def locked_directory(path: Path, operation: int) -> int | None:
+    """Lock the directory that has this name now, as flock(2); the descriptor that holds the lock.
+
+    None when the directory went, or when with LOCK_NB another is in the way.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(fd, operation)
         if os.path.samestat(os.fstat(fd), path.stat()):
             return fd
     except (BlockingIOError, FileNotFoundError):
@@ -96,7 +102,7 @@ def abandoned() -> Iterator[str]:
     The caller takes down what else such a container left behind.
     """
     for path in CONTAINERS.iterdir() if CONTAINERS.is_dir() else ():
-        fd = _locked(path, wait=False)
+        fd = locked_directory(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if fd is not None:
             try:
                 yield path.name

@@ -6,6 +6,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
+from lxgit.runtime import bases
 from lxgit.runtime import idmap as idmaps
 from lxgit.runtime.attach import Session
 from lxgit.runtime.supervisor import Task, supervise
@@ -47,6 +48,20 @@ def start_container(
     _reap()
     sweep()
     task = Task(container, tuple(lowers), resolv_conf, apparmor, window, detached, after_exit)
+    with bases.held(task.lowers):
+        session = _forked(task, root)
+        try:
+            session.wait_started()
+        except BaseException:
+            session.close()
+            raise
+        bases.sweep()  # not before: those that this container needs may have been idle
+    return session
+
+
+def _forked(task: Task, root: Metadata) -> Session:
+    """Fork the supervisor; its first client."""
+    container = task.container
     with container.lock() as lock:
         make_upper(container.path, root, container.config.ids)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -55,13 +70,7 @@ def start_container(
             if child == 0:
                 supervise(task, theirs, lock)
     _supervisors.append(child)
-    session = Session(ours)
-    try:
-        session.wait_started()
-    except BaseException:
-        session.close()
-        raise
-    return session
+    return Session(ours)
 
 
 def _reap() -> None:

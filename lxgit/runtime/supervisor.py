@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import (
+    bases,
     cgroups,
     kernel,
     launcher,
@@ -38,7 +39,7 @@ from lxgit.runtime.overlay import Lower, Writable
 from lxgit.runtime.relay import Relay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from lxgit.runtime.containers import Container
@@ -159,8 +160,12 @@ class Supervisor:
             self._task.container.record(state)
 
     def _start_and_serve(self, directory: Path) -> int:
+        with bases.held(self._task.lowers) as lowers:
+            return self._start(directory, lowers)
+
+    def _start(self, directory: Path, lowers: Sequence[Lower]) -> int:
         rundir.enter_stage()
-        root = self._mount_root()
+        root = self._mount_root(lowers)
         user = find_user(root, self._config.user)
         arguments = self._arguments(root, user)
         _DEVICES.mkdir()
@@ -183,7 +188,7 @@ class Supervisor:
             return 128 + signal.SIGKILL
         return self._log.exit_code
 
-    def _mount_root(self) -> int:
+    def _mount_root(self, lowers: Sequence[Lower]) -> int:
         """Mount the layers, with one for mount points if some are missing; the root's descriptor.
 
         A container's init layer is made at the first start that needs it, and stays: what the
@@ -193,7 +198,7 @@ class Supervisor:
         staging, layer = rundir.STAGE / "layers", container.path / "init"
         staging.mkdir()
         _ROOT.mkdir()
-        places = overlay.attach_lowers(self._task.lowers, staging, ids)
+        places = overlay.attach_lowers(lowers, staging, ids)
         pair = Writable(container.upper, container.path / "work")
         writable = overlay.attach_writable(pair, staging)
         if layer.exists():

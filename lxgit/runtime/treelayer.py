@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from lxgit.errors import LxgitError
-from lxgit.runtime.directory_layer import DirectoryWriter
+from lxgit.runtime.baselayer import write_base
 from lxgit.runtime.idmap import IdMap
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class TreeLayer:
             stack.callback(os.close, self._answer)
             self._child = os.fork()
             if not self._child:
-                _write_and_exit(self._tree, self._built / "fs", answer)
+                _write_and_exit(self._layers, self._tree, self._built, answer)
             os.close(answer)
             self._stack = stack.pop_all()
         return self
@@ -68,6 +68,7 @@ class TreeLayer:
             self._built,
             shows,
             None,
+            form=said["form"],
             idmap=IdMap.identity(),
             outside_range=said["outside_range"],
             entries=said["entries"],
@@ -75,10 +76,10 @@ class TreeLayer:
         return stack, said["hidden"]
 
 
-def _write_and_exit(tree: FileTree, root: Path, answer: int) -> None:
+def _write_and_exit(layers: LayerStore, tree: FileTree, built: Path, answer: int) -> None:
     """The child: write, say how it went in JSON, leave without anyone's clean-up."""
     try:
-        said = _write(tree, root)
+        said = _write(layers, tree, built)
     except LxgitError as error:
         said = {"error": error.message, "hint": error.hint}
     except BaseException as error:  # noqa: BLE001  # it is told in the parent
@@ -89,11 +90,11 @@ def _write_and_exit(tree: FileTree, root: Path, answer: int) -> None:
         os._exit(0)
 
 
-def _write(tree: FileTree, root: Path) -> dict[str, object]:
-    with DirectoryWriter(root) as sink:
-        tree.replay(sink)
+def _write(layers: LayerStore, tree: FileTree, built: Path) -> dict[str, object]:
+    written = write_base(layers, built, tree.replay)
     return {
-        "outside_range": sorted(sink.outside_range),
-        "entries": sink.entries,
-        "hidden": len(sink.hidden),
+        "form": written.form,
+        "outside_range": sorted(written.outside_range),
+        "entries": written.entries,
+        "hidden": written.hidden,
     }

@@ -105,7 +105,7 @@ RUN = (
     | CONTAINERS
     | named(
         cli="identity progress run",
-        runtime="attach cgroups command launcher layers logfile lxc materialise overlay probe"
+        runtime="attach bases cgroups command launcher layers logfile lxc materialise overlay probe"
         " protocol relay rootfs starting supervisor sweep terminal",
     )
 )

@@ -72,9 +72,14 @@ def busybox(busybox_tree: Path) -> overlay.Lower:
 
 
 def leftovers(ids: Iterable[str] = ()) -> set[str]:
-    """Mounts of lxgit here; and every cgroup, process and runtime file of these containers."""
+    """Mounts of lxgit here, but for the shared base layers; every trace of these containers."""
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    found = {p for line in mounts if (p := line.split()[4]).startswith(str(rundir.RUN))}
+    targets = [Path(line.split()[4]) for line in mounts]
+    found = {
+        str(path)
+        for path in targets
+        if path.is_relative_to(rundir.RUN) and not path.is_relative_to(rundir.BASES)
+    }
     for one in ids:
         found.update(map(str, cgroups.of_container(one)))
         places = (rundir.CONTAINERS / one, Path(f"/run/lxc/lock{rundir.CONTAINERS}/.{one}"))
@@ -122,6 +127,7 @@ class Machine:
             streams = Streams(source, out.fileno(), err.fileno(), container.config.tty)
             session = files.enter_context(closing(self.start(container, **options)))
             code = session.attach(streams)
+            assert code is not None
             out.seek(0)
             err.seek(0)
             return Result(code, out.read(), err.read(), container)

@@ -22,7 +22,7 @@ from lxgit.runtime.idmap import IdMap
 from lxgit.runtime.layers import LayerStore, Stack
 from lxgit.runtime.materialise import MAX_DEPTH, Materialiser
 from lxgit.runtime.upper import apply_upper, drop_unrecorded, read_upper
-from tests.support.overlays import lowers_of, on_overlay
+from tests.support.overlays import on_overlay
 from tests.support.stores import Listener
 
 if TYPE_CHECKING:
@@ -119,8 +119,7 @@ class Machine:
             os.close(fd)
         self.image = read_image(objects, tree)
         with self.layers.building() as built:
-            (built / "fs").rmdir()
-            upper.rename(built / "fs")
+            upper.rename(self.layers.directory_in(built))
             self.layers.publish(
                 built,
                 self.image.filesystem,
@@ -135,7 +134,7 @@ class Machine:
         """The image that a mount of the stack shows."""
         from lxgit.runtime.overlay import mounted
 
-        with mounted(lowers_of(stack)) as fd:
+        with mounted(stack.lowers) as fd:
             root = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_DIRECTORY)
             try:
                 return self.image_of(root)

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lxgit.runtime import bases
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -39,7 +41,11 @@ class Snapshot:
 
 
 def leaked(before: Snapshot) -> list[str]:
-    """What is there now and was not before, once it has had time to go."""
+    """What is there now and was not before, once it has had time to go.
+
+    Mounts of base layers may be left idle: the next command takes them down.
+    """
+    bases.sweep()
     deadline = time.monotonic() + _GRACE_SECONDS
     while (left := Snapshot.take().things - before.things) and time.monotonic() < deadline:
         time.sleep(0.1)

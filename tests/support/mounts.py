@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lxgit.runtime import kernel
-from lxgit.runtime.overlay import Lower, mounted
+from lxgit.runtime.overlay import mounted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ def shown(stack: Stack, scratch: Path) -> Iterator[Path]:
     """A path where the stack is mounted, read-only, with the ids of the image."""
     place = scratch / "mounted"
     place.mkdir(exist_ok=True)
-    with mounted([Lower(layer.directory, layer.idmap) for layer in stack.layers]) as fd:
+    with mounted(stack.lowers) as fd:
         kernel.move_mount(fd, place)
         try:
             yield place

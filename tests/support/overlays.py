@@ -6,20 +6,16 @@ import os
 import traceback
 from typing import TYPE_CHECKING
 
-from lxgit.runtime import kernel, overlay, rundir
+from lxgit.runtime import bases, kernel, overlay, rundir
 from lxgit.runtime.idmap import IdMap
-from lxgit.runtime.overlay import Lower, Writable
+from lxgit.runtime.overlay import Writable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from lxgit.runtime.layers import Stack
-
-
-def lowers_of(stack: Stack) -> list[Lower]:
-    """The layers of a stack as a mount takes them."""
-    return [Lower(layer.directory, layer.idmap) for layer in stack.layers]
+    from lxgit.runtime.overlay import Lower
 
 
 def on_overlay(
@@ -34,6 +30,12 @@ def on_overlay(
     AssertionError with the traceback when it fails.
     """
     (container / "work").mkdir(exist_ok=True)
+    with bases.held(stack.lowers) as lowers:
+        said = _by_child(lowers, container, work, idmap or IdMap.identity())
+    assert not said, said
+
+
+def _by_child(lowers: list[Lower], container: Path, work: Callable[[], None], idmap: IdMap) -> str:
     ours, theirs = os.pipe()
     child = os.fork()
     if not child:
@@ -43,7 +45,7 @@ def on_overlay(
             writable = Writable(container / "upper", container / "work")
             staging = rundir.STAGE / "lower"
             staging.mkdir()
-            places = overlay.attach_lowers(lowers_of(stack), staging, idmap or IdMap.identity())
+            places = overlay.attach_lowers(lowers, staging, idmap)
             mount = overlay.stack(places, overlay.attach_writable(writable, staging))
             root = rundir.STAGE / "root"
             root.mkdir()
@@ -58,4 +60,4 @@ def on_overlay(
     with open(ours, "rb") as pipe:
         said = pipe.read().decode()
     os.waitpid(child, 0)
-    assert not said, said
+    return said

@@ -1,0 +1,105 @@
+"""A base layer, in the best form that this host, this store and this tree allow.
+
+Which form a host and a store allow is found by making and mounting a tiny layer, once a boot; the
+answer is kept in the store's `.probed-layers`. A tree that EROFS cannot hold is found while it is
+written.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.objects.metadata import Metadata
+from lxgit.runtime import erofs_mount, rundir
+from lxgit.runtime.directory_layer import DirectoryWriter
+from lxgit.runtime.erofs_layer import ErofsWriter, UnfitTree
+from lxgit.runtime.layers import DIRECTORY, EROFS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from lxgit.objects.sink import TreeSink
+    from lxgit.runtime.layers import LayerStore
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a base layer turned out to be; see `Layer`, and `DirectoryWriter` for `hidden`."""
+
+    form: str
+    outside_range: Collection[int]
+    entries: int
+    hidden: int
+
+
+def write_base(layers: LayerStore, built: Path, fill: Callable[[TreeSink], None]) -> Written:
+    """Write a base layer into the empty directory `built`, as `layers.building()` gives it.
+
+    `fill` puts the tree into a sink; it is called again, with another, when the first form turns
+    out not to do.
+    """
+    if base_form(layers.path.parent) == EROFS:
+        try:
+            with ErofsWriter(built) as sink:
+                fill(sink)
+            return Written(EROFS, sink.outside_range, sink.entries, len(sink.hidden))
+        except UnfitTree:
+            for name in os.listdir(built):
+                os.unlink(built / name)
+    with DirectoryWriter(layers.directory_in(built)) as directory:
+        fill(directory)
+    return Written(DIRECTORY, directory.outside_range, directory.entries, len(directory.hidden))
+
+
+def base_form(store: Path) -> str:
+    """The form that base layers of this store have, unless a tree needs the other."""
+    return DIRECTORY if why_directories(store) else EROFS
+
+
+def why_directories(store: Path) -> str:
+    """What keeps base layers of this store from the EROFS form; nothing when all is well."""
+    note = store / ".probed-layers"
+    try:
+        boot, _, words = note.read_text(encoding="utf-8").partition("\n")
+    except FileNotFoundError:
+        boot = words = ""
+    if boot != rundir.boot_id():
+        words = _probe(store)
+        note.write_text(f"{rundir.boot_id()}\n{words}", encoding="utf-8")
+    return words
+
+
+def _probe(store: Path) -> str:
+    """Make and mount a layer of one file; what did not work."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="probe-", dir=store) as name:
+            with ErofsWriter(Path(name)) as sink:
+                sink.directory(b"", Metadata(0o755, 0, 0, 0))
+                sink.file(b"file", Metadata(0o4755, 1, 2, 3, ((b"user.x", b"y"),)), 3, (b"abc",))
+            mount = erofs_mount.mount_image(Path(name))
+            try:
+                return _faults(mount)
+            finally:
+                os.close(mount)
+    except LxgitError as error:
+        return error.message
+    except OSError as error:
+        return str(error)
+
+
+def _faults(mount: int) -> str:
+    """Whether what is mounted is what has been written."""
+    fd = os.open(b"file", os.O_RDONLY | os.O_CLOEXEC, dir_fd=mount)
+    try:
+        status = os.fstat(fd)
+        found = (status.st_mode & 0o7777, status.st_uid, status.st_gid, status.st_mtime_ns)
+        good = found == (0o4755, 1, 2, 3) and os.read(fd, 4) == b"abc"
+        good = good and os.getxattr(fd, b"user.x") == b"y"
+    finally:
+        os.close(fd)
+    return "" if good else "mkfs.erofs made another file system than it was asked for"

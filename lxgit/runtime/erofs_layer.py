@@ -1,0 +1,190 @@
+"""The EROFS form of a base layer: two files instead of an inode for each file of the image.
+
+    layer.tar     the tree as one canonical tar (objects.tarwriter), long runs of zeros as holes
+    layer.erofs   an index of it, made by `mkfs.erofs --tar=i`: the inodes, which point into the tar
+
+The same tree gives the same two files. What EROFS, or mkfs.erofs, cannot hold as it is has to go
+into the directory form: see `UnfitTree`. Source: mkfs.erofs(1), erofs-utils 1.8.6, and what it was
+seen to do; tests/runtime/test_erofs_layer.py has each of the limits.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.fsutil import write_all
+from lxgit.objects.metadata import NANOSECONDS, Kind, Metadata
+from lxgit.objects.tarwriter import TarWriter
+from lxgit.runtime.bases import INDEX, TAR
+from lxgit.runtime.directory_layer import OVERLAY, escape_xattr, ids_outside_range
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from typing import Self
+
+_PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# The file system's id says nothing here, and a time of its making would only change the bytes.
+_MKFS = ("mkfs.erofs", "--quiet", "--tar=i", "-T0", "--mkfs-time")
+_UUID = "-U6c786769-7400-4000-8000-000000000001"
+
+MAX_XATTRS = 16_000  # bytes of an entry's names and values; those over 32,000 cannot be read
+MAX_LINKS = 10_000  # names of one file: mkfs.erofs takes their square
+MAX_ENTRIES = 10_000  # of one directory: likewise
+MAX_PATH = 4_000  # bytes
+
+_HOLE = bytes(1 << 16)  # zeros in a row that become a hole, in bytes
+_PENDING = 1 << 20  # bytes that are collected before they are written
+_PIECES = 1024  # IOV_MAX, writev(2)
+
+
+class UnfitTree(LxgitError):
+    """A tree that the EROFS form cannot hold: it goes into the directory form."""
+
+
+class ErofsWriter:
+    """A sink that writes the two files into `directory`, with the ids of the image.
+
+    A context manager: the layer is complete when it has been left without an error. UnfitTree, at
+    an entry or at the end, when the tree needs the directory form. `outside_range`, `hidden` and
+    `entries` are those of `DirectoryWriter`.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._fd = os.open(directory / TAR, flags, 0o600)
+        self._tar = TarWriter(self._write)
+        self._pieces: list[bytes | memoryview] = []
+        self._size = 0  # of the pieces
+        self._children: dict[bytes, int] = {}
+        self._names: dict[bytes, int] = {}
+        self.outside_range: set[int] = set()
+        self.hidden: list[bytes] = []
+        self.entries = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                self._tar.finish()
+                self._flush()
+                os.ftruncate(self._fd, os.lseek(self._fd, 0, os.SEEK_CUR))
+        finally:
+            os.close(self._fd)
+        if kind is None:
+            make_index(self._directory)
+
+    def directory(self, path: bytes, metadata: Metadata) -> None:
+        """A directory."""
+        self._tar.directory(path, self._taken(path, metadata))
+
+    def file(self, path: bytes, metadata: Metadata, size: int, chunks: Iterable[bytes]) -> None:
+        """A regular file; runs of 64 KiB of zeros become holes."""
+        self._tar.file(path, self._taken(path, metadata), size, chunks)
+
+    def symlink(self, path: bytes, metadata: Metadata, target: bytes) -> None:
+        """A symbolic link."""
+        self._tar.symlink(path, self._taken(path, metadata), target)
+
+    def special(
+        self, path: bytes, kind: Kind, metadata: Metadata, rdev: tuple[int, int] | None
+    ) -> None:
+        """A FIFO or a device; a 0:0 character device is left out, and noted as hidden."""
+        if kind is Kind.CHARACTER and rdev == (0, 0):
+            self.hidden.append(path)
+        else:
+            self._tar.special(path, kind, self._taken(path, metadata), rdev)
+
+    def link(self, path: bytes, existing: bytes) -> None:
+        """Another name; of what was left out, nothing."""
+        if existing in self.hidden:
+            self.hidden.append(path)
+            return
+        names = self._names[existing] = self._names.get(existing, 1) + 1
+        if names > MAX_LINKS:
+            raise UnfitTree(f"{existing!r} has more than {MAX_LINKS} names")
+        self._count(path)
+        self._tar.link(path, existing)
+
+    def _count(self, path: bytes) -> None:
+        self.entries += 1
+        parent = path.rpartition(b"/")[0]
+        entries = self._children[parent] = self._children.get(parent, 0) + 1
+        if entries > MAX_ENTRIES:
+            raise UnfitTree(f"{parent!r} has more than {MAX_ENTRIES} entries")
+        if len(path) > MAX_PATH:
+            raise UnfitTree(f"a path of {len(path)} bytes")
+
+    def _taken(self, path: bytes, metadata: Metadata) -> Metadata:
+        """Take note of an entry; its metadata as the layer has it."""
+        self._count(path)
+        if metadata.mtime < 0 and metadata.mtime % NANOSECONDS:
+            raise UnfitTree(f"{path!r} has a fractional time before 1970")
+        if metadata.uid > 0xFFFF or metadata.gid > 0xFFFF or metadata.xattrs:
+            self.outside_range |= ids_outside_range(metadata)
+        return _escaped(path, metadata) if metadata.xattrs else metadata
+
+    def _write(self, data: bytes) -> None:
+        if len(data) >= len(_HOLE):
+            self._flush()
+            _write_sparse(self._fd, memoryview(data))
+            return
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size >= _PENDING or len(self._pieces) == _PIECES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pieces:
+            written = os.writev(self._fd, self._pieces)
+            if written < self._size:  # a full disk says so at the next attempt
+                write_all(self._fd, memoryview(b"".join(self._pieces))[written:])
+            self._pieces.clear()
+            self._size = 0
+
+
+def _escaped(path: bytes, metadata: Metadata) -> Metadata:
+    """The metadata with attribute names as a layer has them; UnfitTree for what EROFS garbles."""
+    size = 0
+    for name, value in metadata.xattrs:
+        size += len(name) + len(value)
+        if b"=" in name or b"%" in name:  # escaped in the tar, and mkfs.erofs takes it as it is
+            raise UnfitTree(f"{path!r} has the extended attribute {name!r}")
+    if size > MAX_XATTRS:
+        raise UnfitTree(f"{path!r} has {size} bytes of extended attributes")
+    if not any(name.startswith(OVERLAY) for name, _ in metadata.xattrs):
+        return metadata
+    xattrs = sorted((escape_xattr(name), value) for name, value in metadata.xattrs)
+    return Metadata(metadata.mode, metadata.uid, metadata.gid, metadata.mtime, tuple(xattrs))
+
+
+def _write_sparse(fd: int, view: memoryview) -> None:
+    """Write at the file's position, leaving out runs of zeros; its end is set at the last."""
+    begin = 0
+    for start in range(0, len(view), len(_HOLE)):
+        if view[start : start + len(_HOLE)] == _HOLE:
+            write_all(fd, view[begin:start])
+            begin = start + len(_HOLE)
+            os.lseek(fd, len(_HOLE), os.SEEK_CUR)
+    write_all(fd, view[begin:])
+
+
+def make_index(directory: Path) -> None:
+    """Make `layer.erofs` of the `layer.tar` in a directory; UnfitTree when mkfs.erofs cannot."""
+    import subprocess
+
+    command = [*_MKFS, _UUID, os.fspath(directory / INDEX), os.fspath(directory / TAR)]
+    try:
+        done = subprocess.run(
+            command, env={"PATH": _PROGRAMS, "LC_ALL": "C"}, capture_output=True, check=False
+        )
+    except FileNotFoundError:
+        raise UnfitTree("mkfs.erofs is not installed", hint="apt install erofs-utils") from None
+    if done.returncode:
+        words = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
+        raise UnfitTree(f"mkfs.erofs failed: {words[-1] if words else done.returncode}")
