@@ -159,9 +159,9 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = 
             write_all(fd, data)
             if durable:
                 os.fsync(fd)
+            os.rename(temporary, path)
         finally:
-            os.close(fd)
-        os.rename(temporary, path)
+            os.close(fd)  # not before: an unfinished file that nobody has open is a leftover
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)

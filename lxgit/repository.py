@@ -13,6 +13,7 @@ The directory has mode 0700.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,15 +21,18 @@ from lxgit.errors import LxgitError
 from lxgit.fsutil import locked, write_atomic
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.git import Git
+    from lxgit.objects.ids import ObjectID
     from lxgit.objects.refs import RefStore
     from lxgit.objects.revisions import Revisions
 
 FORMAT = b"lxgit store 1\n"
+OBJECTS = "what gc may drop"
 _DIRECTORIES = ("layers", "containers", "locks", "tmp")
 
 
@@ -60,7 +64,7 @@ class Repository:
     def refs(self) -> RefStore:
         from lxgit.objects.refs import RefStore
 
-        return RefStore(self.git_dir)
+        return RefStore(self.git_dir, keeping=self._keeping)
 
     @cached_property
     def revisions(self) -> Revisions:
@@ -73,6 +77,26 @@ class Repository:
         from lxgit.objects.git import Git
 
         return Git(self.git_dir)
+
+    @contextmanager
+    def _keeping(self, oid: ObjectID | None) -> Iterator[None]:
+        """Keep gc away while a ref moves to an object, which must be there; MissingObject."""
+        from lxgit.objects.database import MissingObject, ObjectDatabase
+
+        with self.writing():
+            if oid is not None:
+                with ObjectDatabase(self.git_dir) as now:  # without packs that have gone since
+                    if oid not in now:
+                        raise MissingObject(oid, {})
+            yield
+
+    def writing(self) -> AbstractContextManager[int]:
+        """Keep gc from dropping objects, until those that are written or relied on have a ref."""
+        return self.lock("objects", shared=True, what=OBJECTS)
+
+    def collecting(self) -> AbstractContextManager[int]:
+        """Keep everybody from writing objects and moving refs."""
+        return self.lock("objects", what=OBJECTS)
 
     def config(self, key: str) -> str | None:
         """A value of the store's Git configuration, such as `user.name`; None where it has none.

@@ -59,6 +59,7 @@ GROUPS: dict[str, tuple[Listed, ...]] = {
         Listed("rmi", "images", "rmi", "delete names of images"),
     ),
     "The store": (
+        Listed("gc", "store", "gc", "drop what nothing reaches, and repack"),
         Listed("prune", "store", "prune", "drop cached layers"),
         Listed("fsck", "store", "fsck", "verify objects, metadata, links and refs"),
     ),

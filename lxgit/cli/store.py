@@ -1,4 +1,4 @@
-"""Commands that keep the store: prune, fsck."""
+"""Commands that keep the store: gc, prune, fsck."""
 
 from __future__ import annotations
 
@@ -15,6 +15,41 @@ if TYPE_CHECKING:
     from lxgit.operations.values import Problem
 
 
+@command(
+    examples=(
+        ("lxgit gc -n", "only say what would go"),
+        ("lxgit gc", ""),
+        ("lxgit gc --now", "what was deleted or undone is gone for good"),
+    )
+)
+def gc(
+    session: Session,
+    now: Annotated[
+        bool, option("--now", help="keep nothing that only a reflog reaches or that is young")
+    ] = False,
+    dry_run: Annotated[bool, option("-n", "--dry-run", help="only say what would go")] = False,
+    format_: AsText = "text",
+) -> None:
+    """Drop objects that nothing reaches any more, and pack the rest.
+
+    Kept is what a branch, a tag, a container or a reflog reaches: reflogs remember 90 days, 30 what
+    was undone. Anything else goes two weeks after it was last used.
+    """
+    from lxgit.operations.gc import gc
+
+    with session.progress() as progress:
+        done = gc(session.repository(), now=now, dry_run=dry_run, progress=progress)
+    if format_ == "json":
+        write_json(session.out, [done._asdict()])
+        return
+    noun = "object" if done.objects == 1 else "objects"
+    verb, freed = ("Would drop", "") if dry_run else ("Dropped", "freed ")
+    session.out.line(
+        f"{verb} {done.objects:,} {noun}, {freed}{size(done.freed)};"
+        f" the store's objects take {size(done.size)}."
+    )
+
+
 @command(examples=(("lxgit prune -n", "only say how much"), ("lxgit prune", "")))
 def prune(
     session: Session,
@@ -24,7 +59,7 @@ def prune(
 
     Nothing is lost: they are made again from Git when they are wanted, which takes its time.
     """
-    from lxgit.operations.maintenance import prune
+    from lxgit.operations.prune import prune
 
     with session.progress() as progress:
         pruned = prune(session.repository(), dry_run=dry_run, progress=progress)
@@ -39,7 +74,7 @@ def fsck(session: Session, format_: AsText = "text") -> int:
 
     Exits with 1 when anything is wrong.
     """
-    from lxgit.operations.maintenance import fsck
+    from lxgit.operations.fsck import fsck
 
     found = 0
     with session.progress() as progress:

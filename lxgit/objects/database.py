@@ -158,9 +158,13 @@ class ObjectDatabase:
         return sorted(found)
 
     def writer(self, *, trusted: bool = False) -> PackWriter:
-        """A writer of one pack; `trusted` when no stranger chose what goes into it."""
+        """A writer of one pack; `trusted` when no stranger chose what goes into it.
+
+        The caller keeps gc away until a ref is there (Repository.writing).
+        """
         from lxgit.objects.packwriter import PackWriter
 
+        self._freshened.clear()  # what gc has dropped since must be noticed
         return PackWriter(self, trusted=trusted)
 
     def pack_count(self) -> int:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from lxgit.fsutil import write_all
 from lxgit.objects.commits import Signature, decode_signature, encode_signature
 from lxgit.objects.ids import ZERO_ID, InvalidObjectID, ObjectID, from_hex, hex_id
+from lxgit.objects.refnames import is_valid_ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,14 @@ class Reflogs:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return ()
         return tuple(reversed(entries))
+
+    def names(self) -> list[str]:
+        """The refs that have a log."""
+        found = []
+        for directory, _, files in os.walk(self._directory):
+            below = directory[len(self._directory) + 1 :]
+            found += [f"{below}/{file}" if below else file for file in files]
+        return sorted(name for name in found if name == "HEAD" or is_valid_ref(name))
 
     def delete(self, name: str) -> None:
         """Remove a ref's log, as Git does with the ref: its path may be a directory next."""
@@ -86,6 +95,11 @@ def remove_empty_parents(path: str, top: str) -> None:
         except OSError:
             return
         parent = os.path.dirname(parent)
+
+
+def encode_log(entries: Sequence[ReflogEntry]) -> bytes:
+    """A whole log; the entries as `Reflogs.read` has them, the last change first."""
+    return b"".join(map(_encode, reversed(entries)))
 
 
 def _encode(entry: ReflogEntry) -> bytes:

@@ -21,11 +21,12 @@ from lxgit.fsutil import fsync_directory
 from lxgit.objects.filelock import FileLock, RefConflict, RefLocked
 from lxgit.objects.ids import InvalidObjectID, ObjectID, from_hex, hex_id
 from lxgit.objects.packedrefs import CorruptRef, PackedRefs
-from lxgit.objects.reflogs import ReflogEntry, Reflogs, remove_empty_parents
+from lxgit.objects.reflogs import ReflogEntry, Reflogs, encode_log, remove_empty_parents
 from lxgit.objects.refnames import BRANCHES, TAGS, InvalidName, check_name, is_valid_ref, short_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from lxgit.objects.commits import Signature
@@ -66,11 +67,19 @@ class RefMoved(LxgitError):
 
 
 class RefStore:
-    """The refs of one repository. Names are full: `refs/heads/base`, or HEAD."""
+    """The refs of one repository. Names are full: `refs/heads/base`, or HEAD.
+
+    `keeping`, given the object that a ref is about to name, keeps it from gc until the ref does.
+    """
 
     check_name = staticmethod(check_name)
 
-    def __init__(self, git_dir: Path) -> None:
+    def __init__(
+        self,
+        git_dir: Path,
+        keeping: Callable[[ObjectID | None], AbstractContextManager[None]] | None = None,
+    ) -> None:
+        self._keeping = keeping or contextlib.nullcontext
         self._git_dir = str(git_dir)
         self._logs = Reflogs(self._git_dir)
         self._packed = PackedRefs(f"{git_dir}/packed-refs")
@@ -91,7 +100,7 @@ class RefStore:
             content, new = f"ref: {target}\n", self.read(target)
         else:
             content, new = f"{hex_id(target)}\n", target
-        with FileLock(self._path("HEAD"), self._git_dir) as lock:
+        with self._keeping(new), FileLock(self._path("HEAD"), self._git_dir) as lock:
             old = self.read("HEAD")
             lock.write(content.encode("utf-8", "surrogateescape"))
             if old is not None or new is not None:
@@ -144,7 +153,7 @@ class RefStore:
         _check(name)
         if new is not None:
             self._check_conflict(name)
-        with FileLock(self._path(name), self._git_dir) as lock:
+        with self._keeping(new), FileLock(self._path(name), self._git_dir) as lock:
             current = self.read(name)
             if old is not ANY and current != old:
                 raise RefMoved(name, old, current)
@@ -161,6 +170,19 @@ class RefStore:
                 lock.commit()
         if new is None:
             remove_empty_parents(self._path(name), f"{self._git_dir}/refs")
+
+    def logged(self) -> tuple[str, ...]:
+        """The names that have a reflog, HEAD among them."""
+        return tuple(self._logs.names())
+
+    def replace_reflog(self, name: str, entries: Sequence[ReflogEntry]) -> None:
+        """Have these entries alone in a reflog, the last change first. RefLocked."""
+        with (
+            FileLock(self._path(name), self._git_dir),  # so that Git adds none meanwhile
+            FileLock(self._path(f"logs/{name}"), self._git_dir) as log,
+        ):
+            log.write(encode_log(entries))
+            log.commit()
 
     def deleted(self) -> tuple[ReflogEntry, ...]:
         """Branches and tags that were deleted, the last first: `old`, and the name in `message`."""

@@ -18,6 +18,7 @@ from lxgit.objects.history import is_ancestor
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.attached import pin_commit, row_of
+from lxgit.operations.gc import consolidate
 from lxgit.operations.lookup import find_container, image_of, read_commit
 from lxgit.operations.naming import branch_ref, check_branch_name, check_tag_name, tag_ref
 from lxgit.operations.values import CommitPlan, Committed
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from lxgit.progress import Progress
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
-
-_MANY_PACKS = 50
 
 
 class BranchMoved(LxgitError):
@@ -111,6 +110,7 @@ def commit(
     progress.phase("Committing")
     with (
         _stopped(container),
+        repository.writing(),
         repository.objects.writer() as writer,
         open_work_tree(repository, container, writer) as tree,
     ):
@@ -126,8 +126,7 @@ def commit(
         with writer.finish():
             _move_ref(repository, destination, oid, message, identity)
         container = _follow(repository, container, tree, destination.branch, oid, identity)
-    if repository.objects.pack_count() > _MANY_PACKS:
-        repository.objects.consolidate()
+    consolidate(repository)
     return _told(container, destination, tree.container.config.commit, oid, comparison)
 
 

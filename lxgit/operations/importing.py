@@ -113,11 +113,12 @@ def commit_tree(
 ) -> Imported:
     """Write a tree as a commit on a branch, and as a base layer where this user can make one."""
     ref = branch_ref(target.branch)
-    tip = repository.refs.read(ref)
-    parent = None if target.orphan else tip
-    before = _image(repository, parent)
-    config = before.config if before is not None else _config(tree, target)
     with ExitStack() as stack:
+        stack.enter_context(repository.writing())
+        tip = repository.refs.read(ref)
+        parent = None if target.orphan else tip
+        before = _image(repository, parent)
+        config = before.config if before is not None else _config(tree, target)
         layer = _start_layer(stack, repository, tree)
         progress.phase("Writing to Git", tree.size())
         with repository.objects.writer(trusted=target.trusted) as writer:

@@ -234,6 +234,19 @@ class Pruned(NamedTuple):
     size: int
 
 
+class Collected(NamedTuple):
+    """What `gc` did; sizes in bytes, of Git's objects."""
+
+    objects: int
+    """Those that are gone, or would go."""
+    reflog_entries: int
+    """Those that were too old, or would go."""
+    freed: int
+    """By dropping and by packing; of a dry run, by dropping alone."""
+    size: int
+    """What the objects take now."""
+
+
 class Problem(NamedTuple):
     """One thing that `fsck` found."""
 

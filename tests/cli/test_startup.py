@@ -79,7 +79,7 @@ OPENED = (
         operations="lookup store values",
     )
 )
-REFS = named(objects="filelock packedrefs reflogs refs")
+REFS = named(objects="filelock newfile packedrefs reflogs refs")
 OBJECTS = named(objects="database inflate loose packdelta packindex packs")
 IMAGE = named(objects="directory entries image imageconfig links metadata names tree")
 CONTAINERS = named(

@@ -15,8 +15,9 @@ from lxgit.operations import committing
 from lxgit.operations.branches import checkout, create_branch
 from lxgit.operations.committing import BranchMoved, ContainerRuns, NeedsName
 from lxgit.operations.containers import AlreadyRunning, Streams, remove_containers, start
+from lxgit.operations.fsck import fsck
 from lxgit.operations.lookup import find_commit, find_image, read_commit
-from lxgit.operations.maintenance import fsck, prune
+from lxgit.operations.prune import prune
 from lxgit.operations.views import compare, view_path
 from lxgit.operations.worktree import (
     NothingChanged,

@@ -10,9 +10,9 @@ import pytest
 from lxgit.objects.commits import Commit, encode_commit
 from lxgit.objects.ids import ObjectID, ObjectType
 from lxgit.objects.tree import MODE_FILE, MODE_SYMLINK, MODE_TREE, TreeEntry, encode_tree
+from lxgit.operations.fsck import fsck
 from lxgit.operations.importing import import_image
 from lxgit.operations.lookup import find_commit, find_image
-from lxgit.operations.maintenance import fsck
 from lxgit.repository import Repository, create_repository
 from tests.support.stores import WHO, Listener
 

@@ -1,0 +1,144 @@
+"""What is garbage: reflog entries that are too old, and objects that nothing reaches."""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from lxgit.objects.ids import from_hex, hex_id
+from lxgit.objects.packindex import PackIndex
+from lxgit.objects.refs import DELETED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from lxgit.objects.ids import ObjectID
+    from lxgit.objects.reflogs import ReflogEntry
+    from lxgit.repository import Repository
+
+_DAY = 86_400  # seconds
+
+
+GRACE = 14 * _DAY
+"""Seconds that unreachable objects are kept since they were last used: gc.pruneExpire."""
+
+_ENTRIES = 90 * _DAY
+"""Seconds that a reflog entry is kept: gc.reflogExpire of git-config(1)."""
+
+_LOST_ENTRIES = 30 * _DAY
+"""The same of a commit that the ref no longer reaches: gc.reflogExpireUnreachable.
+
+Deleted branches and tags are such by nature; their entries are kept as long as others.
+"""
+
+
+class Entries(NamedTuple):
+    """What became of the reflogs."""
+
+    dropped: int
+    surviving: frozenset[ObjectID]
+    """The commits that the rest of the entries keep."""
+
+
+def expire_reflogs(repository: Repository, *, now: bool, dry_run: bool = False) -> Entries:
+    """Drop the entries that are too old; with `now`, all that reach what no ref does.
+
+    The caller keeps everybody from moving refs (Repository.collecting), unless it is a dry run.
+    """
+    count = 0
+    surviving: set[ObjectID] = set()
+    moment = time.time()
+    for name in repository.refs.logged():
+        entries = repository.refs.reflog(name)
+        kept = [entry for entry in entries if entry.who.time > moment - _ENTRIES]
+        limit = moment - (_ENTRIES if name == DELETED else _LOST_ENTRIES)
+        due = [entry for entry in kept if now or entry.who.time <= limit]
+        lost = _unreached(repository, name, due, now=now)
+        kept = [entry for entry in kept if entry not in due or not _ids(entry) & lost]
+        surviving.update(*map(_ids, kept))
+        count += len(entries) - len(kept)
+        if len(kept) < len(entries) and not dry_run:
+            repository.refs.replace_reflog(name, kept)
+    return Entries(count, frozenset(surviving))
+
+
+def _ids(entry: ReflogEntry) -> set[ObjectID]:
+    return {oid for oid in (entry.old, entry.new) if oid is not None}
+
+
+def _unreached(
+    repository: Repository, name: str, entries: Iterable[ReflogEntry], *, now: bool
+) -> set[ObjectID]:
+    """The commits of entries that the ref, or with `now` and for HEAD any ref, does not reach."""
+    wanted = set().union(*map(_ids, entries))
+    if not wanted:
+        return set()
+    here = {oid for oid in wanted if oid in repository.objects}
+    tips = ["--all"] if now or name == "HEAD" else [name]
+    if tips == [name] and repository.refs.read(name) is None:
+        return wanted
+    said = repository.git.run(
+        ["rev-list", "--stdin", "--not", *tips],
+        stdin="".join(f"{hex_id(oid)}\n" for oid in here).encode(),
+    )
+    return (wanted - here) | {from_hex(line) for line in said.split()} & wanted
+
+
+def dropped(repository: Repository, surviving: Iterable[ObjectID], *, now: bool) -> Sequence[int]:
+    """The sizes on disk of the objects that gc would drop."""
+    sizes = _all_objects(repository)
+    roots = [hex_id(oid) for oid in surviving]
+    garbage = sizes.keys() - _reachable(repository, roots)
+    if not now and garbage:
+        recent = {hex_id(oid) for oid in _recent(repository.git_dir)} & garbage
+        garbage -= _reachable(repository, [*roots, *recent])
+    return [sizes[oid] for oid in garbage]
+
+
+def _all_objects(repository: Repository) -> dict[str, int]:
+    form = "--batch-check=%(objectname) %(objectsize:disk)"
+    lines = repository.git.lines(["cat-file", "--batch-all-objects", "--unordered", form])
+    return {line[:40].decode(): int(line[41:]) for line in lines}
+
+
+def _reachable(repository: Repository, roots: Iterable[str]) -> set[str]:
+    lines = repository.git.lines(
+        ["rev-list", "--objects", "--no-object-names", "--ignore-missing", "--all", "--stdin"],
+        stdin="".join(f"{root}\n" for root in roots).encode(),
+    )
+    return {line.decode() for line in lines}
+
+
+def _recent(git_dir: Path) -> Iterator[ObjectID]:
+    """The objects that were written or relied on within the grace, reachable or not."""
+    cutoff = time.time() - GRACE
+    for index in (git_dir / "objects/pack").glob("*.idx"):
+        with suppress(FileNotFoundError):
+            ids = list(PackIndex(str(index)))
+            if os.path.exists(index.with_suffix(".mtimes")):
+                times: Sequence[float] = _mtimes(index.with_suffix(".mtimes"), len(ids))
+                yield from (oid for oid, at in zip(ids, times, strict=True) if at > cutoff)
+            elif index.with_suffix(".pack").stat().st_mtime > cutoff:
+                yield from ids
+    for loose in (git_dir / "objects").glob("??/*"):
+        with suppress(FileNotFoundError):
+            if len(loose.name) == 38 and loose.stat().st_mtime > cutoff:
+                yield from_hex((loose.parent.name + loose.name).encode())
+
+
+def oldest_cruft(git_dir: Path) -> float | None:
+    """When the object of all cruft packs that nobody used for longest was; None without any."""
+    times = [
+        min(_mtimes(path, PackIndex(str(path.with_suffix(".idx"))).count))
+        for path in (git_dir / "objects/pack").glob("*.mtimes")
+    ]
+    return min(times, default=None)
+
+
+def _mtimes(path: Path, count: int) -> tuple[int, ...]:
+    """A cruft pack's .mtimes (gitformat-pack(5)): a time for each object, in the index's order."""
+    return struct.unpack_from(f">{count}I", path.read_bytes(), 12)

@@ -1,0 +1,132 @@
+"""What commands leave when they are killed: unfinished files, and locks that nobody holds.
+
+A file is left over when its name says that it is unfinished and no process has it open: all that
+lxgit writes stays open until it has its final name. Git closes a file before it names it, so one
+with a name of Git's counts only while no git works on the store, or after a day.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import os
+import time
+from typing import TYPE_CHECKING
+
+from lxgit.fsutil import remove_tree
+from lxgit.objects import packwriter
+from lxgit.objects.filelock import drop_stale_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from lxgit.repository import Repository
+
+_OURS = (
+    ("", "*.*.tmp"),
+    ("git", "tmp_*"),
+    ("tmp", "*"),
+    ("containers/*", "*.*.tmp"),
+    ("layers/*", "*.*.tmp"),
+)
+_GITS = (
+    ("git/objects", "tmp_*"),
+    ("git/objects/??", "tmp_*"),
+    ("git/objects/pack", "tmp_*"),
+    ("git/objects/pack", ".tmp-*"),
+    ("git/objects/info", "*.lock"),
+    ("git/objects/info/commit-graphs", "tmp_*"),
+    ("git/objects/info/commit-graphs", "*.lock"),
+)
+"""Directories and names, as patterns, that are unfinished files' alone."""
+
+_RESUMED = "download-*"
+"""In `tmp`: what a later import goes on with; it is left for two weeks."""
+
+_DAY = 86_400  # seconds
+
+
+def sweep(repository: Repository) -> int:
+    """Remove what was left; how many things there were.
+
+    Safe at any time, beside commands that work on the store.
+    """
+    swept = packwriter.sweep(repository.git_dir)
+    swept += sum(drop_stale_lock(lock) for lock in _ref_locks(str(repository.git_dir)))
+    ours, gits = _named(repository.path, _OURS), _named(repository.path, _GITS)
+    if not ours and not gits:
+        return swept
+    used = _open_files()
+    quiet = not gits or not _git_works_on(os.path.realpath(repository.git_dir))
+    for path in ours:
+        grace = 14 * _DAY if fnmatch.fnmatch(os.path.basename(path), _RESUMED) else 0
+        swept += _remove(path, used, grace)
+    for path in gits:
+        swept += _remove(path, used, 0 if quiet else _DAY)
+    return swept
+
+
+def _named(top: Path, patterns: Iterable[tuple[str, str]]) -> list[str]:
+    return [
+        os.fspath(path)
+        for directory, name in patterns
+        for path in top.glob(f"{directory}/{name}" if directory else name)
+    ]
+
+
+def _ref_locks(git_dir: str) -> Iterator[str]:
+    """The locks of refs and of the files beside them, whoever made them."""
+    with os.scandir(git_dir) as entries:
+        yield from [entry.path for entry in entries if entry.name.endswith(".lock")]
+    for top in ("refs", "logs"):
+        for directory, _, files in os.walk(f"{git_dir}/{top}"):
+            yield from (f"{directory}/{name}" for name in files if name.endswith(".lock"))
+
+
+def _remove(path: str, used: set[tuple[int, int]], grace: float) -> bool:
+    """Remove what is not in use and was not touched for `grace` seconds."""
+    with contextlib.suppress(FileNotFoundError):
+        status = os.lstat(path)
+        if (status.st_dev, status.st_ino) in used or status.st_mtime > time.time() - grace:
+            return False
+        if os.path.isdir(path) and not os.path.islink(path):
+            remove_tree(path)
+        else:
+            os.unlink(path)
+        return True
+    return False
+
+
+def _open_files() -> set[tuple[int, int]]:
+    """Device and inode of every file that a process has open, as far as this user may see."""
+    found = set()
+    for process in _processes():
+        with contextlib.suppress(OSError), os.scandir(f"/proc/{process}/fd") as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    status = entry.stat()
+                    found.add((status.st_dev, status.st_ino))
+    return found
+
+
+def _git_works_on(git_dir: str) -> bool:
+    """Whether a git is running that names the repository, or runs in it."""
+    named = os.fsencode(git_dir)
+    for process in _processes():
+        with contextlib.suppress(OSError):
+            if not _read(process, "comm").startswith(b"git"):
+                continue
+            where = os.fsencode(os.readlink(f"/proc/{process}/cwd"))
+            if named in where + b"\0" + _read(process, "cmdline") + _read(process, "environ"):
+                return True
+    return False
+
+
+def _read(process: str, file: str) -> bytes:
+    with open(f"/proc/{process}/{file}", "rb") as opened:
+        return opened.read()
+
+
+def _processes() -> list[str]:
+    return [name for name in os.listdir("/proc") if name.isdigit()]

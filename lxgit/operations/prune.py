@@ -1,0 +1,66 @@
+"""`prune`: drop the layers that can be made again from Git."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from lxgit.operations import leftovers
+from lxgit.operations.values import Pruned
+from lxgit.runtime import bases
+from lxgit.runtime.containers import all_containers
+from lxgit.runtime.layers import LayerStore
+
+if TYPE_CHECKING:
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+
+
+def prune(repository: Repository, *, dry_run: bool = False, progress: Progress) -> Pruned:
+    """Drop every cached layer that no running container is mounted on, and what was left over.
+
+    They are made again, from Git, when they are needed. Waits for commands that are making some.
+    """
+    layers = LayerStore(repository.layers_dir)
+    bases.sweep()  # a mount would hold the space of what it shows
+    with repository.lock("layers", what="the cache of layers"):
+        pinned = _pinned(repository)
+        drop = [layer for layer in layers.all_ids() if layer not in pinned]
+        progress.phase("Dropping layers", len(drop))
+        size = 0
+        for layer in drop:
+            size += disk_usage(os.fspath(layers.path / layer))
+            if not dry_run:
+                layers.remove(layer)
+            progress.advance()
+        if not dry_run:
+            layers.forget_broken_stacks()
+            leftovers.sweep(repository)
+    return Pruned(len(drop), size)
+
+
+def _pinned(repository: Repository) -> set[str]:
+    """The layers under running containers."""
+    return {
+        layer
+        for container in all_containers(repository.containers_dir)
+        if container.is_running
+        for layer in container.config.stack
+    }
+
+
+def disk_usage(top: str) -> int:
+    """Bytes as the disk counts them; each inode once."""
+    seen: set[int] = set()
+    total = 0
+    pending = [top]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                status = entry.stat(follow_symlinks=False)
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                if status.st_ino not in seen:
+                    seen.add(status.st_ino)
+                    total += status.st_blocks * 512
+    return total

@@ -1,0 +1,324 @@
+"""What gc takes, and what it leaves alone; what is left of commands that were killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.objects.commits import Signature
+from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
+from lxgit.operations import leftovers
+from lxgit.operations.fsck import fsck
+from lxgit.operations.gc import gc
+from lxgit.operations.importing import import_image
+from lxgit.operations.prune import prune
+from lxgit.operations.values import Identity
+from lxgit.repository import Repository, create_repository
+from tests.support.stockgit import StockGit
+from tests.support.stores import Listener
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lxgit.operations.values import Collected
+    from tests.operations.conftest import Lab
+
+DAY = 86_400
+BASE = "refs/heads/base"
+
+
+def who(days: float = 0) -> Identity:
+    """Somebody who did something that many days ago."""
+    signature = Signature("Ada", "ada@example.org", int(time.time() - days * DAY))
+    return Identity(signature, signature)
+
+
+def take(repository: Repository, root: Path, content: str, days: float = 0) -> ObjectID:
+    """Import a directory with one file of that content."""
+    root.mkdir(exist_ok=True)
+    (root / "file").write_text(content)
+    made = import_image(repository, root, "base", identity=who(days), progress=Listener())
+    return from_hex(made.oid)
+
+
+def collect(repository: Repository, *, now: bool = False) -> Collected:
+    """What a dry run foretells, and then is so."""
+    foretold = gc(repository, now=now, dry_run=True, progress=Listener())
+    done = gc(repository, now=now, progress=Listener())
+    assert (done.objects, done.reflog_entries) == (foretold.objects, foretold.reflog_entries)
+    said = StockGit(repository.git_dir).fsck().splitlines()
+    assert [line for line in said if not line.startswith(b"notice: ")] == []  # HEAD may be unborn
+    assert list(fsck(repository, progress=Listener())) == []
+    return done
+
+
+def forget(repository: Repository, days: float = 0) -> None:
+    """Delete the branch that many days ago, which HEAD names."""
+    tip = repository.refs.read(BASE)
+    repository.refs.update(BASE, None, old=tip, message="deleted", who=who(days).committer)
+
+
+def age(repository: Repository, days: float) -> None:
+    """Have all objects last used that many days ago."""
+    then = time.time() - days * DAY
+    for directory, _, files in os.walk(repository.git_dir / "objects"):
+        for name in files:
+            os.utime(os.path.join(directory, name), (then, then))
+
+
+@pytest.fixture
+def repository(store_dir: Path) -> Repository:
+    return create_repository(store_dir)
+
+
+def test_what_is_reachable_stays(repository: Repository, scratch: Path) -> None:
+    for number in range(5):
+        oid = take(repository, scratch / "root", f"{number}\n" * 1000)
+    assert collect(repository, now=True).objects == 0
+    assert repository.refs.read(BASE) == oid
+    assert repository.objects.pack_count() == 1
+
+
+def test_a_second_time_there_is_nothing_to_do(repository: Repository, scratch: Path) -> None:
+    take(repository, scratch / "root", "text")
+    gc(repository, progress=Listener())
+    before = {path.name: path.stat().st_mtime_ns for path in packs(repository)}
+    gc(repository, progress=Listener())
+    assert {path.name: path.stat().st_mtime_ns for path in packs(repository)} == before
+
+
+def packs(repository: Repository) -> list[Path]:
+    return sorted((repository.git_dir / "objects/pack").iterdir())
+
+
+def test_a_deleted_branch_is_kept_for_ninety_days(repository: Repository, scratch: Path) -> None:
+    oid = take(repository, scratch / "root", "text", days=100)
+    forget(repository, days=80)
+    age(repository, 80)
+    assert collect(repository).objects == 0
+    assert repository.refs.deleted()[0].new == oid
+    assert oid in repository.objects
+
+
+def test_it_goes_with_its_reflog_entry(repository: Repository, scratch: Path) -> None:
+    oid = take(repository, scratch / "root", "text", days=100)
+    forget(repository, days=95)
+    repository.refs.update("refs/lxgit/deleted", None, old=oid, message="", who=who().committer)
+    age(repository, 95)
+    done = collect(repository)
+    assert done.objects > 5
+    assert done.freed > 0
+    assert oid not in repository.objects
+
+
+def test_now_means_what_only_a_reflog_reaches(repository: Repository, scratch: Path) -> None:
+    kept = take(repository, scratch / "root", "one")
+    undone = take(repository, scratch / "root", "two")
+    repository.refs.update(BASE, kept, old=undone, message="reset", who=who().committer)
+    assert collect(repository).objects == 0
+    assert undone in repository.objects
+    done = collect(repository, now=True)
+    assert done.objects > 0
+    assert done.reflog_entries > 0
+    assert undone not in repository.objects
+    assert kept in repository.objects
+
+
+def test_a_commit_that_was_undone_goes_after_thirty_days(
+    repository: Repository, scratch: Path
+) -> None:
+    kept = take(repository, scratch / "root", "one", days=50)
+    undone = take(repository, scratch / "root", "two", days=40)
+    repository.refs.update(BASE, kept, old=undone, message="reset", who=who(35).committer)
+    age(repository, 35)
+    collect(repository)
+    assert undone not in repository.objects
+    assert [entry.new for entry in repository.refs.reflog(BASE)] == [kept]
+
+
+def test_what_is_young_stays_though_nothing_reaches_it(repository: Repository) -> None:
+    stock = StockGit(repository.git_dir)
+    old = from_hex(stock.blob(b"old").encode())
+    age(repository, 20)
+    young = from_hex(stock.blob(b"young").encode())
+    assert collect(repository).objects == 1
+    assert old not in repository.objects
+    assert young in repository.objects
+    assert collect(repository).objects == 0  # it is in a cruft pack by now
+    assert collect(repository, now=True).objects == 1
+
+
+def test_it_packs_better_than_import(repository: Repository, scratch: Path) -> None:
+    text = "".join(f"line {number} of a long text\n" for number in range(20_000))
+    for number in range(6):
+        take(repository, scratch / "root", f"{number}\n{text}")
+    before = gc(repository, dry_run=True, progress=Listener()).size
+    done = collect(repository)
+    assert done.size < before / 3
+    assert before - done.size == pytest.approx(done.freed, abs=20_000)
+
+
+def test_the_log_is_indexed(repository: Repository, scratch: Path) -> None:
+    take(repository, scratch / "root", "text")
+    gc(repository, progress=Listener())
+    info = repository.git_dir / "objects/info"
+    assert (info / "commit-graph").exists() or (info / "commit-graphs").exists()
+    repository.git.run(["commit-graph", "verify", "--no-progress"])
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_the_commit_of_a_container(lab: Lab) -> None:
+    lab.run("box", "echo changed > /etc/changed")
+    tip = lab.tip("base")
+    assert tip is not None
+    lab.repository.refs.update(
+        BASE, None, old=from_hex(tip.encode()), message="", who=who().committer
+    )
+    collect(lab.repository, now=True)
+    assert from_hex(tip.encode()) in lab.repository.objects
+    prune(lab.repository, progress=Listener())
+    assert lab.start("box")[0] == 0
+    lab.commit("box", "again")
+    assert lab.tip("again") is not None
+
+
+WRITER = """
+import sys, pathlib
+from lxgit.objects.ids import ObjectType, from_hex
+from lxgit.repository import open_repository
+repository = open_repository(pathlib.Path(sys.argv[1]))
+with repository.writing(), repository.objects.writer() as writer:
+    oid = writer.add(ObjectType.BLOB, b"relied on")
+    assert len(writer) == 0, "it is there already"
+    print("relies", flush=True)
+    sys.stdin.readline()
+    print(oid in repository.objects, flush=True)
+"""
+
+
+def test_what_a_running_command_relies_on(repository: Repository) -> None:
+    """Nothing reaches the object, and it is old; gc waits, and says for whom."""
+    with repository.objects.writer() as writer:
+        oid = writer.add(ObjectType.BLOB, b"relied on")
+        writer.finish().release()
+    age(repository, 100)
+    command = [sys.executable, "-c", WRITER, str(repository.path)]
+    program = [sys.executable, "-m", "lxgit", "--store", str(repository.path), "gc", "--now"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writing:
+        assert writing.stdout is not None
+        assert writing.stdin is not None
+        assert writing.stdout.readline() == "relies\n"
+        with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as collecting:
+            assert collecting.stderr is not None
+            told = collecting.stderr.readline()
+            assert f"waiting for process {writing.pid} (" in told
+            assert oid in repository.objects
+            writing.stdin.write("\n")
+            writing.stdin.flush()
+            assert writing.stdout.readline() == "True\n"
+            writing.stdin.close()
+            assert collecting.wait(60) == 0
+    repository.objects.close()
+    assert oid not in repository.objects  # nothing came of it
+
+
+def test_a_ref_to_what_has_gone(repository: Repository, scratch: Path) -> None:
+    """Somebody resolved a name, gc came, and then the ref was made."""
+    from lxgit.objects.database import MissingObject
+
+    kept = take(repository, scratch / "root", "one")
+    undone = take(repository, scratch / "root", "two")
+    repository.refs.update(BASE, kept, old=undone, message="reset", who=who().committer)
+    assert repository.objects.commit(undone)  # the pack is open
+    gc(Repository(repository.path), now=True, progress=Listener())
+    with pytest.raises(MissingObject):
+        repository.refs.update("refs/heads/late", undone, old=None, message="", who=who().committer)
+    assert repository.refs.read("refs/heads/late") is None
+
+
+LEFT = {
+    "git/tmp_0123": b"a ref's new content",
+    "git/refs/heads/base.lock": b"lxgit 1\n",
+    "git/HEAD.lock": b"lxgit 1\n",
+    "git/objects/pack/tmp_pack_AbCdEf": b"PACK",
+    "git/objects/pack/.tmp-123-pack-0123.pack": b"PACK",
+    "git/objects/12/tmp_obj_AbCdEf": b"x",
+    "git/objects/info/commit-graphs/commit-graph-chain.lock": b"",
+    "containers/0123/config.json.01234567.tmp": b"{",
+    "layers/stacks/0123.01234567.tmp": b"0123",
+    "format.01234567.tmp": b"lxgit",
+    "tmp/0123": b"an archive",
+}
+
+
+def leave(repository: Repository) -> None:
+    for name, content in LEFT.items():
+        path = repository.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("verb", ["gc", "prune"])
+def test_what_killed_commands_leave(repository: Repository, scratch: Path, verb: str) -> None:
+    oid = take(repository, scratch / "root", "text")
+    leave(repository)
+    if verb == "gc":
+        gc(repository, progress=Listener())
+    else:
+        prune(repository, progress=Listener())
+    assert [name for name in LEFT if (repository.path / name).exists()] == []
+    assert repository.refs.read(BASE) == oid
+
+
+def test_what_is_in_use_is_not_left(repository: Repository) -> None:
+    """Whatever a process has open, and the lock of one that lives."""
+    leave(repository)
+    kept = ["git/tmp_0123", "tmp/0123", "containers/0123/config.json.01234567.tmp"]
+    files = [(repository.path / name).open("rb") for name in kept]
+    leftovers.sweep(repository)
+    assert [name for name in LEFT if (repository.path / name).exists()] == sorted(
+        kept, key=list(LEFT).index
+    )
+    for file in files:
+        file.close()
+
+
+def test_while_git_runs_its_files_are_its_own(repository: Repository) -> None:
+    leave(repository)
+    with subprocess.Popen(
+        ["git", "cat-file", "--batch"], stdin=subprocess.PIPE, cwd=repository.git_dir
+    ) as git:
+        leftovers.sweep(repository)
+        assert (repository.path / "git/objects/pack/tmp_pack_AbCdEf").exists()
+        assert git.stdin is not None
+        git.stdin.close()
+    leftovers.sweep(repository)
+    assert not (repository.path / "git/objects/pack/tmp_pack_AbCdEf").exists()
+
+
+def test_gc_that_is_killed_while_it_packs(repository: Repository, scratch: Path) -> None:
+    """The next one goes on as if it had never been."""
+    root = scratch / "root"
+    root.mkdir()
+    for number in range(2000):
+        (root / f"{number}").write_text(f"{number} is a number\n" * 200)
+    oid = take(repository, root, "text")
+    program = [sys.executable, "-m", "lxgit", "--store", str(repository.path), "gc"]
+    for wait in (0.2, 0.3, 0.4, 0.6):
+        with subprocess.Popen(program, start_new_session=True, stdout=subprocess.PIPE) as killed:
+            time.sleep(wait)
+            os.killpg(killed.pid, signal.SIGKILL)
+    assert collect(repository).objects == 0
+    assert hex_id(oid) in repository.git.run(["rev-list", "base"]).decode()
+    names = [path.name for path in packs(repository)]
+    assert not [name for name in names if "tmp" in name or name.endswith(".keep")]
