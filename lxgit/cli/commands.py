@@ -35,7 +35,7 @@ GROUPS: dict[str, tuple[Listed, ...]] = {
         Listed("commit", "worktree", "commit", "record what a container changed"),
     ),
     "Look at history": (
-        Listed("log", "history", "log", "show the commits of a branch"),
+        Listed("log", "log", "log", "show the commits of a branch"),
         Listed("show", "history", "show", "show a commit, or a file of one"),
         Listed("ls", "history", "ls", "list a directory of an image"),
         Listed("rev-parse", "history", "rev_parse", "print the id that a name stands for"),
@@ -48,6 +48,13 @@ GROUPS: dict[str, tuple[Listed, ...]] = {
     ),
     "Containers": (
         Listed("ps", "containers", "ps", "list containers"),
+        Listed("logs", "running", "logs", "print what a container has written"),
+        Listed("attach", "running", "attach", "connect this terminal to a running container"),
+        Listed("stop", "running", "stop", "end running containers"),
+        Listed("kill", "running", "kill", "send running containers a signal"),
+        Listed("restart", "running", "restart", "stop containers, and start them again"),
+        Listed("wait", "running", "wait", "wait for containers to end"),
+        Listed("rename", "running", "rename", "give a container another name"),
         Listed("rm", "containers", "rm", "delete containers"),
         Listed("inspect", "containers", "inspect", "show everything about images and containers"),
     ),

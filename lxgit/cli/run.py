@@ -6,10 +6,12 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from lxgit.cli.detaching import DetachKeys, exit_code, key_sequence
 from lxgit.cli.environment import variable
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.report import fault
 from lxgit.cli.session import Session
+from lxgit.cli.tables import short_id
 from lxgit.errors import LxgitError, UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ Program = Annotated[
 ]
 Interactive = Annotated[bool, option("-i", "--interactive", help="pass standard input on")]
 Tty = Annotated[bool, option("-t", "--tty", help="give it a terminal")]
+Detach = Annotated[bool, option("-d", "--detach", help="let it run by itself, and print its id")]
 Remove = Annotated[bool, option("--rm", help="delete the container at its end")]
 Name = Annotated[str | None, option("--name", help="the container's name", metavar="NAME")]
 Environment = Annotated[
@@ -72,6 +75,7 @@ Privileged = Annotated[
         ("lxgit run -it", "a shell on HEAD"),
         ("lxgit run -it --name web2 tuned sh", "a shell on 'tuned'"),
         ("echo piped | lxgit run --rm -i base cat", ""),
+        ("lxgit run -d --rm base sleep 1", "by itself; prints its id"),
         ("lxgit run --rm -e LANG -e A=b -w /tmp base env", ""),
     ),
 )
@@ -81,6 +85,7 @@ def run(
     program: Program = (),
     interactive: Interactive = False,
     tty: Tty = False,
+    detach: Detach = False,
     remove: Remove = False,
     name: Name = None,
     environment: Environment = (),
@@ -91,15 +96,17 @@ def run(
     entrypoint: Entrypoint = None,
     userns: UserNamespace = None,
     privileged: Privileged = False,
+    detach_keys: DetachKeys = None,
 ) -> int:
     """Start a container of an image, and exit with its command's code.
 
     The container stays, with what it changed, until 'rm'. It can be gone back into ('start'),
     looked at ('status', 'diff') and made a commit of ('commit').
     """
-    from lxgit.operations.containers import RunRequest, run
+    from lxgit.operations.containers import RunRequest, run, run_detached
 
-    _check_terminal(interactive=interactive, tty=tty)
+    if not detach:
+        _check_terminal(interactive=interactive, tty=tty)
     request = RunRequest(
         image=image,
         command=program,
@@ -116,14 +123,15 @@ def run(
         host_ids=userns == "host",
         privileged=privileged,
     )
+    streams = _streams(detach_keys)
     with _told_as_docker_does(image), session.progress() as progress:
-        return run(
-            session.repository(),
-            request,
-            _streams(),
-            identity=session.identity(),
-            progress=progress,
-        )
+        repository, who = session.repository(), session.identity()
+        if not detach:
+            code = run(repository, request, streams, identity=who, progress=progress)
+            return exit_code(session, code)
+        made = run_detached(repository, request, streams, identity=who, progress=progress)
+    session.out.line(short_id(made))
+    return 0
 
 
 def _check_terminal(*, interactive: bool, tty: bool) -> None:
@@ -145,10 +153,10 @@ def _variables(wanted: tuple[str, ...]) -> Iterator[str]:
             yield f"{name}={value}"
 
 
-def _streams() -> Streams:
+def _streams(detach_keys: str | None) -> Streams:
     from lxgit.operations.containers import Streams
 
-    return Streams(0, 1, 2, _window())
+    return Streams(0, 1, 2, _window(), key_sequence(detach_keys))
 
 
 def _window() -> tuple[int, int] | None:
@@ -195,6 +203,7 @@ def start(
     interactive: Annotated[
         bool, option("-i", "--interactive", help="the same, and pass standard input on")
     ] = False,
+    detach_keys: DetachKeys = None,
 ) -> int:
     """Run a stopped container's command again, on what it has changed."""
     from lxgit.operations.containers import start
@@ -204,11 +213,11 @@ def start(
         code = start(
             repository,
             container,
-            _streams(),
+            _streams(detach_keys),
             attach=attach,
             interactive=interactive,
             progress=progress,
         )
     if not (attach or interactive):
         session.out.line(container)
-    return code
+    return exit_code(session, code)

@@ -11,6 +11,7 @@ from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.refnames import BRANCHES
 from lxgit.operations.attached import pin_commit, row_of, unpin_commit
 from lxgit.operations.lookup import find_commit, find_container, image_of
+from lxgit.operations.naming import check_container_name
 from lxgit.operations.values import ContainerRow, ContainerState, RemovedContainer
 from lxgit.runtime import containers as records
 from lxgit.runtime.containers import Container, Request
@@ -64,12 +65,16 @@ class RunRequest(NamedTuple):
 
 
 class Streams(NamedTuple):
-    """The user's descriptors; `window` is the size of their terminal in rows and columns."""
+    """The user's descriptors; `window` is the size of their terminal in rows and columns.
+
+    `detach_keys`, typed in a row at the terminal of a container, leave it running.
+    """
 
     stdin: int
     stdout: int
     stderr: int
     window: tuple[int, int] | None = None
+    detach_keys: bytes = b""
 
 
 def run(
@@ -79,22 +84,52 @@ def run(
     *,
     identity: Identity,
     progress: Progress,
-) -> int:
+) -> int | None:
     """Make a container of an image, HEAD's by default, run it, and return its exit code.
 
-    Errors before the command runs have Docker's exit codes: 125, or 126 and 127 for the command.
+    None when the user typed the keys to detach. Errors before the command runs have Docker's exit
+    codes: 125, or 126 and 127 for the command.
     """
+    container, session = _run(repository, request, streams, identity, progress)
+    return _attached(session, container, streams, with_input=request.interactive)
+
+
+def run_detached(
+    repository: Repository,
+    request: RunRequest,
+    streams: Streams,
+    *,
+    identity: Identity,
+    progress: Progress,
+) -> str:
+    """Make a container and let it run by itself; its id. Errors as `run` has them."""
+    container, session = _run(repository, request, streams, identity, progress, detached=True)
+    session.close()
+    return container.id
+
+
+def _run(
+    repository: Repository,
+    request: RunRequest,
+    streams: Streams,
+    identity: Identity,
+    progress: Progress,
+    *,
+    detached: bool = False,
+) -> tuple[Container, Session]:
     _require_host(repository, host_ids=request.host_ids or request.privileged)
+    if request.name is not None:
+        check_container_name(repository, request.name)
     with _layers_kept(repository):
         container, stack, image = _created(repository, request, identity, progress)
         after_exit = _remover(repository, container, identity) if request.remove else None
         try:
-            session = _started(container, stack, image, streams, after_exit)
+            session = _started(container, stack, image, streams, after_exit, detached=detached)
         except LxgitError:
             if request.remove:
                 _discard(repository, container, identity)
             raise
-    return _attached(session, container, streams, with_input=request.interactive)
+    return container, session
 
 
 def _created(
@@ -184,6 +219,8 @@ def _started(
     image: Image,
     streams: Streams,
     after_exit: Callable[[], None] | None = None,
+    *,
+    detached: bool = False,
 ) -> Session:
     from lxgit.runtime import probe
     from lxgit.runtime.starting import start_container
@@ -195,6 +232,7 @@ def _started(
         apparmor=None if container.config.privileged else probe.apparmor_profile(),
         resolv_conf=_resolv_conf() if container.config.network == "host" else b"",
         window=streams.window if container.config.tty else None,
+        detached=detached,
         after_exit=after_exit,
     )
 
@@ -207,13 +245,15 @@ def _resolv_conf() -> bytes:
         return b""
 
 
-def _attached(session: Session, container: Container, streams: Streams, *, with_input: bool) -> int:
+def _attached(
+    session: Session, container: Container, streams: Streams, *, with_input: bool
+) -> int | None:
     from lxgit.runtime import attach
 
     stdin = streams.stdin if with_input else None
-    tty = container.config.tty
+    out, err, tty = streams.stdout, streams.stderr, container.config.tty
     try:
-        return session.attach(attach.Streams(stdin, streams.stdout, streams.stderr, tty))
+        return session.attach(attach.Streams(stdin, out, err, tty, streams.detach_keys))
     finally:
         session.close()
 
@@ -245,11 +285,11 @@ def start(
     attach: bool,
     interactive: bool,
     progress: Progress,
-) -> int:
+) -> int | None:
     """Go back into a stopped container; with `attach`, until it ends: its exit code, else 0.
 
-    AlreadyRunning when it runs; NoSuchContainer; NoTerminal, since a terminal has no end of input
-    as a pipe has.
+    None when the user typed the keys to detach. AlreadyRunning when it runs; NoSuchContainer;
+    NoTerminal, since a terminal has no end of input as a pipe has.
     """
     container = find_container(repository, name)
     if interactive and container.config.tty and not os.isatty(streams.stdin):
@@ -268,8 +308,9 @@ def start(
         stack = _materialised(repository, image, progress)
         if stack.ids != container.config.stack:
             container = container.configured(replace(container.config, stack=stack.ids))
-        session = _started(container, stack, image, streams)
-    if not (attach or interactive):
+        alone = not (attach or interactive)
+        session = _started(container, stack, image, streams, detached=alone)
+    if alone:
         session.close()
         return 0
     return _attached(session, container, streams, with_input=interactive)

@@ -48,6 +48,16 @@ def check_tag_name(repository: Repository, name: str) -> None:
     _check_free(repository, name, BRANCHES, "branch")
 
 
+def check_container_name(repository: Repository, name: str) -> None:
+    """Raise NameTaken when a branch or a tag has the name that a container is to have."""
+    for prefix, word in ((BRANCHES, "branch"), (TAGS, "tag")):
+        if repository.refs.read(prefix + name) is not None:
+            raise NameTaken(
+                f"'{name}' is a {word}",
+                hint="a container shares its name with none: choose another",
+            )
+
+
 def _check_free(repository: Repository, name: str, others: str, word: str) -> None:
     if repository.refs.read(others + name) is not None:
         raise NameTaken(

@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import socket
+import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from lxgit.errors import LxgitError
@@ -42,12 +43,16 @@ class NotRunning(LxgitError):
 
 
 class Streams(NamedTuple):
-    """Descriptors of the user's side; without `stdin` nothing is read. `tty`: of the container."""
+    """Descriptors of the user's side; without `stdin` nothing is read. `tty`: of the container.
+
+    `detach_keys`, typed in a row at a terminal, end the client and leave the container running.
+    """
 
     stdin: int | None
     stdout: int
     stderr: int
     tty: bool
+    detach_keys: bytes = b""
 
 
 class Session:
@@ -55,6 +60,7 @@ class Session:
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
+        self._code: int | None = None  # the container's, once it has been told
 
     def __enter__(self) -> Self:
         return self
@@ -73,23 +79,40 @@ class Session:
             raise protocol.failure(message)
 
     def send_signal(self, number: int) -> None:
-        """Send the command a signal."""
-        self._channel.send(protocol.signal(number))
+        """Send the command a signal; nothing happens to one that has ended."""
+        with contextlib.suppress(ConnectionError):
+            self._channel.send(protocol.signal(number))
+        # A client that left at once could be dropped before it has been heard.
+        self._receive_until(protocol.SIGNALLED, None)
 
-    def wait(self) -> int:
-        """The exit code, when the container has ended; what it prints meanwhile is dropped."""
-        while True:
+    def wait(self, deadline: float | None = None) -> int:
+        """The exit code, when the container has ended; what it prints meanwhile is dropped.
+
+        TimeoutError when it has not by `deadline` (time.monotonic).
+        """
+        self._receive_until(protocol.ENDED, deadline)
+        assert self._code is not None
+        return self._code
+
+    def _receive_until(self, kind: bytes, deadline: float | None) -> None:
+        """Until such a message has come, or the container has ended."""
+        while self._code is None:
+            if deadline is not None:
+                self._channel.settimeout(max(deadline - time.monotonic(), 0.001))
             message = _receive(self._channel)
+            self._channel.settimeout(None)
             if message.kind == protocol.ENDED:
-                return message.number()
-            if message.kind == protocol.FAILED:
+                self._code = message.number()
+            elif message.kind == protocol.FAILED:
                 raise protocol.failure(message)
+            elif message.kind == kind:
+                return
 
-    def attach(self, streams: Streams) -> int:
+    def attach(self, streams: Streams) -> int | None:
         """Connect the streams until the container ends; its exit code.
 
-        128 + n when signal n ended this client first, and the container goes on. BrokenPipeError
-        when nobody reads `stdout` any more.
+        128 + n when signal n ended this client first, None when the user typed the keys to detach:
+        then the container goes on. BrokenPipeError when nobody reads `stdout` any more.
         """
         with contextlib.ExitStack() as restore:
             passed = _ENDING if streams.tty else _PASSED_ON
@@ -153,15 +176,21 @@ class _Attached:
         self._stdin = streams.stdin  # None once it has ended
         self._signals = signals
         self._window = protocol.WINDOW  # bytes of input that may still be sent
+        self._keys = _Keys(streams.detach_keys)
         self._result: int | None = None
+        self._ended = False
         self._resize()
 
-    def run(self) -> int:
+    def run(self) -> int | None:
         while True:
             for call in self._ready():
                 call()
-                if self._result is not None:
+                if self._ended:
                     return self._result
+
+    def _end(self, result: int | None) -> None:
+        self._result = result
+        self._ended = True
 
     def _ready(self) -> list[Callable[[], None]]:
         """Wait; what there is to do then."""
@@ -185,8 +214,13 @@ class _Attached:
         except OSError:  # EIO: the user's terminal has gone
             data = b""
         if data:
-            self._window -= len(data)
-            self._channel.send(protocol.INPUT + data)
+            if self._streams.tty and self._streams.detach_keys:
+                data = self._keys.pass_on(data)
+                if self._keys.typed:
+                    self._end(None)
+            if data:
+                self._window -= len(data)
+                self._channel.send(protocol.INPUT + data)
         else:
             self._stdin = None
             self._channel.send(protocol.END_OF_INPUT)
@@ -200,7 +234,7 @@ class _Attached:
         elif message.kind == protocol.TAKEN:
             self._window += message.number()
         elif message.kind == protocol.ENDED:
-            self._result = message.number()
+            self._end(message.number())
         elif message.kind == protocol.FAILED:
             raise protocol.failure(message)
 
@@ -209,7 +243,7 @@ class _Attached:
             if number == signal.SIGWINCH:
                 self._resize()
             elif self._streams.tty:
-                self._result = 128 + number
+                self._end(128 + number)
             else:
                 self._channel.send(protocol.signal(number))
 
@@ -221,6 +255,28 @@ class _Attached:
             if fd is not None and os.isatty(fd):
                 self._channel.send(protocol.resize(terminal.window_size(fd)))
                 return
+
+
+class _Keys:
+    """Finds the keys to detach in what is typed, and keeps them from the container."""
+
+    def __init__(self, sequence: bytes) -> None:
+        self._sequence = sequence
+        self._held = b""
+        self.typed = False
+
+    def pass_on(self, data: bytes) -> bytes:
+        """What the container gets: without a beginning of the sequence, until it is another's."""
+        data = self._held + data
+        before, found, _ = data.partition(self._sequence)
+        self.typed = bool(found)
+        self._held = b""
+        if not found:
+            for length in range(min(len(self._sequence) - 1, len(data)), 0, -1):
+                if data.endswith(self._sequence[:length]):
+                    self._held = data[-length:]
+                    return data[:-length]
+        return before
 
 
 def _write(fd: int, data: bytes) -> None:

@@ -377,6 +377,22 @@ def find(containers: Path, text: str) -> Container:
     return load(containers, identity)
 
 
+def rename(container: Container, name: str) -> Container:
+    """Give a container another name. ContainerNameTaken, InvalidContainerName."""
+    check_name(name)
+    registry = container.path.parent
+    with _registry(registry):
+        if name in container_names(registry):
+            raise ContainerNameTaken(
+                f"a container is named '{name}' already", hint="choose another"
+            )
+        os.symlink(container.id, registry / ".names" / name)
+        # With two names for a moment: a crash here leaves one that finds it too many, not none.
+        renamed = container.configured(replace(container.config, name=name))
+        (registry / ".names" / container.config.name).unlink(missing_ok=True)
+    return renamed
+
+
 def remove(container: Container) -> None:
     """Delete a container that does not run. LockHeld when it does."""
     with container.lock():

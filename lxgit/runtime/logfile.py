@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from lxgit.fsutil import write_all
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OUT, ERR = "out", "err"
+
+_MAX_HEADER = 64  # bytes: two numbers of 20 digits, a word
 
 
 class Record(NamedTuple):
@@ -52,15 +54,20 @@ class LogWriter:
         os.close(self._fd)
 
 
-def read_log(path: Path) -> Iterator[Record]:
-    """The records in order; one that was cut short ends it."""
-    with path.open("rb") as stream:
-        while header := stream.readline(64):
-            try:
-                stamp, name, length = header.split()
-                record = Record(int(stamp), name.decode("ascii"), stream.read(int(length)))
-            except ValueError:
-                return
-            if len(record.data) < int(length):
-                return
-            yield record
+def read_log(stream: IO[bytes]) -> Iterator[Record]:
+    """The records from here on, in order, as far as they have been written.
+
+    One that is not whole (yet) ends it, and the stream is left before it: read again for more.
+    """
+    start = stream.tell()
+    while header := stream.readline(_MAX_HEADER):
+        try:
+            stamp, name, length = header.split()
+            record = Record(int(stamp), name.decode("ascii"), stream.read(int(length)))
+        except ValueError:
+            break
+        if len(record.data) < int(length):
+            break
+        start += len(header) + len(record.data)
+        yield record
+    stream.seek(start)

@@ -13,6 +13,7 @@ Each packet is one message: a letter, then its content.
         o DATA                  standard output, or the terminal's
         r DATA                  standard error
         a COUNT                 so many bytes of input have been taken, uint32
+        k                       the signal that was asked for has been sent
         x CODE                  it has ended, with this exit code, uint8
 
 A client has at most WINDOW bytes of input under way that no `a` has answered: so a program that
@@ -28,6 +29,7 @@ from lxgit.errors import LxgitError
 
 INPUT, END_OF_INPUT, RESIZE, SIGNAL = b"i", b"e", b"w", b"s"
 STARTED, FAILED, OUTPUT, ERRORS, TAKEN, ENDED = b"R", b"F", b"o", b"r", b"a", b"x"
+SIGNALLED = b"k"
 
 CHUNK = 65536  # bytes of data in one message at most
 MAX_MESSAGE = CHUNK + 1

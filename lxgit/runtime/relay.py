@@ -254,6 +254,7 @@ class Relay:
                 terminal.set_window_size(self._tty, message.size())
         elif message.kind == protocol.SIGNAL and len(message.data) == 1:
             self._send_signal(message.number())
+            client.send(protocol.SIGNALLED)
 
     def _read(self, fd: int) -> None:
         letter, stream = self._outputs[fd]

@@ -9,12 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lxgit.runtime.logfile import ERR, OUT, LogWriter, read_log
+from lxgit.runtime.logfile import ERR, OUT, LogWriter, Record, read_log
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pieces = st.lists(st.tuples(st.sampled_from([OUT, ERR]), st.binary(min_size=1, max_size=50)))
+
+
+def logged(path: Path) -> list[Record]:
+    with path.open("rb") as stream:
+        return list(read_log(stream))
 
 
 @given(pieces)
@@ -26,7 +31,7 @@ def test_what_is_written_is_read(
     for stream, data in written:
         log.write(stream, data)
     log.close()
-    records = list(read_log(path))
+    records = logged(path)
     assert [(record.stream, record.data) for record in records] == written
     assert [record.time for record in records] == sorted(record.time for record in records)
 
@@ -37,7 +42,23 @@ def test_a_record_that_was_cut_short_ends_the_log(tmp_path: Path) -> None:
     log.write(OUT, b"not whole")
     log.close()
     os.truncate(tmp_path / "log", (tmp_path / "log").stat().st_size - 3)
-    assert [record.data for record in read_log(tmp_path / "log")] == [b"whole"]
+    assert [record.data for record in logged(tmp_path / "log")] == [b"whole"]
+
+
+def test_reading_on_where_it_ended(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = LogWriter(path)
+    with path.open("rb") as stream:
+        assert list(read_log(stream)) == []
+        log.write(OUT, b"first")
+        whole = path.stat().st_size
+        log.write(OUT, b"second")
+        content = path.read_bytes()
+        os.truncate(path, whole + 10)
+        assert [record.data for record in read_log(stream)] == [b"first"]
+        path.write_bytes(content)
+        assert [record.data for record in read_log(stream)] == [b"second"]
+    log.close()
 
 
 @pytest.mark.root
@@ -50,7 +71,7 @@ def test_a_full_disk_loses_whole_records_only(tmp_path: Path) -> None:
         for _ in range(10):
             log.write(OUT, b"x" * 3000)
         log.close()
-        records = list(read_log(tmp_path / "log"))
+        records = logged(tmp_path / "log")
         assert 1 <= len(records) < 10
         assert {record.data for record in records} == {b"x" * 3000}
     finally:

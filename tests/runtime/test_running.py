@@ -119,7 +119,8 @@ def test_the_command_is_process_1_and_ends_the_container(machine: Machine) -> No
 def test_standard_output_and_error_are_apart_and_logged(machine: Machine) -> None:
     result = machine.shell(r"printf 'a\377\n'; printf b >&2; exit 1")
     assert (result.out, result.err) == (b"a\xff\n", b"b")
-    records = list(read_log(result.container.path / "log"))
+    with (result.container.path / "log").open("rb") as stream:
+        records = list(read_log(stream))
     assert b"".join(r.data for r in records if r.stream == "out") == b"a\xff\n"
     assert b"".join(r.data for r in records if r.stream == "err") == b"b"
     assert abs(records[0].time - time.time_ns()) < 60e9

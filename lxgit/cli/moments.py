@@ -1,0 +1,45 @@
+"""Points in time as people write them on a command line, and stamps on lines."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from time import gmtime, strftime, time_ns
+
+from lxgit.errors import UsageError
+
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_SPAN = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)([dhms])")
+_SECONDS = re.compile(r"-?\d+(?:\.\d+)?")
+_FRACTION = re.compile(r"\.(\d+)")
+_NANOSECONDS = 10**9
+
+
+def moment(text: str) -> int:
+    """Nanoseconds since 1970: `10m` and `1h30m` ago, `1700000000`, or a date in ISO 8601.
+
+    A date without a zone is of the local one. UsageError.
+    """
+    if _SPAN.fullmatch(text):
+        seconds = sum(float(count) * _UNITS[unit] for count, unit in _PART.findall(text))
+        return time_ns() - int(seconds * _NANOSECONDS)
+    if _SECONDS.fullmatch(text):
+        whole, _, fraction = text.partition(".")
+        return int(whole) * _NANOSECONDS + int(fraction.ljust(9, "0")[:9] or 0)
+    decimals = _FRACTION.search(text)  # which datetime would cut after six digits
+    digits = decimals.group(1) if decimals else ""
+    try:
+        plain = _FRACTION.sub("", text, count=1)
+        since = datetime.fromisoformat(plain).astimezone(UTC) - datetime.fromtimestamp(0, UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"'{text}' is no point in time", hint="10m, 2026-11-24T13:00, or seconds since 1970"
+        ) from None
+    return (since.days * 86400 + since.seconds) * _NANOSECONDS + int(digits.ljust(9, "0")[:9])
+
+
+def nanosecond_stamp(moment: int) -> str:
+    """Nanoseconds since 1970 in UTC, as Docker stamps a line: `2026-11-24T13:32:15.000000001Z`."""
+    seconds, fraction = divmod(moment, _NANOSECONDS)
+    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(seconds))}.{fraction:09d}Z"

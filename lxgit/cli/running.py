@@ -1,0 +1,174 @@
+"""Commands about what runs: attach, logs, stop, kill, wait, restart, rename."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from lxgit.cli.detaching import DetachKeys, exit_code, key_sequence
+from lxgit.cli.params import argument, command, option
+from lxgit.cli.session import Session
+from lxgit.errors import UsageError
+
+if TYPE_CHECKING:
+    from lxgit.operations.logs import Piece
+
+Container = Annotated[str, argument("CONTAINER", help="a name or an id", completes="container")]
+Containers = Annotated[
+    tuple[str, ...], argument("CONTAINER", help="names or ids", completes="container")
+]
+Patience = Annotated[
+    int, option("-t", "--time", help="seconds until it is killed", metavar="SECONDS")
+]
+
+
+@command(
+    examples=(
+        ("lxgit logs web", ""),
+        ("lxgit logs --tail 5 -t web", "the last five lines, with their times"),
+        ("lxgit logs --since 10m web", "of the last ten minutes"),
+        ("lxgit logs -f web", "what comes too, until it ends"),
+    )
+)
+def logs(
+    session: Session,
+    container: Container,
+    follow: Annotated[bool, option("-f", "--follow", help="go on until it ends")] = False,
+    tail: Annotated[
+        str, option("-n", "--tail", help="the last lines only", metavar="COUNT|all")
+    ] = "all",
+    since: Annotated[
+        str | None,
+        option("--since", help="what came after: 10m, or 2026-11-24T13:00", metavar="TIME"),
+    ] = None,
+    until: Annotated[str | None, option("--until", help="what came before", metavar="TIME")] = None,
+    timestamps: Annotated[
+        bool, option("-t", "--timestamps", help="when each line came, in UTC")
+    ] = False,
+) -> None:
+    """Print what a container has written, each stream to its own."""
+    from lxgit.cli.moments import moment
+    from lxgit.cli.output import Output
+    from lxgit.operations.logs import Wanted, logs
+
+    if tail != "all" and not tail.isdecimal():
+        raise UsageError(f"'{tail}' is no number of lines", hint="--tail 10, or --tail all")
+    wanted = Wanted(
+        tail=None if tail == "all" else int(tail),
+        since=None if since is None else moment(since),
+        until=None if until is None else moment(until),
+        follow=follow,
+    )
+    errors = Output(2)
+    last = session.out
+    for piece in logs(session.repository(), container, wanted):
+        out = errors if piece.is_error else session.out
+        if out is not last or follow:
+            last.flush()  # in the order in which they came
+            last = out
+        out.write(_stamped(piece) if timestamps else piece.data)
+        if follow:
+            out.flush()
+    errors.flush()
+
+
+def _stamped(piece: Piece) -> bytes:
+    if not piece.begins_line:
+        return piece.data
+    from lxgit.cli.moments import nanosecond_stamp
+
+    return nanosecond_stamp(piece.time).encode() + b" " + piece.data
+
+
+@command(
+    examples=(
+        ("lxgit attach web", "Ctrl-p Ctrl-q leaves a container with a terminal"),
+        ("lxgit attach --no-stdin web", "look only"),
+    )
+)
+def attach(
+    session: Session,
+    container: Container,
+    no_stdin: Annotated[bool, option("--no-stdin", help="send nothing of what is typed")] = False,
+    detach_keys: DetachKeys = None,
+) -> int:
+    """Connect this terminal to a running container, until it ends; its exit code is ours."""
+    from lxgit.operations.containers import Streams
+    from lxgit.operations.running import attach
+
+    streams = Streams(-1 if no_stdin else 0, 1, 2, None, key_sequence(detach_keys))
+    return exit_code(session, attach(session.repository(), container, streams))
+
+
+@command(
+    examples=(
+        ("lxgit stop web", ""),
+        (
+            "lxgit stop -t 1 $(lxgit ps -q)",
+            "all there are; who has not ended in a second is killed",
+        ),
+    )
+)
+def stop(session: Session, containers: Containers, patience: Patience = 10) -> None:
+    """End running containers: SIGTERM, or the image's stop signal, then SIGKILL."""
+    from lxgit.operations.running import stop
+
+    stop(session.repository(), containers, patience)
+    _name(session, containers)
+
+
+@command(
+    examples=(
+        ("lxgit kill web", ""),
+        ("lxgit kill -s HUP web", "have it read its configuration anew"),
+    )
+)
+def kill(
+    session: Session,
+    containers: Containers,
+    signal: Annotated[
+        str, option("-s", "--signal", help="by name or number", metavar="SIGNAL")
+    ] = "KILL",
+) -> None:
+    """Send running containers a signal, SIGKILL by default."""
+    from lxgit.operations.running import kill, signal_number
+
+    kill(session.repository(), containers, signal_number(signal))
+    _name(session, containers)
+
+
+@command(examples=(("lxgit wait web", "prints its exit code"),))
+def wait(session: Session, containers: Containers) -> None:
+    """Block until containers have ended, then print their exit codes."""
+    from lxgit.operations.running import wait
+
+    for code in wait(session.repository(), containers):
+        session.out.line(str(code))
+        session.out.flush()
+
+
+@command(examples=(("lxgit restart web", ""),))
+def restart(session: Session, containers: Containers, patience: Patience = 10) -> None:
+    """Stop containers, and start them again."""
+    from lxgit.operations.running import restart
+
+    with session.progress() as progress:
+        restart(session.repository(), containers, patience, progress)
+    _name(session, containers)
+
+
+@command(examples=(("lxgit rename web front", ""),))
+def rename(
+    session: Session,
+    container: Container,
+    name: Annotated[str, argument("NAME", help="which no branch, tag or container has")],
+) -> None:
+    """Give a container another name."""
+    from lxgit.operations.running import rename
+
+    rename(session.repository(), container, name)
+
+
+def _name(session: Session, containers: tuple[str, ...]) -> None:
+    """What Docker answers with: each container as it was named."""
+    for container in containers:
+        session.out.line(container)

@@ -1,0 +1,170 @@
+"""What runs: signals, the end, the output, and going to it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.objects.ids import from_hex
+from lxgit.operations.lookup import find_container, image_of
+from lxgit.runtime.attach import NotRunning, SupervisorLost, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from lxgit.operations.containers import Streams
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+    from lxgit.runtime.attach import Session
+    from lxgit.runtime.containers import Container
+
+DEFAULT_PATIENCE = 10
+"""Seconds between the request to stop and SIGKILL, as with Docker."""
+
+
+class UnknownSignal(LxgitError):
+    """Neither the name nor the number of a signal."""
+
+
+class StillRunning(LxgitError):
+    """A process that not even SIGKILL ends, such as one that waits for a dead disk."""
+
+
+def signal_number(text: str) -> int:
+    """`KILL`, `SIGKILL`, `kill` and `9` are 9. UnknownSignal."""
+    name = text.upper()
+    if name.isdecimal() and 1 <= int(name) <= signal.SIGRTMAX:
+        return int(name)
+    try:
+        return signal.Signals[name if name.startswith("SIG") else f"SIG{name}"]
+    except KeyError:
+        raise UnknownSignal(f"there is no signal '{text}'", hint="as in `kill -l`") from None
+
+
+def kill(repository: Repository, names: Sequence[str], number: int) -> None:
+    """Send running containers a signal; with SIGKILL, until they have ended.
+
+    NotRunning or NoSuchContainer when one of them is none, before any signal is sent.
+    """
+    sessions = [_session(find_container(repository, name)) for name in names]
+    _signal_all((session, number) for session in sessions)
+    for session in sessions:
+        if number == signal.SIGKILL:
+            _wait_for_end(session, None)
+        session.close()
+
+
+def stop(repository: Repository, names: Sequence[str], patience: float) -> None:
+    """Ask containers to end by the signal of their image, SIGTERM by default; then kill them.
+
+    `patience` is in seconds. One that does not run is none the worse. NoSuchContainer comes
+    before any signal is sent.
+    """
+    found = [find_container(repository, name) for name in names]
+    running = [container for container in found if container.is_running]
+    sessions = []
+    for container in running:
+        try:
+            sessions.append((_session(container), _stop_signal(repository, container)))
+        except NotRunning:  # it has just ended
+            continue
+    _signal_all(sessions)
+    deadline = time.monotonic() + patience
+    late = [session for session, _ in sessions if not _wait_for_end(session, deadline)]
+    _signal_all((session, signal.SIGKILL) for session in late)
+    for session in late:
+        _wait_for_end(session, None)
+    for session, _ in sessions:
+        session.close()
+
+
+def _session(container: Container) -> Session:
+    try:
+        return connect(container.id)
+    except NotRunning:
+        raise NotRunning(
+            f"container '{container.config.name}' is not running",
+            hint="'lxgit ps -a' shows how it ended",
+        ) from None
+
+
+def _signal_all(to_send: Iterable[tuple[Session, int]]) -> None:
+    for session, number in to_send:
+        with contextlib.suppress(SupervisorLost):  # it has just ended
+            session.send_signal(number)
+
+
+def _stop_signal(repository: Repository, container: Container) -> int:
+    config = image_of(repository, from_hex(container.config.commit)).config
+    return signal_number(config.stop_signal) if config.stop_signal else signal.SIGTERM
+
+
+def _wait_for_end(session: Session, deadline: float | None) -> bool:
+    """Whether the container has ended by the `deadline` (time.monotonic)."""
+    try:
+        session.wait(deadline)
+    except TimeoutError:
+        return False
+    except LxgitError:  # its supervisor has gone, and it with that
+        return True
+    return True
+
+
+def wait(repository: Repository, names: Sequence[str]) -> Iterator[int]:
+    """The exit code of each container, when it has ended; NoSuchContainer before any wait."""
+    for container in [find_container(repository, name) for name in names]:
+        yield _exit_code(container)
+
+
+def _exit_code(container: Container) -> int:
+    try:
+        with connect(container.id) as session:
+            return session.wait()
+    except NotRunning:
+        return container.state.exit_code or 0
+
+
+def rename(repository: Repository, name: str, new: str) -> None:
+    """Give a container another name. NameTaken, InvalidContainerName, NoSuchContainer."""
+    from lxgit.operations.naming import check_container_name
+    from lxgit.runtime.containers import rename as rename_record
+
+    container = find_container(repository, name)
+    check_container_name(repository, new)
+    rename_record(container, new)
+
+
+def restart(
+    repository: Repository, names: Sequence[str], patience: float, progress: Progress
+) -> None:
+    """Stop containers as `stop` does, and start them again, detached."""
+    from lxgit.operations.containers import Streams, start
+
+    stop(repository, names, patience)
+    for name in names:
+        start(
+            repository,
+            name,
+            Streams(-1, -1, -1),
+            attach=False,
+            interactive=False,
+            progress=progress,
+        )
+
+
+def attach(repository: Repository, name: str, streams: Streams) -> int | None:
+    """Connect to a running container until it ends: its exit code; None after the detach keys.
+
+    Without `streams.stdin` output alone. NotRunning, NoSuchContainer.
+    """
+    from lxgit.runtime import attach as client
+
+    container = find_container(repository, name)
+    stdin = streams.stdin if streams.stdin >= 0 else None
+    with _session(container) as session:
+        session.wait_started()
+        out, err, tty = streams.stdout, streams.stderr, container.config.tty
+        return session.attach(client.Streams(stdin, out, err, tty, streams.detach_keys))

@@ -1,0 +1,241 @@
+"""run -d, logs, attach, stop, kill, restart, wait, rename."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import pexpect
+import pytest
+
+from lxgit.cli.detaching import key_sequence
+from lxgit.cli.moments import moment, nanosecond_stamp
+from lxgit.errors import UsageError
+from tests.support.program import PROGRAM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.program import Lxgit
+
+SERVE = "trap 'echo bye; exit 5' TERM; echo up; echo trouble >&2; while :; do sleep 0.05; done"
+PATIENT = ["sh", "-c", SERVE]
+needs_lxc = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+
+@pytest.fixture
+def web(based: Lxgit) -> Iterator[Lxgit]:
+    """A store with a container `web` that runs by itself, and ends at SIGTERM with 5."""
+    based("run", "-d", "--name", "web", "base", *PATIENT)
+    wait_for(based, "up")
+    yield based
+    based("rm", "-f", *based("ps", "-aq").lines or ["web"], code=None)
+
+
+def wait_for(lxgit: Lxgit, text: str, container: str = "web") -> None:
+    """Until the container has written a text."""
+    for _ in range(600):
+        if text in lxgit("logs", container).out:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"'{text}' did not come")
+
+
+def row(lxgit: Lxgit, name: str) -> dict[str, Any]:
+    rows = lxgit("ps", "-a", "--format", "json").json
+    return next(found for found in rows if found["name"] == name)
+
+
+class TestDetached:
+    pytestmark = needs_lxc
+
+    def test_the_id_is_printed_and_it_runs(self, web: Lxgit) -> None:
+        assert re.search(r" Up \S.* +web$", web("ps").lines[1])
+        made = web("run", "-d", "base", "sleep", "60").out
+        assert re.fullmatch(r"[0-9a-f]{12}\n", made)
+        assert web("ps", "-q").lines[0] == made.strip()
+
+    def test_one_that_cannot_start(self, web: Lxgit) -> None:
+        refused = web("run", "-d", "--rm", "base", "nothing-such", code=127)
+        assert refused.err.startswith("lxgit: ")
+        assert refused.out == ""
+
+    def test_rm_at_the_end(self, web: Lxgit) -> None:
+        made = web("run", "-d", "--rm", "base", "true").out.strip()
+        web("wait", made, code=None)
+        assert made not in web("ps", "-aq").out
+
+    def test_its_input_stays_open_without_a_client(self, web: Lxgit) -> None:
+        web("run", "-d", "-i", "--name", "cat", "base", "cat")
+        assert row(web, "cat")["status"] == "running"
+        with subprocess.Popen(
+            [PROGRAM, "attach", "cat"],
+            env=web.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as client:
+            out, _ = client.communicate(b"typed\n", timeout=20)
+        assert (client.returncode, out) == (0, b"typed\n")
+
+    def test_a_name_that_is_a_branchs(self, web: Lxgit) -> None:
+        refused = web("run", "-d", "--name", "base", "base", "true", code=125)
+        assert refused.err.startswith("lxgit: 'base' is a branch\n")
+
+
+class TestEnds:
+    pytestmark = needs_lxc
+
+    def test_stop_asks_first(self, web: Lxgit) -> None:
+        assert web("stop", "web").out == "web\n"
+        assert row(web, "web")["exit_code"] == 5
+        assert web("logs", "web").out == "up\nbye\n"
+        assert web("stop", "web").out == "web\n"
+
+    def test_stop_kills_the_deaf(self, web: Lxgit) -> None:
+        web("run", "-d", "--name", "deaf", "base", "sh", "-c", "trap '' TERM; sleep 600; sleep 600")
+        begin = time.monotonic()
+        web("stop", "-t", "1", "deaf", "web")
+        assert 1 <= time.monotonic() - begin < 10
+        assert row(web, "deaf")["exit_code"] == 137
+        assert row(web, "web")["exit_code"] == 5
+
+    def test_kill(self, web: Lxgit) -> None:
+        assert web("kill", "web").out == "web\n"
+        assert web("ps", "-q").out == ""
+        assert " Exit 137 " in web("ps", "-a").lines[1]
+        again = web("kill", "web", code=1)
+        assert again.err.startswith("lxgit: container 'web' is not running\nhint: ")
+
+    def test_other_signals(self, web: Lxgit) -> None:
+        web("kill", "-s", "term", "web")
+        assert web("wait", "web").out == "5\n"
+        assert "there is no signal 'nonsense'" in web("kill", "-s", "nonsense", "web", code=1).err
+
+    def test_nothing_is_sent_when_one_name_is_wrong(self, web: Lxgit) -> None:
+        assert "did you mean 'web'?" in web("kill", "web", "wep", code=1).err
+        assert "no container 'wep'" in web("stop", "web", "wep", code=1).err
+        assert row(web, "web")["status"] == "running"
+
+    def test_wait(self, web: Lxgit) -> None:
+        command = [str(PROGRAM), "wait", "web", "web"]
+        with subprocess.Popen(command, env=web.environment(), stdout=subprocess.PIPE) as waiting:
+            time.sleep(0.2)
+            assert waiting.poll() is None
+            web("stop", "web")
+            assert waiting.communicate(timeout=20)[0] == b"5\n5\n"
+
+    def test_restart(self, web: Lxgit) -> None:
+        assert web("restart", "web").out == "web\n"
+        wait_for(web, "up\nbye\nup\n")
+        web("stop", "web")
+        web("restart", "web")
+        assert row(web, "web")["status"] == "running"
+
+    def test_rename(self, web: Lxgit) -> None:
+        web("rename", "web", "front")
+        assert web("stop", "front").out == "front\n"
+        assert "no container 'web'" in web("start", "web", code=1).err
+        web("run", "--name", "web", "base", "true")
+        assert "a container is named 'web' already" in web("rename", "front", "web", code=1).err
+        assert "'base' is a branch" in web("rename", "front", "base", code=1).err
+        assert "cannot be the name" in web("rename", "front", "a b", code=1).err
+        assert {row["name"] for row in web("ps", "-a", "--format", "json").json} == {"web", "front"}
+        web("rm", "front", "web")
+        assert web("fsck").code == 0
+
+
+class TestLogs:
+    pytestmark = needs_lxc
+
+    def test_both_streams(self, web: Lxgit) -> None:
+        result = web("logs", "web")
+        assert (result.out, result.err) == ("up\n", "trouble\n")
+
+    def test_the_last_lines(self, web: Lxgit) -> None:
+        web("run", "--name", "many", "base", "sh", "-c", "seq 1000; printf unfinished")
+        assert web("logs", "--tail", "2", "many").out == "1000\nunfinished"
+        assert web("logs", "-n", "0", "many").out == ""
+        assert len(web("logs", "many").lines) == 1001
+        assert "is no number of lines" in web("logs", "--tail", "x", "many", code=2).err
+
+    def test_times(self, web: Lxgit) -> None:
+        (line,) = web("logs", "-t", "web").lines
+        stamp, _, text = line.partition(" ")
+        assert text == "up"
+        assert abs(moment(stamp) - time.time_ns()) < 60e9
+        assert web("logs", "--since", stamp, "web").lines == ["up"]
+        assert web("logs", "--since", str(time.time() + 1), "web").out == ""
+        assert web("logs", "--until", "1h", "web").out == ""
+        assert web("logs", "--since", "1h", "--until", "0s", "web").lines == ["up"]
+
+    def test_what_comes(self, web: Lxgit) -> None:
+        command = [str(PROGRAM), "logs", "-f", "web"]
+        with subprocess.Popen(command, env=web.environment(), stdout=subprocess.PIPE) as following:
+            assert following.stdout is not None
+            assert following.stdout.readline() == b"up\n"
+            web("stop", "web")
+            assert following.stdout.read() == b"bye\n"
+        assert following.returncode == 0
+
+
+class TestAttach:
+    pytestmark = needs_lxc
+
+    def test_the_exit_code_comes_through(self, web: Lxgit) -> None:
+        command = [str(PROGRAM), "attach", "--no-stdin", "web"]
+        with subprocess.Popen(command, env=web.environment(), stdout=subprocess.PIPE) as client:
+            time.sleep(0.3)
+            web("stop", "web")
+            assert client.communicate(timeout=20)[0] == b"bye\n"
+        assert client.returncode == 5
+        assert web("attach", "web", code=1).err.startswith("lxgit: container 'web' is not running")
+
+    def test_leaving_a_terminal_and_coming_back(self, web: Lxgit) -> None:
+        with web.terminal("run", "-it", "--name", "shell", "base", "sh") as terminal:
+            terminal.expect("# ")
+            terminal.send("A=kept\r")
+            terminal.expect("# ")
+            terminal.send("\x10")
+            terminal.send("\x11")
+            terminal.expect("detached: the container goes on")
+            terminal.expect(pexpect.EOF)
+        assert terminal.exitstatus == 0
+        assert row(web, "shell")["status"] == "running"
+        with web.terminal("attach", "--detach-keys", "ctrl-a,x", "shell") as terminal:
+            terminal.send("echo $A\x01\x05\r")  # the first key of two, and another: to and fro
+            terminal.expect_exact("kept")
+            with web.terminal("attach", "shell") as second:
+                second.send("echo for$((1+1))\r")
+                second.expect_exact("for2")
+                terminal.expect_exact("for2")
+                second.send("\x10\x11")
+                second.expect(pexpect.EOF)
+            terminal.send("\x01x")
+            terminal.expect(pexpect.EOF)
+        assert terminal.exitstatus == 0
+        with web.terminal("attach", "shell") as terminal:
+            terminal.send("exit 7\r")
+            terminal.expect(pexpect.EOF)
+        assert terminal.exitstatus == 7
+
+
+def test_keys() -> None:
+    assert key_sequence(None) == b"\x10\x11"
+    assert key_sequence("ctrl-a,x,ctrl-[") == b"\x01x\x1b"
+    assert key_sequence("") == b""
+    for wrong in ("ctrl-", "ctrl-ab", "ab", "ctrl-é", "a,"):
+        with pytest.raises(UsageError):
+            key_sequence(wrong)
+
+
+def test_moments() -> None:
+    assert moment("1700000000.25") == 1_700_000_000_250_000_000
+    assert moment("2023-11-14T22:13:20.000000001Z") == 1_700_000_000_000_000_001
+    assert moment(nanosecond_stamp(1_700_000_000_123_456_789)) == 1_700_000_000_123_456_789
+    assert moment("2023-11-14T23:13:20+01:00") == 1_700_000_000_000_000_000
+    assert abs(time.time_ns() - 5_400 * 10**9 - moment("1h30m")) < 10**9
+    for wrong in ("yesterday", "2023-13-01", "1h30"):
+        with pytest.raises(UsageError):
+            moment(wrong)
