@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from lxgit.objects.sink import TreeSink
 
 MAX_TARGET = 4095
+NOT_FROM_A_MACHINE = "no tool that packs a root file system writes that: do not trust the archive"
 MAX_ENTRIES = 1 << 23
-"""Of one root filesystem: ten times the largest that anybody runs, and 4 GB of our memory."""
+"""Of one root filesystem: far more than anybody runs, and 2 GB of memory for the tree alone."""
 _NO_NAMES = (b"", b".", b"..")
 _MAX_LINKS = 40  # path_resolution(7)
 _MAX_FOLLOWED = 1 << 24  # parts of links' targets in all: half a minute's work
@@ -33,6 +34,9 @@ IMPLIED = Metadata(0o755, 0, 0, 0)
 
 class InvalidPath(LxgitError):
     """A path of a source that leads nowhere a machine could have it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint=NOT_FROM_A_MACHINE)
 
 
 class TooManyEntries(LxgitError):

@@ -82,7 +82,7 @@ def merged(common: Records, own: Records) -> Records:
 
 def is_sparse(records: Records) -> bool:
     """Whether they describe a file with holes, in format 0.0, 0.1 or a newer one."""
-    return SPARSE_MAP in records or SPARSE_MAJOR in records
+    return SPARSE_MAP in records or SPARSE_MAJOR in records or b"GNU.sparse.size" in records
 
 
 def decimal(records: Records, key: bytes) -> int | None:

@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.objects import acl, paxheader
+from lxgit.objects.acl import InvalidAcl
 from lxgit.objects.content import Slice, SparseSlice
-from lxgit.objects.filetree import MAX_TARGET, FileTree, Node
+from lxgit.objects.filetree import MAX_TARGET, NOT_FROM_A_MACHINE, FileTree, Node
 from lxgit.objects.limits import NO_LIMITS, Account
 from lxgit.objects.metadata import DEVICES, NANOSECONDS, Kind, Metadata
 from lxgit.objects.tarheader import (
@@ -78,8 +79,8 @@ def read_tar(
     """The root filesystem that the archive holds.
 
     The contents of its files are slices of `archive.fd`, which must stay open as long as they;
-    `offer` gets each as soon as it can be read. InvalidArchive, InvalidPath or InvalidAcl for what
-    is damaged, cut short or impossible; TooDeep, TooManyEntries or TooLarge for what is too much.
+    `offer` gets each as soon as it can be read. InvalidArchive or InvalidPath for what is damaged,
+    cut short or impossible; TooDeep, TooManyEntries or TooLarge for what is too much.
     """
     reader = _Reader(archive, offer, limits)
     while reader.step():
@@ -101,7 +102,7 @@ class _Reader:
         self._global: Records = {}
         self._own: Records = {}  # what the headers ahead of a member say about it
         self._headers = 0  # bytes of extended headers so far
-        self._named_acls: list[tuple[Node, bytes, str]] = []
+        self._named_acls: list[tuple[bytes, Node, bytes, str]] = []
 
     def step(self) -> bool:
         """Read one header and what belongs to it; False at the end of the archive."""
@@ -133,7 +134,10 @@ class _Reader:
         size = header.size
         self._headers += size
         if not 0 <= size <= _MAX_HEADER or self._headers > _MAX_HEADERS:
-            raise InvalidArchive("the archive has a header of more than 16 MiB, or 1 GiB of them")
+            raise InvalidArchive(
+                "the archive has a header of more than 16 MiB, or 1 GiB of them",
+                hint=NOT_FROM_A_MACHINE,
+            )
         data = self._archive.read(self._position, size)
         if len(data) < size:
             raise _cut_short()
@@ -150,7 +154,9 @@ class _Reader:
             if sum(len(key) + len(value) for key, value in self._global.items()) > _MAX_GLOBAL:
                 raise InvalidHeader("more than 64 KiB of headers for all members")
         except InvalidHeader as error:
-            raise InvalidArchive(f"the archive has {error.message}") from None
+            raise InvalidArchive(
+                f"the archive has {error.message}", hint=NOT_FROM_A_MACHINE
+            ) from None
 
     def _take(self, header: Header, block: bytes) -> None:
         """Put one member into the tree."""
@@ -165,10 +171,14 @@ class _Reader:
             elif header.kind != _VOLUME_LABEL:
                 node = self._tree.put(header.name, self._node(header, block, records))
                 if records:
-                    named = paxheader.named_acls(records)
-                    self._named_acls += [(node, attribute, text) for attribute, text in named]
+                    self._named_acls += [
+                        (header.name, node, attribute, text)
+                        for attribute, text in paxheader.named_acls(records)
+                    ]
         except InvalidHeader as error:
-            raise InvalidArchive(f"{header.name[:120]!r} has {error.message}") from None
+            raise InvalidArchive(
+                f"{header.name[:120]!r} has {error.message}", hint=NOT_FROM_A_MACHINE
+            ) from None
 
     def _node(self, header: Header, block: bytes, records: Records) -> Node:
         kind = _KINDS.get(header.kind)
@@ -230,7 +240,9 @@ class _Reader:
     def _finish(self) -> None:
         """Refuse what another reader would take for more of the archive."""
         if self._own:
-            raise InvalidArchive("the archive ends with a header that has no member")
+            raise InvalidArchive(
+                "the archive ends with a header that has no member", hint="fetch or write it again"
+            )
         behind = self._archive.read(self._position, _LONGEST_RECORD)
         start = (len(behind) - len(behind.lstrip(b"\0"))) // BLOCK * BLOCK
         block = behind[start : start + BLOCK]
@@ -247,11 +259,17 @@ class _Reader:
     def finished(self) -> FileTree:
         """The tree, once the names in its ACLs have been looked up in its own passwd and group."""
         names = _AccountNames(self._tree)
-        for node, name, text in self._named_acls:
-            if name not in dict(node.metadata.xattrs):
+        for path, node, name, text in self._named_acls:
+            if name in dict(node.metadata.xattrs):
+                continue
+            try:
                 value = acl.parse_acl_text(text, names.look_up)
                 if value is not None:
                     node.metadata = _with_xattr(node.metadata, name, value)
+            except InvalidAcl as error:
+                raise InvalidArchive(
+                    f"{path[:120]!r} has a bad ACL ({error.message})", hint=NOT_FROM_A_MACHINE
+                ) from None
         return self._tree
 
 
@@ -272,7 +290,10 @@ def _metadata(header: Header, records: Records) -> Metadata:
     uid, gid = owner_ids(header.owner)
     stated_uid, stated_gid = (paxheader.decimal(records, key) for key in (b"uid", b"gid"))
     mtime = paxheader.mtime(records)
-    bits, xattrs = acl.normalised(mode(header.owner), paxheader.xattrs(records))
+    try:
+        bits, xattrs = acl.normalised(mode(header.owner), paxheader.xattrs(records))
+    except InvalidAcl as error:
+        raise InvalidHeader(f"a bad ACL ({error.message})") from None
     return Metadata(
         bits,
         check_id(uid if stated_uid is None else stated_uid),

@@ -87,7 +87,10 @@ class ArchiveFile:
         while self._stream is not None and (chunk := self._stream.read(_CHUNK)):
             behind += len(chunk)
             if behind > _MAX_BEHIND:
-                raise InvalidArchive("the archive has more than 64 MiB behind its end")
+                raise InvalidArchive(
+                    "the archive has more than 64 MiB behind its end",
+                    hint="no tool that packs a root file system writes that",
+                )
 
 
 @contextmanager
@@ -155,14 +158,26 @@ def _unpacked(source: IO[bytes], taken: bytes, found: tuple[str, str] | None) ->
         )
     with _decompressor([executable, *options], feed, piped=bool(taken)) as process:
         assert process.stdout is not None
-        yield process.stdout
+        try:
+            yield process.stdout
+        except InvalidArchive:
+            # What it says of the archive is better than that the archive ends too soon.
+            if not process.stdout.read(1):
+                _check_unpacked(process, program)
+            raise
         process.stdout.close()
-        if process.wait() != 0:
-            assert process.stderr is not None
-            says = process.stderr.read().decode(errors="replace").strip().splitlines()
-            raise InvalidArchive(
-                f"the archive cannot be unpacked ({says[0] if says else program + ' failed'})"
-            )
+        _check_unpacked(process, program)
+
+
+def _check_unpacked(process: subprocess.Popen[bytes], program: str) -> None:
+    """InvalidArchive unless the decompressor ends well; it has written all that it will."""
+    if process.wait() != 0:
+        assert process.stderr is not None
+        says = process.stderr.read().decode(errors="replace").strip().splitlines()
+        raise InvalidArchive(
+            f"the archive cannot be unpacked ({says[0] if says else program + ' failed'})",
+            hint="fetch it again, and compare its checksum with the one where it comes from",
+        )
 
 
 class _Prefixed:

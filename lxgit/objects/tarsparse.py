@@ -57,10 +57,13 @@ def pax_sparse(records: Records, read: Callable[[], bytes]) -> tuple[int, list[i
 
     `read` gives the next block of the member's data, which format 1.0 begins with its map.
     """
+    version = records.get(SPARSE_MAJOR), records.get(b"GNU.sparse.minor")
     if SPARSE_MAP in records:
         numbers = [_decimal(text) for text in records[SPARSE_MAP].split(b",")]
-    elif (records[SPARSE_MAJOR], records.get(b"GNU.sparse.minor")) == (b"1", b"0"):
+    elif version == (b"1", b"0"):
         numbers = _read_map(read)
+    elif version == (None, None):
+        numbers = []  # nothing but a hole
     else:
         raise InvalidHeader("a version of the sparse format that lxgit does not know")
     size = decimal(records, b"GNU.sparse.realsize")

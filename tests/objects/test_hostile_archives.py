@@ -1,0 +1,141 @@
+"""Hostile archives in the reader: what is legal resolves inside the root, the rest is refused.
+
+The same table goes through the program in tests/cli/test_hostile_archives.py.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.errors import LxgitError
+from lxgit.objects import filetree
+from lxgit.objects.filetree import TooManyEntries
+from lxgit.objects.limits import Limits, TooLarge, limits_for
+from lxgit.objects.metadata import Kind
+from lxgit.objects.treebuilder import MAX_DEPTH, TooDeep
+from tests.support.archives import (
+    DIRECTORY,
+    END,
+    SYMLINK,
+    Archive,
+    extended,
+    header,
+    octal,
+    padded,
+    paths,
+    read,
+    record,
+)
+from tests.support.hostile import CASES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lxgit.objects.filetree import FileTree
+    from tests.support.hostile_headers import Case
+
+
+def names(tree: FileTree) -> set[str]:
+    """As a `Case` has them."""
+    found = set()
+    for path, node in tree.walk():
+        name = os.fsdecode(path)
+        if node.kind is Kind.SYMLINK:
+            name += f" -> {os.fsdecode(node.target)}"
+        found.add(name + "/" if node.kind is Kind.DIRECTORY else name)
+    return found - {"/"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_case(case: Case, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    fd = os.open(work, os.O_RDONLY)
+    limits = limits_for(fd, None)
+    os.close(fd)
+    if case.names:
+        assert names(read(work, case.data(), limits)) == set(case.names)
+    else:
+        with pytest.raises(LxgitError) as refusal:
+            read(work, case.data(), limits)
+        assert case.fault in refusal.value.message
+        assert "\n" not in refusal.value.message
+        assert refusal.value.hint
+    assert list(tmp_path.iterdir()) == [work]
+    assert [entry.name for entry in work.iterdir()] == ["archive.tar"]
+
+
+def test_what_is_legal_at_the_limits(tmp_path: Path) -> None:
+    deepest = Archive().add("d/" * (MAX_DEPTH - 2) + "x")
+    assert len(paths(read(tmp_path, deepest))) == MAX_DEPTH - 1
+    with pytest.raises(TooDeep):
+        read(tmp_path, Archive().add("d/" * (MAX_DEPTH - 1) + "x"))
+    assert paths(read(tmp_path, Archive().add("a/" * 40, DIRECTORY)))
+    largest = record(b"SCHILY.xattr.user.x", b"x" * 65_536)
+    assert paths(read(tmp_path, extended(largest) + header() + END))
+
+
+def test_forty_links_and_no_more(tmp_path: Path) -> None:
+    assert b"l40/x" in paths(read(tmp_path, _chain(40)))
+    with pytest.raises(LxgitError, match="too many symbolic links"):
+        read(tmp_path, _chain(41))
+
+
+def _chain(length: int) -> Archive:
+    archive = Archive()
+    for number in range(length):
+        archive.add(f"l{number}", SYMLINK, f"l{number + 1}")
+    return archive.add("l0/x")
+
+
+def test_links_that_cost_much_time_are_refused(tmp_path: Path) -> None:
+    """Each member would take 80,000 steps: an archive of some megabytes, an hour."""
+    archive = Archive()
+    for number in range(39):
+        archive.add(f"l{number}", SYMLINK, "./" * 2000 + f"l{number + 1}")
+    archive.add("l39", SYMLINK, "d")
+    for number in range(3000):
+        archive.add("x", SYMLINK, "y").add(f"l0/{number}")
+    begun = time.process_time()
+    with pytest.raises(LxgitError, match="too many symbolic links"):
+        read(tmp_path, archive)
+    assert time.process_time() - begun < 30
+
+
+def test_too_many_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filetree, "MAX_ENTRIES", 10)
+    assert len(paths(read(tmp_path, Archive().add("1/2/3/4/5/6/7/8/9/10")))) == 10
+    for archive in (Archive().add("a/" * 11, DIRECTORY), _files(11)):
+        with pytest.raises(TooManyEntries, match="more than 10 entries"):
+            read(tmp_path, archive)
+
+
+def _files(count: int) -> Archive:
+    archive = Archive()
+    for number in range(count):
+        archive.add(f"{number}")
+    return archive
+
+
+@pytest.mark.parametrize(
+    ("limits", "fits"),
+    [
+        (Limits(size=3000), True),
+        (Limits(size=2999), False),
+        (Limits(data=1010), True),
+        (Limits(data=1009), False),
+    ],
+)
+def test_limits_count_every_content(tmp_path: Path, limits: Limits, fits: bool) -> None:
+    hole = record(b"GNU.sparse.map", b"0,10") + record(b"GNU.sparse.size", b"2000")
+    data = header(b"a", size=octal(1000)) + padded(b"x" * 1000)
+    data += extended(hole) + header(b"b", size=octal(10)) + padded(b"x" * 10) + END
+    if fits:
+        assert len(paths(read(tmp_path, data, limits))) == 2
+    else:
+        with pytest.raises(TooLarge):
+            read(tmp_path, data, limits)
