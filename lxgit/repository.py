@@ -70,7 +70,7 @@ class Repository:
     def revisions(self) -> Revisions:
         from lxgit.objects.revisions import Revisions
 
-        return Revisions(self.objects, self.refs, self.git)
+        return Revisions(lambda: self.objects, self.refs, self.git)
 
     @cached_property
     def git(self) -> Git:

@@ -10,7 +10,7 @@ from lxgit.cli.tables import columns
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lxgit.cli.output import Output
+    from lxgit.cli.logview import Writer
     from lxgit.operations.values import Change, Entry, SizedChange
 
 TYPE_BITS = {  # inode(7)
@@ -93,7 +93,7 @@ def _named(change: Change) -> str:
     return f"{path}/" if slash else path
 
 
-def write_stat(out: Output, changes: Sequence[SizedChange]) -> None:
+def write_stat(out: Writer, changes: Sequence[SizedChange]) -> None:
     """Every path with its sizes and how much it grew or shrank, then what that comes to."""
     if not changes:
         return

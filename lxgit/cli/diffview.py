@@ -15,7 +15,7 @@ from lxgit.cli.human import nanosecond_date, quote_path, size
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from lxgit.cli.output import Output
+    from lxgit.cli.logview import Writer
     from lxgit.operations.values import Entry, SizedChange
 
 _BOLD, _RED, _GREEN, _CYAN, _RESET = b"\x1b[1m", b"\x1b[31m", b"\x1b[32m", b"\x1b[36m", b"\x1b[m"
@@ -32,7 +32,7 @@ class TextSource(Protocol):
 
 
 def write_diff(
-    out: Output, changes: Iterable[SizedChange], source: TextSource, *, colour: bool
+    out: Writer, changes: Iterable[SizedChange], source: TextSource, *, colour: bool
 ) -> None:
     """Every change, one after the other."""
     bold = _BOLD if colour else b""
@@ -42,6 +42,27 @@ def write_diff(
                 _write_line(out, line.encode("utf-8", "surrogateescape"), bold)
             if part.change.content_changed:
                 _write_content(out, part, source, colour=colour)
+
+
+class _Text:
+    """A `Writer` into memory."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    def write(self, data: bytes | str) -> None:
+        self.content += data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
+
+    def line(self, data: bytes | str = b"") -> None:
+        self.write(data)
+        self.write(b"\n")
+
+
+def diff_text(changes: Iterable[SizedChange], source: TextSource) -> str:
+    """The same as text, for JSON; bytes that are no UTF-8 as lone surrogates (PEP 383)."""
+    text = _Text()
+    write_diff(text, changes, source, colour=False)
+    return text.content.decode("utf-8", "surrogateescape")
 
 
 def _parts(sized: SizedChange) -> Iterator[SizedChange]:
@@ -111,7 +132,7 @@ def _differences(old: dict[str, str], new: dict[str, str]) -> Iterator[str]:
                 yield f"new {key} {new[key]}"
 
 
-def _write_content(out: Output, sized: SizedChange, source: TextSource, *, colour: bool) -> None:
+def _write_content(out: Writer, sized: SizedChange, source: TextSource, *, colour: bool) -> None:
     change = sized.change
     old, new = _side(change.old, sized.old_size), _side(change.new, sized.new_size)
     if not old and not new:  # directories and devices
@@ -134,7 +155,7 @@ def _file_name(side: bytes, path: bytes) -> bytes:
     return f"{quote_path(side + path)}{tab}".encode()
 
 
-def _write_hunks(out: Output, hunks: bytes, *, colour: bool) -> None:
+def _write_hunks(out: Writer, hunks: bytes, *, colour: bool) -> None:
     if not colour:
         out.write(hunks)
         return
@@ -142,7 +163,7 @@ def _write_hunks(out: Output, hunks: bytes, *, colour: bool) -> None:
         _write_line(out, line, _COLOURS.get(line[:1], b""))
 
 
-def _write_line(out: Output, line: bytes, colour: bytes) -> None:
+def _write_line(out: Writer, line: bytes, colour: bytes) -> None:
     out.line(colour + line + _RESET if colour else line)
 
 

@@ -1,4 +1,4 @@
-"""Commands that look at history: log, show, ls, rev-parse."""
+"""Commands that look at history: show, ls, rev-parse."""
 
 from __future__ import annotations
 
@@ -6,111 +6,17 @@ import os
 from typing import TYPE_CHECKING, Annotated
 
 from lxgit.cli.changes import name_status_line
-from lxgit.cli.logview import commit_fields, write_commit, write_oneline, write_tag
-from lxgit.cli.options import AsFormat, AsText, NoTrunc, Paths, Quiet
+from lxgit.cli.logview import Look, commit_fields, write_entry, write_tag
+from lxgit.cli.options import AsFormat, AsText, Stat
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from lxgit.operations.comparison import Comparison
     from lxgit.operations.store import Repository
-    from lxgit.operations.values import LogEntry
-
-Stat = Annotated[bool, option("--stat", help="which paths changed, and by how much")]
-
-
-@command(
-    examples=(
-        ("lxgit log", "what led to HEAD"),
-        ("lxgit log --oneline -n 5 base", "the last five commits of 'base'"),
-        ("lxgit log --stat base..tuned", "what 'tuned' has and 'base' has not"),
-        ("lxgit log --all -- /etc/hosts", "every commit that changed a file"),
-        ("lxgit log --format json", "for programs"),
-    )
-)
-def log(
-    session: Session,
-    revisions: Annotated[
-        tuple[str, ...],
-        argument("REV", help="revisions, ^REV without it, ranges A..B", completes="image"),
-    ] = (),
-    oneline: Annotated[bool, option("--oneline", help="each commit on a line")] = False,
-    stat: Stat = False,
-    limit: Annotated[
-        int | None, option("-n", "--max-count", help="so many commits at most", metavar="N")
-    ] = None,
-    everywhere: Annotated[bool, option("--all", help="from all branches and tags")] = False,
-    skip: Annotated[int, option("--skip", help="leave out so many", metavar="N")] = 0,
-    reverse: Annotated[bool, option("--reverse", help="the oldest first")] = False,
-    first_parent: Annotated[
-        bool, option("--first-parent", help="of a merge, its branch alone")
-    ] = False,
-    decorate: Annotated[
-        bool, option("--decorate", help="with names, as on a terminal always")
-    ] = False,
-    quiet: Quiet = False,
-    no_trunc: NoTrunc = False,
-    format_: AsText = "text",
-    paths: Paths = (),
-) -> None:
-    """Show the commits that led to HEAD, or to others, the newest first.
-
-    With paths, those that changed one of them, or what is below: its content, its metadata or its
-    hard links.
-    """
-    from lxgit.operations.history import LogRequest, log
-
-    request = LogRequest(
-        revisions=revisions,
-        all=everywhere,
-        paths=tuple(map(os.fsencode, paths)),
-        limit=limit if limit is None or limit >= 0 else None,
-        skip=max(skip, 0),
-        reverse=reverse,
-        first_parent=first_parent,
-        stat=stat,
-    )
-    entries = log(session.repository(), request)
-    if format_ == "json":
-        write_json(session.out, map(commit_fields, entries))
-    elif quiet:
-        for entry in entries:
-            session.out.line(short_id(entry.oid, whole=no_trunc))
-    else:
-        _write_log(session, entries, oneline=oneline, decorate=decorate, no_trunc=no_trunc)
-
-
-def _write_log(
-    session: Session,
-    entries: Iterator[LogEntry],
-    *,
-    oneline: bool,
-    decorate: bool,
-    no_trunc: bool,
-) -> None:
-    first = next(entries, None)  # a fault is told before there is a pager
-    if first is None:
-        return
-    names = decorate or os.isatty(session.out.fd)
-    session.page()
-    colour = session.colour
-    _write_entry(session, first, oneline=oneline, names=names, colour=colour, whole=no_trunc)
-    for entry in entries:
-        if not oneline:
-            session.out.line()
-        _write_entry(session, entry, oneline=oneline, names=names, colour=colour, whole=no_trunc)
-
-
-def _write_entry(
-    session: Session, entry: LogEntry, *, oneline: bool, names: bool, colour: bool, whole: bool
-) -> None:
-    if oneline:
-        write_oneline(session.out, entry, decorate=names, colour=colour, whole=whole)
-    else:
-        write_commit(session.out, entry, decorate=names, colour=colour)
 
 
 @command(
@@ -161,8 +67,9 @@ def _show_commit(
     session.page()
     if tag is not None:
         write_tag(session.out, tag, colour=session.colour)
-    entry = entry._replace(changes=entry.changes if stat else None)
-    write_commit(session.out, entry, decorate=names, colour=session.colour)
+    if not names:
+        entry = entry._replace(decorations=())
+    write_entry(session.out, entry, Look(stat=stat, colour=session.colour))
     if comparison.changes and not stat:
         session.out.line()
         _write_changes(session, comparison, name_status=name_status)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from lxgit.cli.changes import change_fields, write_stat
 from lxgit.cli.human import git_date, iso_date
 from lxgit.cli.report import printable
 from lxgit.cli.tables import short_id
@@ -12,16 +11,55 @@ from lxgit.cli.tables import short_id
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lxgit.cli.output import Output
     from lxgit.operations.history import AnnotatedTag
     from lxgit.operations.values import Decoration, LogEntry, Signature
 
 _YELLOW, _CYAN, _GREEN, _RESET = "\x1b[33m", "\x1b[1;36m", "\x1b[1;32m", "\x1b[m"
 
 
-def write_commit(out: Output, entry: LogEntry, *, decorate: bool, colour: bool) -> None:
+class Writer(Protocol):
+    """What a commit is written to: an `Output`, or the same beside a drawing."""
+
+    def write(self, data: bytes | str) -> None: ...
+    def line(self, data: bytes | str = b"") -> None: ...
+
+
+class Look(NamedTuple):
+    """How `log` shows a commit. Its names are shown where it has some."""
+
+    oneline: bool = False
+    patch: bool = False
+    stat: bool = False
+    whole: bool = False
+    """The whole id on the one line."""
+    colour: bool = False
+
+
+def write_entry(out: Writer, entry: LogEntry, look: Look) -> None:
     """A commit as `git log` shows it, without an empty line before or after."""
-    names = _decorations(entry.decorations, colour=colour) if decorate else ""
+    if look.oneline:
+        write_oneline(out, entry, colour=look.colour, whole=look.whole)
+    else:
+        write_commit(out, entry, colour=look.colour)
+    if not entry.changes or not (look.stat or look.patch):
+        return
+    if not look.oneline:
+        out.line("---" if look.patch and look.stat else "")
+    if look.stat:
+        from lxgit.cli.changes import write_stat
+
+        write_stat(out, entry.changes)
+    if look.stat and look.patch:
+        out.line()
+    if look.patch and entry.comparison is not None:
+        from lxgit.cli.diffview import write_diff
+
+        write_diff(out, entry.changes, entry.comparison, colour=look.colour)
+
+
+def write_commit(out: Writer, entry: LogEntry, *, colour: bool) -> None:
+    """Who, when and why."""
+    names = _decorations(entry.decorations, colour=colour)
     out.line(_painted(f"commit {entry.oid}", _YELLOW, colour=colour) + names)
     if len(entry.parents) > 1:
         out.line(f"Merge: {' '.join(map(short_id, entry.parents))}")
@@ -30,23 +68,16 @@ def write_commit(out: Output, entry: LogEntry, *, decorate: bool, colour: bool) 
     out.line()
     for line in entry.message.rstrip("\n").split("\n"):
         out.line(f"    {printable(line)}")
-    if entry.changes:
-        out.line()
-        write_stat(out, entry.changes)
 
 
-def write_oneline(
-    out: Output, entry: LogEntry, *, decorate: bool, colour: bool, whole: bool = False
-) -> None:
+def write_oneline(out: Writer, entry: LogEntry, *, colour: bool, whole: bool = False) -> None:
     """A commit on one line: 12 digits, or its `whole` id, names, subject."""
-    names = _decorations(entry.decorations, colour=colour) if decorate else ""
+    names = _decorations(entry.decorations, colour=colour)
     digits = _painted(short_id(entry.oid, whole=whole), _YELLOW, colour=colour)
     out.line(f"{digits}{names} {printable(subject(entry.message))}".rstrip())
-    if entry.changes:
-        write_stat(out, entry.changes)
 
 
-def write_tag(out: Output, tag: AnnotatedTag, *, colour: bool) -> None:
+def write_tag(out: Writer, tag: AnnotatedTag, *, colour: bool) -> None:
     """An annotated tag as `git show` has it, above its commit."""
     out.line(_painted(f"tag {printable(tag.name)}", _YELLOW, colour=colour))
     if tag.tagger is not None:
@@ -90,8 +121,8 @@ def _person(signature: Signature) -> str:
     return printable(f"{signature.name} <{signature.email}>")
 
 
-def commit_fields(entry: LogEntry) -> dict[str, object]:
-    """A commit for JSON; `changes` only where they were asked for."""
+def commit_fields(entry: LogEntry, *, patch: bool = False) -> dict[str, object]:
+    """A commit for JSON; `changes` and `patch` only where they were asked for."""
     fields: dict[str, object] = {
         "id": entry.oid,
         "tree": entry.tree,
@@ -105,7 +136,13 @@ def commit_fields(entry: LogEntry) -> dict[str, object]:
         "message": entry.message,
     }
     if entry.changes is not None:
+        from lxgit.cli.changes import change_fields
+
         fields["changes"] = [change_fields(sized) for sized in entry.changes]
+    if patch and entry.comparison is not None:
+        from lxgit.cli.diffview import diff_text
+
+        fields["patch"] = diff_text(entry.changes or (), entry.comparison)
     return fields
 
 

@@ -14,6 +14,7 @@ AsText = Annotated[
 ]
 Quiet = Annotated[bool, option("-q", "--quiet", help="ids alone")]
 NoTrunc = Annotated[bool, option("--no-trunc", help="whole ids, nothing cut short")]
+Stat = Annotated[bool, option("--stat", help="which paths changed, and by how much")]
 Paths = Annotated[tuple[str, ...], paths(help="only what is at these paths, or below")]
 Message = Annotated[
     tuple[str, ...],

@@ -18,7 +18,7 @@ from lxgit.errors import LxgitError
 from lxgit.fsutil import fsync_directory, remove_tree, write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Generator, Iterable, Sequence
+    from collections.abc import Container, Generator, Iterable, Mapping, Sequence
     from io import FileIO
     from pathlib import Path
     from typing import Self
@@ -94,18 +94,34 @@ class Git:
         settings = ("core.hooksPath=/dev/null", *config)
         self._config = [word for setting in settings for word in ("-c", setting)]
 
+    def configured(self, *config: str) -> Git:
+        """The same with more settings."""
+        made = Git(None, *config)
+        made._git_dir, made._cwd = self._git_dir, self._cwd
+        made._config = [*self._config, *made._config[2:]]
+        return made
+
     def run(self, args: Sequence[str], *, stdin: bytes = b"", ok: Container[int] = (0,)) -> bytes:
         """Git's whole standard output; GitFailed when its exit status is not in `ok`."""
         return b"".join(self.stream(args, stdin=stdin, ok=ok))
 
     def stream(
-        self, args: Sequence[str], *, stdin: bytes = b"", ok: Container[int] = (0,)
+        self,
+        args: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        ok: Container[int] = (0,),
+        environment: Mapping[str, str] | None = None,
     ) -> Generator[bytes]:
         """Git's standard output in chunks as it comes; GitFailed may follow the last one.
 
-        Closing the iterator early ends git, and its status is then of no interest.
+        `environment` is added to Git's own. Closing the iterator early ends git, and its status is
+        then of no interest.
         """
-        with _memory_file(stdin) as source, self._start(args, source.fileno()) as process:
+        with (
+            _memory_file(stdin) as source,
+            self._start(args, source.fileno(), environment) as process,
+        ):
             yield from iter(process.read, b"")
             process.finish(ok)
 
@@ -134,9 +150,12 @@ class Git:
                 process.finish((0,))
                 return answer
 
-    def _start(self, args: Sequence[str], stdin: int) -> _Process:
+    def _start(
+        self, args: Sequence[str], stdin: int, environment: Mapping[str, str] | None = None
+    ) -> _Process:
         command = [git_program(), "-C", self._cwd, *self._config, *args]
-        return _Process(args[0], command, {**_ENVIRONMENT, "GIT_DIR": self._git_dir}, stdin)
+        variables = {**_ENVIRONMENT, "GIT_DIR": self._git_dir, **(environment or {})}
+        return _Process(args[0], command, variables, stdin)
 
 
 class _Process:

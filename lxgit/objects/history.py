@@ -1,50 +1,98 @@
-"""Walking the commits, and how they stand to each other: `git rev-list` finds, this reads."""
+"""Walking the commits, and how they stand to each other: Git finds and reads them in one process.
+
+Commits come as text with a NUL before, between and behind their fields, so that whatever Git adds
+to one, such as a diff, is the piece behind it. No object is read here: what a walk of ten commits
+would take to open the packs is more than all else that it does.
+"""
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
-from lxgit.objects.commits import Commit, decode_commit
+from lxgit.objects.commits import Commit, decode_signature
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
-    from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.git import Git
 
 EVERYWHERE = ("--branches", "--tags", "--remotes")
 """For `walk`: from every branch and tag, though not from the refs that lxgit keeps for itself."""
 
+FORMAT = (
+    "--date=raw",
+    "--encoding=UTF-8",
+    "--format=%x00%H%x00%T%x00%P%x00%an <%ae> %ad%x00%cn <%ce> %cd%x00%B%x00",
+)
+"""Options that have Git write commits as `read_records` reads them (git-log(1), Pretty formats)."""
+
+
+class Record(NamedTuple):
+    """A commit as Git wrote it, and what Git wrote behind it."""
+
+    oid: bytes
+    tree: bytes
+    parents: bytes
+    author: bytes
+    committer: bytes
+    message: bytes
+    rest: bytes
+
+    def commit(self) -> Commit:
+        """What is shown of the commit: without headers that nothing here looks into."""
+        return Commit(
+            from_hex(self.tree),
+            tuple(map(from_hex, self.parents.split())),
+            decode_signature(self.author),
+            decode_signature(self.committer),
+            self.message.decode("utf-8", "surrogateescape"),
+        )
+
 
 def walk(
-    git: Git,
-    objects: ObjectDatabase,
-    arguments: Sequence[str],
-    *,
-    limit: int | None = None,
-    first_parent: bool = False,
-    paths: Sequence[bytes] = (),
+    git: Git, arguments: Sequence[str], *, limit: int | None = None, first_parent: bool = False
 ) -> Iterator[tuple[ObjectID, Commit]]:
     """The commits that `git log` shows, in its order, as they are found.
 
-    `arguments` are those of `Revisions.range_arguments`, EVERYWHERE, or both. `paths`, as stored
-    in the tree (`rootfs/etc/%meta`), leave the commits that changed one of them, or what is below.
+    `arguments` are those of `Revisions.range_arguments`, EVERYWHERE, or both. GitFailed where the
+    history is damaged.
     """
     if not arguments or limit == 0:
         return
-    command = ["rev-list"]
+    command = ["rev-list", "--no-commit-header", *FORMAT]
     if limit is not None:
         command.append(f"--max-count={limit}")
     if first_parent:
         command.append("--first-parent")
-    literal = [f":(top,literal){os.fsdecode(path)}" for path in paths]
-    with closing(git.lines([*command, *arguments, "--", *literal])) as lines:
-        for line in lines:
-            oid = from_hex(line)
-            yield oid, decode_commit(objects.commit(oid))
+    for record in read_records(git.stream([*command, *arguments, "--"])):
+        yield from_hex(record.oid), record.commit()
+
+
+def read_records(stream: Generator[bytes]) -> Iterator[Record]:
+    """The commits in what Git writes with FORMAT."""
+    with closing(stream):
+        pieces = _pieces(stream)
+        while fields := tuple(islice(pieces, len(Record._fields))):
+            yield Record(*fields)
+
+
+def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """What stands between NULs, without what stands before the first one."""
+    rest: bytes | None = None
+    for chunk in chunks:
+        *whole, after = chunk.split(b"\0")
+        if not whole:
+            rest = None if rest is None else rest + after
+            continue
+        if rest is not None:
+            yield rest + whole[0]
+        yield from whole[1:]
+        rest = after
+    if rest is not None:
+        yield rest
 
 
 def is_ancestor(git: Git, ancestor: ObjectID, descendant: ObjectID) -> bool:

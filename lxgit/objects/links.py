@@ -60,13 +60,14 @@ class Links:
         return {path for group in changed for path in group}
 
 
-def _escape(path: bytes) -> bytes:
+def escape_path(path: bytes) -> bytes:
+    r"""A path as a field of a line: `\`, newline and tab are escaped."""
     return path.replace(b"\\", rb"\\").replace(b"\n", rb"\n").replace(b"\t", rb"\t")
 
 
 def encode_links(links: Links) -> bytes:
     """The content of the `links` blob."""
-    return b"".join(b"\t".join(map(_escape, group)) + b"\n" for group in links.groups)
+    return b"".join(b"\t".join(map(escape_path, group)) + b"\n" for group in links.groups)
 
 
 def check_path(path: bytes) -> None:

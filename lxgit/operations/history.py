@@ -5,27 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.objects.history import EVERYWHERE, walk
 from lxgit.objects.ids import ObjectID, ObjectType, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.lookup import clean_path, find_commit, image_of, read_commit
-from lxgit.operations.values import Decoration, LogEntry, RefKind
+from lxgit.operations.values import Decoration, Drawing, LogEntry, RefKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lxgit.objects.commits import Commit, Signature
-    from lxgit.objects.image import Image
     from lxgit.operations.comparison import Comparison
-    from lxgit.operations.values import SizedChange
     from lxgit.repository import Repository
 
 
 @dataclass(frozen=True, slots=True)
 class LogRequest:
-    """Which commits `log` shows: see `lxgit log --help`. `paths` without leading slash."""
+    """Which commits `log` shows: see `lxgit log --help`. `paths` without leading slash.
+
+    `follow` needs exactly one path. `changes` asks for what each changed, `names` for the names of
+    each, `graph` for a drawing, which settles the order: not with `reverse` or `follow`.
+    """
 
     revisions: tuple[str, ...] = ()
     all: bool = False
@@ -34,7 +36,21 @@ class LogRequest:
     skip: int = 0
     reverse: bool = False
     first_parent: bool = False
-    stat: bool = False
+    follow: bool = False
+    changes: bool = False
+    names: bool = True
+    graph: bool = False
+    oneline: bool = False
+    """For the drawing: commits are not parted by a line."""
+
+
+class _Found(NamedTuple):
+    """A commit that `log` shows, and the paths that it is shown for."""
+
+    oid: ObjectID
+    commit: Commit
+    paths: tuple[bytes, ...]
+    drawing: Drawing | None = None
 
 
 def log(repository: Repository, request: LogRequest) -> Iterator[LogEntry]:
@@ -42,70 +58,108 @@ def log(repository: Repository, request: LogRequest) -> Iterator[LogEntry]:
 
     With paths, those that changed one of them, or what is below, in content or metadata.
     """
-    names = decorations(repository)
-    commits = _commits(repository, request)
+    names = decorations(repository) if request.names else {}
     end = None if request.limit is None else request.skip + request.limit
-    shown = islice(commits, request.skip, end)
-    if request.reverse:
-        shown = reversed(list(shown))  # type: ignore[assignment]  # an iterator as well
-    for oid, commit in shown:
-        changes = _changes(repository, oid, request.paths) if request.stat else None
-        yield _log_entry(oid, commit, names, changes)
+    shown: Iterator[_Found] = islice(_commits(repository, request), request.skip, end)
+    if request.graph:
+        shown = _graph(repository, request)
+    elif request.reverse:
+        shown = reversed(list(shown))
+    for found in shown:
+        comparison = None
+        if request.changes:
+            comparison = _comparison(repository, found.oid, found.paths)
+        entry = _log_entry(found.oid, found.commit, names, comparison)
+        yield entry._replace(drawing=found.drawing)
 
 
-def _commits(repository: Repository, request: LogRequest) -> Iterator[tuple[ObjectID, Commit]]:
+def _arguments(repository: Repository, request: LogRequest) -> list[str]:
+    """Where to walk, for Git."""
     arguments = list(EVERYWHERE) if request.all else []
     arguments += rev_parse(repository, request.revisions)
-    if not arguments:
-        arguments = [hex_id(find_commit(repository, "HEAD"))]
-    paths = [clean_path(path) for path in request.paths]
-    limit = None
-    if not paths and request.limit is not None:
-        limit = request.skip + request.limit
-    found = walk(
-        repository.git,
-        repository.objects,
-        arguments,
-        limit=limit,
-        first_parent=request.first_parent,
-        paths=[stored for path in paths for stored in _stored(path)],
-    )
-    return (item for item in found if not paths or _touches(repository, item, paths))
+    return arguments or [hex_id(find_commit(repository, "HEAD"))]
 
 
-def _stored(path: bytes) -> Iterator[bytes]:
-    """Where in a commit's tree a change of a path must show: its entry, or its line of metadata."""
-    from lxgit.objects.image import ROOTFS
-    from lxgit.objects.names import META_NAME, encode_path
-
-    if not path:
-        yield ROOTFS
+def _commits(repository: Repository, request: LogRequest) -> Iterator[_Found]:
+    arguments = _arguments(repository, request)
+    paths = tuple(map(clean_path, request.paths))
+    if request.follow:
+        yield from _followed(repository, request, arguments, *paths)
         return
-    parent = path.rpartition(b"/")[0]
-    yield ROOTFS + b"/" + encode_path(path)
-    yield b"/".join(part for part in (ROOTFS, encode_path(parent), META_NAME) if part)
-    yield b"links"
+    if paths:
+        from lxgit.objects.pathhistory import walk_changing
+
+        found = walk_changing(repository.git, arguments, paths, first_parent=request.first_parent)
+    else:
+        limit = None if request.limit is None else request.skip + request.limit
+        found = walk(repository.git, arguments, limit=limit, first_parent=request.first_parent)
+    for oid, commit in found:
+        yield _Found(oid, commit, paths)
 
 
-def _touches(repository: Repository, item: tuple[ObjectID, Commit], paths: Sequence[bytes]) -> bool:
-    """Whether a commit has one of the paths otherwise than each of its parents."""
-    oid, commit = item
-    here = _states(image_of(repository, oid), paths)
-    if not commit.parents:
-        return any(state is not None for state, _ in here)
-    return all(_states(image_of(repository, parent), paths) != here for parent in commit.parents)
+def _followed(
+    repository: Repository, request: LogRequest, arguments: list[str], path: bytes
+) -> Iterator[_Found]:
+    """The commits that changed a path, and before it was named so, the file that it was then."""
+    from lxgit.objects.pathhistory import walk_changing
+
+    left_out = [argument for argument in arguments if argument.startswith("^")]
+    wanted: bytes | None = path
+    while wanted is not None:
+        path, wanted = wanted, None
+        for oid, commit in walk_changing(
+            repository.git, arguments, [path], first_parent=request.first_parent
+        ):
+            wanted = _former_name(repository, oid, commit, path)
+            yield _Found(oid, commit, (path,) if wanted is None else (path, wanted))
+            if wanted is not None:
+                arguments = [*map(hex_id, commit.parents), *left_out]
+                break
 
 
-def _states(image: Image, paths: Sequence[bytes]) -> list[tuple[object, object]]:
-    """What stands at each path, with its hard links."""
-    return [(image.entry(path), image.links.group(path)) for path in paths]
+def _former_name(
+    repository: Repository, oid: ObjectID, commit: Commit, path: bytes
+) -> bytes | None:
+    """The path of the first parent that this commit gave another name, or made this file of."""
+    from lxgit.objects.pathhistory import renamed_from
+
+    if not commit.parents or image_of(repository, commit.parents[0]).entry(path) is not None:
+        return None
+    return renamed_from(repository.git, commit.parents[0], oid, path)
+
+
+def _graph(repository: Repository, request: LogRequest) -> Iterator[_Found]:
+    """The commits with the drawing of their history; with paths, of those that changed them."""
+    from lxgit.objects.graph import GraphLook, draw
+    from lxgit.objects.pathhistory import kept_parents
+
+    arguments = _arguments(repository, request)
+    paths = tuple(map(clean_path, request.paths))
+    look = GraphLook.APART
+    if request.oneline:
+        look = GraphLook.LINES if request.changes else GraphLook.ONE_LINE
+    history = None
+    if paths:
+        kept = {found.oid for found in _commits(repository, request)}
+        history = kept_parents(repository.git, arguments, kept, first_parent=request.first_parent)
+    for drawn in draw(
+        repository.git,
+        arguments,
+        limit=request.limit,
+        skip=request.skip,
+        first_parent=request.first_parent,
+        history=history,
+        look=look,
+    ):
+        drawing = Drawing(drawn.lead, drawn.mark, drawn.steps, drawn.padding)
+        yield _Found(drawn.oid, read_commit(repository, drawn.oid), paths, drawing)
 
 
 def _log_entry(
     oid: ObjectID,
     commit: Commit,
     names: dict[str, tuple[Decoration, ...]],
-    changes: tuple[SizedChange, ...] | None,
+    comparison: Comparison | None,
 ) -> LogEntry:
     return LogEntry(
         hex_id(oid),
@@ -115,7 +169,8 @@ def _log_entry(
         commit.committer,
         commit.message,
         names.get(hex_id(oid), ()),
-        changes,
+        comparison.changes if comparison is not None else None,
+        comparison,
     )
 
 
@@ -150,14 +205,12 @@ def against_parent(
     return Comparison(old, new, [clean_path(path) for path in paths])
 
 
-def _changes(
-    repository: Repository, oid: ObjectID, paths: Sequence[bytes]
-) -> tuple[SizedChange, ...] | None:
-    """The changes of a commit; None for one of another tool's, which has no image."""
+def _comparison(repository: Repository, oid: ObjectID, paths: Sequence[bytes]) -> Comparison | None:
+    """What a commit changed; None for one of another tool's, which has no image."""
     from lxgit.objects.image import NotAnImage
 
     try:
-        return against_parent(repository, oid, paths).changes
+        return against_parent(repository, oid, paths)
     except NotAnImage:
         return None
 
@@ -166,9 +219,8 @@ def show_commit(repository: Repository, revision: str) -> tuple[LogEntry, Compar
     """A commit, and what it changed."""
     oid = find_commit(repository, revision)
     comparison = against_parent(repository, oid)
-    entry = _log_entry(
-        oid, read_commit(repository, oid), decorations(repository), comparison.changes
-    )
+    commit = read_commit(repository, oid)
+    entry = _log_entry(oid, commit, decorations(repository), comparison)
     return entry, comparison
 
 

@@ -13,6 +13,7 @@ from lxgit.objects import commits
 
 if TYPE_CHECKING:
     from lxgit.objects import changes, entries
+    from lxgit.operations.comparison import Comparison
 
     Change = changes.Change
     Entry = entries.Entry
@@ -37,6 +38,18 @@ class Decoration(NamedTuple):
     current: bool = False
 
 
+class Drawing(NamedTuple):
+    """What `log --graph` puts before the lines of a commit: text with the blank at its end."""
+
+    lead: tuple[str, ...]
+    """Lines before its own."""
+    mark: str
+    """Before its first line; then come `steps`, with or without a line beside each."""
+    steps: tuple[str, ...]
+    padding: str
+    """Before every other line."""
+
+
 class LogEntry(NamedTuple):
     """One commit, as `log` and `show` tell it.
 
@@ -52,6 +65,9 @@ class LogEntry(NamedTuple):
     message: str
     decorations: tuple[Decoration, ...] = ()
     changes: tuple[SizedChange, ...] | None = None
+    comparison: Comparison | None = None
+    """Where the texts of the changes come from."""
+    drawing: Drawing | None = None
 
 
 class SizedChange(NamedTuple):

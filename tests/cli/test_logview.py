@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.cli.logview import commit_fields, subject, write_commit, write_oneline
+from lxgit.cli.logview import Look, commit_fields, subject, write_commit, write_entry, write_oneline
 from lxgit.operations.values import Decoration, LogEntry, RefKind, Signature
 from tests.cli.rendering import changed, entry, rendered
 
@@ -35,7 +35,7 @@ COMMIT = LogEntry(
 
 
 def test_a_commit() -> None:
-    text = rendered(lambda out: write_commit(out, COMMIT, decorate=True, colour=False))
+    text = rendered(lambda out: write_commit(out, COMMIT, colour=False))
     assert [line.rstrip() for line in text.splitlines()] == TOLD.splitlines()
 
 
@@ -56,9 +56,10 @@ def test_a_merge_and_its_changes() -> None:
     merge = COMMIT._replace(
         parents=("1" * 40, "2" * 40),
         message="Merge",
+        decorations=(),
         changes=(changed(b"etc/motd", None, entry(), 0, 20),),
     )
-    text = rendered(lambda out: write_commit(out, merge, decorate=False, colour=False))
+    text = rendered(lambda out: write_entry(out, merge, Look(stat=True)))
     assert text.splitlines()[:2] == [f"commit {merge.oid}", "Merge: 111111111111 222222222222"]
     assert text.splitlines()[-3:] == [
         "",
@@ -68,15 +69,15 @@ def test_a_merge_and_its_changes() -> None:
 
 
 def test_one_line() -> None:
-    text = rendered(lambda out: write_oneline(out, COMMIT, decorate=True, colour=False))
+    text = rendered(lambda out: write_oneline(out, COMMIT, colour=False))
     assert text == "0123456789ab (HEAD -> tuned, tag: v1, base) Use four workers\n"
     detached = COMMIT._replace(decorations=(Decoration(RefKind.HEAD, "HEAD"),))
-    text = rendered(lambda out: write_oneline(out, detached, decorate=True, colour=False))
+    text = rendered(lambda out: write_oneline(out, detached, colour=False))
     assert text == "0123456789ab (HEAD) Use four workers\n"
 
 
 def test_colours() -> None:
-    text = rendered(lambda out: write_oneline(out, COMMIT, decorate=True, colour=True))
+    text = rendered(lambda out: write_oneline(out, COMMIT, colour=True))
     assert text == (
         "\x1b[33m0123456789ab\x1b[m \x1b[33m(\x1b[m\x1b[1;36mHEAD ->\x1b[m \x1b[1;32mtuned\x1b[m, "
         "\x1b[1;33mtag: v1\x1b[m, \x1b[1;32mbase\x1b[m\x1b[33m)\x1b[m Use four workers\n"
@@ -85,7 +86,7 @@ def test_colours() -> None:
 
 def test_strangers_words_cannot_move_the_cursor() -> None:
     evil = COMMIT._replace(message="a\x1b[2Jb\udcff", author=replace(ADA, name="x\x1b]0;y\x07"))
-    text = rendered(lambda out: write_commit(out, evil, decorate=False, colour=False))
+    text = rendered(lambda out: write_commit(out, evil, colour=False))
     assert "    a\\x1b[2Jb\\xff" in text
     assert "Author: x\\x1b]0;y\\x07 <ada@example.org>" in text
 
@@ -128,5 +129,5 @@ def test_it_is_what_git_prints(tmp_path: Path) -> None:
     theirs = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     oid = theirs.stdout.split()[1]
     root = COMMIT._replace(oid=oid, parents=())
-    ours = rendered(lambda out: write_commit(out, root, decorate=True, colour=False))
+    ours = rendered(lambda out: write_commit(out, root, colour=False))
     assert ours == theirs.stdout

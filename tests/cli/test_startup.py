@@ -90,11 +90,7 @@ LISTED = named(cli="options tables")
 
 BRANCH = OPENED | REFS | LISTED | named(cli="answers branches", operations="branches naming")
 LOG = (
-    OPENED
-    | REFS
-    | LISTED
-    | OBJECTS
-    | named(cli="changes history human logview", objects="history", operations="history")
+    OPENED | REFS | LISTED | named(cli="human log logview", objects="history", operations="history")
 )
 PS = OPENED | LISTED | CONTAINERS | named(cli="answers containers human psview")
 RUN = (
@@ -158,7 +154,7 @@ def test_what_is_loaded(lxgit: Lxgit, words: list[str], allowed: set[str]) -> No
     ("words", "allowed", "libraries"),
     [
         (["branch"], BRANCH, {"dataclasses", "inspect"}),
-        (["log", "-n", "5"], LOG, {"dataclasses", "inspect", "hashlib", "isal"}),
+        (["log", "-n", "5"], LOG, {"dataclasses", "inspect"}),
         (["ps"], PS, {"dataclasses", "inspect", "json", "ctypes"}),
     ],
     ids=["branch", "log", "ps"],

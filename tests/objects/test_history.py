@@ -4,13 +4,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.objects.database import CorruptObject, MissingObject
 from lxgit.objects.git import GitFailed
 from lxgit.objects.history import EVERYWHERE, is_ancestor, merge_bases, walk
 from lxgit.objects.ids import from_hex, hex_id
 
 if TYPE_CHECKING:
-    from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.git import Git
     from tests.support.stockgit import StockGit
 
@@ -26,67 +24,47 @@ def made(stock: StockGit) -> dict[int, str]:
     return ids
 
 
-def numbers(
-    git: Git, objects: ObjectDatabase, arguments: list[str], **options: object
-) -> list[int]:
-    found = walk(git, objects, arguments, **options)  # type: ignore[arg-type]
+def numbers(git: Git, arguments: list[str], **options: object) -> list[int]:
+    found = walk(git, arguments, **options)  # type: ignore[arg-type]
     return [int(commit.message.split()[1]) for _, commit in found]
 
 
-def test_it_comes_in_gits_order(git: Git, objects: ObjectDatabase, made: dict[int, str]) -> None:
-    assert numbers(git, objects, [made[5]]) == [5, 4, 3, 2, 1]
-    assert numbers(git, objects, [made[5]], first_parent=True) == [5, 4, 2, 1]
-    assert numbers(git, objects, [made[5]], limit=2) == [5, 4]
-    assert numbers(git, objects, [made[5]], limit=0) == []
-    assert numbers(git, objects, [made[5], f"^{made[3]}"]) == [5, 4]
-    assert numbers(git, objects, [f"{made[3]}...{made[4]}"]) == [4, 3]
-    assert numbers(git, objects, []) == []
+def test_it_comes_in_gits_order(git: Git, made: dict[int, str]) -> None:
+    assert numbers(git, [made[5]]) == [5, 4, 3, 2, 1]
+    assert numbers(git, [made[5]], first_parent=True) == [5, 4, 2, 1]
+    assert numbers(git, [made[5]], limit=2) == [5, 4]
+    assert numbers(git, [made[5]], limit=0) == []
+    assert numbers(git, [made[5], f"^{made[3]}"]) == [5, 4]
+    assert numbers(git, [f"{made[3]}...{made[4]}"]) == [4, 3]
+    assert numbers(git, []) == []
 
 
 def test_everywhere_is_every_branch_and_nothing_of_lxgits_own(
-    git: Git, objects: ObjectDatabase, made: dict[int, str]
+    git: Git, made: dict[int, str]
 ) -> None:
-    assert numbers(git, objects, [*EVERYWHERE]) == [6, 5, 4, 3, 2, 1]
+    assert numbers(git, [*EVERYWHERE]) == [6, 5, 4, 3, 2, 1]
 
 
-def test_everywhere_in_an_empty_store_is_nothing(git: Git, objects: ObjectDatabase) -> None:
-    assert list(walk(git, objects, EVERYWHERE)) == []
+def test_everywhere_in_an_empty_store_is_nothing(git: Git) -> None:
+    assert list(walk(git, EVERYWHERE)) == []
 
 
-def test_commits_come_whole(git: Git, objects: ObjectDatabase, made: dict[int, str]) -> None:
-    (oid, commit), *_ = walk(git, objects, [made[5]])
+def test_commits_come_whole(git: Git, made: dict[int, str]) -> None:
+    (oid, commit), *_ = walk(git, [made[5]])
     assert hex_id(oid) == made[5]
     assert [hex_id(parent) for parent in commit.parents] == [made[4], made[3]]
 
 
-@pytest.mark.parametrize("path", [b"a*", b":(exclude)b", b"caf\xe9", b"-x"])
-def test_paths_are_taken_as_they_stand(
-    git: Git, objects: ObjectDatabase, stock: StockGit, path: bytes
-) -> None:
-    def tree(*names: bytes) -> str:
-        lines = b"".join(b"100644 blob %b\t%b\0" % (blob.encode(), name) for name in names)
-        return stock.word("mktree", "-z", stdin=lines)
-
-    blob = stock.blob(b"")
-    first = stock.commit("commit 1", tree=tree(b"other"))
-    second = stock.commit("commit 2", first, tree=tree(b"other", path), time=2)
-    third = stock.commit("commit 3", second, tree=tree(b"other", b"ab", path), time=3)
-    assert numbers(git, objects, [third], paths=[path]) == [2]
-    assert numbers(git, objects, [third], paths=[path, b"ab"]) == [3, 2]
-
-
-def test_it_can_be_left_early(git: Git, objects: ObjectDatabase, made: dict[int, str]) -> None:
-    walking = walk(git, objects, [made[5]])
+def test_it_can_be_left_early(git: Git, made: dict[int, str]) -> None:
+    walking = walk(git, [made[5]])
     next(walking)
     walking.close()  # type: ignore[attr-defined]
 
 
-def test_a_missing_parent_is_told(
-    git: Git, objects: ObjectDatabase, stock: StockGit, made: dict[int, str]
-) -> None:
+def test_a_missing_parent_is_told(git: Git, stock: StockGit, made: dict[int, str]) -> None:
     (stock.git_dir / "objects" / made[2][:2] / made[2][2:]).unlink()
-    with pytest.raises((GitFailed, MissingObject, CorruptObject), match=made[2]):
-        list(walk(git, objects, [made[5]]))
+    with pytest.raises(GitFailed, match=made[2]):
+        list(walk(git, [made[5]]))
 
 
 def test_ancestors(git: Git, made: dict[int, str]) -> None:

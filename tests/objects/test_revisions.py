@@ -35,7 +35,7 @@ WHO = Signature("A", "a@x", 1_700_000_000)
 
 @pytest.fixture
 def revisions(objects: ObjectDatabase, refs: RefStore, git: Git) -> Revisions:
-    return Revisions(objects, refs, git)
+    return Revisions(lambda: objects, refs, git)
 
 
 @pytest.fixture
@@ -211,13 +211,14 @@ class TestWhatIsNoCommit:
         with pytest.raises(NotACommit, match="is a blob"):
             revisions.resolve(oid[:12])
 
-    def test_a_ref_to_nothing_is_damage(
+    def test_a_tag_of_nothing_is_damage(
         self, revisions: Revisions, stock: StockGit, made: dict[int, str]
     ) -> None:
         path = stock.git_dir / "objects" / made[3][:2] / made[3][2:]
+        stock("update-ref", "refs/tags/r1", made[3])
         path.unlink()
         with pytest.raises(MissingObject, match=made[3]):
-            revisions.resolve("tuned")
+            revisions.resolve("r1")
 
 
 class TestAmbiguity:

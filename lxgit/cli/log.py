@@ -1,0 +1,131 @@
+"""The command log."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+from lxgit.cli.logview import Look, write_entry
+from lxgit.cli.options import AsText, NoTrunc, Paths, Quiet, Stat
+from lxgit.cli.params import argument, command, option
+from lxgit.cli.session import Session
+from lxgit.cli.tables import short_id, write_json
+from lxgit.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxgit.operations.values import LogEntry
+
+
+@command(
+    examples=(
+        ("lxgit log", "what led to HEAD"),
+        ("lxgit log --oneline -n 5 base", "the last five commits of 'base'"),
+        ("lxgit log --stat base..tuned", "what 'tuned' has and 'base' has not"),
+        ("lxgit log -p -n 1 -- /etc/motd", "how a file was last changed"),
+        ("lxgit log --graph --oneline --all", "how the branches go together"),
+        ("lxgit log --follow -- /etc/motd", "also while the file had another name"),
+        ("lxgit log --format json", "for programs"),
+    )
+)
+def log(
+    session: Session,
+    revisions: Annotated[
+        tuple[str, ...],
+        argument("REV", help="revisions, ^REV without it, ranges A..B", completes="image"),
+    ] = (),
+    oneline: Annotated[bool, option("--oneline", help="each commit on a line")] = False,
+    patch: Annotated[bool, option("-p", "--patch", help="what changed, as text")] = False,
+    stat: Stat = False,
+    graph: Annotated[bool, option("--graph", help="draw how the commits go together")] = False,
+    follow: Annotated[
+        bool, option("--follow", help="of one file, also what it was before it was renamed")
+    ] = False,
+    limit: Annotated[
+        int | None, option("-n", "--max-count", help="so many commits at most", metavar="N")
+    ] = None,
+    everywhere: Annotated[bool, option("--all", help="from all branches and tags")] = False,
+    skip: Annotated[int, option("--skip", help="leave out so many", metavar="N")] = 0,
+    reverse: Annotated[bool, option("--reverse", help="the oldest first")] = False,
+    first_parent: Annotated[
+        bool, option("--first-parent", help="of a merge, its branch alone")
+    ] = False,
+    decorate: Annotated[
+        bool, option("--decorate", help="with names, as on a terminal always")
+    ] = False,
+    quiet: Quiet = False,
+    no_trunc: NoTrunc = False,
+    format_: AsText = "text",
+    paths: Paths = (),
+) -> None:
+    """Show the commits that led to HEAD, or to others, the newest first.
+
+    With paths, those that changed one of them, or what is below: its content, its metadata or its
+    hard links. A merge is compared with its first parent.
+    """
+    from lxgit.operations.history import LogRequest, log
+
+    as_json = format_ == "json"
+    others = {"--reverse": reverse, "--follow": follow, "--quiet": quiet, "JSON": as_json}
+    _check_together(others, graph=graph, paths=paths)
+    request = LogRequest(
+        revisions=revisions,
+        all=everywhere,
+        paths=tuple(map(os.fsencode, paths)),
+        limit=limit if limit is None or limit >= 0 else None,
+        skip=max(skip, 0),
+        reverse=reverse,
+        first_parent=first_parent,
+        follow=follow,
+        changes=stat or patch,
+        names=decorate or as_json or os.isatty(session.out.fd),
+        graph=graph,
+        oneline=oneline,
+    )
+    entries = log(session.repository(), request)
+    if as_json and not quiet:
+        _write_json(session, entries, patch=patch)
+    else:
+        _write_log(session, entries, Look(oneline, patch, stat, no_trunc), quiet=quiet)
+
+
+def _check_together(others: dict[str, bool], *, graph: bool, paths: tuple[str, ...]) -> None:
+    """Raise a UsageError for what is about another order than the graph's, or about no lines."""
+    if others["--follow"] and len(paths) != 1:
+        raise UsageError("--follow takes one path", hint="lxgit log --follow -- /etc/motd")
+    for other in (name for name, given in others.items() if graph and given):
+        raise UsageError(f"--graph does not go with {other}", hint="lxgit log --help")
+
+
+def _write_json(session: Session, entries: Iterator[LogEntry], *, patch: bool) -> None:
+    from lxgit.cli.logview import commit_fields
+
+    write_json(session.out, (commit_fields(entry, patch=patch) for entry in entries))
+
+
+def _write_log(session: Session, entries: Iterator[LogEntry], look: Look, *, quiet: bool) -> None:
+    if quiet:
+        for entry in entries:
+            session.out.line(short_id(entry.oid, whole=look.whole))
+        return
+    first = next(entries, None)  # a fault is told before there is a pager
+    if first is None:
+        return
+    session.page()
+    look = look._replace(colour=session.colour)
+    _write(session, first, look)
+    for entry in entries:
+        if not look.oneline and entry.drawing is None:
+            session.out.line()
+        _write(session, entry, look)
+
+
+def _write(session: Session, entry: LogEntry, look: Look) -> None:
+    if entry.drawing is None:
+        write_entry(session.out, entry, look)
+        return
+    from lxgit.cli.graphview import Pen
+
+    with Pen(session.out, entry.drawing) as pen:
+        write_entry(pen, entry, look)
