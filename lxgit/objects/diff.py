@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.objects.changes import Change
-from lxgit.objects.directory import Directory, Subdirectory, read_directory
+from lxgit.objects.directory import Directory, Subdirectory, read_differing, read_directory
 from lxgit.objects.entries import Entry
 from lxgit.objects.image import walk_directory
 from lxgit.objects.metadata import Kind
@@ -51,7 +51,7 @@ def _diff_directories(
     pending = [(path, old, new)]
     while pending:
         path, old, new = pending.pop()
-        before, after = read_directory(old_reader, old), read_directory(new_reader, new)
+        before, after = read_differing(old_reader, old, new_reader, new)
         if before.metadata != after.metadata:
             yield Change(path, _as_entry(before, old), _as_entry(after, new))
         prefix = path + b"/" if path else b""

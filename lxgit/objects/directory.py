@@ -6,8 +6,11 @@ meet (a file without a line, a line without a file, a device that has a tree ent
 
 from __future__ import annotations
 
+import operator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.objects.entries import Entry
 from lxgit.objects.ids import ObjectID, ObjectType
@@ -18,6 +21,7 @@ from lxgit.objects.metadata import (
     Metadata,
     decode_line,
     encode_line,
+    unescape_line_name,
 )
 from lxgit.objects.names import META_NAME, InvalidName, decode_name, encode_name
 from lxgit.objects.tree import (
@@ -73,12 +77,83 @@ def read_directory(reader: BlobAndTreeReader, oid: ObjectID) -> Directory:
     InvalidTree or InvalidMetadata names what does not fit; MissingObject and CorruptObject as the
     reader has them.
     """
+    tree, meta = _read_parts(reader, oid)
+    with _naming(oid):
+        return _join(tree, meta)
+
+
+def read_differing(
+    old_reader: BlobAndTreeReader, old: ObjectID, new_reader: BlobAndTreeReader, new: ObjectID
+) -> tuple[Directory, Directory]:
+    """Two directories, without the entries that are the same in both, and in no order.
+
+    Everything is refused that `read_directory` refuses, but for what a line says of an entry that
+    is the same on the other side: it is not decoded, which is what makes this several times as
+    fast where little differs.
+    """
+    left, right = _read_sides(old_reader, old), _read_sides(new_reader, new)
+    unlike = (left.tree.items() ^ right.tree.items()) | (left.lines.items() ^ right.lines.items())
+    names = {name for name, _ in unlike}
+    with _naming(old):
+        before = left.only(names)
+    with _naming(new):
+        return before, right.only(names)
+
+
+class _Sides(NamedTuple):
+    """The two sides of a directory, by name as stored: tree entries and lines; and its own line."""
+
+    tree: dict[bytes, TreeEntry]
+    own: bytes
+    lines: dict[bytes, bytes]
+
+    def only(self, names: set[bytes]) -> Directory:
+        """The directory with these entries, and any that have no line, or a line alone."""
+        directories = {name for name, entry in self.tree.items() if entry.mode == MODE_TREE}
+        names = names | (directories ^ (self.tree.keys() - self.lines.keys()))
+        names |= self.lines.keys() - self.tree.keys()
+        entries = {}
+        for name in names & (self.tree.keys() | self.lines.keys()):
+            line = self.lines.get(name)
+            says = None if line is None else decode_line(line)[1]
+            entries[decode_name(name)] = _meet(name, self.tree.get(name), says)
+        return Directory(_own_metadata(self.own), entries)
+
+
+def _read_sides(reader: BlobAndTreeReader, oid: ObjectID) -> _Sides:
+    tree, meta = _read_parts(reader, oid)
+    with _naming(oid):
+        own, *lines = _split(meta)
+        names = [unescape_line_name(line.split(b" ", 2)[-1]) for line in lines]
+        if any(map(operator.ge, names, islice(names, 1, None))):
+            raise InvalidMetadata("the lines are not in order")
+        return _Sides(tree, own, dict(zip(names, lines, strict=True)))
+
+
+def _read_parts(reader: BlobAndTreeReader, oid: ObjectID) -> tuple[dict[bytes, TreeEntry], bytes]:
+    """The entries of a tree but its `%meta`, and that one's content."""
     tree = {entry.name: entry for entry in decode_tree(reader.tree(oid))}
     meta = tree.pop(META_NAME, None)
     if meta is None or meta.mode != MODE_FILE:
         raise InvalidTree(f"tree {oid.hex()} has no %meta")
+    return tree, reader.blob(meta.oid)
+
+
+def _split(meta: bytes) -> list[bytes]:
+    """The lines of a `%meta`, the directory's own at the head."""
+    lines = meta.split(b"\n")
+    if lines.pop() != b"":
+        raise InvalidMetadata("the last line has no end")
+    if not lines:
+        raise InvalidMetadata("the directory's own line is missing")
+    return lines
+
+
+@contextmanager
+def _naming(oid: ObjectID) -> Iterator[None]:
+    """Have an error in a `%meta` say whose."""
     try:
-        return _join(tree, reader.blob(meta.oid))
+        yield
     except (InvalidMetadata, InvalidName) as error:
         raise InvalidMetadata(f"{error.message}, in the %meta of tree {oid.hex()}") from None
 
@@ -101,15 +176,11 @@ def _own_metadata(line: bytes) -> Metadata:
 
 def _join(tree: dict[bytes, TreeEntry], meta: bytes) -> Directory:
     """Meet each line with its tree entry."""
-    lines = meta.split(b"\n")
-    if lines.pop() != b"":
-        raise InvalidMetadata("the last line has no end")
-    if not lines:
-        raise InvalidMetadata("the directory's own line is missing")
-    own = _own_metadata(lines[0])
+    own_line, *lines = _split(meta)
+    own = _own_metadata(own_line)
     described: dict[bytes, Described] = {}
     last = b""
-    for line in lines[1:]:
+    for line in lines:
         name, says = decode_line(line)
         if name <= last:
             raise InvalidMetadata("the lines are not in order")

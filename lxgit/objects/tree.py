@@ -6,6 +6,9 @@ so the format, which is three fields long, is written here.
 
 from __future__ import annotations
 
+import operator
+import re
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.errors import LxgitError
@@ -25,6 +28,8 @@ _MODES = {
     b"120000": MODE_SYMLINK,
 }
 _WORDS = {mode: word for word, mode in _MODES.items()}
+_ENTRY = re.compile(rb"(40000|100644|100755|120000) ([^\0]+)\0(.{20})", re.DOTALL)
+_AROUND = 22  # bytes of an entry beside its mode and its name: the id, a space, a NUL
 
 
 class InvalidTree(LxgitError):
@@ -56,19 +61,11 @@ def decode_tree(data: bytes) -> list[TreeEntry]:
     InvalidTree unless each has one of the four modes above, and they are sorted, without
     duplicates. Names are not judged here: `names.decode_name` does.
     """
-    entries: list[TreeEntry] = []
-    position, size, last = 0, len(data), b""
-    while position < size:
-        space = data.find(b" ", position)
-        end = data.find(b"\0", space)
-        mode = _MODES.get(data[position:space]) if space > 0 else None
-        if mode is None or end < 0 or end + 21 > size or end == space + 1:
-            raise InvalidTree("a tree object has an entry that is not lxgit's")
-        name = data[space + 1 : end]
-        key = sort_key(name, mode)
-        if key <= last:
-            raise InvalidTree("a tree object is not in order")
-        last = key
-        entries.append(TreeEntry(mode, name, ObjectID(data[end + 1 : end + 21])))
-        position = end + 21
-    return entries
+    found = _ENTRY.findall(data)
+    # What does not match was passed over: then the lengths of the matches are not the whole.
+    if sum(len(word) + len(name) + _AROUND for word, name, _ in found) != len(data):
+        raise InvalidTree("a tree object has an entry that is not lxgit's")
+    keys = [name + b"/" if word == b"40000" else name for word, name, _ in found]
+    if any(map(operator.ge, keys, islice(keys, 1, None))):
+        raise InvalidTree("a tree object is not in order")
+    return [TreeEntry(_MODES[word], name, ObjectID(oid)) for word, name, oid in found]
