@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lxgit.objects.directory import Directory, Subdirectory, read_directory
+from lxgit.objects.directory import read_metadata
 from lxgit.objects.metadata import Kind
+from lxgit.objects.names import encode_name
 from lxgit.objects.replay import Replayer
+from lxgit.objects.tree import decode_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,33 +25,33 @@ if TYPE_CHECKING:
     from lxgit.objects.changes import Change
     from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.entries import Entry
+    from lxgit.objects.ids import ObjectID
     from lxgit.objects.image import Image
     from lxgit.objects.metadata import Metadata
     from lxgit.runtime.directory_layer import DirectoryWriter
 
 
 class _Lookup:
-    """Entries of an image by path; each directory on the way is read once."""
+    """Directories of an image by path: of each on the way its tree alone is read, once."""
 
     def __init__(self, image: Image) -> None:
         self._image = image
-        self._directories: dict[bytes, Directory] = {}
-
-    def directory(self, path: bytes) -> Directory:
-        found = self._directories.get(path)
-        if found is None:
-            oid = self._image.rootfs
-            if path:
-                parent, _, name = path.rpartition(b"/")
-                below = self.directory(parent).entries[name]
-                assert isinstance(below, Subdirectory)
-                oid = below.oid
-            found = self._directories[path] = read_directory(self._image.reader, oid)
-        return found
+        self._below: dict[bytes, dict[bytes, ObjectID]] = {}
 
     def metadata(self, path: bytes) -> Metadata:
         """The metadata of a directory."""
-        return self.directory(path).metadata
+        return read_metadata(self._image.reader, self._oid(path))
+
+    def _oid(self, path: bytes) -> ObjectID:
+        oid = self._image.rootfs
+        if path:
+            parent, _, name = path.rpartition(b"/")
+            below = self._below.get(parent)
+            if below is None:
+                tree = decode_tree(self._image.reader.tree(self._oid(parent)))
+                below = self._below[parent] = {entry.name: entry.oid for entry in tree}
+            oid = below[encode_name(name)]
+        return oid
 
 
 def write_delta(

@@ -13,6 +13,7 @@ from lxgit.runtime.idmap import IdMap
 from lxgit.runtime.layers import LayerStore
 
 if TYPE_CHECKING:
+    from lxgit.objects.changes import Change
     from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.sink import TreeSink
     from lxgit.progress import Progress
@@ -23,6 +24,7 @@ MAX_DEPTH = 20
 """Layers of a mount before one is written that spans all but the base; each costs look-ups."""
 _CANDIDATES = 8
 _ALWAYS_DELTA = 500  # changes that are few whatever the size of the image
+_NEAR = 250  # changes that a delta has written before the next candidate has been looked at
 _DELTA_SHARE = 3  # a delta has at most a third of the entries
 
 
@@ -52,42 +54,49 @@ class Materialiser:
     def _build(self, image: Image, too_deep: Stack | None) -> Stack:
         if too_deep is not None:
             below = self.layers.stack(too_deep.ids[0])
-            if self._worth_a_delta(image, below) is not None:
-                return self._delta(image, below)
+            changes = self._few_changes(image, below)
+            if changes is not None:
+                return self._delta(image, below, changes)
         nearest = self._nearest(image)
-        return self._base(image) if nearest is None else self._delta(image, nearest)
+        return self._base(image) if nearest is None else self._delta(image, *nearest)
 
-    def _nearest(self, image: Image) -> Stack | None:
-        """The materialised stack that differs least, when it differs little enough."""
-        best: tuple[int, Stack] | None = None
+    def _nearest(self, image: Image) -> tuple[Stack, list[Change]] | None:
+        """The materialised stack that differs least, when it differs little enough, and in what.
+
+        The first that is near is taken: looking for a nearer one would take longer than it saves.
+        """
+        best: tuple[Stack, list[Change]] | None = None
         for stack in self.layers.recent(_CANDIDATES):
             below = stack if len(stack.layers) < MAX_DEPTH else self.layers.stack(stack.ids[0])
-            count = self._worth_a_delta(image, below)
-            if count is not None and (best is None or count < best[0]):
-                best = count, below
-        return best[1] if best is not None else None
+            changes = self._few_changes(image, below, len(best[1]) - 1 if best else None)
+            if changes is not None:
+                best = below, changes
+                if len(changes) <= _NEAR:
+                    break
+        return best
 
-    def _worth_a_delta(self, image: Image, below: Stack) -> int | None:
-        """How many paths differ, or None when a base layer costs no more."""
+    def _few_changes(
+        self, image: Image, below: Stack, most: int | None = None
+    ) -> list[Change] | None:
+        """The paths that differ, or None when a base layer costs no more, or there are more."""
         from lxgit.objects.diff import iter_differences
 
         limit = max(_ALWAYS_DELTA, below.layers[0].entries // _DELTA_SHARE)
+        if most is not None:
+            limit = min(limit, most)
         before = self._shown(below.layers[0].shows)
-        changes = itertools.islice(iter_differences(before, image), limit + 1)
-        count = sum(1 for _ in changes)
-        return count if count <= limit else None
+        changes = list(itertools.islice(iter_differences(before, image), limit + 1))
+        return changes if len(changes) <= limit else None
 
     def _shown(self, shows: FileSystem) -> Image:
         """What a stack shows, as far as a diff looks: a file system without a config."""
         rootfs, links = shows
         return Image(self._database, rootfs, links, links, rootfs)
 
-    def _delta(self, image: Image, below: Stack) -> Stack:
-        from lxgit.objects.diff import diff_images
+    def _delta(self, image: Image, below: Stack, changes: list[Change]) -> Stack:
         from lxgit.runtime.delta import write_delta
         from lxgit.runtime.directory_layer import DirectoryWriter
 
-        changes = diff_images(self._shown(below.layers[0].shows), image)
         self._progress.phase("Materialising the difference", len(changes))
         with self.layers.building() as built:
             with DirectoryWriter(self.layers.directory_in(built)) as sink:
