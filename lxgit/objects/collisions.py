@@ -70,11 +70,20 @@ class CollisionCheck:
 
     def begin(self, start: int, end: int) -> None:
         """Have the entry from `start` to `end`, which is a large one, checked from now on."""
+        self._submit([_Run(start, end)])
+
+    def begin_left(self) -> None:
+        """Have what was left checked from now on."""
+        if self._left:
+            self._submit(self._left)
+            self._left = []
+
+    def _submit(self, runs: Sequence[_Run]) -> None:
         if self._executor is None:
             from concurrent.futures import ThreadPoolExecutor
 
             self._executor = ThreadPoolExecutor(max_workers=1)
-        self._begun.append(self._executor.submit(self._check, [_Run(start, end)]))
+        self._begun.append(self._executor.submit(self._check, runs))
 
     def finish(self) -> None:
         """Wait until everything is checked; CollisionAttack."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,6 +13,7 @@ from lxgit.fsutil import open_beneath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 CHUNK = 1 << 20
 
@@ -30,6 +32,12 @@ class Content(Protocol):
     def chunks(self) -> Iterator[bytes]:
         """The bytes in order, at most a MiB at a time, `size` in all; SourceChanged otherwise."""
 
+    def whole(self) -> bytes:
+        """All the bytes; SourceChanged as above."""
+
+    def job(self) -> tuple[Any, ...]:
+        """Where the bytes are, for another process; `from_job` is the inverse."""
+
 
 def read_range(fd: int, offset: int, size: int) -> Iterator[bytes]:
     """`size` bytes of an open file from `offset`; SourceChanged when it ends before."""
@@ -42,6 +50,15 @@ def read_range(fd: int, offset: int, size: int) -> Iterator[bytes]:
         size -= len(chunk)
 
 
+def read_whole(fd: int, offset: int, size: int) -> bytes:
+    """`size` bytes of an open file from `offset` at once; SourceChanged when it ends before."""
+    data = os.pread(fd, size, offset)
+    if len(data) == size:
+        return data
+    # As much as one read gives is 2 GiB (read(2)), and a signal may cut it short.
+    return data + b"".join(read_range(fd, offset + len(data), size - len(data)))
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """A part of an open file, such as an archive."""
@@ -52,6 +69,12 @@ class Slice:
 
     def chunks(self) -> Iterator[bytes]:
         return read_range(self.fd, self.offset, self.size)
+
+    def whole(self) -> bytes:
+        return read_whole(self.fd, self.offset, self.size)
+
+    def job(self) -> tuple[Any, ...]:
+        return 0, self.fd, self.offset, self.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +98,12 @@ class SparseSlice:
             position = start + length
         yield from zeros(self.size - position)
 
+    def whole(self) -> bytes:
+        return b"".join(self.chunks())
+
+    def job(self) -> tuple[Any, ...]:
+        return 1, self.fd, self.offset, self.size, self.segments
+
 
 @dataclass(frozen=True, slots=True)
 class Below:
@@ -96,6 +125,18 @@ class Below:
             os.close(fd)
 
     def chunks(self) -> Iterator[bytes]:
+        with self._opened() as fd:
+            yield from read_range(fd, 0, self.size)
+
+    def whole(self) -> bytes:
+        with self._opened() as fd:
+            return read_whole(fd, 0, self.size)
+
+    def job(self) -> tuple[Any, ...]:
+        return 2, self.directory, self.path, self.size
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
         try:
             fd = open_beneath(self.directory, self.path, os.O_RDONLY | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
@@ -104,9 +145,18 @@ class Below:
             status = os.fstat(fd)
             if status.st_size != self.size or not stat.S_ISREG(status.st_mode):
                 raise SourceChanged(f"{self.path!r} changed while it was read")
-            yield from read_range(fd, 0, self.size)
+            yield fd
         finally:
             os.close(fd)
+
+
+_KINDS: tuple[type[Slice | SparseSlice | Below], ...] = (Slice, SparseSlice, Below)
+
+
+def from_job(job: tuple[Any, ...]) -> Content:
+    """The content that `Content.job` tells of; its descriptors are those of the fork's parent."""
+    content: Content = _KINDS[job[0]](*job[1:])
+    return content
 
 
 _ZEROS = bytes(CHUNK)

@@ -1,18 +1,21 @@
-"""A tree in memory becomes objects: blobs in the order of the walk, then the directories."""
+"""A tree in memory becomes objects: the contents of its files first, then the directories."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lxgit.objects.directory import Directory, Subdirectory, write_directory
 from lxgit.objects.entries import Entry
 from lxgit.objects.ids import ObjectID, ObjectType
 from lxgit.objects.metadata import Kind
-from lxgit.objects.treebuilder import TreeBuilder
+from lxgit.objects.treebuilder import check_depth
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lxgit.objects.content import Content
-    from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.filetree import FileTree, Node
+    from lxgit.objects.intake import Intake
     from lxgit.objects.packwriter import PackWriter
     from lxgit.progress import Progress
 
@@ -24,8 +27,7 @@ def write_content(writer: PackWriter, content: Content) -> ObjectID:
     """Write a file's bytes as a blob; a large one never stands in memory whole."""
     if content.size > LARGE:
         return writer.add_stream(content.size, content.chunks())
-    chunks = list(content.chunks())
-    return writer.add(ObjectType.BLOB, chunks[0] if len(chunks) == 1 else b"".join(chunks))
+    return writer.add(ObjectType.BLOB, content.whole())
 
 
 def write_node(writer: PackWriter, node: Node) -> Entry:
@@ -38,16 +40,45 @@ def write_node(writer: PackWriter, node: Node) -> Entry:
     return Entry(node.kind, node.metadata, oid, node.rdev)
 
 
-def write_tree(
-    database: ObjectDatabase, writer: PackWriter, tree: FileTree, progress: Progress
-) -> ObjectID:
-    """Write a whole root filesystem; returns the id of its tree."""
-    builder = TreeBuilder(database, writer)
-    written: dict[int, Entry] = {}
-    for path, node in tree.walk():
-        entry = written.get(id(node))
-        if entry is None:
-            entry = written[id(node)] = write_node(writer, node)
-            progress.advance(node.content.size if node.content is not None else 0)
-        builder.put(path, entry)
-    return builder.write()
+def write_tree(writer: PackWriter, intake: Intake, tree: FileTree, progress: Progress) -> ObjectID:
+    """Write a whole root filesystem; returns the id of its tree. TooDeep; errors of `intake`."""
+    directories = _directories(tree)
+    intake.take(_contents(tree), progress)
+    written: dict[int, Subdirectory] = {}
+    for directory in reversed(directories):
+        assert directory.children is not None
+        entries = {
+            name: written[id(node)] if node.children is not None else _entry(writer, intake, node)
+            for name, node in directory.children.items()
+        }
+        oid = write_directory(writer, Directory(directory.metadata, entries))
+        written[id(directory)] = Subdirectory(oid)
+    return written[id(tree.root)].oid
+
+
+def _entry(writer: PackWriter, intake: Intake, node: Node) -> Entry:
+    oid = None
+    if node.content is not None:
+        oid = intake.oid(node.content)
+    elif node.kind is Kind.SYMLINK:
+        oid = writer.add(ObjectType.BLOB, node.target)
+    return Entry(node.kind, node.metadata, oid, node.rdev)
+
+
+def _contents(tree: FileTree) -> Iterator[Content]:
+    return (node.content for _, node in tree.walk() if node.content is not None)
+
+
+def _directories(tree: FileTree) -> list[Node]:
+    """Every directory, parents before children."""
+    level = [tree.root]
+    found: list[Node] = []
+    depth = 0
+    while level:
+        found += level
+        children = [node for directory in level for node in (directory.children or {}).values()]
+        if children:
+            check_depth(depth)
+        level = [node for node in children if node.children is not None]
+        depth += 1
+    return found

@@ -11,6 +11,9 @@ crash left behind.
 
 Ids of foreign content are checked for collision attacks (`collisions`): small blobs by libgit2 once
 there are enough of them, large ones by Git while the writing goes on, the rest by Git at the end.
+
+The pack can be lent to another process, which appends blobs to it (`intake`): what this one adds
+meanwhile waits in memory, and follows them.
 """
 
 from __future__ import annotations
@@ -35,11 +38,18 @@ from lxgit.objects.packs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
-    from typing import Self
+    from typing import Protocol, Self
 
     from lxgit.objects.database import ObjectDatabase
+
+    class Borrower(Protocol):
+        """Who appends to a pack that is lent."""
+
+        def rest(self) -> Iterator[None]:
+            """Wait for the rest of what was expected, giving way as it gets there."""
+
 
 STREAM_FROM = 16 << 20
 """Bytes: smaller blobs are held in memory, larger ones go through in chunks."""
@@ -47,6 +57,7 @@ STREAM_FROM = 16 << 20
 KEEP = b"lxgit\n"
 """The content of a .keep that `sweep` may remove."""
 
+_EXPECTED = (0, 0)
 _FLUSH_AT = 1 << 20
 _BULK_FROM = 16 << 20
 """Bytes of blobs from which on loading libgit2 is cheaper than inflating them once more."""
@@ -82,7 +93,7 @@ class PackWriter:
 
     def __init__(self, database: ObjectDatabase, *, trusted: bool = False) -> None:
         self._database = database
-        self._trusted = trusted
+        self.trusted = trusted
         self._directory = f"{database.git_dir}/objects/pack"
         self._file = NewFile(self._directory)
         self._buffer: list[bytes] = []
@@ -91,6 +102,8 @@ class PackWriter:
         self._index: dict[ObjectID, tuple[int, int]] = {}  # crc32, offset
         self._collisions = CollisionCheck(self._file.fd, self._directory)
         self._blob_bytes = 0
+        self._borrower: Borrower | None = None
+        self._waiting: list[tuple[ObjectID, bytes, bytes, bool]] = []
         self._write(PACK_HEADER.pack(PACK_SIGNATURE, PACK_VERSION, 0))
 
     def __enter__(self) -> Self:
@@ -109,19 +122,19 @@ class PackWriter:
 
     def add(self, kind: ObjectType, data: bytes) -> ObjectID:
         """The object's id; it is written unless this pack or the store has it."""
-        bulk = kind is ObjectType.BLOB and not self._trusted and self._blob_bytes > _BULK_FROM
+        bulk = kind is ObjectType.BLOB and not self.trusted and self._blob_bytes > _BULK_FROM
         oid = hash_foreign(data) if bulk else hash_trusted(kind, data)
         if self._has(oid):
             return oid
-        start = self._end
         header, body = entry_header(kind, len(data)), compress(data)
-        self._write(header)
-        self._write(body)
-        self._index[oid] = crc32(body, crc32(header)), start
+        unchecked = not (bulk or self.trusted)
+        if self._borrower is None:
+            self._append(oid, header, body, unchecked=unchecked)
+        else:
+            self.expect(oid)
+            self._waiting.append((oid, header, body, unchecked))
         if kind is ObjectType.BLOB:
             self._blob_bytes += len(data)
-        if not (bulk or self._trusted):
-            self._collisions.leave(start, self._end)
         return oid
 
     def add_stream(self, size: int, chunks: Iterable[bytes]) -> ObjectID:
@@ -144,22 +157,45 @@ class PackWriter:
             self._cut_back(start)
             raise
         self._index[oid] = crc, start
-        if not self._trusted:
+        if not self.trusted:
             self._flush()
             self._collisions.begin(start, self._end)
         return oid
+
+    def lend(self, borrower: Borrower) -> int:
+        """Let another process append to the pack until `finish`, and nobody else.
+
+        Returns the pack's descriptor, its offset at the end.
+        """
+        self._flush()
+        self._borrower = borrower
+        return self._file.fd
+
+    def expect(self, oid: ObjectID) -> bool:
+        """Note that a blob will be `appended`; false when this pack or the store has it."""
+        if self._has(oid):
+            return False
+        self._index[oid] = _EXPECTED
+        return True
+
+    def appended(self, oid: ObjectID, length: int, crc: int, *, unchecked: bool) -> None:
+        """The next `length` bytes of the pack are this blob; `unchecked` for collisions."""
+        start = self._end
+        self._end += length
+        self._index[oid] = crc, start
+        if unchecked:
+            self._collisions.begin(start, self._end)
 
     def finish(self) -> KeptPack:
         """Make everything that was added durable, and visible to Git.
 
         CollisionAttack when content was made to collide; then there is no pack.
         """
-        self._flush()
         if not self._index:
             self._file.close()
             return KeptPack(None, None)
-        self._collisions.finish()
         trailer = self._seal()
+        self._collisions.finish()
         with NewFile(self._directory) as index:
             _write_durably(index, encode_index(self._index, trailer))
             kept = self._publish(trailer, index)
@@ -170,6 +206,14 @@ class PackWriter:
 
     def _has(self, oid: ObjectID) -> bool:
         return oid in self._index or self._database.freshen(oid)
+
+    def _append(self, oid: ObjectID, header: bytes, body: bytes, *, unchecked: bool) -> None:
+        start = self._end
+        self._write(header)
+        self._write(body)
+        self._index[oid] = crc32(body, crc32(header)), start
+        if unchecked:
+            self._collisions.leave(start, self._end)
 
     def _write(self, data: bytes) -> None:
         self._buffer.append(data)
@@ -210,13 +254,20 @@ class PackWriter:
     def _seal(self) -> bytes:
         """Complete the pack: the count in its header, and the checksum of it all, returned."""
         fd = self._file.fd
-        os.pwrite(fd, PACK_HEADER.pack(PACK_SIGNATURE, PACK_VERSION, len(self._index)), 0)
+        self._flush()
         # Only now is the header known, so only now can the checksum be made.
-        digest = hashlib.sha1(usedforsecurity=False)
-        for data in read_written(fd, 0, self._end):
-            digest.update(data)
-        _write_durably(self._file, digest.digest())
-        return digest.digest()
+        os.pwrite(fd, PACK_HEADER.pack(PACK_SIGNATURE, PACK_VERSION, len(self._index)), 0)
+        digest = _FileDigest(fd)
+        if self._borrower is not None:
+            for _ in self._borrower.rest():
+                digest.take(self._end)
+            for oid, header, body, unchecked in self._waiting:
+                self._append(oid, header, body, unchecked=unchecked)
+            self._flush()
+            self._collisions.begin_left()
+        trailer = digest.take(self._end)
+        _write_durably(self._file, trailer)
+        return trailer
 
     def _publish(self, trailer: bytes, index: NewFile) -> KeptPack:
         """Name the pack after its checksum, as Git does, or as near as is free.
@@ -267,6 +318,22 @@ def _sweep_one(keep: str) -> bool:
         return False  # its maker lives
     finally:
         os.close(fd)
+
+
+class _FileDigest:
+    """The SHA-1 of a file from its beginning, as it grows."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._at = 0
+        self._digest = hashlib.sha1(usedforsecurity=False)
+
+    def take(self, end: int) -> bytes:
+        """The digest of the first `end` bytes, of which the last call has seen some."""
+        for data in read_written(self._fd, self._at, end):
+            self._digest.update(data)
+        self._at = end
+        return self._digest.digest()
 
 
 def _publish_all(stem: str, files: Sequence[tuple[NewFile, str]]) -> bool:

@@ -24,6 +24,15 @@ class TooDeep(LxgitError):
     """A tree with more levels than Git reads."""
 
 
+def check_depth(depth: int) -> None:
+    """TooDeep when a directory of that depth, the root's being 0, must not hold anything."""
+    if depth + 2 > MAX_DEPTH:
+        raise TooDeep(
+            f"a directory is more than {MAX_DEPTH} levels deep",
+            hint="Git cannot read deeper trees",
+        )
+
+
 class _Open:
     """A directory being changed."""
 
@@ -53,11 +62,7 @@ class TreeBuilder:
     def _parent(self, path: bytes) -> tuple[_Open, bytes]:
         """The directory that holds `path`, opened, and the last name."""
         *parents, name = path.split(b"/")
-        if len(parents) + 2 > MAX_DEPTH:
-            raise TooDeep(
-                f"a directory is more than {MAX_DEPTH} levels deep",
-                hint="Git cannot read deeper trees",
-            )
+        check_depth(len(parents))
         at = self._root
         for part in parents:
             below = at.entries.get(part)

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.tarsource import MissingProgram
-from lxgit.operations.importing import Target, commit_tree, read_archive
+from lxgit.operations.importing import Target, commit_source, opened_archive
 from lxgit.operations.naming import check_branch_name
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ def bootstrap(
     target = Target(name, message or told, orphan, trusted=True, architecture=machine)
     with (
         _running(_arguments(system), environment, progress) as archive,
-        read_archive(repository, archive, progress) as tree,
+        opened_archive(repository, archive, progress) as source,
     ):
-        return commit_tree(repository, tree, target, identity, progress)
+        return commit_source(repository, source, target, identity, progress)
 
 
 def _arguments(system: System) -> list[str]:

@@ -1,7 +1,8 @@
 """A root filesystem becomes a commit: from a tar archive or a directory.
 
-The source is first a tree in memory. Then two processes work on it: this one hashes, compresses and
-writes the pack, while a child writes the base layer that containers will run on.
+The source becomes a tree in memory, while another process computes the ids of its contents. Then
+three are at work: that one, a second that compresses into the pack, and a third that writes the
+base layer that containers will run on. This one puts the trees together.
 """
 
 from __future__ import annotations
@@ -17,19 +18,37 @@ from lxgit.objects.ids import ObjectType, hex_id
 from lxgit.objects.image import Image, read_image, write_image
 from lxgit.objects.imageconfig import ImageConfig
 from lxgit.objects.ingest import write_tree
+from lxgit.objects.intake import Intake
 from lxgit.operations.naming import branch_ref, check_branch_name
 from lxgit.operations.values import Imported
 from lxgit.runtime.layers import LayerStore
 from lxgit.runtime.treelayer import LayerFailed, TreeLayer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
+    from lxgit.objects.content import Content
     from lxgit.objects.filetree import FileTree
     from lxgit.objects.ids import ObjectID
+    from lxgit.objects.packwriter import PackWriter
     from lxgit.operations.values import Identity
     from lxgit.progress import Progress
     from lxgit.repository import Repository
+
+    Offer = Callable[[Content], None]
+    """Called with each content that is met, so that it can be hashed meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a root filesystem comes from.
+
+    `fd` is what its contents are read from, the archive or the directory; `read` gives the tree.
+    """
+
+    fd: int
+    read: Callable[[Offer], FileTree]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,75 +81,100 @@ def import_image(
     check_branch_name(repository, name)
     told = source.name if isinstance(source, Path) else "standard input"
     target = Target(name, message or f"Import {told}", orphan, architecture=os.uname().machine)
-    with _read_source(repository, source, progress) as tree:
-        return commit_tree(repository, tree, target, identity, progress)
+    with _opened(repository, source, progress) as opened:
+        return commit_source(repository, opened, target, identity, progress)
 
 
-@contextmanager
-def _read_source(
+def _opened(
     repository: Repository, source: Path | IO[bytes], progress: Progress
-) -> Iterator[FileTree]:
-    """The source as a tree, whose contents can be read while the context lasts."""
+) -> AbstractContextManager[Source]:
     if isinstance(source, Path) and source.is_dir():
-        from lxgit.objects.scan import read_tree
-
-        progress.phase(f"Reading {source}")
-        fd = os.open(source, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            tree, sockets = read_tree(fd, progress)
-            if sockets:
-                progress.warn(f"left out {sockets} sockets: they live only while a program runs")
-            yield tree
-        finally:
-            os.close(fd)
-        return
-    with read_archive(repository, source, progress) as tree:
-        yield tree
+        return _opened_directory(source, progress)
+    return opened_archive(repository, source, progress)
 
 
 @contextmanager
-def read_archive(
+def _opened_directory(path: Path, progress: Progress) -> Iterator[Source]:
+    from lxgit.objects.scan import read_tree
+
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+
+    def read(_: Offer) -> FileTree:
+        progress.phase(f"Reading {path}")
+        tree, sockets = read_tree(fd, progress)
+        if sockets:
+            progress.warn(f"left out {sockets} sockets: they live only while a program runs")
+        return tree
+
+    try:
+        yield Source(fd, read)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def opened_archive(
     repository: Repository, source: Path | IO[bytes], progress: Progress
-) -> Iterator[FileTree]:
-    """A tar archive as a tree, whose contents can be read while the context lasts."""
+) -> Iterator[Source]:
+    """A tar archive; its contents can be read while the context lasts."""
     from lxgit.objects.tarreader import read_tar
     from lxgit.objects.tarsource import open_archive
 
-    progress.phase("Reading the archive")
     path, stream = (source, None) if isinstance(source, Path) else (None, source)
     with open_archive(path, stream, repository.scratch_dir) as archive:
-        tree = read_tar(archive, progress)
-        archive.drain()
-        yield tree
+
+        def read(offer: Offer) -> FileTree:
+            progress.phase("Reading the archive")
+            tree = read_tar(archive, progress, offer)
+            archive.drain()
+            return tree
+
+        yield Source(archive.fd, read)
 
 
-def commit_tree(
+def commit_source(
     repository: Repository,
+    source: Source,
+    target: Target,
+    identity: Identity,
+    progress: Progress,
+) -> Imported:
+    """Write a source as a commit on a branch, and as a base layer where this user can make one."""
+    with (
+        repository.objects.writer(trusted=target.trusted) as writer,
+        Intake(writer, source.fd) as intake,
+    ):
+        tree = source.read(intake.offer)
+        with repository.writing():
+            return _commit(repository, writer, intake, tree, target, identity, progress)
+
+
+def _commit(
+    repository: Repository,
+    writer: PackWriter,
+    intake: Intake,
     tree: FileTree,
     target: Target,
     identity: Identity,
     progress: Progress,
 ) -> Imported:
-    """Write a tree as a commit on a branch, and as a base layer where this user can make one."""
     ref = branch_ref(target.branch)
+    tip = repository.refs.read(ref)
+    parent = None if target.orphan else tip
+    before = _image(repository, parent)
+    config = before.config if before is not None else _config(tree, target)
     with ExitStack() as stack:
-        stack.enter_context(repository.writing())
-        tip = repository.refs.read(ref)
-        parent = None if target.orphan else tip
-        before = _image(repository, parent)
-        config = before.config if before is not None else _config(tree, target)
         layer = _start_layer(stack, repository, tree)
         progress.phase("Writing to Git", tree.size())
-        with repository.objects.writer(trusted=target.trusted) as writer:
-            rootfs = write_tree(repository.objects, writer, tree, progress)
-            image = write_image(writer, rootfs, tree.links(), config)
-            oid = parent
-            if before is None or before.tree != image:
-                parents = (parent,) if parent is not None else ()
-                message = clean_message(target.message)
-                commit = Commit(image, parents, identity.author, identity.committer, message)
-                oid = writer.add(ObjectType.COMMIT, encode_commit(commit))
-            packed = stack.enter_context(writer.finish())
+        rootfs = write_tree(writer, intake, tree, progress)
+        image = write_image(writer, rootfs, tree.links(), config)
+        oid = parent
+        if before is None or before.tree != image:
+            parents = (parent,) if parent is not None else ()
+            message = clean_message(target.message)
+            commit = Commit(image, parents, identity.author, identity.committer, message)
+            oid = writer.add(ObjectType.COMMIT, encode_commit(commit))
+        packed = stack.enter_context(writer.finish())
         _publish_layer(layer, read_image(repository.objects, image), progress)
         assert oid is not None
         if oid == parent:

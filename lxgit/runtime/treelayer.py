@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from lxgit.errors import LxgitError
+from lxgit.fsutil import die_with_parent
 from lxgit.runtime.baselayer import write_base
 from lxgit.runtime.idmap import IdMap
 
@@ -79,6 +80,7 @@ class TreeLayer:
 def _write_and_exit(layers: LayerStore, tree: FileTree, built: Path, answer: int) -> None:
     """The child: write, say how it went in JSON, leave without anyone's clean-up."""
     try:
+        die_with_parent()
         said = _write(layers, tree, built)
     except LxgitError as error:
         said = {"error": error.message, "hint": error.hint}

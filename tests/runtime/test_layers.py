@@ -15,13 +15,15 @@ from lxgit.objects.ids import ObjectID, ObjectType
 from lxgit.objects.image import Image, read_image, write_image
 from lxgit.objects.imageconfig import ImageConfig
 from lxgit.objects.ingest import write_node, write_tree
+from lxgit.objects.intake import Intake
 from lxgit.objects.scan import read_tree
 from lxgit.objects.scratch import ScratchObjects
 from lxgit.repository import Repository, create_repository
 from lxgit.runtime.idmap import IdMap
-from lxgit.runtime.layers import LayerStore, Stack
+from lxgit.runtime.layers import DIRECTORY, LayerStore, Stack
 from lxgit.runtime.materialise import MAX_DEPTH, Materialiser
 from lxgit.runtime.upper import apply_upper, drop_unrecorded, read_upper
+from tests.support import forms
 from tests.support.overlays import on_overlay
 from tests.support.stores import Listener
 
@@ -34,9 +36,28 @@ pytestmark = [pytest.mark.root, pytest.mark.overlay]
 NAMES = [b"a", b"b", b"c", b"d", b".git", b"%x", b"\xff"]
 
 
+SEEDS = {forms.FILE: range(12), forms.LOOP: range(3), DIRECTORY: range(6)}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The suite on every form of a base layer."""
+    if "seed" in metafunc.fixturenames:
+        runs = [
+            pytest.param(form, seed, marks=[] if form == DIRECTORY else pytest.mark.erofs)
+            for form, seeds in SEEDS.items()
+            for seed in seeds
+        ]
+        metafunc.parametrize(("form", "seed"), runs)
+    elif "form" in metafunc.fixturenames:
+        metafunc.parametrize("form", forms.FORMS)
+
+
 @pytest.fixture
-def machine(store_dir: Path, scratch: Path) -> Iterator[Machine]:
-    """A new store with an empty image."""
+def machine(
+    store_dir: Path, scratch: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Machine]:
+    """A new store with an empty image, its base layers in the wanted form."""
+    forms.force(monkeypatch, form)
     made = Machine(store_dir, scratch)
     yield made
     made.close()
@@ -67,8 +88,8 @@ class Machine:
         """The image of a directory, in Git."""
         tree, _ = read_tree(fd, Listener())
         objects = self.repository.objects
-        with objects.writer() as writer:
-            rootfs = write_tree(objects, writer, tree, Listener())
+        with objects.writer() as writer, Intake(writer, fd) as intake:
+            rootfs = write_tree(writer, intake, tree, Listener())
             image = write_image(writer, rootfs, tree.links(), ImageConfig())
             writer.finish().release()
         return read_image(objects, image)
@@ -258,7 +279,6 @@ def same(left: Image, right: Image) -> None:
     assert left.tree == right.tree
 
 
-@pytest.mark.parametrize("seed", range(12))
 def test_sessions_one_on_the_other(machine: Machine, seed: int) -> None:
     """After each: upperdir, walk, the layer it became, and a delta from Git agree."""
     meddler = Meddler(seed)
@@ -271,7 +291,9 @@ def test_sessions_one_on_the_other(machine: Machine, seed: int) -> None:
         same(by_upper, machine.walk(delta))
         bases.append(by_upper)
     shutil.rmtree(machine.repository.layers_dir)
-    same(machine.image, machine.walk(machine.stack()))
+    stack = machine.stack()
+    assert len(stack.layers) == 1
+    same(machine.image, machine.walk(stack))
 
 
 def delta_between(machine: Machine, old: Image, new: Image) -> Stack:

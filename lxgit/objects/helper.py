@@ -1,0 +1,182 @@
+"""A process beside this one that does one kind of work: jobs go in, answers come out in order.
+
+Hashing holds Python's lock, and compressing waits for it: processes use the cores that threads
+would not. Jobs and answers are plain values (marshal), and a job says where bytes are, not what
+they are. Nothing here blocks but `pump`, which serves all helpers at once, so that none can wait
+for a reader that waits for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import marshal
+import os
+import pickle
+import select
+import signal
+import struct
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from lxgit.errors import LxgitError
+from lxgit.fsutil import die_with_parent, write_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from typing import NoReturn, Self
+
+    Work = Callable[[list[Any]], list[Any]]
+    """Jobs to as many answers; what it raises is raised in the parent."""
+
+_FRAME = struct.Struct("=I")  # the bytes of the list that follows
+_READ = 1 << 18
+
+
+class HelperFailed(LxgitError):
+    """A process that helped with the work ended before it was done."""
+
+
+class Helper:
+    """One such process: it starts with `with` and is gone behind it, its work done or not.
+
+    Of this one's open files it has those of `keeps`: another's pipe must not stay open for it, nor
+    a lock be held by it.
+    """
+
+    def __init__(self, work: Work, *, keeps: Collection[int]) -> None:
+        self._work = work
+        self._keeps = keeps
+        self._pid = 0
+        self._unsent = bytearray()
+        self._unread = bytearray()
+        self.answers: deque[Any] = deque()
+
+    def __enter__(self) -> Self:
+        jobs, self._jobs = os.pipe()
+        self._said, answers = os.pipe()
+        self._pid = os.fork()
+        if not self._pid:
+            _serve(self._work, jobs, answers, self._keeps)
+        os.close(jobs)
+        os.close(answers)
+        os.set_blocking(self._jobs, False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pid:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            self._pid = 0
+            os.close(self._jobs)
+            os.close(self._said)
+
+    def give(self, jobs: list[Any]) -> None:
+        """Queue jobs; `pump` brings them over."""
+        data = marshal.dumps(jobs)
+        self._unsent += _FRAME.pack(len(data))
+        self._unsent += data
+
+    def send(self) -> None:
+        """Write as much of what is queued as the pipe takes."""
+        try:
+            while self._unsent:
+                del self._unsent[: os.write(self._jobs, self._unsent)]
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:
+            self._unsent.clear()  # its last words say why
+
+    def receive(self) -> None:
+        """Take in what the process said: into `answers`, or raised; HelperFailed at its end."""
+        data = os.read(self._said, _READ)
+        if not data:
+            raise self._ended()
+        self._unread += data
+        while len(self._unread) >= _FRAME.size:
+            (length,) = _FRAME.unpack_from(self._unread)
+            end = _FRAME.size + length
+            if len(self._unread) < end:
+                return
+            said = marshal.loads(bytes(self._unread[_FRAME.size : end]))  # noqa: S302  # our child's
+            del self._unread[:end]
+            if isinstance(said, bytes):
+                raise unpack_error(said)
+            self.answers.extend(said)
+
+    def _ended(self) -> HelperFailed:
+        _, status = os.waitpid(self._pid, 0)
+        self._pid = 0
+        os.close(self._jobs)
+        os.close(self._said)
+        how = "ended"
+        if os.WIFSIGNALED(status):
+            how = f"was killed ({signal.Signals(os.WTERMSIG(status)).name})"
+        return HelperFailed(
+            f"a process that helped with this {how}",
+            hint="was the machine short of memory? Nothing has been changed; try again",
+        )
+
+    def watched(self, poll: select.poll) -> int:
+        """Register with `poll`; the descriptor that answers come from."""
+        poll.register(self._said, select.POLLIN)
+        if self._unsent:
+            poll.register(self._jobs, select.POLLOUT)
+        return self._said
+
+
+def pump(helpers: Sequence[Helper], *, wait: bool = False) -> None:
+    """Bring over jobs and answers; with `wait`, until there is an answer or room for a job."""
+    poll = select.poll()
+    by_fd: dict[int, Helper] = {}
+    for helper in helpers:
+        helper.send()
+        by_fd[helper.watched(poll)] = helper
+    for fd, _ in poll.poll(None if wait else 0):
+        if fd in by_fd:
+            by_fd[fd].receive()
+
+
+def pack_error(error: BaseException) -> bytes:
+    """An exception as bytes, for the parent of this process."""
+    with contextlib.suppress(Exception):
+        data = pickle.dumps(error)
+        pickle.loads(data)  # noqa: S301  # our own; some cannot be made again
+        return data
+    return pickle.dumps(HelperFailed(f"{type(error).__name__}: {error}"))
+
+
+def unpack_error(data: bytes) -> Exception:
+    """The exception of a child of this process."""
+    error: Exception = pickle.loads(data)  # noqa: S301  # written by `pack_error`
+    return error
+
+
+def _serve(work: Work, jobs: int, answers: int, keeps: Collection[int]) -> NoReturn:
+    """The child: until nobody has jobs any more. Leaves without anyone's clean-up."""
+    try:
+        _close_all_but({0, 1, 2, jobs, answers, *keeps})
+        die_with_parent()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+        with open(jobs, "rb", buffering=1 << 16) as file:
+            while head := file.read(_FRAME.size):
+                batch = marshal.loads(file.read(_FRAME.unpack(head)[0]))  # noqa: S302  # our parent's
+                _say(answers, work(batch))
+    except BaseException as error:  # noqa: BLE001  # it is raised in the parent
+        with contextlib.suppress(OSError):
+            _say(answers, pack_error(error))
+    finally:
+        os._exit(0)
+
+
+def _close_all_but(keep: set[int]) -> None:
+    after = 0
+    for fd in sorted(keep):
+        if fd > after:  # an empty range would be every one: its last is -1
+            os.closerange(after, fd)
+        after = fd + 1
+    os.closerange(after, 2**31 - 1)
+
+
+def _say(answers: int, said: list[Any] | bytes) -> None:
+    data = marshal.dumps(said)
+    write_all(answers, _FRAME.pack(len(data)) + data)
