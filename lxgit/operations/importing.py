@@ -179,6 +179,7 @@ def _commit(
         assert oid is not None
         if oid == parent:
             return Imported(hex_id(oid), target.branch, None, unchanged=True, became_head=False)
+        became_head = _adopt_as_head(repository, ref, identity)  # HEAD names no other then
         repository.refs.update(
             ref, oid, old=tip, message=f"import: {target.message}", who=identity.committer
         )
@@ -188,7 +189,7 @@ def _commit(
         target.branch,
         hex_id(parent) if parent is not None else None,
         unchanged=False,
-        became_head=_adopt_as_head(repository, ref, identity),
+        became_head=became_head,
     )
 
 
