@@ -46,7 +46,10 @@ def _git_problems(repository: Repository) -> Iterator[Problem]:
             said += chunk
     except GitFailed as error:
         said += error.stderr
-    for line in dict.fromkeys(said.decode(errors="replace").splitlines()):
+    lines = said.decode(errors="replace").splitlines()
+    if not repository.refs.list():  # an empty store is sound: its HEAD has no branch yet
+        lines = [line for line in lines if not line.startswith("notice: ")]
+    for line in dict.fromkeys(lines):
         yield Problem(line, hint="restore it from a clone")
 
 
