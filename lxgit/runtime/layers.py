@@ -242,8 +242,9 @@ class LayerStore:
         with contextlib.suppress(FileNotFoundError):
             for name in os.listdir(self._stacks):
                 rootfs, _, links = name.partition("-")
-                if not links or self.find((_oid(rootfs), _oid(links))) is None:
-                    os.unlink(self._stacks / name)
+                with contextlib.suppress(ValueError):  # a file that is only being written
+                    if not links or self.find((_oid(rootfs), _oid(links))) is None:
+                        os.unlink(self._stacks / name)
 
 
 def _form(text: str) -> str:
