@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lxgit.objects.commits import Signature
 from lxgit.objects.ids import from_hex
-from lxgit.operations.values import ContainerRow, ContainerState
+from lxgit.operations.values import ContainerRow, ContainerState, Identity
 from lxgit.runtime.containers import all_containers, container_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
-    from lxgit.operations.values import Identity
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
 
 _NANOSECONDS = 1_000_000_000
+_ITSELF = Identity(*[Signature("lxgit", "", 0)] * 2)  # for reflogs that go with their refs
+_PINS = "refs/lxgit/containers/"
 
 
 def row_of(container: Container) -> ContainerRow:
@@ -73,15 +76,39 @@ def changed_containers_of(repository: Repository, branch: str | None) -> tuple[C
     )
 
 
-def pin_commit(repository: Repository, container: Container, identity: Identity) -> None:
-    """Keep the container's commit from gc: a ref of its own under refs/lxgit/."""
+def pin_commit(
+    repository: Repository,
+    container: str,
+    commit: str,
+    identity: Identity,
+    *,
+    base: str | None = None,
+) -> None:
+    """Keep from gc what the container of that id stands on: refs of its own under refs/lxgit/.
+
+    Call it before the container's record names the commit, and after it names a base no more: a
+    crash between the two may keep too much, which `unpin_leftovers` finds, never too little.
+    """
     from lxgit.objects.refs import ANY
 
-    for name, commit in (("", container.config.commit), ("-base", container.config.base)):
-        ref = _pin(container.id, name)
-        oid = from_hex(commit) if commit is not None else None
+    for name, commit_or_none in (("-base", base), ("", commit)):
+        ref = _pin(container, name)
+        oid = from_hex(commit_or_none) if commit_or_none is not None else None
         if oid != repository.refs.read(ref):
             repository.refs.update(ref, oid, old=ANY, message="container", who=identity.committer)
+
+
+@contextmanager
+def pinned_commit(
+    repository: Repository, container: str, commit: str, identity: Identity
+) -> Iterator[None]:
+    """Keep the commit of a container that is made meanwhile; not when that fails."""
+    pin_commit(repository, container, commit, identity)
+    try:
+        yield
+    except BaseException:
+        unpin_commit(repository, container, identity)
+        raise
 
 
 def unpin_commit(repository: Repository, container: str, identity: Identity) -> None:
@@ -96,5 +123,13 @@ def unpin_commit(repository: Repository, container: str, identity: Identity) -> 
             )
 
 
+def unpin_leftovers(repository: Repository, living: Collection[str]) -> int:
+    """Let go of what is kept for containers that are not among the `living`; how many those are."""
+    pinned = {ref.removeprefix(_PINS).removesuffix("-base") for ref in repository.refs.list(_PINS)}
+    for container in pinned.difference(living):
+        unpin_commit(repository, container, _ITSELF)
+    return len(pinned.difference(living))
+
+
 def _pin(container: str, name: str) -> str:
-    return f"refs/lxgit/containers/{container}{name}"
+    return f"{_PINS}{container}{name}"

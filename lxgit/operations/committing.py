@@ -257,15 +257,15 @@ def _follow(
     identity: Identity,
 ) -> Container:
     """The container stands on the new commit; its upperdir becomes that commit's layer."""
-    config = container.config
+    commit, base = hex_id(oid), container.mounted
+    pin_commit(repository, container.id, commit, identity, base=base)
     container = container.configured(
-        replace(config, commit=hex_id(oid), branch=branch, base=config.base or config.commit)
+        replace(container.config, commit=commit, branch=branch, base=base)
     )
-    pin_commit(repository, container, identity)
     with repository.lock("layers", shared=True, what="the cache of layers"):
         _upper_to_layer(repository, container, tree)
     container = container.configured(replace(container.config, base=None))
-    pin_commit(repository, container, identity)
+    pin_commit(repository, container.id, commit, identity)
     return container
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.refnames import BRANCHES
-from lxgit.operations.attached import pin_commit, row_of, unpin_commit
+from lxgit.operations.attached import pinned_commit, row_of, unpin_commit
 from lxgit.operations.lookup import find_commit, find_container, image_of
 from lxgit.operations.naming import check_container_name
 from lxgit.operations.values import ContainerRow, ContainerState, RemovedContainer
@@ -160,8 +160,8 @@ def _created(
             privileged=request.privileged,
             host_ids=request.host_ids or request.privileged,
         ),
+        lambda made: pinned_commit(repository, made, hex_id(commit), identity),
     )
-    pin_commit(repository, container, identity)
     return container, stack, image
 
 
@@ -302,8 +302,9 @@ def start(
             f"container '{container.config.name}' is running", hint="'lxgit ps' lists what runs"
         )
     _require_host(repository, host_ids=container.config.idmap is None)
-    base = from_hex(container.config.base or container.config.commit)
-    image = image_of(repository, base)
+    if container.config.base not in (None, container.mounted):
+        container = container.configured(replace(container.config, base=None))
+    image = image_of(repository, from_hex(container.mounted))
     with _layers_kept(repository):
         stack = _materialised(repository, image, progress)
         if stack.ids != container.config.stack:

@@ -1,4 +1,4 @@
-"""What commands leave when they are killed: unfinished files, and locks that nobody holds.
+"""What commands leave when they are killed: unfinished things, and locks that nobody holds.
 
 A file is left over when its name says that it is unfinished and no process has it open: all that
 lxgit writes stays open until it has its final name. Git closes a file before it names it, so one
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from lxgit.fsutil import remove_tree
 from lxgit.objects import packwriter
 from lxgit.objects.filelock import drop_stale_lock
+from lxgit.operations.attached import unpin_leftovers
+from lxgit.runtime.containers import settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,6 +56,8 @@ def sweep(repository: Repository) -> int:
     """
     swept = packwriter.sweep(repository.git_dir)
     swept += sum(drop_stale_lock(lock) for lock in _ref_locks(str(repository.git_dir)))
+    with settled(repository.containers_dir) as living:
+        swept += unpin_leftovers(repository, living)
     ours, gits = _named(repository.path, _OURS), _named(repository.path, _GITS)
     if not ours and not gits:
         return swept

@@ -77,8 +77,8 @@ class WorkTree:
     def _apply(self) -> Image:
         """The image that a commit of the container would have."""
         base = self.parent
-        if self.container.config.base is not None:
-            base = image_of(self._repository, from_hex(self.container.config.base))
+        if self.container.mounted != self.container.config.commit:
+            base = image_of(self._repository, from_hex(self.container.mounted))
         rootfs, links = apply_upper(self.state, base, self._objects, self._entry)
         tree = write_image(self._objects, rootfs, links, self.parent.config)
         return read_image(self._objects, tree)

@@ -38,7 +38,8 @@ from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.names import unused_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 CREATED, RUNNING, EXITED = "created", "running", "exited"
@@ -98,7 +99,7 @@ class ContainerConfig:
     branch: str | None  # None: of no branch, as with a detached HEAD
     stack: tuple[str, ...]  # layer ids it is mounted on, in the order of its creator
     # The commit that the stack shows; None: `commit`. They differ once a commit was made of it
-    # whose upper directory has not become a layer (yet).
+    # whose upper directory has not become a layer (yet): see `Container.mounted`.
     base: str | None = None
 
     @property
@@ -158,6 +159,16 @@ class Container:
     def upper(self) -> Path:
         """The overlay's upper directory: what has changed."""
         return self.path / "upper"
+
+    @property
+    def mounted(self) -> str:
+        """The commit that its upper directory lies over.
+
+        A container whose upper has become a layer stands on its commit, whatever a commit command
+        that was killed between the two had noted.
+        """
+        base = self.config.base
+        return base if base is not None and self.upper.exists() else self.config.commit
 
     @property
     def is_running(self) -> bool:
@@ -233,10 +244,16 @@ class Container:
         return False
 
 
-def create(containers: Path, request: Request) -> Container:
+def create(
+    containers: Path,
+    request: Request,
+    keeping: Callable[[str], AbstractContextManager[object]] = contextlib.nullcontext,
+) -> Container:
     """Make a container: a new id, its name, its host ids, its directories but for `upper`.
 
-    Raises ContainerNameTaken, InvalidContainerName, IdsExhausted, InvalidIdMap.
+    All else that it needs is made, or undone, by the context that `keeping` gives for its id:
+    entered before anything shows of the container. Raises ContainerNameTaken, InvalidContainerName,
+    IdsExhausted, InvalidIdMap.
     """
     if request.name is not None:
         check_name(request.name)
@@ -248,13 +265,14 @@ def create(containers: Path, request: Request) -> Container:
                 hint=f"another --name, or 'lxgit rm {request.name}' first",
             )
         identity = os.urandom(32).hex()
-        path = containers / identity
-        path.mkdir(mode=0o700)
-        try:
-            return _create(path, identity, request, request.name or unused_name(names))
-        except BaseException:
-            remove_tree(path)
-            raise
+        with keeping(identity):
+            path = containers / identity
+            path.mkdir(mode=0o700)
+            try:
+                return _create(path, identity, request, request.name or unused_name(names))
+            except BaseException:
+                remove_tree(path)
+                raise
 
 
 def _create(path: Path, identity: str, request: Request, name: str) -> Container:
@@ -277,6 +295,22 @@ def _create(path: Path, identity: str, request: Request, name: str) -> Container
     _write(path / "config.json", asdict(config), durable=False)
     os.symlink(identity, path.parent / ".names" / name)
     return Container(path, config)
+
+
+@contextlib.contextmanager
+def settled(containers: Path) -> Iterator[Collection[str]]:
+    """The ids of the containers that there are, while none is made or goes.
+
+    First what those that were killed here have left goes: containers half made or half deleted.
+    """
+    with _registry(containers):
+        for identity in _ids(containers):
+            if not (containers / identity / "config.json").exists():
+                remove_tree(containers / identity)
+        _remove_gone(containers)
+        idranges.drop_leftovers(containers / ".ranges")
+        container_names(containers)
+        yield _ids(containers)
 
 
 @contextlib.contextmanager

@@ -67,6 +67,11 @@ def release(registry: Path, idmap: IdMap) -> None:
             (registry / str(extent.outside)).unlink()
 
 
+def drop_leftovers(registry: Path) -> None:
+    """Give back what containers that do not exist have taken; the caller holds the lock."""
+    _taken(registry)
+
+
 def _single_ids(ids: Sequence[int], first: int) -> Iterator[Extent]:
     """Extents for ids outside the range: `first` and the following host ids, neighbours as one."""
     start = 0
