@@ -4,6 +4,7 @@ r"""A store on disk: its paths, its version, its locks; opens objects and refs.
     STORE/git/            a bare Git repository: all history
     STORE/layers/         materialised layers: a cache
     STORE/containers/ID/  one container each
+    STORE/operations      what moved refs: `undo` reads it   (objects/operationlog)
     STORE/locks/          what flock(2) is taken on
     STORE/tmp/            unlinked or unfinished files
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.git import Git
     from lxgit.objects.ids import ObjectID
+    from lxgit.objects.operationlog import OperationLog
     from lxgit.objects.refs import RefStore
     from lxgit.objects.revisions import Revisions
 
@@ -64,7 +66,17 @@ class Repository:
     def refs(self) -> RefStore:
         from lxgit.objects.refs import RefStore
 
-        return RefStore(self.git_dir, keeping=self._keeping)
+        return RefStore(self.git_dir, keeping=self._keeping, record=self._record)
+
+    @cached_property
+    def operations(self) -> OperationLog:
+        """What moved refs. All changes by one `Repository` are one operation, unless it says so."""
+        from lxgit.objects.operationlog import OperationLog
+
+        return OperationLog(self.path / "operations", self.path / "locks/operations")
+
+    def _record(self, name: str, old: str | None, new: str | None, message: str, time: int) -> None:
+        self.operations.record(name, old, new, message, time)
 
     @cached_property
     def revisions(self) -> Revisions:

@@ -38,6 +38,7 @@ GROUPS: dict[str, tuple[Listed, ...]] = {
         Listed("log", "log", "log", "show the commits of a branch"),
         Listed("show", "history", "show", "show a commit, or a file of one"),
         Listed("ls", "history", "ls", "list a directory of an image"),
+        Listed("reflog", "undo", "reflog", "show where names were"),
         Listed("rev-parse", "history", "rev_parse", "print the id that a name stands for"),
     ),
     "Grow and mark history": (
@@ -45,6 +46,7 @@ GROUPS: dict[str, tuple[Listed, ...]] = {
         Listed("checkout", "branches", "checkout", "move HEAD to a branch or a commit"),
         Listed("switch", "branches", "switch", "move HEAD to a branch"),
         Listed("tag", "tags", "tag", "list, create or delete tags"),
+        Listed("undo", "undo", "undo", "undo the last command that moved a name"),
     ),
     "Containers": (
         Listed("ps", "containers", "ps", "list containers"),

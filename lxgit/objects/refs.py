@@ -70,6 +70,8 @@ class RefStore:
     """The refs of one repository. Names are full: `refs/heads/base`, or HEAD.
 
     `keeping`, given the object that a ref is about to name, keeps it from gc until the ref does.
+    `record` is called with the name, old and new value, message and time of each change of HEAD, a
+    branch or a tag before it is made; values are as in the files, without the `ref: `.
     """
 
     check_name = staticmethod(check_name)
@@ -78,7 +80,9 @@ class RefStore:
         self,
         git_dir: Path,
         keeping: Callable[[ObjectID | None], AbstractContextManager[None]] | None = None,
+        record: Callable[[str, str | None, str | None, str, int], None] | None = None,
     ) -> None:
+        self._record = record
         self._keeping = keeping or contextlib.nullcontext
         self._git_dir = str(git_dir)
         self._logs = Reflogs(self._git_dir)
@@ -103,6 +107,7 @@ class RefStore:
         with self._keeping(new), FileLock(self._path("HEAD"), self._git_dir) as lock:
             old = self.read("HEAD")
             lock.write(content.encode("utf-8", "surrogateescape"))
+            self._tell("HEAD", self._read_loose("HEAD"), target, message, who)
             if old is not None or new is not None:
                 self._logs.append("HEAD", ReflogEntry(old, new, who, message))
             lock.commit()
@@ -159,8 +164,10 @@ class RefStore:
                 raise RefMoved(name, old, current)
             if new is not None:
                 lock.write(f"{hex_id(new)}\n".encode())
-            elif current is not None and name.startswith((BRANCHES, TAGS)):
-                self._bury(name, current, message, who)
+            if name.startswith((BRANCHES, TAGS)):
+                self._tell(name, current, new, message, who)
+                if new is None and current is not None:
+                    self._bury(name, current, message, who)
             if self._read_loose("HEAD") == name:
                 self._logs.append("HEAD", ReflogEntry(current, new, who, message))
             if new is None:
@@ -239,6 +246,18 @@ class RefStore:
                 f"'{short_name(name)}' cannot be beside '{short_name(others[0])}'",
                 hint="in Git, no name is the beginning of another up to a '/'",
             )
+
+    def _tell(
+        self,
+        name: str,
+        old: str | ObjectID | None,
+        new: str | ObjectID | None,
+        message: str,
+        who: Signature,
+    ) -> None:
+        if self._record is not None and old != new:
+            before, after = (hex_id(one) if isinstance(one, bytes) else one for one in (old, new))
+            self._record(name, before, after, message, who.time)
 
     def _bury(self, name: str, last: ObjectID, message: str, who: Signature) -> None:
         entry = f"{name}: {message}"

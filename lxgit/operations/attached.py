@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from lxgit.repository import Repository
-    from lxgit.runtime.containers import Container
+    from lxgit.runtime.containers import Container, ContainerConfig
 
 _NANOSECONDS = 1_000_000_000
 _ITSELF = Identity(*[Signature("lxgit", "", 0)] * 2)  # for reflogs that go with their refs
@@ -55,11 +55,34 @@ def containers_on(repository: Repository, branch: str | None) -> list[Container]
     ]
 
 
-def detach(containers: Iterable[Container], *, onto: str | None = None) -> tuple[ContainerRow, ...]:
+def detach(
+    repository: Repository,
+    containers: Iterable[Container],
+    identity: Identity,
+    *,
+    onto: str | None = None,
+) -> tuple[ContainerRow, ...]:
     """Take containers off their branch, or put them on another of the same commit."""
-    return tuple(
-        row_of(container.configured(replace(container.config, branch=onto)))
-        for container in containers
+    rows = []
+    for container in containers:
+        config = replace(container.config, branch=onto)
+        record_container(repository, container, config, identity)
+        rows.append(row_of(container.configured(config)))
+    return tuple(rows)
+
+
+def record_container(
+    repository: Repository, container: Container, config: ContainerConfig, identity: Identity
+) -> None:
+    """Have `undo` know where a container stood, before it stands where `config` says."""
+    from lxgit.objects.operationlog import container_value
+
+    before = container.config
+    repository.operations.record_container(
+        container.id,
+        container_value(before.commit, before.branch),
+        container_value(config.commit, config.branch),
+        identity.committer.time,
     )
 
 

@@ -100,7 +100,7 @@ def delete_branch(
     repository.refs.update(
         branch_ref(name), None, old=oid, message="branch: deleted", who=identity.committer
     )
-    return RemovedRef(RefKind.BRANCH, name, hex_id(oid), detach(containers))
+    return RemovedRef(RefKind.BRANCH, name, hex_id(oid), detach(repository, containers, identity))
 
 
 def _branch(repository: Repository, name: str) -> ObjectID:
@@ -161,7 +161,7 @@ def rename_branch(
     )
     if head == branch_ref(old):
         repository.refs.set_head(branch_ref(new), message=message, who=identity.committer)
-    detach(containers, onto=new)
+    detach(repository, containers, identity, onto=new)
     repository.refs.update(branch_ref(old), None, old=oid, message=message, who=identity.committer)
 
 

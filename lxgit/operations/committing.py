@@ -17,7 +17,7 @@ from lxgit.objects.commits import Commit, add_trailers, clean_message, encode_co
 from lxgit.objects.history import is_ancestor
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS
-from lxgit.operations.attached import pin_commit, row_of
+from lxgit.operations.attached import pin_commit, record_container, row_of
 from lxgit.operations.gc import consolidate
 from lxgit.operations.lookup import find_container, image_of, read_commit
 from lxgit.operations.naming import branch_ref, check_branch_name, check_tag_name, tag_ref
@@ -259,9 +259,9 @@ def _follow(
     """The container stands on the new commit; its upperdir becomes that commit's layer."""
     commit, base = hex_id(oid), container.mounted
     pin_commit(repository, container.id, commit, identity, base=base)
-    container = container.configured(
-        replace(container.config, commit=commit, branch=branch, base=base)
-    )
+    config = replace(container.config, commit=commit, branch=branch, base=base)
+    record_container(repository, container, config, identity)
+    container = container.configured(config)
     with repository.lock("layers", shared=True, what="the cache of layers"):
         _upper_to_layer(repository, container, tree)
     container = container.configured(replace(container.config, base=None))

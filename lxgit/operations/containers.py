@@ -397,7 +397,7 @@ def _uncommitted(repository: Repository, container: Container) -> int:
     """How many listed paths go with the container; 0 where they cannot be read."""
     from lxgit.operations.worktree import open_work_tree
 
-    if not container.upper.exists():
+    if not container.upper.exists() and container.config.base is None:
         return 0
     try:
         with open_work_tree(repository, container) as tree:

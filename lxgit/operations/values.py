@@ -271,3 +271,32 @@ class Problem(NamedTuple):
     affected: tuple[str, ...] = ()
     """Branches, tags and containers that it harms."""
     hint: str | None = None
+
+
+class ReflogRow(NamedTuple):
+    """A line of `reflog`. `name` is as a revision, `HEAD@{0}`; of a deleted ref its short name."""
+
+    name: str
+    ref: str
+    oid: str
+    old: str | None
+    who: Signature
+    message: str
+
+
+class RefMove(NamedTuple):
+    """A ref that `undo` moved, by its short name; ids, for HEAD also a branch, None for none."""
+
+    name: str
+    old: str | None
+    new: str | None
+
+
+class Undone(NamedTuple):
+    """What `undo` undid, or did again: the reflog's words for it, and when that was done."""
+
+    message: str
+    time: int
+    moves: tuple[RefMove, ...]
+    containers: tuple[str, ...]
+    """The ids of those that were put back."""

@@ -183,7 +183,7 @@ def _read(
 
 def is_changed(repository: Repository, container: Container) -> bool:
     """Whether the container has anything to commit."""
-    if not container.upper.exists():
+    if not container.upper.exists() and container.config.base is None:
         return False
     with open_work_tree(repository, container) as tree:
         return tree.is_changed

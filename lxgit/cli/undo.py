@@ -1,0 +1,116 @@
+"""Commands for second thoughts: reflog, undo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from lxgit.cli.options import AsFormat, NoTrunc, take
+from lxgit.cli.params import argument, command, option
+from lxgit.cli.report import printable
+from lxgit.cli.session import Session
+from lxgit.cli.tables import short_id, write_json
+
+if TYPE_CHECKING:
+    from lxgit.operations.values import ReflogRow, RefMove, Undone
+
+
+@command(
+    examples=(
+        ("lxgit reflog", "where HEAD was"),
+        ("lxgit reflog -n 5 tuned", "a branch, also one that was deleted"),
+        ("lxgit reflog --deleted", "what was deleted, and what it was"),
+    )
+)
+def reflog(
+    session: Session,
+    names: Annotated[
+        tuple[str, ...], argument("REF", help="a branch or tag; HEAD by default", completes="image")
+    ] = (),
+    limit: Annotated[
+        int | None, option("-n", "--max-count", help="so many lines at most", metavar="N")
+    ] = None,
+    deleted: Annotated[bool, option("--deleted", help="the branches and tags that went")] = False,
+    no_trunc: NoTrunc = False,
+    format_: AsFormat = "table",
+) -> None:
+    """Show where a branch, a tag or HEAD was, the last change first.
+
+    Each line's name is a revision: 'lxgit show HEAD@{1}', 'lxgit branch back tuned@{2}'. What was
+    deleted is reached by its id.
+    """
+    from lxgit.operations import reflogs
+
+    take(names, 0, 1, "lxgit reflog [REF]")
+    repository = session.repository()
+    rows = reflogs.deleted(repository) if deleted else reflogs.reflog(repository, *names)
+    rows = rows if limit is None or limit < 0 else rows[:limit]
+    if format_ == "json":
+        write_json(session.out, map(_fields, rows))
+        return
+    session.page()
+    for row in rows:
+        oid = short_id(row.oid, whole=no_trunc)
+        session.out.line(printable(f"{oid} {row.name}: {row.message}"))
+
+
+def _fields(row: ReflogRow) -> dict[str, object]:
+    from lxgit.cli.human import iso_date
+
+    return {
+        "name": row.name,
+        "id": row.oid,
+        "old": row.old,
+        "who": {
+            "name": row.who.name,
+            "email": row.who.email,
+            "date": iso_date(row.who.time, row.who.offset),
+        },
+        "message": row.message,
+    }
+
+
+@command(
+    examples=(
+        ("lxgit undo -n", "what it would be"),
+        ("lxgit undo", "the last command that moved a name"),
+        ("lxgit undo && lxgit undo --redo", "there and back"),
+    )
+)
+def undo(
+    session: Session,
+    redo: Annotated[bool, option("--redo", help="do again what was undone last")] = False,
+    dry_run: Annotated[bool, option("-n", "--dry-run", help="only say what")] = False,
+) -> None:
+    """Undo the last command that moved HEAD, a branch or a tag.
+
+    That is commit, import, branch, tag, rmi, checkout and the like, with all that it moved; and
+    again, the one before. A container whose commit is undone has its changes to commit again. What
+    gc, prune and rm took does not come back.
+    """
+    from lxgit.operations.undo import undo
+
+    repository = session.repository()
+    undone = undo(repository, redo=redo, dry_run=dry_run, identity=session.identity())
+    session.out.line(printable(_told(undone, redo=redo, dry_run=dry_run)))
+
+
+def _told(undone: Undone, *, redo: bool, dry_run: bool) -> str:
+    """In one line."""
+    verb = ("Would undo", "Would redo") if dry_run else ("Undid", "Redid")
+    what = [_move(move) for move in undone.moves]
+    what += [f"container {short_id(container)}" for container in undone.containers]
+    return f"{verb[redo]} '{undone.message}': {', '.join(what)}"
+
+
+def _move(move: RefMove) -> str:
+    if move.new is None:
+        return f"{move.name} is gone (was {_value(move.old)})"
+    if move.old is None:
+        return f"{move.name} is back at {_value(move.new)}"
+    return f"{move.name} {_value(move.old)} -> {_value(move.new)}"
+
+
+def _value(value: str | None) -> str:
+    """An id cut short, a branch by its name."""
+    text = value or ""
+    return text.removeprefix("refs/heads/") if text.startswith("refs/") else short_id(text)

@@ -1,0 +1,155 @@
+r"""What moved refs, so that it can be undone: STORE/operations, a line for each change.
+
+    <operation> TAB <seconds> TAB <name> TAB <old> TAB <new> TAB <message> LF
+
+- operation: 16 hex digits, the same for all changes that belong together; behind it, where the
+  operation undid another or did it again, `:undo:` or `:redo:` and the digits of that
+- seconds since 1970
+- name: `HEAD`, the full name of a branch or tag, or `containers/` and a container's id
+- old, new: an id of 40 digits, for HEAD also the name of a branch, `-` for none; of a container its
+  commit, a comma, and its branch, if it has one
+- message: what the reflog says, without tabs and newlines
+
+A line is on disk before the ref moves: after a crash the last one may tell of a change that never
+came to be, and whoever reads it compares it with what is. An operation that undid another ends with
+a line whose name is `-`; without that it is unfinished. The file has the last few thousand changes.
+The objects that it names are kept from gc by the reflogs.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from lxgit.fsutil import locked, write_all, write_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_NONE = "-"
+_LARGEST = 1 << 20  # bytes; then all but the last _KEPT lines go
+_KEPT = 2000
+_CONTAINERS = "containers/"
+
+
+class Moved(NamedTuple):
+    """A change of one name: values as in the file, None for none."""
+
+    name: str
+    old: str | None
+    new: str | None
+    message: str
+
+    @property
+    def container(self) -> str | None:
+        """The id of the container that this is about, if it is about one."""
+        return self.name.removeprefix(_CONTAINERS) if self.name.startswith(_CONTAINERS) else None
+
+
+class Operation(NamedTuple):
+    """Changes that belong together, in their order."""
+
+    id: str
+    time: int
+    moved: tuple[Moved, ...]
+
+    def net(self) -> list[Moved]:
+        """One change for each name, from what it was to what it became, in their order."""
+        found: dict[str, Moved] = {}
+        for moved in self.moved:
+            before = found.get(moved.name, moved)
+            found[moved.name] = moved._replace(old=before.old, message=before.message)
+        return [moved for moved in found.values() if moved.old != moved.new]
+
+
+class OperationLog:
+    """The file at `path`. Changes recorded with one log belong together until `next_operation`."""
+
+    def __init__(self, path: Path, lock: Path) -> None:
+        self._path = path
+        self._lock = lock
+        self._operation = ""
+
+    def next_operation(self, kind: str = "", of: str = "") -> None:
+        """What comes from here on is an operation of its own, which undid or redid another."""
+        self._operation = os.urandom(8).hex() + (f":{kind}:{of}" if kind else "")
+
+    def record(self, name: str, old: str | None, new: str | None, message: str, time: int) -> None:
+        """Have a change on disk that is about to be made."""
+        if not self._operation:
+            self.next_operation()
+        text = " ".join(message.split())
+        fields = (self._operation, str(time), name, old or _NONE, new or _NONE, text)
+        self._append("\t".join(fields).encode("utf-8", "surrogateescape") + b"\n")
+
+    def record_container(self, container: str, old: str, new: str, time: int) -> None:
+        """The same of a container's commit and branch: see `container_value`."""
+        self.record(f"{_CONTAINERS}{container}", old, new, "container", time)
+
+    def finish(self, time: int) -> None:
+        """Record that all which an undo or redo had to do is done."""
+        self.record(_NONE, None, None, "done", time)
+
+    def read(self) -> tuple[list[Operation], list[Operation]]:
+        """The operations that can be undone, and those that can be done again; the last one last.
+
+        A new operation leaves nothing to do again. One that was undone in part counts as not
+        undone: undoing it once more does the rest.
+        """
+        done: list[Operation] = []
+        undone: list[Operation] = []
+        for key, operation in self._operations():
+            _, kind, of = (*key.split(":"), "", "")[:3]
+            if not kind:
+                done.append(operation)
+                undone = []
+            elif operation.moved[-1].name == _NONE:
+                source, target = (done, undone) if kind == "undo" else (undone, done)
+                target += [each for each in source if each.id == of]
+                source[:] = [each for each in source if each.id != of]
+        return done, undone
+
+    def _operations(self) -> Iterator[tuple[str, Operation]]:
+        found: dict[str, list[tuple[int, Moved]]] = {}
+        for key, time, moved in self._lines():
+            found.setdefault(key, []).append((time, moved))
+        for key, changes in found.items():
+            moves = tuple(moved for _, moved in changes)
+            yield key, Operation(key.partition(":")[0], changes[0][0], moves)
+
+    def _lines(self) -> Iterator[tuple[str, int, Moved]]:
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return
+        for line in content.decode("utf-8", "surrogateescape").split("\n"):
+            key, *fields = line.split("\t")
+            if len(fields) == 5 and fields[0].isdigit():  # no torn line
+                time, name, old, new, message = fields
+                moved = Moved(name, _value(old), _value(new), message)
+                yield key, int(time), moved
+
+    def _append(self, line: bytes) -> None:
+        with locked(self._lock, what="the log of operations"):
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            fd = os.open(self._path, flags, 0o600)
+            try:
+                size = os.fstat(fd).st_size
+                torn = size and os.pread(fd, 1, size - 1) != b"\n"
+                write_all(fd, b"\n" + line if torn else line)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            if size > _LARGEST:
+                lines = self._path.read_bytes().splitlines(keepends=True)
+                write_atomic(self._path, b"".join(lines[-_KEPT:]))
+
+
+def container_value(commit: str, branch: str | None) -> str:
+    """A container's commit and branch as the log has them."""
+    return f"{commit},{branch or ''}"
+
+
+def _value(text: str) -> str | None:
+    return None if text == _NONE else text

@@ -1,0 +1,49 @@
+"""Where refs were."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.objects.ids import hex_id
+from lxgit.objects.refnames import BRANCHES, TAGS, short_name
+from lxgit.operations.values import ReflogRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lxgit.objects.reflogs import ReflogEntry
+    from lxgit.repository import Repository
+
+
+def reflog(repository: Repository, name: str = "HEAD") -> list[ReflogRow]:
+    """What a ref was, the last change first; of one that was deleted, where it was then.
+
+    UnknownRevision when there never was one, as far as anybody knows.
+    """
+    ref = repository.revisions.ref_name(name)
+    if ref is not None:
+        return list(_rows(name, repository.refs.reflog(ref)))
+    buried = [row for row in deleted(repository) if row.ref in (name, BRANCHES + name, TAGS + name)]
+    if not buried:
+        raise repository.revisions.unknown(name)
+    return [row._replace(name=f"{name}@{{{number}}}") for number, row in enumerate(buried)]
+
+
+def deleted(repository: Repository) -> list[ReflogRow]:
+    """The branches and tags that were deleted, with what they were, the last first."""
+    rows = []
+    for entry in repository.refs.deleted():
+        ref, _, message = entry.message.partition(": ")
+        if entry.new is not None:
+            oid = hex_id(entry.new)
+            rows.append(ReflogRow(short_name(ref), ref, oid, None, entry.who, message))
+    return rows
+
+
+def _rows(name: str, entries: Sequence[ReflogEntry]) -> Iterator[ReflogRow]:
+    for number, entry in enumerate(entries):
+        if entry.new is None:  # HEAD, when the branch that it named went
+            continue
+        old = None if entry.old is None else hex_id(entry.old)
+        shown = f"{name}@{{{number}}}"
+        yield ReflogRow(shown, name, hex_id(entry.new), old, entry.who, entry.message)

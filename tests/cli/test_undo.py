@@ -1,0 +1,237 @@
+"""reflog and undo: a mistake in names never costs an image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.program import Lxgit
+    from tests.support.stockgit import StockGit
+
+
+def refs(git: StockGit) -> str:
+    """Every branch, every tag, and HEAD."""
+    told = git("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags")
+    return told.decode() + (git.git_dir / "HEAD").read_text()
+
+
+COMMANDS = {
+    "a new branch": [["branch", "new"]],
+    "a branch moved": [["branch", "-f", "base", "tuned"]],
+    "branches deleted": [["branch", "-D", "base", "third"]],
+    "a branch renamed": [["branch", "-m", "tuned", "better"]],
+    "renamed over another": [["branch", "-M", "tuned", "base"]],
+    "a tag": [["tag", "r1"]],
+    "a tag with a message": [["tag", "-a", "-m", "text", "r1"]],
+    "a tag deleted": [["tag", "-d", "noted"]],
+    "rmi of several": [["rmi", "noted", "base"]],
+    "checkout": [["checkout", "base"]],
+    "checkout of a new branch": [["checkout", "-b", "new", "base"]],
+    "a detached HEAD": [["checkout", "base~0"]],
+    "switch": [["switch", "-c", "new"]],
+}
+
+
+@pytest.fixture
+def full(grown: Lxgit) -> Lxgit:
+    grown("branch", "third", "base")
+    grown("tag", "-a", "-m", "a note", "noted", "tuned")
+    return grown
+
+
+@pytest.mark.parametrize("commands", COMMANDS.values(), ids=COMMANDS)
+def test_every_command_is_undone_and_redone_whole(
+    full: Lxgit, git: StockGit, commands: list[list[str]]
+) -> None:
+    before = refs(git)
+    for words in commands:
+        full(*words)
+    after = refs(git)
+    assert after != before
+    told = full("undo", "-n").out
+    assert refs(git) == after
+    git("gc", "-q", "--prune=now")
+    assert full("undo").out == told.replace("Would undo", "Undid")
+    assert refs(git) == before
+    assert len(told.splitlines()) == 1
+    assert full("undo", "--redo").out.startswith("Redid '")
+    assert refs(git) == after
+    full("undo")
+    assert refs(git) == before
+    assert git.fsck() == b""
+
+
+def test_undo_goes_back_one_by_one(full: Lxgit, git: StockGit) -> None:
+    states = [refs(git)]
+    for words in (["branch", "one"], ["checkout", "one"], ["branch", "-D", "third"], ["tag", "t"]):
+        full(*words)
+        states.append(refs(git))
+    for state in reversed(states[:-1]):
+        full("undo")
+        assert refs(git) == state
+    for state in states[1:]:
+        full("undo", "--redo")
+        assert refs(git) == state
+    assert "nothing to do again" in full("undo", "--redo", code=1).err
+    full("undo")
+    full("tag", "other")
+    assert "nothing to do again" in full("undo", "--redo", code=1).err
+
+
+def test_import_is_undone(based: Lxgit, git: StockGit) -> None:
+    tip = git.word("rev-parse", "base")
+    told = based("undo").out
+    assert (
+        told
+        == f"Undid 'import: A small machine': HEAD base -> main, base is gone (was {tip[:12]})\n"
+    )
+    assert based("branch").out == ""
+    assert "nothing to undo" in based("undo", code=1).err
+    assert based("undo", "--redo").out.startswith("Redid 'import: A small machine'")
+    assert git.word("rev-parse", "HEAD") == tip
+
+
+def test_what_git_has_moved_is_not_undone(full: Lxgit, git: StockGit) -> None:
+    full("branch", "-f", "third", "tuned")
+    git("update-ref", "refs/heads/third", git.commit("by Git", git.word("rev-parse", "tuned")))
+    before = refs(git)
+    refused = full("undo", code=1).err
+    assert "'third' has moved since 'branch: Reset to tuned'" in refused
+    assert "lxgit reflog third" in refused
+    assert refs(git) == before
+
+
+def test_heads_branch_never_goes(full: Lxgit, git: StockGit) -> None:
+    full("branch", "new")
+    git("symbolic-ref", "HEAD", "refs/heads/new")
+    before = refs(git)
+    assert "HEAD is on the branch 'new'" in full("undo", code=1).err
+    assert refs(git) == before
+
+
+def test_an_operation_that_a_crash_prevented_is_passed_over(full: Lxgit, git: StockGit) -> None:
+    before = refs(git)
+    full("branch", "one")
+    log = full.store / "operations"
+    oid = git.word("rev-parse", "tuned")
+    with log.open("a") as file:  # on disk, and then the power went
+        file.write(f"{'7' * 16}\t1\trefs/heads/never\t-\t{oid}\tbranch: Created from HEAD\n")
+    full("undo")
+    assert refs(git) == before
+
+
+def test_an_undo_that_a_crash_cut_short_is_completed(full: Lxgit, git: StockGit) -> None:
+    before = refs(git)
+    full("branch", "-D", "base", "third")
+    operation = (full.store / "operations").read_text().splitlines()[-1].split("\t")[0]
+    oid = git.word("rev-parse", "tuned~1")
+    with (full.store / "operations").open("a") as file:
+        file.write(f"{'7' * 16}:undo:{operation}\t1\trefs/heads/third\t-\t{oid}\tundo\n")
+    git("update-ref", "refs/heads/third", oid)
+    full("undo")
+    assert refs(git) == before
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+class TestContainers:
+    @pytest.fixture
+    def changed(self, based: Lxgit) -> Lxgit:
+        based("run", "--name", "web", "base", "sh", "-c", "echo one >/one")
+        return based
+
+    def test_a_container_has_its_changes_again(self, changed: Lxgit, git: StockGit) -> None:
+        before, status = refs(git), changed("status").out
+        changed("commit", "-m", "One", "web")
+        after = refs(git)
+        told = changed("undo").out
+        assert told.startswith("Undid 'commit: One': base ")
+        assert refs(git) == before
+        assert changed("status").out == status
+        assert changed("show", "web:/one").out == "one\n"
+        assert changed("start", "-a", "web").code == 0
+        changed("prune")
+        git("gc", "-q", "--prune=now")
+        assert "A\t/one" in changed("diff", "--name-status", "web").out
+        changed("undo", "--redo")
+        assert refs(git) == after
+        assert "A  /one" not in changed("status").out
+
+    def test_and_they_can_be_committed_elsewhere(self, changed: Lxgit) -> None:
+        changed("commit", "-m", "One", "web")
+        changed("undo")
+        changed("commit", "-m", "Elsewhere", "web", "other")
+        assert changed("show", "other:/one").out == "one\n"
+        assert changed("log", "--oneline", "base").lines[0].endswith("A small machine")
+        assert changed("run", "--rm", "other", "cat", "/one").out == "one\n"
+        assert changed("fsck").code == 0
+
+    def test_a_new_branch_of_a_commit_goes(self, changed: Lxgit, git: StockGit) -> None:
+        before = refs(git)
+        changed("commit", "-m", "One", "web", "new")
+        changed("undo")
+        assert refs(git) == before
+        assert changed("ps", "-a", "--format", "json").json[0]["branch"] == "base"
+
+    @pytest.mark.parametrize(
+        "words",
+        [["branch", "-D", "other"], ["branch", "-m", "other", "third"], ["rmi", "-f", "other"]],
+    )
+    def test_containers_are_put_back_on_their_branch(
+        self, changed: Lxgit, words: list[str]
+    ) -> None:
+        changed("commit", "-m", "One", "web", "other")
+        changed(*words)
+        branch: Callable[[], str | None] = lambda: (  # noqa: E731
+            changed("ps", "-a", "--format", "json").json[0]["branch"]
+        )
+        assert branch() != "other"
+        changed("undo")
+        assert branch() == "other"
+
+    def test_a_branch_that_goes_leaves_its_containers(self, based: Lxgit) -> None:
+        based("branch", "new")
+        based("run", "--name", "web", "new", "true")
+        based("undo")
+        assert based("ps", "-a", "--format", "json").json[0]["branch"] is None
+
+    def test_a_container_that_has_gone_is_no_obstacle(self, changed: Lxgit, git: StockGit) -> None:
+        before = refs(git)
+        changed("commit", "-m", "One", "web")
+        changed("rm", "web")
+        changed("undo")
+        assert refs(git) == before
+
+
+def test_reflog_is_gits(full: Lxgit, git: StockGit) -> None:
+    full("checkout", "base")
+    full("checkout", "-")
+    for name in ("HEAD", "tuned"):
+        theirs = git("reflog", "show", "--abbrev=12", name).decode()
+        assert full("reflog", name).out == theirs
+    assert full("reflog").out == full("reflog", "HEAD").out
+    assert full("reflog", "-n", "1").lines == full("reflog").lines[:1]
+    fields = full("reflog", "--format", "json").json[0]
+    assert fields["name"] == "HEAD@{0}"
+    assert fields["id"] == git.word("rev-parse", "HEAD")
+    assert full("rev-parse", fields["name"]).lines == [fields["id"]]
+    assert full("reflog", "--no-trunc").lines[0].startswith(fields["id"])
+
+
+def test_what_was_deleted_is_found(full: Lxgit, git: StockGit) -> None:
+    oid = git.word("rev-parse", "third")
+    full("branch", "-D", "third")
+    full("tag", "-d", "noted")
+    assert full("reflog", "third").out == f"{oid[:12]} third@{{0}}: branch: deleted\n"
+    assert [line.split(" ", 1)[1] for line in full("reflog", "--deleted").lines] == [
+        "noted: tag: deleted",
+        "third: branch: deleted",
+    ]
+    full("branch", "third", oid[:12])
+    assert "Created from" in full("reflog", "third").out
+    assert "did you mean" in full("reflog", "thrid", code=1).err

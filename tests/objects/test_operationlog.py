@@ -1,0 +1,94 @@
+"""The log of what moved refs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.objects.operationlog import Moved, OperationLog
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+A, B, C = "a" * 40, "b" * 40, "c" * 40
+BASE, TUNED = "refs/heads/base", "refs/heads/tuned"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "operations"
+
+
+@pytest.fixture
+def log(path: Path) -> OperationLog:
+    return OperationLog(path, path.with_name("lock"))
+
+
+def test_changes_of_a_command_belong_together(log: OperationLog) -> None:
+    assert log.read() == ([], [])
+    log.record(TUNED, None, A, "branch: Created", 5)
+    log.record("HEAD", BASE, TUNED, "checkout:\tmoving\nfrom base", 5)
+    log.next_operation()
+    log.record(BASE, A, B, "commit: \udcff", 6)
+    done, undone = log.read()
+    assert undone == []
+    assert [operation.moved for operation in done] == [
+        (
+            Moved(TUNED, None, A, "branch: Created"),
+            Moved("HEAD", BASE, TUNED, "checkout: moving from base"),
+        ),
+        (Moved(BASE, A, B, "commit: \udcff"),),
+    ]
+    assert [operation.time for operation in done] == [5, 6]
+
+
+def test_the_net_of_an_operation(log: OperationLog) -> None:
+    log.record(BASE, A, B, "one", 1)
+    log.record(TUNED, None, A, "two", 1)
+    log.record(BASE, B, C, "three", 1)
+    log.record(TUNED, A, None, "four", 1)
+    (operation,) = log.read()[0]
+    assert operation.net() == [Moved(BASE, A, C, "one")]
+
+
+def test_undone_and_redone(log: OperationLog) -> None:
+    for old, new in ((None, A), (A, B)):
+        log.next_operation()
+        log.record(BASE, old, new, f"to {new[0]}", 1)
+    first, second = log.read()[0]
+    log.next_operation("undo", second.id)
+    log.record(BASE, B, A, "undo", 2)
+    assert log.read() == ([first, second], [])  # it has not ended
+    log.finish(2)
+    assert log.read() == ([first], [second])
+    log.next_operation("undo", first.id)
+    log.finish(2)
+    assert log.read() == ([], [second, first])
+    log.next_operation("redo", first.id)
+    log.finish(2)
+    assert log.read() == ([first], [second])
+    log.next_operation()
+    log.record(BASE, A, C, "other", 3)
+    done, undone = log.read()
+    assert [operation.moved[0].message for operation in done] == ["to a", "other"]
+    assert undone == []
+
+
+@pytest.mark.parametrize("torn", [b"0123", b"\0\0\0\0", b"a\tb\tc\td\te\tf", b"a\t1\tHEAD\tx"])
+def test_a_line_that_a_crash_has_torn_is_none(log: OperationLog, path: Path, torn: bytes) -> None:
+    log.record(BASE, None, A, "one", 1)
+    with path.open("ab") as file:
+        file.write(torn)
+    assert len(log.read()[0]) == 1
+    log.next_operation()
+    log.record(BASE, A, B, "two", 1)
+    assert [operation.moved[0].message for operation in log.read()[0]] == ["one", "two"]
+
+
+def test_it_does_not_grow_for_ever(log: OperationLog, path: Path) -> None:
+    line = f"{'0' * 16}\t1\t{BASE}\t{A}\t{B}\tmany\n"
+    path.write_text(line * 9000)
+    log.record(BASE, B, C, "last", 2)
+    assert path.read_text().count("\n") == 2000
+    assert log.read()[0][-1].moved[0].message == "last"
