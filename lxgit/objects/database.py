@@ -165,6 +165,7 @@ class ObjectDatabase:
         from lxgit.objects.packwriter import PackWriter
 
         self._freshened.clear()  # what gc has dropped since must be noticed
+        self._loose.forget()
         return PackWriter(self, trusted=trusted)
 
     def pack_count(self) -> int:
@@ -187,8 +188,9 @@ class ObjectDatabase:
         self.scan()
 
     def scan(self) -> None:
-        """Look which packs there are now."""
+        """Look which packs and loose objects there are now."""
         self._scanned = True
+        self._loose.forget()
         names = set(os.listdir(self._pack_directory))
         known = {pack.path for pack in self._packs}
         # A pack that has gone is of use as long as it is open, and to nobody else.

@@ -25,6 +25,11 @@ class LooseObjects:
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
+        self._listed: dict[int, frozenset[str]] = {}  # names by the first byte of their ids
+
+    def forget(self) -> None:
+        """Look anew what is here."""
+        self._listed.clear()
 
     def path(self, oid: ObjectID) -> str:
         """Where the object is, if it is."""
@@ -32,7 +37,16 @@ class LooseObjects:
         return f"{self._directory}/{digits[:2]}/{digits[2:]}"
 
     def freshen(self, oid: ObjectID) -> bool:
-        """Set the object's time to now, so that no gc takes it; false when it is not here."""
+        """Set the object's time to now, so that no gc takes it; false when it is not here.
+
+        Directories are listed once, until `forget`: an import asks for every file of an image, and
+        what comes to be here meanwhile counts as absent.
+        """
+        names = self._listed.get(oid[0])
+        if names is None:
+            names = self._listed[oid[0]] = self._list(oid[:1].hex())
+        if oid[1:].hex() not in names:
+            return False
         try:
             os.utime(self.path(oid))
         except OSError:
@@ -60,13 +74,15 @@ class LooseObjects:
     def _open(self, oid: ObjectID) -> FileIO:
         return open(self.path(oid), "rb", buffering=0)
 
+    def _list(self, directory: str) -> frozenset[str]:
+        try:
+            return frozenset(os.listdir(f"{self._directory}/{directory}"))
+        except FileNotFoundError:
+            return frozenset()
+
     def with_prefix(self, digits: str) -> Iterator[ObjectID]:
         """The objects whose ids begin with these hexadecimal digits, two or more."""
-        try:
-            names = os.listdir(f"{self._directory}/{digits[:2]}")
-        except FileNotFoundError:
-            return
-        for name in names:
+        for name in self._list(digits[:2]):
             if len(name) == 38 and name.startswith(digits[2:]):
                 with contextlib.suppress(ValueError):
                     yield ObjectID(bytes.fromhex(digits[:2] + name))
