@@ -6,7 +6,7 @@ PYTEST := $(VENV)/bin/pytest
 SOURCES := lxgit tests benchmarks
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types fast format install uninstall bench test-vm venv clean
+.PHONY: help demo test check lint types fast format install uninstall bench fuzz test-vm venv clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -44,6 +44,11 @@ install:  ## for daily use: lxgit on PATH, shell completion; PREFIX=/usr/local
 
 uninstall:  ## take away what install brought; stores stay
 	@scripts/uninstall "$(PREFIX)"
+
+fuzz: venv  ## hostile bytes into every reader; FUZZ_FLAGS="--seconds 600 archive"
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check '.[fuzz]' \
+	    || echo "without atheris, which this Python has no wheel of" >&2
+	@$(VENV)/bin/python -m tests.fuzz $(FUZZ_FLAGS)
 
 bench:  ## install the peers, then measure against them
 	@scripts/setup bench

@@ -118,6 +118,10 @@ def decode_config(data: bytes) -> ImageConfig:
     except (ValueError, RecursionError) as error:
         raise InvalidConfig(f"config.json is not JSON: {error}") from None
     config = config_from_values(values)
-    if encode_config(config) != data:
+    try:
+        canonical = encode_config(config) == data
+    except UnicodeEncodeError:  # an escaped half of a surrogate pair
+        canonical = False
+    if not canonical:
         raise InvalidConfig("config.json is not canonical")
     return config
