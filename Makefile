@@ -46,7 +46,7 @@ uninstall:  ## take away what install brought; stores stay
 	@scripts/uninstall "$(PREFIX)"
 
 fuzz: venv  ## hostile bytes into every reader; FUZZ_FLAGS="--seconds 600 archive"
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check '.[fuzz]' \
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]' \
 	    || echo "without atheris, which this Python has no wheel of" >&2
 	@$(VENV)/bin/python -m tests.fuzz $(FUZZ_FLAGS)
 

@@ -271,7 +271,8 @@ _CONFIG = ImageConfig(
 )
 _COMMIT = (
     b"tree " + b"1" * 40 + b"\nparent " + b"2" * 40 + b"\nauthor A <a@b> 1700000000 +0130\n"
-    b"committer A <a@b> 1700000000 -0000\nencoding ISO-8859-1\ngpgsig x\n y\n\nhello\n\nCommand: x\n"
+    b"committer A <a@b> 1700000000 -0000\nencoding ISO-8859-1\ngpgsig x\n y\n\n"
+    b"hello\n\nCommand: x\n"
 )
 _ACL = acl.acl_value([(1, 6, 2**32 - 1), (2, 7, 5), (4, 4, 2**32 - 1), (16, 7, 2**32 - 1)])
 _ACL += acl.acl_value([(32, 0, 2**32 - 1)])[4:]
