@@ -30,10 +30,9 @@ _PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MKFS = ("mkfs.erofs", "--quiet", "--tar=i", "-T0", "--mkfs-time")
 _UUID = "-U6c786769-7400-4000-8000-000000000001"
 
-MAX_XATTRS = 16_000  # bytes of an entry's names and values; those over 32,000 cannot be read
+MAX_XATTRS = 30_000  # bytes of an entry's names and values; mkfs.erofs fails over 32,000
 MAX_LINKS = 10_000  # names of one file: mkfs.erofs takes their square
 MAX_ENTRIES = 10_000  # of one directory: likewise
-MAX_PATH = 4_000  # bytes
 
 _HOLE = bytes(1 << 16)  # zeros in a row that become a hole, in bytes
 _PENDING = 1 << 20  # bytes that are collected before they are written
@@ -117,8 +116,6 @@ class ErofsWriter:
         entries = self._children[parent] = self._children.get(parent, 0) + 1
         if entries > MAX_ENTRIES:
             raise UnfitTree(f"{parent!r} has more than {MAX_ENTRIES} entries")
-        if len(path) > MAX_PATH:
-            raise UnfitTree(f"a path of {len(path)} bytes")
 
     def _taken(self, path: bytes, metadata: Metadata) -> Metadata:
         """Take note of an entry; its metadata as the layer has it."""

@@ -82,6 +82,7 @@ def by_loop(index: int, tar: int) -> int:
 
 def _mounted(index: bytes, tar: bytes) -> int:
     with kernel.filesystem_context(b"erofs") as context:
+        kernel.set_option(context, b"ro")  # or a read-only device is refused
         kernel.set_option(context, b"source", index)
         kernel.set_option(context, b"device", tar)
         return kernel.create_mount(context, _ATTRIBUTES)

@@ -93,9 +93,12 @@ NAMES = [
 """Beside those of Git. Sorted by nobody; each is a file of its own."""
 
 XATTR_NAMES = [
-    *(b"user.plain", b"user.a=b", b"user.100%", b"user.%3D", b"user.new\nline", b"user.sp ace"),
+    *(b"user.plain", b"user.new\nline", b"user.sp ace"),
     *(b"user.\xff\xfe", "user.é".encode(), b"user.overlay.opaque", b"user." + b"n" * 250),
 ]
+
+XATTR_NAMES_ESCAPED = [b"user.a=b", b"user.100%", b"user.%3D"]
+"""Those that a tar archive has to escape."""
 
 _ACCESS = acl(
     [
@@ -121,12 +124,13 @@ _DEFAULT = acl(
 _BINARY = bytes(range(256)) + b"\n=%\0" * 3
 
 
-def build(root: Path, *, linked_nodes: bool = False) -> None:
+def build(root: Path, *, linked_nodes: bool = False, for_erofs: bool = False) -> None:
     """Make the tree in `root`, a directory that does not exist yet.
 
     `linked_nodes` adds devices and FIFOs with several names, which GNU tar archives as so many
-    nodes. Sockets, which no archive keeps, come with `add_sockets`; a file of 3 GiB, with
-    `build_huge`.
+    nodes. `for_erofs` leaves out what the EROFS form of a layer cannot hold: fractional times
+    before 1970, `=` and `%` in the names of extended attributes. Sockets, which no archive keeps,
+    come with `add_sockets`; a file of 3 GiB, with `build_huge`.
     """
     root.mkdir()
     builder = Builder(os.fsencode(root))
@@ -136,6 +140,8 @@ def build(root: Path, *, linked_nodes: bool = False) -> None:
         *(_names, _git_names, _xattrs, _overlay_xattrs, _privileges, _sparse, _paths),
     ):
         part(builder)
+    if not for_erofs:
+        _not_for_erofs(builder)
     if linked_nodes:
         _linked_nodes(builder)
     builder.finish()
@@ -198,12 +204,31 @@ def _owners(builder: Builder) -> None:
 def _times(builder: Builder) -> None:
     builder.directory(b"times")
     for name, mtime in MTIMES.items():
-        at = Attributes(mtime=mtime)
-        builder.file(b"times/file-" + name, b"then\n", at)
-        builder.symlink(b"times/symlink-" + name, name, at)
-        builder.node(b"times/fifo-" + name, "fifo", attributes=at)
-        builder.directory(b"times/directory-" + name, at)
-        builder.file(b"times/directory-" + name + b"/later")
+        if not _is_early_fraction(mtime):
+            _time(builder, name, mtime)
+
+
+def _is_early_fraction(mtime: int) -> bool:
+    return mtime < 0 and mtime % SECOND != 0
+
+
+def _time(builder: Builder, name: bytes, mtime: int) -> None:
+    at = Attributes(mtime=mtime)
+    builder.file(b"times/file-" + name, b"then\n", at)
+    builder.symlink(b"times/symlink-" + name, name, at)
+    builder.node(b"times/fifo-" + name, "fifo", attributes=at)
+    builder.directory(b"times/directory-" + name, at)
+    builder.file(b"times/directory-" + name + b"/later")
+
+
+def _not_for_erofs(builder: Builder) -> None:
+    for name, mtime in MTIMES.items():
+        if _is_early_fraction(mtime):
+            _time(builder, name, mtime)
+    builder.directory(b"xattr-names")
+    for number, name in enumerate(XATTR_NAMES_ESCAPED):
+        marked = Attributes(xattrs={name: b"value"})
+        builder.file(b"xattr-names/%d" % number, b"", marked)
 
 
 def _nodes(builder: Builder) -> None:
@@ -236,7 +261,7 @@ def _symlinks(builder: Builder) -> None:
         b"longest": (b"t" * 254 + b"/") * 16 + b"u" * 15,  # 4,095 bytes: PATH_MAX less its NUL
     }.items():
         builder.symlink(b"symlinks/" + name, target)
-    marked = Attributes(uid=7, gid=8, mtime=MTIMES[b"before-1970"], xattrs={b"trusted.mark": b"\0"})
+    marked = Attributes(uid=7, gid=8, mtime=-5 * SECOND, xattrs={b"trusted.mark": b"\0"})
     builder.symlink(b"symlinks/marked", b"/", marked)
 
 
@@ -269,7 +294,7 @@ def _link_thrice(builder: Builder, name: bytes) -> None:
 def _directories(builder: Builder) -> None:
     for name in (b"directories", b"directories/a", b"directories/a/b", b"directories/a/b/empty"):
         builder.directory(name)
-    dressed = Attributes(0o3770, 17, 18, -SECOND + 7, {b"user.a": b"b", b"trusted.c": b"d"})
+    dressed = Attributes(0o3770, 17, 18, -SECOND, {b"user.a": b"b", b"trusted.c": b"d"})
     builder.directory(b"directories/dressed", dressed)
     # Git sorts a directory as if its name ended in a slash.
     for name in (b"sort", b"sort.d", b"sort-", b"sort0"):

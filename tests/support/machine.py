@@ -35,6 +35,19 @@ mount -t overlay overlay merged \
 echo more >> merged/file
 """
 
+_EROFS_PROBE = """
+set -e
+mkdir source mounted
+echo content > source/file
+tar -C source -cf archive .
+mkfs.erofs --quiet --tar=i index archive
+device=$(losetup --find --show --read-only archive)
+trap 'losetup --detach "$device"' EXIT
+mount -t erofs -o ro,loop,device="$device" index mounted
+[ "$(cat mounted/file)" = content ]
+umount mounted
+"""
+
 
 def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
     """Run a probe's program and keep what it says."""
@@ -82,6 +95,16 @@ def lacks_overlay() -> str | None:
 
 
 @functools.cache
+def lacks_erofs() -> str | None:
+    """An index of a tar archive, mounted with the archive through loop devices."""
+    if reason := lacks_root() or lacks_program("mkfs.erofs"):
+        return reason
+    with tempfile.TemporaryDirectory(dir=work_directory(), prefix="lxgit-probe-") as scratch:
+        probe = run("unshare", "--mount", "sh", "-c", _EROFS_PROBE, cwd=scratch)
+    return f"no EROFS: {last_line(probe.stderr)}" if probe.returncode else None
+
+
+@functools.cache
 def lacks_lxc() -> str | None:
     """A container that LXC starts and that ends with the code of its command."""
     if reason := lacks_root() or lacks_program("lxc-execute") or lacks_program("busybox"):
@@ -123,6 +146,7 @@ def lacks_program(name: str) -> str | None:
 LACKS: dict[str, Callable[[], str | None]] = {
     "root": lacks_root,
     "overlay": lacks_overlay,
+    "erofs": lacks_erofs,
     "lxc": lacks_lxc,
     "network": lacks_network,
 }

@@ -25,7 +25,7 @@ JOB = Path(__file__).with_name("job")
 _PYTHON = "3.13"  # Debian 13's
 _PACKAGES = (
     *("linux-image-amd64", "systemd-sysv", "udev", "apparmor", "dbus"),
-    *("git", "lxc", "uidmap", "python3-venv", "zstd"),
+    *("erofs-utils", "git", "lxc", "uidmap", "python3-venv", "zstd"),
     *("acl", "attr", "binutils", "busybox-static", "e2fsprogs", "libcap2-bin", "procps", "rsync"),
 )
 _CHECKERS = ("mypy", "ruff", "types-")  # the checks that need no machine

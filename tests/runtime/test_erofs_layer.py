@@ -1,0 +1,339 @@
+"""The EROFS form: what it holds exactly, what it refuses, how it is mounted, how it goes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.fsutil import remove_tree
+from lxgit.objects.metadata import Kind, Metadata
+from lxgit.objects.scan import read_tree
+from lxgit.runtime import baselayer, bases, erofs_layer, erofs_mount, kernel, rundir
+from lxgit.runtime.baselayer import write_base
+from lxgit.runtime.bases import INDEX, TAR
+from lxgit.runtime.erofs_layer import ErofsWriter, UnfitTree
+from lxgit.runtime.idmap import Extent, IdMap
+from lxgit.runtime.layers import DIRECTORY, EROFS, LayerStore
+from lxgit.runtime.overlay import Lower, mounted
+from tests.support import awkward, forms
+from tests.support.compare import assert_same_tree
+from tests.support.stores import Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lxgit.objects.sink import TreeSink
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.erofs]
+
+IDENTITY = IdMap.identity()
+PLAIN = Metadata(0o644, 0, 0, 0)
+ROOT = Metadata(0o755, 0, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def source(work_directory: Path) -> Iterator[Path]:
+    """The awkward tree without what EROFS cannot hold."""
+    root = work_directory / "awkward-erofs"
+    awkward.build(root, linked_nodes=True, for_erofs=True)
+    yield root
+    remove_tree(root)
+
+
+@pytest.fixture
+def written(source: Path, scratch: Path) -> Path:
+    """The layer of the awkward tree."""
+    return write(scratch / "written", filling(source))
+
+
+def filling(source: Path) -> Callable[[TreeSink], None]:
+    def fill(sink: TreeSink) -> None:
+        fd = os.open(source, os.O_RDONLY)
+        try:
+            read_tree(fd, Listener())[0].replay(sink)
+        finally:
+            os.close(fd)
+
+    return fill
+
+
+def write(directory: Path, fill: Callable[[TreeSink], None]) -> Path:
+    directory.mkdir()
+    with ErofsWriter(directory) as sink:
+        fill(sink)
+    assert sorted(os.listdir(directory)) == [INDEX, TAR]
+    return directory
+
+
+def one(path: bytes, metadata: Metadata) -> Callable[[TreeSink], None]:
+    def fill(sink: TreeSink) -> None:
+        sink.directory(b"", ROOT)
+        sink.file(path, metadata, 1, (b"x",))
+
+    return fill
+
+
+@pytest.mark.parametrize("way", [forms.FILE, forms.LOOP])
+def test_a_mount_shows_the_source(
+    source: Path, written: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Under overlayfs, which takes escaped attributes back to what they were."""
+    forms.force(monkeypatch, way)
+    place = scratch / "mounted"
+    place.mkdir()
+    with mounted([Lower(written, IDENTITY, image=True)]) as fd:
+        kernel.move_mount(fd, place)
+        try:
+            assert_same_tree(source, place)
+        finally:
+            kernel.umount(place, kernel.MNT_DETACH)
+
+
+def test_the_same_tree_gives_the_same_files(source: Path, written: Path, scratch: Path) -> None:
+    again = write(scratch / "again", filling(source))
+    for name in (TAR, INDEX):
+        subprocess.run(["cmp", written / name, again / name], check=True)
+
+
+def test_zeros_take_no_space(scratch: Path) -> None:
+    def fill(sink: TreeSink) -> None:
+        sink.directory(b"", ROOT)
+        chunks = [b"a" * 70_000, *[bytes(1 << 20)] * 63, bytes(978_576)]
+        sink.file(b"sparse", PLAIN, 64 << 20, chunks)
+
+    status = (write(scratch / "layer", fill) / TAR).stat()
+    assert status.st_size > 64 << 20
+    assert status.st_blocks * 512 < 1 << 20
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        Metadata(0o644, 0, 0, -1),
+        Metadata(0o644, 0, 0, 0, ((b"user.a=b", b"c"),)),
+        Metadata(0o644, 0, 0, 0, ((b"user.100%", b"c"),)),
+        Metadata(0o644, 0, 0, 0, ((b"user.large", bytes(31_000)),)),
+    ],
+    ids=["time", "equals", "percent", "large"],
+)
+def test_what_erofs_cannot_hold(metadata: Metadata, scratch: Path) -> None:
+    with pytest.raises(UnfitTree):
+        write(scratch / "layer", one(b"file", metadata))
+
+
+def test_many_entries_and_many_names(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erofs_layer, "MAX_ENTRIES", 10)
+    monkeypatch.setattr(erofs_layer, "MAX_LINKS", 5)
+
+    def entries(sink: TreeSink) -> None:
+        sink.directory(b"", ROOT)
+        for number in range(11):
+            sink.file(b"%d" % number, PLAIN, 0, ())
+
+    def names(sink: TreeSink) -> None:
+        one(b"file", PLAIN)(sink)
+        for number in range(5):
+            sink.link(b"%d" % number, b"file")
+
+    for number, fill in enumerate((entries, names)):
+        with pytest.raises(UnfitTree, match="more than"):
+            write(scratch / f"layer{number}", fill)
+
+
+def test_the_largest_attributes_and_the_longest_path_are_read_back(scratch: Path) -> None:
+    large = ((b"user.large", b"v" * (erofs_layer.MAX_XATTRS - len(b"user.large"))),)
+    path = b"/".join([b"d" * 199] * 20)
+
+    def fill(sink: TreeSink) -> None:
+        one(b"file", Metadata(0o600, 0, 0, 5, large))(sink)
+        for depth in range(1, 20):
+            sink.directory(b"/".join([b"d" * 199] * depth), ROOT)
+        sink.file(path, PLAIN, 3, (b"far",))
+
+    layer = write(scratch / "layer", fill)
+    with mounted([Lower(layer, IDENTITY, image=True)]) as fd:
+        root = b"/proc/self/fd/%d/" % fd
+        assert os.getxattr(root + b"file", b"user.large") == large[0][1]
+        with open(os.open(path, os.O_RDONLY, dir_fd=fd), "rb") as file:
+            assert file.read() == b"far"
+
+
+def test_a_whiteout_device_is_left_out(scratch: Path) -> None:
+    sinks = []
+
+    def fill(sink: TreeSink) -> None:
+        one(b"file", PLAIN)(sink)
+        sink.special(b"gone", Kind.CHARACTER, PLAIN, (0, 0))
+        sink.link(b"gone-too", b"gone")
+        sinks.append(sink)
+
+    layer = write(scratch / "layer", fill)
+    assert sinks[0].hidden == [b"gone", b"gone-too"]  # type: ignore[attr-defined]
+    with mounted([Lower(layer, IDENTITY, image=True)]) as fd:
+        assert os.listdir(f"/proc/self/fd/{fd}/") == ["file"]
+
+
+class TestForms:
+    """Which form a base layer gets."""
+
+    @pytest.fixture
+    def layers(self, store_dir: Path) -> LayerStore:
+        layers = LayerStore(store_dir / "layers")
+        layers.path.mkdir(parents=True)
+        return layers
+
+    def form(self, layers: LayerStore, metadata: Metadata = PLAIN) -> str:
+        with layers.building() as built:
+            written = write_base(layers, built, one(b"file", metadata))
+            names = sorted(os.listdir(built))
+        assert names == ([INDEX, TAR] if written.form == EROFS else ["fs"])
+        assert written.entries == (2 if written.form == EROFS else 1)
+        return written.form
+
+    def test_the_tree_decides(self, layers: LayerStore) -> None:
+        assert self.form(layers) == EROFS
+        assert self.form(layers, Metadata(0o644, 0, 0, -1)) == DIRECTORY
+
+    def test_the_answer_is_kept_for_this_boot(
+        self, layers: LayerStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert self.form(layers) == EROFS
+        monkeypatch.setattr(erofs_layer, "_PROGRAMS", "/nowhere")
+        assert baselayer.base_form(layers.path.parent) == EROFS
+        (layers.path.parent / ".probed-layers").write_text("an earlier boot\n")
+        assert baselayer.base_form(layers.path.parent) == DIRECTORY
+
+    def test_no_program(self, layers: LayerStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(erofs_layer, "_PROGRAMS", "/nowhere")
+        assert self.form(layers) == DIRECTORY
+        assert baselayer.why_directories(layers.path.parent) == "mkfs.erofs is not installed"
+
+    def test_a_program_that_cannot(
+        self, layers: LayerStore, scratch: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Such as the one of erofs-utils 1.7, which does not know --mkfs-time."""
+        program = scratch / "mkfs.erofs"
+        program.write_text("#!/bin/sh\necho 'unrecognized option' >&2; exit 1\n")
+        program.chmod(0o755)
+        monkeypatch.setattr(erofs_layer, "_PROGRAMS", f"{scratch}:/bin")
+        assert self.form(layers) == DIRECTORY
+        assert "unrecognized option" in baselayer.why_directories(layers.path.parent)
+
+    def test_no_mount(self, layers: LayerStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(index: int, tar: int) -> int:
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+
+        monkeypatch.setattr(erofs_mount, "ways", lambda: (refuse, refuse))
+        assert self.form(layers) == DIRECTORY
+        assert "No such device" in baselayer.why_directories(layers.path.parent)
+
+    def test_a_store_in_memory(self, scratch: Path) -> None:
+        """EROFS does not mount files of a tmpfs before Linux 6.17; loop devices do."""
+        place = scratch / "ram"
+        place.mkdir()
+        kernel.mount("tmpfs", place, b"tmpfs")
+        try:
+            assert baselayer.base_form(place) == EROFS
+        finally:
+            kernel.umount(place)
+
+
+class TestSharedMounts:
+    """bases.py."""
+
+    @pytest.fixture
+    def layer(self, scratch: Path) -> Lower:
+        written = write(scratch / os.urandom(4).hex(), one(b"file", PLAIN))
+        return Lower(written, IDENTITY, image=True)
+
+    def of(self, layer: Lower) -> list[Path]:
+        return list(rundir.BASES.glob(f"{layer.path.name}-*"))
+
+    def test_two_users_share_one(self, layer: Lower) -> None:
+        with bases.held([layer]) as (first,), bases.held([layer]) as (second,):
+            assert first == second
+            assert not first.image
+            assert (first.path / "file").read_bytes() == b"x"
+            bases.sweep()
+            assert (first.path / "file").exists()
+        with bases.held([layer]) as (third,):
+            assert third == first
+        bases.sweep()
+        assert not self.of(layer)
+
+    def test_nobody_else_gets_there(self, layer: Lower) -> None:
+        with bases.held([layer]):
+            assert rundir.BASES.stat().st_mode & 0o777 == 0o700
+            (line,) = (
+                line
+                for line in Path("/proc/self/mountinfo").read_text().splitlines()
+                if layer.path.name in line
+            )
+            assert {"ro", "nosuid", "nodev"} <= set(line.split()[5].split(","))
+
+    def test_other_files_are_another_mount(self, layer: Lower) -> None:
+        with bases.held([layer]) as (old,):
+            shutil.rmtree(layer.path)
+            write(layer.path, one(b"other", PLAIN))
+            with bases.held([layer]) as (new,):
+                assert os.listdir(old.path) == ["file"]
+                assert os.listdir(new.path) == ["other"]
+        bases.sweep()
+        assert not self.of(layer)
+
+    def test_users_that_die(self, layer: Lower) -> None:
+        ready, tell = os.pipe()
+        child = os.fork()
+        if not child:
+            with bases.held([layer]):
+                os.write(tell, b"x")
+                signal.pause()
+        os.read(ready, 1)
+        bases.sweep()
+        assert self.of(layer)
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        os.close(ready)
+        os.close(tell)
+        bases.sweep()
+        assert not self.of(layer)
+
+    def test_what_is_mounted_outlives_the_sweep(self, layer: Lower) -> None:
+        """A mount of a stack is a clone: it stays whole, whatever becomes of the shared one."""
+        with mounted([layer]) as fd:
+            place = self.of(layer)[0]
+            kernel.umount(place / "m")
+            shutil.rmtree(layer.path)
+            with open(os.open(b"file", os.O_RDONLY, dir_fd=fd), "rb") as file:
+                assert file.read() == b"x"
+        bases.sweep()
+        assert not self.of(layer)
+
+    def test_ids_are_mapped(self, layer: Lower) -> None:
+        with mounted([layer], IdMap((Extent(0, 300_000, 65536),))) as fd:
+            assert os.stat(b"file", dir_fd=fd).st_uid == 300_000
+
+
+def test_no_loop_device_is_left(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forms.force(monkeypatch, forms.LOOP)
+    layer = write(scratch / "layer", one(b"file", PLAIN))
+    with mounted([Lower(layer, IDENTITY, image=True)]):
+        assert _loops_on(layer) == 2
+    bases.sweep()
+    for _ in range(100):  # the kernel frees them a moment later
+        if not _loops_on(layer):
+            return
+        subprocess.run(["sleep", "0.05"], check=True)
+    pytest.fail("loop devices are left")
+
+
+def _loops_on(layer: Path) -> int:
+    files = Path("/sys/block").glob("loop*/loop/backing_file")
+    return sum(file.read_text().startswith(f"{layer}/") for file in files if file.exists())
