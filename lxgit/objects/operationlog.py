@@ -54,6 +54,12 @@ class Operation(NamedTuple):
     time: int
     moved: tuple[Moved, ...]
 
+    @property
+    def message(self) -> str:
+        """What it was, in the reflog's words: of what it did beside moving HEAD, if anything."""
+        named = [moved for moved in self.moved if moved.name != "HEAD" and not moved.container]
+        return (named or list(self.moved))[0].message
+
     def net(self) -> list[Moved]:
         """One change for each name, from what it was to what it became, in their order."""
         found: dict[str, Moved] = {}

@@ -16,6 +16,7 @@ from lxgit.objects.operationlog import container_value
 from lxgit.objects.refnames import BRANCHES, short_name
 from lxgit.operations.attached import containers_on, detach, pin_commit, record_container
 from lxgit.operations.branches import BranchInUse
+from lxgit.operations.lookup import image_of
 from lxgit.operations.values import RefMove, Undone
 from lxgit.runtime.containers import BrokenContainer, load
 
@@ -83,7 +84,7 @@ def _steps(repository: Repository, operation: Operation, *, redo: bool) -> list[
             steps.append(_Step(moved, now, wanted))
         elif moved.container is None:
             raise MovedSince(
-                f"'{short_name(moved.name)}' has moved since '{operation.moved[0].message}',"
+                f"'{short_name(moved.name)}' has moved since '{operation.message}',"
                 " by something that lxgit did not do",
                 hint=f"'lxgit reflog {short_name(moved.name)}' lists where it was",
             )
@@ -134,7 +135,7 @@ def _take(
     log.next_operation("redo" if redo else "undo", operation.id)
     verb = "redo" if redo else "undo"
     for step in steps:
-        message = f"{verb}: {operation.moved[0].message}"
+        message = f"{verb}: {operation.message}"
         if step.moved.container is not None:
             _put_back(repository, step, identity)
         elif step.moved.name == "HEAD":
@@ -173,16 +174,28 @@ def _put_back(repository: Repository, step: _Step, identity: Identity) -> None:
     if container is None:
         return
     commit, _, branch = step.wanted.partition(",")
-    below = container.config.base or container.config.commit
+    below = container.mounted
     config = replace(
         container.config,
         commit=commit,
         branch=branch or None,
         base=None if below == commit else below,
     )
+    pin_commit(repository, container.id, commit, identity, base=below)
+    _have_upper(repository, container)
     record_container(repository, container, config, identity)
-    with repository.writing():  # gc must not see one without the other
-        pin_commit(repository, container.configured(config), identity)
+    container.configured(config)
+    pin_commit(repository, container.id, commit, identity, base=config.base)
+
+
+def _have_upper(repository: Repository, container: Container) -> None:
+    """Make the upper directory, empty: without one, a container stands on its own commit."""
+    if container.upper.exists():
+        return
+    from lxgit.runtime.starting import make_upper
+
+    root = image_of(repository, from_hex(container.mounted)).root()
+    make_upper(container.path, root.metadata, container.config.ids)
 
 
 def _told(operation: Operation, steps: Sequence[_Step]) -> Undone:
@@ -192,4 +205,4 @@ def _told(operation: Operation, steps: Sequence[_Step]) -> Undone:
         if step.moved.container is None
     )
     containers = tuple(step.moved.container for step in steps if step.moved.container is not None)
-    return Undone(operation.moved[0].message, operation.time, moves, containers)
+    return Undone(operation.message, operation.time, moves, containers)
