@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.objects.links import Links
 from lxgit.objects.metadata import Kind, Metadata
-from lxgit.objects.names import InvalidName, check_name
+from lxgit.objects.names import InvalidName, check_name, encode_name
+from lxgit.objects.tree import MODE_TREE, sort_key
 from lxgit.objects.treebuilder import MAX_DEPTH, TooDeep
 
 if TYPE_CHECKING:
@@ -217,17 +218,21 @@ class FileTree:
             )
         self.put(path, node)
 
-    def walk(self) -> Iterator[tuple[bytes, Node]]:
-        """Every path with its node, the root (`b""`) first, parents before children."""
+    def walk(self, *, in_order: bool = False) -> Iterator[tuple[bytes, Node]]:
+        """Every path with its node, the root (`b""`) first, parents before children.
+
+        As the source had them, or with `in_order` as Git's trees will.
+        """
+        items_of = _sorted_items if in_order else _items
         yield b"", self.root
-        stack: list[tuple[bytes, Iterator[tuple[bytes, Node]]]] = [(b"", _items(self.root))]
+        stack: list[tuple[bytes, Iterator[tuple[bytes, Node]]]] = [(b"", items_of(self.root))]
         while stack:
             prefix, items = stack[-1]
             for name, node in items:
                 path = prefix + name
                 yield path, node
                 if node.children is not None:
-                    stack.append((path + b"/", _items(node)))
+                    stack.append((path + b"/", items_of(node)))
                     break
             else:
                 stack.pop()
@@ -246,9 +251,9 @@ class FileTree:
         return Links(group for group in names.values() if len(group) > 1)
 
     def replay(self, sink: TreeSink) -> None:
-        """Give the whole tree to a sink."""
+        """Give the whole tree to a sink, in the order in which it will come out of Git."""
         first: dict[int, bytes] = {}
-        for path, node in self.walk():
+        for path, node in self.walk(in_order=True):
             existing = first.setdefault(id(node), path)
             if existing != path:
                 sink.link(path, existing)
@@ -271,3 +276,13 @@ def put_node(sink: TreeSink, path: bytes, node: Node) -> None:
 def _items(node: Node) -> Iterator[tuple[bytes, Node]]:
     assert node.children is not None
     return iter(node.children.items())
+
+
+def _sorted_items(node: Node) -> Iterator[tuple[bytes, Node]]:
+    assert node.children is not None
+    return iter(sorted(node.children.items(), key=_stored_key))
+
+
+def _stored_key(item: tuple[bytes, Node]) -> bytes:
+    name, node = item
+    return sort_key(encode_name(name), MODE_TREE if node.children is not None else 0)

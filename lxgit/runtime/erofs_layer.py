@@ -21,7 +21,7 @@ from lxgit.runtime.bases import INDEX, TAR
 from lxgit.runtime.directory_layer import OVERLAY, escape_xattr, ids_outside_range
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
     from typing import Self
 
@@ -43,40 +43,24 @@ class UnfitTree(LxgitError):
     """A tree that the EROFS form cannot hold: it goes into the directory form."""
 
 
-class ErofsWriter:
-    """A sink that writes the two files into `directory`, with the ids of the image.
+class LayerTar:
+    """A sink that gives `layer.tar` to `write`, with the ids of the image; `finish` ends it.
 
-    A context manager: the layer is complete when it has been left without an error. UnfitTree, at
-    an entry or at the end, when the tree needs the directory form. `outside_range`, `hidden` and
+    UnfitTree, at an entry, when the tree needs the directory form. `outside_range`, `hidden` and
     `entries` are those of `DirectoryWriter`.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._fd = os.open(directory / TAR, flags, 0o600)
-        self._tar = TarWriter(self._write)
-        self._pieces: list[bytes | memoryview] = []
-        self._size = 0  # of the pieces
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._tar = TarWriter(write)
         self._children: dict[bytes, int] = {}
         self._names: dict[bytes, int] = {}
         self.outside_range: set[int] = set()
         self.hidden: list[bytes] = []
         self.entries = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            if kind is None:
-                self._tar.finish()
-                self._flush()
-                os.ftruncate(self._fd, os.lseek(self._fd, 0, os.SEEK_CUR))
-        finally:
-            os.close(self._fd)
-        if kind is None:
-            make_index(self._directory)
+    def finish(self) -> None:
+        """Write the end of the archive."""
+        self._tar.finish()
 
     def directory(self, path: bytes, metadata: Metadata) -> None:
         """A directory."""
@@ -126,6 +110,36 @@ class ErofsWriter:
             self.outside_range |= ids_outside_range(metadata)
         return _escaped(path, metadata) if metadata.xattrs else metadata
 
+
+class ErofsWriter(LayerTar):
+    """A sink that writes the two files into `directory`.
+
+    A context manager: the layer is complete when it has been left without an error. UnfitTree also
+    at the end.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(self._write)
+        self._directory = directory
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._fd = os.open(directory / TAR, flags, 0o600)
+        self._pieces: list[bytes] = []
+        self._size = 0  # of the pieces
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                self.finish()
+                self._flush()
+                os.ftruncate(self._fd, os.lseek(self._fd, 0, os.SEEK_CUR))
+        finally:
+            os.close(self._fd)
+        if kind is None:
+            make_index(self._directory / TAR, self._directory / INDEX)
+
     def _write(self, data: bytes) -> None:
         if len(data) >= len(_HOLE):
             self._flush()
@@ -171,11 +185,11 @@ def _write_sparse(fd: int, view: memoryview) -> None:
     write_all(fd, view[begin:])
 
 
-def make_index(directory: Path) -> None:
-    """Make `layer.erofs` of the `layer.tar` in a directory; UnfitTree when mkfs.erofs cannot."""
+def make_index(tar: Path, index: Path) -> None:
+    """Make the index of a tar; UnfitTree when mkfs.erofs cannot."""
     import subprocess
 
-    command = [*_MKFS, _UUID, os.fspath(directory / INDEX), os.fspath(directory / TAR)]
+    command = [*_MKFS, _UUID, os.fspath(index), os.fspath(tar)]
     try:
         done = subprocess.run(
             command, env={"PATH": _PROGRAMS, "LC_ALL": "C"}, capture_output=True, check=False

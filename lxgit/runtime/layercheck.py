@@ -1,0 +1,141 @@
+"""A cached layer compared with what Git has.
+
+The EROFS form is made again: its tar from Git, compared byte by byte, and the index from that tar.
+The directory form is read back as an upperdir is, over what the layers below show, and the trees
+are compared.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.objects.diff import iter_differences
+from lxgit.objects.directory import Directory, write_directory
+from lxgit.objects.entries import Entry
+from lxgit.objects.ids import ObjectType, hash_trusted
+from lxgit.objects.image import Image
+from lxgit.objects.links import Links, encode_links
+from lxgit.objects.metadata import Kind, Metadata
+from lxgit.objects.replay import replay_image
+from lxgit.objects.scratch import ScratchObjects, hash_content
+from lxgit.progress import NullProgress
+from lxgit.runtime.bases import INDEX, TAR
+from lxgit.runtime.erofs_layer import LayerTar, UnfitTree, make_index
+from lxgit.runtime.layers import EROFS
+from lxgit.runtime.upper import apply_upper, read_upper
+
+if TYPE_CHECKING:
+    from lxgit.objects.database import ObjectDatabase
+    from lxgit.objects.filetree import Node
+    from lxgit.objects.ids import ObjectID
+    from lxgit.runtime.layers import FileSystem, Layer, LayerStore
+
+_MOST_NAMED = 3
+_CHUNK = 1 << 20
+
+
+class _Differs(LxgitError):
+    """Where a file stops to be what it should."""
+
+
+def layer_faults(layers: LayerStore, database: ObjectDatabase, layer: Layer) -> list[str]:
+    """What is wrong with a layer, in words; nothing when it is exactly what Git has.
+
+    A layer whose image has gone from Git, or whose lower layers have, is at fault too: nothing can
+    tell what it is. BrokenLayer of `LayerStore.layer` comes before this.
+    """
+    try:
+        if layer.form == EROFS:
+            return _image_faults(database, layer)
+        return _directory_faults(layers, database, layer)
+    except (LxgitError, OSError) as error:
+        return [f"it cannot be compared with Git: {error}"]
+
+
+def _image_faults(database: ObjectDatabase, layer: Layer) -> list[str]:
+    with (layer.path / TAR).open("rb") as file:
+        position = 0
+
+        def compare(data: bytes) -> None:
+            nonlocal position
+            if file.read(len(data)) != data:
+                raise _Differs(f"{TAR} differs from Git from byte {position} on")
+            position += len(data)
+
+        try:
+            sink = LayerTar(compare)
+            replay_image(database, _image(database, layer.shows), sink, NullProgress())
+            sink.finish()
+        except (_Differs, UnfitTree) as error:
+            return [error.message]
+        if file.read(1):
+            return [f"{TAR} goes on behind its end"]
+    return _index_faults(layer)
+
+
+def _index_faults(layer: Layer) -> list[str]:
+    with tempfile.TemporaryDirectory(prefix="tmp-", dir=layer.path.parent) as scratch:
+        again = Path(scratch, INDEX)
+        make_index(layer.path / TAR, again)
+        with again.open("rb") as wanted, (layer.path / INDEX).open("rb") as found:
+            while expected := wanted.read(_CHUNK):
+                if found.read(_CHUNK) != expected:
+                    return [f"{INDEX} is not the index of {TAR}"]
+            return [f"{INDEX} goes on behind its end"] if found.read(1) else []
+
+
+def _directory_faults(layers: LayerStore, database: ObjectDatabase, layer: Layer) -> list[str]:
+    scratch = ScratchObjects(database)
+    if layer.below:
+        below = _image(scratch, layers.layer(layer.below[-1]).shows)
+    else:
+        below = _nothing(scratch)
+    fd = os.open(layer.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        state = read_upper(fd, layer.idmap)
+        rootfs, links = apply_upper(state, below, scratch, _hashed)
+    finally:
+        os.close(fd)
+    links_id = scratch.add(ObjectType.BLOB, encode_links(links))
+    if (rootfs, links_id) == layer.shows:
+        return []
+    wanted = _image(scratch, layer.shows)
+    found = _image(scratch, (rootfs, links_id))
+    paths = [
+        change.path
+        for change in iter_differences(found, wanted)
+        if not (change.old is None and change.new is not None and _is_hidden(change.new))
+    ]
+    named = ", ".join(f"/{path.decode(errors='backslashreplace')}" for path in paths[:_MOST_NAMED])
+    more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
+    return [f"it differs from Git at {named}{more}"] if paths else []
+
+
+def _is_hidden(entry: Entry) -> bool:
+    """Whether no layer has the entry: overlayfs would take it for a whiteout."""
+    return entry.kind is Kind.CHARACTER and entry.rdev == (0, 0)
+
+
+def _hashed(_: bytes, node: Node) -> Entry:
+    """The entry of a node, with the id that its content has."""
+    oid: ObjectID | None = None
+    if node.content is not None:
+        oid = hash_content(node.content)
+    elif node.kind is Kind.SYMLINK:
+        oid = hash_trusted(ObjectType.BLOB, node.target)
+    return Entry(node.kind, node.metadata, oid, node.rdev)
+
+
+def _image(reader: ScratchObjects | ObjectDatabase, shows: FileSystem) -> Image:
+    """A file system as an image, as far as its paths go: there is no config."""
+    rootfs, links = shows
+    return Image(reader, rootfs, links, links, rootfs)
+
+
+def _nothing(scratch: ScratchObjects) -> Image:
+    rootfs = write_directory(scratch, Directory(Metadata(0o755, 0, 0, 0), {}))
+    return _image(scratch, (rootfs, scratch.add(ObjectType.BLOB, encode_links(Links([])))))
