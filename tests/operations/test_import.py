@@ -1,0 +1,109 @@
+"""An import that is disturbed: it ends in one clear error, or does without what failed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.objects.helper import HelperFailed
+from lxgit.objects.ingest import write_tree
+from lxgit.operations import importing
+from lxgit.operations.importing import import_image
+from lxgit.operations.lookup import find_image
+from lxgit.repository import Repository, create_repository
+from tests.support.stores import WHO, Listener, stock_fsck
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lxgit.objects.filetree import FileTree
+    from lxgit.objects.ids import ObjectID
+    from lxgit.objects.intake import Intake
+    from lxgit.objects.packwriter import PackWriter
+    from lxgit.progress import Progress
+    from lxgit.runtime.treelayer import TreeLayer
+
+
+@pytest.fixture
+def repository(store_dir: Path) -> Repository:
+    return create_repository(store_dir)
+
+
+@pytest.fixture
+def source(scratch: Path) -> Path:
+    root = scratch / "source"
+    (root / "etc").mkdir(parents=True)
+    for number in range(200):
+        (root / "etc" / str(number)).write_bytes(os.urandom(2000))
+    return root
+
+
+def take(repository: Repository, source: Path) -> list[str]:
+    listener = Listener()
+    import_image(repository, source, "base", identity=WHO, progress=listener)
+    return listener.warnings
+
+
+def left_in(repository: Repository) -> list[str]:
+    """What an import that failed may not leave: packs, layers, files of its own."""
+    packs = os.listdir(repository.objects.git_dir / "objects/pack")
+    layers = repository.layers_dir
+    return [*packs, *(os.listdir(layers) if layers.exists() else [])]
+
+
+@pytest.mark.parametrize("which", ["_hasher", "_packer"])
+def test_a_process_that_helps_is_killed(
+    repository: Repository, source: Path, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    def killing(writer: PackWriter, intake: Intake, tree: FileTree, progress: Progress) -> ObjectID:
+        os.kill(getattr(intake, which)._pid, signal.SIGKILL)
+        return write_tree(writer, intake, tree, progress)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(importing, "write_tree", killing)
+        with pytest.raises(HelperFailed, match="killed"):
+            take(repository, source)
+    assert repository.refs.read("refs/heads/base") is None
+    assert left_in(repository) == []
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    take(repository, source)
+    assert stock_fsck(repository) == ""
+
+
+@pytest.mark.root
+def test_the_layer_is_lost_and_not_the_image(
+    repository: Repository, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = importing._start_layer
+
+    def killing(*arguments: object) -> TreeLayer | None:
+        layer = start(*arguments)  # type: ignore[arg-type]
+        assert layer is not None
+        os.kill(layer._child, signal.SIGKILL)
+        return layer
+
+    monkeypatch.setattr(importing, "_start_layer", killing)
+    (warning,) = take(repository, source)
+    assert "its process was killed" in warning
+    assert len(list(find_image(repository, "base").walk())) == 201
+
+
+def test_a_source_that_changes_while_it_is_read(
+    repository: Repository, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lxgit.objects.content import SourceChanged
+
+    def shrinking(
+        writer: PackWriter, intake: Intake, tree: FileTree, progress: Progress
+    ) -> ObjectID:
+        (source / "etc/7").write_bytes(b"short")
+        return write_tree(writer, intake, tree, progress)
+
+    monkeypatch.setattr(importing, "write_tree", shrinking)
+    with pytest.raises(SourceChanged, match="changed while it was read"):
+        take(repository, source)
+    assert left_in(repository) == []
