@@ -70,7 +70,7 @@ GROUPS: dict[str, tuple[Listed, ...]] = {
     "The store": (
         Listed("gc", "store", "gc", "drop what nothing reaches, and repack"),
         Listed("prune", "store", "prune", "drop cached layers"),
-        Listed("fsck", "store", "fsck", "verify objects, metadata, links and refs"),
+        Listed("fsck", "store", "fsck", "verify the store, and repair what can be"),
     ),
     "lxgit itself": (
         Listed("help", "about", "help_", "show how to use a command"),

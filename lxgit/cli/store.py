@@ -68,32 +68,42 @@ def prune(
     session.out.line(f"{verb} {pruned.layers} {noun}, {size(pruned.size)}.")
 
 
-@command(examples=(("lxgit fsck", ""), ("lxgit fsck --format json", "for programs")))
-def fsck(session: Session, format_: AsText = "text") -> int:
-    """Verify all there is in Git: objects, refs, and of each image metadata and hard links.
+@command(
+    examples=(
+        ("lxgit fsck", ""),
+        ("lxgit fsck --repair", "make again what can be made from Git"),
+        ("lxgit fsck --format json", "for programs"),
+    )
+)
+def fsck(
+    session: Session,
+    repair: Annotated[
+        bool, option("--repair", help="make again what Git has all of; history stays as it is")
+    ] = False,
+    format_: AsText = "text",
+) -> int:
+    """Verify the whole store: objects, refs, reflogs, images, containers and cached layers.
 
-    Exits with 1 when anything is wrong.
+    Exits with 1 when anything is wrong, and with --repair when anything still is.
     """
     from lxgit.operations.fsck import fsck
 
-    found = 0
+    found = []
     with session.progress() as progress:
-        problems = fsck(session.repository(), progress=progress)
-        if format_ == "json":
-            listed = list(problems)
-            found = len(listed)
-            write_json(session.out, (problem._asdict() for problem in listed))
-        else:
-            for problem in problems:
-                found += 1
+        for problem in fsck(session.repository(), repair=repair, progress=progress):
+            found.append(problem)
+            if format_ == "text":
                 _write_problem(session, problem)
-    if not found and format_ == "text":
+    if format_ == "json":
+        write_json(session.out, (problem._asdict() for problem in found))
+    elif not found:
         session.out.line("No faults found.")
-    return 1 if found else 0
+    return 0 if all(problem.repaired for problem in found) else 1
 
 
 def _write_problem(session: Session, problem: Problem) -> None:
     affected = f" (harms {', '.join(problem.affected)})" if problem.affected else ""
-    session.out.line(printable(f"{problem.message}{affected}"))
-    if problem.hint:
+    repaired = " [repaired]" if problem.repaired else ""
+    session.out.line(printable(f"{problem.message}{affected}{repaired}"))
+    if problem.hint and not problem.repaired:
         session.out.line(printable(f"  hint: {problem.hint}"))

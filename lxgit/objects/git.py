@@ -40,21 +40,17 @@ _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
 }
 
-# What a store asks of stock Git beyond the defaults; the reasons are in docs/format.md.
-_STORE_CONFIG = f"""\
-	bigFileThreshold = {BIG_FILE_THRESHOLD >> 20}m
-	logAllRefUpdates = always
-[gc]
-	auto = 0
-[maintenance]
-	auto = false
-[receive]
-	autogc = false
-	fsckObjects = true
-[transfer]
-	fsckObjects = true
-	hideRefs = refs/lxgit
-"""
+STORE_SETTINGS = {
+    "core.bigFileThreshold": f"{BIG_FILE_THRESHOLD >> 20}m",
+    "core.logAllRefUpdates": "always",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "receive.autogc": "false",
+    "receive.fsckObjects": "true",
+    "transfer.fsckObjects": "true",
+    "transfer.hideRefs": "refs/lxgit",
+}
+"""What a store asks of stock Git beyond the defaults; the reasons are in docs/format.md."""
 
 
 class GitNotFound(LxgitError):
@@ -227,7 +223,9 @@ def _finish_config(path: Path) -> None:
     """Add the store's settings to those of `git init`."""
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
     try:
-        write_all(fd, b"[core]\n" + _STORE_CONFIG.encode())
+        for name, value in STORE_SETTINGS.items():
+            section, _, key = name.partition(".")
+            write_all(fd, f"[{section}]\n\t{key} = {value}\n".encode())
         os.fsync(fd)
     finally:
         os.close(fd)

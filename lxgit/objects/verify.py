@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.objects.database import CorruptObject
 from lxgit.objects.directory import Subdirectory, read_directory
 from lxgit.objects.image import read_image
 from lxgit.objects.metadata import Kind
 from lxgit.objects.replay import read_target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.entries import Entry
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
 
 
 class ImageVerifier:
-    """Verifies images one after the other; what they share is read once."""
+    """Verifies images one after the other; what they share is read once.
 
-    def __init__(self, database: ObjectDatabase) -> None:
+    `damaged` are the objects that are known to be: an image that has one of them is faulty.
+    """
+
+    def __init__(self, database: ObjectDatabase, damaged: Collection[ObjectID] = ()) -> None:
         self._database = database
+        self._damaged = damaged
         self._good: set[ObjectID] = set()
 
     def faults(self, tree: ObjectID) -> Iterator[str]:
@@ -51,20 +56,22 @@ class ImageVerifier:
             try:
                 directory = read_directory(self._database, oid)
                 for name, entry in directory.entries.items():
-                    below = path + b"/" + name
+                    below = path + b"/" + name if path else name
                     if isinstance(entry, Subdirectory):
                         pending.append((below, entry.oid))
                     else:
                         self._check_entry(below, entry)
             except LxgitError as error:
-                shown = path.decode(errors="backslashreplace") or "/"
-                yield f"the directory {shown}: {error.message}"
+                shown = path.decode(errors="backslashreplace")
+                yield f"the directory /{shown}: {error.message}"
             else:
                 self._good.add(oid)
 
     def _check_entry(self, path: bytes, entry: Entry) -> None:
         if entry.oid is None:
             return
+        if entry.oid in self._damaged:
+            raise CorruptObject(entry.oid, f"it is /{path.decode(errors='backslashreplace')}")
         self._database.size(entry.oid)
         if entry.kind is Kind.SYMLINK:
             read_target(self._database, path, entry.oid)

@@ -134,6 +134,13 @@ def pinned_commit(
         raise
 
 
+def unpinned_commits(repository: Repository, container: Container) -> list[str]:
+    """What the container stands on, and no ref of its own keeps from gc."""
+    pins = [repository.refs.read(_pin(container.id, name)) for name in ("", "-base")]
+    config = container.config
+    return [one for one in (config.commit, config.base) if one and from_hex(one) not in pins]
+
+
 def unpin_commit(repository: Repository, container: str, identity: Identity) -> None:
     """Let go of what `pin_commit` keeps, after the container of that id has gone."""
     from lxgit.objects.refs import ANY

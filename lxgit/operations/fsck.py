@@ -1,92 +1,189 @@
-"""`fsck`: verify all that the store holds."""
+"""`fsck`: verify all that the store holds, say whom each fault harms, repair what is derived.
+
+    the store        its Git configuration                              repaired
+    derived files    indexes of packs, commit-graph                     repaired, from the packs
+    objects, packs   as `git fsck --strict` sees them
+    refs, reflogs    their files, and that each names a commit
+    images           every %meta against its tree, links against their members, format, config
+    containers       their records, their commits, the refs that keep these   the refs: repaired
+    layers           read back and compared with Git                     repaired: dropped
+
+History is never touched: what is damaged of it comes back from a clone, or not.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.objects.commits import Commit
+from lxgit.objects.filecheck import derived_faults
 from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
-from lxgit.objects.refnames import short_name
+from lxgit.objects.refcheck import RefVerifier
+from lxgit.objects.refnames import BRANCHES, short_name
+from lxgit.objects.refs import DELETED, CorruptRef
 from lxgit.objects.verify import ImageVerifier
+from lxgit.operations import leftovers
+from lxgit.operations.fsckcache import container_problems, layer_problems
 from lxgit.operations.lookup import read_commit
+from lxgit.operations.repair import lacking_settings, remake, set_settings
 from lxgit.operations.values import Problem
 from lxgit.runtime.containers import all_containers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from lxgit.progress import Progress
     from lxgit.repository import Repository
 
+_PINS = "refs/lxgit/containers/"
+_ID = re.compile(rb"\b[0-9a-f]{40}\b")
+_RESTORE = "restore it from a clone: 'git fetch' takes what is missing"
 
-def fsck(repository: Repository, *, progress: Progress) -> Iterator[Problem]:
+
+def fsck(repository: Repository, *, repair: bool = False, progress: Progress) -> Iterator[Problem]:
     """Everything that is wrong with the store; nothing when it is sound.
 
-    Objects and refs as `git fsck --strict` sees them; then each commit's image: format, config,
-    every `%meta` against its tree, links against their members; then containers' commits.
+    With `repair`, what can be made again is, and says so.
     """
     progress.phase("Verifying objects")
-    yield from _git_problems(repository)
-    verifier = ImageVerifier(repository.objects)
-    commits = _all_commits(repository)
-    progress.phase("Verifying images", len(commits))
-    for oid in commits:
-        for fault in _image_faults(repository, verifier, oid):
-            yield Problem(f"commit {hex_id(oid)[:12]}: {fault}", _affected(repository, oid))
-        progress.advance()
-    yield from _container_problems(repository)
+    if repair:
+        leftovers.sweep(repository)
+    yield from _settings_problems(repository, repair=repair)
+    yield from _derived_problems(repository, repair=repair)
+    history = History(repository)
+    said = _git_says(repository)
+    damaged = {from_hex(match) for line in said for match in _ID.findall(line)}
+    for line in said:
+        yield Problem(line.decode(errors="replace"), hint=_RESTORE)
+    for message, ref in RefVerifier(repository.git_dir, repository.objects).faults():
+        yield Problem(message, (short_name(ref),), hint=f"'lxgit reflog' knows what it was: {ref}")
+    yield from _image_problems(repository, history, damaged, progress)
+    try:
+        yield from container_problems(repository, repair=repair)
+        yield from layer_problems(repository, progress, repair=repair)
+    except CorruptRef as error:
+        yield Problem(error.message, hint=error.hint)
 
 
-def _git_problems(repository: Repository) -> Iterator[Problem]:
+def _settings_problems(repository: Repository, *, repair: bool) -> Iterator[Problem]:
+    try:
+        lacking = lacking_settings(repository)
+    except GitFailed as error:
+        yield Problem(f"git/config is damaged: {error.message}", hint="'git config' mends it")
+        return
+    if repair:
+        set_settings(repository, lacking)
+    for name, value in lacking.items():
+        yield Problem(f"git/config does not say {name}={value}", hint=_REPAIR, repaired=repair)
+
+
+_REPAIR = "'lxgit fsck --repair' makes it again"
+
+
+def _derived_problems(repository: Repository, *, repair: bool) -> Iterator[Problem]:
+    for path, message, remade in derived_faults(repository.git_dir):
+        done = repair and remade and remake(repository, path)
+        yield Problem(message, hint=_REPAIR if remade else _RESTORE, repaired=done)
+    repository.objects.close()
+
+
+def _git_says(repository: Repository) -> list[bytes]:
+    """What `git fsck` finds, a line each."""
     command = ["fsck", "--strict", "--no-dangling", "--no-progress", "--full"]
     said = b""
     try:
         for chunk in repository.git.stream(command):
             said += chunk
     except GitFailed as error:
-        said += error.stderr
-    lines = said.decode(errors="replace").splitlines()
-    if not repository.refs.list():  # an empty store is sound: its HEAD has no branch yet
-        lines = [line for line in lines if not line.startswith("notice: ")]
-    for line in dict.fromkeys(lines):
-        yield Problem(line, hint="restore it from a clone")
+        said += error.stderr or error.message.encode()
+    lines = dict.fromkeys(said.splitlines())
+    if not any(name.startswith(BRANCHES) for name in _names(repository)):
+        # A store without a branch is sound: its HEAD has none yet, or it was deleted.
+        return [line for line in lines if not line.startswith(b"notice: ")]
+    return list(lines)
 
 
-def _all_commits(repository: Repository) -> list[ObjectID]:
-    """Every commit that a ref reaches, the newest first; those that cannot be read end a line."""
+def _names(repository: Repository) -> Iterable[str]:
     try:
-        lines = repository.git.run(["rev-list", "--all", "--ignore-missing"]).split()
-    except GitFailed:
-        lines = [hex_id(oid).encode() for oid in set(repository.refs.list().values())]
-    return [from_hex(line) for line in lines]
-
-
-def _image_faults(repository: Repository, verifier: ImageVerifier, oid: ObjectID) -> Iterator[str]:
-    try:
-        tree = read_commit(repository, oid).tree
-    except LxgitError as error:
-        yield error.message
-        return
-    yield from verifier.faults(tree)
-
-
-def _affected(repository: Repository, oid: ObjectID) -> tuple[str, ...]:
-    """The branches and tags that have the commit in their history."""
-    try:
-        said = repository.git.run(
-            ["for-each-ref", f"--contains={hex_id(oid)}", "--format=%(refname)"]
-        )
-    except GitFailed:
+        return repository.refs.list()
+    except CorruptRef:
         return ()
-    return tuple(short_name(line) for line in said.decode(errors="replace").split())
 
 
-def _container_problems(repository: Repository) -> Iterator[Problem]:
-    for container in all_containers(repository.containers_dir):
-        oid = from_hex(container.config.commit)
-        if oid not in repository.objects:
-            yield Problem(
-                f"container {container.id[:12]}: its commit {hex_id(oid)[:12]} is missing",
-                (container.config.name,),
-            )
+class History:
+    """All commits, as far as they can be read, and who has which in their history."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._read: dict[ObjectID, Commit | LxgitError] = {}
+        self._within: dict[ObjectID, set[ObjectID]] = {}
+        self._tips = list(_tips(repository))
+
+    def commits(self) -> Iterator[tuple[ObjectID, Commit | LxgitError]]:
+        """Each commit that a ref or a container reaches, or what keeps it from being read."""
+        seen: set[ObjectID] = set()
+        for _, tip in self._tips:
+            for oid in self._reached(tip):
+                if oid not in seen:
+                    seen.add(oid)
+                    yield oid, self._commit(oid)
+
+    def affected(self, oid: ObjectID) -> tuple[str, ...]:
+        """The branches, tags and containers that have the commit in their history."""
+        for _, tip in self._tips:
+            if tip not in self._within:
+                self._within[tip] = set(self._reached(tip))
+        return tuple(dict.fromkeys(name for name, tip in self._tips if oid in self._within[tip]))
+
+    def _reached(self, tip: ObjectID) -> Iterator[ObjectID]:
+        seen, pending = {tip}, [tip]
+        while pending:
+            oid = pending.pop()
+            yield oid
+            commit = self._commit(oid)
+            above = commit.parents if isinstance(commit, Commit) else ()
+            pending += [parent for parent in above if parent not in seen]
+            seen.update(above)
+
+    def _commit(self, oid: ObjectID) -> Commit | LxgitError:
+        if oid not in self._read:
+            try:
+                self._read[oid] = read_commit(self._repository, oid)
+            except LxgitError as error:
+                self._read[oid] = error
+        return self._read[oid]
+
+
+def _tips(repository: Repository) -> Iterator[tuple[str, ObjectID]]:
+    """Where histories begin, under the names that people know; what cannot be read is left out."""
+    names = {one.id: one.config.name for one in all_containers(repository.containers_dir)}
+    try:
+        refs = repository.refs.list()
+    except LxgitError:
+        return  # packed-refs, which has been told of
+    for name, oid in refs.items():
+        try:
+            commit = repository.revisions.peel(oid)
+        except LxgitError:
+            commit = oid
+        if name.startswith(_PINS):
+            identity = name.removeprefix(_PINS)[:64]
+            yield f"container {names.get(identity, identity[:12])}", commit
+        else:
+            yield "deleted branches" if name == DELETED else short_name(name), commit
+
+
+def _image_problems(
+    repository: Repository, history: History, damaged: set[ObjectID], progress: Progress
+) -> Iterator[Problem]:
+    verifier = ImageVerifier(repository.objects, damaged)
+    commits = list(history.commits())
+    progress.phase("Verifying images", len(commits))
+    for oid, commit in commits:
+        faults = verifier.faults(commit.tree) if isinstance(commit, Commit) else [commit.message]
+        for fault in faults:
+            yield Problem(f"commit {hex_id(oid)[:12]}: {fault}", history.affected(oid))
+        progress.advance()

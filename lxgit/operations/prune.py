@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from lxgit.operations import leftovers
 from lxgit.operations.values import Pruned
 from lxgit.runtime import bases
-from lxgit.runtime.containers import all_containers
+from lxgit.runtime.containers import BrokenContainer, all_containers
 from lxgit.runtime.layers import LayerStore
 
 if TYPE_CHECKING:
     from lxgit.progress import Progress
     from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
 
 
 def prune(repository: Repository, *, dry_run: bool = False, progress: Progress) -> Pruned:
@@ -24,7 +25,7 @@ def prune(repository: Repository, *, dry_run: bool = False, progress: Progress) 
     layers = LayerStore(repository.layers_dir)
     bases.sweep()  # a mount would hold the space of what it shows
     with repository.lock("layers", what="the cache of layers"):
-        pinned = _pinned(repository)
+        pinned = pinned_layers(repository)
         drop = [layer for layer in layers.all_ids() if layer not in pinned]
         progress.phase("Dropping layers", len(drop))
         size = 0
@@ -39,14 +40,21 @@ def prune(repository: Repository, *, dry_run: bool = False, progress: Progress) 
     return Pruned(len(drop), size)
 
 
-def _pinned(repository: Repository) -> set[str]:
-    """The layers under running containers."""
+def pinned_layers(repository: Repository) -> set[str]:
+    """The layers under running containers, or under such as do not say whether they run."""
     return {
         layer
         for container in all_containers(repository.containers_dir)
-        if container.is_running
+        if _may_run(container)
         for layer in container.config.stack
     }
+
+
+def _may_run(container: Container) -> bool:
+    try:
+        return container.is_running
+    except BrokenContainer:
+        return True
 
 
 def disk_usage(top: str) -> int:

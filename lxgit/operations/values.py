@@ -271,6 +271,7 @@ class Problem(NamedTuple):
     affected: tuple[str, ...] = ()
     """Branches, tags and containers that it harms."""
     hint: str | None = None
+    repaired: bool = False
 
 
 class ReflogRow(NamedTuple):

@@ -43,6 +43,10 @@ class BrokenLayer(LxgitError):
     """A layer whose description cannot be read."""
 
 
+class StaleLayer(BrokenLayer):
+    """A layer of an earlier boot: nobody knows whether all of it reached the disk."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One layer on disk.
@@ -144,7 +148,7 @@ class LayerStore:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BrokenLayer(f"layer {layer_id} cannot be used: {error}") from None
         if layer.boot != rundir.boot_id():
-            raise BrokenLayer(f"layer {layer_id} is of an earlier boot")
+            raise StaleLayer(f"layer {layer_id} is of an earlier boot")
         return layer
 
     def stack(self, layer_id: str) -> Stack:
@@ -231,6 +235,13 @@ class LayerStore:
         except FileNotFoundError:
             return []
 
+    def stack_names(self) -> list[str]:
+        """The names of all stacks, whether they can be mounted or not."""
+        try:
+            return sorted(name for name in os.listdir(self._stacks) if not name.endswith(".tmp"))
+        except FileNotFoundError:
+            return []
+
     def remove(self, layer_id: str) -> None:
         """Delete a layer, the description first, so that it is absent from then on."""
         with contextlib.suppress(FileNotFoundError):
@@ -239,12 +250,15 @@ class LayerStore:
 
     def forget_broken_stacks(self) -> None:
         """Delete the names of stacks that can no longer be mounted."""
-        with contextlib.suppress(FileNotFoundError):
-            for name in os.listdir(self._stacks):
-                rootfs, _, links = name.partition("-")
-                with contextlib.suppress(ValueError):  # a file that is only being written
-                    if not links or self.find((_oid(rootfs), _oid(links))) is None:
-                        os.unlink(self._stacks / name)
+        for name in self.stack_names():
+            rootfs, _, links = name.partition("-")
+            try:
+                shows = _oid(rootfs), _oid(links)
+                found = self.find(shows)
+            except ValueError:
+                found = None
+            if found is None or found.layers[0].shows != shows:
+                os.unlink(self._stacks / name)
 
 
 def _form(text: str) -> str:

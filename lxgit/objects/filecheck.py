@@ -1,0 +1,69 @@
+"""Whether the files that Git derives from packs and commits are whole: by their own checksums.
+
+`git fsck` verifies objects and packs, and dies of some of these instead of naming them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_CHUNK = 1 << 20
+_TRAILER = 20
+_SIGNATURES = {
+    "idx": b"\xfftOc\0\0\0\2",
+    "rev": b"RIDX\0\0\0\1",
+    "mtimes": b"MTME\0\0\0\1",
+    "bitmap": b"BITM",
+    "graph": b"CGPH\1",
+    "midx": b"MIDX\1",
+}
+
+
+class FileFault(NamedTuple):
+    """A file that is not whole; `remade` says that Git can make it again from what is there."""
+
+    path: str
+    message: str
+    remade: bool
+
+
+def derived_faults(git_dir: Path) -> Iterator[FileFault]:
+    """Every index, and each other file that speeds Git up, whose checksum is wrong."""
+    pack = f"{git_dir}/objects/pack"
+    names = set(os.listdir(pack))
+    for name in sorted(names):
+        stem, _, kind = name.rpartition(".")
+        path = f"{pack}/{name}"
+        if kind == "pack" and f"{stem}.idx" not in names and f"{stem}.keep" not in names:
+            yield FileFault(f"{pack}/{stem}.idx", f"the pack {stem} has no index", remade=True)
+        elif kind in {"idx", "rev", "bitmap", "mtimes"} and not _is_whole(path, kind):
+            remade = kind != "mtimes" and (kind != "idx" or f"{stem}.pack" in names)
+            yield FileFault(path, f"{name} is damaged", remade)
+    others = {f"{pack}/multi-pack-index": "midx", f"{git_dir}/objects/info/commit-graph": "graph"}
+    for path, kind in others.items():
+        if os.path.exists(path) and not _is_whole(path, kind):
+            yield FileFault(path, f"{os.path.basename(path)} is damaged", remade=True)
+
+
+def _is_whole(path: str, kind: str) -> bool:
+    """Whether the file ends with the SHA-1 of what comes before, and begins as it must."""
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            digest = hashlib.sha1(usedforsecurity=False)
+            left = size - _TRAILER
+            start = b""
+            while left > 0:
+                chunk = file.read(min(left, _CHUNK))
+                start = start or chunk
+                digest.update(chunk)
+                left -= len(chunk)
+            return start.startswith(_SIGNATURES[kind]) and file.read() == digest.digest()
+    except FileNotFoundError:
+        return True  # repacked meanwhile

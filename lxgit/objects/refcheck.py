@@ -1,0 +1,144 @@
+"""Whether the files of refs and reflogs are what Git and lxgit write.
+
+Stock Git's fsck follows refs to their objects; of a file's own form it says little.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from lxgit.errors import LxgitError
+from lxgit.objects.commits import decode_tag
+from lxgit.objects.ids import ObjectID, ObjectType, from_hex
+from lxgit.objects.refnames import BRANCHES, TAGS, is_valid_ref
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lxgit.objects.database import ObjectDatabase
+
+_LOOSE = re.compile(rb"(?:[0-9a-f]{40}|ref: (refs/[^\n]+))\n")
+_PACKED = re.compile(rb"([0-9a-f]{40}) ([^\n]+)\n|\^[0-9a-f]{40}\n|#[^\n]*\n")
+_LOGGED = re.compile(
+    rb"[0-9a-f]{40} [0-9a-f]{40} [^\n\t]*<[^<>\n\t]*> [0-9]+ [+-][0-9]{4}(?:\t[^\n]*)?\n"
+)
+_MOST_TAGS = 10  # of tags of tags
+
+
+class RefFault(NamedTuple):
+    """What is wrong, and the full name of the ref that it is about."""
+
+    message: str
+    ref: str
+
+
+class RefVerifier:
+    """Verifies the refs and reflogs of one repository."""
+
+    def __init__(self, git_dir: Path, database: ObjectDatabase) -> None:
+        self._git_dir = str(git_dir)
+        self._database = database
+
+    def faults(self) -> Iterator[RefFault]:
+        """All that is wrong with them."""
+        found: dict[str, bytes] = dict(self._packed_ids())
+        loose = dict(self._files("refs"))
+        yield from self._packed_faults()
+        for name, content in loose.items():
+            if not is_valid_ref(name):
+                yield RefFault(f"'{name}' is no ref, and has no place there", name)
+            elif not _LOOSE.fullmatch(content):
+                yield RefFault(f"the ref '{name}' is damaged: it holds {content[:60]!r}", name)
+            elif not content.startswith(b"ref: "):
+                found[name] = content[:40]
+        for name, digits in found.items():
+            yield from self._target_faults(name, from_hex(digits))
+        yield from self._head_faults({name for name in {**found, **loose} if _is_branch(name)})
+        yield from self._log_faults()
+
+    def _files(self, top: str) -> Iterator[tuple[str, bytes]]:
+        for directory, _, files in os.walk(f"{self._git_dir}/{top}"):
+            for file in files:
+                if file.endswith(".lock"):
+                    continue
+                path = f"{directory}/{file}"
+                try:
+                    with open(path, "rb") as opened:
+                        yield path[len(self._git_dir) + 1 :], opened.read()
+                except FileNotFoundError:
+                    pass  # deleted meanwhile
+
+    def _packed(self) -> list[bytes]:
+        try:
+            with open(f"{self._git_dir}/packed-refs", "rb") as file:
+                return file.readlines()
+        except FileNotFoundError:
+            return []
+
+    def _packed_ids(self) -> Iterator[tuple[str, bytes]]:
+        for line in self._packed():
+            match = _PACKED.fullmatch(line)
+            if match and match[1]:
+                yield os.fsdecode(match[2]), match[1]
+
+    def _packed_faults(self) -> Iterator[RefFault]:
+        names = [b""]
+        for line in self._packed():
+            match = _PACKED.fullmatch(line)
+            if match is None or (match[1] and not is_valid_ref(os.fsdecode(match[2]))):
+                yield RefFault(f"packed-refs is damaged: it holds {line[:60]!r}", "packed-refs")
+            elif match[1]:
+                names.append(match[2])
+        if any(above >= below for above, below in pairwise(names)):
+            yield RefFault("packed-refs is not in order", "packed-refs")
+
+    def _target_faults(self, name: str, oid: ObjectID) -> Iterator[RefFault]:
+        try:
+            for _ in range(_MOST_TAGS):
+                kind, data = self._database.read(oid)
+                if kind is not ObjectType.TAG or not name.startswith(TAGS):
+                    break
+                oid = decode_tag(data).target
+            if kind is not ObjectType.COMMIT:
+                yield RefFault(f"the ref '{name}' names a {kind.word.decode()}", name)
+        except LxgitError as error:
+            yield RefFault(f"the ref '{name}': {error.message}", name)
+
+    def _head_faults(self, branches: set[str]) -> Iterator[RefFault]:
+        try:
+            with open(f"{self._git_dir}/HEAD", "rb") as file:
+                content = file.read()
+        except FileNotFoundError:
+            yield RefFault("HEAD is missing", "HEAD")
+            return
+        match = _LOOSE.fullmatch(content)
+        target = os.fsdecode(match[1]) if match and match[1] else None
+        if match is None or (target is not None and not _is_branch(target)):
+            yield RefFault(f"HEAD is damaged: it holds {content[:60]!r}", "HEAD")
+        elif target is None:
+            yield from self._target_faults("HEAD", from_hex(content[:40]))
+        elif branches and target not in branches and not self._was_deleted(target):
+            yield RefFault(f"HEAD names '{target}', and there never was such a branch", "HEAD")
+
+    def _was_deleted(self, name: str) -> bool:
+        """Whether a branch is gone that HEAD may still name, or the store's first, not yet made."""
+        try:
+            with open(f"{self._git_dir}/logs/HEAD", "rb") as file:
+                return f" {name}".encode() in file.read() or name == f"{BRANCHES}main"
+        except FileNotFoundError:
+            return True
+
+    def _log_faults(self) -> Iterator[RefFault]:
+        for path, content in self._files("logs"):
+            name = path.removeprefix("logs/")
+            for line in content.splitlines(keepends=True):
+                if not _LOGGED.fullmatch(line):
+                    yield RefFault(f"the reflog of '{name}' is damaged: {line[:60]!r}", name)
+
+
+def _is_branch(name: str) -> bool:
+    return name.startswith(BRANCHES) and is_valid_ref(name)

@@ -1,0 +1,149 @@
+"""The part of `fsck` that is about this machine: containers, and cached layers."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from lxgit.objects.commits import Signature
+from lxgit.objects.ids import from_hex
+from lxgit.operations.attached import pin_commit, unpinned_commits
+from lxgit.operations.prune import pinned_layers
+from lxgit.operations.values import Identity, Problem
+from lxgit.runtime.containers import BrokenContainer, all_containers, broken, container_names
+from lxgit.runtime.layercheck import layer_faults
+from lxgit.runtime.layers import BrokenLayer, LayerStore, StaleLayer, stack_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+
+_REPAIR = "'lxgit fsck --repair' makes it again"
+_DROP = "'lxgit fsck --repair' drops it; it is made again from Git when it is wanted"
+
+
+def container_problems(repository: Repository, *, repair: bool) -> Iterator[Problem]:
+    """Records that cannot be read, commits that are missing or that nothing keeps from gc."""
+    for identity in broken(repository.containers_dir):
+        yield Problem(
+            f"container {identity[:12]}: its files do not say what it is",
+            (identity[:12],),
+            hint=f"its data is in {repository.containers_dir / identity / 'upper'}",
+        )
+    names = container_names(repository.containers_dir)
+    for container in all_containers(repository.containers_dir):
+        name = container.config.name
+        try:
+            container.recorded_state()
+        except BrokenContainer as error:
+            yield Problem(error.message, (name,), hint=error.hint)
+            continue
+        if names.get(name) != container.id:
+            yield Problem(f"container {container.id[:12]}: its name '{name}' is not its", (name,))
+        missing = False
+        for commit in (container.config.commit, container.config.base):
+            if commit is not None and from_hex(commit) not in repository.objects:
+                missing = True
+                yield Problem(
+                    f"container {container.id[:12]}: its commit {commit[:12]} is missing", (name,)
+                )
+        if not missing:
+            yield from _pin_problems(repository, container, repair=repair)
+
+
+def _pin_problems(
+    repository: Repository, container: Container, *, repair: bool
+) -> Iterator[Problem]:
+    """Whether refs keep the container's commits; one that is at work may be between two."""
+    lacking = unpinned_commits(repository, container)
+    if not lacking or container.is_running:
+        return
+    if repair:
+        signature = Signature("lxgit", "", int(time.time()))
+        who, config = Identity(signature, signature), container.config
+        pin_commit(repository, container.id, config.commit, who, base=config.base)
+    for commit in lacking:
+        yield Problem(
+            f"container {container.id[:12]}: no ref keeps its commit {commit[:12]}",
+            (container.config.name,),
+            hint=_REPAIR,
+            repaired=repair,
+        )
+
+
+def layer_problems(
+    repository: Repository, progress: Progress, *, repair: bool
+) -> Iterator[Problem]:
+    """Layers that show something else than their commit; only root can mount and read them."""
+    layers = LayerStore(repository.layers_dir)
+    if os.geteuid() != 0:
+        return
+    with repository.lock("layers", shared=not repair, what="the cache of layers"):
+        ids = [one for one in layers.all_ids() if not one.startswith(("tmp-", "."))]
+        progress.phase("Verifying layers", len(ids))
+        faults = {}
+        for one in ids:
+            if fault := _layer_fault(layers, repository, one):
+                faults[one] = fault
+            progress.advance()
+        stacks = {name: _stack_fault(layers, name) for name in layers.stack_names()}
+        in_use = pinned_layers(repository)
+        if repair:
+            _drop(layers, faults.keys() - in_use, keep=in_use)
+        for one, fault in faults.items():
+            hint = "end the containers that run on it first" if one in in_use else _DROP
+            done = repair and one not in in_use
+            yield Problem(fault, _harmed(repository, one), hint=hint, repaired=done)
+        for told in stacks.values():
+            if told is not None:
+                yield Problem(told, hint=_DROP, repaired=repair)
+
+
+def _layer_fault(layers: LayerStore, repository: Repository, layer: str) -> str | None:
+    """What is wrong with a layer; None when nothing is, or it is of an earlier boot."""
+    try:
+        faults = layer_faults(layers, repository.objects, layers.layer(layer))
+    except StaleLayer:
+        return None
+    except BrokenLayer as error:
+        faults = [error.message]
+    return f"layer {layer}: {'; '.join(faults)}" if faults else None
+
+
+def _stack_fault(layers: LayerStore, name: str) -> str | None:
+    """What is wrong with the name of a stack; None as above."""
+    try:
+        written = (layers.path / "stacks" / name).read_bytes().decode("ascii")
+        top = layers.stack(written.removesuffix("\n")).layers[0]
+    except StaleLayer:
+        return None
+    except BrokenLayer as error:
+        return f"the stack {name[:12]} cannot be mounted: {error.message}"
+    except (OSError, ValueError) as error:
+        return f"the stack {name[:12]} cannot be read: {error}"
+    return None if stack_name(top.shows) == name else f"the stack {name[:12]} is another image's"
+
+
+def _drop(layers: LayerStore, bad: set[str], *, keep: set[str]) -> None:
+    """Remove layers, those that lie over them, and the names of stacks that have one."""
+    for one in layers.all_ids():
+        try:
+            over = set(layers.layer(one).below)
+        except BrokenLayer:
+            over = set()
+        if one in bad or (over & bad and one not in keep):
+            layers.remove(one)
+    layers.forget_broken_stacks()
+
+
+def _harmed(repository: Repository, layer: str) -> tuple[str, ...]:
+    """The containers that stand on the layer."""
+    return tuple(
+        container.config.name
+        for container in all_containers(repository.containers_dir)
+        if layer in container.config.stack
+    )

@@ -1,0 +1,398 @@
+"""A table of corruptions, and bytes flipped anywhere: fsck finds them, and repairs what is derived.
+
+What it cannot know of is listed here, with the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from lxgit.errors import LxgitError
+from lxgit.objects.ids import from_hex
+from lxgit.operations.fsck import fsck
+from lxgit.operations.gc import gc
+from lxgit.operations.lookup import find_image
+from lxgit.repository import FORMAT, Repository, open_repository
+from lxgit.runtime.layers import LayerStore
+from tests.support.stores import WHO, Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from lxgit.operations.values import Problem
+    from tests.operations.conftest import Lab
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+
+@pytest.fixture
+def grown(lab: Lab) -> Lab:
+    """A store with a history, packed and not, a container, layers, a deleted branch."""
+    lab.run("first", "echo one > /etc/one; rm -r /home; mkdir /new; ln /etc/passwd /new/linked")
+    lab.commit("first")
+    gc(lab.repository, progress=Listener())
+    lab.run("second", "echo two > /etc/two")
+    lab.commit("second", "other")
+    lab.run("third", "echo three > /etc/three", "other")
+    tip = lab.repository.refs.read("refs/heads/other")
+    assert tip is not None
+    who = WHO.committer
+    for name in ("refs/heads/gone", "refs/tags/v1"):
+        lab.repository.refs.update(name, tip, old=None, message="made", who=who)
+    lab.repository.refs.update("refs/heads/gone", None, old=tip, message="gone", who=who)
+    lab.repository.objects.close()
+    return lab
+
+
+def problems(store: Path, *, repair: bool = False) -> list[Problem]:
+    """What fsck finds, with everything read anew; a store that cannot be opened is a problem."""
+    from lxgit.operations.values import Problem
+
+    try:
+        repository = open_repository(store)
+    except LxgitError as error:
+        return [Problem(error.message)]
+    found = list(fsck(repository, repair=repair, progress=Listener()))
+    repository.objects.close()
+    return found
+
+
+def test_a_grown_store_is_sound(grown: Lab) -> None:
+    assert problems(grown.repository.path) == []
+    assert problems(grown.repository.path, repair=True) == []
+
+
+def flip(path: Path, at: int | None = None, mask: int = 0x40) -> None:
+    data = bytearray(path.read_bytes())
+    place = len(data) // 2 if at is None else at % len(data)
+    data[place] ^= mask
+    status = path.stat()
+    path.chmod(0o600)
+    path.write_bytes(data)
+    path.chmod(status.st_mode & 0o7777)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def one(repository: Repository, pattern: str) -> Path:
+    return max(repository.path.glob(pattern), key=lambda path: path.stat().st_size)
+
+
+def put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def replace(path: Path, old: bytes, new: bytes) -> None:
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new, 1))
+
+
+class Harm(NamedTuple):
+    """How to do it, what fsck says, and whether it can be repaired."""
+
+    do: Callable[[Repository], object]
+    told: str
+    repaired: bool = False
+
+
+def base_layer(repository: Repository) -> Path:
+    layers = LayerStore(repository.layers_dir)
+    return next(
+        repository.layers_dir / name for name in layers.all_ids() if not layers.layer(name).below
+    )
+
+
+def delta_layer(repository: Repository) -> Path:
+    layers = LayerStore(repository.layers_dir)
+    return next(
+        repository.layers_dir / name for name in layers.all_ids() if layers.layer(name).below
+    )
+
+
+def in_base(repository: Repository) -> None:
+    """A byte of a file in the base layer, whatever its form."""
+    layer = base_layer(repository)
+    if (layer / "fs").exists():
+        flip(layer / "fs/bin/busybox")
+        return
+    flip(layer / "layer.tar", (layer / "layer.tar").read_bytes().index(b"\x7fELF") + 5000)
+
+
+def evil(repository: Repository) -> None:
+    directory = delta_layer(repository) / "fs/etc"
+    (directory / "evil").write_bytes(b"x")
+    os.chown(directory / "evil", directory.stat().st_uid, directory.stat().st_gid)
+
+
+def pin(repository: Repository) -> str:
+    return next(iter(repository.refs.list("refs/lxgit/containers/")))
+
+
+HARM: dict[str, Harm] = {
+    "a byte of a pack": Harm(lambda r: flip(one(r, "git/objects/pack/*.pack")), "pack"),
+    "a pack cut short": Harm(
+        lambda r: os.truncate(one(r, "git/objects/pack/*.pack"), 5000), "pack"
+    ),
+    "a pack gone": Harm(lambda r: one(r, "git/objects/pack/*.pack").unlink(), "missing"),
+    "a byte of an index": Harm(
+        lambda r: flip(one(r, "git/objects/pack/*.idx")), ".idx is damaged", repaired=True
+    ),
+    "an index gone": Harm(
+        lambda r: one(r, "git/objects/pack/*.idx").unlink(), "has no index", repaired=True
+    ),
+    "an index cut short": Harm(
+        lambda r: os.truncate(one(r, "git/objects/pack/*.idx"), 1000),
+        ".idx is damaged",
+        repaired=True,
+    ),
+    "a byte of a reverse index": Harm(
+        lambda r: flip(one(r, "git/objects/pack/*.rev")), ".rev is damaged", repaired=True
+    ),
+    "a byte of the commit-graph": Harm(
+        lambda r: flip(r.git_dir / "objects/info/commit-graph"), "commit-graph", repaired=True
+    ),
+    "a ref to nothing": Harm(
+        lambda r: put(r.git_dir / "refs/heads/bad", b"1" * 40 + b"\n"), "refs/heads/bad"
+    ),
+    "a ref that holds nonsense": Harm(
+        lambda r: put(r.git_dir / "refs/heads/bad", b"nonsense\n"), "refs/heads/bad"
+    ),
+    "a ref cut short": Harm(
+        lambda r: os.truncate(r.git_dir / "refs/heads/other", 20), "refs/heads/other"
+    ),
+    "an empty ref": Harm(
+        lambda r: os.truncate(r.git_dir / "refs/heads/other", 0), "refs/heads/other"
+    ),
+    "a ref to a tree": Harm(
+        lambda r: put(
+            r.git_dir / "refs/heads/bad", find_image(r, "other").tree.hex().encode() + b"\n"
+        ),
+        "names a tree",
+    ),
+    "a tag of a blob": Harm(
+        lambda r: put(
+            r.git_dir / "refs/tags/bad", find_image(r, "other").config_id.hex().encode() + b"\n"
+        ),
+        "names a blob",
+    ),
+    "a file among the refs": Harm(
+        lambda r: put(r.git_dir / "refs/heads/a..b", b"1" * 40 + b"\n"), "is no ref"
+    ),
+    "packed-refs with nonsense": Harm(
+        lambda r: put(r.git_dir / "packed-refs", b"nonsense\n"), "packed-refs"
+    ),
+    "HEAD that is none": Harm(lambda r: put(r.git_dir / "HEAD", b"nonsense\n"), "HEAD"),
+    "HEAD gone": Harm(lambda r: (r.git_dir / "HEAD").unlink(), ""),
+    "HEAD of a branch that never was": Harm(
+        lambda r: put(r.git_dir / "HEAD", b"ref: refs/heads/bbse\n"), "never was"
+    ),
+    "a reflog with nonsense": Harm(
+        lambda r: put(r.git_dir / "logs/refs/heads/other", b"nonsense\n"), "reflog"
+    ),
+    "a reflog of what is missing": Harm(
+        lambda r: replace(r.git_dir / "logs/refs/heads/other", b"0" * 40, b"1" * 40), "1" * 40
+    ),
+    "a setting gone": Harm(
+        lambda r: replace(r.git_dir / "config", b"bigFileThreshold", b"bigFileThresholt"),
+        "core.bigFileThreshold",
+        repaired=True,
+    ),
+    "a configuration that Git cannot read": Harm(
+        lambda r: put(r.git_dir / "config", b"[core\n"), "config"
+    ),
+    "the store's format": Harm(lambda r: put(r.path / "format", b"lxgit store 9\n"), "format"),
+    "a container's record": Harm(
+        lambda r: put(one(r, "containers/*/config.json"), b"{"), "do not say what it is"
+    ),
+    "a container's commit": Harm(
+        lambda r: replace(
+            one(r, "containers/*/config.json"),
+            b'"commit": "',
+            b'"commit": "' + b"1" * 40 + b'", "was": "',
+        ),
+        "is missing",
+    ),
+    "a container that nothing keeps": Harm(
+        lambda r: (r.git_dir / pin(r)).unlink(), "no ref keeps", repaired=True
+    ),
+    "a container's name": Harm(
+        lambda r: (r.containers_dir / ".names/third").unlink(), "its name 'third'"
+    ),
+    "a byte of a base layer": Harm(in_base, "differs from Git", repaired=True),
+    "a byte of a delta layer": Harm(
+        lambda r: flip(one(r, f"layers/{delta_layer(r).name}/fs/etc/*")),
+        "differs from Git at /etc",
+        repaired=True,
+    ),
+    "a mode in a delta layer": Harm(
+        lambda r: one(r, f"layers/{delta_layer(r).name}/fs/etc/*").chmod(0o4777),
+        "differs from Git at /etc",
+        repaired=True,
+    ),
+    "a file too many in a delta layer": Harm(
+        evil,
+        "differs from Git at /etc",
+        repaired=True,
+    ),
+    "a file missing from a delta layer": Harm(
+        lambda r: one(r, f"layers/{delta_layer(r).name}/fs/etc/*").unlink(),
+        "differs from Git at /etc",
+        repaired=True,
+    ),
+    "a layer's record": Harm(
+        lambda r: put(base_layer(r) / "layer.json", b"{"), "cannot be used", repaired=True
+    ),
+    "a layer that lies about what it shows": Harm(
+        lambda r: flip(
+            delta_layer(r) / "layer.json",
+            (delta_layer(r) / "layer.json").read_bytes().index(b'"rootfs": "') + 15,
+            1,
+        ),
+        "",
+        repaired=True,
+    ),
+    "a stack of a layer that is gone": Harm(
+        lambda r: put(one(r, "layers/stacks/*"), b"0123456789abcdef\n"),
+        "cannot be mounted",
+        repaired=True,
+    ),
+    "a stack under another's name": Harm(
+        lambda r: shutil.copy(
+            one(r, "layers/stacks/*"), r.layers_dir / f"stacks/{'1' * 40}-{'2' * 40}"
+        ),
+        "another image's",
+        repaired=True,
+    ),
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_it_is_found(grown: Lab, harm: str) -> None:
+    store = grown.repository.path
+    before = grown.repository.git.run(["rev-list", "--all", "--objects"])
+    saved = store.with_name("saved")
+    shutil.copytree(store / "git", saved, symlinks=True)
+    HARM[harm].do(grown.repository)
+    found = problems(store)
+    assert any(HARM[harm].told in problem.message for problem in found), found
+    repaired = problems(store, repair=True)
+    if HARM[harm].repaired:
+        assert all(problem.repaired for problem in repaired), repaired
+        assert problems(store) == []
+        assert Repository(store).git.run(["rev-list", "--all", "--objects"]) == before
+        assert grown.run("again", "cat /etc/one; ls /new", "base") == (0, "one\nlinked\n")
+    else:
+        assert not all(problem.repaired for problem in repaired)
+    shutil.rmtree(store / "git")  # so that the end of the test finds a sound one
+    saved.rename(store / "git")
+    (store / "format").write_bytes(FORMAT)
+
+
+def test_it_says_whom_it_harms(grown: Lab) -> None:
+    """A file that one branch alone has, and the container on it."""
+    repository = grown.repository
+    entry = find_image(repository, "other").entry(b"etc/two")
+    assert entry is not None
+    assert entry.oid is not None
+    saved = repository.path.with_name("saved")
+    shutil.copytree(repository.git_dir, saved, symlinks=True)
+    for pack in sorted((repository.git_dir / "objects/pack").glob("*.pack")):
+        content = pack.read_bytes()
+        for file in pack.parent.glob(f"{pack.stem}.*"):
+            file.unlink()
+        repository.git.run(["unpack-objects", "-q"], stdin=content)
+    name = entry.oid.hex()
+    loose = repository.git_dir / "objects" / name[:2] / name[2:]
+    flip(loose, -3)
+    harmed = {word for problem in problems(repository.path) for word in problem.affected}
+    assert harmed == {
+        "other",
+        "v1",
+        "deleted branches",
+        "container second",
+        "container third",
+    }
+    shutil.rmtree(repository.git_dir)
+    saved.rename(repository.git_dir)
+
+
+def is_covered(name: str) -> bool:
+    """Whether a file is one that fsck answers for."""
+    parts = name.split("/")
+    if parts[0] == "containers":
+        # What a container was asked to run, what became of it, what it printed and what it changed
+        # and nobody committed: there is nothing to compare them with.
+        return False
+    # Locks and unfinished files are without meaning; `packed` and `.probed` hints, at worst
+    # something is done again; of reflogs, texts and times; of the configuration, comments and blanks; of a
+    # layer, how many entries there are, the headers of the tar, unused parts of the index.
+    return parts[0] not in ("locks", "tmp") and not (
+        name.startswith((".probed", "packed", "git/logs/", "git/config"))
+        or name.endswith(("layer.json", "layer.tar", "layer.erofs"))
+    )
+
+
+def test_flipped_bytes(grown: Lab) -> None:
+    """One bit in a file anywhere, a hundred times, with a seed."""
+    chance = random.Random(3)
+    store = grown.repository.path
+    files = [
+        os.path.relpath(os.path.join(directory, name), store)
+        for directory, _, names in os.walk(store)
+        for name in names
+        if not os.path.islink(os.path.join(directory, name))
+    ]
+    files = sorted(name for name in files if is_covered(name) and (store / name).stat().st_size)
+    assert {name.split("/")[0] for name in files} == {"format", "git", "layers"}
+    missed = []
+    for number in range(100):
+        name = files[number] if number < len(files) else chance.choice(files)
+        before = (store / name).read_bytes()
+        at, mask = chance.randrange(len(before)), 1 << chance.randrange(8)
+        flip(store / name, at, mask)
+        if not problems(store):
+            missed.append((name, at, mask))
+        flip(store / name, at, mask)
+        assert (store / name).read_bytes() == before
+    assert missed == []
+    assert problems(store) == []
+
+
+def test_flipped_bytes_that_may_be_harmless(grown: Lab) -> None:
+    """Of files that are covered in part, what is not found changes nothing that anybody sees."""
+    chance = random.Random(4)
+    store = grown.repository.path
+    shown = everything(grown)
+    patterns = ("git/logs/**/*", "git/config", "layers/*/layer.*", "packed", "containers/*/state*")
+    files = sorted(path for each in patterns for path in store.glob(each) if path.is_file())
+    found = 0
+    for _ in range(60):
+        path = chance.choice(files)
+        size = path.stat().st_size
+        if not size:
+            continue
+        at, mask = chance.randrange(size), 1 << chance.randrange(8)
+        flip(path, at, mask)
+        if problems(store):
+            found += 1
+        else:
+            assert everything(grown) == shown, (path, at, mask)
+        flip(path, at, mask)
+    assert found
+    assert problems(store) == []
+
+
+def everything(lab: Lab) -> object:
+    """The refs, and what every image holds."""
+    repository = Repository(lab.repository.path)
+    refs = {name: oid.hex() for name, oid in repository.refs.list().items()}
+    said = repository.git.run(["rev-list", "--all", "--objects"])
+    repository.objects.close()
+    return refs, said, from_hex(said[:40])
