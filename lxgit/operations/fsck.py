@@ -13,6 +13,7 @@ History is never touched: what is damaged of it comes back from a clone, or not.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,8 @@ def fsck(repository: Repository, *, repair: bool = False, progress: Progress) ->
     """
     progress.phase("Verifying objects")
     if repair:
-        leftovers.sweep(repository)
+        with contextlib.suppress(CorruptRef):  # which will be told of
+            leftovers.sweep(repository)
     yield from _settings_problems(repository, repair=repair)
     yield from _derived_problems(repository, repair=repair)
     history = History(repository)

@@ -331,8 +331,8 @@ def is_covered(name: str) -> bool:
         # and nobody committed: there is nothing to compare them with.
         return False
     # Locks and unfinished files are without meaning; `packed` and `.probed` hints, at worst
-    # something is done again; of reflogs, texts and times; of the configuration, comments and blanks; of a
-    # layer, how many entries there are, the headers of the tar, unused parts of the index.
+    # something is done again; of reflogs, texts and times; of the configuration, comments and
+    # blanks; of a layer, how many entries there are, the tar's headers, unused parts of the index.
     return parts[0] not in ("locks", "tmp") and not (
         name.startswith((".probed", "packed", "git/logs/", "git/config"))
         or name.endswith(("layer.json", "layer.tar", "layer.erofs"))
