@@ -330,10 +330,11 @@ def is_covered(name: str) -> bool:
         # What a container was asked to run, what became of it, what it printed and what it changed
         # and nobody committed: there is nothing to compare them with.
         return False
-    # Locks and unfinished files are without meaning; `packed` and `.probed` hints, at worst
+    # Locks and unfinished files are without meaning; what `undo` knows is compared with the refs
+    # when it is used; `packed` and `.probed` hints, at worst
     # something is done again; of reflogs, texts and times; of the configuration, comments and
     # blanks; of a layer, how many entries there are, the tar's headers, unused parts of the index.
-    return parts[0] not in ("locks", "tmp") and not (
+    return parts[0] not in ("locks", "operations", "tmp") and not (
         name.startswith((".probed", "packed", "git/logs/", "git/config"))
         or name.endswith(("layer.json", "layer.tar", "layer.erofs"))
     )
