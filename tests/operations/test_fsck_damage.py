@@ -228,12 +228,12 @@ HARM: dict[str, Harm] = {
     "a byte of a base layer": Harm(in_base, "differs from Git", repaired=True),
     "a byte of a delta layer": Harm(
         lambda r: flip(one(r, f"layers/{delta_layer(r).name}/fs/etc/*")),
-        "differs from Git at /etc",
+        "differs from Git at",
         repaired=True,
     ),
     "a mode in a delta layer": Harm(
         lambda r: one(r, f"layers/{delta_layer(r).name}/fs/etc/*").chmod(0o4777),
-        "differs from Git at /etc",
+        "differs from Git at",
         repaired=True,
     ),
     "a file too many in a delta layer": Harm(
@@ -331,12 +331,13 @@ def is_covered(name: str) -> bool:
         # and nobody committed: there is nothing to compare them with.
         return False
     # Locks and unfinished files are without meaning; what `undo` knows is compared with the refs
-    # when it is used; `packed` and `.probed` hints, at worst
-    # something is done again; of reflogs, texts and times; of the configuration, comments and
-    # blanks; of a layer, how many entries there are, the tar's headers, unused parts of the index.
-    return parts[0] not in ("locks", "operations", "tmp") and not (
-        name.startswith((".probed", "packed", "git/logs/", "git/config"))
-        or name.endswith(("layer.json", "layer.tar", "layer.erofs"))
+    # when it is used; `packed` and `.probed` are hints, at worst something is done again; of
+    # reflogs, texts and times; of the configuration, comments and blanks; of a layer's record, how
+    # many entries there are, and which ids above 65,535.
+    return (
+        parts[0] not in ("locks", "operations", "tmp")
+        and not name.startswith((".probed", "packed", "git/logs/", "git/config"))
+        and not name.endswith("layer.json")
     )
 
 
