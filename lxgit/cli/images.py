@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,9 +16,12 @@ from lxgit.cli.tables import short_id
 from lxgit.errors import LxgitError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import BinaryIO
 
+    from lxgit.operations.store import Repository
     from lxgit.operations.values import ImageRow, Imported
+    from lxgit.progress import Progress
 
 
 class NoSource(LxgitError):
@@ -99,42 +104,66 @@ def _separated(values: tuple[str, ...]) -> tuple[str, ...]:
     examples=(
         ("lxgit import rootfs.tar.xz base", "a tar: plain, gz, bz2, xz or zst"),
         ("lxgit import /srv/machine base", "a directory"),
+        ("lxgit import http://localhost:8000/rootfs.tar.xz base", "from the network"),
         ("tar -C /srv/machine -c . | lxgit import - base", "what comes through a pipe"),
+        ("lxgit import --max-size 10G rootfs.tar.xz base", "a stranger's, which may be a bomb"),
     )
 )
 def import_(
     session: Session,
     source: Annotated[
-        str, argument("SOURCE", help="a tar, a directory, or - for stdin", completes="path")
+        str,
+        argument("SOURCE", help="a tar, a directory, a URL, or - for stdin", completes="path"),
     ],
     name: NewName,
     message: Message = (),
     orphan: Orphan = False,
+    sha256: Annotated[
+        str | None, option("--sha256", help="what a download must come to", metavar="HEX")
+    ] = None,
+    max_size: Annotated[
+        str | None,
+        option(
+            "--max-size",
+            help="refuse what unpacks to more, holes included; what the store has free by default",
+            metavar="SIZE",
+        ),
+    ] = None,
 ) -> None:
     """Make a commit of a root filesystem on the branch NAME.
 
     On a branch that is there, it is a child of its tip; when that has the same tree, no commit is
-    made. Prints the commit's id.
+    made. A URL begins with http:// or https://; a download that broke off is gone on with. Prints
+    the commit's id.
     """
+    from lxgit.cli.sizes import parse_size
     from lxgit.operations.importing import import_image
 
-    opened = _open_source(source)
+    limit = None if max_size is None else parse_size("--max-size", max_size)
+    opened = _open_source(source, sha256)
     repository = session.repository(create=True)
-    with session.progress() as progress:
+    with session.progress() as progress, _here(repository, opened, sha256, progress) as here:
         made = import_image(
             repository,
-            opened,
+            here,
             name,
             orphan=orphan,
-            message=message_of(message),
+            message=message_of(message) or _message(opened),
+            max_size=limit,
             identity=session.identity(),
             progress=progress,
         )
     _tell_imported(session, made)
 
 
-def _open_source(source: str) -> Path | BinaryIO:
-    """What `import` reads; checked before the first import makes a store."""
+def _open_source(source: str, sha256: str | None) -> Path | BinaryIO | str:
+    """What `import` reads, a URL as it is; checked before the first import makes a store."""
+    if source.startswith(("http://", "https://")):
+        if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+            raise UsageError("--sha256 takes 64 hexadecimal digits", hint="see 'sha256sum'")
+        return source
+    if sha256 is not None:
+        raise UsageError("--sha256 is about a download", hint="'sha256sum' checks a file")
     if source == "-":
         if os.isatty(0):
             raise UsageError("standard input is a terminal", hint="lxgit import - NAME <rootfs.tar")
@@ -146,6 +175,31 @@ def _open_source(source: str) -> Path | BinaryIO:
             hint="a tar archive, a directory, or - for standard input",
         )
     return path
+
+
+@contextmanager
+def _here(
+    repository: Repository,
+    source: Path | BinaryIO | str,
+    sha256: str | None,
+    progress: Progress,
+) -> Iterator[Path | BinaryIO]:
+    """The source on this machine: a URL's file is downloaded, and goes when it is imported."""
+    if not isinstance(source, str):
+        yield source
+        return
+    from lxgit.cli.environment import proxies
+    from lxgit.operations.download import downloaded
+
+    with downloaded(
+        repository, source, sha256=sha256, proxies=proxies(), progress=progress
+    ) as path:
+        yield path
+
+
+def _message(source: Path | BinaryIO | str) -> str | None:
+    """The message for what comes from a URL, without what may be secret in it."""
+    return f"Import {re.split('[?#]', source)[0]}" if isinstance(source, str) else None
 
 
 def _tell_imported(session: Session, made: Imported) -> None:

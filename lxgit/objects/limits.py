@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _UNLIMITED = 2**63
 
@@ -25,19 +29,19 @@ class Limits:
 NO_LIMITS = Limits()
 
 
-def free_space(fd: int) -> int:
-    """Bytes that this user may still write to the file system of an open file."""
-    status = os.fstatvfs(fd)
+def free_space(place: int | Path) -> int:
+    """Bytes that this user may still write to the file system of a file or an open one."""
+    status = os.statvfs(place)
     return status.f_bavail * status.f_frsize
 
 
-def limits_for(fd: int, max_size: int | None) -> Limits:
-    """What fits into the file system of an open file, and is no more than `max_size` bytes.
+def limits_for(place: int | Path, max_size: int | None) -> Limits:
+    """What fits into the file system of `place`, and is no more than `max_size` bytes.
 
     Holes take no space there, but each is read as zeros on the way into Git: only who asks for a
     larger `max_size` gets more of them than there is room for data.
     """
-    free = free_space(fd)
+    free = free_space(place)
     return Limits(free if max_size is None else max_size, free)
 
 
@@ -55,14 +59,19 @@ class Account:
         """One more file of `size` bytes, `data` of them outside of holes; TooLarge past a limit."""
         self._size += size
         self._data += data
-        if self._data > self._limits.data:
+        limits = self._limits
+        if self._data > limits.data or self._size > limits.size == limits.data:
+            raise no_room(limits.data)
+        if self._size > limits.size:
             raise TooLarge(
-                "it unpacks to more than the store's file system has room for"
-                f" ({self._limits.data:,} bytes)",
-                hint="free some space, or use another file system with --store",
+                f"it unpacks to more than {limits.size:,} bytes",
+                hint="a larger --max-size allows it",
             )
-        if self._size > self._limits.size:
-            raise TooLarge(
-                f"it unpacks to more than {self._limits.size:,} bytes",
-                hint="--max-size allows more, and holes to be larger than the file system",
-            )
+
+
+def no_room(free: int) -> TooLarge:
+    """The error where only `free` bytes are left."""
+    return TooLarge(
+        f"it unpacks to more than the store's file system has room for ({free:,} bytes)",
+        hint="'lxgit prune' and 'lxgit gc' free some; --max-size lets holes be larger",
+    )

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import write_all
-from lxgit.objects.limits import TooLarge, free_space
+from lxgit.objects.limits import free_space, no_room
 
 if TYPE_CHECKING:
     import subprocess
@@ -68,10 +68,7 @@ class ArchiveFile:
                 self._stream = None
                 break
             if self._filled + len(chunk) > self._room:
-                raise TooLarge(
-                    "it unpacks to more than the store's file system has room for",
-                    hint="free some space, or use another file system with --store",
-                )
+                raise no_room(self._room)
             write_all(self.fd, chunk)
             self._filled += len(chunk)
         return end <= self._filled

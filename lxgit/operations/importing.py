@@ -19,6 +19,7 @@ from lxgit.objects.image import Image, read_image, write_image
 from lxgit.objects.imageconfig import ImageConfig
 from lxgit.objects.ingest import write_tree
 from lxgit.objects.intake import Intake
+from lxgit.objects.limits import NO_LIMITS, Account, limits_for
 from lxgit.operations.naming import branch_ref, check_branch_name
 from lxgit.operations.values import Imported
 from lxgit.runtime.layers import LayerStore
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from lxgit.objects.content import Content
     from lxgit.objects.filetree import FileTree
     from lxgit.objects.ids import ObjectID
+    from lxgit.objects.limits import Limits
     from lxgit.objects.packwriter import PackWriter
     from lxgit.operations.values import Identity
     from lxgit.progress import Progress
@@ -69,32 +71,36 @@ def import_image(
     *,
     orphan: bool = False,
     message: str | None = None,
+    max_size: int | None = None,
     identity: Identity,
     progress: Progress,
 ) -> Imported:
     """Import a tar archive (a file or a stream) or a directory as a commit on the branch `name`.
 
-    InvalidArchive, InvalidPath, InvalidAcl, TooDeep name what the source cannot have; OSError as
+    Its contents may have `max_size` bytes, holes included; None is what the store has free.
+
+    InvalidArchive, InvalidPath, TooDeep, TooLarge name what the source cannot have; OSError as
     the system has it. Nothing is left of a failed import.
     """
     name = name.removesuffix(":latest")
     check_branch_name(repository, name)
     told = source.name if isinstance(source, Path) else "standard input"
     target = Target(name, message or f"Import {told}", orphan, architecture=os.uname().machine)
-    with _opened(repository, source, progress) as opened:
+    limits = limits_for(repository.scratch_dir, max_size)
+    with _opened(repository, source, limits, progress) as opened:
         return commit_source(repository, opened, target, identity, progress)
 
 
 def _opened(
-    repository: Repository, source: Path | IO[bytes], progress: Progress
+    repository: Repository, source: Path | IO[bytes], limits: Limits, progress: Progress
 ) -> AbstractContextManager[Source]:
     if isinstance(source, Path) and source.is_dir():
-        return _opened_directory(source, progress)
-    return opened_archive(repository, source, progress)
+        return _opened_directory(source, limits, progress)
+    return opened_archive(repository, source, progress, limits)
 
 
 @contextmanager
-def _opened_directory(path: Path, progress: Progress) -> Iterator[Source]:
+def _opened_directory(path: Path, limits: Limits, progress: Progress) -> Iterator[Source]:
     from lxgit.objects.scan import read_tree
 
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -102,6 +108,7 @@ def _opened_directory(path: Path, progress: Progress) -> Iterator[Source]:
     def read(_: Offer) -> FileTree:
         progress.phase(f"Reading {path}")
         tree, sockets = read_tree(fd, progress)
+        Account(limits).add(tree.size(), 0)
         if sockets:
             progress.warn(f"left out {sockets} sockets: they live only while a program runs")
         return tree
@@ -114,7 +121,10 @@ def _opened_directory(path: Path, progress: Progress) -> Iterator[Source]:
 
 @contextmanager
 def opened_archive(
-    repository: Repository, source: Path | IO[bytes], progress: Progress
+    repository: Repository,
+    source: Path | IO[bytes],
+    progress: Progress,
+    limits: Limits = NO_LIMITS,
 ) -> Iterator[Source]:
     """A tar archive; its contents can be read while the context lasts."""
     from lxgit.objects.tarreader import read_tar
@@ -125,7 +135,7 @@ def opened_archive(
 
         def read(offer: Offer) -> FileTree:
             progress.phase("Reading the archive")
-            tree = read_tar(archive, progress, offer)
+            tree = read_tar(archive, progress, offer, limits)
             archive.drain()
             return tree
 
