@@ -26,9 +26,13 @@ from tests.support import rootfs
 APPLY = """
 set -e
 head -c "$(head -c 10)" | xargs -0r rm -rf --
-exec tar -xpf - --numeric-owner --xattrs --xattrs-include='*'
+exec tar -xpf - --numeric-owner --xattrs --xattrs-include='*' \\
+    --exclude=etc/hosts --exclude=etc/hostname --exclude=etc/resolv.conf
 """
-"""What sh does at the root of a tree, with a step as its standard input."""
+"""What sh does at the root of a tree, with a step as its standard input.
+
+Three files are left out, over which container managers mount their own.
+"""
 
 _INSTALL = "export DEBIAN_FRONTEND=noninteractive; apt-get -y --no-install-recommends install "
 _REMOVE = "export DEBIAN_FRONTEND=noninteractive; apt-get -y --auto-remove purge "
@@ -139,7 +143,7 @@ def _make(base: Path, kept: Path) -> None:
         for number, (what, script) in enumerate(STEPS.items(), 1):
             step = scratch / "steps" / f"{number:02} {what}"
             upper = _operate(scratch, what, script)
-            _write_step(upper, tree, step)
+            write_step(upper, tree, step)
             apply(step, tree)
         shutil.rmtree(kept, ignore_errors=True)
         (scratch / "steps").rename(kept)
@@ -162,7 +166,8 @@ def _operate(scratch: Path, what: str, script: str) -> Path:
     return upper
 
 
-def _write_step(upper: Path, tree: Path, step: Path) -> None:
+def write_step(upper: Path, tree: Path, step: Path) -> None:
+    """The file `step` of what an upper directory changes in `tree`."""
     gone, kept = _changes(os.fsencode(upper), os.fsencode(tree))
     names = b"".join(name + b"\0" for name in gone)
     with step.open("wb") as file:

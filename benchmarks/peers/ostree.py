@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class Ostree:
     """A new repository in `directory`: `bare` for checkouts by hard links, `archive` compresses.
 
-    OSTree keeps no devices: a tree is committed without what is in its /dev.
+    OSTree keeps no devices: a tree is committed without what is in its /dev. It need not wait for
+    the disk: no commit of it is measured.
     """
 
     def __init__(self, directory: Path, mode: str) -> None:
@@ -28,6 +29,7 @@ class Ostree:
         words = (program, f"--repo={self.repository}")
         self.program = Program(words, environment(directory))
         self.program.run("init", f"--mode={mode}")
+        self.program.run("config", "set", "core.fsync", "false")
 
     def commit(self, tree: Path, branch: str) -> None:
         self.program.run(

@@ -27,8 +27,8 @@ _OTHERS = 6
 
 _FILES = 100
 _CHANGE_MANY = """
-find /usr /etc -xdev -type f | sort | awk -v first="$1" 'NR % 7 == first' | head -n "$2" |
-while IFS= read -r file; do date +%N >> "$file"; done
+find /usr/share /etc -xdev -type f | sort | awk -v first="$1" 'NR % 7 == first' | head -n "$2" |
+while IFS= read -r file; do echo "$1" >> "$file"; done
 """
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from benchmarks.branch import BRANCH, RARE, grow
-from benchmarks.harness import Contest, Row, Void
+from benchmarks.harness import Contest, Row
 from benchmarks.programs import Program, environment
 from benchmarks.workbench import IMAGE
 
@@ -24,7 +24,7 @@ def rows(bench: Workbench) -> list[Row]:
     about = f"{bench.inputs.commits:,} commits, Python's start-up (`--version`) subtracted"
 
     def row(name: str, words: tuple[str, ...], git: tuple[str, ...]) -> Row:
-        shown = " ".join(("log", *words)).replace(f"{BRANCH} ", "")
+        shown = " ".join(("log", *words)).replace(f" {BRANCH}", "")
         setup = partial(_contest, store, words, git)
         return Row(name, f"`{shown}` on {about}", "`git log`", setup, reach=2, rounds=15)
 
@@ -38,8 +38,7 @@ def _long_branch(bench: Workbench) -> Store:
     """A store with such a branch, as garbage collection leaves it."""
     store = bench.new_store(bench.inputs.small)
     grow(store.directory / "git", IMAGE, bench.inputs.commits)
-    with suppress(Void):
-        store.collect_garbage()
+    store.collect_garbage()
     return store
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.harness import Contest, Failed, Row, Verdict, Void, measure
+from benchmarks.harness import Contest, Failed, Listed, Row, Verdict, Void, measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,3 +121,34 @@ def test_both_sides_are_taken_down_after_the_last_round() -> None:
     sides = Sides([1.0] * 5, [1.0] * 5)
     measure(row(sides, rounds=2))
     assert not sides.open
+
+
+def test_further_peers_are_listed_and_judge_nothing() -> None:
+    figures = iter([3.0, 5.0])
+
+    @contextmanager
+    def setup() -> Iterator[Contest]:
+        yield Contest(lambda: 1, lambda: 2, {"another": lambda: next(figures)})
+
+    result = measure(Row("row", "an operation", "peer", setup, reach=0.5, rounds=2, warm_up=0))
+    assert result.verdict is Verdict.WITHIN
+    assert result.listed == (Listed("another", (3.0, 5.0)),)
+    assert result.against(result.listed[0].figures) == 0.25
+
+
+@pytest.mark.parametrize("error", [Void("not installed"), Failed("exit 1")])
+def test_a_further_peer_may_be_missing(error: Exception) -> None:
+    asked = []
+
+    def fail() -> float:
+        asked.append(1)
+        raise error
+
+    @contextmanager
+    def setup() -> Iterator[Contest]:
+        yield Contest(lambda: 1, None, {"another": fail})
+
+    result = measure(Row("row", "an operation", "peer", setup, rounds=3))
+    assert (result.ours, result.verdict) == ((1, 1, 1), Verdict.WITHIN)
+    assert result.listed == (Listed("another", (), str(error)),)
+    assert len(asked) == 1

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from benchmarks.harness import Contest, Result, Row, Unit, Verdict
+from benchmarks.harness import Contest, Listed, Result, Row, Unit, Verdict
 from benchmarks.report import amount, document, summary, table
 
 ROW = Row("run", "`run`, warm", "podman", lambda: nullcontext(Contest(lambda: 0)), 1.0, 0.15)
@@ -59,3 +59,19 @@ def test_the_document_has_every_round() -> None:
 
 def test_summary() -> None:
     assert summary([WITHIN, WITHIN, VOID]) == "2 within, 1 void"
+
+
+def test_further_peers_stand_below_their_row() -> None:
+    listed = (Listed("docker", (1.0, 2.0)), Listed("restic", (), "no restic | here"))
+    result = Result(ROW, Verdict.WITHIN, (0.3,), (0.4,), listed=listed)
+    below = table([result]).splitlines()[-2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in below]
+    assert cells == [
+        ["", "", "1.50 s docker", "0.20 ×", "", "listed"],
+        ["", "", "restic", "", "", "void: no restic / here"],
+    ]
+    entry = json.loads(json.dumps(document([result], {})))["rows"][0]
+    assert [(peer["name"], peer["rounds"]) for peer in entry["listed"]] == [
+        ("docker", [1.0, 2.0]),
+        ("restic", []),
+    ]
