@@ -50,6 +50,7 @@ GROUPS: dict[str, tuple[Listed, ...]] = {
     ),
     "Containers": (
         Listed("ps", "containers", "ps", "list containers"),
+        Listed("exec", "run", "exec_", "run another command in a running container"),
         Listed("logs", "running", "logs", "print what a container has written"),
         Listed("attach", "running", "attach", "connect this terminal to a running container"),
         Listed("stop", "running", "stop", "end running containers"),

@@ -1,4 +1,4 @@
-"""Commands that run containers: run, start."""
+"""Commands that run something in containers: run, start, exec."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from lxgit.cli.environment import variable
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.report import fault
 from lxgit.cli.session import Session
-from lxgit.cli.tables import short_id
 from lxgit.errors import LxgitError, UsageError
 
 if TYPE_CHECKING:
@@ -130,6 +129,8 @@ def run(
             code = run(repository, request, streams, identity=who, progress=progress)
             return exit_code(session, code)
         made = run_detached(repository, request, streams, identity=who, progress=progress)
+    from lxgit.cli.tables import short_id
+
     session.out.line(short_id(made))
     return 0
 
@@ -221,3 +222,42 @@ def start(
     if not (attach or interactive):
         session.out.line(container)
     return exit_code(session, code)
+
+
+@command(
+    options_first=True,
+    examples=(
+        ("lxgit exec web ps", ""),
+        ("lxgit exec -u nobody -w /tmp -e A=b web sh -c 'id; pwd; echo $A'", ""),
+        ("lxgit exec -d web touch /tmp/done", "and do not wait for it"),
+    ),
+)
+def exec_(
+    session: Session,
+    container: Annotated[str, argument("CONTAINER", help="a running one", completes="container")],
+    program: Annotated[tuple[str, ...], argument("COMMAND", help="what to run in it")],
+    interactive: Interactive = False,
+    tty: Tty = False,
+    detach: Detach = False,
+    environment: Environment = (),
+    working_dir: WorkingDir = None,
+    user: User = None,
+    detach_keys: DetachKeys = None,
+) -> int:
+    """Run another command in a running container, and exit with its code."""
+    from lxgit.operations.running import Execution, execute
+
+    if not detach:
+        _check_terminal(interactive=interactive, tty=tty)
+    wanted = Execution(
+        command=program,
+        environment=tuple(_variables(environment)),
+        working_dir=working_dir,
+        user=user,
+        interactive=interactive and not detach,
+        tty=tty,
+        detach=detach,
+    )
+    return exit_code(
+        session, execute(session.repository(), container, wanted, _streams(detach_keys))
+    )

@@ -11,7 +11,6 @@ from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.refnames import BRANCHES
 from lxgit.operations.attached import pinned_commit, row_of, unpin_commit
 from lxgit.operations.lookup import find_commit, find_container, image_of
-from lxgit.operations.naming import check_container_name
 from lxgit.operations.values import ContainerRow, ContainerState, RemovedContainer
 from lxgit.runtime import containers as records
 from lxgit.runtime.containers import Container, Request
@@ -119,6 +118,8 @@ def _run(
 ) -> tuple[Container, Session]:
     _require_host(repository, host_ids=request.host_ids or request.privileged)
     if request.name is not None:
+        from lxgit.operations.naming import check_container_name
+
         check_container_name(repository, request.name)
     with _layers_kept(repository):
         container, stack, image = _created(repository, request, identity, progress)

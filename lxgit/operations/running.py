@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex
@@ -168,3 +168,46 @@ def attach(repository: Repository, name: str, streams: Streams) -> int | None:
         session.wait_started()
         out, err, tty = streams.stdout, streams.stderr, container.config.tty
         return session.attach(client.Streams(stdin, out, err, tty, streams.detach_keys))
+
+
+class Execution(NamedTuple):
+    """What `exec` asks for; `None` is as the container itself has it."""
+
+    command: tuple[str, ...]
+    environment: tuple[str, ...] = ()
+    working_dir: str | None = None
+    user: str | None = None
+    interactive: bool = False
+    tty: bool = False
+    detach: bool = False
+
+
+def execute(repository: Repository, name: str, wanted: Execution, streams: Streams) -> int | None:
+    """Execute another command in a running container: its exit code; 0 at once if detached.
+
+    None after the detach keys. NotRunning, NoSuchContainer; faults of the command have Docker's
+    exit codes, 126 and 127.
+    """
+    from lxgit.runtime import attach as client
+    from lxgit.runtime.process import Process
+
+    container = find_container(repository, name)
+    config = container.config
+    process = Process(
+        command=wanted.command,
+        environment=(*config.environment, *wanted.environment),
+        working_dir=wanted.working_dir or config.working_dir,
+        user=wanted.user or config.user,
+        tty=wanted.tty,
+        stdin_open=wanted.interactive,
+        window=streams.window,
+        detached=wanted.detach,
+    )
+    stdin = streams.stdin if wanted.interactive else None
+    with _session(container) as session:
+        session.wait_started()
+        session.execute(process)
+        if wanted.detach:
+            return 0
+        out, err = streams.stdout, streams.stderr
+        return session.attach(client.Streams(stdin, out, err, wanted.tty, streams.detach_keys))

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+    from lxgit.runtime.process import Process
+
 # What Docker's --sig-proxy passes on, of those that are sent to end or to control a process.
 _PASSED_ON = (
     *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT),
@@ -36,6 +38,12 @@ class SupervisorLost(LxgitError):
     """The connection to the supervisor ended before the container did."""
 
     exit_code = 125
+
+
+class CommandTooLong(LxgitError):
+    """More than one message can carry."""
+
+    exit_code = 126
 
 
 class NotRunning(LxgitError):
@@ -77,6 +85,19 @@ class Session:
         message = _receive(self._channel)
         if message.kind == protocol.FAILED:
             raise protocol.failure(message)
+
+    def execute(self, process: Process) -> None:
+        """Have another command join the container, and be attached to that from now on.
+
+        StartFailed (125, 126, 127) when it could not be executed.
+        """
+        request = protocol.EXECUTE + process.encoded()
+        if len(request) > protocol.MAX_MESSAGE:
+            raise CommandTooLong("the command and its environment take more than 64 KiB")
+        self._channel.send(request)
+        self._receive_until(protocol.STARTED, None)
+        if self._code is not None:
+            raise NotRunning("the container has just ended")
 
     def send_signal(self, number: int) -> None:
         """Send the command a signal; nothing happens to one that has ended."""

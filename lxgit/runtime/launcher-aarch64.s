@@ -1,6 +1,21 @@
 // The first program of a container: see launcher.py, which holds the bytes of this file.
 // At the start sp points at argc, then argv[0], argv[1] …; system calls: syscalls(2), arm64.
-_start: mov     x0, #0                  // ioctl(0, TIOCSCTTY, 0); fails if 0 is no terminal
+_start: mov     x19, #0                 // dup3(200, 0, 0), 1, 2; fails if no terminal is handed over
+streams:
+        mov     x0, #200
+        mov     x1, x19
+        mov     x2, #0
+        mov     x8, #24
+        svc     #0
+        add     x19, x19, #1
+        cmp     x19, #3
+        b.ne    streams
+        mov     x0, #200                // close(200)
+        mov     x8, #57
+        svc     #0
+        mov     x8, #157                // setsid(); fails for a leader, as process 1 is
+        svc     #0
+        mov     x0, #0                  // ioctl(0, TIOCSCTTY, 0); fails if 0 is no terminal
         mov     x1, #0x540e
         mov     x2, #0
         mov     x8, #29

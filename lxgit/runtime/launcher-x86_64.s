@@ -1,7 +1,21 @@
 # The first program of a container: see launcher.py, which holds the bytes of this file.
 # At the start rsp points at argc, then argv[0], argv[1] …; system calls: syscalls(2), x86-64.
         .intel_syntax noprefix
-_start: xor     edi, edi                # ioctl(0, TIOCSCTTY, 0); fails if 0 is no terminal
+_start: xor     ebx, ebx                # dup2(200, 0), 1, 2; fails if no terminal is handed over
+streams:
+        mov     edi, 200
+        mov     esi, ebx
+        mov     eax, 33
+        syscall
+        inc     ebx
+        cmp     ebx, 3
+        jne     streams
+        mov     edi, 200                # close(200)
+        mov     eax, 3
+        syscall
+        mov     eax, 112                # setsid(); fails for a leader, as process 1 is
+        syscall
+        xor     edi, edi                # ioctl(0, TIOCSCTTY, 0); fails if 0 is no terminal
         mov     esi, 0x540e
         xor     edx, edx
         mov     eax, 16

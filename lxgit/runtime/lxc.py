@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lxgit.runtime.idmap import IdMap
 
 LXC_START = "/usr/bin/lxc-start"
+LXC_ATTACH = "/usr/bin/lxc-attach"
 SECCOMP = "/usr/share/lxc/config/common.seccomp"
 APPARMOR = "lxc-container-default-cgns"
 
@@ -180,12 +181,21 @@ def _security_lines(spec: ContainerSpec) -> list[str]:
 
 
 class Stdio(NamedTuple):
-    """Descriptors that become the container's; `launcher` becomes number 3."""
+    """Descriptors that become the container's; `launcher` becomes number 3.
+
+    `terminal`, if there is one, is kept from LXC: the launcher puts it in the place of the others.
+    """
 
     stdin: int
     stdout: int
     stderr: int
     launcher: int
+    terminal: int | None = None
+
+    def close(self) -> None:
+        """Close them all: they belong to the container from now on."""
+        for fd in {fd for fd in self if fd is not None}:
+            os.close(fd)
 
 
 def start(name: str, directory: Path, stdio: Stdio, arguments: Sequence[bytes]) -> int:
@@ -203,18 +213,46 @@ def start(name: str, directory: Path, stdio: Stdio, arguments: Sequence[bytes]) 
         *(b"--", b"/proc/self/fd/%d" % launcher.DESCRIPTOR),
         *arguments,
     ]
+    return _spawn(LXC_START, command, stdio)
+
+
+def attach(
+    name: str,
+    directory: Path,
+    stdio: Stdio,
+    arguments: Sequence[bytes],
+    who: tuple[int, int] | None,
+) -> int:
+    """Run lxc-attach for a running container and return its process id; it is the command's parent.
+
+    `arguments` follow the launcher's name; `who` is a user and a group, if not root's. It exits
+    with the command's exit code, and with 128 + n after signal n.
+    """
+    ids = [b"--uid=%d" % who[0], b"--gid=%d" % who[1]] if who is not None else []
+    command: list[bytes] = [
+        *(b"lxc-attach", b"--quiet"),
+        *(b"--lxcpath", os.fsencode(directory.parent)),
+        *(b"--name", name.encode()),
+        *ids,
+        *(b"--", b"/proc/self/fd/%d" % launcher.DESCRIPTOR),
+        *arguments,
+    ]
+    return _spawn(LXC_ATTACH, command, stdio)
+
+
+def _spawn(program: str, command: list[bytes], stdio: Stdio) -> int:
     parent = os.getpid()
     child = os.fork()
     if child == 0:
         try:
-            _execute(command, stdio, parent)
+            _execute(program, command, stdio, parent)
         finally:
             os._exit(125)
     return child
 
 
-def _execute(command: list[bytes], stdio: Stdio, parent: int) -> None:
-    """The child of `start`: never returns."""
+def _execute(program: str, command: list[bytes], stdio: Stdio, parent: int) -> None:
+    """The child of `_spawn`: never returns."""
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the call above
         os._exit(125)
@@ -222,13 +260,15 @@ def _execute(command: list[bytes], stdio: Stdio, parent: int) -> None:
         if signal.getsignal(each) is signal.SIG_IGN:
             signal.signal(each, signal.SIG_DFL)
     _stay_unconfined()
+    if stdio.terminal is not None:
+        os.dup2(stdio.terminal, launcher.TERMINAL)
     # First out of the way of 0 … 3, then into place; dup2 to itself would keep close-on-exec.
-    above = [os.dup(fd) if fd < 4 else fd for fd in stdio]
+    above = [os.dup(fd) if fd < 4 else fd for fd in stdio[:4]]
     for number, fd in enumerate(above):
         os.dup2(fd, number)
     # newuidmap on PATH would want lines for root in /etc/subuid; without it LXC, being root,
     # writes the maps itself.
-    os.execve(LXC_START, command, {b"PATH": b"/nonexistent"})  # noqa: S606
+    os.execve(program, command, {b"PATH": b"/nonexistent"})  # noqa: S606
 
 
 def _stay_unconfined() -> None:

@@ -7,6 +7,7 @@ Each packet is one message: a letter, then its content.
         e                       end of input
         w ROWS COLUMNS          window size, 2 × uint16
         s NUMBER                send this signal to the command, uint8
+        X PROCESS               execute another command, and attach me to it (process.py), JSON
     to a client
         R                       the command has been started
         F CODE TEXT NUL HINT    it could not be; CODE is the exit code, uint8
@@ -27,7 +28,7 @@ from typing import NamedTuple
 
 from lxgit.errors import LxgitError
 
-INPUT, END_OF_INPUT, RESIZE, SIGNAL = b"i", b"e", b"w", b"s"
+INPUT, END_OF_INPUT, RESIZE, SIGNAL, EXECUTE = b"i", b"e", b"w", b"s", b"X"
 STARTED, FAILED, OUTPUT, ERRORS, TAKEN, ENDED = b"R", b"F", b"o", b"r", b"a", b"x"
 SIGNALLED = b"k"
 

@@ -12,6 +12,7 @@ import os
 import select
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lxgit.runtime import protocol, terminal
@@ -35,9 +36,9 @@ class Loop:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._watched: dict[int, tuple[int, Callable[[], None]]] = {}  # events, callback
+        self._watched: dict[int, tuple[int, Callable[[], object]]] = {}  # events, callback
 
-    def watch(self, fd: int, events: int, callback: Callable[[], None]) -> None:
+    def watch(self, fd: int, events: int, callback: Callable[[], object]) -> None:
         """Call back when `fd` is ready, or has been hung up; again replaces events and callback."""
         if fd not in self._watched:
             self._epoll.register(fd, events)
@@ -107,6 +108,12 @@ class Client:
             return
         self._watch()
         self._relay.pace()
+        self._relay.hang_up_if_told(self)
+
+    def release(self) -> socket.socket:
+        """The connection, which is no longer watched."""
+        self._relay.loop.forget(self._channel.fileno())
+        return self._channel
 
     def close(self) -> None:
         """Hang up."""
@@ -137,6 +144,13 @@ class Input:
         self._ending = True
         self._flush()
 
+    def close(self) -> None:
+        """Close now, and take what comes as taken."""
+        if self._fd is not None:
+            self._loop.forget(self._fd)
+            os.close(self._fd)
+            self._fd = None
+
     def _flush(self) -> None:
         while self._queue and self._fd is not None:
             data, client = self._queue.popleft()
@@ -161,8 +175,16 @@ class Input:
 class Relay:
     """Everything that is attached to one container."""
 
-    def __init__(self, log: LogWriter, send_signal: Callable[[int], None]) -> None:
-        self.loop = Loop()
+    def __init__(
+        self,
+        log: LogWriter | None,
+        send_signal: Callable[[int], None],
+        loop: Loop,
+        execute: Callable[[socket.socket, bytes], None] | None = None,
+    ) -> None:
+        self.loop = loop
+        self._execute = execute
+        self._told = False
         self.clients: list[Client] = []
         self._log = log
         self._send_signal = send_signal
@@ -239,6 +261,28 @@ class Relay:
             self._input.end()
         self.pace()
 
+    def read_rest(self) -> None:
+        """Read what has been written so far, and no more, whoever may still hold the other end."""
+        for fd in [*self._outputs]:
+            self._ending = True
+            while fd in self._outputs and self._read(fd):
+                pass
+            if fd in self._outputs:
+                self._end_output(fd)
+
+    def end_when_told(self) -> None:
+        """Close what is open, and hang up on each client when it has taken everything."""
+        self._told = True
+        if self._input is not None:
+            self._input.close()
+        for client in [*self.clients]:
+            self.hang_up_if_told(client)
+
+    def hang_up_if_told(self, client: Client) -> None:
+        """Drop a client that has taken everything, once there will be no more."""
+        if self._told and not client.waiting:
+            self.drop(client)
+
     def receive(self, client: Client, message: Message) -> None:
         """Do what a client asks for; nonsense is not listened to."""
         if message.kind == protocol.INPUT:
@@ -255,23 +299,39 @@ class Relay:
         elif message.kind == protocol.SIGNAL and len(message.data) == 1:
             self._send_signal(message.number())
             client.send(protocol.SIGNALLED)
+        elif message.kind == protocol.EXECUTE and self._execute is not None:
+            self._execute(self._release(client), message.data)
 
-    def _read(self, fd: int) -> None:
+    def _release(self, client: Client) -> socket.socket:
+        """Let go of a client, which stays connected."""
+        self.clients.remove(client)
+        return client.release()
+
+    def _read(self, fd: int) -> bool:
+        """Read once, and pass it on; whether there was anything to read."""
         letter, stream = self._outputs[fd]
         try:
             data = os.read(fd, CHUNK)
         except BlockingIOError:
-            return
+            return False
         except OSError as error:  # a terminal whose last user has gone
             if error.errno != errno.EIO:
                 raise
             data = b""
-        if data:
+        if not data:
+            self._end_output(fd)
+            return False
+        if self._log is not None:
             self._log.write(stream, data)
-            self.broadcast(letter + data)
-        else:
-            self.loop.forget(fd)
-            del self._outputs[fd]
+        self.broadcast(letter + data)
+        return True
+
+    def _end_output(self, fd: int) -> None:
+        self.loop.forget(fd)
+        del self._outputs[fd]
+        if fd == self._tty:
+            self._tty = None
+        os.close(fd)
 
     def pace(self) -> None:
         """Read output only while every client keeps up."""
@@ -284,7 +344,7 @@ class Relay:
             if paused:
                 self.loop.forget(fd)
             else:
-                self.loop.watch(fd, _READ, lambda fd=fd: self._read(fd))  # type: ignore[misc]
+                self.loop.watch(fd, _READ, partial(self._read, fd))
 
     def flush(self, seconds: float | None) -> None:
         """Wait until every client has taken everything or left, for `seconds` at most."""

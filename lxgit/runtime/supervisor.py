@@ -24,25 +24,26 @@ from lxgit.runtime import (
     bases,
     cgroups,
     kernel,
-    launcher,
     lxc,
     overlay,
     protocol,
     rootfs,
     rundir,
-    terminal,
 )
-from lxgit.runtime.command import User, environment, find_program, find_user
+from lxgit.runtime.command import find_user
 from lxgit.runtime.containers import EXITED, RUNNING, ContainerState
 from lxgit.runtime.logfile import LogWriter
 from lxgit.runtime.overlay import Lower, Writable
-from lxgit.runtime.relay import Relay
+from lxgit.runtime.process import Process
+from lxgit.runtime.relay import Loop, Relay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from lxgit.runtime.command import User
     from lxgit.runtime.containers import Container
+    from lxgit.runtime.execution import Execution
 
 _ROOT = rundir.STAGE / "root"
 _DEVICES = rundir.STAGE / "dev"
@@ -114,7 +115,10 @@ class Supervisor:
         self._lock = lock
         self._log = lxc.Log()
         self._output = LogWriter(task.container.path / "log")
-        self._relay = Relay(self._output, self._signal)
+        self._relay = Relay(self._output, self._signal, Loop(), self._execute)
+        self._executions: list[Execution] = []
+        self._abandoned: list[Execution] = []
+        self._directory = rundir.CONTAINERS / self._config.id
         self._relay.add(channel, owns_input=not task.detached)
         self._init: int | None = None  # pidfd of the command
         self._early_signals: list[int] = []
@@ -136,6 +140,8 @@ class Supervisor:
                 kernel.umount(_ROOT, kernel.MNT_DETACH)
             os.close(self._lock)
         self._relay.flush(None)
+        for execution in self._abandoned:
+            execution.flush(None)
 
     def _live(self, directory: Path) -> bytes:
         """The container from start to end; the message that tells of its end."""
@@ -166,11 +172,15 @@ class Supervisor:
     def _start(self, directory: Path, lowers: Sequence[Lower]) -> int:
         rundir.enter_stage()
         root = self._mount_root(lowers)
-        user = find_user(root, self._config.user)
-        arguments = self._arguments(root, user)
+        first = Process.first(self._config, self._task.window)
+        user = find_user(root, first.user)
+        rootfs.make_directory(root, first.directory, self._config.ids.outside(0))
+        arguments = first.arguments(root, user, self._config.hostname)
         _DEVICES.mkdir()
         rootfs.make_devices(_DEVICES, self._config.ids)
-        stdio = self._make_stdio(user)
+        stdio = first.stdio(self._relay, _DEVICES, user, self._config.ids)
+        if first.tty:
+            rootfs.set_console(_DEVICES)
         self._furnish(root)
         os.close(root)
         log = self._prepare_lxc(directory, user)
@@ -178,8 +188,7 @@ class Supervisor:
             listener.bind(os.fspath(directory / _SOCKET))
             listener.listen()
             child = lxc.start(self._config.id, directory, stdio, arguments)
-            for fd in set(stdio):
-                os.close(fd)
+            stdio.close()
             self._serve(child, log, listener)
         if self._log.pid is None:
             raise self._log.failure()
@@ -223,46 +232,6 @@ class Supervisor:
         if self._config.network == "host":
             rootfs.attach_sysfs(root)
 
-    def _arguments(self, root: int, user: User) -> list[bytes]:
-        """The launcher's; finding the command now gives Docker's exit codes 126 and 127."""
-        config = self._config
-        variables = environment(
-            config.environment, hostname=config.hostname, home=user.home, tty=config.tty
-        )
-        directory = os.fsencode(os.path.join("/", config.working_dir))
-        rootfs.make_directory(root, directory, config.ids.outside(0))
-        command = [os.fsencode(word) for word in config.command]
-        path = os.fsencode(variables["PATH"])
-        file = find_program(root, command[0] if command else b"", path, directory)
-        strings = [os.fsencode(f"{name}={value}") for name, value in variables.items()]
-        return launcher.arguments(file, directory, strings, command)
-
-    def _make_stdio(self, user: User) -> lxc.Stdio:
-        """A terminal or pipes, owned by the container's user so that /dev/stdout can be opened."""
-        owner, ids = self._config.ids.outside(user.uid), self._config.ids
-        program = self._launcher()
-        if self._config.tty:
-            group = ids.outside(terminal.TTY_GROUP)
-            pty = terminal.open_pty(_DEVICES / "pts", owner, group)
-            rootfs.set_console(_DEVICES)
-            terminal.set_window_size(pty.main, self._task.window or (24, 80))
-            self._relay.use_terminal(pty.main)
-            return lxc.Stdio(pty.replica, pty.replica, pty.replica, program)
-        stdin, to_stdin = os.pipe() if self._config.stdin_open else (_null(), None)
-        (from_stdout, stdout), (from_stderr, stderr) = os.pipe(), os.pipe()
-        for fd in (stdin, stdout, stderr):
-            if to_stdin is not None or fd != stdin:
-                os.fchown(fd, owner, ids.outside(user.gid))
-        self._relay.use_pipes(to_stdin, from_stdout, from_stderr)
-        return lxc.Stdio(stdin, stdout, stderr, program)
-
-    def _launcher(self) -> int:
-        """The launcher as a file that nobody has open for writing (ETXTBSY) and no path reaches."""
-        path = rundir.STAGE / "launcher"
-        path.write_bytes(launcher.program())
-        path.chmod(0o755)
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-
     def _prepare_lxc(self, directory: Path, user: User) -> int:
         """Write LXC's configuration; the descriptor to read its log from."""
         config = self._config
@@ -297,6 +266,9 @@ class Supervisor:
             os.close(process)
             lxc.remove_lock(self._config.id, rundir.CONTAINERS)
             self._lxc_runs = False
+            self._abandoned = [*self._executions]
+            for execution in self._abandoned:
+                execution.abandon()
             self._relay.drain()
 
         def logged() -> None:
@@ -333,6 +305,15 @@ class Supervisor:
         for number in early:
             self._signal(number)
 
+    def _execute(self, channel: socket.socket, request: bytes) -> None:
+        """Have another command join the container, for the client on `channel`."""
+        from lxgit.runtime.execution import Execution
+
+        execution = Execution(self._config, self._relay.loop, channel, self._executions.remove)
+        self._executions.append(execution)
+        assert self._state.pid is not None  # nobody is heard before it has been started
+        execution.start(request, self._state.pid, _DEVICES, self._directory)
+
     def _signal(self, number: int) -> None:
         """Send the command a signal; one that comes too early waits, too late is lost."""
         if self._init is None:
@@ -354,10 +335,6 @@ def _pidfd_of_child(pid: int, parent: int) -> int:
         pass
     os.close(fd)
     raise ProcessLookupError(pid)
-
-
-def _null() -> int:
-    return os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
 
 
 def _words(error: OSError) -> str:

@@ -221,6 +221,115 @@ class TestAttach:
         assert terminal.exitstatus == 7
 
 
+class TestExec:
+    pytestmark = needs_lxc
+
+    def test_input_output_and_code(self, web: Lxgit) -> None:
+        script = "cat; echo trouble >&2; exit 7"
+        result = web("exec", "-i", "web", "sh", "-c", script, code=7, stdin=b"typed")
+        assert (result.out, result.err) == ("typed", "trouble\n")
+        assert web("exec", "web", "cat", stdin=b"unseen").out == ""
+        assert web("exec", "web", "sh", "-c", "kill -9 $$", code=137).out == ""
+        data = bytes(range(256)) * 4000
+        assert web("exec", "-i", "web", "cat", stdin=data).stdout == data
+        assert web("logs", "web").out == "up\n"
+        assert row(web, "web")["status"] == "running"
+
+    def test_faults(self, web: Lxgit) -> None:
+        assert "not found in $PATH" in web("exec", "web", "nothing-such", code=127).err
+        assert "is not executable" in web("exec", "web", "/etc/motd", code=126).err
+        assert "no directory" in web("exec", "-w", "/nowhere", "web", "true", code=126).err
+        assert "nobody-such" in web("exec", "-u", "nobody-such", "web", "true", code=125).err
+        assert "missing argument 'COMMAND'" in web("exec", "web", code=2).err
+        long = web("exec", "web", "echo", "x" * 70_000, code=126)
+        assert long.err.startswith("lxgit: the command and its environment take more than 64 KiB")
+        web("stop", "web")
+        assert "is not running" in web("exec", "web", "true", code=1).err
+
+    def test_who_and_where(self, web: Lxgit) -> None:
+        told = web(
+            *("exec", "-u", "nobody", "-w", "/tmp", "-e", "A=b c", "web", "sh", "-c"),
+            'id -u; pwd; echo "$A"; hostname',
+        ).lines
+        assert told == ["65534", "/tmp", "b c", row(web, "web")["id"][:12]]
+
+    def test_it_is_confined_as_the_first_command_is(self, web: Lxgit) -> None:
+        script = (
+            "grep -E '^(Cap|Seccomp|NoNewPrivs|Uid|Gid|Groups)' /proc/$1/status;"
+            " sed 's:/[.]lxc$:/:' /proc/$1/cgroup; cat /proc/$1/uid_map"
+        )  # LXC joins in a control group .lxc below, where there is version 2
+        show = ["sh", "-c", script, "sh"]
+        first, second = (web("exec", "web", *show, of).lines for of in ("1", "self"))
+        assert first == second
+        for namespace in ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup"):
+            links = [
+                web("exec", "web", "readlink", f"/proc/{process}/ns/{namespace}").out
+                for process in ("1", "self")
+            ]
+            assert links[0] == links[1]
+
+    def test_it_gets_no_descriptor_of_ours(self, web: Lxgit) -> None:
+        listed = web("exec", "web", "ls", "-l", "/proc/self/fd").lines
+        assert len([line for line in listed if "->" in line]) == 3
+
+    def test_a_terminal(self, web: Lxgit) -> None:
+        with web.terminal("exec", "-it", "web", "sh", size=(33, 101)) as terminal:
+            terminal.expect("# ")
+            terminal.sendline("stty size; tty")
+            terminal.expect_exact("33 101")
+            terminal.expect("/dev/pts/[0-9]+")
+            terminal.expect("# ")
+            terminal.setwinsize(20, 90)
+            terminal.sendline("sleep 0.3; stty size")
+            terminal.expect_exact("20 90")
+            terminal.sendline("echo g''o; sleep 600")
+            terminal.expect_exact("go")
+            terminal.sendintr()
+            terminal.expect("# ")
+            terminal.sendline("exit 5")
+            terminal.expect(pexpect.EOF)
+        assert terminal.exitstatus == 5
+
+    def test_leaving_it(self, web: Lxgit) -> None:
+        with web.terminal("exec", "-it", "web", "sh", "-c", "echo here; sleep 600") as terminal:
+            terminal.expect("here")
+            terminal.send("\x10\x11")
+            terminal.expect(pexpect.EOF)
+        assert terminal.exitstatus == 0
+        commands = web("exec", "web", "sh", "-c", "cat /proc/[0-9]*/cmdline").out
+        assert "sleep\x00600\x00" in commands
+
+    def test_detached(self, web: Lxgit) -> None:
+        assert web("exec", "-d", "web", "sh", "-c", "echo x; sleep 0.2; touch /tmp/done").out == ""
+        web("exec", "web", "sh", "-c", "until [ -e /tmp/done ]; do sleep 0.05; done")
+
+    def test_it_does_not_wait_for_what_it_left_behind(self, web: Lxgit) -> None:
+        begin = time.monotonic()
+        assert web("exec", "web", "sh", "-c", "sleep 30 & echo out").out == "out\n"
+        assert time.monotonic() - begin < 15
+
+    def test_it_ends_with_the_container(self, web: Lxgit) -> None:
+        command = [str(PROGRAM), "exec", "web", "sh", "-c", "echo here; sleep 600"]
+        with subprocess.Popen(command, env=web.environment(), stdout=subprocess.PIPE) as client:
+            assert client.stdout is not None
+            assert client.stdout.readline() == b"here\n"
+            web("kill", "web")
+            assert client.wait(timeout=20) == 137
+
+    def test_several_at_once(self, web: Lxgit) -> None:
+        clients = [
+            subprocess.Popen(
+                [str(PROGRAM), "exec", "web", "sh", "-c", f"seq {n} 20000 | md5sum"],
+                env=web.environment(),
+                stdout=subprocess.PIPE,
+            )
+            for n in range(8)
+        ]
+        outputs = [client.communicate(timeout=60)[0] for client in clients]
+        assert len(set(outputs)) == 8
+        assert {client.returncode for client in clients} == {0}
+
+
 def test_keys() -> None:
     assert key_sequence(None) == b"\x10\x11"
     assert key_sequence("ctrl-a,x,ctrl-[") == b"\x01x\x1b"

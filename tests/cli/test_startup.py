@@ -100,9 +100,9 @@ RUN = (
     | IMAGE
     | CONTAINERS
     | named(
-        cli="identity progress run",
+        cli="detaching identity progress run",
         runtime="attach bases cgroups command launcher layers logfile lxc materialise overlay probe"
-        " protocol relay rootfs starting supervisor sweep terminal",
+        " process protocol relay rootfs starting supervisor sweep terminal",
     )
 )
 

@@ -1,0 +1,127 @@
+"""A command that joins a running container: `exec`.
+
+The supervisor starts it when a client asks, on terminals and pipes of its own, and that client is
+from then on attached to it instead of to the container's first command. It ends with the
+container at the latest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.fsutil import openat2
+from lxgit.runtime import lxc, protocol
+from lxgit.runtime.command import find_user
+from lxgit.runtime.process import Process
+from lxgit.runtime.relay import Relay
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from lxgit.runtime.containers import ContainerConfig
+    from lxgit.runtime.relay import Loop
+
+
+class NoWorkingDirectory(LxgitError):
+    """The directory to start in is none."""
+
+    exit_code = 126
+
+
+class Execution:
+    """One such command. `ended` is called when it has, and everything about it is told."""
+
+    def __init__(
+        self,
+        config: ContainerConfig,
+        loop: Loop,
+        channel: socket.socket,
+        ended: Callable[[Execution], None],
+    ) -> None:
+        self._config = config
+        self._ended = ended
+        self._relay = Relay(None, self._signal, loop)
+        self._relay.add(channel, owns_input=True)
+        self._child = 0
+        self._process = -1
+
+    def start(self, request: bytes, pid: int, devices: Path, directory: Path) -> None:
+        """Execute what the client asked for in the container whose process 1 is `pid`.
+
+        The client is told when that fails, and nothing is left of it.
+        """
+        try:
+            self._start(Process.decoded(request), pid, devices, directory)
+        except (LxgitError, OSError, ValueError, TypeError) as error:
+            fault = error if isinstance(error, LxgitError) else LxgitError(str(error))
+            self._finish(protocol.failed(fault))
+            return
+        self._relay.broadcast(protocol.STARTED)
+        self._relay.begin()
+        self._relay.loop.watch(self._process, select.EPOLLIN, self._reap)
+
+    def _start(self, wanted: Process, pid: int, devices: Path, directory: Path) -> None:
+        # As the command will see it, with what has been mounted inside.
+        root = os.open(f"/proc/{pid}/root", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            user = find_user(root, wanted.user)
+            _require_directory(root, wanted.directory)
+            arguments = wanted.arguments(root, user, self._config.hostname)
+        finally:
+            os.close(root)
+        stdio = wanted.stdio(self._relay, devices, user, self._config.ids)
+        try:
+            who = None if (user.uid, user.gid) == (0, 0) else (user.uid, user.gid)
+            self._child = lxc.attach(self._config.id, directory, stdio, arguments, who)
+            self._process = os.pidfd_open(self._child)
+        finally:
+            stdio.close()
+
+    def abandon(self) -> None:
+        """The container has ended, and this command with it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._child, signal.SIGKILL)
+        self._reap()
+
+    def flush(self, seconds: float | None) -> None:
+        """Wait until the client has been told everything or has left."""
+        self._relay.flush(seconds)
+
+    def _reap(self) -> None:
+        _, status = os.waitpid(self._child, 0)
+        self._relay.loop.forget(self._process)
+        os.close(self._process)
+        code = os.waitstatus_to_exitcode(status)
+        self._relay.read_rest()
+        self._finish(protocol.ended(code if code >= 0 else 128 - code))
+
+    def _finish(self, last: bytes) -> None:
+        self._relay.broadcast(last)
+        self._relay.end_when_told()
+        self._ended(self)
+
+    def _signal(self, number: int) -> None:
+        """Send a signal to the command, which is the child of LXC's program."""
+        try:
+            with open(f"/proc/{self._child}/task/{self._child}/children", "rb") as stream:
+                children = [int(word) for word in stream.read().split()]
+        except OSError:
+            return
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, number)
+
+
+def _require_directory(root: int, path: bytes) -> None:
+    try:
+        os.close(openat2(root, path, os.O_PATH | os.O_DIRECTORY))
+    except OSError:
+        shown = os.fsdecode(path)
+        raise NoWorkingDirectory(f"'{shown}' is no directory in the container") from None

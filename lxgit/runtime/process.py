@@ -1,0 +1,112 @@
+"""One command of a container: what starts it, and what it reads and writes.
+
+The first command of a container and one that joins it later (execution.py) differ in which of
+LXC's programs executes the launcher, and in nothing here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from lxgit.runtime import launcher, lxc, terminal
+from lxgit.runtime.command import User, environment, find_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lxgit.runtime.containers import ContainerConfig
+    from lxgit.runtime.idmap import IdMap
+    from lxgit.runtime.relay import Relay
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What is to be executed, and how. `environment` items are `NAME=VALUE`.
+
+    `window` is the size of the terminal in rows and columns. A `detached` one writes to nobody.
+    """
+
+    command: tuple[str, ...]
+    environment: tuple[str, ...]
+    working_dir: str
+    user: str
+    tty: bool
+    stdin_open: bool
+    window: tuple[int, int] | None = None
+    detached: bool = False
+
+    @classmethod
+    def first(cls, config: ContainerConfig, window: tuple[int, int] | None) -> Self:
+        """The one that a container was made for."""
+        return cls(
+            config.command,
+            config.environment,
+            config.working_dir,
+            config.user,
+            config.tty,
+            config.stdin_open,
+            window,
+        )
+
+    def encoded(self) -> bytes:
+        """As JSON, bytes that are not UTF-8 as lone surrogates."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def decoded(cls, data: bytes) -> Self:
+        """The process that `encoded` made this of."""
+        values: dict[str, Any] = json.loads(data)
+        tuples = {name: tuple(v) for name, v in values.items() if isinstance(v, list)}
+        return cls(**{**values, **tuples})
+
+    def arguments(self, root: int, user: User, hostname: str) -> list[bytes]:
+        """The launcher's; finding the command now gives Docker's exit codes 126 and 127."""
+        variables = environment(self.environment, hostname=hostname, home=user.home, tty=self.tty)
+        command = [os.fsencode(word) for word in self.command]
+        path = os.fsencode(variables["PATH"])
+        file = find_program(root, command[0] if command else b"", path, self.directory)
+        strings = [os.fsencode(f"{name}={value}") for name, value in variables.items()]
+        return launcher.arguments(file, self.directory, strings, command)
+
+    @property
+    def directory(self) -> bytes:
+        """Where it starts, absolute."""
+        return os.fsencode(os.path.join("/", self.working_dir))
+
+    def stdio(self, relay: Relay, devices: Path, user: User, ids: IdMap) -> lxc.Stdio:
+        """A terminal or pipes, owned by the user so that /dev/stdout can be opened.
+
+        `devices` is the container's /dev. The other ends are the relay's.
+        """
+        owner, program = ids.outside(user.uid), _launcher(devices)
+        if self.tty:
+            group = ids.outside(terminal.TTY_GROUP)
+            pty = terminal.open_pty(devices / "pts", owner, group)
+            terminal.set_window_size(pty.main, self.window or (24, 80))
+            relay.use_terminal(pty.main)
+            return lxc.Stdio(_null(), _null(), _null(), program, pty.replica)
+        stdin, to_stdin = os.pipe() if self.stdin_open else (_null(), None)
+        if self.detached:
+            return lxc.Stdio(stdin, _null(), _null(), program)
+        (from_stdout, stdout), (from_stderr, stderr) = os.pipe(), os.pipe()
+        for fd in (stdin, stdout, stderr):
+            if to_stdin is not None or fd != stdin:
+                os.fchown(fd, owner, ids.outside(user.gid))
+        relay.use_pipes(to_stdin, from_stdout, from_stderr)
+        return lxc.Stdio(stdin, stdout, stderr, program)
+
+
+def _null() -> int:
+    return os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+
+
+def _launcher(devices: Path) -> int:
+    """The launcher as a file that nobody has open for writing (ETXTBSY) and no path reaches."""
+    path = devices.with_name("launcher")
+    if not path.exists():
+        path.write_bytes(launcher.program())
+        path.chmod(0o755)
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
