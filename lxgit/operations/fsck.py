@@ -49,10 +49,25 @@ def fsck(repository: Repository, *, repair: bool = False, progress: Progress) ->
 
     With `repair`, what can be made again is, and says so.
     """
-    progress.phase("Verifying objects")
     if repair:
         with contextlib.suppress(CorruptRef):  # which will be told of
             leftovers.sweep(repository)
+    if any(_history_problems(repository, progress, repair=False)):
+        # Perhaps it only was not there yet when Git looked: now nobody writes.
+        with repository.collecting():
+            yield from _history_problems(repository, progress, repair=repair)
+    try:
+        yield from container_problems(repository, repair=repair)
+        yield from layer_problems(repository, progress, repair=repair)
+    except CorruptRef as error:
+        yield Problem(error.message, hint=error.hint)
+
+
+def _history_problems(
+    repository: Repository, progress: Progress, *, repair: bool
+) -> Iterator[Problem]:
+    """What is wrong with Git's part of the store."""
+    progress.phase("Verifying objects")
     yield from _settings_problems(repository, repair=repair)
     yield from _derived_problems(repository, repair=repair)
     history = History(repository)
@@ -63,11 +78,6 @@ def fsck(repository: Repository, *, repair: bool = False, progress: Progress) ->
     for message, ref in RefVerifier(repository.git_dir, repository.objects).faults():
         yield Problem(message, (short_name(ref),), hint=f"'lxgit reflog' knows what it was: {ref}")
     yield from _image_problems(repository, history, damaged, progress)
-    try:
-        yield from container_problems(repository, repair=repair)
-        yield from layer_problems(repository, progress, repair=repair)
-    except CorruptRef as error:
-        yield Problem(error.message, hint=error.hint)
 
 
 def _settings_problems(repository: Repository, *, repair: bool) -> Iterator[Problem]:

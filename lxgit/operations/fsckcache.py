@@ -11,7 +11,7 @@ from lxgit.objects.ids import from_hex
 from lxgit.operations.attached import pin_commit, unpinned_commits
 from lxgit.operations.prune import pinned_layers
 from lxgit.operations.values import Identity, Problem
-from lxgit.runtime.containers import BrokenContainer, all_containers, broken, container_names
+from lxgit.runtime.containers import BrokenContainer, all_containers, broken, container_names, load
 from lxgit.runtime.layercheck import layer_faults
 from lxgit.runtime.layers import BrokenLayer, LayerStore, StaleLayer, stack_name
 
@@ -60,8 +60,8 @@ def _pin_problems(
 ) -> Iterator[Problem]:
     """Whether refs keep the container's commits; one that is at work may be between two."""
     lacking = unpinned_commits(repository, container)
-    if not lacking or container.is_running:
-        return
+    if not lacking or load(repository.containers_dir, container.id) != container:
+        return  # it has just been committed
     if repair:
         signature = Signature("lxgit", "", int(time.time()))
         who, config = Identity(signature, signature), container.config
