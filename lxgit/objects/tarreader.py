@@ -246,6 +246,7 @@ class _Reader:
         behind = self._archive.read(self._position, _LONGEST_RECORD)
         start = (len(behind) - len(behind.lstrip(b"\0"))) // BLOCK * BLOCK
         block = behind[start : start + BLOCK]
+        self._archive.drain()
         try:
             another = len(block) == BLOCK and parse_header(block) is not None
         except InvalidHeader:  # what a tape or a buffer had there before

@@ -79,7 +79,7 @@ class ArchiveFile:
         return os.pread(self.fd, size, offset) if offset < self._filled else b""
 
     def drain(self) -> None:
-        """Read the stream to its end, so that its program can say whether it was whole."""
+        """Read the stream to its end, where a decompressor says whether the archive is whole."""
         behind = 0
         while self._stream is not None and (chunk := self._stream.read(_CHUNK)):
             behind += len(chunk)
@@ -108,9 +108,7 @@ def open_archive(
         fd = os.open(scratch, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             with _unpacked(source, magic if piped else b"", found) as plain:
-                archive = ArchiveFile(fd, plain)
-                yield archive
-                archive.drain()
+                yield ArchiveFile(fd, plain)
         finally:
             os.close(fd)
 
@@ -154,27 +152,28 @@ def _unpacked(source: IO[bytes], taken: bytes, found: tuple[str, str] | None) ->
             hint=f"apt install {package}",
         )
     with _decompressor([executable, *options], feed, piped=bool(taken)) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout
-        except InvalidArchive:
-            # What it says of the archive is better than that the archive ends too soon.
-            if not process.stdout.read(1):
-                _check_unpacked(process, program)
-            raise
-        process.stdout.close()
-        _check_unpacked(process, program)
+        yield _Unpacked(process, program)
 
 
-def _check_unpacked(process: subprocess.Popen[bytes], program: str) -> None:
-    """InvalidArchive unless the decompressor ends well; it has written all that it will."""
-    if process.wait() != 0:
-        assert process.stderr is not None
-        says = process.stderr.read().decode(errors="replace").strip().splitlines()
-        raise InvalidArchive(
-            f"the archive cannot be unpacked ({says[0] if says else program + ' failed'})",
-            hint="fetch it again, and compare its checksum with the one where it comes from",
-        )
+class _Unpacked:
+    """What a decompressor writes; its end is believed only when the program ended well."""
+
+    def __init__(self, process: subprocess.Popen[bytes], program: str) -> None:
+        self._process = process
+        self._program = program
+
+    def read(self, size: int) -> bytes:
+        assert self._process.stdout is not None
+        chunk = self._process.stdout.read(size)
+        if not chunk and self._process.wait() != 0:
+            assert self._process.stderr is not None
+            says = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+            raise InvalidArchive(
+                "the archive cannot be unpacked"
+                f" ({says[0] if says else self._program + ' failed'})",
+                hint="fetch it again, and compare its checksum with the one where it comes from",
+            )
+        return chunk
 
 
 class _Prefixed:

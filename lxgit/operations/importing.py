@@ -135,9 +135,7 @@ def opened_archive(
 
         def read(offer: Offer) -> FileTree:
             progress.phase("Reading the archive")
-            tree = read_tar(archive, progress, offer, limits)
-            archive.drain()
-            return tree
+            return read_tar(archive, progress, offer, limits)
 
         yield Source(archive.fd, read)
 

@@ -131,7 +131,6 @@ def read(directory: Path, data: bytes | Archive, limits: Limits = NO_LIMITS) -> 
 def read_file(archive: Path, scratch: Path, limits: Limits = NO_LIMITS) -> FileTree:
     with open_archive(archive, None, scratch) as opened:
         tree = read_tar(opened, NullProgress(), limits=limits)
-        opened.drain()
         for _, node in tree.walk():
             if node.content is not None:
                 assert sum(map(len, node.content.chunks())) == node.content.size
