@@ -31,6 +31,13 @@ cd {directory}
 xz -0kc {archive} >rootfs.tar.xz
 """
 
+# For what is fetched from http://localhost:8000.
+SERVER = """
+python3 -u -m http.server --bind 127.0.0.1 8000 >server.log 2>&1 &
+trap "kill $!; wait" EXIT
+until grep -q Serving server.log; do sleep 0.05; done
+"""
+
 
 @pytest.fixture(scope="module")
 def lived_store(grown_store: Path, work_directory: Path) -> Path:
@@ -60,6 +67,7 @@ def test_the_example_works(
 ) -> None:
     copied(lived_store, lxgit.store)
     before = SURROUNDINGS.format(rootfs=busybox_rootfs, archive=busybox_tar, directory=scratch)
+    before += SERVER if "http://localhost" in line else ""
     command = ["unshare", "--mount", "bash", "-c", f"{before}\n{line}"]
     environment = lxgit.environment({"TERM": "xterm"})
     environment["PATH"] = f"{PROGRAM.parent}:{environment['PATH']}"

@@ -1,0 +1,338 @@
+"""A file from an http(s) address, for `import`: checked, and gone on with after an interruption.
+
+What has come so far is kept in STORE/tmp:
+
+    download-<digits of the address>.part   the bytes; flock(2) by whoever downloads
+    download-<digits of the address>.from   what the server calls these: ETag or Last-Modified
+
+A later attempt asks for the rest, on the condition that it is the rest of the same (RFC 9110, Range
+and If-Range). What a server gave no name for is fetched anew. Leftovers of two weeks are swept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import http.client
+import os
+import ssl
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from lxgit import __version__
+from lxgit.errors import LxgitError
+from lxgit.fsutil import locked, write_all, write_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from http.client import HTTPMessage
+    from pathlib import Path
+
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+
+_TIMEOUT = 30.0  # seconds without a byte
+_ATTEMPTS = 3  # in a row that bring nothing
+_PAUSE = 1.0  # seconds before another
+_CHUNK = 1 << 18
+_SCHEMES = ("http", "https")
+
+
+class DownloadFailed(LxgitError):
+    """The file cannot be had from there, or not now."""
+
+
+class WrongDigest(LxgitError):
+    """The file is not the one that was wanted."""
+
+
+class _Interrupted(Exception):
+    """The connection ended before the file did; what came is kept."""
+
+
+class _Answer(NamedTuple):
+    """What a server says before the bytes; `total` of the whole file, None when it does not say."""
+
+    body: http.client.HTTPResponse
+    start: int
+    total: int | None
+    version: str | None
+
+
+@contextmanager
+def downloaded(
+    repository: Repository,
+    url: str,
+    *,
+    sha256: str | None = None,
+    proxies: Mapping[str, str],
+    progress: Progress,
+) -> Iterator[Path]:
+    """The file at an address, whole, while the context lasts; then it goes, unless that raised.
+
+    `sha256` is what its bytes must come to, in hexadecimal. `proxies` are the variables of the
+    environment. DownloadFailed, WrongDigest; OSError as the system has it.
+    """
+    if urlsplit(url).username is not None:
+        raise DownloadFailed(
+            "an address with a password in it would be kept in the history",
+            hint="'curl ADDRESS | lxgit import - NAME' reads from a pipe",
+        )
+    name = hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    part = repository.scratch_dir / f"download-{name}.part"
+    with _owned(part, url) as fd:
+        file = _File(fd, part)
+        try:
+            _fetch_all(_opener(proxies), url, file, progress)
+        except BaseException:
+            if not file.size:
+                file.remove()
+            raise
+        if sha256 is not None:
+            _check(file, sha256.lower(), progress)
+        yield part
+        file.remove()
+
+
+@contextmanager
+def _owned(part: Path, url: str) -> Iterator[int]:
+    """The open file under its lock: whoever had that before may have removed the file."""
+    while True:
+        with locked(part, what=f"the download of '{url}'") as fd:
+            if os.fstat(fd).st_nlink:
+                yield fd
+                return
+
+
+class _File:
+    """What has come so far, and what the server calls it."""
+
+    def __init__(self, fd: int, path: Path) -> None:
+        self.fd = fd
+        self.path = path
+        self._from = path.with_suffix(".from")
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self.fd).st_size
+
+    @property
+    def version(self) -> str | None:
+        """What `If-Range` takes; None when this cannot be gone on with."""
+        try:
+            return self._from.read_text("ascii") or None
+        except FileNotFoundError:
+            return None
+
+    def start_anew(self, version: str | None) -> None:
+        """Throw away what has come; `version` names what comes."""
+        self._from.unlink(missing_ok=True)
+        os.ftruncate(self.fd, 0)
+        if version is not None:
+            write_atomic(self._from, version.encode("ascii"), durable=False)
+
+    def append(self, data: bytes) -> None:
+        os.lseek(self.fd, 0, os.SEEK_END)
+        write_all(self.fd, data)
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self._from.unlink(missing_ok=True)
+
+
+def _fetch_all(
+    opener: urllib.request.OpenerDirector, url: str, file: _File, progress: Progress
+) -> None:
+    """Fetch until the file is whole; an attempt that brings nothing new counts against it."""
+    failures = 0
+    while True:
+        before = file.size
+        try:
+            _fetch(opener, url, file, progress)
+        except _Interrupted as error:
+            failures = 0 if file.size > before else failures + 1
+            if failures >= _ATTEMPTS or file.version is None:
+                raise DownloadFailed(
+                    f"'{url}' broke off after {file.size} bytes: {error}",
+                    hint="the same command goes on from there"
+                    if file.version is not None
+                    else "the server does not say what it would go on with: try again",
+                ) from None
+            time.sleep(_PAUSE)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                file.remove()  # or nobody has room for anything
+            raise
+        else:
+            return
+
+
+def _fetch(
+    opener: urllib.request.OpenerDirector, url: str, file: _File, progress: Progress
+) -> None:
+    answer = _ask(opener, url, file)
+    if answer is None:
+        return
+    with contextlib.closing(answer.body):
+        if answer.start == 0:
+            file.start_anew(answer.version)
+        if answer.total is not None:
+            _check_room(file, answer.total - answer.start)
+        progress.phase(f"Downloading {os.path.basename(urlsplit(url).path) or url}", answer.total)
+        progress.advance(answer.start)
+        while data := _read(answer.body):
+            file.append(data)
+            progress.advance(len(data))
+    if answer.total is not None and file.size != answer.total:
+        raise _Interrupted(f"it should have {answer.total}")
+
+
+def _read(body: http.client.HTTPResponse) -> bytes:
+    try:
+        return body.read1(_CHUNK)  # what is there, not what will be
+    except (OSError, http.client.HTTPException) as error:
+        raise _Interrupted(_reason(error)) from None
+
+
+def _ask(opener: urllib.request.OpenerDirector, url: str, file: _File) -> _Answer | None:
+    """The server's answer; None when the file is whole already."""
+    headers = {"User-Agent": f"lxgit/{__version__}", "Accept-Encoding": "identity"}
+    start = file.size if file.version is not None else 0
+    if start:
+        headers |= {"Range": f"bytes={start}-", "If-Range": file.version or ""}
+    try:
+        # The address has one of two schemes, and so has every one that it leads to.
+        request = urllib.request.Request(url, headers=headers)  # noqa: S310
+        response = opener.open(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and start:
+            if error.headers.get("Content-Range") == f"bytes */{start}":
+                return None
+            file.start_anew(None)
+            return _ask(opener, url, file)
+        raise DownloadFailed(f"'{url}': {error.code} {error.reason}", hint=_hint(error)) from None
+    except ValueError as error:  # an address that is none
+        raise DownloadFailed(f"'{url}': {error}") from None
+    except (OSError, http.client.HTTPException) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        if isinstance(reason, TimeoutError | ConnectionError | http.client.HTTPException) and start:
+            raise _Interrupted(_reason(reason)) from None
+        raise DownloadFailed(f"'{url}': {_reason(reason)}", hint=_hint(reason)) from None
+    return _answer(response, start)
+
+
+def _answer(response: http.client.HTTPResponse, start: int) -> _Answer:
+    if response.status == http.client.PARTIAL_CONTENT:
+        span, _, total = response.headers.get("Content-Range", "").partition("/")
+        if span.startswith(f"bytes {start}-") and total.isdigit():
+            return _Answer(response, start, int(total), None)
+        response.close()
+        raise DownloadFailed(f"the server answers with other bytes than were asked for: {span!r}")
+    length = response.headers.get("Content-Length", "")
+    total_or_none = int(length) if length.isdigit() else None
+    return _Answer(response, 0, total_or_none, _version(response.headers))
+
+
+def _version(headers: HTTPMessage) -> str | None:
+    """What stands for these very bytes: an ETag unless it is a weak one, or the time."""
+    tag = headers.get("ETag", "")
+    for value in (tag if tag.startswith('"') else "", headers.get("Last-Modified", "")):
+        if value and value.isascii() and value.isprintable():
+            return value
+    return None
+
+
+def _check_room(file: _File, wanted: int) -> None:
+    room = os.fstatvfs(file.fd)
+    if wanted > room.f_bavail * room.f_frsize:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(file.path))
+
+
+def _check(file: _File, sha256: str, progress: Progress) -> None:
+    progress.phase("Checking the digest", file.size)
+    digest = hashlib.sha256()
+    at = 0
+    while data := os.pread(file.fd, _CHUNK, at):
+        digest.update(data)
+        at += len(data)
+        progress.advance(len(data))
+    if digest.hexdigest() != sha256:
+        file.remove()
+        raise WrongDigest(
+            f"what was downloaded has the SHA-256 {digest.hexdigest()}, not {sha256}",
+            hint="nothing was imported; ask whoever gave you the digest",
+        )
+
+
+def _opener(proxies: Mapping[str, str]) -> urllib.request.OpenerDirector:
+    """One that knows two schemes and no other, and no proxies but these."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        _Proxies(proxies),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        _Redirects(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+class _Proxies(urllib.request.ProxyHandler):
+    """Proxies by the variables `http_proxy`, `https_proxy` and `no_proxy`, whatever their case."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        # As in curl, `HTTP_PROXY` does not count: a web server sets it from a request's header.
+        chosen = {name.lower(): value for name, value in variables.items() if name != "HTTP_PROXY"}
+        super().__init__(
+            {one: chosen[f"{one}_proxy"] for one in _SCHEMES if chosen.get(f"{one}_proxy")}
+        )
+        self._direct = [name.strip().lstrip(".") for name in chosen.get("no_proxy", "").split(",")]
+
+    def proxy_open(self, req: urllib.request.Request, proxy: str, type: str) -> object:  # noqa: A002
+        host = (req.host or "").rpartition("@")[2].partition(":")[0]
+        if any(name == "*" or f".{host}".endswith(f".{name}") for name in self._direct if name):
+            return None
+        return super().proxy_open(req, proxy, type)
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Goes on to http(s) alone, and from https to https."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        scheme = urlsplit(newurl).scheme
+        if scheme not in _SCHEMES or (req.type == "https" and scheme != "https"):
+            raise DownloadFailed(f"'{req.full_url}' leads to '{newurl}', which is not as safe")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _reason(error: object) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, TimeoutError):
+        return f"no answer for {_TIMEOUT:.0f} seconds"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+def _hint(error: object) -> str | None:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "SSL_CERT_FILE names more authorities; --sha256 does not make up for one"
+    if isinstance(error, urllib.error.HTTPError):
+        return "see whether a browser finds it there"
+    return "see whether the address is right, and whether a proxy is needed"

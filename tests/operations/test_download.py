@@ -1,0 +1,243 @@
+"""Downloads from servers on loopback, which fail in every way that servers do."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import ssl
+import subprocess
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.operations import download
+from lxgit.operations.download import DownloadFailed, WrongDigest, downloaded
+from lxgit.repository import create_repository
+from tests.support.webserver import Handler, Server, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lxgit.repository import Repository
+
+BODY = os.urandom(700_000)
+SHA256 = hashlib.sha256(BODY).hexdigest()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving(Server(BODY)) as running:
+        yield running
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return create_repository(tmp_path / "store")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "_PAUSE", 0.01)
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.phases: list[tuple[str, int | None]] = []
+        self.done = 0
+
+    def phase(self, label: str, total: int | None = None) -> None:
+        self.phases.append((label, total))
+        self.done = 0
+
+    def advance(self, count: int = 1) -> None:
+        self.done += count
+
+    def warn(self, message: str) -> None:
+        raise AssertionError(message)
+
+
+def fetch(
+    repository: Repository,
+    url: str,
+    sha256: str | None = None,
+    proxies: dict[str, str] | None = None,
+    listener: Listener | None = None,
+) -> bytes:
+    with downloaded(
+        repository, url, sha256=sha256, proxies=proxies or {}, progress=listener or Listener()
+    ) as path:
+        return path.read_bytes()
+
+
+def left(repository: Repository) -> set[str]:
+    """The endings of what is kept."""
+    return {path.suffix for path in repository.scratch_dir.glob("download-*")}
+
+
+def test_it_comes_whole_and_goes(server: Server, repository: Repository) -> None:
+    listener = Listener()
+    assert fetch(repository, f"{server.url}/rootfs.tar", listener=listener) == BODY
+    assert listener.phases == [("Downloading rootfs.tar", len(BODY))]
+    assert listener.done == len(BODY)
+    assert left(repository) == set()
+    assert fetch(repository, f"{server.url}/rootfs.tar?x=1#y", SHA256.upper()) == BODY
+
+
+def test_what_breaks_off_is_gone_on_with(server: Server, repository: Repository) -> None:
+    server.breaks = [100_000, 200_000]
+    assert fetch(repository, f"{server.url}/rootfs.tar", SHA256) == BODY
+    ranges = [(asked, condition) for _, asked, condition in server.asked]
+    assert ranges == [
+        (None, None),
+        ("bytes=100000-", '"one"'),
+        ("bytes=300000-", '"one"'),
+    ]
+
+
+def test_a_later_attempt_goes_on(server: Server, repository: Repository) -> None:
+    server.breaks = [100_000, 0, 0, 0]
+    with pytest.raises(DownloadFailed, match="broke off after 100000 bytes") as caught:
+        fetch(repository, f"{server.url}/rootfs.tar")
+    assert caught.value.hint == "the same command goes on from there"
+    assert left(repository) == {".part", ".from"}
+    server.asked = []
+    assert fetch(repository, f"{server.url}/rootfs.tar", SHA256) == BODY
+    assert server.asked == [("/rootfs.tar", "bytes=100000-", '"one"')]
+    assert left(repository) == set()
+
+
+def test_another_version_is_fetched_anew(server: Server, repository: Repository) -> None:
+    server.breaks = [100_000, 0, 0, 0]
+    with pytest.raises(DownloadFailed):
+        fetch(repository, f"{server.url}/rootfs.tar")
+    server.body, server.etag = b"other" * 50_000, '"two"'
+    assert fetch(repository, f"{server.url}/rootfs.tar") == server.body
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"weak"'])
+def test_what_has_no_name_is_fetched_anew(
+    server: Server, repository: Repository, etag: str | None
+) -> None:
+    server.etag = etag
+    server.breaks = [100_000]
+    with pytest.raises(DownloadFailed, match="broke off"):
+        fetch(repository, f"{server.url}/rootfs.tar")
+    assert fetch(repository, f"{server.url}/rootfs.tar", SHA256) == BODY
+    assert [asked for _, asked, _ in server.asked] == [None, None]
+
+
+def test_a_server_without_ranges(server: Server, repository: Repository) -> None:
+    server.ranges = False
+    server.breaks = [100_000]
+    assert fetch(repository, f"{server.url}/rootfs.tar", SHA256) == BODY
+
+
+def test_a_server_that_does_not_know_the_length(server: Server, repository: Repository) -> None:
+    server.length = False
+    listener = Listener()
+    assert fetch(repository, f"{server.url}/rootfs.tar", listener=listener) == BODY
+    assert listener.phases[0][1] is None
+
+
+def test_an_import_that_failed_does_not_fetch_again(server: Server, repository: Repository) -> None:
+    url = f"{server.url}/rootfs.tar"
+    listener = Listener()
+    with (
+        pytest.raises(KeyboardInterrupt),
+        downloaded(repository, url, proxies={}, progress=listener),
+    ):
+        raise KeyboardInterrupt
+    server.asked = []
+    assert fetch(repository, url, SHA256) == BODY
+    assert server.asked == [("/rootfs.tar", f"bytes={len(BODY)}-", '"one"')]
+
+
+def test_another_digest_lands_nothing(server: Server, repository: Repository) -> None:
+    with pytest.raises(WrongDigest, match=SHA256):
+        fetch(repository, f"{server.url}/rootfs.tar", "0" * 64)
+    assert left(repository) == set()
+
+
+def test_redirects_lead_to_http_alone(server: Server, repository: Repository) -> None:
+    server.redirects = {"/a": "/b", "/b": f"{server.url}/rootfs.tar", "/loop": "/loop"}
+    server.redirects |= {"/file": "file:///etc/passwd", "/ftp": "ftp://127.0.0.1/rootfs.tar"}
+    assert fetch(repository, f"{server.url}/a") == BODY
+    with pytest.raises(DownloadFailed, match="'file:///etc/passwd' is not allowed"):
+        fetch(repository, f"{server.url}/file")
+    with pytest.raises(DownloadFailed, match="leads to 'ftp:"):
+        fetch(repository, f"{server.url}/ftp")
+    with pytest.raises(DownloadFailed, match="infinite loop"):
+        fetch(repository, f"{server.url}/loop")
+
+
+def test_what_is_not_there(server: Server, repository: Repository) -> None:
+    with pytest.raises(DownloadFailed, match="404 Not Found"):
+        fetch(repository, f"{server.url}/nothing")
+    with pytest.raises(DownloadFailed, match="Connection refused"):
+        fetch(repository, "http://127.0.0.1:1/rootfs.tar")
+    with pytest.raises(DownloadFailed, match="password"):
+        fetch(repository, "http://ada:secret@127.0.0.1/rootfs.tar")
+    with pytest.raises(DownloadFailed):
+        fetch(repository, "http:///rootfs.tar")
+
+
+def test_a_silent_server(
+    server: Server, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_TIMEOUT", 0.2)
+    server.breaks = [1000]
+    monkeypatch.setattr(Handler, "_answer", lambda *_: threading.Event().wait(1))
+    with pytest.raises(DownloadFailed, match="no answer"):
+        fetch(repository, f"{server.url}/rootfs.tar")
+
+
+def test_what_does_not_fit_is_not_begun(
+    server: Server, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Room:
+        f_bavail, f_frsize = 10, 4096
+
+    monkeypatch.setattr(os, "fstatvfs", lambda _: Room)
+    with pytest.raises(OSError, match="No space left"):
+        fetch(repository, f"{server.url}/rootfs.tar")
+    assert left(repository) == set()
+
+
+def test_proxies(server: Server, repository: Repository) -> None:
+    proxy = {"http_proxy": server.url}
+    assert fetch(repository, "http://example.invalid/rootfs.tar", proxies=proxy) == BODY
+    assert server.asked[-1][0] == "http://example.invalid/rootfs.tar"
+    for direct in ("example.invalid", ".invalid", "*", "a.b, invalid"):
+        with pytest.raises(DownloadFailed):
+            fetch(
+                repository,
+                "http://example.invalid/rootfs.tar",
+                proxies={**proxy, "no_proxy": direct},
+            )
+    cgi = {"HTTP_PROXY": server.url}  # a header of a request, for a server's scripts
+    with pytest.raises(DownloadFailed):
+        fetch(repository, "http://example.invalid/rootfs.tar", proxies=cgi)
+
+
+def test_tls(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    server = Server(BODY)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    port = server.server_address[1]
+    server.redirects = {"/down": f"http://localhost:{port}/rootfs.tar"}
+    with serving(server):
+        url = f"https://localhost:{port}"
+        with pytest.raises(DownloadFailed, match="its certificate is not trusted"):
+            fetch(repository, f"{url}/rootfs.tar")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert fetch(repository, f"{url}/rootfs.tar") == BODY
+        with pytest.raises(DownloadFailed, match="not as safe"):
+            fetch(repository, f"{url}/down")
