@@ -108,7 +108,8 @@ def _tell(what: str) -> None:
 def _print(results: list[Result], machine: Machine) -> None:
     if sys.stderr.isatty():
         _tell("")
-    print(f"{report.table(results)}\n\n{report.summary(results)}\n\n{machine.words()}")
+    parts = (report.table(results), report.summary(results), report.spread(results))
+    print("\n\n".join((*parts, machine.words())))
 
 
 if __name__ == "__main__":

@@ -19,8 +19,12 @@ _VERSIONS = {
     "LXC": ("lxc-execute", "--version"),
     "podman": ("podman", "--version"),
     "runc": ("runc", "--version"),
+    "Docker": ("dockerd", "--version"),
+    "ostree": ("ostree", "--version"),
+    "restic": ("restic", "version"),
+    "tar": ("tar", "--version"),
 }
-_NUMBER = re.compile(r"\d+(\.\d+)+\S*")
+_NUMBER = re.compile(r"\d+(\.\d+)+[\w.+~-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +108,17 @@ def mounted_type(mountinfo: str, number: str) -> str:
 def _commit() -> str:
     """What is measured, as Git names it; nothing outside of a clone."""
     command = ("git", "-C", str(_PROJECT), "describe", "--always", "--dirty")
-    return _first_line(*command) or "no clone"
+    return _said(*command).strip() or "no clone"
 
 
 def _version(*command: str) -> str:
-    found = _NUMBER.search(_first_line(*command))
+    found = _NUMBER.search(_said(*command))
     return found[0] if found else "absent"
 
 
-def _first_line(*command: str) -> str:
+def _said(*command: str) -> str:
     program = shutil.which(command[0])
     if program is None:
         return ""
     done = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False)
-    return (done.stdout.splitlines() or [""])[0]
+    return done.stdout

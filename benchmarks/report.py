@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statistics import median
+from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
 from benchmarks.harness import Unit, Verdict
@@ -18,9 +18,29 @@ _SIZES = ("B", "KiB", "MiB", "GiB")
 
 def table(results: Sequence[Result]) -> str:
     """A Markdown table, its columns aligned for whoever reads it as it is."""
-    body = [line for result in results for line in (_line(result), *_listed(result))]
-    lines = [_HEAD, ("",) * len(_HEAD), *body]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
+    return _markdown(_HEAD, [line for r in results for line in (_line(r), *_listed(r))])
+
+
+def spread(results: Sequence[Result]) -> str:
+    """A second table: between which quartiles the rounds of each side lie."""
+    body = [
+        (f"`{r.row.name}`", _quartiles(r.ours, r.row), _quartiles(r.peer, r.row))
+        for r in results
+        if len(r.ours) > 1
+    ]
+    return _markdown(("row", "lxgit", "peer"), body)
+
+
+def _quartiles(figures: Sequence[float], row: Row) -> str:
+    if len(figures) < 2:
+        return ""
+    low, _, high = quantiles(figures, method="inclusive")
+    return f"{amount(low, row.unit)} to {amount(high, row.unit)}"
+
+
+def _markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    lines = [head, ("",) * len(head), *body]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     fills = (" ", "-", *" " * len(body))
     padded = [
         [cell.ljust(width, fill) for cell, width in zip(line, widths, strict=True)]

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 import pytest
 
 from benchmarks.harness import Contest, Listed, Result, Row, Unit, Verdict
-from benchmarks.report import amount, document, summary, table
+from benchmarks.report import amount, document, spread, summary, table
 
 ROW = Row("run", "`run`, warm", "podman", lambda: nullcontext(Contest(lambda: 0)), 1.0, 0.15)
 WITHIN = Result(ROW, Verdict.WITHIN, (0.1, 0.2, 0.3), (0.3, 0.4, 0.5))
@@ -75,3 +75,14 @@ def test_further_peers_stand_below_their_row() -> None:
         ("docker", [1.0, 2.0]),
         ("restic", []),
     ]
+
+
+def test_the_spread_is_that_of_the_quartiles() -> None:
+    once = Result(ROW, Verdict.WITHIN, (0.1,), (0.2,))
+    line = spread([WITHIN, once, VOID]).splitlines()[-1]
+    assert [cell.strip() for cell in line.strip("|").split("|")] == [
+        "`run`",
+        "150.0 ms to 250.0 ms",
+        "350.0 ms to 450.0 ms",
+    ]
+    assert len(spread([WITHIN, once, VOID]).splitlines()) == 3
