@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 MAX_TARGET = 4095
 NOT_FROM_A_MACHINE = "no tool that packs a root file system writes that: do not trust the archive"
-MAX_ENTRIES = 1 << 23
-"""Of one root filesystem: far more than anybody runs, and 2 GB of memory for the tree alone."""
+MAX_ENTRIES = 1 << 22
+"""Of one root filesystem: far more than anybody runs, and 3 GB of memory while it is imported."""
 _NO_NAMES = (b"", b".", b"..")
 _MAX_LINKS = 40  # path_resolution(7)
 _MAX_FOLLOWED = 1 << 24  # parts of links' targets in all: half a minute's work
