@@ -1,4 +1,4 @@
-"""What an image tries once it runs: it reaches no mount option, no device and no user of the host."""
+"""What an image tries once it runs: it reaches no mount option, device or user of the host."""
 
 from __future__ import annotations
 
