@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lxgit.objects.metadata import InvalidMetadata, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from typing import Protocol
 
     from lxgit.objects.entries import Entry
@@ -26,6 +26,19 @@ if TYPE_CHECKING:
 
 
 MAX_TARGET = 4095
+
+
+class Blob:
+    """A file's bytes in chunks, read when they are wanted; a sink may look at `oid` instead."""
+
+    __slots__ = ("_reader", "oid")
+
+    def __init__(self, reader: BlobReader, oid: ObjectID) -> None:
+        self._reader = reader
+        self.oid = oid
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._reader.stream(self.oid))
 
 
 class Replayer:
@@ -57,8 +70,7 @@ def put_entry(reader: BlobReader, sink: TreeSink, path: bytes, entry: Entry) -> 
     elif entry.kind is Kind.SYMLINK:
         sink.symlink(path, entry.metadata, read_target(reader, path, entry.oid))
     else:
-        size, chunks = read_content(reader, entry.oid)
-        sink.file(path, entry.metadata, size, chunks)
+        sink.file(path, entry.metadata, reader.size(entry.oid), Blob(reader, entry.oid))
 
 
 def read_target(reader: BlobReader, path: bytes, oid: ObjectID) -> bytes:
@@ -67,14 +79,6 @@ def read_target(reader: BlobReader, path: bytes, oid: ObjectID) -> bytes:
     if not target or b"\0" in target:
         raise InvalidMetadata(f"the symbolic link {path!r} has no possible target")
     return target
-
-
-def read_content(reader: BlobReader, oid: ObjectID) -> tuple[int, Iterable[bytes]]:
-    """A file's size and bytes: whole when it is small, in chunks when not."""
-    size = reader.size(oid)
-    if size <= 1 << 20:
-        return size, (reader.blob(oid),)
-    return size, reader.stream(oid)
 
 
 def replay_image(reader: BlobReader, image: Image, sink: TreeSink, progress: Progress) -> None:

@@ -50,11 +50,21 @@ class TarWriter:
         self._put(member(name, _TYPES[Kind.DIRECTORY], metadata))
 
     def file(self, path: bytes, metadata: Metadata, size: int, chunks: Iterable[bytes]) -> None:
+        self.header(path, metadata, size)
+        for chunk in chunks:
+            self._write(chunk)
+        self.end_of(size)
+
+    def header(self, path: bytes, metadata: Metadata, size: int) -> None:
+        """The beginning of a file, whose content somebody else writes before `end_of`."""
         self._metadata[path] = metadata
         self._put(member(b"./" + path, _TYPES[Kind.FILE], metadata, size=size))
-        for chunk in chunks:
-            self._put(chunk)
-        self._put(bytes(-size % _BLOCK))
+
+    def end_of(self, size: int) -> None:
+        """The end of a file of that many bytes."""
+        self._size += size
+        if size % _BLOCK:
+            self._put(bytes(-size % _BLOCK))
 
     def symlink(self, path: bytes, metadata: Metadata, target: bytes) -> None:
         self._metadata[path] = metadata

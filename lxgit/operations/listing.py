@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lxgit.objects.directory import Subdirectory, read_directory
 from lxgit.objects.image import Image, directory_entry, walk_directory
 from lxgit.objects.metadata import Kind
-from lxgit.objects.replay import read_content, read_target
+from lxgit.objects.replay import Blob, read_target
 from lxgit.operations.values import ListedEntry
 from lxgit.operations.views import view_path
 
@@ -73,7 +73,7 @@ def file_content(
     The chunks can be read while the context lasts.
     """
     with view_path(repository, spec) as (side, path, entry):
-        chunks = None
+        chunks: Iterable[bytes] | None = None
         if entry.kind is Kind.FILE and entry.oid is not None:
-            chunks = read_content(side.blobs, entry.oid)[1]
+            chunks = Blob(side.blobs, entry.oid)
         yield _listed(side.blobs, path.rpartition(b"/")[2], entry), chunks

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.objects.metadata import Metadata
 from lxgit.runtime import erofs_mount, rundir
+from lxgit.runtime.bases import TAR
+from lxgit.runtime.blobfill import BlobFiller
 from lxgit.runtime.directory_layer import DirectoryWriter
 from lxgit.runtime.erofs_layer import ErofsWriter, UnfitTree
 from lxgit.runtime.layers import DIRECTORY, EROFS
@@ -23,6 +26,7 @@ from lxgit.runtime.layers import DIRECTORY, EROFS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.sink import TreeSink
     from lxgit.runtime.layers import LayerStore
 
@@ -37,23 +41,40 @@ class Written:
     hidden: int
 
 
-def write_base(layers: LayerStore, built: Path, fill: Callable[[TreeSink], None]) -> Written:
+def write_base(
+    layers: LayerStore,
+    built: Path,
+    fill: Callable[[TreeSink], None],
+    database: ObjectDatabase | None = None,
+) -> Written:
     """Write a base layer into the empty directory `built`, as `layers.building()` gives it.
 
     `fill` puts the tree into a sink; it is called again, with another, when the first form turns
-    out not to do.
+    out not to do. With the `database` that its blobs are in, another process helps to read them.
     """
     if base_form(layers.path.parent) == EROFS:
         try:
-            with ErofsWriter(built) as sink:
-                fill(sink)
-            return Written(EROFS, sink.outside_range, sink.entries, len(sink.hidden))
+            return _write_erofs(built, fill, database)
         except UnfitTree:
             for name in os.listdir(built):
                 os.unlink(built / name)
     with DirectoryWriter(layers.directory_in(built)) as directory:
         fill(directory)
     return Written(DIRECTORY, directory.outside_range, directory.entries, len(directory.hidden))
+
+
+def _write_erofs(
+    built: Path, fill: Callable[[TreeSink], None], database: ObjectDatabase | None
+) -> Written:
+    with ExitStack() as stack:
+        filler = None
+        if database is not None:
+            filler = stack.enter_context(BlobFiller(database, built / TAR))
+        with ErofsWriter(built, filler) as sink:
+            fill(sink)
+        if filler is not None:  # the index was made meanwhile: it needs the headers alone
+            filler.finish()
+    return Written(EROFS, sink.outside_range, sink.entries, len(sink.hidden))
 
 
 def base_form(store: Path) -> str:

@@ -14,16 +14,19 @@ import os
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import write_all
 from lxgit.objects.metadata import NANOSECONDS, Kind, Metadata
+from lxgit.objects.replay import Blob
 from lxgit.objects.tarwriter import TarWriter
 from lxgit.runtime.bases import INDEX, TAR
+from lxgit.runtime.blobfill import HOLE, pwrite_all, pwrite_sparse
 from lxgit.runtime.directory_layer import OVERLAY, escape_xattr, ids_outside_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
     from typing import Self
+
+    from lxgit.runtime.blobfill import BlobFiller
 
 _PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The file system's id says nothing here, and a time of its making would only change the bytes.
@@ -34,7 +37,6 @@ MAX_XATTRS = 30_000  # bytes of an entry's names and values; mkfs.erofs fails ov
 MAX_LINKS = 10_000  # names of one file: mkfs.erofs takes their square
 MAX_ENTRIES = 10_000  # of one directory: likewise
 
-_HOLE = bytes(1 << 16)  # zeros in a row that become a hole, in bytes
 _PENDING = 1 << 20  # bytes that are collected before they are written
 _PIECES = 1024  # IOV_MAX, writev(2)
 
@@ -112,17 +114,18 @@ class LayerTar:
 
 
 class ErofsWriter(LayerTar):
-    """A sink that writes the two files into `directory`.
+    """A sink that writes the two files into `directory`, where `filler` has opened the first.
 
-    A context manager: the layer is complete when it has been left without an error. UnfitTree also
-    at the end.
+    A context manager: the layer is complete when it has been left without an error, and the filler
+    is done. UnfitTree also at the end.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, filler: BlobFiller | None = None) -> None:
         super().__init__(self._write)
         self._directory = directory
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._fd = os.open(directory / TAR, flags, 0o600)
+        self._filler = filler
+        self._fd = os.open(directory / TAR, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._offset = 0  # where the pieces go
         self._pieces: list[bytes] = []
         self._size = 0  # of the pieces
 
@@ -134,16 +137,28 @@ class ErofsWriter(LayerTar):
             if kind is None:
                 self.finish()
                 self._flush()
-                os.ftruncate(self._fd, os.lseek(self._fd, 0, os.SEEK_CUR))
+                os.ftruncate(self._fd, self._offset)
         finally:
             os.close(self._fd)
         if kind is None:
             make_index(self._directory / TAR, self._directory / INDEX)
 
+    def file(self, path: bytes, metadata: Metadata, size: int, chunks: Iterable[bytes]) -> None:
+        """A regular file; a blob of the store is left to the filler, if there is one."""
+        if self._filler is None or not size or not isinstance(chunks, Blob):
+            super().file(path, metadata, size, chunks)
+            return
+        self._tar.header(path, self._taken(path, metadata), size)
+        self._flush()
+        self._filler.put(chunks.oid, self._offset, size)
+        self._offset += size
+        self._tar.end_of(size)
+
     def _write(self, data: bytes) -> None:
-        if len(data) >= len(_HOLE):
+        if len(data) >= HOLE:
             self._flush()
-            _write_sparse(self._fd, memoryview(data))
+            pwrite_sparse(self._fd, data, self._offset)
+            self._offset += len(data)
             return
         self._pieces.append(data)
         self._size += len(data)
@@ -152,9 +167,11 @@ class ErofsWriter(LayerTar):
 
     def _flush(self) -> None:
         if self._pieces:
-            written = os.writev(self._fd, self._pieces)
+            written = os.pwritev(self._fd, self._pieces, self._offset)
             if written < self._size:  # a full disk says so at the next attempt
-                write_all(self._fd, memoryview(b"".join(self._pieces))[written:])
+                rest = memoryview(b"".join(self._pieces))[written:]
+                pwrite_all(self._fd, rest, self._offset + written)
+            self._offset += self._size
             self._pieces.clear()
             self._size = 0
 
@@ -172,17 +189,6 @@ def _escaped(path: bytes, metadata: Metadata) -> Metadata:
         return metadata
     xattrs = sorted((escape_xattr(name), value) for name, value in metadata.xattrs)
     return Metadata(metadata.mode, metadata.uid, metadata.gid, metadata.mtime, tuple(xattrs))
-
-
-def _write_sparse(fd: int, view: memoryview) -> None:
-    """Write at the file's position, leaving out runs of zeros; its end is set at the last."""
-    begin = 0
-    for start in range(0, len(view), len(_HOLE)):
-        if view[start : start + len(_HOLE)] == _HOLE:
-            write_all(fd, view[begin:start])
-            begin = start + len(_HOLE)
-            os.lseek(fd, len(_HOLE), os.SEEK_CUR)
-    write_all(fd, view[begin:])
 
 
 def make_index(tar: Path, index: Path) -> None:

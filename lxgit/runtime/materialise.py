@@ -119,7 +119,7 @@ class Materialiser:
 
         self._progress.phase("Materialising")
         with self.layers.building() as built:
-            written = write_base(self.layers, built, fill)
+            written = write_base(self.layers, built, fill, self._database)
             self._warn_of_hidden(written.hidden)
             return self.layers.publish(
                 built,

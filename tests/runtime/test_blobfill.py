@@ -1,0 +1,90 @@
+"""Blobs written into their places by two processes: all there, or the fault raised."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.objects.content import CHUNK
+from lxgit.objects.database import CorruptObject, MissingObject
+from lxgit.objects.helper import HelperFailed
+from lxgit.objects.ids import ObjectID, ObjectType
+from lxgit.repository import Repository, create_repository
+from lxgit.runtime.blobfill import HOLE, BlobFiller
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@pytest.fixture
+def repository(store_dir: Path) -> Repository:
+    return create_repository(store_dir)
+
+
+def stored(repository: Repository, contents: Sequence[bytes]) -> list[ObjectID]:
+    with repository.objects.writer() as writer:
+        ids = [writer.add(ObjectType.BLOB, content) for content in contents]
+        writer.finish().release()
+    return ids
+
+
+def test_everything_gets_to_its_place(repository: Repository, scratch: Path) -> None:
+    contents = [b"%d" % number * (number % 50 + 1) for number in range(5000)]
+    contents += [os.urandom(3 * CHUNK + 7), bytes(4 * HOLE) + b"end", bytes(CHUNK)]
+    offset, expected = 0, bytearray()
+    with BlobFiller(repository.objects, scratch / "file") as filler:
+        for oid, content in zip(stored(repository, contents), contents, strict=True):
+            filler.put(oid, offset, len(content))
+            offset += len(content) + 13
+            expected += content + bytes(13)
+        filler.finish()
+    found = (scratch / "file").read_bytes()
+    assert found == expected[: len(found)]
+    assert not any(expected[len(found) :])
+    assert (scratch / "file").stat().st_blocks * 512 < len(expected) - CHUNK // 2
+
+
+def put_all(filler: BlobFiller, ids: list[ObjectID]) -> None:
+    for number, oid in enumerate(ids):
+        filler.put(oid, number * 10, 10)
+    filler.finish()
+
+
+@pytest.mark.parametrize("at", [0, 2000, 3999])
+def test_what_is_missing_is_named(repository: Repository, scratch: Path, at: int) -> None:
+    ids = stored(repository, [b"%d" % number for number in range(4000)])
+    ids[at] = ObjectID(b"\1" * 20)
+    with (
+        BlobFiller(repository.objects, scratch / "file") as filler,
+        pytest.raises(MissingObject, match="0101010101") as caught,
+    ):
+        put_all(filler, ids)
+    assert caught.value.oid == ids[at]
+
+
+def test_damage_is_seen_by_either(repository: Repository, scratch: Path) -> None:
+    ids = stored(repository, [os.urandom(40) for _ in range(2000)])
+    (pack,) = (repository.git_dir / "objects/pack").glob("*.pack")
+    pack.chmod(0o600)
+    data = bytearray(pack.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 200] = bytes(200)
+    pack.write_bytes(data)
+    with (
+        BlobFiller(repository.objects, scratch / "file") as filler,
+        pytest.raises(CorruptObject, match="damaged"),
+    ):
+        put_all(filler, ids)
+
+
+def test_a_death_is_seen(repository: Repository, scratch: Path) -> None:
+    ids = stored(repository, [b"%d" % number for number in range(200)])
+    with BlobFiller(repository.objects, scratch / "file") as filler:
+        (child,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        os.kill(int(child), signal.SIGKILL)
+        with pytest.raises(HelperFailed, match="killed"):
+            put_all(filler, ids)
