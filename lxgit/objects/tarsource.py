@@ -19,7 +19,7 @@ from lxgit.objects.limits import free_space, no_room
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _CHUNK = 1 << 20
@@ -129,11 +129,17 @@ def _peek(source: IO[bytes]) -> tuple[bytes, bool]:
         return os.pread(source.fileno(), 6, 0), False
     magic = b""
     while len(magic) < 6:  # the longest magic number
-        more = os.read(source.fileno(), 6 - len(magic))
+        more = _read_some(source, 6 - len(magic))
         if not more:
             break
         magic += more
     return magic, True
+
+
+def _read_some(source: IO[bytes], size: int) -> bytes:
+    """What is there of so many bytes, also of those that a buffer holds already."""
+    read: Callable[[int], bytes] = getattr(source, "read1", source.read)
+    return read(size)
 
 
 @contextmanager
@@ -185,7 +191,7 @@ class _Prefixed:
 
     def read(self, size: int) -> bytes:
         taken, self._taken = self._taken, b""
-        return taken or os.read(self.source.fileno(), size)
+        return taken or _read_some(self.source, size)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import subprocess
 import tarfile
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,9 @@ import pytest
 from lxgit.errors import LxgitError
 from lxgit.objects.filetree import InvalidPath
 from lxgit.objects.metadata import Kind
-from lxgit.objects.tarsource import InvalidArchive
+from lxgit.objects.tarreader import read_tar
+from lxgit.objects.tarsource import InvalidArchive, open_archive
+from lxgit.progress import NullProgress
 from tests.support.archives import (
     DIRECTORY,
     END,
@@ -301,3 +305,16 @@ def test_a_checksum_of_signed_bytes(tmp_path: Path, checksum: str) -> None:
         bare = block[:148] + b" " * 8 + block[156:]
         block[148:156] = b"%06o\0 " % sum(memoryview(bare).cast("b"))
     assert paths(read(tmp_path, bytes(block) + END)).keys() == {b"\xff\xfe" * 20}
+
+
+def test_a_pipe_that_somebody_has_looked_into(tmp_path: Path) -> None:
+    """Python's own pipes are buffered, and what is in the buffer comes first."""
+    data = b"".join(header(b"%d" % number) for number in range(100)) + END
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert isinstance(process.stdout, io.BufferedReader)
+        process.stdin.write(data)
+        process.stdin.close()
+        assert process.stdout.peek(1)
+        with open_archive(None, process.stdout, tmp_path) as archive:
+            assert len(paths(read_tar(archive, NullProgress()))) == 100
