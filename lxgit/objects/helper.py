@@ -40,12 +40,13 @@ class Helper:
     """One such process: it starts with `with` and is gone behind it, its work done or not.
 
     Of this one's open files it has those of `keeps`: another's pipe must not stay open for it, nor
-    a lock be held by it.
+    a lock be held by it. `nice` is how far it stands back where there are too few cores (nice(2)).
     """
 
-    def __init__(self, work: Work, *, keeps: Collection[int]) -> None:
+    def __init__(self, work: Work, *, keeps: Collection[int], nice: int = 0) -> None:
         self._work = work
         self._keeps = keeps
+        self._nice = nice
         self._pid = 0
         self._unsent = bytearray()
         self._unread = bytearray()
@@ -56,6 +57,7 @@ class Helper:
         self._said, answers = os.pipe()
         self._pid = os.fork()
         if not self._pid:
+            os.nice(self._nice)
             _serve(self._work, jobs, answers, self._keeps)
         os.close(jobs)
         os.close(answers)

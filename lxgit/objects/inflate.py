@@ -14,14 +14,20 @@ if TYPE_CHECKING:
 codec: Any
 try:
     from isal import isal_zlib as codec
+
+    _HASTY = 0  # ISA-L's lowest level compresses, too
 except ImportError:  # an architecture without a wheel
     import zlib as codec
+
+    _HASTY = 1
 
 InflateError: type[Exception] = codec.error
 """What a damaged stream raises."""
 
 LEVEL = 1
 """Of compression. Git's own default is 6: 5 times the time for a tenth less."""
+
+_SMALL = 16 << 10
 
 CHUNK = 1 << 20
 """The most bytes that a streaming reader holds of one object."""
@@ -34,6 +40,16 @@ class BadObjectData(Exception):
 def compress(data: bytes) -> bytes:
     """One whole zlib stream."""
     compressed: bytes = codec.compress(data, LEVEL)
+    return compressed
+
+
+def compress_hastily(data: bytes) -> bytes:
+    """One whole zlib stream of one blob among very many.
+
+    Level 1 clears tables first, which takes longer than compressing a small blob. Without, 38,000
+    blobs take 1.7 s instead of 2.0, and 2 % more room until gc compresses them anew.
+    """
+    compressed: bytes = codec.compress(data, _HASTY if len(data) <= _SMALL else LEVEL)
     return compressed
 
 

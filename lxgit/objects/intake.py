@@ -19,7 +19,7 @@ from lxgit.objects.collisions import CollisionAttack, hash_foreign
 from lxgit.objects.content import SourceChanged, from_job
 from lxgit.objects.helper import Helper, pack_error, pump, unpack_error
 from lxgit.objects.ids import ObjectID, ObjectType, hash_trusted, object_header
-from lxgit.objects.inflate import compress, crc32, deflater
+from lxgit.objects.inflate import compress_hastily, crc32, deflater
 from lxgit.objects.packwriter import STREAM_FROM, entry_header
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class Intake:
     def __init__(self, writer: PackWriter, source: int) -> None:
         self._writer = writer
         pack = writer.lend(self)
-        self._hasher = Helper(_Hasher(trusted=writer.trusted), keeps=(source,))
+        # The packer has more to do, and can begin only behind the hasher.
+        self._hasher = Helper(_Hasher(trusted=writer.trusted), keeps=(source,), nice=3)
         self._packer = Helper(_Packer(pack), keeps=(source, pack))
         self._to_hash = _Queue(self._hasher)
         self._to_pack = _Queue(self._packer)
@@ -215,7 +216,7 @@ class _Packer:
         if content.size > STREAM_FROM:
             return self._append_stream(header, content)
         data = content.whole()
-        body = compress(data)
+        body = compress_hastily(data)
         return self._put(header) + self._put(body), crc32(body, crc32(header)), crc32(data)
 
     def _append_stream(self, header: bytes, content: Content) -> tuple[int, int, int]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lxgit.runtime.layers import FileSystem, LayerStore, Stack
 
 _MESSAGE_SIZE = 1 << 16
+_NICE = 8  # where there are too few cores: an import waits longer for its pack than for its layer
 
 
 class LayerFailed(LxgitError):
@@ -81,6 +82,7 @@ def _write_and_exit(layers: LayerStore, tree: FileTree, built: Path, answer: int
     """The child: write, say how it went in JSON, leave without anyone's clean-up."""
     try:
         die_with_parent()
+        os.nice(_NICE)
         said = _write(layers, tree, built)
     except LxgitError as error:
         said = {"error": error.message, "hint": error.hint}
