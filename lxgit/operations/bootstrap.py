@@ -6,7 +6,7 @@ import os
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from lxgit.errors import LxgitError
 from lxgit.objects.tarsource import MissingProgram
@@ -15,7 +15,7 @@ from lxgit.operations.naming import check_branch_name
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from lxgit.operations.values import Identity, Imported
     from lxgit.progress import Progress
@@ -92,7 +92,7 @@ def _arguments(system: System) -> list[str]:
 def _running(
     arguments: list[str], environment: Mapping[str, str], progress: Progress
 ) -> Iterator[IO[bytes]]:
-    """Mmdebstrap's standard output; leaving checks that it went well."""
+    """Mmdebstrap's standard output, whose end is read only when it went well."""
     import subprocess
     import threading
 
@@ -110,17 +110,34 @@ def _running(
     listener.start()
     assert process.stdout is not None
     try:
-        # An archive cut short means that mmdebstrap failed: its own words say more.
-        if not process.stdout.peek(1):  # type: ignore[attr-defined]  # a BufferedReader
-            _raise_failed(process, listener, errors)
-        yield process.stdout
-        if process.wait() != 0:
-            _raise_failed(process, listener, errors)
+
+        def check() -> None:
+            if process.wait() != 0:
+                _raise_failed(process, listener, errors)
+
+        yield cast("IO[bytes]", _Output(process.stdout, check))
     finally:
         process.terminate()
         process.wait()
         listener.join()
         process.stdout.close()
+
+
+class _Output:
+    """A pipe whose end is checked: its writer says more than that the rest is missing."""
+
+    def __init__(self, pipe: IO[bytes], check: Callable[[], None]) -> None:
+        self._pipe = pipe
+        self._check = check
+
+    def fileno(self) -> int:
+        return self._pipe.fileno()
+
+    def read(self, size: int) -> bytes:
+        chunk = os.read(self._pipe.fileno(), size)
+        if not chunk:
+            self._check()
+        return chunk
 
 
 def _raise_failed(process: subprocess.Popen[bytes], listener: object, errors: list[str]) -> None:

@@ -181,4 +181,5 @@ def test_bootstrap(lxgit: Lxgit, git: StockGit) -> None:
     assert git.word("log", "--format=%s", "base") == "Bootstrap Debian trixie with nginx-light"
     assert "worker_processes" in lxgit("show", "base:/etc/nginx/nginx.conf").out
     assert lxgit("ls", "base:/usr/sbin/nginx").out == "nginx\n"
+    assert "console" in lxgit("ls", "base:/dev").lines  # the first of its archive
     assert git.fsck() == b""
