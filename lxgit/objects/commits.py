@@ -20,8 +20,7 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import InvalidObjectID, ObjectID, ObjectType, from_hex, hex_id
@@ -43,8 +42,7 @@ class InvalidCommit(LxgitError):
     """A commit or a tag that Git cannot hold, or that is not laid out as one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """Who, and when: `time` in seconds since 1970, `offset` of the local time in minutes."""
 
     name: str
@@ -53,8 +51,7 @@ class Signature:
     offset: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(NamedTuple):
     """One commit; `extra` has the headers that nothing here looks into, such as gpgsig."""
 
     tree: ObjectID
@@ -66,8 +63,7 @@ class Commit:
     extra: Extra = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(NamedTuple):
     """An annotated tag; of old ones the tagger may be missing."""
 
     target: ObjectID

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.fsutil import write_all
 from lxgit.objects.commits import Signature, decode_signature, encode_signature
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class ReflogEntry:
+class ReflogEntry(NamedTuple):
     """One change of a ref; None for "did not exist"."""
 
     old: ObjectID | None

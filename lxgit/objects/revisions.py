@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.errors import LxgitError
 from lxgit.objects.commits import decode_tag
@@ -65,8 +64,7 @@ class NotACommit(LxgitError):
     """An id or a tag that stands for something else than a commit."""
 
 
-@dataclass(frozen=True, slots=True)
-class RevisionPath:
+class RevisionPath(NamedTuple):
     """`REV:/path` in two; the path begins with its slash and is None where none was given."""
 
     revision: str

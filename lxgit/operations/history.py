@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from lxgit.repository import Repository
 
 
-@dataclass(frozen=True, slots=True)
-class LogRequest:
+class LogRequest(NamedTuple):
     """Which commits `log` shows: see `lxgit log --help`. `paths` without leading slash.
 
     `follow` needs exactly one path. `changes` asks for what each changed, `names` for the names of
@@ -224,8 +222,7 @@ def show_commit(repository: Repository, revision: str) -> tuple[LogEntry, Compar
     return entry, comparison
 
 
-@dataclass(frozen=True, slots=True)
-class AnnotatedTag:
+class AnnotatedTag(NamedTuple):
     """What an annotated tag says; `tagger` may be missing in old ones."""
 
     name: str

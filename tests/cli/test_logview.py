@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,7 +84,7 @@ def test_colours() -> None:
 
 
 def test_strangers_words_cannot_move_the_cursor() -> None:
-    evil = COMMIT._replace(message="a\x1b[2Jb\udcff", author=replace(ADA, name="x\x1b]0;y\x07"))
+    evil = COMMIT._replace(message="a\x1b[2Jb\udcff", author=ADA._replace(name="x\x1b]0;y\x07"))
     text = rendered(lambda out: write_commit(out, evil, colour=False))
     assert "    a\\x1b[2Jb\\xff" in text
     assert "Author: x\\x1b]0;y\\x07 <ada@example.org>" in text
