@@ -199,7 +199,11 @@ class PackWriter:
         with NewFile(self._directory) as index:
             _write_durably(index, encode_index(self._index, trailer))
             kept = self._publish(trailer, index)
-        fsync_directory(self._directory)
+        try:
+            fsync_directory(self._directory)
+        except BaseException:
+            kept.release()  # gc takes what no ref will reach
+            raise
         self._file.close()
         self._database.scan()
         return kept
