@@ -1,0 +1,70 @@
+"""Where the torture gets its stores, and how its tables are shown."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import remove, unable
+from tests.support import machine
+from tests.torture.killing import HEADER
+from tests.torture.machines import Workshop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.torture.killing import Report
+    from tests.torture.machines import Operation
+
+ROUNDS = int(os.environ.get("TORTURE_ROUNDS", "20"))
+"""For each operation; `make torture` asks for a thousand."""
+
+SEED = int(os.environ.get("TORTURE_SEED") or int.from_bytes(os.urandom(3)))
+
+REPORTS: list[Report] = []
+
+
+def pytest_report_header() -> str:
+    return f"torture: TORTURE_ROUNDS={ROUNDS} TORTURE_SEED={SEED}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if REPORTS:
+        terminalreporter.section(f"where kills landed, seed {SEED}")
+        terminalreporter.write_line(HEADER)
+        for report in REPORTS:
+            terminalreporter.write_line(report.row())
+
+
+def require(operation: Operation) -> None:
+    """Skip, or in CI fail, where an operation cannot run."""
+    for name in ("lxc", "overlay") if operation.containers else ():
+        if reason := machine.LACKS[name]():
+            unable(reason)
+
+
+@pytest.fixture
+def memory(scratch: Path) -> Iterator[Path]:
+    """A directory for images of disks, in memory where there is room."""
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or shutil.disk_usage(shared).free < 2 << 30:
+        yield scratch
+        return
+    path = Path(tempfile.mkdtemp(prefix="lxgit-tests-", dir=shared))
+    yield path
+    remove(path)
+
+
+@pytest.fixture(scope="session")
+def workshop(work_directory: Path, busybox_rootfs: Path) -> Iterator[Workshop]:
+    if reason := machine.lacks_program("strace"):
+        unable(reason)
+    directory = work_directory / "torture"
+    directory.mkdir()
+    yield Workshop(directory, busybox_rootfs)
+    remove(directory)

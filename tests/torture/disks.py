@@ -1,0 +1,65 @@
+"""Small file systems in files: to fill, and to cut the power of.
+
+A loop device's file holds what the file system has sent to its disk so far. What it still keeps in
+memory, all that was not flushed and a little of what was, is not in there. So a copy of the file,
+taken while the file system is mounted, is the disk of a machine that lost its power at that moment:
+mounting the copy replays the journal as after a real one. ext4 is mounted without the heuristics
+that save programs which forget to flush (auto_da_alloc; data=ordered).
+"""
+
+from __future__ import annotations
+
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A file system: how it is made, the size that it needs at least, how it is mounted."""
+
+    name: str
+    make: tuple[str, ...]
+    megabytes: int
+    options: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+EXT4 = Kind("ext4", ("mke2fs", "-q", "-t", "ext4"), 64, "data=writeback,noauto_da_alloc")
+XFS = Kind("xfs", ("mkfs.xfs", "-q"), 300, "nouuid")
+BTRFS = Kind("btrfs", ("mkfs.btrfs", "-q", "--mixed"), 128, "defaults")
+KINDS = (EXT4, XFS, BTRFS)
+
+
+def make(kind: Kind, image: Path) -> Path:
+    """A new file system in the file `image`."""
+    with image.open("wb") as file:
+        file.truncate(kind.megabytes << 20)
+    subprocess.run([*kind.make, image], check=True, capture_output=True)
+    return image
+
+
+def copy(image: Path, to: Path) -> Path:
+    """The disk as it is now, whatever the file system on it still has in memory."""
+    subprocess.run(["cp", "--sparse=always", "--reflink=auto", image, to], check=True)
+    return to
+
+
+@contextmanager
+def mounted(kind: Kind, image: Path, place: Path) -> Iterator[Path]:
+    """The file system at `place`, which is made."""
+    place.mkdir()
+    command = ["mount", "-t", kind.name, "-o", f"loop,{kind.options}", str(image), str(place)]
+    subprocess.run(command, check=True, capture_output=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+        place.rmdir()

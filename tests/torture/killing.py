@@ -1,0 +1,207 @@
+"""Kill an operation at a random moment, then see what is left.
+
+An operation is measured first: when it starts, writes for the first time, writes for the last time,
+and ends. Of every ten moments one is drawn from before the first write, one from behind the last,
+and eight from between: half of those by the clock, from the time between the two; half by the step,
+from the calls that change the store, since some steps take a hundred times as long as others.
+Where a kill has landed is then told by what strace has seen of it, not by what was meant.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.torture.machines import DATED
+from tests.torture.tracing import Traced
+from tests.torture.verdict import State, faults, git_faults, leftovers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.program import Lxgit
+    from tests.torture.machines import Machine
+    from tests.torture.tracing import Call
+
+BEFORE, BETWEEN, AFTER = "before", "between", "after"
+_MEASURED = 3  # runs
+_AT_ONCE = 2  # rounds: most of one is waiting
+_MOST_ROUNDS = 3  # times those asked for, when a busy machine is late with too many
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """An undisturbed run. Times in seconds: from the start, between the writes, to the end."""
+
+    first: float
+    span: float
+    rest: float
+    writes: tuple[str, ...]  # signatures of the calls that change the store
+    state: State
+
+    @property
+    def last(self) -> tuple[str, int]:
+        """The last write, and how many there were with its signature."""
+        return self.writes[-1], self.writes.count(self.writes[-1])
+
+
+@dataclass(slots=True)
+class Report:
+    """How the rounds of one operation went."""
+
+    operation: str
+    measured: Measured
+    landed: Counter[str] = field(default_factory=Counter)
+    acknowledged: int = 0  # of those that landed after, how many had said so
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def rounds(self) -> int:
+        return self.landed.total()
+
+    def row(self) -> str:
+        """Operation, its length in milliseconds, of that between first and last write; kills."""
+        measured = self.measured
+        length = measured.first + measured.span + measured.rest
+        return (
+            f"| {self.operation} | {length * 1000:.0f} ms | {measured.span * 1000:.1f} ms"
+            f" | {len(measured.writes)} | {self.rounds} | {self.landed[BEFORE]}"
+            f" | {self.landed[BETWEEN]} | {self.landed[AFTER]} | {self.acknowledged} |"
+        )
+
+
+HEADER = (
+    "| operation | length | first to last write | writes | kills | before | between | after"
+    " | acknowledged |\n|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def measure(machine: Machine, directory: Path) -> Measured:
+    """The operation on its machine, undisturbed, the middle one of three."""
+    runs = [_measure(machine, directory / f"measured-{number}") for number in range(_MEASURED)]
+    return sorted(runs, key=lambda run: run.span)[_MEASURED // 2]
+
+
+def _measure(machine: Machine, directory: Path) -> Measured:
+    lxgit = machine.copied(directory)
+    with Traced(lxgit, machine.words(machine.operation.words), directory, env=DATED) as traced:
+        writes = [call for call in traced.follow() if call.changes(lxgit.store)]
+        ended = time.time()
+        _, said = traced.process.communicate()
+        assert traced.process.returncode == 0, said
+    assert not (wrong := faults(lxgit.store)), wrong
+    first, last = writes[0].at, writes[-1].at
+    return Measured(
+        first - traced.started,
+        last - first,
+        ended - last,
+        tuple(call.signature for call in writes),
+        State.of(lxgit.store),
+    )
+
+
+def torture(machine: Machine, directory: Path, rounds: int, seed: int) -> Report:
+    """Kill an operation `rounds` times, and more often if fewer than half landed between."""
+    measured = measure(machine, directory)
+    report = Report(machine.operation.name, measured)
+    source = random.Random(f"{seed} {machine.operation.name}")
+    before = State.of(machine.template) if not machine.operation.empty else State({}, {})
+
+    def one(number: int, moment: Moment) -> None:
+        _round(machine, directory / str(number), before, report, moment)
+
+    # A container has one place under /run, also where copies of its store are told apart.
+    with ThreadPoolExecutor(1 if machine.operation.containers else _AT_ONCE) as pool:
+        while report.rounds < rounds or (
+            report.landed[BETWEEN] * 2 < report.rounds < rounds * _MOST_ROUNDS
+        ):
+            numbers = range(report.rounds, max(rounds, report.rounds + 10))
+            moments = [_moment(source, number, measured) for number in numbers]
+            list(pool.map(one, numbers, moments))
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When to kill: so long after the start, or after the call of that number changed the store."""
+
+    step: int
+    delay: float
+
+    def __str__(self) -> str:
+        return f"{self.delay * 1000:.2f} ms after write {self.step}"
+
+
+def _moment(source: random.Random, number: int, measured: Measured) -> Moment:
+    part = number % 10
+    steps = len(measured.writes)
+    if part == 3:
+        return Moment(0, source.uniform(0, measured.first))
+    if part == 7:
+        return Moment(steps, source.uniform(0, measured.rest))
+    if part % 2:
+        return Moment(1, source.uniform(0, measured.span))
+    return Moment(source.randint(1, max(1, steps - 1)), 0)
+
+
+def _round(
+    machine: Machine, directory: Path, before: State, report: Report, moment: Moment
+) -> None:
+    lxgit = machine.copied(directory)
+    with Traced(lxgit, machine.words(machine.operation.words), directory, env=DATED) as traced:
+        wait(traced, lxgit.store, moment)
+        traced.kill()
+        code = traced.process.wait()
+        traced.process.communicate()
+    landed = _landed(traced.calls, lxgit.store, report.measured)
+    report.landed[landed] += 1
+    report.acknowledged += code == 0
+    found = check(machine, lxgit, before, report.measured.state, acknowledged=code == 0)
+    report.faults += [
+        f"{machine.operation.name}, killed {moment} ({landed}): {fault}" for fault in found
+    ]
+    if not found:
+        subprocess.run(["rm", "-rf", directory], check=True)
+
+
+def wait(traced: Traced, store: Path, moment: Moment) -> None:
+    """Until the moment has come, or the operation has ended."""
+    steps = 0
+    if moment.step:
+        for call in traced.follow():
+            steps += call.changes(store)
+            if steps == moment.step:
+                break
+    begin = time.time() if moment.step else traced.started
+    for _ in traced.follow(begin + moment.delay):
+        pass
+
+
+def _landed(calls: list[Call], store: Path, measured: Measured) -> str:
+    writes = [call.signature for call in calls if call.changes(store)]
+    if not writes:
+        return BEFORE
+    signature, count = measured.last
+    return AFTER if writes.count(signature) >= count else BETWEEN
+
+
+def check(
+    machine: Machine, lxgit: Lxgit, before: State, after: State, *, acknowledged: bool
+) -> list[str]:
+    """What is wrong after a kill, then what is wrong after the next operation."""
+    done = after.without_containers_beside(before)
+    found = State.of(lxgit.store).lost(done if acknowledged else before, done)
+    found += faults(lxgit.store)
+    result, whole = machine.next(lxgit)
+    if result.code:
+        found.append(f"then {' '.join(result.arguments)}: {result.err.strip()}")
+    elif whole:
+        lost = State.of(lxgit.store).lost(done, done)
+        found += [f"after the next one, {fault}" for fault in lost]
+    left = [f"left over: {path}" for path in leftovers(lxgit.store)]
+    return found + left + [f"in the end, {fault}" for fault in git_faults(lxgit.store)]

@@ -1,0 +1,172 @@
+"""What is tortured: each operation that writes, and a small store where it has something to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.support import rootfs
+from tests.support.program import Lxgit, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+DATED = {
+    "GIT_AUTHOR_NAME": "Ada",
+    "GIT_AUTHOR_EMAIL": "ada@example.org",
+    "GIT_AUTHOR_DATE": "1700000000 +0100",
+    "GIT_COMMITTER_NAME": "Bo",
+    "GIT_COMMITTER_EMAIL": "bo@example.org",
+    "GIT_COMMITTER_DATE": "1700000060 +0100",
+}
+"""The same commit has the same id in each run."""
+
+_CHANGE = """
+    test -e /srv/new && exit
+    echo tuned >/etc/motd; rm /etc/hosts; mkdir -m 700 /srv/new; echo x >/srv/new/x
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A command that writes. `before` are those that make its store of the usual one.
+
+    `again` are commands of which one succeeds then where the operation does not, having come to its
+    end before or half way.
+    `containers`: it needs LXC.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    before: tuple[tuple[str, ...], ...] = ()
+    again: tuple[tuple[str, ...], ...] = ()
+    containers: bool = False
+    empty: bool = False  # on a store that is not there yet
+    once: bool = False  # a second time, it would do something else: `again` alone is tried
+
+
+OPERATIONS = (
+    Operation("first import", ("import", "@tuned.tar", "new"), empty=True),
+    Operation("import", ("import", "@tuned.tar", "base")),
+    Operation("commit", ("commit", "-m", "Tune it", "web"), again=(("status",),), containers=True),
+    Operation(
+        "materialise",
+        ("run", "--rm", "tuned", "cat", "/etc/motd"),
+        before=(("prune",),),
+        containers=True,
+    ),
+    Operation(
+        "run",
+        ("run", "--name", "job", "base", "sh", "-c", "echo written >/srv/written"),
+        again=(("start", "-a", "job"),),
+        containers=True,
+    ),
+    Operation("start", ("start", "-a", "web"), containers=True),
+    Operation("rm", ("rm", "web"), again=(("ps", "-a"),), containers=True),
+    Operation("branch", ("branch", "new"), again=(("branch", "-f", "new"),)),
+    Operation("branch -D", ("branch", "-D", "tuned"), again=(("branch", "tuned"),)),
+    Operation(
+        "branch -m",
+        ("branch", "-m", "tuned", "new"),
+        again=(("branch", "-M", "tuned", "new"), ("branch", "tuned")),
+    ),
+    Operation("checkout -b", ("checkout", "-b", "new", "tuned"), again=(("checkout", "new"),)),
+    Operation("tag", ("tag", "-m", "The new one", "v2"), again=(("tag", "-f", "v2"),)),
+    Operation("tag -d", ("tag", "-d", "v1"), again=(("tag", "v1"),)),
+    Operation(
+        "undo",
+        ("undo",),
+        before=(("branch", "-D", "tuned"),),
+        again=(("branch", "-f", "tuned", "v1"),),
+        once=True,
+    ),
+    Operation("prune", ("prune",)),
+    Operation("gc", ("gc", "--now"), before=(("branch", "-D", "tuned"),)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A store of an operation, to be copied; `inputs` stand for the words that begin with @."""
+
+    operation: Operation
+    template: Path
+    inputs: Mapping[str, Path]
+
+    def copied(self, directory: Path) -> Lxgit:
+        """The program on a copy of the store in `directory`, which is made."""
+        directory.mkdir()
+        (directory / "home").mkdir()
+        store = directory / "store"
+        if not self.operation.empty:
+            subprocess.run(["cp", "-a", "--reflink=auto", self.template, store], check=True)
+        return Lxgit(store, directory / "home")
+
+    def next(self, lxgit: Lxgit) -> tuple[Result, bool]:
+        """What came of the operation after it was disturbed; whether that was its whole work.
+
+        It is tried once more, and where that is refused, or it is not to be repeated, what else
+        must work then.
+        """
+        operation = self.operation
+        tried = [] if operation.once else [operation.words]
+        for words in (*tried, *operation.again):
+            result = lxgit(*self.words(words), env=DATED, code=None)
+            if result.code == 0:
+                return result, words == operation.words
+        return result, False
+
+    def words(self, words: tuple[str, ...]) -> list[str]:
+        """A command line for the program."""
+        return [str(self.inputs[word[1:]]) if word[0] == "@" else word for word in words]
+
+
+class Workshop:
+    """Makes the machines in a directory, from a root filesystem that has busybox."""
+
+    def __init__(self, directory: Path, busybox: Path) -> None:
+        self._directory = directory
+        root = _few_programs(busybox, directory / "root")
+        self._base = rootfs.make_tar(root, directory / "base.tar")
+        (root / "etc/motd").write_text("Another machine.\n")
+        (root / "etc/large").write_bytes(os.urandom(1 << 18))
+        (root / "etc/hosts").unlink()
+        self._tuned = rootfs.make_tar(root, directory / "tuned.tar")
+        self._usual: dict[bool, Path] = {}
+
+    def machine(self, operation: Operation) -> Machine:
+        """The store on which an operation begins."""
+        usual = self._usual.get(operation.containers)
+        if usual is None:
+            usual = self._usual[operation.containers] = self._make(containers=operation.containers)
+        template = usual
+        if operation.before:
+            template = self._directory / operation.name.replace(" ", "-")
+            subprocess.run(["cp", "-a", usual, template], check=True)
+            for words in operation.before:
+                Lxgit(template, self._directory)(*words, env=DATED)
+        return Machine(operation, template, {"tuned.tar": self._tuned})
+
+    def _make(self, *, containers: bool) -> Path:
+        """A store with two branches, a tag, and a container that has changed."""
+        lxgit = Lxgit(self._directory / f"usual-{containers}", self._directory)
+        lxgit("import", self._base, "base", env=DATED)
+        lxgit("checkout", "-b", "tuned", env=DATED)
+        lxgit("import", self._tuned, "tuned", env=DATED)
+        lxgit("checkout", "base", env=DATED)
+        lxgit("tag", "-m", "The first one", "v1", env=DATED)
+        if containers:
+            lxgit("run", "--name", "web", "base", "sh", "-c", _CHANGE, env=DATED)
+        return lxgit.store
+
+
+def _few_programs(busybox: Path, root: Path) -> Path:
+    """A copy that is quickly made, with a dozen of busybox's four hundred names."""
+    subprocess.run(["cp", "-a", busybox, root], check=True)
+    for path in (root / "bin").iterdir():
+        if path.name not in {"busybox", "sh", "cat", "echo", "rm", "mkdir", "test", "true"}:
+            path.unlink()
+    return root
