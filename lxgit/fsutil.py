@@ -147,6 +147,18 @@ def fsync_directory(path: Path | str) -> None:
         os.close(fd)
 
 
+def make_directories(path: str) -> None:
+    """Make a directory and those above it that are missing, durably."""
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    if missing:
+        os.makedirs(missing[0], exist_ok=True)
+    for made in missing:
+        fsync_directory(os.path.dirname(made))
+
+
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = True) -> None:
     """Replace a file's content in one step: a reader sees the old or the new, a crash leaves one.
 

@@ -20,7 +20,7 @@ import time
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import fsync_directory, write_all
+from lxgit.fsutil import fsync_directory, make_directories, write_all
 from lxgit.objects.newfile import TEMPORARY, NewFile
 from lxgit.objects.reflogs import remove_empty_directories
 
@@ -123,7 +123,7 @@ class FileLock:
 
     def _make_parents(self) -> None:
         try:
-            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            make_directories(os.path.dirname(self._path))
         except (FileExistsError, NotADirectoryError):
             raise _blocked(self._path) from None
         except FileNotFoundError:

@@ -9,7 +9,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from lxgit.fsutil import write_all
+from lxgit.fsutil import fsync_directory, make_directories, write_all
 from lxgit.objects.commits import Signature, decode_signature, encode_signature
 from lxgit.objects.ids import ZERO_ID, InvalidObjectID, ObjectID, from_hex, hex_id
 from lxgit.objects.refnames import is_valid_ref
@@ -34,12 +34,20 @@ class Reflogs:
         self._directory = f"{git_dir}/logs"
 
     def append(self, name: str, entry: ReflogEntry) -> None:
-        """Add a line; one write, so that lines of several processes do not mix."""
-        fd = self._open(f"{self._directory}/{name}")
+        """Add a line, durably; one write, so that lines of several processes do not mix.
+
+        Without waiting for the disk, a power failure may leave zeros where the line was.
+        """
+        path = f"{self._directory}/{name}"
+        fd = self._open(path)
         try:
+            is_new = not os.fstat(fd).st_size
             write_all(fd, _encode(entry))
+            os.fsync(fd)
         finally:
             os.close(fd)
+        if is_new:
+            fsync_directory(os.path.dirname(path))
 
     def read(self, name: str) -> tuple[ReflogEntry, ...]:
         """All changes of a ref, the last one first; lines that are none are left out."""
@@ -71,7 +79,7 @@ class Reflogs:
             try:
                 return os.open(path, flags, 0o666)
             except FileNotFoundError:
-                os.makedirs(os.path.dirname(path), exist_ok=True)
+                make_directories(os.path.dirname(path))
             except IsADirectoryError:
                 remove_empty_directories(path)
         return os.open(path, flags, 0o666)
