@@ -10,6 +10,7 @@ that save programs which forget to flush (auto_da_alloc; data=ordered).
 from __future__ import annotations
 
 import subprocess
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -61,5 +62,8 @@ def mounted(kind: Kind, image: Path, place: Path) -> Iterator[Path]:
     try:
         yield place
     finally:
-        subprocess.run(["umount", place], check=True)
+        for _ in range(100):  # a container's supervisor may be on its way out
+            if subprocess.run(["umount", place], capture_output=True, check=False).returncode == 0:
+                break
+            time.sleep(0.1)
         place.rmdir()

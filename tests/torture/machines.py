@@ -145,6 +145,7 @@ class Workshop:
         template = usual
         if operation.before:
             template = self._directory / operation.name.replace(" ", "-")
+        if operation.before and not template.exists():
             subprocess.run(["cp", "-a", usual, template], check=True)
             for words in operation.before:
                 Lxgit(template, self._directory)(*words, env=DATED)

@@ -16,7 +16,7 @@ import pytest
 from tests.torture import conftest
 from tests.torture.machines import DATED, OPERATIONS, Operation
 from tests.torture.tracing import FLUSHING, Traced
-from tests.torture.verdict import State, faults, leftovers, temporary_files
+from tests.torture.verdict import State, faults, ill_said, leftovers, temporary_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +109,7 @@ def _try(
             pass
         _, said = traced.process.communicate()
         code = traced.process.returncode
-    yield from _ill_said(code, said.decode(errors="replace"))
+    yield from ill_said(code, said.decode(errors="replace"))
     done = after.without_containers_beside(before)
     yield from State.of(lxgit.store).lost(before if code else done, done)
     yield from faults(lxgit.store)
@@ -118,15 +118,3 @@ def _try(
     if result.code:
         yield f"then {' '.join(result.arguments)}: {result.err.strip()}"
     yield from (f"left over: {path}" for path in leftovers(lxgit.store))
-
-
-def _ill_said(code: int, said: str) -> Iterator[str]:
-    """What is not right about how a failure was told: one line, and a hint or none."""
-    lines = said.splitlines()
-    if code not in (0, 1):
-        yield f"exit {code}: {said}"
-    elif code and (
-        len([line for line in lines if not line.startswith(("hint: ", "warning: "))]) != 1
-        or not lines[-1].startswith(("lxgit: ", "hint: "))
-    ):
-        yield f"said {said!r}"

@@ -19,7 +19,7 @@ from tests.torture import conftest, disks
 from tests.torture.killing import Moment, check, wait
 from tests.torture.machines import DATED, OPERATIONS, Machine, Operation
 from tests.torture.tracing import Traced
-from tests.torture.verdict import State
+from tests.torture.verdict import State, leftovers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,15 +28,25 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
-_IN_SUITE = 6
+_IN_SUITE = 3
+_CACHE = ("layer ", "the stack ")
+"""Layers are not flushed: fsck tells of those that are torn, and they are made again from Git."""
+_EVERYWHERE = ("import", "commit")
 _ANOTHER_BOOT = "00000000-0000-0000-0000-000000000000"
 _CUT = [one for one in OPERATIONS if one.name not in ("materialise", "start", "prune")]
 """Those that change more than the cache of layers, or files of a running container."""
 
 
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("kind", disks.KINDS, ids=str)
-@pytest.mark.parametrize("operation", _CUT, ids=lambda operation: operation.name)
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        pytest.param(operation, kind, id=f"{operation.name}-{kind}")
+        for operation in _CUT
+        for kind in disks.KINDS
+        if kind is disks.EXT4 or operation.name in _EVERYWHERE or conftest.ROUNDS > 20
+    ],
+)
 def test_power_loss(
     operation: Operation, kind: disks.Kind, workshop: Workshop, memory: Path
 ) -> None:
@@ -84,17 +94,23 @@ def _round(
         words = machine.words(machine.operation.words)
         with Traced(lxgit, words, scratch, env=DATED) as traced:
             if moment is None:
-                traced.process.wait()
+                for _ in traced.follow():
+                    pass
             else:
                 wait(traced, lxgit.store, moment)
             traced.kill()
         lost = disks.copy(running, scratch / "lost")
+        leftovers(lxgit.store)  # what is mounted of it
     with disks.mounted(kind, lost, scratch / "l") as place:
         lxgit = Lxgit(place / "machine/store", place / "machine/home")
         _reboot(lxgit.store)
         found = check(machine, lxgit, before, after, acknowledged=traced.process.returncode == 0)
     when = moment or "at its end"
-    return [f"{machine.operation.name} on {kind}, {when}: {fault}" for fault in found]
+    return [
+        f"{machine.operation.name} on {kind}, {when}: {fault}"
+        for fault in found
+        if not fault.startswith(_CACHE)
+    ]
 
 
 def _reboot(store: Path) -> None:

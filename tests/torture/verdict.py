@@ -159,3 +159,15 @@ def _is_temporary(path: str) -> bool:
         or name.endswith((".lock", ".keep", ".tmp"))
         or os.path.dirname(path) == "tmp"
     ) and path != "containers/.lock"
+
+
+def ill_said(code: int, said: str) -> Iterator[str]:
+    """What is not right about how a failure was told: one line, and a hint or none."""
+    lines = said.splitlines()
+    if code not in (0, 1):
+        yield f"exit {code}: {said}"
+    elif code and (
+        len([line for line in lines if not line.startswith(("hint: ", "warning: "))]) != 1
+        or not lines[-1].startswith(("lxgit: ", "hint: "))
+    ):
+        yield f"said {said!r}"
