@@ -6,7 +6,7 @@ PYTEST := $(VENV)/bin/pytest
 SOURCES := lxgit tests benchmarks
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types fast format install uninstall bench fuzz test-vm venv clean
+.PHONY: help demo test check lint types fast format install uninstall torture bench fuzz test-vm venv clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -49,6 +49,11 @@ fuzz: venv  ## hostile bytes into every reader; FUZZ_FLAGS="--seconds 600 archiv
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]' \
 	    || echo "without atheris, which this Python has no wheel of" >&2
 	@$(VENV)/bin/python -m tests.fuzz $(FUZZ_FLAGS)
+
+torture:  ## kill each operation 1,000 times, cut the power, fail each write; TORTURE_ROUNDS, TORTURE_SEED
+	@scripts/setup test
+	@$(MAKE) --no-print-directory venv
+	@TORTURE_ROUNDS=$${TORTURE_ROUNDS:-1000} $(PYTEST) tests/torture $(PYTEST_FLAGS)
 
 bench:  ## install the peers, then measure against them
 	@scripts/setup bench
