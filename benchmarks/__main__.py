@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -32,6 +33,7 @@ _OUTPUT = Path("build/benchmarks.json")
 
 def main() -> int:
     arguments = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     if os.geteuid() != 0:
         print("the benchmarks start containers: they need root", file=sys.stderr)
         return 1

@@ -92,11 +92,12 @@ class _Keepers:
 
 
 def _trees(bench: Workbench, made: History) -> Iterator[Path]:
-    """The same directory after each step, for those who look at directories; /dev is empty."""
+    """The same directory after each step, for those who look at directories; without devices."""
     tree = rootfs.extract_tar(made.base, bench.place("tree"))
     for device in (tree / "dev").iterdir():
         if not device.is_dir():
             device.unlink()
+    (tree / "dev/null").touch()  # xargs looks for it
     yield tree
     for step in made.steps:
         apply(step, tree)
