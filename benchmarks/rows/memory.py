@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks import memory
@@ -21,17 +21,17 @@ _LIMIT = 250 << 20  # bytes
 
 
 def rows(bench: Workbench) -> list[Row]:
-    store = cache(lambda: bench.new_store(bench.inputs.big))
+    big = _Big(bench)
 
-    def row(name: str, what: str, play: Callable[[Workbench, Callable[[], Store]], float]) -> Row:
+    def row(name: str, what: str, play: Callable[[], float]) -> Row:
         about = f"peak memory of all processes, {what} {bench.inputs.big.about}"
-        setup = partial(_contest, partial(play, bench, store))
+        setup = partial(_contest, play)
         return Row(f"memory-{name}", about, "", setup, None, _LIMIT, Unit.BYTES, 1, 0)
 
     return [
-        row("import", "`import` of", _import),
-        row("materialise", "`run` from Git alone of", _materialise),
-        row("export", "`export` of", _export),
+        row("import", "`import` of", big.import_peak),
+        row("materialise", "`run` from Git alone of", big.materialise_peak),
+        row("export", "`export` of", big.export_peak),
     ]
 
 
@@ -40,15 +40,27 @@ def _contest(play: Callable[[], float]) -> Iterator[Contest]:
     yield Contest(play)
 
 
-def _import(bench: Workbench, _: Callable[[], Store]) -> float:
-    archive = bench.inputs.big.archive()
-    return memory.peak(bench.empty_store().program, "import", str(archive), IMAGE)
+class _Big:
+    """The image with the big file; one store serves all rows, whoever imports it."""
 
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+        self._store: Store | None = None
 
-def _materialise(_: Workbench, store: Callable[[], Store]) -> float:
-    store().lose_layers()
-    return memory.peak(store().program, *TRUE, IMAGE, "true")
+    def import_peak(self) -> float:
+        archive = self._bench.inputs.big.archive()
+        self._store = self._bench.empty_store()
+        return memory.peak(self._store.program, "import", str(archive), IMAGE)
 
+    def materialise_peak(self) -> float:
+        self._imported().lose_layers()
+        return memory.peak(self._imported().program, *TRUE, IMAGE, "true")
 
-def _export(bench: Workbench, store: Callable[[], Store]) -> float:
-    return memory.peak(store().program, "export", IMAGE, "-o", str(bench.place("exported")))
+    def export_peak(self) -> float:
+        place = self._bench.place("exported")
+        return memory.peak(self._imported().program, "export", IMAGE, "-o", str(place))
+
+    def _imported(self) -> Store:
+        if self._store is None:
+            self._store = self._bench.new_store(self._bench.inputs.big)
+        return self._store
