@@ -13,8 +13,8 @@ from lxgit.errors import LxgitError
 from lxgit.objects.links import Links
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.names import InvalidName, check_name, encode_name
-from lxgit.objects.tree import MODE_TREE, sort_key
-from lxgit.objects.treebuilder import MAX_DEPTH, TooDeep
+from lxgit.objects.tree import MAX_DEPTH, MODE_TREE, sort_key
+from lxgit.objects.treebuilder import TooDeep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,6 +10,7 @@ Everything under `rootfs` is the machine's; the rest is about it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from lxgit.objects.imageconfig import ImageConfig, decode_config, encode_config
 from lxgit.objects.links import Links, decode_links, encode_links
 from lxgit.objects.metadata import Kind
 from lxgit.objects.tree import (
+    MAX_DEPTH,
     MODE_FILE,
     MODE_TREE,
     InvalidTree,
@@ -111,7 +113,7 @@ def walk_directory(
     """Every path below the directory whose tree is `oid`, parents first.
 
     `prefix` is put before each path: `b""` or one that ends in `/`. Not recursive: a path may be
-    2,000 levels deep.
+    2,000 levels deep; InvalidTree when it is deeper.
     """
     stack = [(prefix, iter(read_directory(reader, oid).entries.items()))]
     while stack:
@@ -121,6 +123,8 @@ def walk_directory(
             if isinstance(entry, Entry):
                 yield path, entry
                 continue
+            if len(stack) + 1 >= MAX_DEPTH:  # the image's own tree is above the first
+                raise InvalidTree(f"the image is more than {MAX_DEPTH:,} levels deep")
             directory = read_directory(reader, entry.oid)
             yield path, Entry(Kind.DIRECTORY, directory.metadata, entry.oid)
             stack.append((path + b"/", iter(directory.entries.items())))
@@ -152,8 +156,8 @@ def read_image(reader: BlobAndTreeReader, tree: ObjectID) -> Image:
 
 
 def _refuse_format(written: bytes) -> None:
-    if written.startswith(b"lxgit ") and written[6:].strip().isdigit():
-        version = int(written[6:].strip())
+    if re.fullmatch(rb"lxgit [0-9]{1,9}\n", written):
+        version = int(written[6:])
         raise NewerFormat(
             f"the image has format {version}, this lxgit reads format 1",
             hint="use a newer lxgit",

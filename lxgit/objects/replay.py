@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lxgit.objects.links import InvalidLinks
 from lxgit.objects.metadata import InvalidMetadata, Kind
 
 if TYPE_CHECKING:
@@ -48,13 +49,15 @@ class Replayer:
         self._reader = reader
         self._links = links
         self._sink = sink
-        self._first: dict[bytes, bytes] = {}
+        self._first: dict[bytes, tuple[bytes, Entry]] = {}
 
     def put(self, path: bytes, entry: Entry) -> None:
         """Give one entry to the sink."""
         if path in self._links:
             leader = self._links.group(path)[0]
-            existing = self._first.setdefault(leader, path)
+            existing, like = self._first.setdefault(leader, (path, entry))
+            if entry != like or entry.is_directory:
+                raise InvalidLinks(f"links: {path!r} and {existing!r} are not one inode")
             if existing != path:
                 self._sink.link(path, existing)
                 return

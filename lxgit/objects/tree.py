@@ -17,6 +17,9 @@ from lxgit.objects.ids import ObjectID
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+MAX_DEPTH = 2000
+"""Levels of a commit's tree, `rootfs` included: Git gives up at 2,048 (environment.c)."""
+
 MODE_TREE = 0o040000
 MODE_FILE = 0o100644
 MODE_EXECUTABLE = 0o100755

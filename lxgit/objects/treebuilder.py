@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.directory import Directory, Subdirectory, read_directory, write_directory
+from lxgit.objects.tree import MAX_DEPTH
 
 if TYPE_CHECKING:
     from lxgit.objects.directory import BlobAndTreeReader, ObjectWriter
     from lxgit.objects.entries import Entry
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.metadata import Metadata
-
-MAX_DEPTH = 2000
-"""Levels of a commit's tree, `rootfs` included: Git gives up at 2,048 (environment.c)."""
 
 
 class TooDeep(LxgitError):

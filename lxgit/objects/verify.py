@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.objects.database import CorruptObject
+from lxgit.objects.database import CorruptObject, WrongType
 from lxgit.objects.directory import Subdirectory, read_directory
+from lxgit.objects.ids import ObjectType
 from lxgit.objects.image import read_image
 from lxgit.objects.metadata import Kind
 from lxgit.objects.replay import read_target
+from lxgit.objects.tree import MAX_DEPTH
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from lxgit.objects.entries import Entry
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.image import Image
+
+
+MAX_ENTRIES = 50_000_000
+"""Of one image. A few trees that have each other twice unfold to more than any disk has inodes."""
 
 
 class ImageVerifier:
@@ -30,6 +36,8 @@ class ImageVerifier:
         self._database = database
         self._damaged = damaged
         self._good: set[ObjectID] = set()
+        self._below: dict[ObjectID, tuple[int, list[ObjectID]]] = {}
+        self._measured: dict[ObjectID, tuple[int, int]] = {}
 
     def faults(self, tree: ObjectID) -> Iterator[str]:
         """What is wrong with the image whose root tree is `tree`, a line each; nothing: it is good.
@@ -44,6 +52,8 @@ class ImageVerifier:
             return
         before = len(self._good)
         yield from self._directories(image.rootfs)
+        if image.rootfs in self._below:
+            yield from self._extent(image.rootfs)
         if len(self._good) > before or image.links_id not in self._good:
             yield from self._links(image)
 
@@ -66,13 +76,41 @@ class ImageVerifier:
                 yield f"the directory /{shown}: {error.message}"
             else:
                 self._good.add(oid)
+                trees = directory.entries.values()
+                self._below[oid] = (
+                    len(directory.entries),
+                    [one.oid for one in trees if isinstance(one, Subdirectory)],
+                )
+
+    def _extent(self, root: ObjectID) -> Iterator[str]:
+        """Whether it is too deep, or unfolds to more than a machine can have.
+
+        Each tree is measured once: one in which others stand many times costs no more than they.
+        """
+        pending = [root]
+        while pending:
+            count, below = self._below.get(pending[-1], (0, []))
+            missing = [oid for oid in below if oid not in self._measured]
+            if missing:
+                pending += missing
+                continue
+            measured = [self._measured[oid] for oid in below]
+            levels = 1 + max((deep for deep, _ in measured), default=0)
+            self._measured[pending.pop()] = levels, count + sum(many for _, many in measured)
+        levels, count = self._measured[root]
+        if levels + 1 > MAX_DEPTH:
+            yield f"it is {levels:,} levels deep, and {MAX_DEPTH:,} are allowed"
+        if count > MAX_ENTRIES:
+            yield f"it unfolds to {count:,} entries, and {MAX_ENTRIES:,} are allowed"
 
     def _check_entry(self, path: bytes, entry: Entry) -> None:
         if entry.oid is None:
             return
         if entry.oid in self._damaged:
             raise CorruptObject(entry.oid, f"it is /{path.decode(errors='backslashreplace')}")
-        self._database.size(entry.oid)
+        kind, _ = self._database.describe(entry.oid)
+        if kind is not ObjectType.BLOB:
+            raise WrongType(f"{path!r} is a {kind.name.lower()} in Git, not a blob")
         if entry.kind is Kind.SYMLINK:
             read_target(self._database, path, entry.oid)
 

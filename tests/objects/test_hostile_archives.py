@@ -16,7 +16,8 @@ from lxgit.objects import filetree
 from lxgit.objects.filetree import TooManyEntries
 from lxgit.objects.limits import Limits, TooLarge, limits_for
 from lxgit.objects.metadata import Kind
-from lxgit.objects.treebuilder import MAX_DEPTH, TooDeep
+from lxgit.objects.tree import MAX_DEPTH
+from lxgit.objects.treebuilder import TooDeep
 from tests.support.archives import (
     DIRECTORY,
     END,
