@@ -14,6 +14,7 @@ from lxgit.errors import LxgitError
 from lxgit.objects.commits import decode_tag
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex
 from lxgit.objects.refnames import BRANCHES, TAGS, is_valid_ref
+from lxgit.objects.refs import DELETED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +101,7 @@ class RefVerifier:
         try:
             for _ in range(_MOST_TAGS):
                 kind, data = self._database.read(oid)
-                if kind is not ObjectType.TAG or not name.startswith(TAGS):
+                if kind is not ObjectType.TAG or not name.startswith((TAGS, DELETED)):
                     break
                 oid = decode_tag(data).target
             if kind is not ObjectType.COMMIT:
