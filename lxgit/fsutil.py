@@ -147,14 +147,14 @@ def fsync_directory(path: Path | str) -> None:
         os.close(fd)
 
 
-def make_directories(path: str) -> None:
-    """Make a directory and those above it that are missing, durably."""
+def make_directories(path: str, *, mode: int = 0o777) -> None:
+    """Make a directory, with `mode`, and those above it that are missing, durably."""
     missing = []
     while not os.path.isdir(path):
         missing.append(path)
         path = os.path.dirname(path)
     if missing:
-        os.makedirs(missing[0], exist_ok=True)
+        os.makedirs(missing[0], mode=mode, exist_ok=True)
     for made in missing:
         fsync_directory(os.path.dirname(made))
 

@@ -19,7 +19,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import locked, write_atomic
+from lxgit.fsutil import locked, make_directories, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,7 +172,7 @@ def create_repository(path: Path) -> Repository:
         return open_repository(path)
     except NoStore:
         pass
-    os.makedirs(path, mode=0o700, exist_ok=True)
+    make_directories(os.fspath(path), mode=0o700)
     os.chmod(path, 0o700)
     for name in _DIRECTORIES:
         (path / name).mkdir(mode=0o700, exist_ok=True)

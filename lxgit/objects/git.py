@@ -212,11 +212,24 @@ def init(git_dir: Path) -> None:
             ["init", "-q", "--bare", "--template=", "--initial-branch=main", str(temporary)]
         )
         _finish_config(temporary / "config")
+        _flush(temporary)
         os.rename(temporary, git_dir)
     except BaseException:
         remove_tree(temporary)
         raise
     fsync_directory(git_dir.parent)
+
+
+def _flush(top: Path) -> None:
+    """Have a directory with all below it on disk: Git leaves HEAD to chance."""
+    for directory, _, files in os.walk(top, topdown=False):
+        for name in files:
+            fd = os.open(os.path.join(directory, name), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        fsync_directory(directory)
 
 
 def _finish_config(path: Path) -> None:
