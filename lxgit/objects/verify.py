@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.objects.database import CorruptObject, WrongType
 from lxgit.objects.directory import Subdirectory, read_directory
+from lxgit.objects.filetree import MAX_ENTRIES
 from lxgit.objects.ids import ObjectType
 from lxgit.objects.image import read_image
 from lxgit.objects.metadata import Kind
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from lxgit.objects.entries import Entry
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.image import Image
-
-
-MAX_ENTRIES = 50_000_000
-"""Of one image. A few trees that have each other twice unfold to more than any disk has inodes."""
 
 
 class ImageVerifier:
@@ -83,9 +80,9 @@ class ImageVerifier:
                 )
 
     def _extent(self, root: ObjectID) -> Iterator[str]:
-        """Whether it is too deep, or unfolds to more than a machine can have.
+        """Whether it is too deep, or unfolds to more than an archive may have.
 
-        Each tree is measured once: one in which others stand many times costs no more than they.
+        A few trees that have each other twice unfold to more than any disk has inodes. Each tree is measured once: one in which others stand many times costs no more than they.
         """
         pending = [root]
         while pending:
