@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import die_with_parent
 from lxgit.runtime.baselayer import write_base
 from lxgit.runtime.idmap import IdMap
+from lxgit.runtime.probe import check_host
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,6 +97,8 @@ def _write_and_exit(layers: LayerStore, tree: FileTree, built: Path, answer: int
 
 def _write(layers: LayerStore, tree: FileTree, built: Path) -> dict[str, object]:
     written = write_base(layers, built, tree.replay)
+    with suppress(LxgitError, OSError):
+        check_host(layers.path.parent)  # or else the first run would have to look
     return {
         "form": written.form,
         "outside_range": sorted(written.outside_range),
