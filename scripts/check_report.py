@@ -3,9 +3,9 @@
 
 scripts/check_report.py REPORT REQUIRED
 
-No test that needs root, LXC, overlay, EROFS or the network may have been skipped. Each line of the file
-REQUIRED names tests as pytest does, `*` standing for anything (# begins a comment): at least one
-test must bear the name, and all that do must have passed.
+No test that needs root, LXC, overlay, EROFS or the network may have been skipped. Each line of the
+file REQUIRED names tests as pytest does, `*` standing for anything (# begins a comment): at least
+one test must bear the name, and all that do must have passed.
 """
 
 from __future__ import annotations
