@@ -82,7 +82,8 @@ class ImageVerifier:
     def _extent(self, root: ObjectID) -> Iterator[str]:
         """Whether it is too deep, or unfolds to more than an archive may have.
 
-        A few trees that have each other twice unfold to more than any disk has inodes. Each tree is measured once: one in which others stand many times costs no more than they.
+        A few trees that have each other twice unfold to more than any disk has inodes. Each
+        tree is measured once: one in which others stand many times costs no more than they.
         """
         pending = [root]
         while pending:
