@@ -104,9 +104,17 @@ def layer_problems(
 
 
 def _layer_fault(layers: LayerStore, repository: Repository, layer: str) -> str | None:
-    """What is wrong with a layer; None when nothing is, or it is of an earlier boot."""
+    """What is wrong with a layer.
+
+    None when nothing is, when it is of an earlier boot, or when gc has dropped what it or the one
+    below it shows: nobody asks for it then, and nothing can be said of it.
+    """
     try:
-        faults = layer_faults(layers, repository.objects, layers.layer(layer))
+        one = layers.layer(layer)
+        shown = [one, *(layers.layer(below) for below in one.below[-1:])]
+        if any(oid not in repository.objects for each in shown for oid in each.shows):
+            return None
+        faults = layer_faults(layers, repository.objects, one)
     except StaleLayer:
         return None
     except BrokenLayer as error:
