@@ -434,13 +434,12 @@ def remove(container: Container) -> None:
 
 
 def erase(container: Container) -> None:
-    """Delete a container whose lock the caller holds; its names first, so that it goes at once."""
+    """Delete a container whose lock the caller holds. It goes at once."""
     registry = container.path.parent
     with _registry(registry):
+        container.path.rename(container.path.with_name(f".gone-{container.id}"))
         with contextlib.suppress(FileNotFoundError):
             (registry / ".names" / container.config.name).unlink()
-        doomed = container.path.with_name(f".gone-{container.id}")
-        container.path.rename(doomed)
         if container.config.idmap is not None:
             idranges.release(registry / ".ranges", container.config.idmap)
     _remove_gone(registry)
