@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
 
+_SWEPT = ("layer ", "the stack ", "the pack ")
+"""Layers half dropped or torn, and packs half written: fsck tells of them, the next prune or gc
+sweeps them up. `git_faults` looks at the packs that count."""
+
 _PINS = "refs/lxgit/containers/"
 
 
@@ -96,7 +100,8 @@ def faults(store: Path) -> list[str]:
         repository = open_repository(store)
     except NoStore:
         return []
-    found = [problem.message for problem in fsck(repository, progress=NullProgress())]
+    said = [problem.message for problem in fsck(repository, progress=NullProgress())]
+    found = [message for message in said if not message.startswith(_SWEPT)]
     found += git_faults(store)
     found += [f"container {one} is damaged" for one in broken(repository.containers_dir)]
     refs = repository.refs.list(_PINS)
