@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EXAMPLES = [(listed.name, line) for listed in all_commands() for line, _ in listed.load().examples]
 ON_A_TERMINAL = ("-it", "-ai")
 NOTED = {"checkout", "import", "switch"}  # say something beside the answer
+ON_RUNNING = {"attach", "exec", "kill", "stop"}
 MARKS = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 FROM_THE_ARCHIVE = [*MARKS, pytest.mark.network, pytest.mark.slow]
 
@@ -36,6 +37,14 @@ SERVER = """
 python3 -u -m http.server --bind 127.0.0.1 8000 >server.log 2>&1 &
 trap "kill $!; wait" EXIT
 until grep -q Serving server.log; do sleep 0.05; done
+"""
+
+# For commands about what runs, `web` does, for a while.
+RUNNING = """
+lxgit rm web >/dev/null
+lxgit run -d --name web base sleep 3 >/dev/null
+{line}
+lxgit wait web >/dev/null
 """
 
 
@@ -68,7 +77,8 @@ def test_the_example_works(
     copied(lived_store, lxgit.store)
     before = SURROUNDINGS.format(rootfs=busybox_rootfs, archive=busybox_tar, directory=scratch)
     before += SERVER if "http://localhost" in line else ""
-    command = ["unshare", "--mount", "bash", "-c", f"{before}\n{line}"]
+    script = RUNNING.format(line=line) if name in ON_RUNNING else line
+    command = ["unshare", "--mount", "bash", "-c", f"{before}\n{script}"]
     environment = lxgit.environment({"TERM": "xterm"})
     environment["PATH"] = f"{PROGRAM.parent}:{environment['PATH']}"
     if not any(word in line for word in ON_A_TERMINAL):
