@@ -292,8 +292,11 @@ def _create(path: Path, identity: str, request: Request, name: str) -> Container
             if field.name not in ("name", "hostname", "outside_range", "host_ids")
         },
     )
+    link = path.parent / ".names" / name
+    with contextlib.suppress(FileNotFoundError):
+        link.unlink()  # of one that was killed here: the name is not taken
+    os.symlink(identity, link)
     _write(path / "config.json", asdict(config), durable=False)
-    os.symlink(identity, path.parent / ".names" / name)
     return Container(path, config)
 
 
@@ -343,9 +346,9 @@ def container_names(containers: Path) -> dict[str, str]:
     for name in names:
         with contextlib.suppress(FileNotFoundError):
             identity = os.readlink(index / name)
-            if (containers / identity).exists():
+            if (containers / identity / "config.json").exists():
                 found[name] = identity
-            else:
+            elif not (containers / identity).exists():
                 (index / name).unlink()  # its container went, and a crash left the name
     return found
 
