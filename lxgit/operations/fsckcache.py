@@ -13,7 +13,7 @@ from lxgit.operations.prune import pinned_layers
 from lxgit.operations.values import Identity, Problem
 from lxgit.runtime.containers import BrokenContainer, all_containers, broken, container_names, load
 from lxgit.runtime.layercheck import layer_faults
-from lxgit.runtime.layers import BrokenLayer, LayerStore, StaleLayer, stack_name
+from lxgit.runtime.layers import AbsentLayer, BrokenLayer, LayerStore, stack_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,8 +106,8 @@ def layer_problems(
 def _layer_fault(layers: LayerStore, repository: Repository, layer: str) -> str | None:
     """What is wrong with a layer.
 
-    None when nothing is, when it is of an earlier boot, or when gc has dropped what it or the one
-    below it shows: nobody asks for it then, and nothing can be said of it.
+    None when nothing is, when it counts as absent (as do those above such a one), or when gc has
+    dropped what it or the one below it shows: nobody asks for it then, and nothing can be said.
     """
     try:
         one = layers.layer(layer)
@@ -115,7 +115,7 @@ def _layer_fault(layers: LayerStore, repository: Repository, layer: str) -> str 
         if any(oid not in repository.objects for each in shown for oid in each.shows):
             return None
         faults = layer_faults(layers, repository.objects, one)
-    except StaleLayer:
+    except AbsentLayer:
         return None
     except BrokenLayer as error:
         faults = [error.message]
@@ -127,8 +127,10 @@ def _stack_fault(layers: LayerStore, name: str) -> str | None:
     try:
         written = (layers.path / "stacks" / name).read_bytes().decode("ascii")
         top = layers.stack(written.removesuffix("\n")).layers[0]
-    except StaleLayer:
-        return None
+    except AbsentLayer as error:
+        if (layers.path / written.removesuffix("\n")).exists():
+            return None
+        return f"the stack {name[:12]} cannot be mounted: {error.message}"
     except BrokenLayer as error:
         return f"the stack {name[:12]} cannot be mounted: {error.message}"
     except (OSError, ValueError) as error:
@@ -138,13 +140,17 @@ def _stack_fault(layers: LayerStore, name: str) -> str | None:
 
 def _drop(layers: LayerStore, bad: set[str], *, keep: set[str]) -> None:
     """Remove layers, those that lie over them, and the names of stacks that have one."""
+    dropped = []
     for one in layers.all_ids():
         try:
             over = set(layers.layer(one).below)
         except BrokenLayer:
             over = set()
         if one in bad or (over & bad and one not in keep):
-            layers.remove(one)
+            dropped.append(one)
+    layers.forget_stacks(dropped)
+    for one in dropped:
+        layers.remove(one)
     layers.forget_broken_stacks()
 
 

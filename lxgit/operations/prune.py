@@ -29,6 +29,8 @@ def prune(repository: Repository, *, dry_run: bool = False, progress: Progress) 
         drop = [layer for layer in layers.all_ids() if layer not in pinned]
         progress.phase("Dropping layers", len(drop))
         size = 0
+        if not dry_run:
+            layers.forget_stacks(drop)
         for layer in drop:
             size += disk_usage(os.fspath(layers.path / layer))
             if not dry_run:

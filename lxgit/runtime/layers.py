@@ -43,8 +43,8 @@ class BrokenLayer(LxgitError):
     """A layer whose description cannot be read."""
 
 
-class StaleLayer(BrokenLayer):
-    """A layer of an earlier boot: nobody knows whether all of it reached the disk."""
+class AbsentLayer(BrokenLayer):
+    """A layer that counts as none: it is of an earlier boot, or its removal was not finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +145,12 @@ class LayerStore:
                 values["entries"],
                 values["boot"],
             )
+        except FileNotFoundError:
+            raise AbsentLayer(f"layer {layer_id} is not there") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BrokenLayer(f"layer {layer_id} cannot be used: {error}") from None
         if layer.boot != rundir.boot_id():
-            raise StaleLayer(f"layer {layer_id} is of an earlier boot")
+            raise AbsentLayer(f"layer {layer_id} is of an earlier boot")
         return layer
 
     def stack(self, layer_id: str) -> Stack:
@@ -247,6 +249,17 @@ class LayerStore:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path / layer_id / "layer.json")
         remove_tree(self.path / layer_id)
+
+    def forget_stacks(self, dropped: Collection[str]) -> None:
+        """Delete the names of stacks that have one of these layers: before the layers go."""
+        for name in self.stack_names():
+            try:
+                top = (self._stacks / name).read_text(encoding="ascii").strip()
+                ids = {top, *self.layer(top).below}
+            except (BrokenLayer, ValueError):
+                continue
+            if ids.intersection(dropped):
+                os.unlink(self._stacks / name)
 
     def forget_broken_stacks(self) -> None:
         """Delete the names of stacks that can no longer be mounted."""

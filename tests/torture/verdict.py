@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
 
-_SWEPT = ("layer ", "the stack ", "the pack ")
-"""Layers half dropped or torn, and packs half written: fsck tells of them, the next prune or gc
-sweeps them up. `git_faults` looks at the packs that count."""
+_SWEPT = "the pack "
+"""Packs that stock Git had not finished: fsck tells of them, the next gc sweeps them up.
+`git_faults` looks at the packs that count."""
 
 _PINS = "refs/lxgit/containers/"
 
