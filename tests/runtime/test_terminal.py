@@ -94,7 +94,7 @@ def shell(machine: Machine) -> Iterator[Shell]:
 class TestShell:
     def test_the_terminal_is_its_own(self, shell: Shell) -> None:
         assert shell.say("tty") == "/dev/pts/0"
-        assert shell.say("stat -c '%A %U %G' /dev/pts/0") == "crw------- root tty"
+        assert shell.say("stat -c '%A %U %G' /dev/pts/0") == "crw--w---- root tty"
         assert shell.say("echo through > /dev/tty") == "through"
         assert shell.say("echo console > /dev/console") == "console"
         assert shell.say("echo $TERM") == "xterm"
