@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lxgit.runtime import bases
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -63,6 +65,7 @@ def mounted(kind: Kind, image: Path, place: Path) -> Iterator[Path]:
         yield place
     finally:
         for _ in range(100):  # a container's supervisor may be on its way out
+            bases.sweep()  # an idle base mount would keep the file system busy
             if subprocess.run(["umount", place], capture_output=True, check=False).returncode == 0:
                 break
             time.sleep(0.1)
