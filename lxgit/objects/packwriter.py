@@ -313,9 +313,10 @@ def _sweep_one(keep: str) -> bool:
             return False  # someone else's
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         stem = keep.removesuffix(".keep")
-        with contextlib.suppress(FileNotFoundError):
-            if not os.path.exists(f"{stem}.idx"):
+        if not os.path.exists(f"{stem}.idx"):
+            with contextlib.suppress(FileNotFoundError):  # it may not have come to that
                 os.unlink(f"{stem}.pack")
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(keep)
         return True
     except BlockingIOError:

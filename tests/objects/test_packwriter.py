@@ -416,6 +416,19 @@ while True:
         assert sweep(git_dir) == 1
         assert pack_files(git_dir) == []
 
+    def test_a_keep_alone_goes(self, objects: ObjectDatabase, git_dir: Path) -> None:
+        """Whoever was killed had come as far as the first of the three names."""
+        with objects.writer() as writer:
+            writer.add(ObjectType.BLOB, b"data")
+            kept = writer.finish()
+        assert kept.path is not None
+        os.unlink(kept.path.replace(".pack", ".idx"))
+        os.unlink(kept.path)
+        assert kept._keep is not None
+        kept._keep.close()
+        assert sweep(git_dir) == 1
+        assert pack_files(git_dir) == []
+
     def test_somebody_elses_keep_stays(self, git_dir: Path) -> None:
         (git_dir / "objects/pack/pack-1.keep").write_text("do not delete\n")
         assert sweep(git_dir) == 0
