@@ -125,10 +125,12 @@ def _layer_fault(layers: LayerStore, repository: Repository, layer: str) -> str 
 def _stack_fault(layers: LayerStore, name: str) -> str | None:
     """What is wrong with the name of a stack; None as above."""
     try:
-        written = (layers.path / "stacks" / name).read_bytes().decode("ascii")
-        top = layers.stack(written.removesuffix("\n")).layers[0]
+        written = (layers.path / "stacks" / name).read_bytes().decode("ascii").removesuffix("\n")
+        if not written.strip("\0"):  # what a power cut leaves of it
+            return None
+        top = layers.stack(written).layers[0]
     except AbsentLayer as error:
-        if (layers.path / written.removesuffix("\n")).exists():
+        if (layers.path / written).exists():
             return None
         return f"the stack {name[:12]} cannot be mounted: {error.message}"
     except BrokenLayer as error:

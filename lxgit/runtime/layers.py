@@ -44,7 +44,7 @@ class BrokenLayer(LxgitError):
 
 
 class AbsentLayer(BrokenLayer):
-    """A layer that counts as none: it is of an earlier boot, or its removal was not finished."""
+    """A layer that counts as none: of an earlier boot, or half written or removed in a crash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,10 @@ class LayerStore:
         """The layer of that id; BrokenLayer when it is not there whole or is of an earlier boot."""
         path = self.path / layer_id
         try:
-            values = json.loads((path / "layer.json").read_bytes())
+            written = (path / "layer.json").read_bytes()
+            if not written.strip(b"\0"):  # it is not waited for: what a power cut leaves of it
+                raise AbsentLayer(f"layer {layer_id} did not reach the disk")
+            values = json.loads(written)
             layer = Layer(
                 layer_id,
                 path,
