@@ -20,7 +20,7 @@ demo:  ## install what is missing, then the main job on a real Debian, narrated
 test:  ## install what is missing, then lint, types and the whole test suite
 	@scripts/setup test || [ "$$(id -u)" != 0 ]
 	@$(MAKE) --no-print-directory lint types
-	@$(PYTEST) -m "not vm" --ignore=tests/torture/test_kill.py --ignore=tests/torture/test_power.py $(PYTEST_FLAGS)
+	@$(PYTEST) -m "not vm" $(PYTEST_FLAGS)
 
 check: lint types fast  ## lint, types and the fast tests: what a commit must pass
 
