@@ -263,16 +263,16 @@ class Relay:
 
     def read_rest(self) -> None:
         """Read what has been written so far, and no more, whoever may still hold the other end."""
+        self._ending = True
         for fd in [*self._outputs]:
-            self._ending = True
             while fd in self._outputs and self._read(fd):
                 pass
-            if fd in self._outputs:
-                self._end_output(fd)
 
     def end_when_told(self) -> None:
         """Close what is open, and hang up on each client when it has taken everything."""
         self._told = True
+        for fd in [*self._outputs]:
+            self._end_output(fd)
         if self._input is not None:
             self._input.close()
         for client in [*self.clients]:

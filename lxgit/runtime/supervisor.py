@@ -118,7 +118,6 @@ class Supervisor:
         self._relay = Relay(self._output, self._signal, Loop(), self._execute)
         self._executions: list[Execution] = []
         self._abandoned: list[Execution] = []
-        self._directory = rundir.CONTAINERS / self._config.id
         self._relay.add(channel, owns_input=not task.detached)
         self._init: int | None = None  # pidfd of the command
         self._early_signals: list[int] = []
@@ -312,7 +311,8 @@ class Supervisor:
         execution = Execution(self._config, self._relay.loop, channel, self._executions.remove)
         self._executions.append(execution)
         assert self._state.pid is not None  # nobody is heard before it has been started
-        execution.start(request, self._state.pid, _DEVICES, self._directory)
+        directory = rundir.CONTAINERS / self._config.id
+        execution.start(request, self._state.pid, _DEVICES, directory)
 
     def _signal(self, number: int) -> None:
         """Send the command a signal; one that comes too early waits, too late is lost."""
