@@ -207,21 +207,17 @@ def start(
     detach_keys: DetachKeys = None,
 ) -> int:
     """Run a stopped container's command again, on what it has changed."""
-    from lxgit.operations.containers import start
+    from lxgit.operations.containers import start, start_detached
 
     repository = session.repository()
     with session.progress() as progress:
-        code = start(
-            repository,
-            container,
-            _streams(detach_keys),
-            attach=attach,
-            interactive=interactive,
-            progress=progress,
-        )
-    if not (attach or interactive):
-        session.out.line(container)
-    return exit_code(session, code)
+        if attach or interactive:
+            streams = _streams(detach_keys)
+            code = start(repository, container, streams, interactive=interactive, progress=progress)
+            return exit_code(session, code)
+        start_detached(repository, container, progress=progress)
+    session.out.line(container)
+    return 0
 
 
 @command(

@@ -95,7 +95,7 @@ def attach(
     from lxgit.operations.containers import Streams
     from lxgit.operations.running import attach
 
-    streams = Streams(-1 if no_stdin else 0, 1, 2, None, key_sequence(detach_keys))
+    streams = Streams(None if no_stdin else 0, 1, 2, None, key_sequence(detach_keys))
     return exit_code(session, attach(session.repository(), container, streams))
 
 

@@ -69,7 +69,7 @@ class Streams(NamedTuple):
     `detach_keys`, typed in a row at the terminal of a container, leave it running.
     """
 
-    stdin: int
+    stdin: int | None
     stdout: int
     stderr: int
     window: tuple[int, int] | None = None
@@ -125,7 +125,9 @@ def _run(
         container, stack, image = _created(repository, request, identity, progress)
         after_exit = _remover(repository, container, identity) if request.remove else None
         try:
-            session = _started(container, stack, image, streams, after_exit, detached=detached)
+            session = _started(
+                container, stack, image, streams.window, after_exit, detached=detached
+            )
         except LxgitError:
             if request.remove:
                 _discard(repository, container, identity)
@@ -218,7 +220,7 @@ def _started(
     container: Container,
     stack: Stack,
     image: Image,
-    streams: Streams,
+    window: tuple[int, int] | None,
     after_exit: Callable[[], None] | None = None,
     *,
     detached: bool = False,
@@ -232,7 +234,7 @@ def _started(
         image.root().metadata,
         apparmor=None if container.config.privileged else probe.apparmor_profile(),
         resolv_conf=_resolv_conf() if container.config.network == "host" else b"",
-        window=streams.window if container.config.tty else None,
+        window=window if container.config.tty else None,
         detached=detached,
         after_exit=after_exit,
     )
@@ -279,25 +281,38 @@ def _discard(repository: Repository, container: Container, identity: Identity) -
 
 
 def start(
-    repository: Repository,
-    name: str,
-    streams: Streams,
-    *,
-    attach: bool,
-    interactive: bool,
-    progress: Progress,
+    repository: Repository, name: str, streams: Streams, *, interactive: bool, progress: Progress
 ) -> int | None:
-    """Go back into a stopped container; with `attach`, until it ends: its exit code, else 0.
+    """Go back into a stopped container until it ends: its exit code; None after the detach keys.
 
-    None when the user typed the keys to detach. AlreadyRunning when it runs; NoSuchContainer;
-    NoTerminal, since a terminal has no end of input as a pipe has.
+    AlreadyRunning when it runs; NoSuchContainer; NoTerminal, since a terminal has no end of input
+    as a pipe has.
     """
     container = find_container(repository, name)
-    if interactive and container.config.tty and not os.isatty(streams.stdin):
+    at_terminal = streams.stdin is not None and os.isatty(streams.stdin)
+    if interactive and container.config.tty and not at_terminal:
         raise NoTerminal(
             f"container '{container.config.name}' has a terminal, and standard input is none",
             hint=f"'lxgit start -a {name}' shows its output alone",
         )
+    session = _start(repository, container, streams.window, progress, detached=False)
+    return _attached(session, container, streams, with_input=interactive)
+
+
+def start_detached(repository: Repository, name: str, *, progress: Progress) -> None:
+    """Run a stopped container's command again, by itself. AlreadyRunning, NoSuchContainer."""
+    container = find_container(repository, name)
+    _start(repository, container, None, progress, detached=True).close()
+
+
+def _start(
+    repository: Repository,
+    container: Container,
+    window: tuple[int, int] | None,
+    progress: Progress,
+    *,
+    detached: bool,
+) -> Session:
     if container.is_running:
         raise AlreadyRunning(
             f"container '{container.config.name}' is running", hint="'lxgit ps' lists what runs"
@@ -310,12 +325,7 @@ def start(
         stack = _materialised(repository, image, progress)
         if stack.ids != container.config.stack:
             container = container.configured(replace(container.config, stack=stack.ids))
-        alone = not (attach or interactive)
-        session = _started(container, stack, image, streams, detached=alone)
-    if alone:
-        session.close()
-        return 0
-    return _attached(session, container, streams, with_input=interactive)
+        return _started(container, stack, image, window, detached=detached)
 
 
 def list_containers(repository: Repository, *, everything: bool = False) -> list[ContainerRow]:

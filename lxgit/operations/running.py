@@ -11,6 +11,7 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex
 from lxgit.operations.lookup import find_container, image_of
 from lxgit.runtime.attach import NotRunning, SupervisorLost, connect
+from lxgit.runtime.containers import EXITED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,16 +22,9 @@ if TYPE_CHECKING:
     from lxgit.runtime.attach import Session
     from lxgit.runtime.containers import Container
 
-DEFAULT_PATIENCE = 10
-"""Seconds between the request to stop and SIGKILL, as with Docker."""
-
 
 class UnknownSignal(LxgitError):
     """Neither the name nor the number of a signal."""
-
-
-class StillRunning(LxgitError):
-    """A process that not even SIGKILL ends, such as one that waits for a dead disk."""
 
 
 def signal_number(text: str) -> int:
@@ -49,12 +43,12 @@ def kill(repository: Repository, names: Sequence[str], number: int) -> None:
 
     NotRunning or NoSuchContainer when one of them is none, before any signal is sent.
     """
-    sessions = [_session(find_container(repository, name)) for name in names]
-    _signal_all((session, number) for session in sessions)
-    for session in sessions:
-        if number == signal.SIGKILL:
+    found = [find_container(repository, name) for name in names]
+    with contextlib.ExitStack() as stack:
+        sessions = [stack.enter_context(_session(container)) for container in found]
+        _signal_all((session, number) for session in sessions)
+        for session in sessions if number == signal.SIGKILL else ():
             _wait_for_end(session, None)
-        session.close()
 
 
 def stop(repository: Repository, names: Sequence[str], patience: float) -> None:
@@ -64,21 +58,18 @@ def stop(repository: Repository, names: Sequence[str], patience: float) -> None:
     before any signal is sent.
     """
     found = [find_container(repository, name) for name in names]
-    running = [container for container in found if container.is_running]
-    sessions = []
-    for container in running:
-        try:
-            sessions.append((_session(container), _stop_signal(repository, container)))
-        except NotRunning:  # it has just ended
-            continue
-    _signal_all(sessions)
-    deadline = time.monotonic() + patience
-    late = [session for session, _ in sessions if not _wait_for_end(session, deadline)]
-    _signal_all((session, signal.SIGKILL) for session in late)
-    for session in late:
-        _wait_for_end(session, None)
-    for session, _ in sessions:
-        session.close()
+    with contextlib.ExitStack() as stack:
+        asked = []
+        for container in found:
+            with contextlib.suppress(NotRunning):
+                session = stack.enter_context(_session(container))
+                asked.append((session, _stop_signal(repository, container)))
+        _signal_all(asked)
+        deadline = time.monotonic() + patience
+        late = [session for session, _ in asked if not _wait_for_end(session, deadline)]
+        _signal_all((session, signal.SIGKILL) for session in late)
+        for session in late:
+            _wait_for_end(session, None)
 
 
 def _session(container: Container) -> Session:
@@ -123,8 +114,11 @@ def _exit_code(container: Container) -> int:
     try:
         with connect(container.id) as session:
             return session.wait()
-    except NotRunning:
-        return container.state.exit_code or 0
+    except (NotRunning, SupervisorLost):
+        state = container.state
+    if state.exit_code is None and state.status == EXITED:
+        return 128 + signal.SIGKILL  # it went with its supervisor, which was killed
+    return state.exit_code or 0
 
 
 def rename(repository: Repository, name: str, new: str) -> None:
@@ -141,18 +135,11 @@ def restart(
     repository: Repository, names: Sequence[str], patience: float, progress: Progress
 ) -> None:
     """Stop containers as `stop` does, and start them again, detached."""
-    from lxgit.operations.containers import Streams, start
+    from lxgit.operations.containers import start_detached
 
     stop(repository, names, patience)
     for name in names:
-        start(
-            repository,
-            name,
-            Streams(-1, -1, -1),
-            attach=False,
-            interactive=False,
-            progress=progress,
-        )
+        start_detached(repository, name, progress=progress)
 
 
 def attach(repository: Repository, name: str, streams: Streams) -> int | None:
@@ -163,11 +150,10 @@ def attach(repository: Repository, name: str, streams: Streams) -> int | None:
     from lxgit.runtime import attach as client
 
     container = find_container(repository, name)
-    stdin = streams.stdin if streams.stdin >= 0 else None
     with _session(container) as session:
         session.wait_started()
         out, err, tty = streams.stdout, streams.stderr, container.config.tty
-        return session.attach(client.Streams(stdin, out, err, tty, streams.detach_keys))
+        return session.attach(client.Streams(streams.stdin, out, err, tty, streams.detach_keys))
 
 
 class Execution(NamedTuple):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import signal
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
@@ -125,6 +128,12 @@ class TestEnds:
             assert waiting.poll() is None
             web("stop", "web")
             assert waiting.communicate(timeout=20)[0] == b"5\n5\n"
+
+    def test_wait_for_one_that_was_lost(self, web: Lxgit) -> None:
+        """Whoever kills a supervisor kills the container; that is no success."""
+        state = web.store / "containers" / row(web, "web")["id"] / "state.json"
+        os.kill(json.loads(state.read_bytes())["supervisor"], signal.SIGKILL)
+        assert web("wait", "web").out == "137\n"
 
     def test_restart(self, web: Lxgit) -> None:
         assert web("restart", "web").out == "web\n"

@@ -52,7 +52,6 @@ class Lab:
                 self.repository,
                 name,
                 streams,
-                attach=True,
                 interactive=False,
                 progress=self.listener,
             )

@@ -14,7 +14,7 @@ from lxgit.objects.ids import ObjectType, from_hex
 from lxgit.operations import committing
 from lxgit.operations.branches import checkout, create_branch
 from lxgit.operations.committing import BranchMoved, ContainerRuns, NeedsName
-from lxgit.operations.containers import AlreadyRunning, Streams, remove_containers, start
+from lxgit.operations.containers import AlreadyRunning, remove_containers, start_detached
 from lxgit.operations.fsck import fsck
 from lxgit.operations.lookup import find_commit, find_image, read_commit
 from lxgit.operations.prune import prune
@@ -146,8 +146,7 @@ def test_the_status_of_a_container_that_is_busy(lab: Lab) -> None:
     """Files come and go while it is read."""
     again = "if [ ! -e /first ]; then touch /first; exit; fi"
     lab.run("busy", f"{again}; while :; do for i in 1 2 3; do echo $i > /f$i; rm /f$i; done; done")
-    nowhere = Streams(0, 1, 2)
-    start(lab.repository, "busy", nowhere, attach=False, interactive=False, progress=lab.listener)
+    start_detached(lab.repository, "busy", progress=lab.listener)
     for _ in range(20):
         (shown,) = status(lab.repository).containers
         assert shown.container.state.value == "running"
