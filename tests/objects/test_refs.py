@@ -11,13 +11,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from lxgit.objects.commits import Signature
 from lxgit.objects.filelock import FileLock, drop_stale_lock
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
-from lxgit.objects.refnames import is_valid_ref
 from lxgit.objects.refs import (
     ANY,
     DELETED,
@@ -27,8 +24,6 @@ from lxgit.objects.refs import (
     RefLocked,
     RefMoved,
     RefStore,
-    check_name,
-    short_name,
 )
 
 if TYPE_CHECKING:
@@ -477,46 +472,3 @@ class TestReflogs:
             file.write(b"\nrubbish\n\xff\0\n")
         put(refs, BASE, commits[1], commits[0])
         assert [entry.new for entry in refs.reflog(BASE)] == [commits[1], commits[0]]
-
-
-NAMES = st.text(
-    st.sampled_from(list("abAB019/.-_@{}~^:?*[\\ \t\x7flock%é\udcff")), min_size=1, max_size=12
-)
-
-
-class TestNames:
-    @given(name=NAMES)
-    @example("a.lock")
-    @example("a.lock/b")
-    @example(".a")
-    @example("a/.b")
-    @example("a.")
-    @example("@")
-    @example("a@{b")
-    @example("a//b")
-    @settings(max_examples=300, deadline=None)
-    def test_git_has_the_same_rules(self, name: str) -> None:
-        from lxgit.objects.git import Git, GitFailed
-
-        try:
-            Git(None).run(["check-ref-format", f"refs/heads/{name}"])
-            valid = True
-        except GitFailed:
-            valid = False
-        assert is_valid_ref(f"refs/heads/{name}") == valid
-
-    @pytest.mark.parametrize("name", ["base", "base/v1", "f440/first_container", "é", "a.b", "v-1"])
-    def test_good_ones(self, name: str) -> None:
-        check_name(name)
-
-    @pytest.mark.parametrize(
-        "name",
-        ["", "-d", "--all", "HEAD", "@", "a b", "a:b", "a..b", "a/", "/a", "x" * 251, "0" * 40],
-    )
-    def test_bad_ones(self, name: str) -> None:
-        with pytest.raises(InvalidName):
-            check_name(name)
-
-    def test_short_ones(self) -> None:
-        names = ["refs/heads/a/b", "refs/tags/v1", "refs/remotes/o/m", "refs/lxgit/x", "HEAD"]
-        assert [short_name(name) for name in names] == ["a/b", "v1", "o/m", "lxgit/x", "HEAD"]

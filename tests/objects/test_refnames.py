@@ -1,0 +1,52 @@
+"""Which names refs may have: Git's rules, and the few that lxgit adds."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from lxgit.objects.git import Git, GitFailed
+from lxgit.objects.refnames import InvalidName, check_name, is_valid_ref, short_name
+
+NAMES = st.text(
+    st.sampled_from(list("abAB019/.-_@{}~^:?*[\\ \t\x7flock%é\udcff")), min_size=1, max_size=12
+)
+
+
+@given(name=NAMES)
+@example("a.lock")
+@example("a.lock/b")
+@example(".a")
+@example("a/.b")
+@example("a.")
+@example("@")
+@example("a@{b")
+@example("a//b")
+@settings(max_examples=300, deadline=None)
+def test_git_has_the_same_rules(name: str) -> None:
+    try:
+        Git(None).run(["check-ref-format", f"refs/heads/{name}"])
+        valid = True
+    except GitFailed:
+        valid = False
+    assert is_valid_ref(f"refs/heads/{name}") == valid
+
+
+@pytest.mark.parametrize("name", ["base", "base/v1", "f440/first_container", "é", "a.b", "v-1"])
+def test_good_ones(name: str) -> None:
+    check_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "-d", "--all", "HEAD", "@", "a b", "a:b", "a..b", "a/", "/a", "x" * 251, "0" * 40],
+)
+def test_bad_ones(name: str) -> None:
+    with pytest.raises(InvalidName):
+        check_name(name)
+
+
+def test_short_ones() -> None:
+    names = ["refs/heads/a/b", "refs/tags/v1", "refs/remotes/o/m", "refs/lxgit/x", "HEAD"]
+    assert [short_name(name) for name in names] == ["a/b", "v1", "o/m", "lxgit/x", "HEAD"]
