@@ -93,14 +93,14 @@ class _Git:
         return done.stdout
 
     def fast_import(self, stream: Iterator[bytes]) -> None:
-        done = self._run("fast-import", "--quiet", input=b"".join(stream))
+        done = self._run("fast-import", "--quiet", stdin=b"".join(stream))
         if done.returncode:
             raise Failed(f"git fast-import: {done.stderr.decode(errors='replace').strip()}")
 
-    def _run(self, *words: str, input: bytes = b"") -> subprocess.CompletedProcess[bytes]:  # noqa: A002
+    def _run(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
             [*self._command, *words],
-            input=input,
+            input=stdin,
             capture_output=True,
             check=False,
             env=self._environment,

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.support.program import Lxgit
     from tests.support.stockgit import StockGit
 
@@ -185,9 +183,10 @@ class TestContainers:
     ) -> None:
         changed("commit", "-m", "One", "web", "other")
         changed(*words)
-        branch: Callable[[], str | None] = lambda: (  # noqa: E731
-            changed("ps", "-a", "--format", "json").json[0]["branch"]
-        )
+
+        def branch() -> object:
+            return changed("ps", "-a", "--format", "json").json[0]["branch"]
+
         assert branch() != "other"
         changed("undo")
         assert branch() == "other"
