@@ -183,15 +183,18 @@ def _commit(
             commit = Commit(image, parents, identity.author, identity.committer, message)
             oid = writer.add(ObjectType.COMMIT, encode_commit(commit))
         packed = stack.enter_context(writer.finish())
-        _publish_layer(layer, read_image(repository.objects, image), progress)
         assert oid is not None
-        if oid == parent:
-            return Imported(hex_id(oid), target.branch, None, unchanged=True, became_head=False)
-        became_head = _adopt_as_head(repository, ref, identity)  # HEAD names no other then
-        repository.refs.update(
-            ref, oid, old=tip, message=f"import: {target.message}", who=identity.committer
-        )
-        packed.release()
+        became_head = False
+        if oid != parent:
+            became_head = _adopt_as_head(repository, ref, identity)  # HEAD names no other then
+            repository.refs.update(
+                ref, oid, old=tip, message=f"import: {target.message}", who=identity.committer
+            )
+            packed.release()
+        # After the ref: of an import that fails nothing more is to be said, nor left.
+        _publish_layer(layer, read_image(repository.objects, image), progress)
+    if oid == parent:
+        return Imported(hex_id(oid), target.branch, None, unchanged=True, became_head=False)
     return Imported(
         hex_id(oid),
         target.branch,
