@@ -8,7 +8,7 @@ container knew is recognised by the next attempt, and adopted.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -123,7 +123,7 @@ def commit(
             oid = writer.add(
                 ObjectType.COMMIT, encode_commit(_commit(container, tree, message, identity))
             )
-        with writer.finish():
+        with writer.finish(), _pinned(repository, container, oid, identity):
             _move_ref(repository, destination, oid, message, identity)
         container = _follow(repository, container, tree, destination.branch, oid, identity)
     consolidate(repository)
@@ -248,6 +248,24 @@ def _move_ref(
     )
 
 
+@contextmanager
+def _pinned(
+    repository: Repository, container: Container, oid: ObjectID, identity: Identity
+) -> Iterator[None]:
+    """Keep the new commit for the container: before the ref moves, since a full disk may refuse it.
+
+    If the ref does not move after all, what was kept before is.
+    """
+    config = container.config
+    pin_commit(repository, container.id, hex_id(oid), identity, base=container.mounted)
+    try:
+        yield
+    except BaseException:
+        with suppress(LxgitError, OSError):  # fsck finds what is not kept
+            pin_commit(repository, container.id, config.commit, identity, base=config.base)
+        raise
+
+
 def _follow(
     repository: Repository,
     container: Container,
@@ -258,7 +276,6 @@ def _follow(
 ) -> Container:
     """The container stands on the new commit; its upperdir becomes that commit's layer."""
     commit, base = hex_id(oid), container.mounted
-    pin_commit(repository, container.id, commit, identity, base=base)
     config = replace(container.config, commit=commit, branch=branch, base=base)
     record_container(repository, container, config, identity)
     container = container.configured(config)

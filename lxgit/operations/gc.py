@@ -76,11 +76,15 @@ def gc(
         with repository.collecting():
             entries = expire_reflogs(repository, now=now)
         packs = _Packs(repository)
-        packed = packs.pack(progress)
-        count = packs.drop(now=now, progress=progress)
-        if packed or count:
-            progress.phase("Indexing history")
-            write_commit_graph(repository.git)
+        try:
+            packed = packs.pack(progress)
+            count = packs.drop(now=now, progress=progress)
+            if packed or count:
+                progress.phase("Indexing history")
+                write_commit_graph(repository.git)
+        except BaseException:  # such as a full disk, which Git leaves its unfinished packs on
+            leftovers.sweep(repository)
+            raise
         after = _size(repository.git_dir)
         repository.objects.close()
     return Collected(count, entries.dropped, max(before - after, 0), after)
