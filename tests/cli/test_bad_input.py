@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.runtime import bases
-from tests.conftest import unable
-from tests.support import denied
+from tests.support import denied, disks
 from tests.support.ordinary import USER, OrdinaryUser
 from tests.support.program import PROGRAM, Lxgit, Result
 
@@ -165,18 +163,8 @@ def test_an_archive_that_is_none(
 @pytest.fixture
 def small_disk(scratch: Path) -> Iterator[Path]:
     """A file system of 24 MiB."""
-    image, place = scratch / "disk", scratch / "small"
-    place.mkdir()
-    subprocess.run(["truncate", "-s", "24M", image], check=True)
-    subprocess.run(["mke2fs", "-q", "-t", "ext4", image], check=True)
-    mounted = subprocess.run(
-        ["mount", "-o", "loop", image, place], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        unable(f"no loop devices: {mounted.stderr.decode().strip()}")
-    yield place
-    bases.sweep()  # an idle base mount would keep it busy
-    subprocess.run(["umount", place], check=True)
+    with disks.small(scratch, 24) as place:
+        yield place
 
 
 def free(disk: Path) -> int:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import subprocess
 import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import unable
+from tests.support import disks
 from tests.support.archives import DIRECTORY, END, Archive, extended, header, octal, padded, record
 from tests.support.hostile import CASES
 from tests.support.program import Lxgit
@@ -155,15 +154,8 @@ def test_a_directory_has_the_same_limit(importing: Lxgit, place: Path, scratch: 
 @pytest.fixture
 def disk(scratch: Path) -> Iterator[Path]:
     """A file system of 64 MiB."""
-    image, mounted = scratch / "disk", scratch / "mounted"
-    mounted.mkdir()
-    subprocess.run(["truncate", "-s", "64M", image], check=True)
-    subprocess.run(["mke2fs", "-q", "-t", "ext4", image], check=True)
-    done = subprocess.run(["mount", "-o", "loop", image, mounted], capture_output=True, check=False)
-    if done.returncode:
-        unable(f"no loop devices: {done.stderr.decode().strip()}")
-    yield mounted
-    subprocess.run(["umount", mounted], check=True)
+    with disks.small(scratch, 64) as place:
+        yield place
 
 
 @pytest.mark.root

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import remove, unable
-from tests.support import machine
+from tests.support import disks, machine
 from tests.torture.killing import HEADER
 from tests.torture.machines import Workshop
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.torture.killing import Report
-    from tests.torture.machines import Operation
+    from tests.torture.machines import Machine, Operation
 
 ROUNDS = int(os.environ.get("TORTURE_ROUNDS", "20"))
 """For each operation; `make torture` asks for a thousand."""
@@ -46,6 +46,20 @@ def require(operation: Operation) -> None:
     for name in ("lxc", "overlay") if operation.containers else ():
         if reason := machine.LACKS[name]():
             unable(reason)
+
+
+def on_a_disk(
+    operation: Operation, kind: disks.Kind, workshop: Workshop, memory: Path
+) -> tuple[Machine, Path]:
+    """The machine of an operation, and a disk of that kind with a copy of it in `machine`."""
+    require(operation)
+    if reason := machine.lacks_program(kind.make[0]):
+        unable(reason)
+    made = workshop.machine(operation)
+    disk = disks.make(kind, memory / "disk")
+    with disks.mounted(kind, disk, memory / "template") as place:
+        made.copied(place / "machine")
+    return made, disk
 
 
 @pytest.fixture

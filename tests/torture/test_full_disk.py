@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import unable
-from tests.support import machine as host
+from tests.support import disks
 from tests.support.program import Lxgit
-from tests.torture import conftest, disks
+from tests.torture import conftest
 from tests.torture.machines import DATED, OPERATIONS, Machine, Operation
 from tests.torture.verdict import State, faults, ill_said, leftovers, temporary_files
 
@@ -35,13 +34,7 @@ _FILLED = [one for one in OPERATIONS if one.name in ("import", "commit", "branch
 def test_a_disk_that_is_full(
     operation: Operation, kind: disks.Kind, workshop: Workshop, memory: Path
 ) -> None:
-    conftest.require(operation)
-    if reason := host.lacks_program(kind.make[0]):
-        unable(reason)
-    machine = workshop.machine(operation)
-    disk = disks.make(kind, memory / "disk")
-    with disks.mounted(kind, disk, memory / "template") as place:
-        machine.copied(place / "machine")
+    machine, disk = conftest.on_a_disk(operation, kind, workshop, memory)
     source = random.Random(f"{conftest.SEED} {operation.name} {kind}")
     rounds = _IN_SUITE if conftest.ROUNDS <= 20 else conftest.ROUNDS // 10
     wrong = []

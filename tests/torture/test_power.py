@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.runtime.rundir import boot_id
-from tests.conftest import unable
-from tests.support import machine as host
+from tests.support import disks
 from tests.support.program import Lxgit
-from tests.torture import conftest, disks
+from tests.torture import conftest
 from tests.torture.killing import Moment, check, wait
 from tests.torture.machines import DATED, OPERATIONS, Machine, Operation
 from tests.torture.tracing import Traced
@@ -48,13 +47,7 @@ _CUT = [one for one in OPERATIONS if one.name not in ("materialise", "start", "p
 def test_power_loss(
     operation: Operation, kind: disks.Kind, workshop: Workshop, memory: Path
 ) -> None:
-    conftest.require(operation)
-    if reason := host.lacks_program(kind.make[0]):
-        unable(reason)
-    machine = workshop.machine(operation)
-    disk = disks.make(kind, memory / "disk")
-    with disks.mounted(kind, disk, memory / "template") as place:
-        machine.copied(place / "machine")
+    machine, disk = conftest.on_a_disk(operation, kind, workshop, memory)
     source = random.Random(f"{conftest.SEED} {operation.name} {kind}")
     before = State.of(machine.template) if not operation.empty else State({}, {})
     steps, after = _run(machine, kind, disk, memory)

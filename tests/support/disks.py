@@ -12,10 +12,11 @@ from __future__ import annotations
 import subprocess
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lxgit.runtime import bases
+from tests.conftest import unable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,14 @@ BTRFS = Kind("btrfs", ("mkfs.btrfs", "-q", "--mixed"), 128, "defaults")
 KINDS = (EXT4, XFS, BTRFS)
 
 
+@contextmanager
+def small(directory: Path, megabytes: int) -> Iterator[Path]:
+    """An ext4 as people have it, of that size, for one test to fill; its files in `directory`."""
+    kind = replace(EXT4, megabytes=megabytes, options="defaults")
+    with mounted(kind, make(kind, directory / "disk"), directory / "mounted") as place:
+        yield place
+
+
 def make(kind: Kind, image: Path) -> Path:
     """A new file system in the file `image`."""
     with image.open("wb") as file:
@@ -60,7 +69,9 @@ def mounted(kind: Kind, image: Path, place: Path) -> Iterator[Path]:
     """The file system at `place`, which is made."""
     place.mkdir()
     command = ["mount", "-t", kind.name, "-o", f"loop,{kind.options}", str(image), str(place)]
-    subprocess.run(command, check=True, capture_output=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        unable(f"no {kind} on a loop device: {done.stderr.strip()}")
     try:
         yield place
     finally:
