@@ -110,6 +110,10 @@ class Repository:
         """Keep everybody from writing objects and moving refs."""
         return self.lock("objects", what=OBJECTS)
 
+    def repacking(self, *, wait: bool = True) -> AbstractContextManager[int]:
+        """Keep everybody from replacing packs; taken before `collecting` by whoever wants both."""
+        return self.lock("repack", wait=wait, what="the packs")
+
     def config(self, key: str) -> str | None:
         """A value of the store's Git configuration, such as `user.name`; None where it has none.
 

@@ -53,8 +53,8 @@ def fsck(repository: Repository, *, repair: bool = False, progress: Progress) ->
         with contextlib.suppress(CorruptRef):  # which will be told of
             leftovers.sweep(repository)
     if any(_history_problems(repository, progress, repair=False)):
-        # Perhaps it only was not there yet when Git looked: now nobody writes.
-        with repository.collecting():
+        # Perhaps it only was not there yet, or no more, when Git looked: now nobody writes.
+        with repository.repacking(), repository.collecting():
             yield from _history_problems(repository, progress, repair=repair)
     try:
         yield from container_problems(repository, repair=repair)

@@ -53,8 +53,6 @@ _ANEW_FROM = 4
 Git cannot do that for some objects alone; so the work stays in proportion to what is new.
 """
 
-_REPACKING = "the packs"
-
 
 def gc(
     repository: Repository, *, now: bool = False, dry_run: bool = False, progress: Progress
@@ -70,7 +68,7 @@ def gc(
         sizes = dropped(repository, entries.surviving, now=now)
         size = _size(repository.git_dir)
         return Collected(len(sizes), entries.dropped, sum(sizes), size)
-    with repository.lock("repack", what=_REPACKING):
+    with repository.repacking():
         before = _size(repository.git_dir)
         leftovers.sweep(repository)
         with repository.collecting():
@@ -95,7 +93,7 @@ def consolidate(repository: Repository) -> None:
     if repository.objects.pack_count() > _MANY_PACKS:
         with (
             contextlib.suppress(LockHeld),
-            repository.lock("repack", wait=False, what=_REPACKING),
+            repository.repacking(wait=False),
         ):
             repository.objects.consolidate()
 
