@@ -24,6 +24,7 @@ from lxgit.runtime.layers import DIRECTORY, EROFS, LayerStore
 from lxgit.runtime.overlay import Lower, mounted
 from tests.support import awkward, forms
 from tests.support.compare import assert_same_tree
+from tests.support.mounts import unmount
 from tests.support.stores import Listener
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ class TestForms:
         try:
             assert baselayer.base_form(place) == EROFS
         finally:
-            kernel.umount(place)
+            unmount(place)
 
 
 class TestSharedMounts:

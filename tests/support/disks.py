@@ -10,13 +10,12 @@ that save programs which forget to flush (auto_da_alloc; data=ordered).
 from __future__ import annotations
 
 import subprocess
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lxgit.runtime import bases
 from tests.conftest import unable
+from tests.support.mounts import unmount
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,9 +74,5 @@ def mounted(kind: Kind, image: Path, place: Path) -> Iterator[Path]:
     try:
         yield place
     finally:
-        for _ in range(100):  # a container's supervisor may be on its way out
-            bases.sweep()  # an idle base mount would keep the file system busy
-            if subprocess.run(["umount", place], capture_output=True, check=False).returncode == 0:
-                break
-            time.sleep(0.1)
+        unmount(place)
         place.rmdir()

@@ -1,11 +1,13 @@
-"""Looking at a stack of layers through a path: rsync and tar resolve the links of /proc."""
+"""Looking at a stack of layers through a path, and taking down what a store was on."""
 
 from __future__ import annotations
 
+import errno
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lxgit.runtime import kernel
+from lxgit.runtime import bases, kernel
 from lxgit.runtime.overlay import mounted
 
 if TYPE_CHECKING:
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def shown(stack: Stack, scratch: Path) -> Iterator[Path]:
-    """A path where the stack is mounted, read-only, with the ids of the image."""
+    """A path where the stack is mounted, read-only, with the ids of the image.
+
+    rsync and tar resolve the links of /proc, so its descriptor will not do.
+    """
     place = scratch / "mounted"
     place.mkdir(exist_ok=True)
     with mounted(stack.lowers) as fd:
@@ -26,3 +31,20 @@ def shown(stack: Stack, scratch: Path) -> Iterator[Path]:
             yield place
         finally:
             kernel.umount(place, kernel.MNT_DETACH)  # its descriptor is still open
+
+
+def unmount(place: Path) -> None:
+    """Take down a file system that had a store on it, as soon as nothing uses it any more.
+
+    A supervisor may be on its way out, and a loop device lets go of its file after the mount.
+    """
+    for attempt in range(100):
+        bases.sweep()  # an idle base mount would keep it busy
+        try:
+            kernel.umount(place)
+        except OSError as error:
+            if error.errno != errno.EBUSY or attempt == 99:
+                raise
+            time.sleep(0.1)
+        else:
+            return
