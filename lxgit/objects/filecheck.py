@@ -40,15 +40,36 @@ def derived_faults(git_dir: Path) -> Iterator[FileFault]:
     for name in sorted(names):
         stem, _, kind = name.rpartition(".")
         path = f"{pack}/{name}"
-        if kind == "pack" and f"{stem}.idx" not in names and f"{stem}.keep" not in names:
-            yield FileFault(f"{pack}/{stem}.idx", f"the pack {stem} has no index", remade=True)
-        elif kind in {"idx", "rev", "bitmap", "mtimes"} and not _is_whole(path, kind):
+        if kind in {"idx", "rev", "bitmap", "mtimes"} and not _is_whole(path, kind):
             remade = kind != "mtimes" and (kind != "idx" or f"{stem}.pack" in names)
             yield FileFault(path, f"{name} is damaged", remade)
     others = {f"{pack}/multi-pack-index": "midx", f"{git_dir}/objects/info/commit-graph": "graph"}
     for path, kind in others.items():
         if os.path.exists(path) and not _is_whole(path, kind):
             yield FileFault(path, f"{os.path.basename(path)} is damaged", remade=True)
+
+
+def unindexed_faults(git_dir: Path) -> list[FileFault]:
+    """The packs whose index has gone, and their objects with it.
+
+    Git names a pack's index last and deletes it first, so one that was killed leaves such packs
+    too; all that they hold is elsewhere then.
+    """
+    pack = f"{git_dir}/objects/pack"
+    stems = [name.removesuffix(".pack") for name in os.listdir(pack) if name.endswith(".pack")]
+    return [
+        FileFault(f"{pack}/{stem}.idx", f"the pack {stem} has no index", remade=True)
+        for stem in sorted(stems)
+        if not is_counted(f"{pack}/{stem}")
+    ]
+
+
+def is_counted(stem: str) -> bool:
+    """Whether a pack, a path without its suffix, has an index, or somebody sees to it that it will.
+
+    A .keep comes before the pack and goes after the index has come (`packwriter`).
+    """
+    return os.path.exists(f"{stem}.keep") or os.path.exists(f"{stem}.idx")
 
 
 def _is_whole(path: str, kind: str) -> bool:

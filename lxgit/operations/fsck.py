@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.commits import Commit
-from lxgit.objects.filecheck import derived_faults
+from lxgit.objects.filecheck import derived_faults, unindexed_faults
 from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.objects.refcheck import RefVerifier
@@ -96,7 +96,10 @@ _REPAIR = "'lxgit fsck --repair' makes it again"
 
 
 def _derived_problems(repository: Repository, *, repair: bool) -> Iterator[Problem]:
-    for path, message, remade in derived_faults(repository.git_dir):
+    faults = list(derived_faults(repository.git_dir))
+    if (unindexed := unindexed_faults(repository.git_dir)) and _git_says(repository):
+        faults += unindexed  # else nothing of theirs is missed, and gc takes them
+    for path, message, remade in faults:
         done = repair and remade and remake(repository, path)
         yield Problem(message, hint=_REPAIR if remade else _RESTORE, repaired=done)
     repository.objects.close()

@@ -6,6 +6,7 @@ import os
 import struct
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.objects.ids import from_hex, hex_id
@@ -14,7 +15,6 @@ from lxgit.objects.refs import DELETED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.reflogs import ReflogEntry
@@ -133,10 +133,21 @@ def _recent(git_dir: Path) -> Iterator[ObjectID]:
 def oldest_cruft(git_dir: Path) -> float | None:
     """When the object of all cruft packs that nobody used for longest was; None without any."""
     times = [
-        min(_mtimes(path, PackIndex(str(path.with_suffix(".idx"))).count))
-        for path in (git_dir / "objects/pack").glob("*.mtimes")
+        min(_mtimes(Path(f"{path}.mtimes"), PackIndex(f"{path}.idx").count))
+        for path in cruft_packs(git_dir)
     ]
     return min(times, default=None)
+
+
+def cruft_packs(git_dir: Path) -> list[str]:
+    """The packs of objects that nothing reaches, as paths without a suffix.
+
+    Without those that have no index: what is left of one, which `leftovers` sweeps up.
+    """
+    pack = f"{git_dir}/objects/pack"
+    names = set(os.listdir(pack))
+    stems = [name.removesuffix(".mtimes") for name in names if name.endswith(".mtimes")]
+    return [f"{pack}/{stem}" for stem in stems if f"{stem}.idx" in names]
 
 
 def _mtimes(path: Path, count: int) -> tuple[int, ...]:

@@ -28,7 +28,7 @@ from lxgit.fsutil import LockHeld, write_atomic
 from lxgit.objects.git import Git
 from lxgit.objects.packindex import PackIndex
 from lxgit.operations import leftovers
-from lxgit.operations.garbage import GRACE, dropped, expire_reflogs, oldest_cruft
+from lxgit.operations.garbage import GRACE, cruft_packs, dropped, expire_reflogs, oldest_cruft
 from lxgit.operations.values import Collected
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def gc(
         try:
             packed = packs.pack(progress)
             count = packs.drop(now=now, progress=progress)
+            leftovers.sweep_packs(repository)
             if packed or count:
                 progress.phase("Indexing history")
                 write_commit_graph(repository.git)
@@ -180,11 +181,10 @@ class _Packs:
 
     def _cruft_objects(self) -> set[bytes]:
         found: set[bytes] = set()
-        for name in os.listdir(self._directory):
-            if name.endswith(".mtimes"):
-                index = PackIndex(f"{self._directory}/{name.removesuffix('.mtimes')}.idx")
-                found.update(index)
-                index.close()
+        for path in cruft_packs(self._repository.git_dir):
+            index = PackIndex(f"{path}.idx")
+            found.update(index)
+            index.close()
         return found
 
     def _pack_size(self, name: str) -> int:

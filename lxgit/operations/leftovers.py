@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.fsutil import remove_tree
 from lxgit.objects import packwriter
+from lxgit.objects.filecheck import is_counted
 from lxgit.objects.filelock import drop_stale_lock
 from lxgit.operations.attached import unpin_leftovers
 from lxgit.runtime.containers import settled
@@ -43,6 +44,9 @@ _GITS = (
 )
 """Directories and names, as patterns, that are unfinished files' alone."""
 
+_PARTS = (".pack", ".rev", ".bitmap", ".mtimes")
+"""What Git names before a pack's index, and deletes after it."""
+
 _RESUMED = "download-*"
 """In `tmp`: what a later import goes on with; it is left for two weeks."""
 
@@ -69,6 +73,24 @@ def sweep(repository: Repository) -> int:
     for path in gits:
         swept += _remove(path, used, 0 if quiet else _DAY)
     return swept
+
+
+def sweep_packs(repository: Repository) -> int:
+    """Remove packs without an index, and what else is left of one; how many files.
+
+    For whoever has just seen that other packs hold all that is reachable, and keeps others from
+    replacing packs (Repository.repacking).
+    """
+    found = [
+        path
+        for path in _named(repository.path, [("git/objects/pack", "pack-*.*")])
+        if path.endswith(_PARTS) and not is_counted(os.path.splitext(path)[0])
+    ]
+    if not found:
+        return 0
+    used = _open_files()
+    grace = 0 if not _git_works_on(os.path.realpath(repository.git_dir)) else _DAY
+    return sum(_remove(path, used, grace) for path in found)
 
 
 def _named(top: Path, patterns: Iterable[tuple[str, str]]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.objects.commits import Signature
+from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
 from lxgit.operations import leftovers
 from lxgit.operations.fsck import fsck
@@ -192,6 +194,7 @@ def test_the_commit_of_a_container(lab: Lab) -> None:
 
 WRITER = """
 import sys, pathlib
+from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectType, from_hex
 from lxgit.repository import open_repository
 repository = open_repository(pathlib.Path(sys.argv[1]))
@@ -304,6 +307,59 @@ def test_while_git_runs_its_files_are_its_own(repository: Repository) -> None:
         git.stdin.close()
     leftovers.sweep(repository)
     assert not (repository.path / "git/objects/pack/tmp_pack_AbCdEf").exists()
+
+
+def unindexed(repository: Repository) -> list[str]:
+    """A pack as Git leaves it that is killed while it deletes it, and what is left of another.
+
+    Git deletes the index first and the times of a cruft pack last (packfile.c).
+    """
+    directory = repository.git_dir / "objects/pack"
+    pack = next(directory.glob("pack-*.pack"))
+    made = [f"pack-{'0' * 40}.pack", f"pack-{'0' * 40}.rev", f"pack-{'1' * 40}.mtimes"]
+    for name in made[:2]:
+        shutil.copy(pack.with_suffix(f".{name.rpartition('.')[2]}"), directory / name)
+    shutil.copy(next(directory.glob("pack-*.mtimes")), directory / made[2])
+    return made
+
+
+def test_packs_whose_index_killed_git_has_deleted(repository: Repository, scratch: Path) -> None:
+    """No fault, since nothing of theirs is missed; gc takes them once no git works."""
+    oid = take(repository, scratch / "root", "text")
+    StockGit(repository.git_dir).blob(b"cruft")
+    gc(repository, progress=Listener())
+    left = unindexed(repository)
+    kept = repository.git_dir / f"objects/pack/pack-{'2' * 40}.pack"
+    for path in (kept, kept.with_suffix(".keep")):
+        path.write_bytes(b"of somebody who is at it")
+    assert list(fsck(repository, progress=Listener())) == []
+    with subprocess.Popen(
+        ["git", "cat-file", "--batch"], stdin=subprocess.PIPE, cwd=repository.git_dir
+    ) as git:
+        gc(repository, progress=Listener())
+        assert set(left) <= {path.name for path in packs(repository)}
+        assert git.stdin is not None
+        git.stdin.close()
+    gc(repository, progress=Listener())
+    assert not set(left) & {path.name for path in packs(repository)}
+    assert kept.exists()
+    assert oid in repository.objects
+
+
+def test_a_pack_that_is_missed_stays_without_its_index(
+    repository: Repository, scratch: Path
+) -> None:
+    """A pack that has the only copy of something is not left over."""
+    oid = take(repository, scratch / "root", "text")
+    (index,) = (repository.git_dir / "objects/pack").glob("*.idx")
+    index.unlink()
+    repository.objects.close()
+    with pytest.raises(GitFailed):
+        gc(repository, progress=Listener())
+    assert index.with_suffix(".pack").exists()
+    assert any(problem.repaired for problem in fsck(repository, repair=True, progress=Listener()))
+    assert list(fsck(repository, progress=Listener())) == []
+    assert oid in repository.objects
 
 
 def test_gc_that_is_killed_while_it_packs(repository: Repository, scratch: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lxgit.objects.diff import iter_differences
+from lxgit.objects.filecheck import unindexed_faults
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.operations.fsck import fsck
 from lxgit.operations.lookup import image_of
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from lxgit.objects.image import Image
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
-
-_SWEPT = "the pack "
-"""Packs that stock Git had not finished: fsck tells of them, the next gc sweeps them up.
-`git_faults` looks at the packs that count."""
 
 _PINS = "refs/lxgit/containers/"
 
@@ -100,8 +97,7 @@ def faults(store: Path) -> list[str]:
         repository = open_repository(store)
     except NoStore:
         return []
-    said = [problem.message for problem in fsck(repository, progress=NullProgress())]
-    found = [message for message in said if not message.startswith(_SWEPT)]
+    found = [problem.message for problem in fsck(repository, progress=NullProgress())]
     found += git_faults(store)
     found += [f"container {one} is damaged" for one in broken(repository.containers_dir)]
     refs = repository.refs.list(_PINS)
@@ -131,6 +127,7 @@ def leftovers(store: Path) -> list[str]:
     prune(repository, progress=NullProgress())
     living = {container.id for container in all_containers(repository.containers_dir)}
     found = temporary_files(store)
+    found += [fault.message for fault in unindexed_faults(repository.git_dir)]
     found += [
         name for name in repository.refs.list(_PINS) if name.removeprefix(_PINS)[:64] not in living
     ]
