@@ -10,18 +10,16 @@ from lxgit.cli.params import argument, command
 from lxgit.cli.session import Session
 
 
-@command(examples=(("lxgit help run", ""),))
+@command(examples=(("lxgit help run", ""), ("lxgit help container ls", "")))
 def help_(
     session: Session,
-    name: Annotated[
-        str | None, argument("COMMAND", help="a command's name", completes="command")
-    ] = None,
+    names: Annotated[tuple[str, ...], argument("COMMAND", help="a command's name")] = (),
 ) -> int:
     """Show how to use a command; without one, list them all."""
-    if name is None:
+    if not names:
         session.out.write(commands.overview())
         return 0
-    return run_command(session, name, ["--help"])
+    return run_command(session, [*names, "--help"])
 
 
 @command(examples=(('eval "$(lxgit completion bash)"', "in ~/.bashrc, without make install"),))

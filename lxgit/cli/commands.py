@@ -1,6 +1,7 @@
 """The table of commands: enough for `lxgit --help`, and where to find each one.
 
-Nothing is imported for a command that is not asked for.
+A command has one word, or two where it is one of a family: `ps`, `container ls`. Nothing is
+imported for a command that is not asked for.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lxgit.cli.params import Command
 
 
@@ -26,7 +29,27 @@ class Listed(NamedTuple):
         return loaded
 
 
-GROUPS: dict[str, tuple[Listed, ...]] = {
+class Family(NamedTuple):
+    """Commands of two words, of which this is the first; `own` have the second for a name.
+
+    `same` are second words that do what a command of one word does: the one of that name, or in
+    `ls=ps` the one behind the mark.
+    """
+
+    name: str
+    summary: str
+    own: tuple[Listed, ...] = ()
+    same: str = ""
+
+    def members(self) -> list[Listed]:
+        """Its commands by their second words, in the order of the alphabet."""
+        words = (word.partition("=") for word in self.same.split())
+        listed = [(name, find(plain or name)) for name, _, plain in words]
+        same = [found._replace(name=name) for name, found in listed if found is not None]
+        return sorted((*self.own, *same))
+
+
+GROUPS: dict[str, tuple[Listed | Family, ...]] = {
     "Work on a machine": (
         Listed("run", "run", "run", "start a container of an image, HEAD's by default"),
         Listed("start", "run", "start", "go back into a stopped container"),
@@ -60,6 +83,11 @@ GROUPS: dict[str, tuple[Listed, ...]] = {
         Listed("rename", "running", "rename", "give a container another name"),
         Listed("rm", "containers", "rm", "delete containers"),
         Listed("inspect", "containers", "inspect", "show everything about images and containers"),
+        Family(
+            "container",
+            "manage containers, as Docker has it: container ls",
+            same="attach commit exec export kill logs ls=ps rename restart rm run start stop wait",
+        ),
     ),
     "Images": (
         Listed("bootstrap", "images", "bootstrap", "make an image from Debian's archive"),
@@ -80,33 +108,82 @@ GROUPS: dict[str, tuple[Listed, ...]] = {
 }
 
 
+def split(words: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """The name of the command that a line is about, of one word or two, and what follows it."""
+    count = 1 if find_family(words[0]) is None else 2
+    return " ".join(words[:count]), words[count:]
+
+
 def find(name: str) -> Listed | None:
     """The command of that name."""
-    return next((listed for listed in all_commands() if listed.name == name), None)
+    first, _, word = name.rpartition(" ")
+    family = find_family(first)
+    known = family.members() if family is not None else entries()
+    return next((each for each in known if isinstance(each, Listed) and each.name == word), None)
+
+
+def find_family(name: str) -> Family | None:
+    """The family of that name."""
+    return next(
+        (each for each in entries() if isinstance(each, Family) and each.name == name), None
+    )
 
 
 def all_commands() -> list[Listed]:
-    """Every command, in the order of the help."""
-    return [listed for group in GROUPS.values() for listed in group]
+    """Every command by its whole name, those of one word first, in the order of the help."""
+    members = [
+        member._replace(name=f"{family.name} {member.name}")
+        for family in entries()
+        if isinstance(family, Family)
+        for member in family.members()
+    ]
+    return [*(each for each in entries() if isinstance(each, Listed)), *members]
+
+
+def first_words() -> list[tuple[str, str]]:
+    """What a command line may begin with, and what each is for."""
+    return [(each.name, each.summary) for each in entries()]
+
+
+def entries() -> list[Listed | Family]:
+    """Everything that a command line may begin with, in the order of the help."""
+    return [each for group in GROUPS.values() for each in group]
 
 
 def nearest(name: str) -> str | None:
     """The command that a mistyped name most likely means."""
     from difflib import get_close_matches
 
-    matches = get_close_matches(name, [listed.name for listed in all_commands()], n=1)
-    return matches[0] if matches else None
+    first, _, word = name.rpartition(" ")
+    family = find_family(first)
+    names = family.members() if family is not None else entries()
+    matches = get_close_matches(word, [each.name for each in names], n=1)
+    return f"{first} {matches[0]}".lstrip() if matches else None
 
 
 def overview() -> str:
     """What `lxgit --help` prints."""
-    width = max(len(listed.name) for listed in all_commands())
+    width = max(len(name) for name, _ in first_words())
     lines = [_HEAD]
     for title, group in GROUPS.items():
         lines.append(f"{title}:")
-        lines += [f"  {listed.name:{width}}  {listed.summary}" for listed in group]
+        lines += [f"  {each.name:{width}}  {each.summary}" for each in group]
         lines.append("")
     return "\n".join((*lines, _FOOT))
+
+
+def family_help(family: Family) -> str:
+    """What `lxgit FAMILY` prints: its commands."""
+    members = family.members()
+    width = max(len(member.name) for member in members)
+    lines = [
+        f"Usage: lxgit {family.name} COMMAND [ARGUMENT]...",
+        "",
+        *(f"  {member.name:{width}}  {member.summary}" for member in members),
+        "",
+        f"'lxgit help {family.name} COMMAND' tells more of one, with examples.",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 _HEAD = """\

@@ -27,6 +27,7 @@ _GLOBAL_OPTIONS: tuple[Candidate, ...] = (
     ("--version", "print the version"),
     ("--help", "list the commands"),
 )
+_HELP: Candidate = ("--help", "show how to use it")
 
 
 def candidates(session: Session, line: str) -> list[Candidate]:
@@ -40,13 +41,25 @@ def candidates(session: Session, line: str) -> list[Candidate]:
                 return [FILES]
             value = words.pop(0)
         session.store_option = value or session.store_option
+    if words[:1] == ["help"] and not unfinished.startswith("-"):
+        return _beginning(unfinished, _names_of_commands(words[1:]))
+    offered = _names_of_commands(words)
+    if offered:
+        options = _GLOBAL_OPTIONS if not words else (_HELP,)
+        return _beginning(unfinished, options if unfinished.startswith("-") else offered)
+    name, arguments = commands.split(words)
+    listed = commands.find(name)
+    return [] if listed is None else _of_command(session, listed.load(), arguments, unfinished)
+
+
+def _names_of_commands(words: Sequence[str]) -> list[Candidate]:
+    """What may follow the words while they do not name a command whole."""
     if not words:
-        names = [(listed.name, listed.summary) for listed in commands.all_commands()]
-        return _beginning(unfinished, _GLOBAL_OPTIONS if unfinished.startswith("-") else names)
-    listed = commands.find(words[0])
-    if listed is None:
+        return commands.first_words()
+    family = commands.find_family(words[0])
+    if family is None or len(words) > 1:
         return []
-    return _of_command(session, listed.load(), words[1:], unfinished)
+    return [(member.name, member.summary) for member in family.members()]
 
 
 def split(line: str) -> list[str]:
@@ -82,7 +95,7 @@ def _of_command(
         return [(f"{name}={word}", meaning) for word, meaning in found if (word, meaning) != FILES]
     if options_allowed and unfinished.startswith("-"):
         named = [(name, parameter.declaration.help) for name, parameter in options.items()]
-        return _beginning(unfinished, [*named, ("--help", "show how to use it")])
+        return _beginning(unfinished, [*named, _HELP])
     return _values(session, expected, unfinished) if expected else []
 
 
@@ -132,9 +145,6 @@ def _values(session: Session, parameter: Parameter, unfinished: str) -> list[Can
     if parameter.choices:
         return _beginning(unfinished, [(choice, "") for choice in parameter.choices])
     match parameter.declaration.completes:
-        case "command":
-            names = [(listed.name, listed.summary) for listed in commands.all_commands()]
-            return _beginning(unfinished, names)
         case "path":
             return [FILES]
         case "":

@@ -52,7 +52,7 @@ def _dispatch(session: Session, words: list[str]) -> int:
         return 0
     if words[0] == "__complete":
         return _complete(session, words[1:])
-    return run_command(session, words[0], words[1:])
+    return run_command(session, words)
 
 
 def _complete(session: Session, words: Sequence[str]) -> int:
@@ -79,13 +79,18 @@ def _global_options(session: Session, words: list[str]) -> list[str]:
     return words
 
 
-def run_command(session: Session, name: str, words: Sequence[str]) -> int:
-    """Run the command of that name with its arguments."""
+def run_command(session: Session, words: Sequence[str]) -> int:
+    """Run the command that the words begin with; of a family alone, list its commands."""
     from lxgit.cli.parse import HelpWanted, NotWellFormed, parse
 
+    family = commands.find_family(words[0])
+    if family is not None and (len(words) == 1 or words[1] in ("--help", "-h")):
+        session.out.write(commands.family_help(family))
+        return 0
+    name, arguments = commands.split(words)
     command = _find(name).load()
     try:
-        values = parse(command, words)
+        values = parse(command, arguments)
     except HelpWanted:
         from lxgit.cli.usage import help_text
 
@@ -94,7 +99,7 @@ def run_command(session: Session, name: str, words: Sequence[str]) -> int:
     except NotWellFormed:
         from lxgit.cli.usage import explain
 
-        explain(name, command, words)
+        explain(name, command, arguments)
     return command.function(session, **values) or 0
 
 
@@ -102,6 +107,7 @@ def _find(name: str) -> commands.Listed:
     listed = commands.find(name)
     if listed is None:
         near = commands.nearest(name)
-        hint = f"did you mean '{near}'?" if near else "'lxgit --help' lists the commands"
+        help_ = f"lxgit {name.partition(' ')[0]}" if " " in name else "lxgit --help"
+        hint = f"did you mean '{near}'?" if near else f"'{help_}' lists the commands"
         raise UsageError(f"'{name}' is not a command", hint=hint)
     return listed

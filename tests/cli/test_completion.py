@@ -56,6 +56,13 @@ def offered(line: str, store: Path) -> list[str]:
         ("lxgit completion zsh ", []),
         ("lxgit completion -", ["--help"]),
         ("lxgit help compl", ["completion"]),
+        ("lxgit help container sta", ["start"]),
+        ("lxgit help -", ["--help"]),
+        ("lxgit help ps ", []),
+        ("lxgit container sta", ["start"]),
+        ("lxgit container -", ["--help"]),
+        ("lxgit container ls --forma", ["--format"]),
+        ("lxgit container nonsense ", []),
     ],
 )
 def test_candidates(line: str, words: list[str], tmp_path: Path) -> None:

@@ -16,7 +16,11 @@ from tests.support.program import PROGRAM, Lxgit
 if TYPE_CHECKING:
     from pathlib import Path
 
-EXAMPLES = [(listed.name, line) for listed in all_commands() for line, _ in listed.load().examples]
+EXAMPLES = {
+    line: listed.name
+    for listed in reversed([*all_commands()])
+    for line, _ in listed.load().examples
+}
 ON_A_TERMINAL = ("-it", "-ai")
 NOTED = {"checkout", "import", "switch"}  # say something beside the answer
 ON_RUNNING = {"attach", "exec", "kill", "stop"}
@@ -62,7 +66,7 @@ def lived_store(grown_store: Path, work_directory: Path) -> Path:
     ("name", "line"),
     [
         pytest.param(name, line, marks=FROM_THE_ARCHIVE if name == "bootstrap" else MARKS, id=line)
-        for name, line in EXAMPLES
+        for line, name in EXAMPLES.items()
     ],
 )
 def test_the_example_works(
@@ -97,7 +101,7 @@ def test_the_example_works(
 @pytest.mark.parametrize("listed", all_commands(), ids=lambda listed: listed.name)
 def test_every_command_has_examples_and_help_that_fits(lxgit: Lxgit, listed: object) -> None:
     name = getattr(listed, "name", "")
-    lines = lxgit(name, "--help").lines
+    lines = lxgit(*name.split(), "--help").lines
     assert lines == help_text(name, listed.load()).splitlines()  # type: ignore[attr-defined]
     assert lines[0].startswith(f"Usage: lxgit {name} ")
     assert "Examples:" in [line.strip() for line in lines]

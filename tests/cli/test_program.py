@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import lxgit as package
-from lxgit.cli.commands import GROUPS, all_commands
+from lxgit.cli.commands import GROUPS, Family, entries, first_words
 from tests.support.program import PROGRAM
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def test_the_overview_lists_every_command(lxgit: Lxgit, words: list[str]) -> Non
     result = lxgit(*words)
     for title in GROUPS:
         assert f"{title}:" in result.lines
-    for listed in all_commands():
-        assert any(line.split()[:1] == [listed.name] for line in result.lines)
+    for name, _ in first_words():
+        assert any(line.split()[:1] == [name] for line in result.lines)
     assert max(map(len, result.lines)) < 80
     assert result.err == ""
 
@@ -55,11 +55,38 @@ def test_help_of_a_command(lxgit: Lxgit, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    "words", [["container"], ["container", "--help"], ["container", "-h"], ["help", "container"]]
+)
+def test_a_family_lists_its_commands(lxgit: Lxgit, words: list[str]) -> None:
+    result = lxgit(*words)
+    assert result.lines[0] == "Usage: lxgit container COMMAND [ARGUMENT]..."
+    assert {"ls", "rm", "start"} <= {line.split()[0] for line in result.lines[2:-2]}
+    assert lxgit("help", "container", "ls").out == lxgit("container", "ls", "--help").out
+
+
+@pytest.mark.parametrize("family", [each for each in entries() if isinstance(each, Family)])
+def test_what_a_family_shares_is_there(family: Family) -> None:
+    assert len(family.members()) == len(family.own) + len(family.same.split())
+
+
+@pytest.mark.parametrize(
     ("words", "fault", "hint"),
     [
         (["brnch"], "'brnch' is not a command", "did you mean 'branch'?"),
         (["zzz"], "'zzz' is not a command", "'lxgit --help' lists the commands"),
         (["help", "brnch"], "'brnch' is not a command", "did you mean 'branch'?"),
+        (
+            ["container", "strat"],
+            "'container strat' is not a command",
+            "did you mean 'container start'?",
+        ),
+        (["contaner"], "'contaner' is not a command", "did you mean 'container'?"),
+        (
+            ["container", "zzzzzz"],
+            "'container zzzzzz' is not a command",
+            "'lxgit container' lists the commands",
+        ),
+        (["container", "ls", "-x"], "no such option: -x", "lxgit container ls --help"),
         (["-x"], "unknown option '-x'", "lxgit --help"),
         (["--store"], "--store needs a directory", "lxgit --store DIR COMMAND"),
         (
