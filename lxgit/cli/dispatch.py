@@ -100,7 +100,7 @@ def run_command(session: Session, words: Sequence[str]) -> int:
         from lxgit.cli.usage import explain
 
         explain(name, command, arguments)
-    return command.function(session, **values) or 0
+    return command.call(session, values) or 0
 
 
 def _find(name: str) -> commands.Listed:

@@ -13,6 +13,9 @@ is not a flag another 70 (it brings Pydantic), where `python -c pass` takes 11: 
 well-formed command lines from these declarations alone, `usage` turns them into Typer's own for
 help and for the words about a line that is not well formed.
 
+Options that several commands take together are the fields of a NamedTuple, annotated alike; a
+parameter of that class, without a default of its own, is a group and gets all of them in one.
+
 The types: `bool` is a flag, `int`, `str`, a `Literal` of strings a value, `tuple[str, ...]` any
 number of them; with `| None` where there is no default.
 """
@@ -26,9 +29,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Completes = Literal[
-    "branch", "command", "container", "image", "path", "place", "revision", "tag", ""
-]
+    from lxgit.cli.session import Session
+
+Completes = Literal["branch", "container", "image", "path", "place", "revision", "tag", ""]
 """What a shell offers for a value: `image` is a branch or tag, `revision` those and containers,
 `place` a path of a revision too, as in `base:/etc/hosts`, where `path` is one of the host's."""
 
@@ -99,13 +102,35 @@ class Command:
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """In the order of the signature, without the session."""
+        """In the order of the signature, groups spread, without the session."""
         code = self.function.__code__
         names = code.co_varnames[1 : code.co_argcount]
         defaults = self.function.__defaults__ or ()
         given = dict(zip(reversed(names), reversed(defaults), strict=False))
-        hints = get_type_hints(self.function, include_extras=True)
-        return tuple(_read_parameter(name, hints[name], given) for name in names)
+        found: list[Parameter] = []
+        for name in names:
+            if name in self._groups:
+                found += _group_parameters(self._groups[name])
+            else:
+                found.append(_read_parameter(name, self._hints[name], given))
+        return tuple(found)
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self.function, include_extras=True)
+
+    @cached_property
+    def _groups(self) -> dict[str, Any]:
+        """The classes of the parameters that are groups."""
+        return {name: hint for name, hint in self._hints.items() if hasattr(hint, "_fields")}
+
+    def call(self, session: Session, values: dict[str, Any]) -> int | None:
+        """Call the function with a value for each of `parameters`, by name."""
+        groups = {
+            name: group(*[values.pop(field) for field in group._fields])
+            for name, group in self._groups.items()
+        }
+        return self.function(session, **values, **groups)
 
 
 def command(
@@ -117,6 +142,13 @@ def command(
         return Command(function, examples, options_first=options_first)
 
     return decorate
+
+
+def _group_parameters(group: Any) -> tuple[Parameter, ...]:  # noqa: ANN401 - a NamedTuple's class
+    hints = get_type_hints(group, include_extras=True)
+    return tuple(
+        _read_parameter(name, hints[name], group._field_defaults) for name in group._fields
+    )
 
 
 def _read_parameter(name: str, hint: Any, defaults: dict[str, Any]) -> Parameter:  # noqa: ANN401

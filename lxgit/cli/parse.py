@@ -30,7 +30,7 @@ class NotWellFormed(Exception):
 
 
 def parse(command: Command, words: Sequence[str]) -> dict[str, Any]:
-    """The function's keyword arguments.
+    """A value for each of the command's parameters, by name.
 
     Raises HelpWanted, NotWellFormed, and UsageError where Typer's own words would not do: for
     `-notrunc`, and for numbers, which Pydantic takes as `5.0` and `1_0` too.

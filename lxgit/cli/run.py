@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from lxgit.cli.detaching import DetachKeys, exit_code, key_sequence
-from lxgit.cli.environment import variable
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.report import fault
+from lxgit.cli.runoptions import (
+    Environment,
+    How,
+    Interactive,
+    Isolation,
+    Networking,
+    Tty,
+    User,
+    WorkingDir,
+    request,
+    variables,
+)
 from lxgit.cli.session import Session
 from lxgit.errors import LxgitError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lxgit.operations.containers import Streams
+    from lxgit.operations.launching import Streams
 
 NOT_RUN = 125
 """Docker's exit code where the command was not even tried; 126 and 127 tell what it was."""
@@ -34,36 +45,8 @@ Image = Annotated[
 Program = Annotated[
     tuple[str, ...], argument("COMMAND", help="what to run; the image's Cmd by default")
 ]
-Interactive = Annotated[bool, option("-i", "--interactive", help="pass standard input on")]
-Tty = Annotated[bool, option("-t", "--tty", help="give it a terminal")]
 Detach = Annotated[bool, option("-d", "--detach", help="let it run by itself, and print its id")]
 Remove = Annotated[bool, option("--rm", help="delete the container at its end")]
-Name = Annotated[str | None, option("--name", help="the container's name", metavar="NAME")]
-Environment = Annotated[
-    tuple[str, ...],
-    option("-e", "--env", help="a variable; without =VALUE, as it is here", metavar="NAME[=VALUE]"),
-]
-WorkingDir = Annotated[
-    str | None, option("-w", "--workdir", help="the directory it starts in", metavar="PATH")
-]
-User = Annotated[
-    str | None, option("-u", "--user", help="who runs it, by name or id", metavar="USER[:GROUP]")
-]
-Hostname = Annotated[
-    str | None, option("-h", "--hostname", help="its short id by default", metavar="NAME")
-]
-Network = Annotated[
-    Literal["none", "host"], option("--network", help="one with nothing in it, or the host's")
-]
-Entrypoint = Annotated[
-    str | None, option("--entrypoint", help="in place of the image's", metavar="PROGRAM")
-]
-UserNamespace = Annotated[
-    Literal["host"] | None, option("--userns", help="the host's user ids: less isolation")
-]
-Privileged = Annotated[
-    bool, option("--privileged", help="all powers of root on this host: no isolation")
-]
 
 
 @command(
@@ -80,21 +63,13 @@ Privileged = Annotated[
 )
 def run(
     session: Session,
+    how: How,
+    networking: Networking,
+    isolation: Isolation,
     image: Image = None,
     program: Program = (),
-    interactive: Interactive = False,
-    tty: Tty = False,
     detach: Detach = False,
     remove: Remove = False,
-    name: Name = None,
-    environment: Environment = (),
-    working_dir: WorkingDir = None,
-    user: User = None,
-    hostname: Hostname = None,
-    network: Network = "none",
-    entrypoint: Entrypoint = None,
-    userns: UserNamespace = None,
-    privileged: Privileged = False,
     detach_keys: DetachKeys = None,
 ) -> int:
     """Start a container of an image, and exit with its command's code.
@@ -102,33 +77,18 @@ def run(
     The container stays, with what it changed, until 'rm'. It can be gone back into ('start'),
     looked at ('status', 'diff') and made a commit of ('commit').
     """
-    from lxgit.operations.containers import RunRequest, run, run_detached
+    from lxgit.operations.launching import run, run_detached
 
     if not detach:
-        _check_terminal(interactive=interactive, tty=tty)
-    request = RunRequest(
-        image=image,
-        command=program,
-        name=name,
-        remove=remove,
-        interactive=interactive,
-        tty=tty,
-        environment=tuple(_variables(environment)),
-        working_dir=working_dir,
-        user=user,
-        hostname=hostname,
-        network=network,
-        entrypoint=entrypoint,
-        host_ids=userns == "host",
-        privileged=privileged,
-    )
+        _check_terminal(interactive=how.interactive, tty=how.tty)
+    wanted = request(image, program, how, networking, isolation, remove=remove)
     streams = _streams(detach_keys)
     with _told_as_docker_does(image), session.progress() as progress:
         repository, who = session.repository(), session.identity()
         if not detach:
-            code = run(repository, request, streams, identity=who, progress=progress)
+            code = run(repository, wanted, streams, identity=who, progress=progress)
             return exit_code(session, code)
-        made = run_detached(repository, request, streams, identity=who, progress=progress)
+        made = run_detached(repository, wanted, streams, identity=who, progress=progress)
     from lxgit.cli.tables import short_id
 
     session.out.line(short_id(made))
@@ -142,20 +102,8 @@ def _check_terminal(*, interactive: bool, tty: bool) -> None:
         )
 
 
-def _variables(wanted: tuple[str, ...]) -> Iterator[str]:
-    """`NAME=VALUE`; a bare NAME with its value here, and left out where it has none."""
-    for item in wanted:
-        name, equals, _ = item.partition("=")
-        if not name:
-            raise UsageError(f"'{item}' names no variable", hint="-e NAME=VALUE")
-        if equals:
-            yield item
-        elif (value := variable(name)) is not None:
-            yield f"{name}={value}"
-
-
 def _streams(detach_keys: str | None) -> Streams:
-    from lxgit.operations.containers import Streams
+    from lxgit.operations.launching import Streams
 
     return Streams(0, 1, 2, _window(), key_sequence(detach_keys))
 
@@ -207,7 +155,7 @@ def start(
     detach_keys: DetachKeys = None,
 ) -> int:
     """Run a stopped container's command again, on what it has changed."""
-    from lxgit.operations.containers import start, start_detached
+    from lxgit.operations.launching import start, start_detached
 
     repository = session.repository()
     with session.progress() as progress:
@@ -247,7 +195,7 @@ def exec_(
         _check_terminal(interactive=interactive, tty=tty)
     wanted = Execution(
         command=program,
-        environment=tuple(_variables(environment)),
+        environment=variables(environment),
         working_dir=working_dir,
         user=user,
         interactive=interactive and not detach,

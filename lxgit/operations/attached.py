@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from lxgit.repository import Repository
-    from lxgit.runtime.containers import Container, ContainerConfig
+    from lxgit.runtime.config import ContainerConfig
+    from lxgit.runtime.containers import Container
 
 _NANOSECONDS = 1_000_000_000
 _ITSELF = Identity(*[Signature("lxgit", "", 0)] * 2)  # for reflogs that go with their refs

@@ -11,7 +11,7 @@ from lxgit.objects.imageconfig import config_values
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.lookup import classify, image_of, read_commit
 from lxgit.operations.tags import list_tags
-from lxgit.runtime import containers as records
+from lxgit.runtime.config import RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +96,7 @@ def _container(container: Container) -> dict[str, Any]:
         "Args": list(config.command[1:]),
         "State": {
             "Status": state.status,
-            "Running": state.status == records.RUNNING,
+            "Running": state.status == RUNNING,
             "Pid": state.pid or 0,
             "ExitCode": state.exit_code if state.exit_code is not None else 0,
             "Error": state.error or "",

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 _DIGITS = re.compile("[0-9a-f]{4,64}")
 
 
+class AlreadyRunning(LxgitError):
+    """The container runs."""
+
+
 class IsContainer(LxgitError):
     """A container was named where only a commit will do."""
 

@@ -11,12 +11,12 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex
 from lxgit.operations.lookup import find_container, image_of
 from lxgit.runtime.attach import NotRunning, SupervisorLost, connect
-from lxgit.runtime.containers import EXITED
+from lxgit.runtime.config import EXITED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from lxgit.operations.containers import Streams
+    from lxgit.operations.launching import Streams
     from lxgit.progress import Progress
     from lxgit.repository import Repository
     from lxgit.runtime.attach import Session
@@ -135,7 +135,7 @@ def restart(
     repository: Repository, names: Sequence[str], patience: float, progress: Progress
 ) -> None:
     """Stop containers as `stop` does, and start them again, detached."""
-    from lxgit.operations.containers import start_detached
+    from lxgit.operations.launching import start_detached
 
     stop(repository, names, patience)
     for name in names:

@@ -5,15 +5,12 @@
       .names/NAME               a link to the container's id
       .ranges/FIRST             a link to the id of the container that has these host ids
       ID/                       64 hexadecimal digits
-        config.json             what was asked for: ContainerConfig
+        config.json             what was asked for: ContainerConfig (config.py)
         state.json              what became of it: ContainerState
         lock                    held (flock) by whoever owns upper and work, a supervisor above all
         upper/ work/            overlayfs's; ids are the host's
         init/                   mount points that the image lacks, a layer below the upper
         log                     what it printed (runtime/logfile.py)
-
-Both files are JSON objects with the fields of their class; strings are UTF-8 with other bytes as
-lone surrogates, as Python has them in argv. A field that a reader does not know is ignored.
 
 Whether a container runs is told by its lock: the kernel frees it when the supervisor dies, after
 SIGKILL and after a reboot. A state that says `running` without a lock held is of a supervisor
@@ -24,17 +21,26 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import re
 import time
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import LockHeld, locked, remove_tree, write_atomic
 from lxgit.runtime import idranges, rundir
-from lxgit.runtime.idmap import Extent, IdMap
+from lxgit.runtime.config import (
+    EXITED,
+    RUNNING,
+    ContainerConfig,
+    ContainerState,
+    InvalidRecord,
+    Request,
+    decoded_config,
+    decoded_state,
+    encoded,
+)
 from lxgit.runtime.names import unused_name
 
 if TYPE_CHECKING:
@@ -42,7 +48,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-CREATED, RUNNING, EXITED = "created", "running", "exited"
+    from lxgit.runtime.config import Record
 
 _PATIENCE = 30  # seconds for a supervisor to unmount, which writes back the file system below
 
@@ -75,72 +81,6 @@ class BrokenContainer(LxgitError):
             hint=f"its data is in {path / 'upper'}; 'lxgit rm -f {path.name[:12]}' deletes it",
         )
         self.id = path.name
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerConfig:
-    """What was asked for. `idmap` is container id → host id; None is the host's own ids."""
-
-    id: str
-    name: str
-    created: int  # nanoseconds since 1970
-    image: str  # as it was typed
-    command: tuple[str, ...]
-    environment: tuple[str, ...]  # NAME=VALUE
-    working_dir: str
-    user: str
-    hostname: str
-    tty: bool
-    stdin_open: bool
-    network: str  # "none" or "host"
-    privileged: bool
-    idmap: IdMap | None
-    commit: str  # its parent: 40 hexadecimal digits
-    branch: str | None  # None: of no branch, as with a detached HEAD
-    stack: tuple[str, ...]  # layer ids it is mounted on, in the order of its creator
-    # The commit that the stack shows; None: `commit`. They differ once a commit was made of it
-    # whose upper directory has not become a layer (yet): see `Container.mounted`.
-    base: str | None = None
-
-    @property
-    def ids(self) -> IdMap:
-        """The map of its inodes in the upper directory."""
-        return self.idmap or IdMap.identity()
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerState:
-    """What became of it. Times are nanoseconds since 1970."""
-
-    status: str = CREATED
-    pid: int | None = None  # the first process, as the host numbers it
-    supervisor: int | None = None
-    started: int | None = None
-    finished: int | None = None
-    exit_code: int | None = None
-    error: str | None = None  # why it could not start, or how it was lost
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A container to be made; what is None is chosen for it."""
-
-    image: str
-    command: tuple[str, ...]
-    commit: str
-    branch: str | None
-    stack: tuple[str, ...]
-    outside_range: tuple[int, ...] = ()  # ids from 65,536 up that the stack uses
-    name: str | None = None
-    hostname: str | None = None
-    environment: tuple[str, ...] = ()
-    working_dir: str = "/"
-    user: str = ""
-    tty: bool = False
-    stdin_open: bool = False
-    network: str = "none"
-    privileged: bool = False
-    host_ids: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,17 +130,17 @@ class Container:
     def recorded_state(self) -> ContainerState:
         """state.json as it stands."""
         try:
-            return ContainerState(**_known(ContainerState, _read(self.path / "state.json")))
+            return _read(self.path / "state.json", decoded_state)
         except FileNotFoundError:
             return ContainerState()
 
     def record(self, state: ContainerState) -> None:
         """Write state.json. Not waited for: after a power failure no container runs anyway."""
-        _write(self.path / "state.json", asdict(state), durable=False)
+        write_atomic(self.path / "state.json", encoded(state), durable=False)
 
     def configured(self, config: ContainerConfig) -> Container:
         """Write config.json anew; the container as it is then."""
-        _write(self.path / "config.json", asdict(config), durable=True)
+        write_atomic(self.path / "config.json", encoded(config), durable=True)
         return replace(self, config=config)
 
     @contextlib.contextmanager
@@ -280,23 +220,12 @@ def _create(path: Path, identity: str, request: Request, name: str) -> Container
     idmap = None
     if not request.host_ids:
         idmap = idranges.allocate(ranges, identity, request.outside_range)
-    config = ContainerConfig(
-        id=identity,
-        name=name,
-        created=time.time_ns(),
-        hostname=request.hostname or identity[:12],
-        idmap=idmap,
-        **{
-            field.name: getattr(request, field.name)
-            for field in fields(Request)
-            if field.name not in ("name", "hostname", "outside_range", "host_ids")
-        },
-    )
+    config = request.given(identity, name, idmap)
     link = path.parent / ".names" / name
     with contextlib.suppress(FileNotFoundError):
         link.unlink()  # of one that was killed here: the name is not taken
     os.symlink(identity, link)
-    _write(path / "config.json", asdict(config), durable=False)
+    write_atomic(path / "config.json", encoded(config), durable=False)
     return Container(path, config)
 
 
@@ -385,14 +314,7 @@ def broken(containers: Path) -> list[str]:
 def load(containers: Path, identity: str) -> Container:
     """One container by its whole id. BrokenContainer when its config.json is not one."""
     path = containers / identity
-    values = _known(ContainerConfig, _read(path / "config.json"))
-    try:
-        idmap = values.pop("idmap")
-        extents = idmap and IdMap(tuple(Extent(**extent) for extent in idmap["extents"]))
-        tuples = {name: tuple(v) for name, v in values.items() if isinstance(v, list)}
-        return Container(path, ContainerConfig(**{**values, **tuples}, idmap=extents))
-    except (KeyError, TypeError, LxgitError) as error:
-        raise BrokenContainer(path) from error
+    return Container(path, _read(path / "config.json", decoded_config))
 
 
 def find(containers: Path, text: str) -> Container:
@@ -461,21 +383,8 @@ def _remove_gone(registry: Path) -> None:
             remove_tree(leftover)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, decoded: Callable[[bytes], Record]) -> Record:
     try:
-        value = json.loads(path.read_bytes().decode("utf-8"))
-    except ValueError as error:
+        return decoded(path.read_bytes())
+    except InvalidRecord as error:
         raise BrokenContainer(path.parent) from error
-    if not isinstance(value, dict):
-        raise BrokenContainer(path.parent)
-    return value
-
-
-def _known(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
-    names = {field.name for field in fields(cls)}
-    return {name: value for name, value in values.items() if name in names}
-
-
-def _write(path: Path, values: dict[str, Any], *, durable: bool) -> None:
-    text = json.dumps(values, indent=1) + "\n"  # ASCII: a lone surrogate becomes \udcXX
-    write_atomic(path, text.encode("ascii"), durable=durable)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from lxgit.runtime.containers import ContainerConfig
+    from lxgit.runtime.config import ContainerConfig
     from lxgit.runtime.relay import Loop
 
 

@@ -17,7 +17,7 @@ from lxgit.runtime.command import User, environment, find_program
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lxgit.runtime.containers import ContainerConfig
+    from lxgit.runtime.config import Settings
     from lxgit.runtime.idmap import IdMap
     from lxgit.runtime.relay import Relay
 
@@ -39,15 +39,15 @@ class Process:
     detached: bool = False
 
     @classmethod
-    def first(cls, config: ContainerConfig, window: tuple[int, int] | None) -> Self:
+    def first(cls, settings: Settings, window: tuple[int, int] | None) -> Self:
         """The one that a container was made for."""
         return cls(
-            config.command,
-            config.environment,
-            config.working_dir,
-            config.user,
-            config.tty,
-            config.stdin_open,
+            settings.command,
+            settings.environment,
+            settings.working_dir,
+            settings.user,
+            settings.tty,
+            settings.stdin_open,
             window,
         )
 

@@ -31,7 +31,7 @@ from lxgit.runtime import (
     rundir,
 )
 from lxgit.runtime.command import find_user
-from lxgit.runtime.containers import EXITED, RUNNING, ContainerState
+from lxgit.runtime.config import EXITED, RUNNING, ContainerState
 from lxgit.runtime.logfile import LogWriter
 from lxgit.runtime.overlay import Lower, Writable
 from lxgit.runtime.process import Process

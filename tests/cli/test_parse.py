@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lxgit.cli.commands import all_commands
+from lxgit.cli.output import Output
 from lxgit.cli.params import Command, argument, command, option, paths
 from lxgit.cli.parse import HelpWanted, NotWellFormed, parse
 from lxgit.cli.session import Session
@@ -51,6 +52,24 @@ def narrowed(
     only: Annotated[tuple[str, ...], paths(help="paths")] = (),
 ) -> None:
     """Take paths."""
+
+
+class Spread(NamedTuple):
+    limit: Annotated[int | None, option("-n", help="how many")] = None
+    words: Annotated[tuple[str, ...], option("-e", help="a word")] = ()
+
+
+@command()
+def grouped(
+    session: Session,
+    spread: Spread,
+    name: Annotated[str, argument("NAME", help="a name")],
+    quiet: Annotated[bool, option("-q", help="say little")] = False,
+) -> int:
+    """Take options in a group."""
+    assert spread == Spread(5, ("a", "b"))
+    assert quiet
+    return len(name)
 
 
 COMMANDS = {"everything": everything, "wrapper": wrapper, "narrowed": narrowed}
@@ -122,6 +141,12 @@ def test_the_first_argument_ends_the_options_of_a_wrapper() -> None:
     assert values["program"] == ("ls", "-i", "--name", "--help")
     assert values["interactive"]
     assert values["name"] is None
+
+
+def test_a_group_of_options_comes_in_one() -> None:
+    values = parse(grouped, ["-n5", "-e", "a", "base", "-qe", "b"])
+    assert values == {"limit": 5, "words": ("a", "b"), "name": "base", "quiet": True}
+    assert grouped.call(Session(Output(1)), values) == 4
 
 
 def test_every_command_declares_what_can_be_parsed() -> None:

@@ -83,8 +83,8 @@ REFS = named(objects="filelock newfile packedrefs reflogs refs")
 OBJECTS = named(objects="database inflate loose packdelta packindex packs")
 IMAGE = named(objects="directory entries image imageconfig links metadata names tree")
 CONTAINERS = named(
-    operations="attached containers",
-    runtime="containers idmap idranges kernel names rundir",
+    operations="attached",
+    runtime="config containers idmap idranges kernel names rundir",
 )
 LISTED = named(cli="options tables")
 
@@ -92,7 +92,12 @@ BRANCH = OPENED | REFS | LISTED | named(cli="answers branches", operations="bran
 LOG = (
     OPENED | REFS | LISTED | named(cli="human log logview", objects="history", operations="history")
 )
-PS = OPENED | LISTED | CONTAINERS | named(cli="answers containers human psview")
+PS = (
+    OPENED
+    | LISTED
+    | CONTAINERS
+    | named(cli="answers containers human psview", operations="containers")
+)
 RUN = (
     OPENED
     | REFS
@@ -100,7 +105,8 @@ RUN = (
     | IMAGE
     | CONTAINERS
     | named(
-        cli="detaching identity progress run",
+        cli="detaching identity progress run runoptions",
+        operations="creating launching",
         runtime="attach bases cgroups command launcher layers logfile lxc materialise overlay probe"
         " process protocol relay rootfs starting supervisor sweep terminal",
     )

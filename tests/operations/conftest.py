@@ -9,8 +9,9 @@ import pytest
 
 from lxgit.operations.attached import row_of
 from lxgit.operations.committing import CommitRequest, commit
-from lxgit.operations.containers import RunRequest, Streams, run, start
+from lxgit.operations.creating import RunRequest
 from lxgit.operations.importing import import_image
+from lxgit.operations.launching import Streams, run, start
 from lxgit.repository import Repository, create_repository
 from lxgit.runtime.containers import find
 from tests.support.stores import WHO, Listener, stock_fsck

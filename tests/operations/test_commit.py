@@ -14,9 +14,10 @@ from lxgit.objects.ids import ObjectType, from_hex
 from lxgit.operations import committing
 from lxgit.operations.branches import checkout, create_branch
 from lxgit.operations.committing import BranchMoved, ContainerRuns, NeedsName
-from lxgit.operations.containers import AlreadyRunning, remove_containers, start_detached
+from lxgit.operations.containers import remove_containers
 from lxgit.operations.fsck import fsck
-from lxgit.operations.lookup import find_commit, find_image, read_commit
+from lxgit.operations.launching import start_detached
+from lxgit.operations.lookup import AlreadyRunning, find_commit, find_image, read_commit
 from lxgit.operations.prune import prune
 from lxgit.operations.views import compare, view_path
 from lxgit.operations.worktree import (

@@ -18,7 +18,8 @@ import pytest
 from lxgit.objects.metadata import Metadata
 from lxgit.runtime import cgroups, idmap, overlay, probe, rundir
 from lxgit.runtime.attach import Session, Streams
-from lxgit.runtime.containers import Container, Request, all_containers, create
+from lxgit.runtime.config import Request
+from lxgit.runtime.containers import Container, all_containers, create
 from lxgit.runtime.starting import start_container
 
 if TYPE_CHECKING:
@@ -103,7 +104,9 @@ class Machine:
         self.base = base
 
     def create(self, *command: str, **wanted: object) -> Container:
-        request = Request("base", command, "1" * 40, "base", ("layer",))
+        request = Request(
+            image="base", command=command, commit="1" * 40, branch="base", stack=("layer",)
+        )
         return create(self.containers, replace(request, **wanted))  # type: ignore[arg-type]
 
     def start(self, container: Container, **options: Any) -> Session:

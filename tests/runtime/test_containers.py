@@ -13,17 +13,14 @@ from hypothesis import strategies as st
 
 from lxgit.fsutil import LockHeld
 from lxgit.runtime import idranges
+from lxgit.runtime.config import EXITED, RUNNING, ContainerState, Request
 from lxgit.runtime.containers import (
-    EXITED,
-    RUNNING,
     AmbiguousContainer,
     BrokenContainer,
     Container,
     ContainerNameTaken,
-    ContainerState,
     InvalidContainerName,
     NoSuchContainer,
-    Request,
     all_containers,
     broken,
     container_names,

@@ -15,7 +15,8 @@ import pytest
 from lxgit.fsutil import LockHeld
 from lxgit.runtime import overlay
 from lxgit.runtime.attach import NotRunning, Streams, connect
-from lxgit.runtime.containers import EXITED, RUNNING, find
+from lxgit.runtime.config import EXITED, RUNNING
+from lxgit.runtime.containers import find
 from lxgit.runtime.idmap import IdMap
 from lxgit.runtime.logfile import read_log
 from lxgit.runtime.protocol import StartFailed

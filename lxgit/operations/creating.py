@@ -1,0 +1,136 @@
+"""A container is made: what was asked for, and what its image says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lxgit.errors import LxgitError
+from lxgit.objects.ids import hex_id
+from lxgit.objects.refnames import BRANCHES
+from lxgit.operations.attached import pinned_commit
+from lxgit.operations.lookup import find_commit, image_of
+from lxgit.runtime import containers as records
+from lxgit.runtime.config import Request
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from lxgit.objects.image import Image
+    from lxgit.objects.imageconfig import ImageConfig
+    from lxgit.operations.values import Identity
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+    from lxgit.runtime.layers import Stack
+
+
+class NoCommand(LxgitError):
+    """Neither the command line nor the image says what to run."""
+
+    exit_code = 125
+
+
+class RunRequest(NamedTuple):
+    """What `run` asks for; see `lxgit run --help`. `environment` items are `NAME=VALUE`."""
+
+    image: str | None = None
+    command: tuple[str, ...] = ()
+    name: str | None = None
+    remove: bool = False
+    interactive: bool = False
+    tty: bool = False
+    environment: tuple[str, ...] = ()
+    working_dir: str | None = None
+    user: str | None = None
+    hostname: str | None = None
+    network: str = "none"
+    entrypoint: str | None = None
+    host_ids: bool = False
+    privileged: bool = False
+
+
+def created(
+    repository: Repository, request: RunRequest, identity: Identity, progress: Progress
+) -> tuple[Container, Stack, Image]:
+    """Make the container that a request asks for, while the caller keeps the layers."""
+    if request.name is not None:
+        from lxgit.operations.naming import check_container_name
+
+        check_container_name(repository, request.name)
+    revision = request.image or "HEAD"
+    commit = find_commit(repository, revision)
+    image = image_of(repository, commit)
+    branch, label = _label(repository, revision, hex_id(commit))
+    stack = materialised(repository, image, progress)
+    container = records.create(
+        repository.containers_dir,
+        Request(
+            image=label,
+            command=_command(request, image.config),
+            commit=hex_id(commit),
+            branch=branch,
+            stack=stack.ids,
+            outside_range=stack.outside_range,
+            name=request.name,
+            hostname=request.hostname,
+            environment=(*image.config.env, *request.environment),
+            working_dir=request.working_dir or image.config.working_dir or "/",
+            user=request.user or image.config.user,
+            tty=request.tty,
+            stdin_open=request.interactive,
+            network=request.network,
+            privileged=request.privileged,
+            host_ids=request.host_ids or request.privileged,
+        ),
+        lambda made: pinned_commit(repository, made, hex_id(commit), identity),
+    )
+    return container, stack, image
+
+
+def _label(repository: Repository, revision: str, commit: str) -> tuple[str | None, str]:
+    """The branch that a revision names, if it names one; the image as `ps` shows it."""
+    ref = repository.revisions.ref_name(revision)
+    if ref == "HEAD":
+        head = repository.refs.head()
+        ref = head if isinstance(head, str) else None
+        revision = commit[:12]
+    if ref is not None and ref.startswith(BRANCHES):
+        branch = ref.removeprefix(BRANCHES)
+        return branch, f"{branch}:latest"
+    return None, revision
+
+
+def _command(request: RunRequest, config: ImageConfig) -> tuple[str, ...]:
+    """Entrypoint and arguments by Docker's rules."""
+    if request.entrypoint is not None:
+        command = (*([request.entrypoint] if request.entrypoint else []), *request.command)
+    else:
+        command = (*config.entrypoint, *(request.command or config.cmd))
+    if not command:
+        raise NoCommand(
+            "the image says no command, and none was given", hint="lxgit run IMAGE COMMAND"
+        )
+    return command
+
+
+def require_host(repository: Repository, *, host_ids: bool) -> None:
+    """Raise unless containers can run here; clear up after those that were killed."""
+    from lxgit.runtime.probe import check_host
+    from lxgit.runtime.sweep import sweep
+
+    check_host(repository.path, host_ids=host_ids)
+    sweep()
+
+
+def layers_kept(repository: Repository) -> AbstractContextManager[int]:
+    """Keep `prune` away until the layers are mounted."""
+    return repository.lock("layers", shared=True, what="the cache of layers")
+
+
+def materialised(repository: Repository, image: Image, progress: Progress) -> Stack:
+    """The layers that show an image, made where they are missing; the caller keeps them."""
+    from lxgit.runtime.materialise import Materialiser
+
+    stack = Materialiser(repository, progress).stack(image)
+    progress.phase("")  # the terminal is the container's from now on
+    return stack

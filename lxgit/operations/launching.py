@@ -1,0 +1,212 @@
+"""Containers are started: `run` and `start`, whose caller stays, or leaves them running."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from lxgit.errors import LxgitError
+from lxgit.objects.ids import from_hex
+from lxgit.operations.attached import unpin_commit
+from lxgit.operations.creating import created, layers_kept, materialised, require_host
+from lxgit.operations.lookup import AlreadyRunning, find_container, image_of
+from lxgit.runtime import containers as records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lxgit.objects.image import Image
+    from lxgit.operations.creating import RunRequest
+    from lxgit.operations.values import Identity
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+    from lxgit.runtime.attach import Session
+    from lxgit.runtime.containers import Container
+    from lxgit.runtime.layers import Stack
+
+_RESOLV_CONF = "/etc/resolv.conf"
+
+
+class NoTerminal(LxgitError):
+    """A container that was given a terminal, and a user who has none to offer."""
+
+
+class Streams(NamedTuple):
+    """The user's descriptors; `window` is the size of their terminal in rows and columns.
+
+    `detach_keys`, typed in a row at the terminal of a container, leave it running.
+    """
+
+    stdin: int | None
+    stdout: int
+    stderr: int
+    window: tuple[int, int] | None = None
+    detach_keys: bytes = b""
+
+
+def run(
+    repository: Repository,
+    request: RunRequest,
+    streams: Streams,
+    *,
+    identity: Identity,
+    progress: Progress,
+) -> int | None:
+    """Make a container of an image, HEAD's by default, run it, and return its exit code.
+
+    None when the user typed the keys to detach. Errors before the command runs have Docker's exit
+    codes: 125, or 126 and 127 for the command.
+    """
+    container, session = _run(repository, request, streams, identity, progress)
+    return _attached(session, container, streams, with_input=request.interactive)
+
+
+def run_detached(
+    repository: Repository,
+    request: RunRequest,
+    streams: Streams,
+    *,
+    identity: Identity,
+    progress: Progress,
+) -> str:
+    """Make a container and let it run by itself; its id. Errors as `run` has them."""
+    container, session = _run(repository, request, streams, identity, progress, detached=True)
+    session.close()
+    return container.id
+
+
+def _run(
+    repository: Repository,
+    request: RunRequest,
+    streams: Streams,
+    identity: Identity,
+    progress: Progress,
+    *,
+    detached: bool = False,
+) -> tuple[Container, Session]:
+    require_host(repository, host_ids=request.host_ids or request.privileged)
+    with layers_kept(repository):
+        container, stack, image = created(repository, request, identity, progress)
+        after_exit = _remover(repository, container, identity) if request.remove else None
+        try:
+            session = _started(
+                container, stack, image, streams.window, after_exit, detached=detached
+            )
+        except LxgitError:
+            if request.remove:
+                _discard(repository, container, identity)
+            raise
+    return container, session
+
+
+def _started(
+    container: Container,
+    stack: Stack,
+    image: Image,
+    window: tuple[int, int] | None,
+    after_exit: Callable[[], None] | None = None,
+    *,
+    detached: bool = False,
+) -> Session:
+    from lxgit.runtime import probe
+    from lxgit.runtime.starting import start_container
+
+    return start_container(
+        container,
+        stack.lowers,
+        image.root().metadata,
+        apparmor=None if container.config.privileged else probe.apparmor_profile(),
+        resolv_conf=_resolv_conf() if container.config.network == "host" else b"",
+        window=window if container.config.tty else None,
+        detached=detached,
+        after_exit=after_exit,
+    )
+
+
+def _resolv_conf() -> bytes:
+    try:
+        with open(_RESOLV_CONF, "rb") as file:
+            return file.read(1 << 16)
+    except FileNotFoundError:
+        return b""
+
+
+def _attached(
+    session: Session, container: Container, streams: Streams, *, with_input: bool
+) -> int | None:
+    from lxgit.runtime import attach
+
+    stdin = streams.stdin if with_input else None
+    out, err, tty = streams.stdout, streams.stderr, container.config.tty
+    try:
+        return session.attach(attach.Streams(stdin, out, err, tty, streams.detach_keys))
+    finally:
+        session.close()
+
+
+def _remover(
+    repository: Repository, container: Container, identity: Identity
+) -> Callable[[], None]:
+    """What the supervisor does at the end of a container that was run with --rm."""
+
+    def remove() -> None:
+        records.erase(container)
+        unpin_commit(repository, container.id, identity)
+
+    return remove
+
+
+def _discard(repository: Repository, container: Container, identity: Identity) -> None:
+    """Remove a container that could not be started."""
+    if container.path.exists():
+        records.remove(container)
+    unpin_commit(repository, container.id, identity)
+
+
+def start(
+    repository: Repository, name: str, streams: Streams, *, interactive: bool, progress: Progress
+) -> int | None:
+    """Go back into a stopped container until it ends: its exit code; None after the detach keys.
+
+    AlreadyRunning when it runs; NoSuchContainer; NoTerminal, since a terminal has no end of input
+    as a pipe has.
+    """
+    container = find_container(repository, name)
+    at_terminal = streams.stdin is not None and os.isatty(streams.stdin)
+    if interactive and container.config.tty and not at_terminal:
+        raise NoTerminal(
+            f"container '{container.config.name}' has a terminal, and standard input is none",
+            hint=f"'lxgit start -a {name}' shows its output alone",
+        )
+    session = _start(repository, container, streams.window, progress, detached=False)
+    return _attached(session, container, streams, with_input=interactive)
+
+
+def start_detached(repository: Repository, name: str, *, progress: Progress) -> None:
+    """Run a stopped container's command again, by itself. AlreadyRunning, NoSuchContainer."""
+    container = find_container(repository, name)
+    _start(repository, container, None, progress, detached=True).close()
+
+
+def _start(
+    repository: Repository,
+    container: Container,
+    window: tuple[int, int] | None,
+    progress: Progress,
+    *,
+    detached: bool,
+) -> Session:
+    if container.is_running:
+        raise AlreadyRunning(
+            f"container '{container.config.name}' is running", hint="'lxgit ps' lists what runs"
+        )
+    require_host(repository, host_ids=container.config.idmap is None)
+    if container.config.base not in (None, container.mounted):
+        container = container.configured(replace(container.config, base=None))
+    image = image_of(repository, from_hex(container.mounted))
+    with layers_kept(repository):
+        stack = materialised(repository, image, progress)
+        if stack.ids != container.config.stack:
+            container = container.configured(replace(container.config, stack=stack.ids))
+        return _started(container, stack, image, window, detached=detached)

@@ -1,0 +1,152 @@
+"""What a container's directory says of it, as values and as JSON.
+
+`config.json` and `state.json` are JSON objects with the fields of their class; strings are UTF-8
+with other bytes as lone surrogates, as Python has them in argv. A field that a reader does not know
+is ignored, one that is missing has its default.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lxgit.errors import LxgitError
+from lxgit.runtime.idmap import Extent, IdMap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CREATED, RUNNING, EXITED = "created", "running", "exited"
+
+
+class InvalidRecord(LxgitError):
+    """Bytes that are not the record they should be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a container runs, whatever its name, its ids and the commit that it stands on."""
+
+    command: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()  # NAME=VALUE
+    working_dir: str = "/"
+    user: str = ""
+    tty: bool = False
+    stdin_open: bool = False
+    network: str = "none"  # or "host"
+    privileged: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerConfig(Settings):
+    """What was asked for. `idmap` is container id → host id; None is the host's own ids."""
+
+    id: str
+    name: str
+    created: int  # nanoseconds since 1970
+    image: str  # as it was typed
+    hostname: str
+    idmap: IdMap | None
+    commit: str  # its parent: 40 hexadecimal digits
+    branch: str | None  # None: of no branch, as with a detached HEAD
+    stack: tuple[str, ...]  # layer ids it is mounted on, in the order of its creator
+    # The commit that the stack shows; None: `commit`. They differ once a commit was made of it
+    # whose upper directory has not become a layer (yet): see `Container.mounted`.
+    base: str | None = None
+
+    @property
+    def ids(self) -> IdMap:
+        """The map of its inodes in the upper directory."""
+        return self.idmap or IdMap.identity()
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """What became of it. Times are nanoseconds since 1970."""
+
+    status: str = CREATED
+    pid: int | None = None  # the first process, as the host numbers it
+    supervisor: int | None = None
+    started: int | None = None
+    finished: int | None = None
+    exit_code: int | None = None
+    error: str | None = None  # why it could not start, or how it was lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request(Settings):
+    """A container to be made; what is None is chosen for it."""
+
+    image: str
+    commit: str
+    branch: str | None
+    stack: tuple[str, ...]
+    outside_range: tuple[int, ...] = ()  # ids from 65,536 up that the stack uses
+    name: str | None = None
+    hostname: str | None = None
+    host_ids: bool = False
+
+    def given(self, identity: str, name: str, idmap: IdMap | None) -> ContainerConfig:
+        """What it becomes once its id, its name and its host's ids are known."""
+        return ContainerConfig(
+            id=identity,
+            name=name,
+            created=time.time_ns(),
+            image=self.image,
+            hostname=self.hostname or identity[:12],
+            idmap=idmap,
+            commit=self.commit,
+            branch=self.branch,
+            stack=self.stack,
+            **{field.name: getattr(self, field.name) for field in fields(Settings)},
+        )
+
+
+Record = TypeVar("Record", ContainerConfig, ContainerState)
+
+
+def encoded(record: ContainerConfig | ContainerState) -> bytes:
+    """A record as JSON, ASCII alone: a lone surrogate is escaped too."""
+    return (json.dumps(asdict(record), indent=1) + "\n").encode("ascii")
+
+
+def decoded_config(data: bytes) -> ContainerConfig:
+    """The configuration that `encoded` made this of. Raises InvalidRecord."""
+    return _decoded(ContainerConfig, data)
+
+
+def decoded_state(data: bytes) -> ContainerState:
+    """The state that `encoded` made this of. Raises InvalidRecord."""
+    return _decoded(ContainerState, data)
+
+
+def _decoded(record: type[Record], data: bytes) -> Record:
+    try:
+        values = json.loads(data.decode("utf-8"))
+        if not isinstance(values, dict):
+            raise InvalidRecord("a record that is no JSON object")
+        return _built(record, values)
+    except (ValueError, KeyError, TypeError, LxgitError) as error:
+        raise InvalidRecord(f"a record that cannot be read: {error}") from error
+
+
+def _built(record: type[Record], values: dict[str, Any]) -> Record:
+    """A record of its fields as JSON has them: arrays are tuples, some objects values."""
+    known = {field.name for field in fields(record)}
+    return record(**{name: _field(name, value) for name, value in values.items() if name in known})
+
+
+def _field(name: str, value: Any) -> Any:  # noqa: ANN401
+    if value is not None and (build := _VALUES.get(name)):
+        return build(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _idmap(value: dict[str, Any]) -> IdMap:
+    return IdMap(tuple(Extent(**extent) for extent in value["extents"]))
+
+
+_VALUES: dict[str, Callable[[Any], object]] = {"idmap": _idmap}
+"""The fields that are values of a class of their own, by name, and what makes them of JSON's."""
