@@ -12,28 +12,62 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-_PREFIXES = ("lxc.payload", "lxc.monitor")
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_PAYLOAD = "lxc.payload"
+_PREFIXES = (_PAYLOAD, "lxc.monitor")
 
 
-def hierarchies() -> list[Path]:
-    """Where each hierarchy is mounted: one of version 2, or those of version 1, or both kinds."""
-    found = []
+class Hierarchy(NamedTuple):
+    """A hierarchy of control groups: where it is mounted, and what is in it."""
+
+    top: Path
+    version: int
+    controllers: tuple[str, ...]
+
+    def group(self, container: str) -> Path:
+        """The control group of a container that runs."""
+        return self.top / f"{_PAYLOAD}.{container}"
+
+    def offers(self, file: str) -> bool:
+        """Whether groups have this file; the topmost one of version 2 has no limits itself."""
+        return (self.top / file).exists() or any(self.top.glob(f"*/{file}"))
+
+
+def hierarchies() -> list[Hierarchy]:
+    """Every hierarchy: one of version 2, or those of version 1, or both kinds."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
-        for line in stream:
-            fields = line.split(" ")
-            if fields[fields.index("-", 6) + 1] in ("cgroup", "cgroup2"):
-                found.append(Path(fields[4]))
-    return found
+        return list(_hierarchies(stream))
+
+
+def _hierarchies(mountinfo: Iterable[str]) -> Iterator[Hierarchy]:
+    """As proc_pid_mountinfo(5) tells of them; those of version 1 name their controllers."""
+    for line in mountinfo:
+        fields = line.split()
+        kind = fields[fields.index("-", 6) + 1]
+        if kind == "cgroup":
+            yield Hierarchy(Path(fields[4]), 1, tuple(fields[-1].split(",")))
+        elif kind == "cgroup2":
+            top = Path(fields[4])
+            names = (top / "cgroup.controllers").read_text("ascii").split()
+            yield Hierarchy(top, 2, tuple(names))
+
+
+def controllers() -> dict[str, Hierarchy]:
+    """The hierarchy that each controller is in; a controller is in one only."""
+    return {name: one for one in hierarchies() for name in one.controllers}
 
 
 def of_container(container: str) -> list[Path]:
     """The control groups of one container and of its monitor, in every hierarchy."""
     return [
         path
-        for top in hierarchies()
+        for hierarchy in hierarchies()
         for prefix in _PREFIXES
-        if (path := top / f"{prefix}.{container}").is_dir()
+        if (path := hierarchy.top / f"{prefix}.{container}").is_dir()
     ]
 
 
