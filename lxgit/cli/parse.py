@@ -3,7 +3,8 @@
 What `parse` accepts, Typer accepts with the same values (a test holds them together); what it does
 not, it leaves to Typer to explain (`usage.explain`). The rules are Click's: short options cluster
 (`-it`), a value follows or is joined (`-n5`, `-n 5`, `--format=json`), `--` ends the options, and
-options may stand between arguments unless the command says `options_first`.
+options may stand between arguments unless the command says `options_first`. Beyond Click's, a flag
+takes `=true` and `=false`, as Docker's do: `--pause=false`, `-d=false`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from lxgit.cli.params import Command, Parameter
 
+_TRUTHS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+"""What a flag takes behind `=`, in small letters (Go's strconv.ParseBool)."""
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
@@ -100,9 +103,7 @@ class _Parser:
             raise HelpWanted
         parameter = self._option(name)
         if parameter.is_flag:
-            if equals:
-                raise NotWellFormed
-            self._store(parameter, "")
+            self._store(parameter, value if equals else "true")
         else:
             self._store(parameter, value if equals else _next(rest))
 
@@ -115,7 +116,10 @@ class _Parser:
             if not parameter.is_flag:
                 self._store(parameter, word[position:] or _next(rest))
                 return
-            self._store(parameter, "")
+            if word.startswith("=", position):
+                self._store(parameter, word[position + 1 :])
+                return
+            self._store(parameter, "true")
 
     def _option(self, name: str) -> Parameter:
         try:
@@ -168,10 +172,29 @@ def _value(parameter: Parameter, texts: list[str] | None) -> Any:  # noqa: ANN40
             raise NotWellFormed
         return parameter.default
     if parameter.is_flag:
-        return True
+        return [_truth(text) for text in texts][-1]
     if parameter.multiple:
         return tuple(_convert(parameter, text) for text in texts)
     return _convert(parameter, texts[-1])
+
+
+def _truth(text: str) -> bool:
+    try:
+        return _TRUTHS[text.lower()]
+    except KeyError:
+        raise NotWellFormed from None
+
+
+def without_truths(command: Command, words: Sequence[str]) -> list[str]:
+    """The words with `=true` and `=false` taken off flags: Click knows neither."""
+    flags = {name for each in command.parameters if each.is_flag for name in each.declaration.names}
+    kept = []
+    for position, word in enumerate(words):
+        name, _, value = word.partition("=")
+        if word == "--":
+            return [*kept, *words[position:]]
+        kept.append(name if name in flags and value.lower() in _TRUTHS else word)
+    return kept
 
 
 def _convert(parameter: Parameter, text: str) -> str | int:

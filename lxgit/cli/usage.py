@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from lxgit.cli.parse import split_at_dashes
+from lxgit.cli.parse import split_at_dashes, without_truths
 from lxgit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def explain(name: str, command: Command, words: Sequence[str]) -> NoReturn:
     before, _ = split_at_dashes(command, words)
     hint = f"lxgit {name} --help"
     try:
-        typer_command(name, command).make_context(f"lxgit {name}", list(before))
+        words = without_truths(command, before)
+        typer_command(name, command).make_context(f"lxgit {name}", words)
     except TyperException as error:
         raise UsageError(_as_one_line(error.format_message()), hint=hint) from None
     raise UsageError("this command line is not understood", hint=hint)
@@ -120,6 +121,8 @@ def _typer_parameter(parameter: Parameter) -> inspect.Parameter:
 def _typer_default(parameter: Parameter) -> Any:  # noqa: ANN401
     if parameter.required:
         return inspect.Parameter.empty
+    if parameter.is_flag:
+        return False  # Click would take a flag for the opposite of its default
     if parameter.declaration.after_dashes:
         return None
     return list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default

@@ -129,6 +129,9 @@ def test_what_is_refused_typer_explains(name: str, words: list[str]) -> None:
         (["run", "--format=json"], {"name": "run", "output": "json"}),
         (["run", "-e", "-q", "-eb"], {"name": "run", "words": ("-q", "b")}),
         (["-"], {"name": "-"}),
+        (["run", "--quiet=true", "-a=1"], {"name": "run", "quiet": True, "all_": True}),
+        (["run", "-qa=F", "--quiet=False"], {"name": "run", "quiet": False, "all_": False}),
+        (["run", "-q=false", "-q"], {"name": "run", "quiet": True}),
     ],
 )
 def test_values(words: list[str], values: dict[str, object]) -> None:
@@ -207,6 +210,7 @@ def test_single_dash_long_options_name_todays(word: str, name: str) -> None:
         (["run", "--quite"], "no such option: --quite (Possible options: --quiet)"),
         (["run", "-n"], "option '-n' requires an argument"),
         (["run", "--quiet=yes"], "option '--quiet' does not take a value"),
+        (["run", "--quiet=false", "-x"], "no such option: -x"),
         (
             ["run", "--format", "x"],
             "invalid value for '--format': 'x' is not one of 'table', 'json'",
