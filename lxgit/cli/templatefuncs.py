@@ -1,0 +1,138 @@
+"""Go templates: the functions that they can call, and how a value is written.
+
+Go's own (pkg.go.dev/text/template, "Functions") and Docker's (docs.docker.com, "Format command and
+log output"). Values are those of JSON; a function that is given what it cannot take raises
+ValueError with the words for it, or TypeError.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Value: TypeAlias = Any
+"""A value of JSON, or a function."""
+
+_VERB = re.compile(r"%([-+ 0#]*)([0-9]*)(?:\.([0-9]+))?(.?)", re.DOTALL)
+_WIDEST = 1000  # columns that a template can ask for
+
+
+def shown(value: Value) -> str:
+    """A value as Go's `%v` has it: `true`, `[a b]`, `map[a:1]`, `<no value>`."""
+    if value is None:
+        return "<no value>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{shown(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(shown, value))}]"
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
+
+
+def as_json(value: Value) -> str:
+    """A value as JSON in one line; what has to be called is left out."""
+    from json import dumps
+
+    if isinstance(value, dict):
+        value = {key: item for key, item in value.items() if not callable(item)}
+    return dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _index(value: Value, *keys: Value) -> Value:
+    for key in keys:
+        if isinstance(value, dict):
+            value = value.get(key, "")
+        elif isinstance(value, list | str) and isinstance(key, int):
+            if not 0 <= key < len(value):
+                raise ValueError(f"there is no item {key}: it has {len(value)}")
+            value = value[key]
+        else:
+            raise TypeError
+    return value
+
+
+def _slice(value: Value, first: int = 0, end: int | None = None) -> Value:
+    end = len(value) if end is None else end
+    if not 0 <= first <= end <= len(value):
+        raise ValueError(f"it has {len(value)} items")
+    return value[first:end]
+
+
+def _length(value: Value) -> int:
+    return len(value.encode("utf-8", "surrogateescape")) if isinstance(value, str) else len(value)
+
+
+def _print(*values: Value) -> str:
+    """Blanks between those that are no strings, as Go's fmt.Sprint."""
+    told = ""
+    for at, value in enumerate(values):
+        apart = at and not isinstance(value, str) and not isinstance(values[at - 1], str)
+        told += " " * bool(apart) + shown(value)
+    return told
+
+
+def _println(*values: Value) -> str:
+    return " ".join(map(shown, values)) + "\n"
+
+
+def _printf(form: str, *values: Value) -> str:
+    left = list(values)
+
+    def one(match: re.Match[str]) -> str:
+        flags, width, precision, verb = match.groups()
+        if verb == "%":
+            return "%"
+        if not left or verb not in tuple("svdqtxXfeg"):
+            raise ValueError(f"'{match[0]}' has no value" if not left else f"no verb '{match[0]}'")
+        if max(int(width or 0), int(precision or 0)) > _WIDEST:
+            raise ValueError(f"'{match[0]}' is too wide")
+        value = left.pop(0)
+        if verb in "svtq":
+            text = as_json(value) if verb == "q" else shown(value)
+            text = text[: int(precision)] if precision else text
+            return text.ljust(int(width or 0)) if "-" in flags else text.rjust(int(width or 0))
+        return str(f"%{flags}{width}{f'.{precision}' if precision else ''}{verb}" % value)
+
+    told = _VERB.sub(one, form)
+    if left:
+        raise ValueError("there are more values than verbs")
+    return told
+
+
+def _is_equal(value: Value, *others: Value) -> bool:
+    return any(type(value) is type(other) and value == other for other in others)
+
+
+def _pad(text: str, before: int, after: int) -> str:
+    if not text or max(before, after) > _WIDEST:
+        return text
+    return " " * before + text + " " * after
+
+
+FUNCTIONS: Mapping[str, Callable[..., Value]] = {
+    "eq": _is_equal,
+    "ge": lambda one, other: one >= other,
+    "gt": lambda one, other: one > other,
+    "index": _index,
+    "join": lambda items, mark: mark.join(map(shown, items)),
+    "json": as_json,
+    "le": lambda one, other: one <= other,
+    "len": _length,
+    "lower": lambda text: shown(text).lower(),
+    "lt": lambda one, other: one < other,
+    "ne": lambda one, other: not _is_equal(one, other),
+    "not": lambda value: not value,
+    "pad": _pad,
+    "print": _print,
+    "printf": _printf,
+    "println": _println,
+    "slice": _slice,
+    "split": lambda text, mark: text.split(mark),
+    "title": lambda text: re.sub(r"(?:^|(?<=\s))\w", lambda match: match[0].upper(), text),
+    "truncate": lambda text, length: text[: max(length, 0)],
+    "upper": lambda text: shown(text).upper(),
+}
