@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lxgit.objects.changes import Change
 from lxgit.objects.directory import Directory, Subdirectory, read_differing, read_directory
 from lxgit.objects.entries import Entry
+from lxgit.objects.extent import Bound
 from lxgit.objects.image import walk_directory
 from lxgit.objects.metadata import Kind
 
@@ -28,30 +29,30 @@ def diff_images(old: Image, new: Image) -> list[Change]:
 
 
 def iter_differences(old: Image, new: Image) -> Iterator[Change]:
-    """The same changes in no order, as they are found: a caller may have enough of them."""
+    """The same changes in no order, as they are found: a caller may have enough of them.
+
+    TooManyEntries where an image unfolds without end, and the other does not share it.
+    """
     relinked = set()
     if old.links_id != new.links_id:
         relinked = old.links.differing(new.links)
     if old.rootfs != new.rootfs:
-        for change in _diff_directories(old.reader, b"", old.rootfs, new.reader, new.rootfs):
+        for change in _diff_directories(old, new):
             relinked.discard(change.path)
             yield change
     for path in relinked:
         yield Change(path, old.entry(path), new.entry(path))
 
 
-def _diff_directories(
-    old_reader: BlobAndTreeReader,
-    path: bytes,
-    old: ObjectID,
-    new_reader: BlobAndTreeReader,
-    new: ObjectID,
-) -> Iterator[Change]:
-    """Differing paths at and below a directory that is in both. Not recursive: trees are deep."""
-    pending = [(path, old, new)]
+def _diff_directories(old_image: Image, new_image: Image) -> Iterator[Change]:
+    """Differing paths of two root filesystems. Not recursive: trees are deep."""
+    old_reader, new_reader = old_image.reader, new_image.reader
+    pending = [(b"", old_image.rootfs, new_image.rootfs)]
+    bound = Bound((old_reader, old_image.rootfs), (new_reader, new_image.rootfs))
     while pending:
         path, old, new = pending.pop()
         before, after = read_differing(old_reader, old, new_reader, new)
+        bound.enter((old, new), len(before.entries) + len(after.entries))
         if before.metadata != after.metadata:
             yield Change(path, _as_entry(before, old), _as_entry(after, new))
         prefix = path + b"/" if path else b""
@@ -62,7 +63,8 @@ def _diff_directories(
             if isinstance(left, Subdirectory) and isinstance(right, Subdirectory):
                 pending.append((prefix + name, left.oid, right.oid))
                 continue
-            yield from _replaced(old_reader, new_reader, prefix + name, left, right)
+            gone = _expand(old_reader, prefix + name, left, bound)
+            yield from _replaced(gone, _expand(new_reader, prefix + name, right, bound))
 
 
 def _as_entry(directory: Directory, oid: ObjectID) -> Entry:
@@ -70,25 +72,20 @@ def _as_entry(directory: Directory, oid: ObjectID) -> Entry:
 
 
 def _replaced(
-    old_reader: BlobAndTreeReader,
-    new_reader: BlobAndTreeReader,
-    path: bytes,
-    left: Entry | Subdirectory | None,
-    right: Entry | Subdirectory | None,
+    gone: Iterator[tuple[bytes, Entry]], come: Iterator[tuple[bytes, Entry]]
 ) -> Iterator[Change]:
     """A path that is not a directory in both, and what stood or stands below it."""
-    before = dict(_expand(old_reader, path, left))
-    after = dict(_expand(new_reader, path, right))
+    before, after = dict(gone), dict(come)
     for name in before.keys() | after.keys():
         yield Change(name, before.get(name), after.get(name))
 
 
 def _expand(
-    reader: BlobAndTreeReader, path: bytes, entry: Entry | Subdirectory | None
+    reader: BlobAndTreeReader, path: bytes, entry: Entry | Subdirectory | None, bound: Bound
 ) -> Iterator[tuple[bytes, Entry]]:
     if isinstance(entry, Entry):
         yield path, entry
     elif entry is not None:
         directory = read_directory(reader, entry.oid)
         yield path, _as_entry(directory, entry.oid)
-        yield from walk_directory(reader, entry.oid, path + b"/")
+        yield from walk_directory(reader, entry.oid, path + b"/", bound)

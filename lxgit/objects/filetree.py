@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.objects.extent import MAX_ENTRIES, TooManyEntries
 from lxgit.objects.links import Links
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.names import InvalidName, check_name, encode_name
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 MAX_TARGET = 4095
 NOT_FROM_A_MACHINE = "no tool that packs a root file system writes that: do not trust the archive"
-MAX_ENTRIES = 1 << 22
-"""Of one root filesystem: far more than anybody runs, and 3 GB of memory while it is imported."""
 _NO_NAMES = (b"", b".", b"..")
 _MAX_LINKS = 40  # path_resolution(7)
 _MAX_FOLLOWED = 1 << 24  # parts of links' targets in all: half a minute's work
@@ -38,10 +37,6 @@ class InvalidPath(LxgitError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, hint=NOT_FROM_A_MACHINE)
-
-
-class TooManyEntries(LxgitError):
-    """A root filesystem with more entries than this machine can hold in memory."""
 
 
 class Node:

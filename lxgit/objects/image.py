@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lxgit.objects.directory import BlobAndTreeReader, Directory, ObjectWriter
+    from lxgit.objects.extent import Bound
 
 FORMAT = b"lxgit 1\n"
 ROOTFS = b"rootfs"
@@ -108,14 +109,20 @@ def directory_entry(reader: BlobAndTreeReader, oid: ObjectID) -> Entry:
 
 
 def walk_directory(
-    reader: BlobAndTreeReader, oid: ObjectID, prefix: bytes
+    reader: BlobAndTreeReader, oid: ObjectID, prefix: bytes, bound: Bound | None = None
 ) -> Iterator[tuple[bytes, Entry]]:
     """Every path below the directory whose tree is `oid`, parents first.
 
     `prefix` is put before each path: `b""` or one that ends in `/`. Not recursive: a path may be
-    2,000 levels deep; InvalidTree when it is deeper.
+    2,000 levels deep; InvalidTree when it is deeper. TooManyEntries by `bound`, which may be that
+    of several walks.
     """
-    stack = [(prefix, iter(read_directory(reader, oid).entries.items()))]
+    from lxgit.objects.extent import Bound
+
+    bound = bound or Bound((reader, oid))
+    directory = read_directory(reader, oid)
+    bound.enter(oid, len(directory.entries))
+    stack = [(prefix, iter(directory.entries.items()))]
     while stack:
         base, entries = stack[-1]
         for name, entry in entries:
@@ -126,6 +133,7 @@ def walk_directory(
             if len(stack) + 1 >= MAX_DEPTH:  # the image's own tree is above the first
                 raise InvalidTree(f"the image is more than {MAX_DEPTH:,} levels deep")
             directory = read_directory(reader, entry.oid)
+            bound.enter(entry.oid, len(directory.entries))
             yield path, Entry(Kind.DIRECTORY, directory.metadata, entry.oid)
             stack.append((path + b"/", iter(directory.entries.items())))
             break

@@ -50,10 +50,19 @@ class Replayer:
         self._links = links
         self._sink = sink
         self._first: dict[bytes, tuple[bytes, Entry]] = {}
+        self._linked: set[bytes] = set()
+
+    def finish(self) -> None:
+        """All has been put; InvalidLinks when a link was not among it."""
+        for group in self._links.groups:
+            for path in group:
+                if path not in self._linked:
+                    raise absent_link(path)
 
     def put(self, path: bytes, entry: Entry) -> None:
         """Give one entry to the sink."""
         if path in self._links:
+            self._linked.add(path)
             leader = self._links.group(path)[0]
             existing, like = self._first.setdefault(leader, (path, entry))
             if entry != like or entry.is_directory:
@@ -90,6 +99,12 @@ def replay_image(reader: BlobReader, image: Image, sink: TreeSink, progress: Pro
     for path, entry in _with_root(image):
         replayer.put(path, entry)
         progress.advance()
+    replayer.finish()
+
+
+def absent_link(path: bytes) -> InvalidLinks:
+    """The error for a path of a group that the image does not have."""
+    return InvalidLinks(f"links: {path!r} is not there")
 
 
 def _with_root(image: Image) -> Iterator[tuple[bytes, Entry]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.objects.database import CorruptObject, WrongType
 from lxgit.objects.directory import Subdirectory, read_directory
-from lxgit.objects.filetree import MAX_ENTRIES
+from lxgit.objects.extent import MAX_ENTRIES, Extents
 from lxgit.objects.ids import ObjectType
 from lxgit.objects.image import read_image
 from lxgit.objects.metadata import Kind
@@ -34,7 +34,7 @@ class ImageVerifier:
         self._damaged = damaged
         self._good: set[ObjectID] = set()
         self._below: dict[ObjectID, tuple[int, list[ObjectID]]] = {}
-        self._measured: dict[ObjectID, tuple[int, int]] = {}
+        self._extents = Extents(lambda oid: self._below.get(oid, (0, [])))
 
     def faults(self, tree: ObjectID) -> Iterator[str]:
         """What is wrong with the image whose root tree is `tree`, a line each; nothing: it is good.
@@ -80,22 +80,8 @@ class ImageVerifier:
                 )
 
     def _extent(self, root: ObjectID) -> Iterator[str]:
-        """Whether it is too deep, or unfolds to more than an archive may have.
-
-        A few trees that have each other twice unfold to more than any disk has inodes. Each
-        tree is measured once: one in which others stand many times costs no more than they.
-        """
-        pending = [root]
-        while pending:
-            count, below = self._below.get(pending[-1], (0, []))
-            missing = [oid for oid in below if oid not in self._measured]
-            if missing:
-                pending += missing
-                continue
-            measured = [self._measured[oid] for oid in below]
-            levels = 1 + max((deep for deep, _ in measured), default=0)
-            self._measured[pending.pop()] = levels, count + sum(many for _, many in measured)
-        levels, count = self._measured[root]
+        """Whether it is too deep, or unfolds to more than an archive may have."""
+        levels, count = self._extents.of(root)
         if levels + 1 > MAX_DEPTH:
             yield f"it is {levels:,} levels deep, and {MAX_DEPTH:,} are allowed"
         if count > MAX_ENTRIES:

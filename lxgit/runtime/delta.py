@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from lxgit.objects.directory import read_metadata
 from lxgit.objects.metadata import Kind
 from lxgit.objects.names import encode_name
-from lxgit.objects.replay import Replayer
+from lxgit.objects.replay import Replayer, absent_link
 from lxgit.objects.tree import decode_tree
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def write_delta(
     made = {b""}
     sink.directory(b"", lookup.metadata(b""))
     for path, change in sorted(touched.items()):
+        if change.new is None and path in new.links:
+            raise absent_link(path)
         if change.new is None or _is_hidden(change.new):
             if _shown_below(change) and _parent_stays(path, touched):
                 _ancestors(path, made, lookup, sink)

@@ -13,7 +13,7 @@ import pytest
 
 from lxgit.errors import LxgitError
 from lxgit.objects import filetree
-from lxgit.objects.filetree import TooManyEntries
+from lxgit.objects.extent import TooManyEntries
 from lxgit.objects.limits import Limits, TooLarge, limits_for
 from lxgit.objects.metadata import Kind
 from lxgit.objects.tree import MAX_DEPTH

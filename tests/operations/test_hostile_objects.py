@@ -259,12 +259,8 @@ HOSTILE: dict[str, Callable[[Forge], str]] = {
     "a tree that is a blob": lambda f: f.blob(b"x"),
 }
 
-UNREAD = {"config.json: NUL in a command", "2^40 directories", "links: absent"}
-"""Nothing that is asked of these below reads what is wrong, or to its end.
-
-Nobody starts that command. What unfolds without end is refused on arrival. A link that is missing
-leaves one name, and fsck tells.
-"""
+UNREAD = {"config.json: NUL in a command"}
+"""Nothing that is asked of these below reads what is wrong: nobody starts that command."""
 
 
 @pytest.fixture
@@ -297,13 +293,10 @@ def commands(out: Path) -> list[tuple[str, ...]]:
 @pytest.mark.lxc
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_it_is_refused_everywhere(store: Forge, lxgit: Lxgit, scratch: Path, kind: str) -> None:
-    tree = HOSTILE[kind](store)
-    commit = store.commit(tree)
-    (store.git_dir / "refs/tags").mkdir(exist_ok=True)
-    (store.git_dir / "refs/tags/bad").write_text(f"{commit}\n")
+    tree, commit = tag(store, HOSTILE[kind])
     before = sorted(path for path in scratch.rglob("*") if "store" not in path.parts)
     out = scratch / "out.tar"
-    for words in commands(out) if kind != "2^40 directories" else ():
+    for words in commands(out):
         done = lxgit(*words, code=None, timeout=60)
         assert "Traceback" not in done.err, (words, done.err[-3000:])
         assert done.code in (0, 1, 125) or (kind in UNREAD and done.code == 127), (words, done)
@@ -323,6 +316,55 @@ def test_it_is_refused_everywhere(store: Forge, lxgit: Lxgit, scratch: Path, kin
     if kind != "config.json: NUL in a command":
         arrived(lxgit.store, tree, commit)
     assert lxgit("show", "base:/etc/hosts").out == "127.0.0.1 localhost\n"
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_what_unfolds_without_end_is_told_of(store: Forge, lxgit: Lxgit, scratch: Path) -> None:
+    tag(store, HOSTILE["2^40 directories"])
+    lxgit("show", "bad:/a")  # a directory at a time, it can be looked at
+    lxgit("ls", "bad:/")
+    refused: list[tuple[str, ...]] = [
+        ("run", "--rm", "bad", "true"),
+        ("export", "bad", "-o", str(scratch / "out.tar")),
+        ("diff", "base", "bad"),
+        ("diff", "--name-status", "bad", "base"),
+        ("log", "--stat", "bad"),
+        ("show", "bad"),
+        ("ls", "-R", "bad:/"),
+    ]
+    for words in refused:
+        done = lxgit(*words, code=125 if words[0] == "run" else 1)
+        assert done.err.startswith("lxgit: the image unfolds to 2,199,023,255,550 entries, and ")
+        assert done.err.splitlines()[1:] == [
+            "hint: 'lxgit fsck' says which branches and tags have it"
+        ]
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+@pytest.mark.parametrize("near", [True, False])
+def test_a_link_to_nothing_is_told_of(
+    store: Forge, lxgit: Lxgit, scratch: Path, near: bool
+) -> None:
+    """Of a delta layer, and of a base layer."""
+    tag(store, HOSTILE["links: absent"])
+    if not near:
+        lxgit("prune")
+    for words in (("run", "--rm", "bad", "true"), ("export", "bad", "-o", str(scratch / "out"))):
+        done = lxgit(*words, code=125 if words[0] == "run" else 1)
+        assert done.err == "lxgit: links: b'c' is not there\n"
+
+
+def tag(store: Forge, image: Callable[[Forge], str]) -> tuple[str, str]:
+    """The image with a commit of its own on the tag `bad`: their ids."""
+    tree = image(store)
+    commit = store.commit(tree)
+    (store.git_dir / "refs/tags").mkdir(exist_ok=True)
+    (store.git_dir / "refs/tags/bad").write_text(f"{commit}\n")
+    return tree, commit
 
 
 def arrived(store: Path, tree: str, commit: str) -> None:
