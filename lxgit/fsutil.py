@@ -6,8 +6,6 @@ import contextlib
 import fcntl
 import functools
 import os
-import signal
-import struct
 import time
 from typing import TYPE_CHECKING
 
@@ -37,6 +35,7 @@ def openat2(
     Returns a file descriptor with close-on-exec. OSError as the kernel says it.
     """
     import ctypes  # 4 ms, which most commands do not need
+    import struct
 
     how = struct.pack("QQQ", flags | os.O_CLOEXEC, mode, resolve)  # struct open_how
     fd: int = _libc().syscall(
@@ -89,6 +88,7 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 def die_with_parent() -> None:
     """Have the kernel kill this process, a child just forked, when its parent dies."""
     import ctypes
+    import signal
 
     _libc().prctl(ctypes.c_int(_PR_SET_PDEATHSIG), ctypes.c_ulong(signal.SIGKILL))
 

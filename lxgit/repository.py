@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lxgit.objects.git import Git
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.operationlog import OperationLog
+    from lxgit.objects.refreader import RefReader
     from lxgit.objects.refs import RefStore
     from lxgit.objects.revisions import Revisions
 
@@ -49,12 +50,32 @@ class NotAStore(LxgitError):
 class Repository:
     """An open store. Opening reads one small file; everything else is read when it is wanted."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.git_dir = path / "git"
-        self.layers_dir = path / "layers"
-        self.containers_dir = path / "containers"
-        self.scratch_dir = path / "tmp"
+    def __init__(self, path: Path | str) -> None:
+        self._path = os.fspath(path)
+        self._git_dir = f"{self._path}/git"
+
+    @cached_property
+    def path(self) -> Path:
+        """The store's directory."""
+        from pathlib import Path  # 2 ms, which readers of history do not need
+
+        return Path(self._path)
+
+    @cached_property
+    def git_dir(self) -> Path:
+        return self.path / "git"
+
+    @cached_property
+    def layers_dir(self) -> Path:
+        return self.path / "layers"
+
+    @cached_property
+    def containers_dir(self) -> Path:
+        return self.path / "containers"
+
+    @cached_property
+    def scratch_dir(self) -> Path:
+        return self.path / "tmp"
 
     @cached_property
     def objects(self) -> ObjectDatabase:
@@ -66,7 +87,14 @@ class Repository:
     def refs(self) -> RefStore:
         from lxgit.objects.refs import RefStore
 
-        return RefStore(self.git_dir, keeping=self._keeping, record=self._record)
+        return RefStore(self._git_dir, keeping=self._keeping, record=self._record)
+
+    @cached_property
+    def ref_reader(self) -> RefReader:
+        """The refs for those who move none."""
+        from lxgit.objects.refreader import RefReader
+
+        return RefReader(self._git_dir)
 
     @cached_property
     def operations(self) -> OperationLog:
@@ -82,13 +110,13 @@ class Repository:
     def revisions(self) -> Revisions:
         from lxgit.objects.revisions import Revisions
 
-        return Revisions(lambda: self.objects, self.refs, self.git)
+        return Revisions(lambda: self.objects, self.ref_reader, self.git)
 
     @cached_property
     def git(self) -> Git:
         from lxgit.objects.git import Git
 
-        return Git(self.git_dir)
+        return Git(self._git_dir)
 
     @contextmanager
     def _keeping(self, oid: ObjectID | None) -> Iterator[None]:
@@ -132,16 +160,17 @@ class Repository:
         return locked(self.path / "locks" / name, shared=shared, wait=wait, what=what)
 
 
-def open_repository(path: Path) -> Repository:
+def open_repository(path: Path | str) -> Repository:
     """Open the store at `path`.
 
     NoStore when there is none, NotAStore when something else is there or a later lxgit made it,
     PermissionError when it is another user's.
     """
     try:
-        version = (path / "format").read_bytes()
+        with open(f"{path}/format", "rb") as file:
+            version = file.read()
     except FileNotFoundError:
-        if path.exists() and any(path.iterdir()) and not _unfinished(path):
+        if os.path.exists(path) and not _is_unfinished(path):
             raise NotAStore(
                 f"'{path}' is not a store of lxgit's", hint="--store names another directory"
             ) from None
@@ -159,15 +188,13 @@ def open_repository(path: Path) -> Repository:
     return Repository(path)
 
 
-def _unfinished(path: Path) -> bool:
+def _is_unfinished(path: Path | str) -> bool:
     """Whether all that is there is what `create_repository` puts before it is done."""
     ours = {"git", *_DIRECTORIES}
-    return all(
-        entry.name in ours or entry.name.startswith(("git.", "format.")) for entry in path.iterdir()
-    )
+    return all(name in ours or name.startswith(("git.", "format.")) for name in os.listdir(path))
 
 
-def create_repository(path: Path) -> Repository:
+def create_repository(path: Path | str) -> Repository:
     """Open the store at `path`, or make it, with mode 0700: layers hold setuid programs.
 
     Safe against a crash and against another process that makes it at the same moment.
@@ -178,13 +205,13 @@ def create_repository(path: Path) -> Repository:
         pass
     make_directories(os.fspath(path), mode=0o700)
     os.chmod(path, 0o700)
-    for name in _DIRECTORIES:
-        (path / name).mkdir(mode=0o700, exist_ok=True)
     repository = Repository(path)
+    for name in _DIRECTORIES:
+        (repository.path / name).mkdir(mode=0o700, exist_ok=True)
     with repository.lock("create", what=f"the store '{path}'"):
         if not repository.git_dir.exists():
             from lxgit.objects.git import init
 
             init(repository.git_dir)
-        write_atomic(path / "format", FORMAT)
+        write_atomic(repository.path / "format", FORMAT)
     return repository

@@ -6,13 +6,12 @@ The only module that reads `os.environ`.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROOT_STORE = Path("/var/lib/lxgit")
+ROOT_STORE = "/var/lib/lxgit"
 
 
 def variable(name: str) -> str | None:
@@ -32,15 +31,15 @@ def proxies() -> dict[str, str]:
     return {name: os.environ[name] for name in wanted if name in os.environ}
 
 
-def default_store() -> Path:
+def default_store() -> str:
     """Where a store is that nobody named: root's, or the user's own below $XDG_DATA_HOME."""
     if os.geteuid() == 0:
         return ROOT_STORE
     data = variable("XDG_DATA_HOME")
     # The XDG base directory specification: a relative path is invalid and ignored.
     if data and data.startswith("/"):
-        return Path(data, "lxgit")
-    return Path(os.path.expanduser("~"), ".local/share/lxgit")
+        return os.path.join(data, "lxgit")
+    return os.path.join(os.path.expanduser("~"), ".local/share/lxgit")
 
 
 def wants_colour(fd: int) -> bool:

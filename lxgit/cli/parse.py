@@ -9,7 +9,6 @@ takes `=true` and `=false`, as Docker's do: `--pause=false`, `-d=false`.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from lxgit.errors import UsageError
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 _TRUTHS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 """What a flag takes behind `=`, in small letters (Go's strconv.ParseBool)."""
-_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_MOST_DIGITS = 18
 
 
 class HelpWanted(Exception):
@@ -188,7 +187,7 @@ def _truth(text: str) -> bool:
 def without_truths(command: Command, words: Sequence[str]) -> list[str]:
     """The words with `=true` and `=false` taken off flags: Click knows neither."""
     flags = {name for each in command.parameters if each.is_flag for name in each.declaration.names}
-    kept = []
+    kept: list[str] = []
     for position, word in enumerate(words):
         name, _, value = word.partition("=")
         if word == "--":
@@ -201,7 +200,8 @@ def _convert(parameter: Parameter, text: str) -> str | int:
     if parameter.choices and text not in parameter.choices:
         raise NotWellFormed
     if parameter.kind is int:
-        if not _INTEGER.fullmatch(text):
+        digits = text.removeprefix("-")
+        if not (digits.isascii() and digits.isdecimal() and len(digits) <= _MOST_DIGITS):
             name = parameter.declaration.names[0]
             raise UsageError(f"invalid value for '{name}': '{text}' is not a whole number")
         return int(text)

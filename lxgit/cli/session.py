@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lxgit.cli import environment
@@ -43,10 +42,10 @@ class Session:
         self._repository: Repository | None = None
 
     @property
-    def store(self) -> Path:
+    def store(self) -> str:
         """The store's directory, absolute; it need not exist."""
         named = self.store_option or environment.variable("LXGIT_STORE")
-        return Path(os.path.abspath(named)) if named else environment.default_store()
+        return os.path.abspath(named) if named else environment.default_store()
 
     def repository(self, *, create: bool = False) -> Repository:
         """The store, opened; with `create`, made when there is none. NoStore, NotAStore."""
@@ -86,7 +85,7 @@ class Session:
 
     def _where_a_store_is(self) -> str | None:
         """Of an ordinary user who has no store and named none: root's, if there is one."""
-        if self.store == environment.default_store() != ROOT_STORE and ROOT_STORE.exists():
+        if self.store == environment.default_store() != ROOT_STORE and os.path.exists(ROOT_STORE):
             return f"root has a store in {ROOT_STORE}: {_AS_ROOT}"
         return None
 

@@ -1,4 +1,4 @@
-"""Commits and annotated tags as Git stores them, and the trailers of their messages.
+"""Commits and annotated tags as Git stores them.
 
 A commit (git-commit-tree(1), Documentation/technical and `fsck.c` of Git's source):
 
@@ -19,21 +19,14 @@ lone surrogates (PEP 383) and are written back as they were.
 from __future__ import annotations
 
 import functools
-import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import InvalidObjectID, ObjectID, ObjectType, from_hex, hex_id
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 # What Git takes off both ends of a name, ident.c: these, and all up to the space.
 _CRUD = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
-_OFFSET = re.compile(rb"([+-])([0-9]{2})([0-9]{2})")
-_TRAILER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)", re.DOTALL)
 _COMMIT_HEADERS = {b"tree", b"parent", b"author", b"committer", b"encoding"}
-_PICKED = "(cherry picked from commit "
 
 Extra = tuple[tuple[str, bytes], ...]
 
@@ -148,81 +141,21 @@ def decode_signature(line: bytes, encoding: str | None = None) -> Signature:
     name, _, rest = line.partition(b"<")
     email, _, tail = rest.partition(b">")
     seconds, _, offset = tail.rpartition(b">")[2].strip().partition(b" ")
-    match = _OFFSET.fullmatch(offset)
     return Signature(
         name=_decode(name.strip(), encoding),
         email=_decode(email.strip(), encoding),
         time=int(seconds) if seconds.isdigit() and len(seconds) < 20 else 0,
-        offset=_minutes(match) if match else 0,
+        offset=_minutes(offset),
     )
 
 
-def _minutes(match: re.Match[bytes]) -> int:
-    sign = -1 if match[1] == b"-" else 1
-    return sign * (int(match[2]) * 60 + int(match[3]))
-
-
-def clean_message(text: str, *, comment: str | None = None) -> str:
-    """A message as Git stores one (git-stripspace(1)).
-
-    No space at the ends of lines, one empty line where there are several, none at either end, and
-    a newline last. Lines that begin with `comment` go.
-    """
-    lines: list[str] = []
-    for line in text.split("\n"):
-        if comment is not None and line.startswith(comment):
-            continue
-        stripped = line.rstrip(" \t\r\v\f")
-        if stripped or (lines and lines[-1]):
-            lines.append(stripped)
-    cleaned = "\n".join(lines).rstrip("\n")
-    return f"{cleaned}\n" if cleaned else ""
-
-
-def trailers(message: str) -> list[tuple[str, str]]:
-    """The (key, value) pairs of the message's last paragraph (git-interpret-trailers(1)).
-
-    None unless all of that paragraph is trailers, and it is not the first: that is the title.
-    """
-    block = _trailer_block(message)
-    pairs = (_TRAILER.fullmatch(line) for line in block)
-    return [(match[1], match[2].replace("\n ", "\n").strip()) for match in pairs if match]
-
-
-def add_trailers(message: str, pairs: Iterable[tuple[str, str]]) -> str:
-    """The message with these trailers behind those that it has.
-
-    Lines of a value after its first are indented by a space; empty ones are left out, as they would
-    end the paragraph.
-    """
-    lines = [f"{key}: {_fold(value)}\n" for key, value in pairs]
-    if not lines:
-        return message
-    body = message.rstrip("\n") + "\n"
-    gap = "" if _trailer_block(message) or body == "\n" else "\n"
-    return body + gap + "".join(lines)
-
-
-def _fold(value: str) -> str:
-    return "\n ".join(line.rstrip() for line in value.splitlines() if line.strip())
-
-
-def _trailer_block(message: str) -> list[str]:
-    """The trailers of the last paragraph, each with the lines that go on with it."""
-    title, gap, last = message.rstrip("\n").rpartition("\n\n")
-    if not gap and title == "" and last.startswith("\n"):
-        last = last.lstrip("\n")  # nothing but trailers, behind an empty title
-    elif not gap:
-        return []
-    block: list[str] = []
-    for line in last.split("\n"):
-        if block and line.startswith((" ", "\t")):
-            block[-1] += "\n" + line
-        elif _TRAILER.fullmatch(line) or line.startswith(_PICKED):
-            block.append(line)
-        else:
-            return []
-    return block
+def _minutes(offset: bytes) -> int:
+    """What `±hhmm` stands for; 0 for anything else."""
+    digits = offset[1:]
+    if offset[:1] not in (b"+", b"-") or len(digits) != 4 or not digits.isdigit():
+        return 0
+    minutes = int(digits[:2]) * 60 + int(digits[2:])
+    return -minutes if offset[:1] == b"-" else minutes
 
 
 def _split(data: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:

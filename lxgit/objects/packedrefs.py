@@ -11,7 +11,6 @@ import os
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.objects.filelock import FileLock
 from lxgit.objects.ids import InvalidObjectID, ObjectID, from_hex
 
 if TYPE_CHECKING:
@@ -47,6 +46,8 @@ class PackedRefs:
         """Take one out, durably. RefLocked."""
         if name not in self.read():
             return
+        from lxgit.objects.filelock import FileLock
+
         with (
             FileLock(self._path, os.path.dirname(self._path)) as lock,
             open(self._path, "rb") as file,

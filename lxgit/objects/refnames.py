@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 
 from lxgit.errors import LxgitError
 
 BRANCHES = "refs/heads/"
 TAGS = "refs/tags/"
 
-# The last two ranges are of no file name: surrogates that stand for no byte (PEP 383).
-_FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\\ud800-\udc7f\udd00-\udfff]|\.\.|@\{|//")
+_FORBIDDEN = frozenset((*map(chr, range(0x21)), *"\x7f~^:?*[\\"))
+_FORBIDDEN_PAIRS = ("..", "@{", "//")
+_HEX_DIGITS = "0123456789abcdefABCDEF"
 _LONGEST_PART = 255 - len(".lock")  # NAME_MAX
 
 
@@ -23,14 +23,18 @@ def is_valid_ref(name: str) -> bool:
     """Tell whether it is HEAD or a full name that Git allows: no other is made a path."""
     if name == "HEAD":
         return True
-    parts = name.split("/")
+    try:
+        parts = os.fsencode(name).split(b"/")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte (PEP 383)
+        return False
     return (
         len(parts) > 1
-        and parts[0] == "refs"
-        and not _FORBIDDEN.search(name)
+        and parts[0] == b"refs"
+        and _FORBIDDEN.isdisjoint(name)
+        and not any(pair in name for pair in _FORBIDDEN_PAIRS)
         and not name.endswith((".", "/"))
-        and not any(part.startswith(".") or part.endswith(".lock") for part in parts)
-        and all(len(os.fsencode(part)) <= _LONGEST_PART for part in parts)
+        and not any(part.startswith(b".") or part.endswith(b".lock") for part in parts)
+        and all(len(part) <= _LONGEST_PART for part in parts)
     )
 
 
@@ -46,7 +50,7 @@ def check_name(name: str) -> None:
         not is_valid_ref(BRANCHES + name)
         or name.startswith("-")
         or name in {"HEAD", "@"}
-        or re.fullmatch("[0-9a-fA-F]{40}|[0-9a-fA-F]{64}", name)
+        or (len(name) in {40, 64} and not name.strip(_HEX_DIGITS))
     ):
         raise InvalidName(
             f"'{name}' is not a valid name",

@@ -1,9 +1,4 @@
-r"""Refs, as Git keeps them in files (gitrepository-layout(5); refs/files-backend.c of its source).
-
-    HEAD             "ref: refs/heads/base\n", or the id of a detached HEAD
-    refs/…           a loose ref each: forty digits and a newline; wins over
-    packed-refs      "<id> SP <name>\n" each, sorted; and what tags come down to
-    logs/…           reflogs
+"""Moving refs.
 
 A ref is changed while NAME.lock is there, which whoever makes it owns (filelock); packed-refs
 likewise. Stock Git does the same, so both can work on one store at the same time.
@@ -19,13 +14,14 @@ from typing import TYPE_CHECKING, Literal
 from lxgit.errors import LxgitError
 from lxgit.fsutil import fsync_directory
 from lxgit.objects.filelock import FileLock, RefConflict, RefLocked
-from lxgit.objects.ids import InvalidObjectID, ObjectID, from_hex, hex_id
-from lxgit.objects.packedrefs import CorruptRef, PackedRefs
+from lxgit.objects.ids import ObjectID, hex_id
+from lxgit.objects.packedrefs import CorruptRef
 from lxgit.objects.reflogs import ReflogEntry, Reflogs, encode_log, remove_empty_parents
 from lxgit.objects.refnames import BRANCHES, TAGS, InvalidName, check_name, is_valid_ref, short_name
+from lxgit.objects.refreader import RefReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -47,8 +43,6 @@ __all__ = [
 DELETED = "refs/lxgit/deleted"
 """Its reflog has the last value of every branch and tag that was deleted."""
 
-_MOST_SYMBOLIC = 5
-
 
 class _Any(Enum):
     ANY = "any"
@@ -66,8 +60,8 @@ class RefMoved(LxgitError):
         self.current = current
 
 
-class RefStore:
-    """The refs of one repository. Names are full: `refs/heads/base`, or HEAD.
+class RefStore(RefReader):
+    """The refs of one repository, to read and to move.
 
     `keeping`, given the object that a ref is about to name, keeps it from gc until the ref does.
     `record` is called with the name, old and new value, message and time of each change of HEAD, a
@@ -78,22 +72,14 @@ class RefStore:
 
     def __init__(
         self,
-        git_dir: Path,
+        git_dir: Path | str,
         keeping: Callable[[ObjectID | None], AbstractContextManager[None]] | None = None,
         record: Callable[[str, str | None, str | None, str, int], None] | None = None,
     ) -> None:
+        super().__init__(git_dir)
         self._record = record
         self._keeping = keeping or contextlib.nullcontext
-        self._git_dir = str(git_dir)
         self._logs = Reflogs(self._git_dir)
-        self._packed = PackedRefs(f"{git_dir}/packed-refs")
-
-    def head(self) -> str | ObjectID:
-        """The full name of the branch that HEAD names, which may be unborn, or a detached id."""
-        value = self._read_loose("HEAD")
-        if value is None:
-            raise CorruptRef("HEAD is missing", hint="'git symbolic-ref HEAD refs/heads/NAME'")
-        return value
 
     def set_head(self, target: str | ObjectID, *, message: str, who: Signature) -> None:
         """Have HEAD name a branch, or a commit: a detached HEAD. InvalidName, RefLocked."""
@@ -111,29 +97,6 @@ class RefStore:
             if old is not None or new is not None:
                 self._logs.append("HEAD", ReflogEntry(old, new, who, message))
             lock.commit()
-
-    def read(self, name: str) -> ObjectID | None:
-        """The ref's value, through symbolic refs; None when there is none. CorruptRef."""
-        for _ in range(_MOST_SYMBOLIC):
-            value = self._read_direct(name)
-            if not isinstance(value, str):
-                return value
-            name = value
-        raise CorruptRef(f"'{name}' is a symbolic ref that goes round in a circle")
-
-    def list(self, prefix: str = "refs/") -> dict[str, ObjectID]:
-        """All refs whose names begin with `prefix`, sorted by name; broken ones are left out.
-
-        Git too leaves them out, with a warning; `git fsck` finds them.
-        """
-        found: dict[str, ObjectID | None] = {}
-        for name in self._loose_names(prefix):
-            with contextlib.suppress(CorruptRef):
-                found[name] = self.read(name)
-        for name, oid in self._packed.read().items():
-            if name.startswith(prefix):
-                found.setdefault(name, oid)
-        return {name: oid for name, oid in sorted(found.items()) if oid is not None}
 
     def reflog(self, name: str) -> tuple[ReflogEntry, ...]:
         """What the ref was, the last change first."""
@@ -194,46 +157,6 @@ class RefStore:
     def deleted(self) -> tuple[ReflogEntry, ...]:
         """Branches and tags that were deleted, the last first: `old`, and the name in `message`."""
         return self.reflog(DELETED)
-
-    def _path(self, name: str) -> str:
-        return f"{self._git_dir}/{name}"
-
-    def _read_direct(self, name: str) -> ObjectID | str | None:
-        if not is_valid_ref(name):
-            return None
-        value = self._read_loose(name)
-        return self._packed.read().get(name) if value is None else value
-
-    def _read_loose(self, name: str) -> ObjectID | str | None:
-        """A loose ref: its id, or the name that a symbolic one stands for."""
-        try:
-            fd = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        try:
-            content = os.read(fd, 4096)
-        except IsADirectoryError:
-            return None
-        finally:
-            os.close(fd)
-        if content.startswith(b"ref:"):
-            return os.fsdecode(content[4:].strip())
-        try:
-            return from_hex(content.rstrip())
-        except InvalidObjectID:
-            raise CorruptRef(
-                f"the ref '{name}' is damaged: it holds {content[:40]!r}",
-                hint=f"its former values are in '{self._git_dir}/logs/{name}'",
-            ) from None
-
-    def _loose_names(self, prefix: str) -> Iterator[str]:
-        top = prefix[: prefix.rfind("/") + 1].rstrip("/")
-        for directory, _, files in os.walk(self._path(top)):
-            below = directory[len(self._git_dir) + 1 :]
-            for file in files:
-                name = f"{below}/{file}"
-                if name.startswith(prefix) and is_valid_ref(name):
-                    yield name
 
     def _check_conflict(self, name: str) -> None:
         """Raise RefConflict when another ref is where this one's directory would be, or below."""

@@ -11,13 +11,9 @@ who knows them asks `find_ref`, then looks for a container, then asks `resolve`.
 
 from __future__ import annotations
 
-import os
-import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.objects.commits import decode_tag
-from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS
 
@@ -26,19 +22,11 @@ if TYPE_CHECKING:
 
     from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.git import Git
-    from lxgit.objects.refs import RefStore
+    from lxgit.objects.refreader import RefReader
 
 LATEST = "latest"
 """`name:latest` is the branch `name`, as in Docker."""
 
-_BRACES = r"(?:\{[^}]*\}|[^{])"  # a step that does not end within @{…} or ^{…}
-_PATH = re.compile(rf"((?:(?!:/){_BRACES})+):(/.*)", re.DOTALL)
-_TAG = re.compile(r"([^:~^@{]+):([^:~^@{]+)((?:[~^]|@\{).*)?", re.DOTALL)
-_SUFFIX = re.compile(r"[~^]|@\{")
-_RANGE = re.compile(rf"((?:(?!\.\.){_BRACES})*?)(\.\.\.?)(.*)", re.DOTALL)
-_PARENTS = re.compile(r"(.+?)(\^!|\^@|\^-[0-9]*)", re.DOTALL)
-_UNSPEAKABLE = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")  # no program takes it as an argument
-_ID = re.compile("[0-9a-fA-F]{40}")  # Git believes that any such object exists
 _MOST_TAGS = 16  # of tags; Git has no limit, and no use for more than one
 
 
@@ -64,27 +52,6 @@ class NotACommit(LxgitError):
     """An id or a tag that stands for something else than a commit."""
 
 
-class RevisionPath(NamedTuple):
-    """`REV:/path` in two; the path begins with its slash and is None where none was given."""
-
-    revision: str
-    path: bytes | None
-
-
-def split_path(text: str) -> RevisionPath:
-    """Split at the first `:/`, unless that is the beginning: a message search is all revision."""
-    match = _PATH.fullmatch(text)
-    if match is None:
-        return RevisionPath(text, None)
-    return RevisionPath(match[1], os.fsencode(match[2]))
-
-
-def split_range(text: str) -> tuple[str, str, str] | None:
-    """`A..B` or `A...B` in three, the dots between; None for what is no range."""
-    match = None if text.startswith(":/") else _RANGE.fullmatch(text)
-    return (match[1], match[2], match[3]) if match is not None else None
-
-
 def nearest_names(text: str, names: Iterable[str]) -> list[str]:
     """The three names most like `text`, the nearest first; fewer when few are.
 
@@ -101,7 +68,7 @@ def nearest_names(text: str, names: Iterable[str]) -> list[str]:
 class Revisions:
     """Finds the commits of one repository."""
 
-    def __init__(self, objects: Callable[[], ObjectDatabase], refs: RefStore, git: Git) -> None:
+    def __init__(self, objects: Callable[[], ObjectDatabase], refs: RefReader, git: Git) -> None:
         """`objects` opens the database, which most names do not need."""
         self._open_objects = objects
         self._refs = refs
@@ -116,10 +83,12 @@ class Revisions:
 
         AmbiguousRevision when it is a branch and a tag.
         """
-        match = _TAG.fullmatch(text)
-        if match is not None and not match[3]:
-            name = f"{BRANCHES}{match[1]}" if match[2] == LATEST else f"{TAGS}{match[1]}/{match[2]}"
-            return name if self._exists(name) else None
+        if ":" in text:
+            from lxgit.objects.revisionsyntax import split_tag
+
+            if (tag := split_tag(text)) is not None:
+                name = f"{BRANCHES}{tag[0]}" if tag[1] == LATEST else f"{TAGS}{tag[0]}/{tag[1]}"
+                return name if self._exists(name) else None
         names = ["HEAD" if text == "@" else text, f"refs/{text}"]
         names = [name for name in names if self._exists(name)]
         if not names:
@@ -164,6 +133,8 @@ class Revisions:
 
     def peel(self, oid: ObjectID) -> ObjectID:
         """The commit that an object is, or that a tag comes down to; NotACommit for others."""
+        from lxgit.objects.commits import decode_tag
+
         target = oid
         for _ in range(_MOST_TAGS):
             kind, _ = self._objects.describe(target)
@@ -232,7 +203,10 @@ class Revisions:
 
     def _ask_git(self, text: str) -> ObjectID | None:
         """The object that Git takes the text for, with our names in it replaced by Git's."""
-        if not text or text.startswith("-") or _UNSPEAKABLE.search(text) or _ID.fullmatch(text):
+        from lxgit.objects.git import GitFailed
+        from lxgit.objects.revisionsyntax import is_for_git
+
+        if not is_for_git(text):
             return None
         try:
             answer = self._git.run(
@@ -247,25 +221,28 @@ class Revisions:
 
         AmbiguousRevision when it begins with such a name: Git would take one of the two.
         """
-        match = _SUFFIX.search(text)
-        if text.startswith(":") or match is None:
-            return text
-        name = text[: match.start()]
-        full = self.ref_name(name)
-        return full + text[match.start() :] if full is not None and ":" in name else text
+        from lxgit.objects.revisionsyntax import split_steps
+
+        name, steps = split_steps(text)
+        full = self.ref_name(name) if steps else None
+        return full + steps if full is not None and ":" in name else text
 
 
-def resolve(objects: ObjectDatabase, refs: RefStore, git: Git, text: str) -> ObjectID:
+def resolve(objects: ObjectDatabase, refs: RefReader, git: Git, text: str) -> ObjectID:
     """The commit that `text` stands for; see `Revisions.resolve`."""
     return Revisions(lambda: objects, refs, git).resolve(text)
 
 
 def _range(text: str, resolve: Callable[[str], ObjectID]) -> list[str]:
     """The arguments for one of the forms of `range_arguments`."""
+    if "^" not in text and ".." not in text:
+        return [hex_id(resolve(text))]
+    from lxgit.objects.revisionsyntax import split_parents, split_range
+
     if text.startswith("^"):
         return [f"^{hex_id(resolve(text[1:]))}"]
-    if match := _PARENTS.fullmatch(text):
-        return [hex_id(resolve(match[1])) + match[2]]
+    if step := split_parents(text):
+        return [hex_id(resolve(step[0])) + step[1]]
     ends = split_range(text)
     if ends is None:
         return [hex_id(resolve(text))]

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.objects.commits import Commit, add_trailers, clean_message, encode_commit, trailers
+from lxgit.objects.commits import Commit, encode_commit
 from lxgit.objects.history import is_ancestor
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
+from lxgit.objects.messages import add_trailers, clean_message, trailers
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.attached import pin_commit, record_container, row_of
 from lxgit.operations.gc import consolidate

@@ -175,13 +175,13 @@ def _log_entry(
 def decorations(repository: Repository) -> dict[str, tuple[Decoration, ...]]:
     """The names of each commit that has one, by id: HEAD, branches, tags."""
     found: dict[str, list[Decoration]] = {}
-    head = repository.refs.head()
+    head = repository.ref_reader.head()
     if not isinstance(head, str):
         found[hex_id(head)] = [Decoration(RefKind.HEAD, "HEAD", current=True)]
-    for ref, oid in repository.refs.list(BRANCHES).items():
+    for ref, oid in repository.ref_reader.list(BRANCHES).items():
         branch = Decoration(RefKind.BRANCH, ref.removeprefix(BRANCHES), current=ref == head)
         found.setdefault(hex_id(oid), []).insert(0 if ref == head else 99, branch)
-    for ref, oid in repository.refs.list(TAGS).items():
+    for ref, oid in repository.ref_reader.list(TAGS).items():
         tag = Decoration(RefKind.TAG, ref.removeprefix(TAGS))
         found.setdefault(hex_id(repository.revisions.peel(oid)), []).append(tag)
     return {oid: tuple(names) for oid, names in found.items()}
@@ -235,7 +235,7 @@ def annotated_tag(repository: Repository, text: str) -> AnnotatedTag | None:
     from lxgit.objects.commits import decode_tag
 
     name = repository.revisions.ref_name(text)
-    oid = repository.refs.read(name) if name is not None else None
+    oid = repository.ref_reader.read(name) if name is not None else None
     if oid is None or repository.objects.describe(oid)[0] is not ObjectType.TAG:
         return None
     tag = decode_tag(repository.objects.read(oid)[1])

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from lxgit.objects.commits import Commit, clean_message, encode_commit
+from lxgit.objects.commits import Commit, encode_commit
 from lxgit.objects.ids import ObjectType, hex_id
 from lxgit.objects.image import Image, read_image, write_image
 from lxgit.objects.imageconfig import ImageConfig
 from lxgit.objects.ingest import write_tree
 from lxgit.objects.intake import Intake
 from lxgit.objects.limits import NO_LIMITS, Account, limits_for
+from lxgit.objects.messages import clean_message
 from lxgit.operations.naming import branch_ref, check_branch_name
 from lxgit.operations.values import Imported
 from lxgit.runtime.layers import LayerStore

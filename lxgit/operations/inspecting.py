@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from lxgit.objects.commits import trailers
 from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.imageconfig import config_values
+from lxgit.objects.messages import trailers
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.lookup import classify, image_of, read_commit
 from lxgit.operations.tags import list_tags

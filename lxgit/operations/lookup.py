@@ -6,7 +6,6 @@ and commits; what else Git knows, such as `base~3`.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from lxgit.objects.image import Image
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
-
-_DIGITS = re.compile("[0-9a-f]{4,64}")
 
 
 class AlreadyRunning(LxgitError):
@@ -55,7 +52,7 @@ def classify(repository: Repository, text: str) -> Container | ObjectID:
 
 def _by_prefix(repository: Repository, text: str, containers: Iterable[str]) -> str | None:
     """The container whose id begins so; AmbiguousRevision when other ids do as well."""
-    if not _DIGITS.fullmatch(text):
+    if not 4 <= len(text) <= 64 or text.strip("0123456789abcdef"):
         return None
     found = [identity for identity in containers if identity.startswith(text)]
     if not found:

@@ -9,13 +9,12 @@ from lxgit.repository import NoStore, Repository, create_repository, open_reposi
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 __all__ = ["NoStore", "Repository", "open_store"]
 
 
 def open_store(
-    path: Path, *, create: bool = False, waiting: Callable[[str], None] | None = None
+    path: str, *, create: bool = False, waiting: Callable[[str], None] | None = None
 ) -> Repository:
     """The store at `path`, an absolute path; `create` makes it when there is none.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lxgit.objects.commits import Tag, clean_message, decode_tag, encode_tag
+from lxgit.objects.commits import Tag, decode_tag, encode_tag
 from lxgit.objects.ids import ObjectID, ObjectType, hex_id
+from lxgit.objects.messages import clean_message
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.lookup import find_commit
 from lxgit.operations.naming import NameTaken, NoSuchRef, RefExists, check_tag_name, tag_ref

@@ -9,7 +9,7 @@ from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.history import merge_bases
 from lxgit.objects.ids import hex_id
 from lxgit.objects.image import NoSuchPath
-from lxgit.objects.revisions import split_path, split_range
+from lxgit.objects.revisionsyntax import split_path, split_range
 from lxgit.operations.comparison import Comparison, Side, stored_side
 from lxgit.operations.lookup import classify, clean_path, find_commit, image_of
 from lxgit.operations.worktree import only_changed, open_work_tree

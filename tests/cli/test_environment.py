@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +11,9 @@ from lxgit.cli import environment
 from lxgit.cli.output import Output
 from lxgit.cli.session import Session, StoreDenied
 from lxgit.operations.store import NoStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -30,23 +33,23 @@ def test_the_store_of_root_and_of_others(
     session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert session.store == Path("/var/lib/lxgit")
+    assert session.store == "/var/lib/lxgit"
     become_user(monkeypatch, tmp_path)
-    assert session.store == tmp_path / ".local/share/lxgit"
+    assert session.store == str(tmp_path / ".local/share/lxgit")
     monkeypatch.setenv("XDG_DATA_HOME", "relative")
-    assert session.store == tmp_path / ".local/share/lxgit"
+    assert session.store == str(tmp_path / ".local/share/lxgit")
     monkeypatch.setenv("XDG_DATA_HOME", "/data")
-    assert session.store == Path("/data/lxgit")
+    assert session.store == "/data/lxgit"
 
 
 def test_the_store_that_is_named(
     session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LXGIT_STORE", "/variable/../elsewhere")
-    assert session.store == Path("/elsewhere")
+    assert session.store == "/elsewhere"
     monkeypatch.chdir(tmp_path)
     session.store_option = "here"
-    assert session.store == tmp_path / "here"
+    assert session.store == str(tmp_path / "here")
 
 
 def test_a_user_without_a_store_is_told_of_roots(

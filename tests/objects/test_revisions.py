@@ -15,13 +15,12 @@ from lxgit.objects.refs import ANY
 from lxgit.objects.revisions import (
     AmbiguousRevision,
     NotACommit,
-    RevisionPath,
     Revisions,
     UnknownRevision,
     nearest_names,
     resolve,
-    split_path,
 )
+from lxgit.objects.revisionsyntax import RevisionPath, split_path
 from tests.support.packcraft import blob, write_pack
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.objects.commits import Commit, encode_commit, trailers
+from lxgit.objects.commits import Commit, encode_commit
 from lxgit.objects.ids import ObjectType, from_hex
+from lxgit.objects.messages import trailers
 from lxgit.operations import committing
 from lxgit.operations.branches import checkout, create_branch
 from lxgit.operations.committing import BranchMoved, ContainerRuns, NeedsName

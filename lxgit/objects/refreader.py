@@ -1,0 +1,103 @@
+r"""Refs, as Git keeps them in files, and reading them.
+
+(gitrepository-layout(5); refs/files-backend.c of Git's source)
+
+    HEAD             "ref: refs/heads/base\n", or the id of a detached HEAD
+    refs/…           a loose ref each: forty digits and a newline; wins over
+    packed-refs      "<id> SP <name>\n" each, sorted; and what tags come down to
+    logs/…           reflogs
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from lxgit.objects.ids import InvalidObjectID, ObjectID, from_hex
+from lxgit.objects.packedrefs import CorruptRef, PackedRefs
+from lxgit.objects.refnames import is_valid_ref
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_MOST_SYMBOLIC = 5
+
+
+class RefReader:
+    """The refs of one repository as they are. Names are full: `refs/heads/base`, or HEAD."""
+
+    def __init__(self, git_dir: Path | str) -> None:
+        self._git_dir = str(git_dir)
+        self._packed = PackedRefs(f"{git_dir}/packed-refs")
+
+    def head(self) -> str | ObjectID:
+        """The full name of the branch that HEAD names, which may be unborn, or a detached id."""
+        value = self._read_loose("HEAD")
+        if value is None:
+            raise CorruptRef("HEAD is missing", hint="'git symbolic-ref HEAD refs/heads/NAME'")
+        return value
+
+    def read(self, name: str) -> ObjectID | None:
+        """The ref's value, through symbolic refs; None when there is none. CorruptRef."""
+        for _ in range(_MOST_SYMBOLIC):
+            value = self._read_direct(name)
+            if not isinstance(value, str):
+                return value
+            name = value
+        raise CorruptRef(f"'{name}' is a symbolic ref that goes round in a circle")
+
+    def list(self, prefix: str = "refs/") -> dict[str, ObjectID]:
+        """All refs whose names begin with `prefix`, sorted by name; broken ones are left out.
+
+        Git too leaves them out, with a warning; `git fsck` finds them.
+        """
+        found: dict[str, ObjectID | None] = {}
+        for name in self._loose_names(prefix):
+            with contextlib.suppress(CorruptRef):
+                found[name] = self.read(name)
+        for name, oid in self._packed.read().items():
+            if name.startswith(prefix):
+                found.setdefault(name, oid)
+        return {name: oid for name, oid in sorted(found.items()) if oid is not None}
+
+    def _path(self, name: str) -> str:
+        return f"{self._git_dir}/{name}"
+
+    def _read_direct(self, name: str) -> ObjectID | str | None:
+        if not is_valid_ref(name):
+            return None
+        value = self._read_loose(name)
+        return self._packed.read().get(name) if value is None else value
+
+    def _read_loose(self, name: str) -> ObjectID | str | None:
+        """A loose ref: its id, or the name that a symbolic one stands for."""
+        try:
+            fd = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            content = os.read(fd, 4096)
+        except IsADirectoryError:
+            return None
+        finally:
+            os.close(fd)
+        if content.startswith(b"ref:"):
+            return os.fsdecode(content[4:].strip())
+        try:
+            return from_hex(content.rstrip())
+        except InvalidObjectID:
+            raise CorruptRef(
+                f"the ref '{name}' is damaged: it holds {content[:40]!r}",
+                hint=f"its former values are in '{self._git_dir}/logs/{name}'",
+            ) from None
+
+    def _loose_names(self, prefix: str) -> Iterator[str]:
+        top = prefix[: prefix.rfind("/") + 1].rstrip("/")
+        for directory, _, files in os.walk(self._path(top)):
+            below = directory[len(self._git_dir) + 1 :]
+            for file in files:
+                name = f"{below}/{file}"
+                if name.startswith(prefix) and is_valid_ref(name):
+                    yield name
