@@ -4,6 +4,7 @@ r"""A store on disk: its paths, its version, its locks; opens objects and refs.
     STORE/git/            a bare Git repository: all history
     STORE/layers/         materialised layers: a cache
     STORE/containers/ID/  one container each
+    STORE/volumes/NAME/   one volume each; made with the first
     STORE/operations      what moved refs: `undo` reads it   (objects/operationlog)
     STORE/locks/          what flock(2) is taken on
     STORE/tmp/            unlinked or unfinished files
@@ -72,6 +73,10 @@ class Repository:
     @cached_property
     def containers_dir(self) -> Path:
         return self.path / "containers"
+
+    @cached_property
+    def volumes_dir(self) -> Path:
+        return self.path / "volumes"
 
     @cached_property
     def scratch_dir(self) -> Path:

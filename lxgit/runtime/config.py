@@ -18,6 +18,8 @@ from lxgit.runtime.idmap import Extent, IdMap
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lxgit.runtime.mounts import Mount
+
 CREATED, RUNNING, EXITED = "created", "running", "exited"
 
 
@@ -37,6 +39,8 @@ class Settings:
     stdin_open: bool = False
     network: str = "none"  # or "host"
     privileged: bool = False
+    read_only: bool = False  # the root; what is mounted on it is as it says itself
+    mounts: tuple[Mount, ...] = ()  # in the order in which they are mounted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,5 +152,14 @@ def _idmap(value: dict[str, Any]) -> IdMap:
     return IdMap(tuple(Extent(**extent) for extent in value["extents"]))
 
 
-_VALUES: dict[str, Callable[[Any], object]] = {"idmap": _idmap}
+def _mounts(values: list[dict[str, Any]]) -> tuple[Mount, ...]:
+    if not values:
+        return ()
+    from lxgit.runtime import mounts  # few containers have any
+
+    record: Any = mounts.Mount
+    return tuple(_built(record, value) for value in values)
+
+
+_VALUES: dict[str, Callable[[Any], object]] = {"idmap": _idmap, "mounts": _mounts}
 """The fields that are values of a class of their own, by name, and what makes them of JSON's."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Namespaces: unshare(2), setns(2).
 CLONE_NEWNS = 0x0002_0000
 CLONE_NEWUSER = 0x1000_0000
+CLONE_NEWNET = 0x4000_0000
 
 # The old mount calls: mount(2), umount2(2).
 MS_NOSUID = 0x2
@@ -32,6 +33,7 @@ MS_NODEV = 0x4
 MS_NOEXEC = 0x8
 MS_BIND = 0x1000
 MS_REC = 0x4000
+MS_PRIVATE = 0x4_0000
 MS_SLAVE = 0x8_0000
 MNT_DETACH = 0x2
 
@@ -171,22 +173,30 @@ def move_mount(mount_fd: int, target: StrOrBytesPath | int) -> None:
         _checked(_syscall(_SYS_MOVE_MOUNT, mount_fd, b"", AT_FDCWD, path, flags), target)
 
 
-def set_mount_idmap(mount_fd: int, userns_fd: int) -> None:
+def set_mount_idmap(mount_fd: int, userns_fd: int, *, recursive: bool = False) -> None:
     """Show a detached mount's owners through a user namespace's map (mount_setattr(2)).
 
-    EINVAL: this file system cannot do it. EPERM: the mount has been attached or mapped before.
+    `recursive`: those of what is mounted below it too. EINVAL: a file system cannot do it. EPERM:
+    the mount has been attached or mapped before.
     """
-    _mount_setattr(mount_fd, _MountAttr(attr_set=MOUNT_ATTR_IDMAP, userns_fd=userns_fd))
+    attributes = _MountAttr(attr_set=MOUNT_ATTR_IDMAP, userns_fd=userns_fd)
+    _mount_setattr(mount_fd, attributes, recursive=recursive)
 
 
-def set_mount_flags(mount_fd: int, attributes: int) -> None:
-    """Add MOUNT_ATTR_RDONLY and the like to one mount (mount_setattr(2))."""
-    _mount_setattr(mount_fd, _MountAttr(attr_set=attributes))
+def set_mount_flags(mount_fd: int, attributes: int, *, recursive: bool = False) -> None:
+    """Add MOUNT_ATTR_RDONLY and the like to one mount, or to all below it (mount_setattr(2))."""
+    _mount_setattr(mount_fd, _MountAttr(attr_set=attributes), recursive=recursive)
 
 
-def _mount_setattr(mount_fd: int, attributes: _MountAttr) -> None:
+def set_mount_private(mount_fd: int) -> None:
+    """Have a mount, and those below it, hear nothing of later mounts where it was copied from."""
+    _mount_setattr(mount_fd, _MountAttr(propagation=MS_PRIVATE), recursive=True)
+
+
+def _mount_setattr(mount_fd: int, attributes: _MountAttr, *, recursive: bool) -> None:
     attr, size = ctypes.byref(attributes), ctypes.sizeof(attributes)
-    _checked(_syscall(_SYS_MOUNT_SETATTR, mount_fd, b"", AT_EMPTY_PATH, attr, size))
+    flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
+    _checked(_syscall(_SYS_MOUNT_SETATTR, mount_fd, b"", flags, attr, size))
 
 
 @contextlib.contextmanager

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import openat2, remove_tree
+from lxgit.fsutil import open_beneath, openat2, remove_tree
 from lxgit.runtime import kernel, terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from lxgit.runtime.idmap import IdMap
 
@@ -99,15 +99,17 @@ def resolve(root: int, path: bytes) -> bytes:
     return b"/".join(done)
 
 
-def missing_mount_points(root: int) -> dict[bytes, int]:
+def missing_mount_points(root: int, more: Mapping[bytes, int] | None = None) -> dict[bytes, int]:
     """Resolved paths of mount points that are not there, each with the type that it must have.
 
-    Raises UnusableRoot when /proc, /sys or /dev is a link: LXC follows none there.
+    `more` are those beside lxgit's own, without leading slash. Raises UnusableRoot when /proc, /sys
+    or /dev is a link: LXC follows none there.
     """
     for path in DIRECTORIES:
         if resolve(root, path) != path:
             raise UnusableRoot(f"/{path.decode()} in the image is a link: LXC follows none there")
-    wanted = dict.fromkeys(DIRECTORIES, stat.S_IFDIR) | dict.fromkeys(FILES, stat.S_IFREG)
+    own = dict.fromkeys(DIRECTORIES, stat.S_IFDIR) | dict.fromkeys(FILES, stat.S_IFREG)
+    wanted = own | dict(more or {})
     missing = {}
     for path, kind in wanted.items():
         try:
@@ -124,7 +126,7 @@ def write_init_layer(layer: Path, root: int, missing: dict[bytes, int], idmap: I
 
     A directory that the layers below have keeps its metadata: a merged directory shows those of
     its topmost layer, so each ancestor is made with what `root`, the mount without this layer,
-    shows of it. The layer is whole or absent.
+    shows of it. The layer is whole or absent; one that lacks something by now is replaced.
     """
     building = layer.with_name(f"{layer.name}.new")
     remove_tree(building)  # of a start that was cut short
@@ -135,10 +137,13 @@ def write_init_layer(layer: Path, root: int, missing: dict[bytes, int], idmap: I
             if parent not in made:
                 _make(building, parent, stat.S_IFDIR, idmap.outside(0))
                 made.append(parent)
-        _make(building, path, kind, idmap.outside(0))
+        if path not in made:
+            _make(building, path, kind, idmap.outside(0))
+            made.append(path)
     for path in reversed(made):  # children first: making one changes its parent's mtime
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             _copy_metadata(root, path or b".", building)
+    remove_tree(layer)
     building.rename(layer)
 
 
@@ -256,24 +261,31 @@ def make_directory(root: int, path: bytes, owner: int) -> None:
 
     Raises UnusableRoot when something else is.
     """
-    resolved = resolve(root, path)
-    depth = 0
-    while depth >= 0 and resolved:
-        depth = resolved.find(b"/", depth + 1)
-        part = resolved if depth < 0 else resolved[:depth]
-        try:
-            os.mkdir(part, 0o755, dir_fd=root)
-        except FileExistsError:
-            continue
-        except NotADirectoryError:
-            break
-        os.chown(part, owner, owner, dir_fd=root)
     try:
-        os.close(openat2(root, path, os.O_PATH | os.O_DIRECTORY))
+        os.close(made_directory(root, path, owner))
     except (NotADirectoryError, FileNotFoundError):
         raise UnusableRoot(
             f"the working directory '{os.fsdecode(path)}' is no directory in the container"
         ) from None
+
+
+def made_directory(root: int, path: bytes, owner: int) -> int:
+    """The same, as a descriptor; OSError when something else is there.
+
+    Step by step, through no link that somebody may put in the way: what is mounted in the root may
+    be shared with containers that run.
+    """
+    at = os.dup(root)
+    for name in filter(None, resolve(root, path).split(b"/")):
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, 0o755, dir_fd=at)
+                os.chown(name, owner, owner, dir_fd=at, follow_symlinks=False)
+            below = open_beneath(at, name, os.O_PATH | os.O_DIRECTORY)
+        finally:
+            os.close(at)
+        at = below
+    return at
 
 
 def _bind_in_root(

@@ -1,0 +1,208 @@
+"""Volumes: made, listed, deleted; and which of them, and what else, a new container mounts."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from lxgit.errors import LxgitError
+from lxgit.operations.lookup import find_container
+from lxgit.runtime import mounts as mounting
+from lxgit.runtime import volumes as records
+from lxgit.runtime.containers import all_containers
+from lxgit.runtime.mounts import BIND, TMPFS, VOLUME, arranged, checked_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+    from lxgit.runtime.volumes import Volume
+
+Mount = mounting.Mount
+"""These are here for the command line, which knows no room but operations."""
+check_target = checked_target
+
+
+class MissingSource(LxgitError):
+    """A path of the host that is to be shown in a container, and is not there."""
+
+
+class VolumeInUse(LxgitError):
+    """A volume that containers have."""
+
+
+class StorageRequest(NamedTuple):
+    """What `run` and `create` ask for beside the image.
+
+    A volume without a name, whose source is empty, is an anonymous one. `made` are sources of binds
+    that are made when they are missing, as Docker's -v does. `volumes_from` are containers, whose
+    volumes and binds are mounted too, with `:ro` for reading alone.
+    """
+
+    mounts: tuple[Mount, ...] = ()
+    made: tuple[str, ...] = ()
+    volumes_from: tuple[str, ...] = ()
+    read_only: bool = False
+
+
+class VolumeRow(NamedTuple):
+    """A line of `volume ls`. `created` is in nanoseconds since 1970."""
+
+    name: str
+    path: str
+    created: int
+    labels: Mapping[str, str]
+    anonymous: bool
+    containers: tuple[str, ...]
+    """The names of those that have it, running or not."""
+
+
+class PrunedVolumes(NamedTuple):
+    """What `volume prune` deleted; bytes as the disk counts them."""
+
+    names: tuple[str, ...]
+    size: int
+
+
+@contextmanager
+def prepared(
+    repository: Repository, request: StorageRequest, image_volumes: Sequence[str]
+) -> Iterator[tuple[Mount, ...]]:
+    """The mounts of a container that is made meanwhile: its volumes exist, and stay.
+
+    What the command line says goes before what other containers have, and that before what the
+    image wants. Raises MissingSource, NoSuchContainer, InvalidTarget, TargetTaken,
+    InvalidVolumeName.
+    """
+    wanted = list(arranged(request.mounts))
+    for mounts in (*_inherited(repository, request.volumes_from), _of_image(image_volumes)):
+        taken = {mount.target for mount in wanted}
+        wanted += [mount for mount in mounts if mount.target not in taken]
+    _require_sources(wanted, request.made)
+    with records.kept(repository.volumes_dir):
+        yield arranged(_with_volume(repository, mount) for mount in wanted)
+
+
+def _inherited(repository: Repository, volumes_from: Sequence[str]) -> Iterator[list[Mount]]:
+    for text in volumes_from:
+        name, _, mode = text.partition(":")
+        if mode not in ("", "ro", "rw"):
+            raise LxgitError(f"'{text}': '{mode}' is no way to mount", hint="CONTAINER[:ro]")
+        mounts = find_container(repository, name).config.mounts
+        yield [
+            replace(mount, read_only=mount.read_only or mode == "ro", fill=False)
+            for mount in mounts
+            if mount.kind != TMPFS
+        ]
+
+
+def _of_image(volumes: Sequence[str]) -> list[Mount]:
+    return [Mount(kind=VOLUME, target=checked_target(path)) for path in volumes]
+
+
+def _require_sources(mounts: Iterable[Mount], made: Sequence[str]) -> None:
+    for mount in mounts:
+        if mount.kind != BIND or os.path.exists(mount.source):
+            continue
+        if mount.source in made:
+            os.makedirs(mount.source, exist_ok=True)
+        else:
+            raise MissingSource(
+                f"there is no '{mount.source}' to mount on '{mount.target}'",
+                hint=f"'-v {mount.source}:{mount.target}' would make a directory",
+            )
+
+
+def _with_volume(repository: Repository, mount: Mount) -> Mount:
+    """A mount whose volume exists."""
+    if mount.kind != VOLUME:
+        return mount
+    volume = records.create(repository.volumes_dir, mount.source or None)
+    return replace(mount, source=volume.name)
+
+
+def create_volume(repository: Repository, name: str | None, labels: Mapping[str, str]) -> str:
+    """Make a volume unless it is there; its name. InvalidVolumeName."""
+    with records.kept(repository.volumes_dir):
+        return records.create(repository.volumes_dir, name, labels).name
+
+
+def list_volumes(repository: Repository, names: Sequence[str] | None = None) -> list[VolumeRow]:
+    """All volumes by their names, or those that are named. NoSuchVolume, BrokenVolume."""
+    users = _users(repository)
+    wanted = records.names(repository.volumes_dir) if names is None else names
+    return [_row(records.load(repository.volumes_dir, name), users) for name in wanted]
+
+
+def _row(volume: Volume, users: Mapping[str, list[Container]]) -> VolumeRow:
+    return VolumeRow(
+        volume.name,
+        os.fspath(volume.data),
+        volume.created,
+        volume.labels,
+        volume.anonymous,
+        tuple(container.config.name for container in users.get(volume.name, ())),
+    )
+
+
+def _users(repository: Repository) -> dict[str, list[Container]]:
+    """The containers that have each volume."""
+    found: dict[str, list[Container]] = {}
+    for container in all_containers(repository.containers_dir):
+        for name in volumes_of(container):
+            found.setdefault(name, []).append(container)
+    return found
+
+
+def volumes_of(container: Container) -> list[str]:
+    """The names of a container's volumes."""
+    return [mount.source for mount in container.config.mounts if mount.kind == VOLUME]
+
+
+def remove_volumes(repository: Repository, names: Sequence[str], *, force: bool) -> None:
+    """Delete volumes with what is in them; nothing when one may not go.
+
+    VolumeInUse, also with `force`: that only passes over such as there are not (NoSuchVolume).
+    """
+    known = set(records.names(repository.volumes_dir))
+    with records.settled(repository.volumes_dir):
+        users = _users(repository)
+        for name in names:
+            if name not in known and not force:
+                records.load(repository.volumes_dir, name)
+            if containers := users.get(name):
+                told = ", ".join(f"'{one.config.name}'" for one in containers)
+                raise VolumeInUse(
+                    f"volume '{name}' is in use by container {told}",
+                    hint="'lxgit rm CONTAINER' first",
+                )
+        for name in dict.fromkeys(name for name in names if name in known):
+            records.remove(repository.volumes_dir, name)
+
+
+def prune_volumes(repository: Repository, *, everything: bool = False) -> PrunedVolumes:
+    """Delete the anonymous volumes, or with `everything` all, that no container has."""
+    gone, size = [], 0
+    with records.settled(repository.volumes_dir):
+        for row in list_volumes(repository):
+            if row.containers or not (row.anonymous or everything):
+                continue
+            size += records.size(repository.volumes_dir / row.name)
+            records.remove(repository.volumes_dir, row.name)
+            gone.append(row.name)
+    return PrunedVolumes(tuple(gone), size)
+
+
+def remove_anonymous(repository: Repository, container: Container) -> None:
+    """Delete the anonymous volumes of a container that has gone, unless others have them."""
+    names = volumes_of(container)
+    if not names:
+        return
+    with records.settled(repository.volumes_dir):
+        left = set(names).difference(_users(repository))
+        for name in left.intersection(records.names(repository.volumes_dir)):
+            if records.load(repository.volumes_dir, name).anonymous:
+                records.remove(repository.volumes_dir, name)

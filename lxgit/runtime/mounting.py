@@ -1,0 +1,207 @@
+"""Binds, volumes and tmpfs are mounted in a container's root, before LXC starts.
+
+Each place is resolved inside the root (`openat2`, RESOLVE_IN_ROOT), so that a link of the image
+leads nowhere else, and never onto what lxgit mounts itself. What is shown is mapped to the ids of
+the container: owners are the same numbers inside and in the volume, or on the host. Devices work on
+none of them; setuid programs work on volumes and binds, as in the image, and not on a tmpfs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.fsutil import openat2
+from lxgit.runtime import kernel, rootfs, volumes
+from lxgit.runtime.idmap import IdMap, disk_to_host, user_namespace
+from lxgit.runtime.mounts import BIND, TMPFS, VOLUME, InvalidTarget, TargetTaken, is_ours
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from lxgit.runtime.config import ContainerConfig
+    from lxgit.runtime.mounts import Mount
+
+
+class CannotMount(LxgitError):
+    """Something cannot be mounted where it was asked for."""
+
+    exit_code = 125
+
+
+def mount_points(mounts: Sequence[Mount]) -> dict[bytes, int]:
+    """The places that the image itself must have, and of which type; not those in other mounts."""
+    places = {mount.target for mount in mounts}
+    return {
+        os.fsencode(mount.target).strip(b"/"): _type(mount)
+        for mount in mounts
+        if not places & set(_above(mount.target))
+    }
+
+
+def _above(target: str) -> Iterator[str]:
+    while target := target.rpartition("/")[0]:
+        yield target
+
+
+def _type(mount: Mount) -> int:
+    if mount.kind == BIND and not os.path.isdir(mount.source):
+        return stat.S_IFREG
+    return stat.S_IFDIR
+
+
+def fill_volumes(root: int, config: ContainerConfig, store: Path, *, first: bool) -> None:
+    """Give empty volumes what the image has at their places, at the `first` start alone.
+
+    `root` has nothing mounted on it yet; `store` is the directory of volumes.
+    """
+    for mount in config.mounts:
+        if mount.kind != VOLUME:
+            continue
+        path = store / mount.source
+        if not path.is_dir():
+            raise CannotMount(
+                f"there is no volume '{mount.source}' for '{mount.target}'",
+                hint=f"'lxgit volume create {mount.source}' makes an empty one",
+            )
+        with contextlib.ExitStack() as held:
+            source = None
+            if first and mount.fill:
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    flags = os.O_RDONLY | os.O_DIRECTORY
+                    source = openat2(root, os.fsencode(mount.target), flags)
+                    held.callback(os.close, source)
+            volumes.fill(path, source, config.ids)
+
+
+class Mounter:
+    """Mounts things in the root that is open as `root`, for the ids of one container."""
+
+    def __init__(self, root: int, config: ContainerConfig, store: Path) -> None:
+        self._root = root
+        self._top = os.readlink(f"/proc/self/fd/{root}")
+        self._config = config
+        self._store = store
+        self._taken: dict[str, Mount] = {}
+
+    def attach(self, mounts: Sequence[Mount]) -> None:
+        """Mount these, in their order. CannotMount, InvalidTarget, TargetTaken."""
+        if not mounts:
+            return
+        with contextlib.ExitStack() as cleanup:
+            namespace = None
+            if self._config.idmap is not None:
+                mapped = disk_to_host(IdMap.identity(), self._config.idmap)
+                namespace = cleanup.enter_context(user_namespace(mapped))
+            for mount in mounts:
+                try:
+                    self._attach(mount, namespace)
+                except OSError as error:
+                    raise CannotMount(
+                        f"'{mount.target}' cannot be mounted: {error.strerror}"
+                    ) from error
+
+    def _attach(self, mount: Mount, namespace: int | None) -> None:
+        tree = self._tmpfs(mount) if mount.kind == TMPFS else self._tree(mount, namespace)
+        try:
+            place = self._place(mount)
+            try:
+                self._check(mount, place)
+                kernel.move_mount(tree, place)
+            finally:
+                os.close(place)
+        finally:
+            os.close(tree)
+
+    def _tree(self, mount: Mount, namespace: int | None) -> int:
+        """A detached copy of what is to be shown: a bind's source, or a volume's data."""
+        if mount.kind == BIND:
+            path, recursive = mount.source, mount.recursive
+        else:
+            path, recursive = os.fspath(self._store / mount.source / "data"), False
+        try:
+            tree = kernel.open_tree(path, clone=True, recursive=recursive)
+        except (FileNotFoundError, NotADirectoryError):
+            raise CannotMount(
+                f"there is no '{path}' to be shown as '{mount.target}'", hint="make it first"
+            ) from None
+        try:
+            self._show(tree, mount, namespace)
+        except BaseException:
+            os.close(tree)
+            raise
+        return tree
+
+    def _show(self, tree: int, mount: Mount, namespace: int | None) -> None:
+        kernel.set_mount_private(tree)
+        attributes = 0 if self._config.privileged else kernel.MOUNT_ATTR_NODEV
+        attributes |= kernel.MOUNT_ATTR_RDONLY if mount.read_only else 0
+        if attributes:
+            kernel.set_mount_flags(tree, attributes, recursive=True)
+        if namespace is None:
+            return
+        try:
+            kernel.set_mount_idmap(tree, namespace, recursive=True)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EPERM):
+                raise
+            raise CannotMount(
+                f"'{mount.source}' is on a file system, or has one mounted below it, that cannot"
+                " show its owners as the container's",
+                hint="--mount …,bind-recursive=disabled leaves out what is below;"
+                " --userns=host needs no such thing",
+            ) from error
+
+    def _tmpfs(self, mount: Mount) -> int:
+        ids = self._config.ids
+        user, group = map(ids.outside, mount.owner)
+        attributes = kernel.MOUNT_ATTR_NODEV
+        attributes |= 0 if mount.executable else kernel.MOUNT_ATTR_NOEXEC
+        attributes |= 0 if mount.setuid else kernel.MOUNT_ATTR_NOSUID
+        attributes |= kernel.MOUNT_ATTR_RDONLY if mount.read_only else 0
+        with kernel.filesystem_context(b"tmpfs") as context:
+            kernel.set_option(context, b"source", b"tmpfs")
+            kernel.set_option(context, b"mode", b"%o" % mount.mode)
+            kernel.set_option(context, b"uid", b"%d" % user)
+            kernel.set_option(context, b"gid", b"%d" % group)
+            if mount.size is not None:
+                kernel.set_option(context, b"size", b"%d" % mount.size)
+            return kernel.create_mount(context, attributes)
+
+    def _place(self, mount: Mount) -> int:
+        """What is mounted on, made when it is missing: a place in another mount."""
+        path = os.fsencode(mount.target)
+        with contextlib.suppress(FileNotFoundError):
+            return openat2(self._root, path, os.O_PATH)
+        owner = self._config.ids.outside(0)
+        if _type(mount) == stat.S_IFDIR:
+            return rootfs.made_directory(self._root, path, owner)
+        above, _, name = path.rpartition(b"/")
+        directory = rootfs.made_directory(self._root, above, owner)
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            file = os.open(name, flags, 0o644, dir_fd=directory)
+            os.fchown(file, owner, owner)
+            return file
+        finally:
+            os.close(directory)
+
+    def _check(self, mount: Mount, place: int) -> None:
+        """Refuse a place that links have led to, and one that has the wrong type."""
+        found = os.readlink(f"/proc/self/fd/{place}").removeprefix(self._top) or "/"
+        if found == "/" or is_ours(found):
+            raise InvalidTarget(
+                f"'{mount.target}' leads to '{found}' in this image", hint="take another place"
+            )
+        if other := self._taken.get(found):
+            raise TargetTaken(f"'{mount.target}' and '{other.target}' are one place, '{found}'")
+        self._taken[found] = mount
+        is_directory = stat.S_ISDIR(os.fstat(place).st_mode)
+        if is_directory != (_type(mount) == stat.S_IFDIR):
+            wanted = "no directory" if not is_directory else "a directory"
+            raise CannotMount(f"'{mount.target}' is {wanted} in the container, unlike its source")

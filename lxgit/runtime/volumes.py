@@ -1,0 +1,210 @@
+"""Volumes: directories that outlive the containers that use them.
+
+    volumes/
+      .lock                 shared by whoever makes a volume or a container that uses one,
+                            held alone by whoever deletes volumes
+      NAME/
+        volume.json         when it was made, its labels: see `Volume`
+        data/               what containers see
+        filling/ filled/    what the image had there, while it is copied and while it moves in
+        lock                held while that happens
+
+Owners in `data` are ids as containers see them, whatever their ids on the host are: it is mounted
+mapped to those (mounting.py), so containers that share a volume agree about who owns what. The
+store is 0700, so nobody else on the host reaches what they keep in it.
+
+A volume is made under a name that begins with a dot, and renamed; it is deleted the other way
+round.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.fsutil import fsync_directory, locked, remove_tree, write_atomic
+from lxgit.objects.scan import read_tree, scan
+from lxgit.progress import NullProgress
+from lxgit.runtime.directory_layer import DirectoryWriter
+from lxgit.runtime.upper import image_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from lxgit.runtime.idmap import IdMap
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_WHAT = "the list of volumes"
+
+
+class InvalidVolumeName(LxgitError):
+    """A name that a volume cannot have."""
+
+
+class NoSuchVolume(LxgitError):
+    """No volume has that name."""
+
+
+class BrokenVolume(LxgitError):
+    """A volume whose description cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """One volume. `anonymous`: it has a name that nobody chose, and may go with its container."""
+
+    path: Path
+    created: int  # nanoseconds since 1970
+    labels: Mapping[str, str]
+    anonymous: bool
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def data(self) -> Path:
+        """What containers see."""
+        return self.path / "data"
+
+
+def check_name(name: str) -> None:
+    """Raise InvalidVolumeName unless `name` can be a volume's."""
+    if not _NAME.fullmatch(name) or len(name) > 255:
+        raise InvalidVolumeName(
+            f"'{name}' cannot be the name of a volume",
+            hint="letters, digits, and after the first also '_', '.' and '-'; a path of the host"
+            " begins with '/' or './'",
+        )
+
+
+def kept(volumes: Path) -> AbstractContextManager[int]:
+    """Keep every volume from being deleted."""
+    volumes.mkdir(mode=0o700, exist_ok=True)
+    return locked(volumes / ".lock", shared=True, what=_WHAT)
+
+
+@contextlib.contextmanager
+def settled(volumes: Path) -> Iterator[None]:
+    """Have the volumes to oneself, without what killed commands have left half made or deleted."""
+    if not volumes.exists():
+        yield
+        return
+    with locked(volumes / ".lock", what=_WHAT):
+        for leftover in volumes.glob(".*"):
+            if leftover.name != ".lock":
+                remove_tree(leftover)
+        yield
+
+
+def create(volumes: Path, name: str | None, labels: Mapping[str, str] | None = None) -> Volume:
+    """The volume of that name, made unless it is there; with none a new one, which is anonymous.
+
+    The caller holds `kept`. Raises InvalidVolumeName.
+    """
+    anonymous = name is None
+    name = name if name is not None else os.urandom(32).hex()
+    check_name(name)
+    with contextlib.suppress(NoSuchVolume):
+        return load(volumes, name)
+    building = volumes / f".new-{os.urandom(8).hex()}"
+    building.mkdir(mode=0o700)
+    (building / "data").mkdir(mode=0o755)
+    values = {"created": time.time_ns(), "labels": dict(labels or {}), "anonymous": anonymous}
+    write_atomic(building / "volume.json", json.dumps(values, indent=1).encode() + b"\n")
+    try:
+        building.rename(volumes / name)
+    except OSError:  # another has made it meanwhile: the new one is not empty
+        remove_tree(building)
+    fsync_directory(volumes)
+    return load(volumes, name)
+
+
+def load(volumes: Path, name: str) -> Volume:
+    """A volume by its name. NoSuchVolume; BrokenVolume."""
+    path = volumes / name
+    try:
+        values = json.loads((path / "volume.json").read_bytes())
+        return Volume(path, values["created"], values["labels"], values["anonymous"])
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoSuchVolume(
+            f"there is no volume '{name}'", hint="'lxgit volume ls' lists them"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise BrokenVolume(
+            f"volume '{name}' is damaged: its volume.json does not say what it is",
+            hint=f"its data is in {path / 'data'}; 'lxgit volume rm {name}' deletes it",
+        ) from error
+
+
+def names(volumes: Path) -> list[str]:
+    """Every volume's name, sorted."""
+    try:
+        return sorted(name for name in os.listdir(volumes) if not name.startswith("."))
+    except FileNotFoundError:
+        return []
+
+
+def remove(volumes: Path, name: str) -> None:
+    """Delete a volume, which nothing uses; the caller has entered `settled`."""
+    gone = volumes / f".gone-{os.urandom(8).hex()}"
+    (volumes / name).rename(gone)
+    fsync_directory(volumes)
+    remove_tree(gone)
+
+
+def size(volume: Path) -> int:
+    """Bytes as the disk counts them; each inode once, whatever containers do meanwhile."""
+    fd = os.open(volume / "data", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        blocks = {inode.status.st_ino: inode.status.st_blocks for inode in scan(fd, busy=True)}
+    finally:
+        os.close(fd)
+    return sum(blocks.values()) * 512
+
+
+def fill(volume: Path, source: int | None, ids: IdMap) -> None:
+    """Copy what is below the directory `source` into an empty volume, owners and all.
+
+    `ids` is the map of the owners in `source` (container id → id there). What a killed start has
+    left half copied is thrown away; what was whole by then moves in, also without a source.
+    Containers may have the volume mounted already, so its directory stays the same.
+    """
+    filling, filled, data = volume / "filling", volume / "filled", volume / "data"
+    with locked(volume / "lock", what=f"volume '{volume.name}'"):
+        if not filled.exists():
+            if source is None or any(data.iterdir()):
+                return
+            remove_tree(filling)
+            _copy(source, filling, ids)
+            filling.rename(filled)
+        for entry in os.listdir(filled):
+            os.rename(filled / entry, data / entry)
+        _dress(data, filled)
+        remove_tree(filled)
+
+
+def _copy(source: int, to: Path, ids: IdMap) -> None:
+    to.mkdir(mode=0o700)
+    tree, _ = read_tree(source, NullProgress(), partial(image_metadata, idmap=ids))
+    with DirectoryWriter(to) as writer:
+        tree.replay(writer)
+
+
+def _dress(data: Path, like: Path) -> None:
+    """Give a directory the owner, mode, attributes and times of another."""
+    status = like.stat()
+    os.chown(data, status.st_uid, status.st_gid)
+    data.chmod(status.st_mode & 0o7777)
+    for name in os.listxattr(like):
+        os.setxattr(data, name, os.getxattr(like, name))
+    os.utime(data, ns=(status.st_atime_ns, status.st_mtime_ns))
