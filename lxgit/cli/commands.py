@@ -79,6 +79,8 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("stop", "running", "stop", "end running containers"),
         Listed("kill", "running", "kill", "send running containers a signal"),
         Listed("restart", "running", "restart", "stop containers, and start them again"),
+        Listed("pause", "running", "pause", "have running containers stand still"),
+        Listed("unpause", "running", "unpause", "have paused containers go on"),
         Listed("wait", "running", "wait", "wait for containers to end"),
         Listed("rename", "running", "rename", "give a container another name"),
         Listed("rm", "containers", "rm", "delete containers"),
@@ -86,7 +88,8 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Family(
             "container",
             "manage containers, as Docker has it: container ls",
-            same="attach commit exec export kill logs ls=ps rename restart rm run start stop wait",
+            same="attach commit exec export kill logs ls=ps pause rename restart rm run start stop"
+            " unpause wait",
         ),
     ),
     "Images": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lxgit.cli.human import ago, iso_date
+from lxgit.cli.human import ago, iso_date, nanosecond_date, size
 from lxgit.cli.tables import short_id, write_table
 
 if TYPE_CHECKING:
@@ -13,32 +13,74 @@ if TYPE_CHECKING:
     from lxgit.cli.output import Output
     from lxgit.operations.values import ContainerRow
 
-_HEAD = ("ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES")
+HEAD = {
+    "ID": "ID",
+    "Image": "IMAGE",
+    "Command": "COMMAND",
+    "RunningFor": "CREATED",
+    "Status": "STATUS",
+    "Ports": "PORTS",
+    "Names": "NAMES",
+    "Size": "SIZE",
+    "CreatedAt": "CREATED AT",
+    "State": "STATE",
+    "Labels": "LABELS",
+    "Label": "LABEL",
+    "Mounts": "MOUNTS",
+    "LocalVolumes": "LOCAL VOLUMES",
+    "Networks": "NETWORKS",
+}
+"""What a template can ask for, and the head of its column."""
+
+_COLUMNS = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
 _COMMAND_WIDTH = 20  # as Docker cut it in 2013
 
 
-def write_containers(out: Output, rows: Iterable[ContainerRow], *, no_trunc: bool) -> None:
+def write_containers(
+    out: Output, rows: Iterable[ContainerRow], *, no_trunc: bool, sizes: bool = False
+) -> None:
     """The table of `ps`."""
-    write_table(out, _HEAD, [_cells(row, no_trunc=no_trunc) for row in rows])
+    columns = (*_COLUMNS, "Size") if sizes else _COLUMNS
+    told = (template_fields(row, no_trunc=no_trunc) for row in rows)
+    cells = [[str(fields[name]) for name in columns] for fields in told]
+    write_table(out, [HEAD[name] for name in columns], cells)
 
 
-def _cells(row: ContainerRow, *, no_trunc: bool) -> tuple[str, ...]:
+def template_fields(row: ContainerRow, *, no_trunc: bool) -> dict[str, object]:
+    """A container for a template: the names of Docker's, as in HEAD."""
     command = " ".join(row.command)
-    return (
-        short_id(row.id, whole=no_trunc),
-        row.image,
-        command if no_trunc else command[:_COMMAND_WIDTH],
-        ago(row.created),
-        state(row),
-        ", ".join(row.ports),
-        row.name,
-    )
+    labels = dict(label.partition("=")[::2] for label in row.labels)
+    return {
+        "ID": short_id(row.id, whole=no_trunc),
+        "Image": row.image,
+        "Command": command if no_trunc else command[:_COMMAND_WIDTH],
+        "RunningFor": ago(row.created),
+        "Status": state(row),
+        "Ports": ", ".join(row.ports),
+        "Names": row.name,
+        "Size": _sizes(row),
+        "CreatedAt": f"{nanosecond_date(int(row.created) * 10**9).partition('.')[0]} +0000 UTC",
+        "State": row.state.value,
+        "Labels": ",".join(row.labels),
+        "Label": lambda name: labels.get(name, ""),
+        "Mounts": ",".join(row.mounts),
+        "LocalVolumes": str(len(row.volumes)),
+        "Networks": row.network,
+    }
+
+
+def _sizes(row: ContainerRow) -> str:
+    """`5 B (virtual 95 MB)`: what the container wrote, and all that it has."""
+    if row.size is None or row.virtual_size is None:
+        return ""
+    return f"{size(row.size)} (virtual {size(row.virtual_size)})"
 
 
 def state(row: ContainerRow) -> str:
     """`Up 21 seconds`, `Exit 0`, `Created`; `Lost` when its supervisor died."""
-    if row.state.value == "running":
-        return f"Up {ago(row.started or row.created).removesuffix(' ago')}"
+    if row.runs:
+        up = f"Up {ago(row.started or row.created).removesuffix(' ago')}"
+        return f"{up} (Paused)" if row.state.value == "paused" else up
     if row.state.value == "created":
         return "Created"
     return "Lost" if row.exit_code is None else f"Exit {row.exit_code}"
@@ -59,6 +101,9 @@ def container_fields(row: ContainerRow) -> dict[str, object]:
         "finished": _when(row.finished),
         "exit_code": row.exit_code,
         "ports": list(row.ports),
+        "labels": dict(label.partition("=")[::2] for label in row.labels),
+        "network": row.network,
+        **({} if row.size is None else {"size": row.size, "virtual_size": row.virtual_size}),
     }
 
 

@@ -1,4 +1,4 @@
-"""Commands about what runs: attach, logs, stop, kill, wait, restart, rename."""
+"""Commands about what runs: attach, logs, stop, kill, pause, wait, restart, rename."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ Containers = Annotated[
     tuple[str, ...], argument("CONTAINER", help="names or ids", completes="container")
 ]
 Patience = Annotated[
-    int, option("-t", "--time", help="seconds until it is killed", metavar="SECONDS")
+    int | None,
+    option("-t", "--time", help="seconds until it is killed; 10 by default", metavar="SECONDS"),
 ]
 
 
@@ -108,8 +109,8 @@ def attach(
         ),
     )
 )
-def stop(session: Session, containers: Containers, patience: Patience = 10) -> None:
-    """End running containers: SIGTERM, or the image's stop signal, then SIGKILL."""
+def stop(session: Session, containers: Containers, patience: Patience = None) -> None:
+    """End running containers: SIGTERM, or their own stop signal, then SIGKILL."""
     from lxgit.operations.running import stop
 
     stop(session.repository(), containers, patience)
@@ -136,6 +137,24 @@ def kill(
     _name(session, containers)
 
 
+@command(examples=(("lxgit pause web && lxgit unpause web", "a while in between"),))
+def pause(session: Session, containers: Containers) -> None:
+    """Have running containers stand still, with all their processes, until 'unpause'."""
+    from lxgit.operations.pausing import pause
+
+    pause(session.repository(), containers)
+    _name(session, containers)
+
+
+@command(examples=(("lxgit pause web && lxgit unpause web", "a while in between"),))
+def unpause(session: Session, containers: Containers) -> None:
+    """Have paused containers go on."""
+    from lxgit.operations.pausing import unpause
+
+    unpause(session.repository(), containers)
+    _name(session, containers)
+
+
 @command(examples=(("lxgit wait web", "prints its exit code"),))
 def wait(session: Session, containers: Containers) -> None:
     """Block until containers have ended, then print their exit codes."""
@@ -147,7 +166,7 @@ def wait(session: Session, containers: Containers) -> None:
 
 
 @command(examples=(("lxgit restart web", ""),))
-def restart(session: Session, containers: Containers, patience: Patience = 10) -> None:
+def restart(session: Session, containers: Containers, patience: Patience = None) -> None:
     """Stop containers, and start them again."""
     from lxgit.operations.running import restart
 

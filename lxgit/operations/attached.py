@@ -34,10 +34,14 @@ def row_of(container: Container) -> ContainerRow:
         commit=config.commit,
         command=config.command,
         created=config.created / _NANOSECONDS,
-        state=ContainerState(state.status),
+        state=ContainerState.PAUSED if state.paused else ContainerState(state.status),
         started=state.started / _NANOSECONDS if state.started is not None else None,
         finished=state.finished / _NANOSECONDS if state.finished is not None else None,
         exit_code=state.exit_code,
+        labels=config.labels,
+        network=config.network,
+        mounts=tuple(mount.source for mount in config.mounts if mount.source),
+        volumes=tuple(mount.source for mount in config.mounts if mount.kind == "volume"),
     )
 
 

@@ -8,8 +8,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.errors import LxgitError
-from lxgit.objects.ids import from_hex
-from lxgit.operations.lookup import find_container, image_of
+from lxgit.operations.lookup import find_container
 from lxgit.runtime.attach import NotRunning, SupervisorLost, connect
 from lxgit.runtime.config import EXITED
 
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from lxgit.repository import Repository
     from lxgit.runtime.attach import Session
     from lxgit.runtime.containers import Container
+
+_PATIENCE = 10  # seconds, as Docker's
 
 
 class UnknownSignal(LxgitError):
@@ -41,32 +42,45 @@ def signal_number(text: str) -> int:
 def kill(repository: Repository, names: Sequence[str], number: int) -> None:
     """Send running containers a signal; with SIGKILL, until they have ended.
 
-    NotRunning or NoSuchContainer when one of them is none, before any signal is sent.
+    A paused one hears it when it goes on: at once for SIGKILL, and for its stop signal. NotRunning
+    or NoSuchContainer when one of them is none, before any signal is sent.
     """
     found = [find_container(repository, name) for name in names]
     with contextlib.ExitStack() as stack:
         sessions = [stack.enter_context(_session(container)) for container in found]
         _signal_all((session, number) for session in sessions)
+        for container, session in zip(found, sessions, strict=True):
+            if container.state.paused and number == _stop_signal(container):
+                session.pause(paused=False)
         for session in sessions if number == signal.SIGKILL else ():
             _wait_for_end(session, None)
 
 
-def stop(repository: Repository, names: Sequence[str], patience: float) -> None:
-    """Ask containers to end by the signal of their image, SIGTERM by default; then kill them.
+def stop(repository: Repository, names: Sequence[str], patience: float | None) -> None:
+    """Ask containers to end by their stop signal, SIGTERM by default; then kill them.
 
-    `patience` is in seconds. One that does not run is none the worse. NoSuchContainer comes
-    before any signal is sent.
+    `patience` is in seconds; None is each one's own, 10 by default. One that does not run is none
+    the worse. NoSuchContainer comes before any signal is sent.
     """
     found = [find_container(repository, name) for name in names]
     with contextlib.ExitStack() as stack:
-        asked = []
+        asked, patiences = [], []
         for container in found:
             with contextlib.suppress(NotRunning):
                 session = stack.enter_context(_session(container))
-                asked.append((session, _stop_signal(repository, container)))
+                asked.append((session, _stop_signal(container)))
+                own = container.config.stop_timeout
+                patiences.append(_PATIENCE if own is None else own)
         _signal_all(asked)
-        deadline = time.monotonic() + patience
-        late = [session for session, _ in asked if not _wait_for_end(session, deadline)]
+        for session, _ in asked:
+            with contextlib.suppress(SupervisorLost):
+                session.pause(paused=False)
+        begin = time.monotonic()
+        late = [
+            session
+            for (session, _), own in zip(asked, patiences, strict=True)
+            if not _wait_for_end(session, begin + (own if patience is None else patience))
+        ]
         _signal_all((session, signal.SIGKILL) for session in late)
         for session in late:
             _wait_for_end(session, None)
@@ -88,9 +102,9 @@ def _signal_all(to_send: Iterable[tuple[Session, int]]) -> None:
             session.send_signal(number)
 
 
-def _stop_signal(repository: Repository, container: Container) -> int:
-    config = image_of(repository, from_hex(container.config.commit)).config
-    return signal_number(config.stop_signal) if config.stop_signal else signal.SIGTERM
+def _stop_signal(container: Container) -> int:
+    name = container.config.stop_signal
+    return signal_number(name) if name else signal.SIGTERM
 
 
 def _wait_for_end(session: Session, deadline: float | None) -> bool:
@@ -132,7 +146,7 @@ def rename(repository: Repository, name: str, new: str) -> None:
 
 
 def restart(
-    repository: Repository, names: Sequence[str], patience: float, progress: Progress
+    repository: Repository, names: Sequence[str], patience: float | None, progress: Progress
 ) -> None:
     """Stop containers as `stop` does, and start them again, detached."""
     from lxgit.operations.launching import start_detached
@@ -145,11 +159,13 @@ def restart(
 def attach(repository: Repository, name: str, streams: Streams) -> int | None:
     """Connect to a running container until it ends: its exit code; None after the detach keys.
 
-    Without `streams.stdin` output alone. NotRunning, NoSuchContainer.
+    Without `streams.stdin` output alone. NotRunning, NoSuchContainer, IsPaused.
     """
+    from lxgit.operations.pausing import require_unpaused
     from lxgit.runtime import attach as client
 
     container = find_container(repository, name)
+    require_unpaused(container)
     with _session(container) as session:
         session.wait_started()
         out, err, tty = streams.stdout, streams.stderr, container.config.tty
@@ -171,13 +187,15 @@ class Execution(NamedTuple):
 def execute(repository: Repository, name: str, wanted: Execution, streams: Streams) -> int | None:
     """Execute another command in a running container: its exit code; 0 at once if detached.
 
-    None after the detach keys. NotRunning, NoSuchContainer; faults of the command have Docker's
-    exit codes, 126 and 127.
+    None after the detach keys. NotRunning, NoSuchContainer, IsPaused; faults of the command have
+    Docker's exit codes, 126 and 127.
     """
+    from lxgit.operations.pausing import require_unpaused
     from lxgit.runtime import attach as client
     from lxgit.runtime.process import Process
 
     container = find_container(repository, name)
+    require_unpaused(container)
     config = container.config
     process = Process(
         command=wanted.command,

@@ -13,61 +13,13 @@ from lxgit.objects import commits
 
 if TYPE_CHECKING:
     from lxgit.objects import changes, entries
-    from lxgit.operations.comparison import Comparison
+    from lxgit.operations.logvalues import RefKind
 
     Change = changes.Change
     Entry = entries.Entry
 
 Signature = commits.Signature
 """These three are here for the command line, which knows no room but operations."""
-
-
-class RefKind(Enum):
-    """What sort of name points at a commit."""
-
-    HEAD = "HEAD"
-    BRANCH = "branch"
-    TAG = "tag"
-
-
-class Decoration(NamedTuple):
-    """A name that points at a commit; `current` for the branch that HEAD names."""
-
-    kind: RefKind
-    name: str
-    current: bool = False
-
-
-class Drawing(NamedTuple):
-    """What `log --graph` puts before the lines of a commit: text with the blank at its end."""
-
-    lead: tuple[str, ...]
-    """Lines before its own."""
-    mark: str
-    """Before its first line; then come `steps`, with or without a line beside each."""
-    steps: tuple[str, ...]
-    padding: str
-    """Before every other line."""
-
-
-class LogEntry(NamedTuple):
-    """One commit, as `log` and `show` tell it.
-
-    `changes` are those against the first parent (against nothing for a root commit), sorted by
-    path, without what is not listed; None where nobody asked for them.
-    """
-
-    oid: str
-    tree: str
-    parents: tuple[str, ...]
-    author: Signature
-    committer: Signature
-    message: str
-    decorations: tuple[Decoration, ...] = ()
-    changes: tuple[SizedChange, ...] | None = None
-    comparison: Comparison | None = None
-    """Where the texts of the changes come from."""
-    drawing: Drawing | None = None
 
 
 class SizedChange(NamedTuple):
@@ -116,6 +68,7 @@ class ContainerState(Enum):
 
     CREATED = "created"
     RUNNING = "running"
+    PAUSED = "paused"
     EXITED = "exited"
 
 
@@ -136,6 +89,21 @@ class ContainerRow(NamedTuple):
     exit_code: int | None
     ports: tuple[str, ...] = ()
     """As Docker shows them: `49153->4444`."""
+    labels: tuple[str, ...] = ()
+    """`NAME=VALUE` each."""
+    network: str = ""
+    mounts: tuple[str, ...] = ()
+    """Names of volumes and paths of the host that are mounted in it."""
+    volumes: tuple[str, ...] = ()
+    size: int | None = None
+    """What its files in the upper directory have, in bytes; None where nobody asked."""
+    virtual_size: int | None = None
+    """That, and what the files of its image have."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is under way, be it at a standstill."""
+        return self.state in (ContainerState.RUNNING, ContainerState.PAUSED)
 
 
 class ContainerChanges(NamedTuple):

@@ -198,7 +198,7 @@ def status(repository: Repository, container: str | None = None) -> Status:
         shown = [_changes(repository, find_container(repository, container))]
     else:
         found = (_changes(repository, one) for one in containers_on(repository, branch))
-        shown = [one for one in found if one.changes or one.container.state.value == "running"]
+        shown = [one for one in found if one.changes or one.container.runs]
     return Status(branch, commit.hex() if commit is not None else None, tuple(shown))
 
 

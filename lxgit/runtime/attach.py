@@ -101,10 +101,25 @@ class Session:
 
     def send_signal(self, number: int) -> None:
         """Send the command a signal; nothing happens to one that has ended."""
-        with contextlib.suppress(ConnectionError):
-            self._channel.send(protocol.signal(number))
         # A client that left at once could be dropped before it has been heard.
-        self._receive_until(protocol.SIGNALLED, None)
+        self._ask(protocol.signal(number))
+
+    def pause(self, *, paused: bool) -> None:
+        """Have the container stand still from now on, or go on; nothing to one that has ended."""
+        self._ask(protocol.pause(paused=paused))
+
+    def hold(self) -> None:
+        """Have the container stand still until `let_go`, or until this connection ends."""
+        self._ask(protocol.HOLD)
+
+    def let_go(self) -> None:
+        """The end of `hold`."""
+        self._ask(protocol.LET_GO)
+
+    def _ask(self, request: bytes) -> None:
+        with contextlib.suppress(ConnectionError):
+            self._channel.send(request)
+        self._receive_until(protocol.DONE, None)
 
     def wait(self, deadline: float | None = None) -> int:
         """The exit code, when the container has ended; what it prints meanwhile is dropped.

@@ -81,6 +81,7 @@ def remove(container: str, seconds: float = 5) -> None:
     while groups := of_container(container):
         for group in groups:
             _kill(group)
+            _thaw(group)
             _remove_empty(group)
         if time.monotonic() > end:
             return
@@ -94,6 +95,12 @@ def _kill(group: Path) -> None:
             for pid in Path(directory, "cgroup.procs").read_text("ascii").split():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(pid), signal.SIGKILL)
+
+
+def _thaw(group: Path) -> None:
+    """Have a frozen group of version 1 die of its signal (freezer-subsystem.rst)."""
+    with contextlib.suppress(OSError):
+        (group / "freezer.state").write_text("THAWED", "ascii")
 
 
 def _remove_empty(group: Path) -> None:

@@ -84,6 +84,9 @@ class Request(Settings):
     """A container to be made; what is None is chosen for it."""
 
     image: str
+    paused: bool = False  # it runs, and stands still
+    oom_killed: bool = False  # it wanted more memory than its limit, and a process was killed
+    pids_refused: bool = False  # it wanted more processes than its limit
     commit: str
     branch: str | None
     stack: tuple[str, ...]

@@ -125,7 +125,7 @@ class Container:
         if state.status != RUNNING:
             return state
         lost = "its supervisor was killed, or the machine went down"
-        return replace(state, status=EXITED, pid=None, supervisor=None, error=lost)
+        return replace(state, status=EXITED, pid=None, supervisor=None, error=lost, paused=False)
 
     def recorded_state(self) -> ContainerState:
         """state.json as it stands."""

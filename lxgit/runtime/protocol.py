@@ -7,6 +7,9 @@ Each packet is one message: a letter, then its content.
         e                       end of input
         w ROWS COLUMNS          window size, 2 × uint16
         s NUMBER                send this signal to the command, uint8
+        p PAUSED                stand still from now on, or no more: uint8, 1 or 0
+        h                       stand still until I let go, or hang up
+        l                       I let go
         X PROCESS               execute another command, and attach me to it (process.py), JSON
     to a client
         R                       the command has been started
@@ -14,7 +17,7 @@ Each packet is one message: a letter, then its content.
         o DATA                  standard output, or the terminal's
         r DATA                  standard error
         a COUNT                 so many bytes of input have been taken, uint32
-        k                       the signal that was asked for has been sent
+        k                       what was asked for with s, p, h or l has been done
         x CODE                  it has ended, with this exit code, uint8
 
 A client has at most WINDOW bytes of input under way that no `a` has answered: so a program that
@@ -30,7 +33,8 @@ from lxgit.errors import LxgitError
 
 INPUT, END_OF_INPUT, RESIZE, SIGNAL, EXECUTE = b"i", b"e", b"w", b"s", b"X"
 STARTED, FAILED, OUTPUT, ERRORS, TAKEN, ENDED = b"R", b"F", b"o", b"r", b"a", b"x"
-SIGNALLED = b"k"
+PAUSE, HOLD, LET_GO = b"p", b"h", b"l"
+DONE = b"k"
 
 CHUNK = 65536  # bytes of data in one message at most
 MAX_MESSAGE = CHUNK + 1
@@ -74,6 +78,11 @@ def resize(size: tuple[int, int]) -> bytes:
 def signal(number: int) -> bytes:
     """The message that sends a signal."""
     return SIGNAL + bytes([number])
+
+
+def pause(*, paused: bool) -> bytes:
+    """The message that has the container stand still, or go on."""
+    return PAUSE + bytes([paused])
 
 
 def taken(count: int) -> bytes:

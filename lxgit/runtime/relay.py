@@ -21,7 +21,7 @@ from lxgit.runtime.protocol import CHUNK, Message
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from lxgit.runtime.logfile import LogWriter
 
@@ -181,8 +181,11 @@ class Relay:
         send_signal: Callable[[int], None],
         loop: Loop,
         execute: Callable[[socket.socket, bytes], None] | None = None,
+        control: Callable[[Hashable, Message], None] = lambda *_: None,
     ) -> None:
+        """`control` is asked for a standstill; a client that has gone has let go."""
         self.loop = loop
+        self._control = control
         self._execute = execute
         self._told = False
         self.clients: list[Client] = []
@@ -257,6 +260,7 @@ class Relay:
             return
         self.clients.remove(client)
         client.close()
+        self._control(client, Message(protocol.LET_GO, b""))
         if client is self._input_of and self._tty is None and self._input is not None:
             self._input.end()
         self.pace()
@@ -298,7 +302,10 @@ class Relay:
                 terminal.set_window_size(self._tty, message.size())
         elif message.kind == protocol.SIGNAL and len(message.data) == 1:
             self._send_signal(message.number())
-            client.send(protocol.SIGNALLED)
+            client.send(protocol.DONE)
+        elif message.kind in (protocol.PAUSE, protocol.HOLD, protocol.LET_GO):
+            self._control(client, message)
+            client.send(protocol.DONE)
         elif message.kind == protocol.EXECUTE and self._execute is not None:
             self._execute(self._release(client), message.data)
 

@@ -34,11 +34,13 @@ from lxgit.runtime.command import find_user
 from lxgit.runtime.config import EXITED, RUNNING, ContainerState
 from lxgit.runtime.logfile import LogWriter
 from lxgit.runtime.overlay import Lower, Writable
+from lxgit.runtime.enforcement import Enforcement, reached
+from lxgit.runtime.freezer import Stillness
 from lxgit.runtime.process import Process
 from lxgit.runtime.relay import Loop, Relay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
     from pathlib import Path
 
     from lxgit.runtime.command import User
@@ -115,7 +117,8 @@ class Supervisor:
         self._lock = lock
         self._log = lxc.Log()
         self._output = LogWriter(task.container.path / "log")
-        self._relay = Relay(self._output, self._signal, Loop(), self._execute)
+        self._stillness = Stillness(self._config.id)
+        self._relay = Relay(self._output, self._signal, Loop(), self._execute, self._control)
         self._executions: list[Execution] = []
         self._abandoned: list[Execution] = []
         self._relay.add(channel, owns_input=not task.detached)
@@ -160,7 +163,10 @@ class Supervisor:
                     self._task.after_exit()
 
     def _record(self, state: ContainerState) -> None:
-        state = replace(state, status=EXITED, pid=None, supervisor=None, finished=time.time_ns())
+        ended = time.time_ns()
+        state = replace(
+            state, status=EXITED, pid=None, supervisor=None, finished=ended, paused=False
+        )
         with contextlib.suppress(OSError):  # a full disk: the next look finds the lock free
             self._task.container.record(state)
 
@@ -339,3 +345,26 @@ def _pidfd_of_child(pid: int, parent: int) -> int:
 
 def _words(error: OSError) -> str:
     return f"the container could not be set up: {error}"
+        if number == signal.SIGKILL:
+            self._pause(paused=False)  # under version 1 of control groups it dies no sooner
+
+    def _control(self, client: Hashable, message: protocol.Message) -> None:
+        """What a client wants of the container's standstill."""
+        if message.kind == protocol.PAUSE:
+            self._pause(paused=message.data == b"\1")
+        elif message.kind == protocol.HOLD:
+            self._stillness.hold(client)
+        else:
+            self._stillness.release(client)
+
+    def _pause(self, *, paused: bool) -> None:
+        if paused == self._state.paused:
+            return
+        state = replace(self._state, paused=paused)
+        try:
+            self._task.container.record(state)
+        except OSError:  # a full disk
+            if paused:
+                return  # nobody would know why it stands still
+        self._state = state
+        self._stillness.pause(paused=paused)

@@ -23,7 +23,7 @@ EXAMPLES = {
 }
 ON_A_TERMINAL = ("-it", "-ai")
 NOTED = {"checkout", "import", "switch"}  # say something beside the answer
-ON_RUNNING = {"attach", "exec", "kill", "stop"}
+ON_RUNNING = {"attach", "exec", "kill", "pause", "stop", "unpause"}
 MARKS = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 FROM_THE_ARCHIVE = [*MARKS, pytest.mark.network, pytest.mark.slow]
 

@@ -107,7 +107,7 @@ RUN = (
     | named(
         cli="detaching identity progress run runoptions",
         operations="creating launching",
-        runtime="attach bases cgroups command launcher layers logfile lxc materialise overlay probe"
+        runtime="attach bases cgroups command freezer launcher layers logfile lxc materialise overlay probe"
         " process protocol relay rootfs starting supervisor sweep terminal",
     )
 )

@@ -1,0 +1,99 @@
+"""Containers that stand still: for as long as somebody wants, or for a look at their files."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.operations.lookup import find_container
+from lxgit.runtime.attach import NotRunning, SupervisorLost, connect
+from lxgit.runtime.freezer import CannotFreeze, wait_until_frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+
+
+class IsPaused(LxgitError):
+    """The container stands still, and would answer nobody."""
+
+
+class NotPaused(LxgitError):
+    """The container does not stand still."""
+
+
+def pause(repository: Repository, names: Sequence[str]) -> None:
+    """Have running containers stand still. NotRunning, IsPaused, before any does; CannotFreeze."""
+    for container in _checked(repository, names, paused=False):
+        with connect(container.id) as session:
+            session.pause(paused=True)
+            try:
+                _see(container)
+            except CannotFreeze:
+                session.pause(paused=False)
+                raise
+
+
+def unpause(repository: Repository, names: Sequence[str]) -> None:
+    """Have paused containers go on. NotRunning, NotPaused, before any does."""
+    for container in _checked(repository, names, paused=True):
+        with connect(container.id) as session:
+            session.pause(paused=False)
+
+
+def _checked(repository: Repository, names: Sequence[str], *, paused: bool) -> list[Container]:
+    found = [find_container(repository, name) for name in names]
+    for container in found:
+        name, state = container.config.name, container.state
+        if not container.is_running:
+            raise NotRunning(
+                f"container '{name}' is not running", hint="'lxgit ps -a' shows how it ended"
+            )
+        if state.paused and not paused:
+            raise IsPaused(f"container '{name}' is paused already")
+        if paused and not state.paused:
+            raise NotPaused(f"container '{name}' is not paused")
+    return found
+
+
+def _see(container: Container) -> None:
+    if not container.state.paused:
+        raise CannotFreeze(
+            f"container '{container.config.name}' could not be paused",
+            hint="its new state could not be written: is the disk full?",
+        )
+    wait_until_frozen(container.id)
+
+
+def require_unpaused(container: Container) -> None:
+    """IsPaused where a paused container would only hang."""
+    if container.state.paused:
+        name = container.config.name
+        raise IsPaused(f"container '{name}' is paused", hint=f"'lxgit unpause {name}' first")
+
+
+@contextlib.contextmanager
+def held(container: Container) -> Iterator[None]:
+    """Have a running container stand still meanwhile; it goes on when we are done, or killed.
+
+    Nothing to one that has ended. CannotFreeze.
+    """
+    try:
+        session = connect(container.id)
+    except NotRunning:
+        yield
+        return
+    with session:
+        session.wait_started()
+        with contextlib.suppress(SupervisorLost):
+            session.hold()
+        try:
+            if container.is_running:
+                wait_until_frozen(container.id)
+            yield
+        finally:
+            with contextlib.suppress(LxgitError):
+                session.let_go()
