@@ -1,14 +1,20 @@
-"""A disk that is full at any byte, on each file system: said in a line, and nothing is lost."""
+"""A disk that is full, or a quota that is used up, at any byte: said in a line, nothing is lost.
+
+The quota is btrfs's own, of a subvolume, which binds root as well. Root of the host passes over
+those of quotactl(2) for users (CAP_SYS_RESOURCE), and not every kernel has them.
+"""
 
 from __future__ import annotations
 
 import os
 import random
+import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import unable
 from tests.support import disks
 from tests.support.program import Lxgit
 from tests.torture import conftest
@@ -16,7 +22,8 @@ from tests.torture.machines import DATED, OPERATIONS, Machine, Operation
 from tests.torture.verdict import State, faults, ill_said, leftovers, temporary_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tests.torture.machines import Workshop
@@ -34,6 +41,23 @@ _FILLED = [one for one in OPERATIONS if one.name in ("import", "commit", "branch
 def test_a_disk_that_is_full(
     operation: Operation, kind: disks.Kind, workshop: Workshop, memory: Path
 ) -> None:
+    _torture(operation, kind, workshop, memory, _filled)
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("operation", _FILLED, ids=lambda operation: operation.name)
+def test_a_quota_that_is_used_up(operation: Operation, workshop: Workshop, memory: Path) -> None:
+    _torture(operation, disks.BTRFS, workshop, memory, _limited)
+
+
+def _torture(
+    operation: Operation,
+    kind: disks.Kind,
+    workshop: Workshop,
+    memory: Path,
+    leaving: Callable[[Path, int], AbstractContextManager[Path]],
+) -> None:
+    """Run the operation with so many bytes left, several times."""
     machine, disk = conftest.on_a_disk(operation, kind, workshop, memory)
     source = random.Random(f"{conftest.SEED} {operation.name} {kind}")
     rounds = _IN_SUITE if conftest.ROUNDS <= 20 else conftest.ROUNDS // 10
@@ -42,14 +66,15 @@ def test_a_disk_that_is_full(
         free = 0 if number == 0 else int(_MOST_FREE ** source.uniform(0.4, 1))
         running = disks.copy(disk, memory / "running")
         with disks.mounted(kind, running, memory / "r") as place:
-            lxgit = Lxgit(place / "machine/store", place / "machine/home")
-            wrong += [f"{free} bytes free: {one}" for one in _try(machine, lxgit, place, free)]
+            found = _try(machine, leaving(place, free))
+            wrong += [f"{free} bytes free: {one}" for one in found]
     assert not wrong, "\n".join([f"{operation.name} on {kind}, seed {conftest.SEED}", *wrong])
 
 
-def _try(machine: Machine, lxgit: Lxgit, place: Path, free: int) -> Iterator[str]:
-    before = State.of(lxgit.store)
-    with _filled(place, free):
+def _try(machine: Machine, limited: AbstractContextManager[Path]) -> Iterator[str]:
+    with limited as place:
+        lxgit = Lxgit(place / "machine/store", place / "machine/home")
+        before = State.of(lxgit.store)
         result = lxgit(*machine.words(machine.operation.words), env=DATED, code=None)
         yield from ill_said(result.code, result.err)
         if result.code:
@@ -63,7 +88,7 @@ def _try(machine: Machine, lxgit: Lxgit, place: Path, free: int) -> Iterator[str
 
 
 @contextmanager
-def _filled(place: Path, free: int) -> Iterator[None]:
+def _filled(place: Path, free: int) -> Iterator[Path]:
     """Leave about so many bytes on a file system."""
     ballast = place / "ballast"
     with ballast.open("wb") as file:
@@ -77,7 +102,30 @@ def _filled(place: Path, free: int) -> Iterator[None]:
                     break
                 status = os.statvfs(place)
     try:
-        yield
+        yield place
     finally:
         ballast.unlink()
         os.sync()
+
+
+@contextmanager
+def _limited(place: Path, free: int) -> Iterator[Path]:
+    """A copy of a file system, within it, that may take about so many bytes more."""
+    copy = place / "limited"
+    _btrfs("quota", "enable", place)
+    _btrfs("subvolume", "snapshot", place, copy)
+    _btrfs("quota", "rescan", "-w", place)
+    *_, row = _btrfs("qgroup", "show", "-f", "--raw", "--sync", copy).splitlines()
+    group, used, _ = row.split(maxsplit=2)
+    _btrfs("qgroup", "limit", str(int(used) + free), group, place)
+    try:
+        yield copy
+    finally:
+        _btrfs("qgroup", "limit", "none", group, place)
+
+
+def _btrfs(*words: str | Path) -> str:
+    done = subprocess.run(["btrfs", *words], check=False, capture_output=True, text=True)
+    if done.returncode:
+        unable(f"no quotas on btrfs: {done.stderr.strip()}")
+    return done.stdout
