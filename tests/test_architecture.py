@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lxgit"
 
-FOUNDATION = {"errors", "fsutil", "progress"}
+FOUNDATION = {"errors", "fsutil", "progress", "tuples"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "fsutil": {"errors"},
     "progress": set(),
+    "tuples": set(),
     "objects": FOUNDATION,
     "repository": FOUNDATION | {"objects"},
     "runtime": FOUNDATION | {"objects", "repository"},
@@ -28,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "build": FOUNDATION | {"objects", "repository", "runtime"},
     "operations": FOUNDATION | {"objects", "repository", "runtime", "oci", "remotes", "build"},
     "web": FOUNDATION | {"objects", "operations"},
-    "cli": {"errors", "progress", "operations"},
+    "cli": {"errors", "progress", "tuples", "operations"},
 }
 """Who may import whom; everyone may import themselves and the bare `lxgit` (its version)."""
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from lxgit.cli.output import Output
-    from lxgit.operations.values import Drawing
+    from lxgit.operations.logvalues import Drawing
 
 
 class Pen:

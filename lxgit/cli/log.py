@@ -15,7 +15,7 @@ from lxgit.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lxgit.operations.values import LogEntry
+    from lxgit.operations.logvalues import LogEntry
 
 
 @command(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lxgit.cli.human import git_date, iso_date
 from lxgit.cli.report import printable
 from lxgit.cli.tables import short_id
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lxgit.operations.history import AnnotatedTag
-    from lxgit.operations.values import Decoration, LogEntry, Signature
+    from lxgit.operations.logvalues import Decoration, LogEntry
+    from lxgit.operations.values import Signature
 
 _YELLOW, _CYAN, _GREEN, _RESET = "\x1b[33m", "\x1b[1;36m", "\x1b[1;32m", "\x1b[m"
 

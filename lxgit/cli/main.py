@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -19,4 +20,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     from lxgit.cli.dispatch import run_command_line
 
-    return run_command_line(words)
+    code = run_command_line(words)
+    gc.freeze()  # the process ends: looking for cycles before that takes 3 ms
+    return code

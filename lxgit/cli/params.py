@@ -22,9 +22,12 @@ number of them; with `| None` where there is no default.
 
 from __future__ import annotations
 
+import sys
 import types
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +120,7 @@ class Command:
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
-        return get_type_hints(self.function, include_extras=True)
+        return _evaluated(self.function)
 
     @cached_property
     def _groups(self) -> dict[str, Any]:
@@ -144,8 +147,14 @@ def command(
     return decorate
 
 
+def _evaluated(annotated: Any) -> dict[str, Any]:  # noqa: ANN401 - a function or a class
+    """What its annotations stand for: typing.get_type_hints without a compiler (lxgit.tuples)."""
+    names = vars(sys.modules[annotated.__module__])
+    return {name: eval(text, names) for name, text in annotated.__annotations__.items()}  # noqa: S307
+
+
 def _group_parameters(group: Any) -> tuple[Parameter, ...]:  # noqa: ANN401 - a NamedTuple's class
-    hints = get_type_hints(group, include_extras=True)
+    hints = _evaluated(group)
     return tuple(
         _read_parameter(name, hints[name], group._field_defaults) for name in group._fields
     )

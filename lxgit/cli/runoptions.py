@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from lxgit.cli.environment import variable
 from lxgit.cli.params import option
 from lxgit.errors import UsageError
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from lxgit.operations.creating import RunRequest
+    from lxgit.operations.limiting import WantedLimits
 
 Interactive = Annotated[bool, option("-i", "--interactive", help="pass standard input on")]
 Tty = Annotated[bool, option("-t", "--tty", help="give it a terminal")]
@@ -34,6 +36,9 @@ class How(NamedTuple):
         None
     )
     environment: Environment = ()
+    env_files: Annotated[
+        tuple[str, ...], option("--env-file", help="a file of such lines", metavar="FILE")
+    ] = ()
     working_dir: WorkingDir = None
     user: User = None
     hostname: Annotated[
@@ -61,6 +66,69 @@ class Isolation(NamedTuple):
     privileged: Annotated[
         bool, option("--privileged", help="all powers of root on this host: no isolation")
     ] = False
+    cap_add: Annotated[
+        tuple[str, ...], option("--cap-add", help="a capability more", metavar="NAME|ALL")
+    ] = ()
+    cap_drop: Annotated[
+        tuple[str, ...], option("--cap-drop", help="a capability less", metavar="NAME|ALL")
+    ] = ()
+    devices: Annotated[
+        tuple[str, ...],
+        option("--device", help="a device of the host", metavar="HOST[:CONTAINER][:rwm]"),
+    ] = ()
+    sysctls: Annotated[
+        tuple[str, ...],
+        option("--sysctl", help="a kernel parameter of its own", metavar="NAME=VALUE"),
+    ] = ()
+
+
+class Limiting(NamedTuple):
+    """What it may use at most."""
+
+    memory: Annotated[
+        str | None, option("-m", "--memory", help="memory, and as much swap", metavar="SIZE")
+    ] = None
+    cpus: Annotated[
+        str | None, option("--cpus", help="processors' worth of time, as 1.5", metavar="COUNT")
+    ] = None
+    cpu_shares: Annotated[
+        int | None, option("--cpu-shares", help="weight against others' 1024", metavar="WEIGHT")
+    ] = None
+    pids_limit: Annotated[
+        int | None,
+        option("--pids-limit", help="processes; 2048 by default, 0 for no limit", metavar="COUNT"),
+    ] = None
+
+    def wanted(self) -> WantedLimits:
+        """As plain values. UsageError."""
+        from lxgit.cli.sizes import parse_memory, parse_processors
+        from lxgit.operations.limiting import WantedLimits
+
+        return WantedLimits(
+            memory=None if self.memory is None else parse_memory("--memory", self.memory),
+            cpus=None if self.cpus is None else parse_processors("--cpus", self.cpus),
+            cpu_shares=self.cpu_shares,
+            pids=None if self.pids_limit is None else max(0, self.pids_limit),
+        )
+
+
+class Life(NamedTuple):
+    """How it ends, and what it is told apart by."""
+
+    ulimits: Annotated[
+        tuple[str, ...],
+        option("--ulimit", help="of each process: getrlimit(2)", metavar="NAME=SOFT[:HARD]"),
+    ] = ()
+    stop_signal: Annotated[
+        str | None, option("--stop-signal", help="what 'stop' sends first", metavar="SIGNAL")
+    ] = None
+    stop_timeout: Annotated[
+        int | None,
+        option("--stop-timeout", help="how long 'stop' waits; 10 by default", metavar="SECONDS"),
+    ] = None
+    labels: Annotated[
+        tuple[str, ...], option("-l", "--label", help="a note to it", metavar="NAME[=VALUE]")
+    ] = ()
 
 
 def request(
@@ -69,11 +137,14 @@ def request(
     how: How,
     networking: Networking,
     isolation: Isolation,
+    limiting: Limiting,
+    life: Life,
     *,
     remove: bool = False,
 ) -> RunRequest:
     """What the options ask for."""
     from lxgit.operations.creating import RunRequest
+    from lxgit.operations.limiting import WantedSecurity
 
     return RunRequest(
         image=image,
@@ -82,7 +153,7 @@ def request(
         remove=remove,
         interactive=how.interactive,
         tty=how.tty,
-        environment=variables(how.environment),
+        environment=(*_of_files(how.env_files), *variables(how.environment)),
         working_dir=how.working_dir,
         user=how.user,
         hostname=how.hostname,
@@ -90,6 +161,17 @@ def request(
         entrypoint=how.entrypoint,
         host_ids=isolation.userns == "host",
         privileged=isolation.privileged,
+        limits=limiting.wanted(),
+        security=WantedSecurity(
+            isolation.cap_add,
+            isolation.cap_drop,
+            isolation.devices,
+            life.ulimits,
+            isolation.sysctls,
+        ),
+        stop_signal=life.stop_signal,
+        stop_timeout=life.stop_timeout,
+        labels=life.labels,
     )
 
 
@@ -104,4 +186,14 @@ def variables(wanted: tuple[str, ...]) -> tuple[str, ...]:
             found.append(item)
         elif (value := variable(name)) is not None:
             found.append(f"{name}={value}")
+    return tuple(found)
+
+
+def _of_files(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Variables of files with a line each, `#` before a remark. UsageError."""
+    found: list[str] = []
+    for path in paths:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            lines = [line.rstrip("\n").lstrip() for line in file]
+        found += variables(tuple(line for line in lines if line and not line.startswith("#")))
     return tuple(found)

@@ -19,10 +19,10 @@ lone surrogates (PEP 383) and are written back as they were.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import InvalidObjectID, ObjectID, ObjectType, from_hex, hex_id
+from lxgit.tuples import NamedTuple
 
 # What Git takes off both ends of a name, ident.c: these, and all up to the space.
 _CRUD = "".join(map(chr, range(33))) + ".,:;<>\"\\'"

@@ -10,7 +10,7 @@ import operator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.objects.entries import Entry
 from lxgit.objects.ids import ObjectID, ObjectType
@@ -35,6 +35,7 @@ from lxgit.objects.tree import (
     encode_tree,
     sort_key,
 )
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

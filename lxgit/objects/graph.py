@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from contextlib import closing
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

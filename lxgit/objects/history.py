@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from contextlib import closing
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.objects.commits import Commit, decode_signature
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence

@@ -19,9 +19,10 @@ The objects that it names are kept from gc by the reflogs.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.fsutil import locked, write_all, write_atomic
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.fsutil import fsync_directory, make_directories, write_all
 from lxgit.objects.commits import Signature, decode_signature, encode_signature
 from lxgit.objects.ids import ZERO_ID, InvalidObjectID, ObjectID, from_hex, hex_id
 from lxgit.objects.refnames import is_valid_ref
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from typing import NamedTuple
+
+from lxgit.tuples import NamedTuple
 
 _BRACES = r"(?:\{[^}]*\}|[^{])"  # a step that does not end within @{…} or ^{…}
 _PATH = re.compile(rf"((?:(?!:/){_BRACES})+):(/.*)", re.DOTALL)

@@ -7,11 +7,11 @@ POSIX.1-2017, pax, "ustar Interchange Format"; GNU tar, src/tar.h and list.c (fr
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 from zlib import adler32
 
 from lxgit.errors import LxgitError
 from lxgit.objects.metadata import MAX_ID, NANOSECONDS, Metadata
+from lxgit.tuples import NamedTuple
 
 BLOCK = 512
 MAX_SIZE = 2**63 - 1

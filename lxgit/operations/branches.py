@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS
+from lxgit.operations.logvalues import RefKind
 from lxgit.operations.lookup import find_commit, read_commit
 from lxgit.operations.naming import NoSuchRef, RefExists, branch_ref, check_branch_name
-from lxgit.operations.values import BranchRow, HeadMoved, RefKind, RemovedRef
+from lxgit.operations.values import BranchRow, HeadMoved, RemovedRef
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

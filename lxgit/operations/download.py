@@ -21,12 +21,13 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lxgit import __version__
 from lxgit.errors import LxgitError
 from lxgit.fsutil import locked, write_all, write_atomic
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

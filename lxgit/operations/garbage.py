@@ -7,11 +7,12 @@ import struct
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.packindex import PackIndex
 from lxgit.objects.refs import DELETED
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.objects.history import EVERYWHERE, walk
 from lxgit.objects.ids import ObjectID, ObjectType, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS
+from lxgit.operations.logvalues import Decoration, Drawing, LogEntry, RefKind
 from lxgit.operations.lookup import clean_path, find_commit, image_of, read_commit
-from lxgit.operations.values import Decoration, Drawing, LogEntry, RefKind
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex
@@ -12,6 +12,7 @@ from lxgit.operations.attached import unpin_commit
 from lxgit.operations.creating import created, layers_kept, materialised, require_host
 from lxgit.operations.lookup import AlreadyRunning, find_container, image_of
 from lxgit.runtime import containers as records
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +118,6 @@ def _started(
         stack.lowers,
         image.root().metadata,
         apparmor=None if container.config.privileged else probe.apparmor_profile(),
-        resolv_conf=_resolv_conf() if container.config.network == "host" else b"",
         window=window if container.config.tty else None,
         detached=detached,
         after_exit=after_exit,

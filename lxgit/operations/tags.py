@@ -8,9 +8,10 @@ from lxgit.objects.commits import Tag, decode_tag, encode_tag
 from lxgit.objects.ids import ObjectID, ObjectType, hex_id
 from lxgit.objects.messages import clean_message
 from lxgit.objects.refnames import BRANCHES, TAGS
+from lxgit.operations.logvalues import RefKind
 from lxgit.operations.lookup import find_commit
 from lxgit.operations.naming import NameTaken, NoSuchRef, RefExists, check_tag_name, tag_ref
-from lxgit.operations.values import RefKind, RemovedRef, TagRow
+from lxgit.operations.values import RemovedRef, TagRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ commit that it is mounted on. Nothing is undone when one of the refs is elsewher
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
@@ -19,6 +19,7 @@ from lxgit.operations.branches import BranchInUse
 from lxgit.operations.lookup import image_of
 from lxgit.operations.values import RefMove, Undone
 from lxgit.runtime.containers import BrokenContainer, load
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.history import merge_bases
@@ -13,6 +13,7 @@ from lxgit.objects.revisionsyntax import split_path, split_range
 from lxgit.operations.comparison import Comparison, Side, stored_side
 from lxgit.operations.lookup import classify, clean_path, find_commit, image_of
 from lxgit.operations.worktree import only_changed, open_work_tree
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,9 +10,10 @@ import fcntl
 import os
 import struct
 import termios
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.runtime import kernel
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.cli.logview import Look, commit_fields, subject, write_commit, write_entry, write_oneline
-from lxgit.operations.values import Decoration, LogEntry, RefKind, Signature
+from lxgit.operations.logvalues import Decoration, LogEntry, RefKind
+from lxgit.operations.values import Signature
 from tests.cli.rendering import changed, entry, rendered
 
 if TYPE_CHECKING:

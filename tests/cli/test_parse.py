@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given
@@ -15,6 +15,7 @@ from lxgit.cli.parse import HelpWanted, NotWellFormed, parse
 from lxgit.cli.session import Session
 from lxgit.cli.usage import explain, help_text, typer_command
 from lxgit.errors import UsageError
+from lxgit.tuples import NamedTuple
 
 
 @command(examples=(("lxgit everything -n 5 base", "five of them"),))

@@ -1,0 +1,48 @@
+"""What a NamedTuple of lxgit's has of that of `typing`."""
+
+from __future__ import annotations
+
+import pickle
+import typing
+
+from lxgit.tuples import NamedTuple
+
+
+class Place(NamedTuple):
+    """Somewhere."""
+
+    name: str
+    """What it is called."""
+    at: tuple[int, int] = (0, 0)
+
+    @property
+    def shout(self) -> str:
+        return self.name.upper()
+
+    def moved(self, x: int) -> Place:
+        return self._replace(at=(x, 0))
+
+
+class Typing(typing.NamedTuple):
+    name: str
+    at: tuple[int, int] = (0, 0)
+
+
+def test_fields_defaults_and_annotations_are_those_of_typing() -> None:
+    assert Place._fields == Typing._fields
+    assert Place._field_defaults == Typing._field_defaults
+    assert typing.get_type_hints(Place) == typing.get_type_hints(Typing)
+    assert tuple(Place("here")) == tuple(Typing("here"))
+    assert repr(Place("here")) == "Place(name='here', at=(0, 0))"
+
+
+def test_what_else_stands_in_the_class_is_kept() -> None:
+    assert Place.__doc__ == "Somewhere."
+    assert (Place.__module__, Place.__qualname__) == (__name__, "Place")
+    assert Place("here").shout == "HERE"
+    assert Place("here").moved(3) == ("here", (3, 0))
+
+
+def test_one_goes_from_process_to_process() -> None:
+    copy = pickle.loads(pickle.dumps(Place("here")))
+    assert (type(copy), copy) == (Place, Place("here"))
