@@ -4,10 +4,10 @@
       <layer>-<device>-<inode>/     locked (flock(2), shared) by each user
         m/                          the mount, read-only, nosuid, nodev
 
-So containers of one image share its page cache. A mount outlives its last user, for the next one
-to find its cache warm, until the next command sweeps. Its name says which very file is mounted:
-when layers are deleted under it and made again, that is another one. What is mounted here is cloned
-into the mount namespaces of its users, and the clones live on whatever becomes of it.
+So containers of one image share its page cache. Its last user takes a mount down, or `sweep` does
+when that one was killed. Its name says which very file is mounted: when layers are deleted under it
+and made again, that is another one. What is mounted here is cloned into the mount namespaces of its
+users, and the clones live on whatever becomes of it.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _MOUNT = "m"
 def held(lowers: Sequence[Lower]) -> Iterator[list[Lower]]:
     """The layers as directories: those of the EROFS form mounted, and kept while this lasts.
 
-    Call it where mounts are the host's. CannotMountImage; FileNotFoundError when the layer has
-    gone.
+    Enter and leave it where mounts are the host's. CannotMountImage; FileNotFoundError when the
+    layer has gone.
     """
-    with contextlib.ExitStack() as locks:
-        yield [_held(lower, locks) if lower.image else lower for lower in lowers]
+    with contextlib.ExitStack() as uses:
+        yield [_held(lower, uses) if lower.image else lower for lower in lowers]
 
 
-def _held(lower: Lower, locks: contextlib.ExitStack) -> Lower:
+def _held(lower: Lower, uses: contextlib.ExitStack) -> Lower:
     rundir.prepare()
     status = os.stat(lower.path / TAR)
     place = rundir.BASES / f"{lower.path.name}-{status.st_dev:x}-{status.st_ino:x}"
@@ -54,7 +54,8 @@ def _held(lower: Lower, locks: contextlib.ExitStack) -> Lower:
         fd = rundir.locked_directory(place, fcntl.LOCK_SH)
         if fd is not None:
             break
-    locks.callback(os.close, fd)
+    uses.callback(_take_down_idle, place)
+    uses.callback(os.close, fd)
     if not _is_mounted(place):
         _mount(lower.path, place)
     return replace(lower, path=place / _MOUNT, image=False)
@@ -93,20 +94,25 @@ def sweep() -> None:
     except FileNotFoundError:
         return
     for name in names:
-        place = rundir.BASES / name
-        fd = rundir.locked_directory(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if fd is not None:
-            try:
-                _take_down(place)
-            finally:
-                os.close(fd)
+        _take_down_idle(rundir.BASES / name)
 
 
-def _take_down(place: Path) -> None:
+def _take_down_idle(place: Path) -> None:
+    """Take down a mount if nobody uses it.
+
+    Other mount namespaces have copies of it, if they were made meanwhile: those go with the
+    directory (detach_mounts, fs/namespace.c), so they keep no disk busy.
+    """
     from lxgit.runtime import kernel
 
-    if _is_mounted(place):
-        kernel.umount(place / _MOUNT, kernel.MNT_DETACH)
-    with contextlib.suppress(FileNotFoundError):
-        (place / _MOUNT).rmdir()
-    place.rmdir()
+    fd = rundir.locked_directory(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if fd is None:
+        return
+    try:
+        if _is_mounted(place):
+            kernel.umount(place / _MOUNT, kernel.MNT_DETACH)
+        with contextlib.suppress(FileNotFoundError):
+            (place / _MOUNT).rmdir()
+        place.rmdir()
+    finally:
+        os.close(fd)

@@ -57,6 +57,21 @@ def enter_stage() -> None:
 
 
 @contextlib.contextmanager
+def stage() -> Iterator[None]:
+    """`enter_stage`, and back to the host's mounts, where nothing of this one's is left."""
+    host = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        enter_stage()
+        try:
+            yield
+        finally:
+            kernel.umount(STAGE, kernel.MNT_DETACH)  # with all below, whoever else is here still
+            kernel.setns(host, kernel.CLONE_NEWNS)
+    finally:
+        os.close(host)
+
+
+@contextlib.contextmanager
 def claimed(container: str) -> Iterator[Path]:
     """Own a container's directory: made here, locked, removed at the end."""
     path = CONTAINERS / container

@@ -133,22 +133,21 @@ class Supervisor:
         signal.signal(signal.SIGTERM, lambda number, _: self._signal(number))
         rundir.prepare()
         with rundir.claimed(self._config.id) as directory:
-            last = self._live(directory)
-            self._relay.broadcast(last)
-            self._relay.flush(1)
-            # Unmounting writes back the whole file system below (ovl_sync_fs), which can take
-            # seconds: whoever waits for the exit code has it by now.
-            with contextlib.suppress(OSError):
-                kernel.umount(_ROOT, kernel.MNT_DETACH)
+            with contextlib.ExitStack() as mounts:
+                last = self._live(directory, mounts)
+                self._relay.broadcast(last)
+                self._relay.flush(1)
+                # Unmounting writes back the whole file system below (ovl_sync_fs), which can take
+                # seconds: whoever waits for the exit code has it by now.
             os.close(self._lock)
         self._relay.flush(None)
         for execution in self._abandoned:
             execution.flush(None)
 
-    def _live(self, directory: Path) -> bytes:
+    def _live(self, directory: Path, mounts: contextlib.ExitStack) -> bytes:
         """The container from start to end; the message that tells of its end."""
         try:
-            code = self._start_and_serve(directory)
+            code = self._start_and_serve(directory, mounts)
             self._record(replace(self._state, exit_code=code))
             return protocol.ended(code)
         except (LxgitError, OSError) as error:
@@ -170,12 +169,9 @@ class Supervisor:
         with contextlib.suppress(OSError):  # a full disk: the next look finds the lock free
             self._task.container.record(state)
 
-    def _start_and_serve(self, directory: Path) -> int:
-        with bases.held(self._task.lowers) as lowers:
-            return self._start(directory, lowers)
-
-    def _start(self, directory: Path, lowers: Sequence[Lower]) -> int:
-        rundir.enter_stage()
+    def _start_and_serve(self, directory: Path, mounts: contextlib.ExitStack) -> int:
+        lowers = mounts.enter_context(bases.held(self._task.lowers))
+        mounts.enter_context(rundir.stage())
         root = self._mount_root(lowers)
         first = Process.first(self._config, self._task.window)
         user = find_user(root, first.user)

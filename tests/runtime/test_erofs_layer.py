@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import signal
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,11 +12,11 @@ import pytest
 from lxgit.fsutil import remove_tree
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.scan import read_tree
-from lxgit.runtime import baselayer, bases, erofs_layer, erofs_mount, kernel, rundir
+from lxgit.runtime import baselayer, erofs_layer, erofs_mount, kernel
 from lxgit.runtime.baselayer import write_base
 from lxgit.runtime.bases import INDEX, TAR
 from lxgit.runtime.erofs_layer import ErofsWriter, UnfitTree
-from lxgit.runtime.idmap import Extent, IdMap
+from lxgit.runtime.idmap import IdMap
 from lxgit.runtime.layers import DIRECTORY, EROFS, LayerStore
 from lxgit.runtime.overlay import Lower, mounted
 from tests.support import awkward, forms
@@ -29,6 +26,7 @@ from tests.support.stores import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from lxgit.objects.sink import TreeSink
 
@@ -244,97 +242,3 @@ class TestForms:
             assert baselayer.base_form(place) == EROFS
         finally:
             unmount(place)
-
-
-class TestSharedMounts:
-    """bases.py."""
-
-    @pytest.fixture
-    def layer(self, scratch: Path) -> Lower:
-        written = write(scratch / os.urandom(4).hex(), one(b"file", PLAIN))
-        return Lower(written, IDENTITY, image=True)
-
-    def of(self, layer: Lower) -> list[Path]:
-        return list(rundir.BASES.glob(f"{layer.path.name}-*"))
-
-    def test_two_users_share_one(self, layer: Lower) -> None:
-        with bases.held([layer]) as (first,), bases.held([layer]) as (second,):
-            assert first == second
-            assert not first.image
-            assert (first.path / "file").read_bytes() == b"x"
-            bases.sweep()
-            assert (first.path / "file").exists()
-        with bases.held([layer]) as (third,):
-            assert third == first
-        bases.sweep()
-        assert not self.of(layer)
-
-    def test_nobody_else_gets_there(self, layer: Lower) -> None:
-        with bases.held([layer]):
-            assert rundir.BASES.stat().st_mode & 0o777 == 0o700
-            (line,) = (
-                line
-                for line in Path("/proc/self/mountinfo").read_text().splitlines()
-                if layer.path.name in line
-            )
-            assert {"ro", "nosuid", "nodev"} <= set(line.split()[5].split(","))
-
-    def test_other_files_are_another_mount(self, layer: Lower) -> None:
-        with bases.held([layer]) as (old,):
-            shutil.rmtree(layer.path)
-            write(layer.path, one(b"other", PLAIN))
-            with bases.held([layer]) as (new,):
-                assert os.listdir(old.path) == ["file"]
-                assert os.listdir(new.path) == ["other"]
-        bases.sweep()
-        assert not self.of(layer)
-
-    def test_users_that_die(self, layer: Lower) -> None:
-        ready, tell = os.pipe()
-        child = os.fork()
-        if not child:
-            with bases.held([layer]):
-                os.write(tell, b"x")
-                signal.pause()
-        os.read(ready, 1)
-        bases.sweep()
-        assert self.of(layer)
-        os.kill(child, 9)
-        os.waitpid(child, 0)
-        os.close(ready)
-        os.close(tell)
-        bases.sweep()
-        assert not self.of(layer)
-
-    def test_what_is_mounted_outlives_the_sweep(self, layer: Lower) -> None:
-        """A mount of a stack is a clone: it stays whole, whatever becomes of the shared one."""
-        with mounted([layer]) as fd:
-            place = self.of(layer)[0]
-            kernel.umount(place / "m")
-            shutil.rmtree(layer.path)
-            with open(os.open(b"file", os.O_RDONLY, dir_fd=fd), "rb") as file:
-                assert file.read() == b"x"
-        bases.sweep()
-        assert not self.of(layer)
-
-    def test_ids_are_mapped(self, layer: Lower) -> None:
-        with mounted([layer], IdMap((Extent(0, 300_000, 65536),))) as fd:
-            assert os.stat(b"file", dir_fd=fd).st_uid == 300_000
-
-
-def test_no_loop_device_is_left(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    forms.force(monkeypatch, forms.LOOP)
-    layer = write(scratch / "layer", one(b"file", PLAIN))
-    with mounted([Lower(layer, IDENTITY, image=True)]):
-        assert _loops_on(layer) == 2
-    bases.sweep()
-    for _ in range(100):  # the kernel frees them a moment later
-        if not _loops_on(layer):
-            return
-        subprocess.run(["sleep", "0.05"], check=True)
-    pytest.fail("loop devices are left")
-
-
-def _loops_on(layer: Path) -> int:
-    files = Path("/sys/block").glob("loop*/loop/backing_file")
-    return sum(file.read_text().startswith(f"{layer}/") for file in files if file.exists())
