@@ -7,7 +7,9 @@ imported for a command that is not asked for.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
