@@ -18,7 +18,7 @@ from lxgit.errors import LxgitError
 from lxgit.fsutil import openat2
 from lxgit.runtime import kernel, rootfs, volumes
 from lxgit.runtime.idmap import IdMap, disk_to_host, user_namespace
-from lxgit.runtime.mounts import BIND, TMPFS, VOLUME, InvalidTarget, TargetTaken, is_ours
+from lxgit.runtime.mounts import BIND, TMPFS, VOLUME, InvalidTarget, TargetTaken, is_late, is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,8 +79,22 @@ def fill_volumes(root: int, config: ContainerConfig, store: Path, *, first: bool
             volumes.fill(path, source, config.ids)
 
 
-class Mounter:
-    """Mounts things in the root that is open as `root`, for the ids of one container."""
+def attach_early(root: int, config: ContainerConfig, store: Path) -> None:
+    """Mount what lxgit's own /dev and files of /etc come after, in the root open as `root`.
+
+    CannotMount, InvalidTarget, TargetTaken.
+    """
+    early = [mount for mount in config.mounts if not is_late(mount)]
+    _Mounter(root, config, store).attach(early)
+
+
+def attach_late(root: int, config: ContainerConfig, store: Path) -> None:
+    """Mount what is wanted in the place of lxgit's own. Errors as `attach_early` has them."""
+    _Mounter(root, config, store).attach([mount for mount in config.mounts if is_late(mount)])
+
+
+class _Mounter:
+    """Mounts things in one root, for the ids of one container."""
 
     def __init__(self, root: int, config: ContainerConfig, store: Path) -> None:
         self._root = root
@@ -90,7 +104,7 @@ class Mounter:
         self._taken: dict[str, Mount] = {}
 
     def attach(self, mounts: Sequence[Mount]) -> None:
-        """Mount these, in their order. CannotMount, InvalidTarget, TargetTaken."""
+        """Mount these, in their order."""
         if not mounts:
             return
         with contextlib.ExitStack() as cleanup:

@@ -15,15 +15,16 @@ import contextlib
 import errno
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import bases, kernel, rundir
 from lxgit.runtime.idmap import IdMap, disk_to_host, user_namespace
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 MAX_LOWERS = 500  # fs/overlayfs/params.h, OVL_MAX_STACK
@@ -175,15 +176,27 @@ def mounted(lowers: Sequence[Lower], idmap: IdMap | None = None) -> Iterator[int
     mount is attached nowhere: a child makes it in a namespace of its own and hands the descriptor
     over, so that it ends with the descriptor, whatever happens. `/proc/self/fd/N` is its path.
     """
+    shown = idmap or IdMap.identity()
     with bases.held(lowers) as directories:
-        mount = _in_private_namespace(directories, idmap or IdMap.identity())
+        mount = in_private_namespace(lambda: _read_only(directories, shown))
         try:
             yield mount
         finally:
             os.close(mount)
 
 
-def _in_private_namespace(lowers: Sequence[Lower], idmap: IdMap) -> int:
+def _read_only(lowers: Sequence[Lower], idmap: IdMap) -> int:
+    places = attach_lowers(lowers, rundir.STAGE, idmap)
+    if len(places) == 1:
+        places.append(_new_place(rundir.STAGE))
+    return stack(places)
+
+
+def in_private_namespace(make: Callable[[], int]) -> int:
+    """What `make` gives in a child with mounts of its own, an empty stage: a detached mount.
+
+    Raises CannotMount with the words of what it raises.
+    """
     import socket
 
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -191,7 +204,7 @@ def _in_private_namespace(lowers: Sequence[Lower], idmap: IdMap) -> int:
         child = os.fork()
         if child == 0:
             try:
-                _mount_and_send(lowers, idmap, theirs)
+                _make_and_send(make, theirs)
             finally:
                 os._exit(0)
         theirs.close()
@@ -204,15 +217,12 @@ def _in_private_namespace(lowers: Sequence[Lower], idmap: IdMap) -> int:
     return descriptors[0]
 
 
-def _mount_and_send(lowers: Sequence[Lower], idmap: IdMap, channel: socket.socket) -> None:
+def _make_and_send(make: Callable[[], int], channel: socket.socket) -> None:
     import socket
 
     try:
         rundir.prepare()
         rundir.enter_stage()
-        places = attach_lowers(lowers, rundir.STAGE, idmap)
-        if len(places) == 1:
-            places.append(_new_place(rundir.STAGE))
-        socket.send_fds(channel, [b"ok"], [stack(places)])
+        socket.send_fds(channel, [b"ok"], [make()])
     except (OSError, LxgitError) as error:
         channel.send(str(error).encode("utf-8", "replace")[:4096])

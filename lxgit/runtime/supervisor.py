@@ -25,15 +25,14 @@ from lxgit.runtime import (
     cgroups,
     kernel,
     lxc,
-    overlay,
     protocol,
     rootfs,
+    rootmount,
     rundir,
 )
 from lxgit.runtime.command import find_user
 from lxgit.runtime.config import EXITED, RUNNING, ContainerState
 from lxgit.runtime.logfile import LogWriter
-from lxgit.runtime.overlay import Lower, Writable
 from lxgit.runtime.enforcement import Enforcement, reached
 from lxgit.runtime.freezer import Stillness
 from lxgit.runtime.process import Process
@@ -46,8 +45,9 @@ if TYPE_CHECKING:
     from lxgit.runtime.command import User
     from lxgit.runtime.containers import Container
     from lxgit.runtime.execution import Execution
+    from lxgit.runtime.overlay import Lower
 
-_ROOT = rundir.STAGE / "root"
+_ROOT = rootmount.ROOT
 _DEVICES = rundir.STAGE / "dev"
 _SOCKET = "attach"
 
@@ -172,7 +172,7 @@ class Supervisor:
     def _start_and_serve(self, directory: Path, mounts: contextlib.ExitStack) -> int:
         lowers = mounts.enter_context(bases.held(self._task.lowers))
         mounts.enter_context(rundir.stage())
-        root = self._mount_root(lowers)
+        root = rootmount.mount_root(self._task.container, lowers)
         first = Process.first(self._config, self._task.window)
         user = find_user(root, first.user)
         rootfs.make_directory(root, first.directory, self._config.ids.outside(0))
@@ -198,33 +198,6 @@ class Supervisor:
             return 128 + signal.SIGKILL
         return self._log.exit_code
 
-    def _mount_root(self, lowers: Sequence[Lower]) -> int:
-        """Mount the layers, with one for mount points if some are missing; the root's descriptor.
-
-        A container's init layer is made at the first start that needs it, and stays: what the
-        upper directory has copied up stands on it.
-        """
-        container, ids = self._task.container, self._config.ids
-        staging, layer = rundir.STAGE / "layers", container.path / "init"
-        staging.mkdir()
-        _ROOT.mkdir()
-        places = overlay.attach_lowers(lowers, staging, ids)
-        pair = Writable(container.upper, container.path / "work")
-        writable = overlay.attach_writable(pair, staging)
-        if layer.exists():
-            places = [*overlay.attach_lowers([Lower(layer, ids)], staging, ids), *places]
-        mount = overlay.stack(places, writable)
-        if (missing := rootfs.missing_mount_points(mount)) and not layer.exists():
-            rootfs.write_init_layer(layer, mount, missing, ids)
-            os.close(mount)
-            places = [*overlay.attach_lowers([Lower(layer, ids)], staging, ids), *places]
-            mount = overlay.stack(places, writable)
-        if not self._config.privileged:
-            kernel.set_mount_flags(mount, kernel.MOUNT_ATTR_NODEV)  # its devices are in /dev
-        kernel.move_mount(mount, _ROOT)
-        os.close(mount)
-        return os.open(_ROOT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
     def _furnish(self, root: int) -> None:
         """Mount what is ready over the root: /dev and all below it, files of /etc."""
         rootfs.attach_devices(root, _DEVICES)
@@ -232,6 +205,7 @@ class Supervisor:
         rootfs.inject(root, content, rundir.STAGE, self._config.ids)
         if self._config.network == "host":
             rootfs.attach_sysfs(root)
+        rootmount.finish_root(root, self._task.container)
 
     def _prepare_lxc(self, directory: Path, user: User) -> int:
         """Write LXC's configuration; the descriptor to read its log from."""

@@ -1,0 +1,54 @@
+"""The files of a container as it sees them, for commands of the host.
+
+Of one that runs, that is the root as its supervisor has mounted it; of one that does not, the same
+root mounted by a child, which hands it over as a descriptor. Whoever uses either must open what is
+below it by `openat2`: somebody in the container may put links in the way at any moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from lxgit.runtime import bases, kernel, overlay
+from lxgit.runtime.attach import NotRunning
+from lxgit.runtime.rootmount import ROOT, finish_root, mount_root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lxgit.runtime.containers import Container
+    from lxgit.runtime.overlay import Lower
+
+
+@contextlib.contextmanager
+def opened_root(container: Container, lowers: Sequence[Lower]) -> Iterator[int]:
+    """The root of a container that does not run, and whose lock the caller holds: a descriptor."""
+    with bases.held(lowers) as directories:
+
+        def mounted() -> int:
+            finish_root(mount_root(container, directories), container)
+            return kernel.open_tree(ROOT, clone=True, recursive=True)
+
+        root = overlay.in_private_namespace(mounted)
+        try:
+            yield root
+        finally:
+            os.close(root)
+
+
+@contextlib.contextmanager
+def running_root(container: Container) -> Iterator[int]:
+    """The root of a container that runs, as its supervisor has mounted it. NotRunning."""
+    try:
+        path = f"/proc/{container.state.supervisor}/root{ROOT}"
+        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise NotRunning(f"container {container.id[:12]} has just ended") from None
+    try:
+        if not container.is_running:  # that number may be another process's by now
+            raise NotRunning(f"container {container.id[:12]} has just ended")
+        yield root
+    finally:
+        os.close(root)
