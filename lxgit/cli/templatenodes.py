@@ -158,17 +158,12 @@ def field(name: Token, of: Expression) -> Expression:
         value = of(frame)
         if isinstance(value, dict) and key in value:
             return value[key]
-        if frame.heading:
-            raise fault(name.position, f"there is no '.{key}'", _fields_hint(value))
-        if value is None:
+        if value is None and not frame.heading:
             return None
-        raise fault(name.position, f"there is no '.{key}' in {_kind(value)}", _fields_hint(value))
+        where = "" if isinstance(value, dict) else f" in {shown(value)}"
+        raise fault(name.position, f"there is no '.{key}'{where}", _fields_hint(value))
 
     return field
-
-
-def _kind(value: object) -> str:
-    return "it" if isinstance(value, dict) else shown(value)
 
 
 def _fields_hint(value: object) -> str | None:

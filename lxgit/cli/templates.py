@@ -32,16 +32,15 @@ def write_templated(
 
     InvalidTemplate, before anything is written if the template itself is wrong.
     """
+    compiled = Template(template)
     if head is None or not template.startswith(_TABLE):
-        compiled = Template(template)
         for row in rows:
             out.line(compiled.render(row))
         return
     from lxgit.cli.tables import write_table
 
-    compiled = Template(template.removeprefix(_TABLE).strip(" "))
     lines = [compiled.render(head, heading=True), *map(compiled.render, rows)]
-    cells = [line.split("\t") for line in lines]
+    cells = [line.removeprefix(_TABLE).strip(" ").split("\t") for line in lines]
     width = max(map(len, cells))
     filled = [line + [""] * (width - len(line)) for line in cells]
     write_table(out, filled[0], filled[1:])

@@ -88,7 +88,7 @@ def test_what_go_writes(template: str, text: str) -> None:
         ('{{"a}}', "column 3: a string has no end"),
         ("{{}}", "column 3: a value is expected here"),
         ("{{#}}", "column 3: '#' has no meaning there"),
-        ("{{.Nmaes}}", "column 3: there is no '.Nmaes' in it"),
+        ("{{.Nmaes}}", "column 3: there is no '.Nmaes'"),
         ("{{.Names.More}}", "column 9: there is no '.More' in web"),
         ("{{none}}", "column 3: there is no function 'none'"),
         ("{{$x}}", "column 3: there is no variable '$x'"),
