@@ -37,7 +37,12 @@ class Settings:
     user: str = ""
     tty: bool = False
     stdin_open: bool = False
-    network: str = "none"  # or "host"
+    network: str = "none"  # or "host", "bridge"
+    publish: tuple[str, ...] = ()  # as `-p` takes them
+    exposed: tuple[str, ...] = ()  # PORT/PROTOCOL
+    publish_all: bool = False
+    dns: tuple[str, ...] = ()  # addresses of resolvers, in place of the host's
+    extra_hosts: tuple[str, ...] = ()  # NAME:ADDRESS
     privileged: bool = False
     read_only: bool = False  # the root; what is mounted on it is as it says itself
     mounts: tuple[Mount, ...] = ()  # in the order in which they are mounted

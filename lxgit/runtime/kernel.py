@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CLONE_NEWNS = 0x0002_0000
 CLONE_NEWUSER = 0x1000_0000
 CLONE_NEWNET = 0x4000_0000
+CLONE_NEWNET = 0x4000_0000
 
 # The old mount calls: mount(2), umount2(2).
 MS_NOSUID = 0x2
@@ -50,6 +51,9 @@ MOUNT_ATTR_NOSUID = 0x2
 MOUNT_ATTR_NODEV = 0x4
 MOUNT_ATTR_NOEXEC = 0x8
 MOUNT_ATTR_IDMAP = 0x10_0000
+
+# Changes to files: inotify(7).
+IN_MOVED_TO = 0x80
 
 # Attributes of a process: prctl(2).
 PR_SET_PDEATHSIG = 1
@@ -135,6 +139,16 @@ def mount(
 def umount(target: StrOrBytesPath, flags: int = 0) -> None:
     """Take a mount down (umount2(2)); MNT_DETACH hides it now and frees it after its last user."""
     _checked(_libc.umount2(os.fsencode(target), ctypes.c_int(flags)), target)
+
+
+def inotify_init() -> int:
+    """A descriptor that tells of changes to files, close-on-exec and non-blocking (inotify(7))."""
+    return _checked(_libc.inotify_init1(ctypes.c_int(os.O_CLOEXEC | os.O_NONBLOCK)))
+
+
+def inotify_add_watch(fd: int, path: StrOrBytesPath, mask: int) -> None:
+    """Have it tell what happens to a file or in a directory (inotify_add_watch(2))."""
+    _checked(_libc.inotify_add_watch(fd, os.fsencode(path), ctypes.c_uint32(mask)), path)
 
 
 def filesystem_type(path: StrOrBytesPath) -> int:

@@ -84,7 +84,7 @@ class ContainerSpec:
     null: Path  # a device 1:3 to hide files behind
     hostname: str
     idmap: IdMap | None
-    network: str  # "none", "host"
+    network: str  # "none", "host", "bridge"
     capabilities: Sequence[str] | None  # kept in the bounding set; None: all
     apparmor: str | None  # a loaded profile; None: unconfined
     seccomp: bool = True
@@ -144,7 +144,11 @@ def _network_lines(spec: ContainerSpec) -> list[str]:
     # then the root has the host's /sys, read-only.
     if spec.network == "host":
         return ["lxc.net.0.type = none", "lxc.mount.auto = proc:mixed cgroup:ro"]
-    return ["lxc.net.0.type = empty", "lxc.mount.auto = proc:mixed sys:mixed cgroup:ro"]
+    return [
+        "lxc.net.0.type = empty",
+        "lxc.net.0.flags = up",  # loopback
+        "lxc.mount.auto = proc:mixed sys:mixed cgroup:ro",
+    ]
 
 
 def _device_lines() -> list[str]:
@@ -184,6 +188,7 @@ class Stdio(NamedTuple):
     """Descriptors that become the container's; `launcher` becomes number 3.
 
     `terminal`, if there is one, is kept from LXC: the launcher puts it in the place of the others.
+    From `gate` it reads a byte before it goes on.
     """
 
     stdin: int
@@ -191,6 +196,7 @@ class Stdio(NamedTuple):
     stderr: int
     launcher: int
     terminal: int | None = None
+    gate: int | None = None
 
     def close(self) -> None:
         """Close them all: they belong to the container from now on."""
@@ -262,6 +268,8 @@ def _execute(program: str, command: list[bytes], stdio: Stdio, parent: int) -> N
     _stay_unconfined()
     if stdio.terminal is not None:
         os.dup2(stdio.terminal, launcher.TERMINAL)
+    if stdio.gate is not None:
+        os.dup2(stdio.gate, launcher.GATE)
     # First out of the way of 0 … 3, then into place; dup2 to itself would keep close-on-exec.
     above = [os.dup(fd) if fd < 4 else fd for fd in stdio[:4]]
     for number, fd in enumerate(above):

@@ -4,6 +4,7 @@
       stage/               an empty directory: each private mount namespace covers it with a tmpfs
       c/<container id>/    one running container: its socket, its LXC configuration and log
       b/                   0700: base layers that are mounted for all (bases.py)
+      n/                   0700: bridges, and who is on them (network/records.py)
 
 A container's directory is locked (flock(2) on the directory itself) by its supervisor for as long
 as that lives. One that nobody has locked is a leftover, and `abandoned` finds it.
@@ -27,6 +28,7 @@ RUN = Path("/run/lxgit")
 STAGE = RUN / "stage"
 CONTAINERS = RUN / "c"
 BASES = RUN / "b"
+NETWORKS = RUN / "n"
 
 
 @cache

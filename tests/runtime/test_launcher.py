@@ -121,6 +121,22 @@ def test_what_cannot_be_executed_is_said(
     assert result.stderr == (b"lxgit: the kernel cannot execute the command\n" if code else b"")
 
 
+@pytest.mark.parametrize(("sent", "code"), [(b"\n", 7), (b"", 125)])
+def test_it_waits_at_the_gate(launch: list[str], sent: bytes, code: int) -> None:
+    gate, opened = os.pipe()
+    os.dup2(gate, launcher.GATE)
+    script = b"exit $((7 + $(ls /proc/self/fd | grep -c %d)))" % launcher.GATE
+    told = launcher.arguments(b"/bin/sh", b"/", [b"PATH=/bin"], [b"sh", b"-c", script])
+    with subprocess.Popen([*launch, *told], pass_fds=(launcher.GATE,)) as waiting:
+        os.close(launcher.GATE)
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(0.1)
+        os.write(opened, sent)
+        os.close(opened)
+        os.close(gate)
+        assert waiting.wait(20) == code
+
+
 def test_it_takes_the_terminal(native: list[str]) -> None:
     main, replica = pty.openpty()
     script = b"tty; echo through the terminal > /dev/tty"

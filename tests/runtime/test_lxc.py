@@ -45,6 +45,7 @@ def test_the_whole_text() -> None:
         "lxc.init.gid = 34\n"
         "lxc.init.groups = 5,6\n"
         "lxc.net.0.type = empty\n"
+        "lxc.net.0.flags = up\n"
         "lxc.mount.auto = proc:mixed sys:mixed cgroup:ro\n"
         "lxc.apparmor.profile = lxc-container-default-cgns\n"
         "lxc.seccomp.profile = /usr/share/lxc/config/common.seccomp\n"

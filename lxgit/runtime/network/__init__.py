@@ -1,0 +1,1 @@
+"""Containers on a bridge: addresses, names, published ports, the host's firewall."""

@@ -1,0 +1,134 @@
+"""The bridge of a store: made for its first container, and gone with its last."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import zlib
+from typing import TYPE_CHECKING
+
+from lxgit.runtime.network import firewall, records, resolver, subnets
+from lxgit.runtime.network.netlink import Netlink
+from lxgit.runtime.network.records import Bridge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NAMES = "lxgit"
+"""What the names of all bridges begin with."""
+
+_SYSCTL = "/proc/sys/net"
+_MTU = 1500  # Ethernet's, where nothing leads out of the host
+_LXC = (bytes([10, 0, 3, 0]), 24)  # lxc-net's own, whether it is up yet or not
+
+
+def name_of(store: str) -> str:
+    """The bridge of the store at this path: 13 letters, of the 15 that an interface may have."""
+    return f"{NAMES}{zlib.crc32(os.fsencode(store)):08x}"
+
+
+def ready(place: Path, name: str) -> Bridge:
+    """The bridge, made if it is not there; the caller holds the lock. AddressesExhausted."""
+    bridge = records.bridge_at(place)
+    if bridge is not None and _exists(name):
+        return bridge
+    with Netlink() as netlink:
+        netlink.delete(name)  # of somebody who was killed before this was written down
+        if bridge is None:
+            bridge = _planned(netlink, name)
+            records.write_bridge(place, bridge)
+        _make(netlink, bridge)
+    return bridge
+
+
+def remove(place: Path, name: str) -> None:
+    """Take a bridge down that nobody is on any more; the caller holds the lock."""
+    firewall.remove(name)
+    with Netlink() as netlink:
+        netlink.delete(name)
+    records.forget(place)
+
+
+def _exists(name: str) -> bool:
+    try:
+        return socket.if_nametoindex(name) > 0
+    except OSError:
+        return False
+
+
+def _planned(netlink: Netlink, name: str) -> Bridge:
+    """What a new bridge is to be: with addresses that nothing else on this host has."""
+    addresses, routes = list(netlink.addresses()), list(netlink.routes())
+    used = [(one.address, one.prefix) for one in (*addresses, *routes)]
+    used += [_LXC, *((packed, len(packed) * 8) for packed in resolver.nameservers())]
+    outward = {one.device for one in routes if not one.prefix and one.device}
+    has_v6 = any(_is_public(one.address) for one in addresses if not _is_ours(one.device))
+    return Bridge(
+        name,
+        socket.inet_ntop(socket.AF_INET, subnets.free_subnet(used, name)),
+        socket.inet_ntop(socket.AF_INET6, subnets.random_subnet_v6()) if has_v6 else "",
+        min((netlink.mtu(device) for device in outward), default=_MTU),
+    )
+
+
+def _is_public(address: bytes) -> bool:
+    """Whether an IPv6 address is of more than its own host or link."""
+    loopback = bytes(15) + b"\1"
+    link_local = address[:1] == b"\xfe" and address[1:2] >= b"\x80"
+    return len(address) == 16 and address != loopback and not link_local
+
+
+def _is_ours(device: int) -> bool:
+    with contextlib.suppress(OSError):
+        return socket.if_indextoname(device).startswith(NAMES)
+    return False
+
+
+def _make(netlink: Netlink, bridge: Bridge) -> None:
+    index = netlink.add_bridge(bridge.name, b"\x02lxg\0\1", bridge.mtu)
+    # A container that advertises itself as a router would be believed (CVE-2020-13401).
+    set_key(f"ipv6/conf/{bridge.name}/accept_ra", "0")
+    netlink.add_address(index, packed(bridge.address(1)), subnets.PREFIX)
+    set_key("ipv4/ip_forward", "1")
+    if bridge.subnet_v6:
+        netlink.add_address(index, packed(bridge.address_v6(1)), subnets.PREFIX_V6)
+        _forward_v6()
+    netlink.set_up(index)
+
+
+def packed(address: str) -> bytes:
+    """An address in network order."""
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def _forward_v6() -> None:
+    """Let the host forward IPv6, and keep the routes that it has from its router all the same.
+
+    With forwarding on, an interface listens to routers no more unless `accept_ra` is 2
+    (Documentation/networking/ip-sysctl.rst).
+    """
+    for interface in _listening_to_routers():
+        set_key(f"ipv6/conf/{interface}/accept_ra", "2")
+    set_key("ipv6/conf/all/forwarding", "1")
+
+
+def _listening_to_routers() -> Iterator[str]:
+    for _, interface in socket.if_nameindex():
+        if _get(f"ipv6/conf/{interface}/accept_ra") == "1":
+            yield interface
+
+
+def _get(key: str) -> str:
+    """A setting; "" where the kernel has no IPv6."""
+    with contextlib.suppress(FileNotFoundError), open(f"{_SYSCTL}/{key}", encoding="ascii") as file:
+        return file.read().strip()
+    return ""
+
+
+def set_key(key: str, value: str) -> None:
+    """Change a setting of this network namespace, unless it is so already."""
+    if _get(key) not in ("", value):
+        with open(f"{_SYSCTL}/{key}", "w", encoding="ascii") as file:
+            file.write(value)

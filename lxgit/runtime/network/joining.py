@@ -1,0 +1,198 @@
+"""A container on its store's bridge, from before its start until after its end.
+
+First, in the supervisor before LXC starts: the bridge and its rules, an address, ports of the host,
+a place in the others' /etc/hosts. Then, when LXC has made the container's network namespace and
+before the command runs: the cable into it. All goes again at the end, and when the supervisor was
+killed with the next command's sweep; the cable goes with the container's namespace in any case.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.runtime import kernel
+from lxgit.runtime.network import bridging, firewall, hosts, publishing, records, subnets
+from lxgit.runtime.network.netlink import Netlink, Veth
+from lxgit.runtime.network.records import Bridge, Member
+from lxgit.runtime.network.reserving import reserved
+from lxgit.runtime.network.watching import Neighbours
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from lxgit.runtime.config import ContainerConfig
+    from lxgit.runtime.network.reserving import Reserved
+    from lxgit.runtime.relay import Loop
+
+INTERFACE = "eth0"
+
+
+class NetworkUnusable(LxgitError):
+    """The host gives no network to containers."""
+
+    exit_code = 125
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where a container is on its bridge."""
+
+    place: Path
+    bridge: Bridge
+    member: Member
+    reserved: tuple[Reserved, ...]
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The container's own, IPv4 first."""
+        number = self.member.number
+        both = self.bridge.address(number), self.bridge.address_v6(number)
+        return tuple(address for address in both if address)
+
+    @property
+    def gateways(self) -> tuple[str, ...]:
+        """The bridge's own, alike."""
+        return tuple(filter(None, (self.bridge.address(1), self.bridge.address_v6(1))))
+
+    def plug(self, pid: int) -> None:
+        """Lay the cable into the network namespace of a process. NetworkUnusable."""
+        with _told():
+            namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                self._add_veth(namespace)
+                with _inside(namespace):
+                    self._configure()
+            finally:
+                os.close(namespace)
+
+    def keep_hosts(self, file: Path, loop: Loop) -> None:
+        """Have an /etc/hosts say who is on the bridge, as long as the loop turns."""
+        neighbours = Neighbours(self.place, os.open(file, os.O_RDWR | os.O_CLOEXEC))
+        loop.watch(neighbours.fd, select.EPOLLIN, neighbours.changed)
+
+    def _add_veth(self, namespace: int) -> None:
+        name = _cable(self.member.container)
+        bridge = socket.if_nametoindex(self.bridge.name)
+        with Netlink() as netlink:
+            netlink.delete(name)  # of before a reboot from inside, whose namespace is still ending
+            mac, mtu = self.member.mac, self.bridge.mtu
+            netlink.add_veth(Veth(name, bridge, INTERFACE, namespace, mac, mtu))
+
+    def _configure(self) -> None:
+        """Within the container's namespace."""
+        index = socket.if_nametoindex(INTERFACE)
+        # Another container that advertises itself as a router would be believed.
+        bridging.set_key(f"ipv6/conf/{INTERFACE}/accept_ra", "0")
+        bridging.set_key(f"ipv6/conf/{INTERFACE}/accept_dad", "0")
+        if not self.bridge.subnet_v6:
+            bridging.set_key(f"ipv6/conf/{INTERFACE}/disable_ipv6", "1")
+        with Netlink() as netlink:
+            for address in self.addresses:
+                prefix = subnets.PREFIX_V6 if ":" in address else subnets.PREFIX
+                netlink.add_address(index, bridging.packed(address), prefix)
+            netlink.set_up(index)
+            for gateway in self.gateways:
+                netlink.add_default_route(bridging.packed(gateway))
+
+
+@contextlib.contextmanager
+def joined(store: str, config: ContainerConfig) -> Iterator[Connection]:
+    """Have a place on the bridge of the store at that path meanwhile.
+
+    NetworkUnusable, AddressesExhausted, PortTaken, NoSuchAddress, MissingProgram, ProgramFailed.
+    """
+    name = bridging.name_of(store)
+    place = records.place_of(name)
+    wanted = publishing.wanted(config.publish, config.exposed, everything=config.publish_all)
+    with reserved(wanted) as ports:
+        try:
+            with records.locked_networks(), _told():
+                connection = _enter(place, name, config, ports)
+            yield connection
+        finally:
+            with contextlib.suppress(LxgitError, OSError):  # the next sweep finds the rest
+                leave(place, name, config.id)
+
+
+def _enter(
+    place: Path, name: str, config: ContainerConfig, ports: Iterable[Reserved]
+) -> Connection:
+    bridge = bridging.ready(place, name)
+    before = records.members(place)
+    number = subnets.free_number({member.number for member in before})
+    names = tuple(dict.fromkeys((config.name, config.id[:12], config.hostname)))
+    publications = tuple(str(one.publication) for one in ports)
+    member = Member(config.id, number, names, publications)
+    records.write_member(place, member)
+    if publications or not before:
+        firewall.apply(firewall.ruleset(bridge, (*before, member)))
+    records.write_hosts(place, hosts.of_members(bridge, (*before, member)))
+    return Connection(place, bridge, member, tuple(ports))
+
+
+def leave(place: Path, name: str, container: str) -> None:
+    """Give back what a container has on a bridge, and the bridge itself after the last one."""
+    with records.locked_networks():
+        if not (place / container).exists():
+            return
+        with Netlink() as netlink:
+            netlink.delete(_cable(container))
+        had_ports = any(one.ports for one in records.members(place) if one.container == container)
+        (place / container).unlink()
+        left = records.members(place)
+        bridge = records.bridge_at(place)
+        if not left or bridge is None:
+            bridging.remove(place, name)
+            return
+        if had_ports:
+            firewall.apply(firewall.ruleset(bridge, left))
+        records.write_hosts(place, hosts.of_members(bridge, left))
+
+
+def sweep(container: str) -> None:
+    """Give back what a container had whose supervisor was killed."""
+    for place in records.places_of(container):
+        name = place.name.partition("-")[2]
+        if place == records.place_of(name):
+            with contextlib.suppress(LxgitError, OSError):  # whoever is on it next tries again
+                leave(place, name, container)
+        else:  # of another network namespace, which holds what else there may be
+            (place / container).unlink()
+
+
+def _cable(container: str) -> str:
+    """The name of the host's end: 15 letters, as many as an interface may have."""
+    return f"lxv{container[:12]}"
+
+
+@contextlib.contextmanager
+def _inside(namespace: int) -> Iterator[None]:
+    """Be in another network namespace meanwhile, this thread alone."""
+    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        kernel.setns(namespace, kernel.CLONE_NEWNET)
+        try:
+            yield
+        finally:
+            kernel.setns(own, kernel.CLONE_NEWNET)
+    finally:
+        os.close(own)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What the kernel refuses is told with the way around it."""
+    try:
+        yield
+    except OSError as error:
+        raise NetworkUnusable(
+            f"this host gives the container no network: {error}",
+            hint="--network none runs it without one",
+        ) from error

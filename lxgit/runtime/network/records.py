@@ -1,0 +1,145 @@
+"""Which bridges there are, and who is on them: written down for as long as the machine is up.
+
+    /run/lxgit/n/                0700
+      .lock                      held while a bridge, an address or a rule comes or goes
+      <namespace>-<bridge>/      one a store, and a network namespace that lxgit is used in
+        bridge                   Bridge, as JSON
+        <container id>           Member, as JSON: one that runs, or was killed and not yet swept
+        hosts                    lines for the /etc/hosts of all of them
+
+An address is taken when a container starts and given back at its end, so those that do not run
+need none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from lxgit.fsutil import locked, remove_tree, write_atomic
+from lxgit.runtime import rundir
+from lxgit.runtime.network import subnets
+from lxgit.runtime.network.publishing import Publication
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_MEMBER = re.compile(r"[0-9a-f]{64}")
+HOSTS = "hosts"
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A bridge of this host, and the addresses that are its own."""
+
+    name: str
+    subnet: str  # 10.130.4.0, a /22
+    subnet_v6: str  # a /64; "" where the host has no IPv6
+    mtu: int  # bytes
+
+    def address(self, number: int) -> str:
+        """The IPv4 address of a member; 1 is the bridge's own."""
+        return _numbered(socket.AF_INET, self.subnet, number)
+
+    def address_v6(self, number: int) -> str:
+        """The IPv6 address of a member; "" without IPv6."""
+        return _numbered(socket.AF_INET6, self.subnet_v6, number) if self.subnet_v6 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A container on a bridge. `names` are what the others may call it."""
+
+    container: str
+    number: int
+    names: tuple[str, ...]
+    ports: tuple[str, ...] = ()  # publications, as `-p` takes them, each with a port of the host
+
+    @property
+    def publications(self) -> tuple[Publication, ...]:
+        """Its ports on the host."""
+        return tuple(map(Publication.parsed, self.ports))
+
+    @property
+    def mac(self) -> bytes:
+        """The Ethernet address that belongs to its number, so that no neighbour has a stale one."""
+        return b"\x02lxg" + self.number.to_bytes(2, "big")
+
+
+def _numbered(family: int, subnet: str, number: int) -> str:
+    packed = subnets.numbered(socket.inet_pton(family, subnet), number)
+    return socket.inet_ntop(family, packed)
+
+
+@contextlib.contextmanager
+def locked_networks() -> Iterator[None]:
+    """Have every bridge of this host to oneself."""
+    rundir.NETWORKS.mkdir(mode=0o700, exist_ok=True)
+    with locked(rundir.NETWORKS / ".lock", what="the networks of containers"):
+        yield
+
+
+def place_of(name: str) -> Path:
+    """Where a bridge of this network namespace is written down, if it is."""
+    return rundir.NETWORKS / f"{_namespace()}-{name}"
+
+
+def places_of(container: str) -> Iterator[Path]:
+    """Where a container is written down, in whatever network namespace."""
+    for path in rundir.NETWORKS.iterdir() if rundir.NETWORKS.is_dir() else ():
+        if (path / container).exists():
+            yield path
+
+
+def _namespace() -> int:
+    return os.stat("/proc/self/ns/net").st_ino
+
+
+def bridge_at(place: Path) -> Bridge | None:
+    """The bridge that is written down; None if none is."""
+    try:
+        return Bridge(**json.loads((place / "bridge").read_bytes()))
+    except FileNotFoundError:
+        return None
+
+
+def write_bridge(place: Path, bridge: Bridge) -> None:
+    """Write a bridge down, before it is made."""
+    place.mkdir(mode=0o700, exist_ok=True)
+    _write(place / "bridge", asdict(bridge))
+
+
+def members(place: Path) -> list[Member]:
+    """Who is on a bridge, in the order of their numbers; none whose supervisor left no trace."""
+    found = []
+    for name in os.listdir(place):
+        if _MEMBER.fullmatch(name) and (rundir.CONTAINERS / name).exists():
+            values = json.loads((place / name).read_bytes())
+            tuples = {key: tuple(v) for key, v in values.items() if isinstance(v, list)}
+            found.append(Member(**{**values, **tuples}))
+    return sorted(found, key=lambda member: member.number)
+
+
+def write_member(place: Path, member: Member) -> None:
+    """Write down who is on a bridge, or what has become of them."""
+    _write(place / member.container, asdict(member))
+
+
+def write_hosts(place: Path, content: bytes) -> None:
+    """Replace the lines for /etc/hosts; who watches the directory learns of it."""
+    write_atomic(place / HOSTS, content, durable=False)
+
+
+def forget(place: Path) -> None:
+    """Drop what is written down of a bridge that has gone."""
+    remove_tree(place)
+
+
+def _write(path: Path, values: dict[str, object]) -> None:
+    write_atomic(path, json.dumps(values).encode("ascii"), durable=False)

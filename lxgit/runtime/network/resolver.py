@@ -1,0 +1,90 @@
+"""/etc/resolv.conf for a container: the host's, as far as it works from another place.
+
+A resolver on the host's loopback cannot be reached from a bridge. systemd-resolved (127.0.0.53)
+and NetworkManager's dnsmasq (127.0.0.1) write the real ones behind them down; where the host's file
+names loopback alone, those count. resolv.conf(5), systemd-resolved.service(8).
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+RESOLV_CONF = "/etc/resolv.conf"
+BEHIND = (
+    "/run/systemd/resolve/resolv.conf",
+    "/run/NetworkManager/no-stub-resolv.conf",
+)
+_LARGEST = 1 << 16
+
+
+def for_host(dns: Sequence[str]) -> bytes:
+    """For who shares the host's network: the host's own file, or the same with `dns`."""
+    content = _read(RESOLV_CONF)
+    return _written(content, dns) if dns else content
+
+
+def for_bridge(dns: Sequence[str], *, with_v6: bool) -> bytes:
+    """What a container on a bridge gets: `dns`, or the host's resolvers that it can reach."""
+    content = _read(RESOLV_CONF)
+    if dns:
+        return _written(content, dns)
+    for other in BEHIND:
+        if any(_reachable(content, with_v6=with_v6)):
+            break
+        content = _read(other) or content
+    return _written(content, list(_reachable(content, with_v6=with_v6)))
+
+
+def _written(content: bytes, servers: Sequence[str]) -> bytes:
+    """A file as it is, with other servers."""
+    kept = [line for line in content.splitlines() if _is_kept(line)]
+    lines = (*kept, *(b"nameserver " + server.encode() for server in servers))
+    return b"".join(line + b"\n" for line in lines)
+
+
+def nameservers() -> Iterator[bytes]:
+    """The addresses of the host's resolvers, in network order."""
+    for path in (RESOLV_CONF, *BEHIND):
+        for server in _servers(_read(path)):
+            if packed := packed_address(server):
+                yield packed
+
+
+def packed_address(text: str) -> bytes | None:
+    """4 or 16 bytes in network order; None for what is no address, or of one link alone."""
+    try:
+        return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+    except OSError:
+        return None
+
+
+def _reachable(content: bytes, *, with_v6: bool) -> Iterator[str]:
+    for server in _servers(content):
+        packed = packed_address(server)
+        if packed is None or (len(packed) == 16 and not with_v6):
+            continue
+        if packed[:1] != b"\x7f" and packed != bytes(15) + b"\1" and any(packed):
+            yield server
+
+
+def _servers(content: bytes) -> Iterator[str]:
+    for line in content.splitlines():
+        words = line.split()
+        if words[:1] == [b"nameserver"] and len(words) > 1:
+            yield words[1].decode("ascii", "replace")
+
+
+def _is_kept(line: bytes) -> bool:
+    return line.split()[:1] in ([b"search"], [b"domain"], [b"options"], [b"sortlist"])
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(_LARGEST)
+    except FileNotFoundError:
+        return b""
