@@ -142,7 +142,10 @@ def import_(
     limit = None if max_size is None else parse_size("--max-size", max_size)
     opened = _open_source(source, sha256)
     repository = session.repository(create=True)
-    with session.progress() as progress, _here(repository, opened, sha256, progress) as here:
+    with (
+        session.progress() as progress,
+        _here(repository, opened, sha256, limit, progress) as here,
+    ):
         made = import_image(
             repository,
             here,
@@ -182,6 +185,7 @@ def _here(
     repository: Repository,
     source: Path | BinaryIO | str,
     sha256: str | None,
+    max_size: int | None,
     progress: Progress,
 ) -> Iterator[Path | BinaryIO]:
     """The source on this machine: a URL's file is downloaded, and goes when it is imported."""
@@ -192,7 +196,12 @@ def _here(
     from lxgit.operations.download import downloaded
 
     with downloaded(
-        repository, source, sha256=sha256, proxies=proxies(), progress=progress
+        repository,
+        source,
+        sha256=sha256,
+        max_size=max_size,
+        proxies=proxies(),
+        progress=progress,
     ) as path:
         yield path
 

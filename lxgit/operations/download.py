@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 from lxgit import __version__
 from lxgit.errors import LxgitError
 from lxgit.fsutil import locked, write_all, write_atomic
+from lxgit.objects.limits import TooLarge, free_space, no_room
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ _TIMEOUT = 30.0  # seconds without a byte
 _ATTEMPTS = 3  # in a row that bring nothing
 _PAUSE = 1.0  # seconds before another
 _CHUNK = 1 << 18
+_LITTLE = 64 << 20  # bytes
 _SCHEMES = ("http", "https")
 
 
@@ -71,13 +73,15 @@ def downloaded(
     url: str,
     *,
     sha256: str | None = None,
+    max_size: int | None = None,
     proxies: Mapping[str, str],
     progress: Progress,
 ) -> Iterator[Path]:
     """The file at an address, whole, while the context lasts; then it goes, unless that raised.
 
-    `sha256` is what its bytes must come to, in hexadecimal. `proxies` are the variables of the
-    environment. DownloadFailed, WrongDigest; OSError as the system has it.
+    `sha256` is what its bytes must come to, in hexadecimal; `max_size` what its contents may have.
+    `proxies` are the variables of the environment. DownloadFailed, WrongDigest, TooLarge; OSError
+    as the system has it.
     """
     if urlsplit(url).username is not None:
         raise DownloadFailed(
@@ -87,7 +91,7 @@ def downloaded(
     name = hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     part = repository.scratch_dir / f"download-{name}.part"
     with _owned(part, url) as fd:
-        file = _File(fd, part)
+        file = _File(fd, part, max_size)
         try:
             _fetch_all(_opener(proxies), url, file, progress)
         except BaseException:
@@ -111,12 +115,18 @@ def _owned(part: Path, url: str) -> Iterator[int]:
 
 
 class _File:
-    """What has come so far, and what the server calls it."""
+    """What has come so far, and what the server calls it.
 
-    def __init__(self, fd: int, path: Path) -> None:
+    Of the room that there is, half: the image needs as much. An archive of `max_size` bytes of
+    contents may have as many of headers, and a little.
+    """
+
+    def __init__(self, fd: int, path: Path, max_size: int | None) -> None:
         self.fd = fd
         self.path = path
         self._from = path.with_suffix(".from")
+        self._room = (free_space(fd) + self.size) // 2
+        self._allowed = None if max_size is None else 2 * max_size + _LITTLE
 
     @property
     def size(self) -> int:
@@ -138,8 +148,19 @@ class _File:
             write_atomic(self._from, version.encode("ascii"), durable=False)
 
     def append(self, data: bytes) -> None:
-        os.lseek(self.fd, 0, os.SEEK_END)
+        end = os.lseek(self.fd, 0, os.SEEK_END)
+        self.require(end + len(data))
         write_all(self.fd, data)
+
+    def require(self, size: int) -> None:
+        """TooLarge unless the file may have so many bytes."""
+        if self._allowed is not None and size > self._allowed:
+            raise TooLarge(
+                f"the download has more than {self._allowed:,} bytes",
+                hint="a larger --max-size allows it",
+            )
+        if size > self._room:
+            raise no_room(self._room)
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -165,6 +186,9 @@ def _fetch_all(
                     else "the server does not say what it would go on with: try again",
                 ) from None
             time.sleep(_PAUSE)
+        except TooLarge:
+            file.remove()
+            raise
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 file.remove()  # or nobody has room for anything
@@ -183,7 +207,7 @@ def _fetch(
         if answer.start == 0:
             file.start_anew(answer.version)
         if answer.total is not None:
-            _check_room(file, answer.total - answer.start)
+            file.require(answer.total)
         progress.phase(f"Downloading {os.path.basename(urlsplit(url).path) or url}", answer.total)
         progress.advance(answer.start)
         while data := _read(answer.body):
@@ -246,12 +270,6 @@ def _version(headers: HTTPMessage) -> str | None:
         if value and value.isascii() and value.isprintable():
             return value
     return None
-
-
-def _check_room(file: _File, wanted: int) -> None:
-    room = os.fstatvfs(file.fd)
-    if wanted > room.f_bavail * room.f_frsize:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(file.path))
 
 
 def _check(file: _File, sha256: str, progress: Progress) -> None:

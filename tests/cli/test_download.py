@@ -48,6 +48,18 @@ def test_another_digest_imports_nothing(lxgit: Lxgit, server: Server) -> None:
     assert kept(lxgit) == []
 
 
+@pytest.mark.parametrize("length", [True, False])
+def test_more_than_is_allowed(lxgit: Lxgit, server: Server, length: bool) -> None:
+    """Whether the server says how much will come, or sends without end."""
+    server.body, server.length = bytes(67 << 20), length
+    words = ["import", "--max-size", "1M", f"{server.url}/rootfs.tar", "base"]
+    assert lxgit(*words, code=1).err == (
+        f"lxgit: the download has more than {2_000_000 + (64 << 20):,} bytes\n"
+        "hint: a larger --max-size allows it\n"
+    )
+    assert kept(lxgit) == []
+
+
 def test_a_killed_download_is_gone_on_with(lxgit: Lxgit, server: Server, git: StockGit) -> None:
     half = len(server.body) // 2
     server.breaks = [half]

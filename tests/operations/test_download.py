@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.objects.limits import TooLarge
 from lxgit.operations import download
 from lxgit.operations.download import DownloadFailed, WrongDigest, downloaded
 from lxgit.repository import create_repository
@@ -64,9 +65,15 @@ def fetch(
     sha256: str | None = None,
     proxies: dict[str, str] | None = None,
     listener: Listener | None = None,
+    max_size: int | None = None,
 ) -> bytes:
     with downloaded(
-        repository, url, sha256=sha256, proxies=proxies or {}, progress=listener or Listener()
+        repository,
+        url,
+        sha256=sha256,
+        max_size=max_size,
+        proxies=proxies or {},
+        progress=listener or Listener(),
     ) as path:
         return path.read_bytes()
 
@@ -193,16 +200,40 @@ def test_a_silent_server(
         fetch(repository, f"{server.url}/rootfs.tar")
 
 
-def test_what_does_not_fit_is_not_begun(
-    server: Server, repository: Repository, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("length", [True, False])
+def test_what_leaves_no_room_for_the_image(
+    server: Server, repository: Repository, monkeypatch: pytest.MonkeyPatch, length: bool
 ) -> None:
-    class Room:
-        f_bavail, f_frsize = 10, 4096
-
-    monkeypatch.setattr(os, "fstatvfs", lambda _: Room)
-    with pytest.raises(OSError, match="No space left"):
+    """Half of what is free is for the archive, whether the server says how long it is or not."""
+    server.length = length
+    monkeypatch.setattr(download, "free_space", lambda _: 2 * len(BODY) - 2)
+    with pytest.raises(TooLarge, match="699,999 bytes"):
         fetch(repository, f"{server.url}/rootfs.tar")
     assert left(repository) == set()
+    monkeypatch.setattr(download, "free_space", lambda _: 2 * len(BODY))
+    assert fetch(repository, f"{server.url}/rootfs.tar") == BODY
+
+
+def test_what_has_come_counts(
+    server: Server, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.breaks = [600_000, 0, 0, 0]
+    with pytest.raises(DownloadFailed):
+        fetch(repository, f"{server.url}/rootfs.tar")
+    monkeypatch.setattr(download, "free_space", lambda _: 2 * len(BODY) - 600_000)
+    assert fetch(repository, f"{server.url}/rootfs.tar") == BODY
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_more_than_is_allowed(
+    server: Server, repository: Repository, monkeypatch: pytest.MonkeyPatch, length: bool
+) -> None:
+    server.length = length
+    monkeypatch.setattr(download, "_LITTLE", 1000)
+    with pytest.raises(TooLarge, match="more than 699,000 bytes"):
+        fetch(repository, f"{server.url}/rootfs.tar", max_size=349_000)
+    assert left(repository) == set()
+    assert fetch(repository, f"{server.url}/rootfs.tar", max_size=350_000) == BODY
 
 
 def test_proxies(server: Server, repository: Repository) -> None:
