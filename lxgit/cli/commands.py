@@ -74,7 +74,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("undo", "undo", "undo", "undo the last command that moved a name"),
     ),
     "Containers": (
-        Listed("ps", "containers", "ps", "list containers"),
+        Listed("ps", "listings", "ps", "list containers"),
         Listed("exec", "run", "exec_", "run another command in a running container"),
         Listed("logs", "running", "logs", "print what a container has written"),
         Listed("attach", "running", "attach", "connect this terminal to a running container"),
@@ -98,7 +98,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("bootstrap", "images", "bootstrap", "make an image from Debian's archive"),
         Listed("import", "images", "import_", "make an image from a tar or a directory"),
         Listed("export", "images", "export", "write an image as a tar"),
-        Listed("images", "images", "images", "list images"),
+        Listed("images", "listings", "images", "list images"),
         Listed("rmi", "images", "rmi", "delete names of images"),
     ),
     "The store": (

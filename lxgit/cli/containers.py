@@ -1,47 +1,15 @@
-"""Commands about containers: ps, rm, inspect."""
+"""Commands about containers: rm, inspect."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
 from lxgit.cli.answers import container_name
-from lxgit.cli.options import AsFormat, NoTrunc, Quiet
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.session import Session
 
 if TYPE_CHECKING:
     from lxgit.operations.values import RemovedContainer
-
-
-@command(
-    examples=(
-        ("lxgit ps", "what runs"),
-        ("lxgit ps -a --no-trunc", "the stopped ones too, whole ids and commands"),
-        ("lxgit ps -aq", "ids alone"),
-        ("lxgit ps -a --format json", "for programs"),
-    )
-)
-def ps(
-    session: Session,
-    everything: Annotated[bool, option("-a", "--all", help="the stopped ones too")] = False,
-    quiet: Quiet = False,
-    no_trunc: NoTrunc = False,
-    format_: AsFormat = "table",
-) -> None:
-    """List running containers, the newest first."""
-    from lxgit.cli.psview import container_fields, write_containers
-    from lxgit.cli.tables import short_id, write_json
-    from lxgit.operations.containers import list_containers
-
-    repository = session.repository_to_list()
-    rows = [] if repository is None else list_containers(repository, everything=everything)
-    if quiet:
-        for row in rows:
-            session.out.line(short_id(row.id, whole=no_trunc))
-    elif format_ == "json":
-        write_json(session.out, map(container_fields, rows))
-    else:
-        write_containers(session.out, rows, no_trunc=no_trunc)
 
 
 @command(

@@ -1,4 +1,4 @@
-"""Commands for images: bootstrap, import, export, images, rmi."""
+"""Commands for images: bootstrap, import, export, rmi."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from lxgit.cli.answers import write_removed
-from lxgit.cli.options import AsFormat, Message, NoTrunc, Quiet, message_of
+from lxgit.cli.options import Message, message_of
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from lxgit.operations.store import Repository
-    from lxgit.operations.values import ImageRow, Imported
+    from lxgit.operations.values import Imported
     from lxgit.progress import Progress
 
 
@@ -253,56 +253,6 @@ def export(
         )
     with session.progress() as progress:
         export_image(repository, revision, session.out, progress=progress)
-
-
-@command(examples=(("lxgit images", ""), ("lxgit images --format json", "for programs")))
-def images(
-    session: Session,
-    quiet: Quiet = False,
-    no_trunc: NoTrunc = False,
-    format_: AsFormat = "table",
-) -> None:
-    """List images: a line for each branch, under the tag 'latest', and for each tag."""
-    from lxgit.operations.images import list_images
-
-    repository = session.repository_to_list()
-    rows = list_images(repository) if repository is not None else []
-    if quiet:
-        for row in rows:
-            session.out.line(short_id(row.oid, whole=no_trunc))
-    elif format_ == "json":
-        _write_images_json(session, rows)
-    else:
-        _write_images(session, rows, no_trunc=no_trunc)
-
-
-def _write_images_json(session: Session, rows: list[ImageRow]) -> None:
-    from lxgit.cli.human import iso_date
-    from lxgit.cli.tables import write_json
-
-    write_json(
-        session.out,
-        (
-            {
-                "repository": row.repository,
-                "tag": row.tag,
-                "id": row.oid,
-                "created": iso_date(row.created, 0),
-            }
-            for row in rows
-        ),
-    )
-
-
-def _write_images(session: Session, rows: list[ImageRow], *, no_trunc: bool) -> None:
-    from lxgit.cli.human import ago
-    from lxgit.cli.tables import write_table
-
-    table = [
-        (row.repository or "<none>", row.tag, short_id(row.oid, whole=no_trunc), ago(row.created))
-        for row in rows
-    ]
-    write_table(session.out, ("REPOSITORY", "TAG", "ID", "CREATED"), table)
 
 
 @command(

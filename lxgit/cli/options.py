@@ -12,6 +12,13 @@ AsFormat = Annotated[Format, option("--format", help="as a table, or JSON for pr
 AsText = Annotated[
     Literal["text", "json"], option("--format", help="as text, or JSON for programs")
 ]
+FormatOption = Annotated[
+    str,
+    option("--format", help="table, json, or a template: '{{.ID}}'", metavar="FORMAT"),
+]
+Filters = Annotated[
+    tuple[str, ...], option("-f", "--filter", help="what fits alone", metavar="KEY=VALUE")
+]
 Quiet = Annotated[bool, option("-q", "--quiet", help="ids alone")]
 NoTrunc = Annotated[bool, option("--no-trunc", help="whole ids, nothing cut short")]
 Stat = Annotated[bool, option("--stat", help="which paths changed, and by how much")]

@@ -18,10 +18,34 @@ if TYPE_CHECKING:
     from lxgit.runtime.containers import Container
 
 
-def list_containers(repository: Repository, *, everything: bool = False) -> list[ContainerRow]:
-    """The running containers, or with `everything` the stopped too; the newest first."""
+def list_containers(
+    repository: Repository,
+    *,
+    everything: bool = False,
+    last: int | None = None,
+    filters: Sequence[str] = (),
+    sizes: bool = False,
+) -> list[ContainerRow]:
+    """The running containers, or with `everything` the stopped too; the newest first.
+
+    `last` are the ones made last, running or not; a filter for a status or an exit code is about
+    all of them as well. Filters are those of `selecting`.
+    """
     found = records.all_containers(repository.containers_dir)
-    return [row_of(one) for one in found if everything or one.is_running]
+    if filters:
+        from lxgit.operations.selecting import ABOUT_ALL, container_test
+
+        test = container_test(repository, filters)
+        found = [one for one in found if test(one)]
+        everything = everything or any(text.startswith(ABOUT_ALL) for text in filters)
+    if last is None and not everything:
+        found = [one for one in found if one.is_running]
+    rows = [row_of(one) for one in found[:last]]
+    if sizes:
+        from lxgit.operations.sizes import with_sizes
+
+        return with_sizes(repository, rows)
+    return rows
 
 
 def remove_containers(

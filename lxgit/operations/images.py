@@ -43,6 +43,15 @@ def list_images(repository: Repository) -> list[ImageRow]:
     return sorted(rows, key=lambda row: (-row.created, row.repository or "", row.tag))
 
 
+def names_by_id(repository: Repository) -> dict[str, list[str]]:
+    """The names of each commit that has one, as `images` lists them: `base:latest`."""
+    names: dict[str, list[str]] = {}
+    for row in list_images(repository):
+        name = f"{row.repository}:{row.tag}" if row.repository is not None else row.tag
+        names.setdefault(row.oid, []).append(name)
+    return names
+
+
 def remove_images(
     repository: Repository, names: Sequence[str], *, force: bool, identity: Identity
 ) -> list[RemovedRef]:

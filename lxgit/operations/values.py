@@ -44,6 +44,8 @@ class ImageRow(NamedTuple):
     oid: str
     created: int
     """The committer's time, seconds since 1970."""
+    size: int | None = None
+    """The contents of its files in bytes; None where nobody asked."""
 
 
 class BranchRow(NamedTuple):

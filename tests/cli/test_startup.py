@@ -92,12 +92,7 @@ BRANCH = OPENED | REFS | LISTED | named(cli="answers branches", operations="bran
 LOG = (
     OPENED | REFS | LISTED | named(cli="human log logview", objects="history", operations="history")
 )
-PS = (
-    OPENED
-    | LISTED
-    | CONTAINERS
-    | named(cli="answers containers human psview", operations="containers")
-)
+PS = OPENED | LISTED | CONTAINERS | named(cli="human listings psview", operations="containers")
 RUN = (
     OPENED
     | REFS

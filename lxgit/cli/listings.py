@@ -1,0 +1,132 @@
+"""Commands that list: ps, images."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from lxgit.cli.options import Filters, FormatOption, NoTrunc, Quiet
+from lxgit.cli.params import command, option
+from lxgit.cli.session import Session
+from lxgit.cli.tables import short_id
+
+
+@command(
+    examples=(
+        ("lxgit ps", "what runs"),
+        ("lxgit ps -a --no-trunc", "the stopped ones too, whole ids and commands"),
+        ("lxgit ps -aq", "ids alone"),
+        ("lxgit ps -ls", "the last one that was made, with what it takes of the disk"),
+        ("lxgit ps -a --filter status=exited --filter ancestor=base", ""),
+        ("lxgit ps -a --format 'table {{.Names}}\\t{{.Status}}'", ""),
+        ("lxgit ps -a --format json", "for programs"),
+    )
+)
+def ps(
+    session: Session,
+    everything: Annotated[bool, option("-a", "--all", help="the stopped ones too")] = False,
+    latest: Annotated[bool, option("-l", "--latest", help="the last one that was made")] = False,
+    last: Annotated[
+        int | None, option("-n", "--last", help="the last ones that were made", metavar="COUNT")
+    ] = None,
+    sizes: Annotated[
+        bool, option("-s", "--size", help="what each takes, and its image with it")
+    ] = False,
+    filters: Filters = (),
+    quiet: Quiet = False,
+    no_trunc: NoTrunc = False,
+    format_: FormatOption = "table",
+) -> None:
+    """List running containers, the newest first.
+
+    Filters: name (a pattern), id, label, status, exited, ancestor, before, since, volume, network.
+    """
+    from lxgit.cli.psview import HEAD, container_fields, template_fields, write_containers
+    from lxgit.cli.tables import write_json
+    from lxgit.operations.containers import list_containers
+
+    repository = session.repository_to_list()
+    rows = (
+        []
+        if repository is None
+        else list_containers(
+            repository,
+            everything=everything,
+            last=1 if latest else last,
+            filters=filters,
+            sizes=sizes or ".Size" in format_,
+        )
+    )
+    if quiet:
+        for row in rows:
+            session.out.line(short_id(row.id, whole=no_trunc))
+    elif format_ == "json":
+        write_json(session.out, map(container_fields, rows))
+    elif format_ == "table":
+        write_containers(session.out, rows, no_trunc=no_trunc, sizes=sizes)
+    else:
+        from lxgit.cli.templates import write_templated
+
+        fields = (template_fields(row, no_trunc=no_trunc) for row in rows)
+        write_templated(session.out, format_, fields, HEAD)
+
+
+@command(
+    examples=(
+        ("lxgit images", ""),
+        ("lxgit images -a", "commits that have no name too"),
+        ("lxgit images --tree", "which is made of which"),
+        ("lxgit images --viz | dot -Tsvg >images.svg", "the same as a picture, with merges"),
+        ("lxgit images --filter 'reference=b*' --format '{{.Repository}} {{.Size}}'", ""),
+        ("lxgit images --format json", "for programs"),
+    )
+)
+def images(
+    session: Session,
+    everything: Annotated[
+        bool, option("-a", "--all", help="also commits that have no name, as <none>")
+    ] = False,
+    tree: Annotated[bool, option("--tree", help="under their parents, with sizes")] = False,
+    viz: Annotated[bool, option("--viz", help="as a graph for Graphviz's dot")] = False,
+    filters: Filters = (),
+    quiet: Quiet = False,
+    no_trunc: NoTrunc = False,
+    format_: FormatOption = "table",
+) -> None:
+    """List images: a line for each branch, under the tag 'latest', and for each tag.
+
+    Filters: reference (a pattern), before, since, label, dangling (true: those without a name).
+    """
+    from lxgit.cli import imagesview as view
+    from lxgit.cli.tables import write_json
+
+    repository = session.repository_to_list()
+    if tree or viz:
+        from lxgit.operations.imagegraph import graph, sized_graph
+
+        read = sized_graph if tree else graph
+        nodes = [] if repository is None else read(repository)
+        if tree:
+            view.write_tree(session.out, nodes, no_trunc=no_trunc)
+        else:
+            view.write_dot(session.out, nodes)
+        return
+    from lxgit.operations.imagelist import select_images
+
+    sizes = ".Size" in format_
+    rows = (
+        []
+        if repository is None
+        else select_images(repository, everything=everything, filters=filters, sizes=sizes)
+    )
+    if quiet:
+        for row in rows:
+            session.out.line(short_id(row.oid, whole=no_trunc))
+    elif format_ == "json":
+        write_json(session.out, map(view.image_fields, rows))
+    elif format_ == "table":
+        view.write_images(session.out, rows, no_trunc=no_trunc)
+    else:
+        from lxgit.cli.templates import write_templated
+
+        fields = (view.template_fields(row, no_trunc=no_trunc) for row in rows)
+        write_templated(session.out, format_, fields, view.HEAD)

@@ -1,0 +1,74 @@
+"""`images` by Docker's filters (docs.docker.com, "docker image ls")."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from lxgit.errors import UsageError
+from lxgit.objects.history import EVERYWHERE, walk
+from lxgit.objects.ids import from_hex, hex_id
+from lxgit.operations.images import list_images
+from lxgit.operations.lookup import find_commit, image_of, read_commit
+from lxgit.operations.selecting import has_label, parse_filters
+from lxgit.operations.sizes import image_size
+from lxgit.operations.values import ImageRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lxgit.repository import Repository
+
+_KEYS = ("reference", "before", "since", "label", "dangling")
+
+
+def select_images(
+    repository: Repository,
+    *,
+    everything: bool = False,
+    filters: Iterable[str] = (),
+    sizes: bool = False,
+) -> list[ImageRow]:
+    """The images that pass the filters; with `everything` also commits that have no name.
+
+    `dangling=true` shows those alone.
+    """
+    wanted = parse_filters(filters, _KEYS)
+    dangling = wanted.pop("dangling", ["false"])[-1]
+    if dangling not in ("true", "false"):
+        raise UsageError("dangling is true or false", hint="--filter dangling=true")
+    rows = list_images(repository)
+    if everything or dangling == "true":
+        unnamed = _unnamed(repository, {row.oid for row in rows})
+        rows = unnamed if dangling == "true" else [*rows, *unnamed]
+    for key, values in wanted.items():
+        rows = [row for row in rows if _passes(repository, row, key, values)]
+    return [_sized(repository, row) for row in rows] if sizes else rows
+
+
+def _unnamed(repository: Repository, named: set[str]) -> list[ImageRow]:
+    """What a branch or a tag reaches, and none names; the newest first."""
+    return [
+        ImageRow(None, "<none>", hex_id(oid), commit.committer.time)
+        for oid, commit in walk(repository.git, EVERYWHERE)
+        if hex_id(oid) not in named
+    ]
+
+
+def _passes(repository: Repository, row: ImageRow, key: str, values: list[str]) -> bool:
+    if key == "reference":
+        names = (row.repository or "<none>", f"{row.repository or '<none>'}:{row.tag}")
+        return any(fnmatchcase(name, value) for name in names for value in values)
+    if key == "label":
+        config = image_of(repository, from_hex(row.oid)).config
+        labels = [f"{name}={text}" for name, text in config.labels]
+        return all(has_label(labels, value) for value in values)
+    others = (read_commit(repository, find_commit(repository, value)) for value in values)
+    times = [other.committer.time for other in others]
+    if key == "before":
+        return any(row.created < time for time in times)
+    return any(row.created > time for time in times)
+
+
+def _sized(repository: Repository, row: ImageRow) -> ImageRow:
+    return row._replace(size=image_size(repository, image_of(repository, from_hex(row.oid))))

@@ -1,0 +1,65 @@
+"""How large containers and images are: bytes of their files' contents, each file once."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING
+
+from lxgit.objects.ids import from_hex
+from lxgit.objects.image import walk_directory
+from lxgit.objects.metadata import Kind
+from lxgit.operations.lookup import image_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lxgit.objects.image import Image
+    from lxgit.operations.values import ContainerRow
+    from lxgit.repository import Repository
+
+
+def with_sizes(repository: Repository, rows: Iterable[ContainerRow]) -> list[ContainerRow]:
+    """The same containers with what they wrote, and with what their image has besides."""
+
+    @cache
+    def of_commit(commit: str) -> int:
+        return image_size(repository, image_of(repository, from_hex(commit)))
+
+    sized = []
+    for row in rows:
+        written = files_size(os.fspath(repository.containers_dir / row.id / "upper"))
+        sized.append(row._replace(size=written, virtual_size=written + of_commit(row.commit)))
+    return sized
+
+
+def image_size(repository: Repository, image: Image) -> int:
+    """The contents of an image's files. TooManyEntries for a tree that unfolds without end."""
+    again = {path for group in image.links.groups for path in group[1:]}
+    return sum(
+        repository.objects.size(entry.oid)
+        for path, entry in walk_directory(image.reader, image.rootfs, b"")
+        if entry.kind is Kind.FILE and entry.oid is not None and path not in again
+    )
+
+
+def files_size(top: str) -> int:
+    """The contents of the files below a directory, each inode once; 0 where there is none.
+
+    What goes while it is looked at counts as gone.
+    """
+    seen: set[int] = set()
+    total = 0
+    pending = [top]
+    while pending:
+        try:
+            entries = list(os.scandir(pending.pop()))
+        except FileNotFoundError:
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(entry.path)
+            elif entry.is_file(follow_symlinks=False) and entry.inode() not in seen:
+                seen.add(entry.inode())
+                total += entry.stat(follow_symlinks=False).st_size
+    return total
