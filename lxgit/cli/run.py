@@ -14,6 +14,8 @@ from lxgit.cli.runoptions import (
     How,
     Interactive,
     Isolation,
+    Life,
+    Limiting,
     Networking,
     Tty,
     User,
@@ -66,6 +68,8 @@ def run(
     how: How,
     networking: Networking,
     isolation: Isolation,
+    limiting: Limiting,
+    life: Life,
     image: Image = None,
     program: Program = (),
     detach: Detach = False,
@@ -81,7 +85,7 @@ def run(
 
     if not detach:
         _check_terminal(interactive=how.interactive, tty=how.tty)
-    wanted = request(image, program, how, networking, isolation, remove=remove)
+    wanted = request(image, program, how, networking, isolation, limiting, life, remove=remove)
     streams = _streams(detach_keys)
     with _told_as_docker_does(image), session.progress() as progress:
         repository, who = session.repository(), session.identity()

@@ -22,3 +22,28 @@ def parse_size(option: str, text: str) -> int:
         )
     power = " KMGTP".index(match[2].upper() or " ")
     return int(Decimal(match[1]) * (1024 if match[3] else 1000) ** power)
+
+
+_MEMORY = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([BKMGT]?)(i?B)?", re.IGNORECASE)
+_PROCESSORS = re.compile(r"[0-9]{1,5}(\.[0-9]{1,9})?")
+
+
+def parse_memory(option: str, text: str) -> int:
+    """Bytes of memory as Docker takes them: `512m`, `1.5g` and `1GiB`, all powers of 1,024.
+
+    UsageError names the option.
+    """
+    match = _MEMORY.fullmatch(text.strip())
+    if match is None or len(text) > 20:
+        raise UsageError(
+            f"{option} takes a size, and '{text}' is none", hint="such as 512m, 2g or 1.5g"
+        )
+    power = " KMGT".index((match[2].upper() or "B").replace("B", " "))
+    return int(Decimal(match[1]) * 1024**power)
+
+
+def parse_processors(option: str, text: str) -> float:
+    """A number of processors, which may have decimals. UsageError names the option."""
+    if not _PROCESSORS.fullmatch(text):
+        raise UsageError(f"{option} takes a number, and '{text}' is none", hint="such as 1.5")
+    return float(text)

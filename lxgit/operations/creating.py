@@ -8,6 +8,7 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import hex_id
 from lxgit.objects.refnames import BRANCHES
 from lxgit.operations.attached import pinned_commit
+from lxgit.operations.limiting import WantedLimits, WantedSecurity
 from lxgit.operations.lookup import find_commit, image_of
 from lxgit.runtime import containers as records
 from lxgit.runtime.config import Request
@@ -47,6 +48,11 @@ class RunRequest(NamedTuple):
     entrypoint: str | None = None
     host_ids: bool = False
     privileged: bool = False
+    limits: WantedLimits = WantedLimits()
+    security: WantedSecurity = WantedSecurity()
+    stop_signal: str | None = None
+    stop_timeout: int | None = None  # seconds
+    labels: tuple[str, ...] = ()  # NAME=VALUE
 
 
 def created(
@@ -81,6 +87,11 @@ def created(
             network=request.network,
             privileged=request.privileged,
             host_ids=request.host_ids or request.privileged,
+            limits=request.limits.applied(),
+            security=request.security.checked(request.network),
+            stop_signal=_stop_signal(request.stop_signal or image.config.stop_signal),
+            stop_timeout=request.stop_timeout,
+            labels=_labels(image.config, request),
         ),
         lambda made: pinned_commit(repository, made, hex_id(commit), identity),
     )
@@ -111,6 +122,24 @@ def _command(request: RunRequest, config: ImageConfig) -> tuple[str, ...]:
             "the image says no command, and none was given", hint="lxgit run IMAGE COMMAND"
         )
     return command
+
+
+def _stop_signal(name: str) -> str:
+    """A signal's name or number if it is one. UnknownSignal."""
+    from lxgit.operations.running import signal_number
+
+    if name:
+        signal_number(name)
+    return name
+
+
+def _labels(config: ImageConfig, request: RunRequest) -> tuple[str, ...]:
+    """The image's, and those of the command line, which win."""
+    labels = dict(config.labels)
+    for item in request.labels:
+        name, _, value = item.partition("=")
+        labels[name] = value
+    return tuple(f"{name}={value}" for name, value in labels.items())
 
 
 def require_host(repository: Repository, *, host_ids: bool) -> None:

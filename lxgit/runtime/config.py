@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lxgit.errors import LxgitError
 from lxgit.runtime.idmap import Extent, IdMap
+from lxgit.runtime.limits import NO_LIMITS, Limits
+from lxgit.runtime.security import USUAL, Security
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +48,11 @@ class Settings:
     privileged: bool = False
     read_only: bool = False  # the root; what is mounted on it is as it says itself
     mounts: tuple[Mount, ...] = ()  # in the order in which they are mounted
+    limits: Limits = NO_LIMITS
+    security: Security = USUAL
+    stop_signal: str = ""  # empty: SIGTERM
+    stop_timeout: int | None = None  # seconds; None: 10
+    labels: tuple[str, ...] = ()  # NAME=VALUE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +89,9 @@ class ContainerState:
     finished: int | None = None
     exit_code: int | None = None
     error: str | None = None  # why it could not start, or how it was lost
+    paused: bool = False  # it runs, and stands still
+    oom_killed: bool = False  # it wanted more memory than its limit, and a process was killed
+    pids_refused: bool = False  # it wanted more processes than its limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +99,6 @@ class Request(Settings):
     """A container to be made; what is None is chosen for it."""
 
     image: str
-    paused: bool = False  # it runs, and stands still
-    oom_killed: bool = False  # it wanted more memory than its limit, and a process was killed
-    pids_refused: bool = False  # it wanted more processes than its limit
     commit: str
     branch: str | None
     stack: tuple[str, ...]
@@ -169,5 +176,15 @@ def _mounts(values: list[dict[str, Any]]) -> tuple[Mount, ...]:
     return tuple(_built(record, value) for value in values)
 
 
-_VALUES: dict[str, Callable[[Any], object]] = {"idmap": _idmap, "mounts": _mounts}
+def _nested(record: Any) -> Callable[[dict[str, Any]], object]:  # noqa: ANN401 - a dataclass
+    """What builds a value of plain fields."""
+    return lambda values: _built(record, values)
+
+
+_VALUES: dict[str, Callable[[Any], object]] = {
+    "idmap": _idmap,
+    "mounts": _mounts,
+    "limits": _nested(Limits),
+    "security": _nested(Security),
+}
 """The fields that are values of a class of their own, by name, and what makes them of JSON's."""

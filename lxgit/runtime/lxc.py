@@ -29,17 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lxgit.runtime.idmap import IdMap
+    from lxgit.runtime.limits import Setting
+    from lxgit.runtime.security import Ulimit
 
 LXC_START = "/usr/bin/lxc-start"
 LXC_ATTACH = "/usr/bin/lxc-attach"
 SECCOMP = "/usr/share/lxc/config/common.seccomp"
 APPARMOR = "lxc-container-default-cgns"
-
-# The bounding set of Docker's containers by default (moby, oci/caps/defaults.go).
-CAPABILITIES = (
-    *("audit_write", "chown", "dac_override", "fowner", "fsetid", "kill", "mknod"),
-    *("net_bind_service", "net_raw", "setfcap", "setgid", "setpcap", "setuid", "sys_chroot"),
-)
 
 # What Docker hides of the host's /proc and /sys (moby, oci/defaults.go).
 _MASKED_FILES = (
@@ -89,6 +85,11 @@ class ContainerSpec:
     apparmor: str | None  # a loaded profile; None: unconfined
     seccomp: bool = True
     masked: bool = True
+    cgroup: Sequence[Setting] = ()  # limits, in the order in which they are written
+    devices: Sequence[str] = ()  # rules for more than the usual ones
+    ulimits: Sequence[Ulimit] = ()
+    start_hook: str | None = None  # a shell command of the host; LXC_PID is process 1 to be
+    end_hook: str | None = None  # another, when it has ended and its control groups are there
     uid: int = 0
     gid: int = 0
     groups: tuple[int, ...] = ()
@@ -110,6 +111,7 @@ def config(spec: ContainerSpec) -> str:
         *_id_lines(spec),
         *_network_lines(spec),
         *_security_lines(spec),
+        *_limit_lines(spec),
     ]
     return "\n".join(lines) + "\n"
 
@@ -151,7 +153,19 @@ def _network_lines(spec: ContainerSpec) -> list[str]:
     ]
 
 
-def _device_lines() -> list[str]:
+def _limit_lines(spec: ContainerSpec) -> list[str]:
+    lines = [
+        f"lxc.{'cgroup' if one.version == 1 else 'cgroup2'}.{one.file} = {one.value}"
+        for one in spec.cgroup
+    ]
+    lines += [f"lxc.prlimit.{one.name} = {one.soft}:{one.hard}" for one in spec.ulimits]
+    hooks = (("start-host", spec.start_hook), ("stop", spec.end_hook))
+    if any(command for _, command in hooks):
+        lines.append("lxc.hook.version = 1")  # no arguments
+    return lines + [f"lxc.hook.{name} = {command}" for name, command in hooks if command]
+
+
+def _device_lines(more: Sequence[str]) -> list[str]:
     """Which devices the container's control group lets it open, whatever nodes it finds or makes.
 
     A host has version 1 or 2 of control groups, and LXC passes over the keys of the other.
@@ -159,6 +173,7 @@ def _device_lines() -> list[str]:
     rules = [("deny", "a")]
     rules += [("allow", f"{kind} *:* m") for kind in "cb"]
     rules += [("allow", f"c {device} rwm") for device in _DEVICES]
+    rules += [("allow", rule) for rule in more]
     return [
         f"lxc.{version}.devices.{verdict} = {rule}"
         for version in ("cgroup", "cgroup2")
@@ -173,7 +188,7 @@ def _security_lines(spec: ContainerSpec) -> list[str]:
     if spec.capabilities is not None:
         lines += [f"lxc.cap.keep = {name}" for name in spec.capabilities or ("none",)]
     if spec.masked:
-        lines += _device_lines()
+        lines += _device_lines(spec.devices)
         lines += [
             f"lxc.mount.entry = {spec.null} {path} none bind,optional 0 0" for path in _MASKED_FILES
         ]

@@ -23,6 +23,8 @@ from lxgit.errors import LxgitError
 from lxgit.runtime import (
     bases,
     cgroups,
+    confinement,
+    devices,
     kernel,
     lxc,
     protocol,
@@ -32,14 +34,15 @@ from lxgit.runtime import (
 )
 from lxgit.runtime.command import find_user
 from lxgit.runtime.config import EXITED, RUNNING, ContainerState
-from lxgit.runtime.logfile import LogWriter
 from lxgit.runtime.enforcement import Enforcement, reached
 from lxgit.runtime.freezer import Stillness
+from lxgit.runtime.limits import LimitNotInForce
+from lxgit.runtime.logfile import LogWriter
 from lxgit.runtime.process import Process
 from lxgit.runtime.relay import Loop, Relay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable
     from pathlib import Path
 
     from lxgit.runtime.command import User
@@ -125,6 +128,7 @@ class Supervisor:
         self._init: int | None = None  # pidfd of the command
         self._early_signals: list[int] = []
         self._lxc_runs = False
+        self._unready: LxgitError | None = None  # why the command must not begin
         self._lxc_status = 0  # as waitpid(2) gives it
         self._state = ContainerState(status=RUNNING, supervisor=os.getpid())
 
@@ -170,6 +174,7 @@ class Supervisor:
             self._task.container.record(state)
 
     def _start_and_serve(self, directory: Path, mounts: contextlib.ExitStack) -> int:
+        self._enforcement = Enforcement(self._config.id, self._config.limits)
         lowers = mounts.enter_context(bases.held(self._task.lowers))
         mounts.enter_context(rundir.stage())
         root = rootmount.mount_root(self._task.container, lowers)
@@ -179,6 +184,7 @@ class Supervisor:
         arguments = first.arguments(root, user, self._config.hostname)
         _DEVICES.mkdir()
         rootfs.make_devices(_DEVICES, self._config.ids)
+        devices.add(self._config.security.devices, _DEVICES, self._config.ids.outside(0))
         stdio = first.stdio(self._relay, _DEVICES, user, self._config.ids)
         if first.tty:
             rootfs.set_console(_DEVICES)
@@ -192,11 +198,18 @@ class Supervisor:
             stdio.close()
             self._serve(child, log, listener)
         if self._log.pid is None:
-            raise self._log.failure()
+            raise confinement.refused_sysctl(directory) or self._log.failure()
+        if self._unready is not None:
+            raise self._unready
+        self._note_limits(directory)
         if self._lxc_status:  # it has not lived to see the container's end, nor to clean up
             cgroups.remove(self._config.id)
             return 128 + signal.SIGKILL
         return self._log.exit_code
+
+    def _note_limits(self, directory: Path) -> None:
+        hit = reached(directory)
+        self._state = replace(self._state, oom_killed=hit.memory, pids_refused=hit.pids)
 
     def _furnish(self, root: int) -> None:
         """Mount what is ready over the root: /dev and all below it, files of /etc."""
@@ -209,21 +222,8 @@ class Supervisor:
 
     def _prepare_lxc(self, directory: Path, user: User) -> int:
         """Write LXC's configuration; the descriptor to read its log from."""
-        config = self._config
-        spec = lxc.ContainerSpec(
-            name=config.id,
-            root=_ROOT,
-            null=_DEVICES / "null",
-            hostname=config.hostname,
-            idmap=config.idmap,
-            network=config.network,
-            capabilities=None if config.privileged else lxc.CAPABILITIES,
-            apparmor=None if config.privileged else self._task.apparmor,
-            seccomp=not config.privileged,
-            masked=not config.privileged,
-            uid=user.uid,
-            gid=user.gid,
-            groups=user.groups,
+        spec = confinement.spec(
+            self._config, _ROOT, _DEVICES, user, self._task.apparmor, self._enforcement, directory
         )
         (directory / "config").write_text(lxc.config(spec), encoding="utf-8")
         os.mkfifo(directory / "log", 0o600)
@@ -272,6 +272,12 @@ class Supervisor:
         with contextlib.suppress(ProcessLookupError):  # it has ended already
             self._init = _pidfd_of_child(pid, lxc_process)
         self._state = replace(self._state, pid=pid, started=time.time_ns())
+        try:
+            self._enforcement.check()
+        except LimitNotInForce as error:
+            self._unready = error
+            self._signal(signal.SIGKILL)
+            return
         self._task.container.record(self._state)
         self._relay.broadcast(protocol.STARTED)
         self._relay.begin()
@@ -297,24 +303,6 @@ class Supervisor:
             return
         with contextlib.suppress(ProcessLookupError, OSError):
             signal.pidfd_send_signal(self._init, number)
-
-
-def _pidfd_of_child(pid: int, parent: int) -> int:
-    """A handle on a process that is a child of `parent`; ProcessLookupError if it is not."""
-    fd = os.pidfd_open(pid)
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
-            fields = stream.read().rpartition(b")")[2].split()
-        if int(fields[1]) == parent:
-            return fd
-    except FileNotFoundError:
-        pass
-    os.close(fd)
-    raise ProcessLookupError(pid)
-
-
-def _words(error: OSError) -> str:
-    return f"the container could not be set up: {error}"
         if number == signal.SIGKILL:
             self._pause(paused=False)  # under version 1 of control groups it dies no sooner
 
@@ -338,3 +326,21 @@ def _words(error: OSError) -> str:
                 return  # nobody would know why it stands still
         self._state = state
         self._stillness.pause(paused=paused)
+
+
+def _pidfd_of_child(pid: int, parent: int) -> int:
+    """A handle on a process that is a child of `parent`; ProcessLookupError if it is not."""
+    fd = os.pidfd_open(pid)
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            fields = stream.read().rpartition(b")")[2].split()
+        if int(fields[1]) == parent:
+            return fd
+    except FileNotFoundError:
+        pass
+    os.close(fd)
+    raise ProcessLookupError(pid)
+
+
+def _words(error: OSError) -> str:
+    return f"the container could not be set up: {error}"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lxgit.runtime import lxc
+from lxgit.runtime import capabilities, lxc
 from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.lxc import ContainerSpec, InvalidHostname, Log, config
 
@@ -149,4 +149,4 @@ def test_a_restart_from_inside_forgets_the_old_end() -> None:
 
 
 def test_the_capabilities_are_dockers() -> None:
-    assert len(lxc.CAPABILITIES) == 14
+    assert len(capabilities.DEFAULT) == 14

@@ -1,0 +1,85 @@
+"""What containers may: words of a command line become limits, which `update` changes later."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lxgit.operations.lookup import find_container
+from lxgit.runtime.limits import DEFAULT_PIDS, Limits
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+    from lxgit.runtime.security import Security
+
+_BY_DEFAULT = Limits(pids=DEFAULT_PIDS)
+
+
+class WantedLimits(NamedTuple):
+    """What was said of each limit: None is nothing, and 0 that there is to be none."""
+
+    memory: int | None = None  # bytes
+    cpus: float | None = None
+    cpu_shares: int | None = None
+    pids: int | None = None
+
+    def applied(self, to: Limits = _BY_DEFAULT) -> Limits:
+        """The limits then. Raises InvalidLimit."""
+        said = {name: value or None for name, value in self._asdict().items() if value is not None}
+        limits = replace(to, **said)
+        limits.check()
+        return limits
+
+
+class WantedSecurity(NamedTuple):
+    """Words about capabilities, devices, ulimits and kernel parameters, as they were typed."""
+
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    ulimits: tuple[str, ...] = ()
+    sysctls: tuple[str, ...] = ()
+
+    def checked(self, network: str) -> Security:
+        """In one spelling, for a container of this network.
+
+        Raises UnknownCapability, InvalidDevice, InvalidUlimit, InvalidSysctl.
+        """
+        from lxgit.runtime.capabilities import normalised
+        from lxgit.runtime.security import Device, Security, Sysctl, Ulimit
+
+        devices = [Device.of(text) for text in self.devices]
+        for device in devices:
+            device.node()
+        for text in self.sysctls:
+            Sysctl.of(text, network)
+        return Security(
+            cap_add=tuple(map(normalised, self.cap_add)),
+            cap_drop=tuple(map(normalised, self.cap_drop)),
+            devices=tuple(map(str, devices)),
+            ulimits=tuple(str(Ulimit.of(text)) for text in self.ulimits),
+            sysctls=self.sysctls,
+        )
+
+
+def update(repository: Repository, names: Sequence[str], wanted: WantedLimits) -> None:
+    """Give containers other limits, at once where they run.
+
+    Raises InvalidLimit and NoSuchContainer before anything is changed, and LimitNotInForce.
+    """
+    found = [find_container(repository, name) for name in names]
+    changes = [(one, wanted.applied(one.config.limits)) for one in found]
+    for container, limits in changes:
+        _update(container, limits)
+
+
+def _update(container: Container, limits: Limits) -> None:
+    from lxgit.runtime.enforcement import Enforcement
+
+    if container.is_running:
+        Enforcement(container.id, container.config.limits).change(limits)
+    container.configured(replace(container.config, limits=limits))

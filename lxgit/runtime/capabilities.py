@@ -1,0 +1,60 @@
+"""The capabilities of a container's processes: capabilities(7), include/uapi/linux/capability.h."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# In the order of their numbers, as lxc.cap.keep writes them.
+NAMES = (
+    *("chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid"),
+    *("setpcap", "linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw"),
+    *("ipc_lock", "ipc_owner", "sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct"),
+    *("sys_admin", "sys_boot", "sys_nice", "sys_resource", "sys_time", "sys_tty_config", "mknod"),
+    *("lease", "audit_write", "audit_control", "setfcap", "mac_override", "mac_admin", "syslog"),
+    *("wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf", "checkpoint_restore"),
+)
+
+# The bounding set of Docker's containers by default (moby, oci/caps/defaults.go).
+DEFAULT = (
+    *("audit_write", "chown", "dac_override", "fowner", "fsetid", "kill", "mknod"),
+    *("net_bind_service", "net_raw", "setfcap", "setgid", "setpcap", "setuid", "sys_chroot"),
+)
+
+_ALL = "all"
+_LAST = "/proc/sys/kernel/cap_last_cap"
+
+
+class UnknownCapability(LxgitError):
+    """No name of a capability."""
+
+
+def normalised(text: str) -> str:
+    """`SYS_ADMIN`, `CAP_SYS_ADMIN` and `cap_sys_admin` are `sys_admin`; `ALL` is `all`."""
+    name = text.lower().removeprefix("cap_")
+    if name not in (*NAMES, _ALL):
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, NAMES, n=1)
+        raise UnknownCapability(
+            f"there is no capability '{text}'",
+            hint=f"did you mean '{close[0].upper()}'?" if close else "capabilities(7) lists them",
+        )
+    return name
+
+
+def kept(add: Iterable[str], drop: Iterable[str]) -> tuple[str, ...]:
+    """The bounding set: Docker's default without `drop`, and then with `add`, sorted.
+
+    Names are normalised ones; `all` stands for what this kernel knows.
+    """
+    with open(_LAST, encoding="ascii") as file:
+        known = NAMES[: int(file.read()) + 1]
+    dropped, added = set(drop), set(add)
+    base = set() if _ALL in dropped else set(DEFAULT) - dropped
+    more = set(known) - dropped if _ALL in added else added
+    return tuple(sorted(base | more))

@@ -1,0 +1,85 @@
+"""From a container's record to what LXC is asked for: what it may, and what it may not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.runtime import capabilities, lxc
+from lxgit.runtime.security import Device, Sysctl, Ulimit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lxgit.runtime.command import User
+    from lxgit.runtime.config import ContainerConfig
+    from lxgit.runtime.enforcement import Enforcement
+
+_REFUSED = "sysctl"
+
+
+class SysctlRefused(LxgitError):
+    """A kernel parameter that this kernel does not have, or a value that it does not take."""
+
+    exit_code = 125
+
+
+def spec(
+    config: ContainerConfig,
+    root: Path,
+    devices: Path,
+    user: User,
+    apparmor: str | None,
+    enforcement: Enforcement,
+    directory: Path,
+) -> lxc.ContainerSpec:
+    """What LXC is asked for. `devices` is the container's /dev, `directory` its one in /run."""
+    security = config.security
+    kept = capabilities.kept(security.cap_add, security.cap_drop)
+    return lxc.ContainerSpec(
+        name=config.id,
+        root=root,
+        null=devices / "null",
+        hostname=config.hostname,
+        idmap=config.idmap,
+        network=config.network,
+        capabilities=None if config.privileged else kept,
+        apparmor=apparmor,
+        seccomp=not config.privileged,
+        masked=not config.privileged,
+        cgroup=enforcement.settings,
+        devices=[Device.of(text).rule() for text in security.devices],
+        ulimits=[Ulimit.of(text) for text in security.ulimits],
+        start_hook=_sysctl_hook(config, directory),
+        end_hook=enforcement.end_hook(directory),
+        uid=user.uid,
+        gid=user.gid,
+        groups=user.groups,
+    )
+
+
+def refused_sysctl(directory: Path) -> SysctlRefused | None:
+    """Why a container did not start, if it was for a kernel parameter."""
+    try:
+        text = (directory / _REFUSED).read_text("ascii").strip()
+    except FileNotFoundError:
+        return None
+    return SysctlRefused(f"--sysctl {text}: the kernel does not take it") if text else None
+
+
+def _sysctl_hook(config: ContainerConfig, directory: Path) -> str | None:
+    """What sets kernel parameters before the command runs, from outside: /proc/sys is read-only.
+
+    LXC's own lxc.sysctl comes after that (EROFS). The parameters are those of the namespaces of
+    whoever opens the file, and root of the user namespace may write them (ipc/ipc_sysctl.c).
+    """
+    found = [Sysctl.of(text, config.network) for text in config.security.sysctls]
+    if not found:
+        return None
+    user = "--user " if config.idmap is not None else ""
+    script = "; ".join(
+        f"(echo {one.value} > /proc/sys/{one.path}) 2>&- || {{ echo {one}; exit 1; }}"
+        for one in found
+    )
+    enter = f"/usr/bin/nsenter --target $LXC_PID {user}--net --ipc"
+    return f"{enter} /bin/sh -c '{script}' > {directory / _REFUSED}"

@@ -1,0 +1,112 @@
+"""Limits in force: read back after the start, changed while it runs, looked at when it has ended.
+
+LXC writes a container's limits into its control groups before the first process is there. It passes
+over keys of a version that the host does not have, so what it wrote is never taken for granted.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from typing import TYPE_CHECKING
+
+from lxgit.runtime import cgroups
+from lxgit.runtime.limits import DEFAULT_PIDS, LimitNotInForce, Limits, Setting, settings
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from lxgit.runtime.cgroups import Hierarchy
+
+_EVENTS = "events"
+
+
+class Reached(NamedTuple):
+    """Which limits a container has run into, and could not go on as it wanted."""
+
+    memory: bool = False
+    pids: bool = False
+
+
+class Enforcement:
+    """The limits of one container on this host. Raises LimitNotInForce where it cannot give one."""
+
+    def __init__(self, container: str, limits: Limits) -> None:
+        self._container = container
+        self._limits = limits
+        self._hosts = cgroups.controllers()
+        self.settings = settings(limits, self._hosts)
+
+    def check(self) -> None:
+        """Raise LimitNotInForce unless each limit is; one of a container that has ended is."""
+        _check(self._container, self.settings, self._hosts)
+
+    def change(self, wanted: Limits) -> None:
+        """Give the running container other limits. Raises LimitNotInForce, and OSError."""
+        new = settings(wanted, self._hosts)
+        files = {setting.file for setting in new}
+        _write(self._container, new, self._hosts)
+        lifted = [one for one in self.settings if one.file not in files]
+        for one in reversed(lifted):
+            _file(self._container, one, self._hosts).write_text(one.lifted, "ascii")
+        _check(self._container, new, self._hosts)
+
+    def end_hook(self, directory: Path) -> str | None:
+        """A command that keeps what `reached` reads: the group goes before anybody could look.
+
+        Only where there is something to see beyond the limit that every container has.
+        """
+        asked = self._limits.pids not in (None, DEFAULT_PIDS)
+        if self._limits.memory is None and not asked:
+            return None
+        memory = "memory.oom_control" if self._hosts["memory"].version == 1 else "memory.events"
+        files = " ".join(
+            str(self._hosts[file.partition(".")[0]].group(self._container) / file)
+            for file in (memory, "pids.events")
+        )
+        return f"/bin/grep -H . {files} > {directory / _EVENTS}"
+
+
+def reached(directory: Path) -> Reached:
+    """What the end hook of a container has kept in its directory."""
+    try:
+        text = (directory / _EVENTS).read_text("ascii")
+    except FileNotFoundError:
+        return Reached()
+    memory = re.search(r"/memory\.\w+:oom_kill [1-9]", text)
+    pids = re.search(r"/pids\.events:max [1-9]", text)
+    return Reached(memory is not None, pids is not None)
+
+
+def _file(container: str, setting: Setting, hosts: Mapping[str, Hierarchy]) -> Path:
+    return hosts[setting.controller].group(container) / setting.file
+
+
+def _check(container: str, wanted: Sequence[Setting], hosts: Mapping[str, Hierarchy]) -> None:
+    for setting in wanted:
+        file = _file(container, setting, hosts)
+        try:
+            found = file.read_text("ascii").strip()
+        except FileNotFoundError:
+            if not file.parent.exists():  # it has ended by now
+                return
+            found = "nothing"
+        if found != setting.value:
+            raise LimitNotInForce(
+                f"{setting.option} is not in force: {file} says {found}, not {setting.value}",
+                hint=f"this host does not give it; leave {setting.option} out",
+            )
+
+
+def _write(container: str, wanted: Sequence[Setting], hosts: Mapping[str, Hierarchy]) -> None:
+    """Write them in an order that the kernel takes: memory is never above memory with swap."""
+    try:
+        for setting in wanted:
+            _file(container, setting, hosts).write_text(setting.value, "ascii")
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        for setting in reversed(wanted):
+            _file(container, setting, hosts).write_text(setting.value, "ascii")

@@ -1,0 +1,155 @@
+"""What a container may use at most: from a wish to the files of its control groups.
+
+A controller (`memory`, `cpu`, `pids`) is in version 1 or 2 of control groups, whichever the host
+has mounted it in (cgroups.py), and the two have other files and other units for the same. Sources:
+Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst, scheduler/sched-bwc.rst.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lxgit.runtime.cgroups import Hierarchy
+
+DEFAULT_PIDS = 2048  # what Podman has; a fork bomb ends there
+
+_PERIOD = 100_000  # microseconds: the kernel's own default
+_LEAST_MEMORY = 6 << 20  # bytes; below that nothing starts
+_LEAST_CPUS = 0.01  # one thousand microseconds a period, which is the kernel's least
+_SHARES = range(2, 262_145)
+
+
+class InvalidLimit(LxgitError):
+    """A limit that nothing could run within, or that this host is too small for."""
+
+
+class LimitNotInForce(LxgitError):
+    """The host cannot give a limit; the message names the option."""
+
+    exit_code = 125
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`None` is no limit. Memory is in bytes: so much, and as much swap again."""
+
+    memory: int | None = None
+    cpus: float | None = None  # processors' worth of time
+    cpu_shares: int | None = None  # weight against others; 1,024 is what one has without
+    pids: int | None = None  # processes and threads
+
+    def check(self) -> None:
+        """Raise InvalidLimit for a value that cannot be."""
+        if self.memory is not None and self.memory < _LEAST_MEMORY:
+            raise InvalidLimit(
+                f"no container fits into {self.memory} bytes of memory", hint="6 MiB is the least"
+            )
+        there = os.cpu_count() or 1
+        if self.cpus is not None and not _LEAST_CPUS <= self.cpus <= there:
+            raise InvalidLimit(
+                f"--cpus {self.cpus:g} is out of range: this host has {there}",
+                hint=f"from 0.01 to {there}",
+            )
+        if self.cpu_shares is not None and self.cpu_shares not in _SHARES:
+            raise InvalidLimit(
+                f"--cpu-shares {self.cpu_shares} is out of range", hint="from 2 to 262144"
+            )
+        if self.pids is not None and self.pids < 1:
+            raise InvalidLimit(f"--pids-limit {self.pids} is out of range", hint="0 is no limit")
+
+
+NO_LIMITS = Limits()
+
+
+class Setting(NamedTuple):
+    """A file of a control group, and what it must say for a limit to be in force."""
+
+    controller: str
+    version: int  # of control groups, that the controller is in
+    file: str
+    value: str
+    lifted: str  # what it says without one
+    option: str  # what a user calls it
+    optional: bool = False  # not every kernel has it, as where it counts no swap
+
+
+def settings(limits: Limits, hosts: Mapping[str, Hierarchy]) -> list[Setting]:
+    """What is to be written, in the order in which the kernel takes it when a limit is new.
+
+    Raises LimitNotInForce where the host has no controller for one.
+    """
+    found = []
+    for setting in _settings(limits, hosts):
+        if setting.controller not in hosts:
+            raise LimitNotInForce(
+                f"{setting.option}: the kernel of this host has no control group for"
+                f" '{setting.controller}'",
+                hint=_hint(setting.controller),
+            )
+        if not setting.optional or hosts[setting.controller].offers(setting.file):
+            found.append(setting)
+    return found
+
+
+def _hint(controller: str) -> str:
+    if controller == "memory":
+        return "boot it with cgroup_enable=memory, or leave the option out"
+    if controller == "pids":
+        return "--pids-limit 0 runs without one"
+    return "leave the option out"
+
+
+def _settings(limits: Limits, hosts: Mapping[str, Hierarchy]) -> Iterator[Setting]:
+    if limits.memory is not None:
+        yield from _memory(limits.memory, _version("memory", hosts))
+    if limits.cpus is not None:
+        yield from _cpus(limits.cpus, _version("cpu", hosts))
+    if limits.cpu_shares is not None:
+        yield _shares(limits.cpu_shares, _version("cpu", hosts))
+    if limits.pids is not None:
+        yield Setting(
+            "pids", _version("pids", hosts), "pids.max", str(limits.pids), "max", "--pids-limit"
+        )
+
+
+def _version(controller: str, hosts: Mapping[str, Hierarchy]) -> int:
+    return hosts[controller].version if controller in hosts else 2
+
+
+def _memory(wanted: int, version: int) -> Iterator[Setting]:
+    size = wanted - wanted % os.sysconf("SC_PAGESIZE")  # the kernel counts pages
+    if version == 1:
+        first, second, both, lifted = "limit_in_bytes", "memsw.limit_in_bytes", 2 * size, "-1"
+    else:
+        first, second, both, lifted = "max", "swap.max", size, "max"
+    yield Setting("memory", version, f"memory.{first}", str(size), lifted, "--memory")
+    yield Setting(
+        "memory", version, f"memory.{second}", str(both), lifted, "--memory", optional=True
+    )
+
+
+def _cpus(cpus: float, version: int) -> Iterator[Setting]:
+    quota = round(cpus * _PERIOD)
+    if version == 1:
+        period = str(_PERIOD)
+        yield Setting("cpu", version, "cpu.cfs_period_us", period, period, "--cpus")
+        yield Setting("cpu", version, "cpu.cfs_quota_us", str(quota), "-1", "--cpus")
+    else:
+        value, lifted = f"{quota} {_PERIOD}", f"max {_PERIOD}"
+        yield Setting("cpu", version, "cpu.max", value, lifted, "--cpus")
+
+
+def _shares(shares: int, version: int) -> Setting:
+    if version == 1:
+        return Setting("cpu", version, "cpu.shares", str(shares), "1024", "--cpu-shares")
+    # 2 … 262144 onto 1 … 10000, as the OCI runtimes do (runc, libcontainer/cgroups/utils.go).
+    weight = 1 + (shares - 2) * 9999 // 262_142
+    return Setting("cpu", version, "cpu.weight", str(weight), "100", "--cpu-shares")
