@@ -104,6 +104,8 @@ def _write_json(session: Session, found: Status) -> None:
         ('lxgit commit -m "My first container" web f440/first_container', "on a new branch"),
         ('lxgit commit -m "Keep this" web base:kept', "as a tag alone"),
         ('lxgit commit --author "Ada <ada@example.org>" -m "Hers"', ""),
+        ("lxgit commit -m Serve --change 'CMD [\"httpd\", \"-f\"]' --change 'EXPOSE 80'", ""),
+        ("""lxgit commit -m Cat --run '{"Cmd": ["cat", "/srv/index"]}'""", "as in 2013"),
     )
 )
 def commit(
@@ -121,8 +123,26 @@ def commit(
         str | None, option("-F", "--file", help="the message, from a file or -", metavar="FILE")
     ] = None,
     author: Annotated[
-        str | None, option("--author", help="who changed it: Name <email>", metavar="WHO")
+        str | None,
+        option("--author", help="who changed it: Name <email>", metavar="WHO"),
     ] = None,
+    change: Annotated[
+        tuple[str, ...],
+        option(
+            "-c",
+            "--change",
+            help="for the image's config: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD,"
+            " STOPSIGNAL, USER, VOLUME, WORKDIR",
+            metavar="INSTRUCTION",
+        ),
+    ] = (),
+    run: Annotated[
+        str | None,
+        option("--run", help="the same, with the keys of 2013: Cmd, Env, …", metavar="JSON"),
+    ] = None,
+    pause: Annotated[
+        bool, option("--pause", help="a running one stands still meanwhile; --pause=false")
+    ] = True,
     everything: Annotated[
         bool, option("-a", "--all", help="all that changed, as without: Git's habit")
     ] = False,
@@ -137,13 +157,21 @@ def commit(
 
     The commit goes to the branch that the container was started from, or to NAME: a new branch,
     one whose tip the container stands on, or NAME:TAG, a tag. The container then stands on the new
-    commit. Without -m the editor opens.
+    commit. One that runs goes on; it stands still while its files are read, unless --pause=false.
+    Without -m the editor opens.
     """
     del everything  # a commit always has all that changed
+    from dataclasses import replace
+
     from lxgit.operations import committing
 
     repository = session.repository()
-    request = _request(names, allow_empty=allow_empty, force=force)
+    request = replace(
+        _request(names, allow_empty=allow_empty, force=force),
+        changes=change,
+        run=run,
+        pause=pause,
+    )
     identity = session.identity(author=author)
     text = _given_message(message, file)
     if text is None:

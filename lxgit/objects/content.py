@@ -113,6 +113,18 @@ class Below:
     path: bytes
     size: int
 
+    def stamp(self) -> tuple[int, ...]:
+        """What changes when the file does: inode, size, mtime, ctime. SourceChanged if it went."""
+        try:
+            fd = open_beneath(self.directory, self.path, os.O_PATH | os.O_NOFOLLOW)
+        except (FileNotFoundError, NotADirectoryError):
+            raise SourceChanged(f"{self.path!r} went away") from None
+        try:
+            status = os.fstat(fd)
+        finally:
+            os.close(fd)
+        return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
     def anew(self) -> Below | None:
         """The same file as it is now; None when it is gone."""
         try:

@@ -14,6 +14,7 @@ from lxgit.runtime.containers import all_containers, container_names
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
+    from lxgit.objects.ids import ObjectID
     from lxgit.repository import Repository
     from lxgit.runtime.config import ContainerConfig
     from lxgit.runtime.containers import Container
@@ -134,6 +135,11 @@ def pinned_commit(
     pin_commit(repository, container, commit, identity)
     try:
         yield
+def pinned(repository: Repository, container: str) -> ObjectID | None:
+    """The commit that `pin_commit` keeps for the container of that id."""
+    return repository.refs.read(_pin(container, ""))
+
+
     except BaseException:
         unpin_commit(repository, container, identity)
         raise

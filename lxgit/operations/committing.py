@@ -1,5 +1,8 @@
 """`commit`: what a container changed becomes a commit, and its upperdir a layer.
 
+That of a running container stays where it is, over the commit that is mounted below it: objects
+alone are written. It stands still until they are, unless that is not wanted.
+
 Order, so that a crash at any point loses nothing and leaves no repair to do: objects, then the ref,
 then the container's record, then the layer. A commit that moved the ref and died before the
 container knew is recognised by the next attempt, and adopted.
@@ -8,7 +11,7 @@ container knew is recognised by the next attempt, and adopted.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,10 +21,11 @@ from lxgit.objects.history import is_ancestor
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.messages import add_trailers, clean_message, trailers
 from lxgit.objects.refnames import BRANCHES, TAGS
-from lxgit.operations.attached import pin_commit, record_container, row_of
+from lxgit.operations.attached import pin_commit, pinned, record_container, row_of
 from lxgit.operations.gc import consolidate
 from lxgit.operations.lookup import find_container, image_of, read_commit
 from lxgit.operations.naming import branch_ref, check_branch_name, check_tag_name, tag_ref
+from lxgit.operations.pausing import held
 from lxgit.operations.values import CommitPlan, Committed
 from lxgit.operations.worktree import (
     NothingChanged,
@@ -29,6 +33,7 @@ from lxgit.operations.worktree import (
     only_changed,
     open_work_tree,
 )
+from lxgit.runtime.containers import edited
 from lxgit.runtime.directory_layer import ids_outside_range
 from lxgit.runtime.layers import LayerStore
 from lxgit.runtime.upper import drop_unrecorded
@@ -36,6 +41,8 @@ from lxgit.runtime.upper import drop_unrecorded
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lxgit.objects.image import Image
+    from lxgit.objects.packwriter import PackWriter
     from lxgit.operations.comparison import Comparison
     from lxgit.operations.values import Identity
     from lxgit.progress import Progress
@@ -51,18 +58,21 @@ class NeedsName(LxgitError):
     """A container of no branch: where the commit goes must be said."""
 
 
-class ContainerRuns(LxgitError):
-    """The container must be stopped first."""
-
-
 @dataclass(frozen=True, slots=True)
 class CommitRequest:
-    """What `commit [CONTAINER [NAME[:TAG]]]` asks for."""
+    """What `commit [CONTAINER [NAME[:TAG]]]` asks for.
+
+    `changes` are instructions of a Dockerfile for the image's config, `run` is the JSON of 2013.
+    Without `pause` a running container goes on while its files are read.
+    """
 
     container: str | None = None
     name: str | None = None
     force: bool = False
     allow_empty: bool = False
+    changes: tuple[str, ...] = ()
+    run: str | None = None
+    pause: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +92,9 @@ def prepare_commit(repository: Repository, request: CommitRequest) -> CommitPlan
     """Every refusal that can be known before there is a message; what would be committed."""
     container = _container(repository, request)
     destination = _destination(repository, container, request)
-    with _stopped(container), open_work_tree(repository, container) as tree:
+    with open_work_tree(repository, container) as tree:
         comparison = tree.compare()
+        tree.image, _ = _configured(tree, request)
         _check_changed(tree, request, destination)
     return CommitPlan(
         row_of(container),
@@ -103,22 +114,40 @@ def commit(
 ) -> Committed:
     """Commit a container.
 
-    NothingChanged, SeveralChanged, ContainerRuns, BranchMoved, NeedsName, NameTaken; UnmappedId for
-    a file that belongs to nobody inside the container.
+    NothingChanged, SeveralChanged, BranchMoved, NeedsName, NameTaken, BadInstruction; CannotFreeze
+    and ChangingTooFast for a running one; UnmappedId for a file that belongs to nobody inside the
+    container.
     """
-    container = _container(repository, request)
-    destination = _destination(repository, container, request)
-    progress.phase("Committing")
+    with edited(_container(repository, request)) as container:
+        destination = _destination(repository, container, request)
+        made = _commit_now(repository, container, destination, request, message, identity, progress)
+    consolidate(repository)
+    return made
+
+
+def _commit_now(
+    repository: Repository,
+    container: Container,
+    destination: _Destination,
+    request: CommitRequest,
+    message: str,
+    identity: Identity,
+    progress: Progress,
+) -> Committed:
     with (
-        _stopped(container),
         repository.writing(),
         repository.objects.writer() as writer,
-        open_work_tree(repository, container, writer) as tree,
+        _snapshot(repository, container, writer, request, progress) as tree,
     ):
+        container = _caught_up(repository, container, tree, destination, identity)
+        comparison = tree.compare()
+        tree.image, ignored = _configured(tree, request)
         _check_changed(tree, request, destination)
+        for key in ignored:
+            progress.warn(f"an image has no place for {key}: left out")
         if tree.state.sockets:
             progress.warn(f"left out {len(tree.state.sockets)} sockets")
-        comparison = tree.compare()
+        parent = container.config.commit
         oid = _already_made(repository, container, tree, destination)
         if oid is None:
             oid = writer.add(
@@ -127,8 +156,7 @@ def commit(
         with writer.finish(), _pinned(repository, container, oid, identity):
             _move_ref(repository, destination, oid, message, identity)
         container = _follow(repository, container, tree, destination.branch, oid, identity)
-    consolidate(repository)
-    return _told(container, destination, tree.container.config.commit, oid, comparison)
+    return _told(container, destination, parent, oid, comparison)
 
 
 def _container(repository: Repository, request: CommitRequest) -> Container:
@@ -138,14 +166,69 @@ def _container(repository: Repository, request: CommitRequest) -> Container:
 
 
 @contextmanager
-def _stopped(container: Container) -> Iterator[None]:
-    """Own the container's files; ContainerRuns when it is running."""
-    if container.is_running:
-        raise ContainerRuns(
-            f"container '{container.config.name}' is running", hint="let it end, then commit"
-        )
-    with container.lock():
-        yield
+def _snapshot(
+    repository: Repository,
+    container: Container,
+    writer: PackWriter,
+    request: CommitRequest,
+    progress: Progress,
+) -> Iterator[WorkTree]:
+    """The container's files as they are, written; those of a stopped one are ours meanwhile."""
+    progress.phase("Committing")
+    if not container.is_running:
+        with container.lock(), open_work_tree(repository, container, writer) as tree:
+            yield tree
+        return
+    with ExitStack() as still:
+        if request.pause:
+            still.enter_context(held(container))
+        whole = not request.pause
+        with open_work_tree(repository, container, writer, busy=True, whole=whole) as tree:
+            still.close()
+            yield tree
+
+
+def _configured(tree: WorkTree, request: CommitRequest) -> tuple[Image, list[str]]:
+    """The image with the config that was asked for; what was, and has no place there."""
+    from lxgit.objects.instructions import apply_text
+
+    config = tree.parent.config
+    ignored: list[str] = []
+    if request.run is not None:
+        from lxgit.objects.config2013 import apply_json
+
+        config, ignored = apply_json(config, request.run)
+    for text in request.changes:
+        config = apply_text(config, text)
+    return tree.configured(config), ignored
+
+
+def _caught_up(
+    repository: Repository,
+    container: Container,
+    tree: WorkTree,
+    destination: _Destination,
+    identity: Identity,
+) -> Container:
+    """The container on the commit that an attempt which did not end has made of it.
+
+    If it has changed since then: else that commit is adopted (`_already_made`).
+    """
+    tip = destination.tip
+    if tip is None or tip != pinned(repository, container.id):
+        return container
+    if tip == from_hex(container.config.commit) or not _is_own(repository, container, tip):
+        return container
+    made = image_of(repository, tip)
+    if made.filesystem == tree.image.filesystem:
+        return container
+    config = replace(
+        container.config, commit=hex_id(tip), branch=destination.branch, base=container.mounted
+    )
+    record_container(repository, container, config, identity)
+    container = container.configured(config)
+    tree.move(container)
+    return container
 
 
 def _destination(
@@ -209,7 +292,8 @@ def _already_made(
 
 def _check_changed(tree: WorkTree, request: CommitRequest, destination: _Destination) -> None:
     is_new = request.name is not None and destination.tip is None
-    if not tree.is_changed and not is_new and not request.allow_empty:
+    changed = tree.is_changed or tree.image.config_id != tree.parent.config_id
+    if not changed and not is_new and not request.allow_empty:
         raise NothingChanged(
             f"container '{tree.container.config.name}' has not changed",
             hint="--allow-empty makes a commit all the same",
@@ -275,11 +359,13 @@ def _follow(
     oid: ObjectID,
     identity: Identity,
 ) -> Container:
-    """The container stands on the new commit; its upperdir becomes that commit's layer."""
+    """The container stands on the new commit; a stopped one's upperdir becomes its layer."""
     commit, base = hex_id(oid), container.mounted
     config = replace(container.config, commit=commit, branch=branch, base=base)
     record_container(repository, container, config, identity)
     container = container.configured(config)
+    if tree.busy:
+        return container
     with repository.lock("layers", shared=True, what="the cache of layers"):
         _upper_to_layer(repository, container, tree)
     container = container.configured(replace(container.config, base=None))

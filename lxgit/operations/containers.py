@@ -95,9 +95,9 @@ def _remove_damaged(repository: Repository, container: str, identity: Identity) 
 def _remove(repository: Repository, container: Container, identity: Identity) -> RemovedContainer:
     if container.is_running:
         _kill(container)
-    with container.lock():
-        removed = RemovedContainer(row_of(container), _uncommitted(repository, container))
-        records.erase(container)
+    with records.edited(container) as now, now.lock():
+        removed = RemovedContainer(row_of(now), _uncommitted(repository, now))
+        records.erase(now)
     unpin_commit(repository, container.id, identity)
     return removed
 

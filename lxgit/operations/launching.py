@@ -151,7 +151,9 @@ def _remover(
     """What the supervisor does at the end of a container that was run with --rm."""
 
     def remove() -> None:
-        records.erase(container)
+        with records.edited(container) as now:  # a commit of it comes to its end first
+            records.erase(now)
+        drop_anonymous_volumes(repository, container)
         unpin_commit(repository, container.id, identity)
 
     return remove
@@ -187,6 +189,18 @@ def start_detached(repository: Repository, name: str, *, progress: Progress) -> 
     """Run a stopped container's command again, by itself. AlreadyRunning, NoSuchContainer."""
     container = find_container(repository, name)
     _start(repository, container, None, progress, detached=True).close()
+) -> Session:
+    with records.edited(container) as now:
+        return _start_now(repository, now, window, progress, detached=detached)
+
+
+def _start_now(
+    repository: Repository,
+    container: Container,
+    window: tuple[int, int] | None,
+    progress: Progress,
+    *,
+    detached: bool,
 
 
 def _start(

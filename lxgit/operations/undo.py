@@ -18,7 +18,7 @@ from lxgit.operations.attached import containers_on, detach, pin_commit, record_
 from lxgit.operations.branches import BranchInUse
 from lxgit.operations.lookup import image_of
 from lxgit.operations.values import RefMove, Undone
-from lxgit.runtime.containers import BrokenContainer, load
+from lxgit.runtime.containers import BrokenContainer, edited, load
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -174,7 +174,14 @@ def _put_back(repository: Repository, step: _Step, identity: Identity) -> None:
     container = _container(repository, step.moved.container)
     if container is None:
         return
-    commit, _, branch = step.wanted.partition(",")
+    with edited(container) as now:
+        _stand_on(repository, now, step.wanted, identity)
+
+
+def _stand_on(
+    repository: Repository, container: Container, wanted: str, identity: Identity
+) -> None:
+    commit, _, branch = wanted.partition(",")
     below = container.mounted
     config = replace(
         container.config,

@@ -8,6 +8,7 @@ was made while it ran.
 from __future__ import annotations
 
 import os
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,11 @@ from lxgit.runtime.upper import UpperState, apply_upper, read_upper
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from lxgit.objects.content import Content
     from lxgit.objects.filetree import Node
     from lxgit.objects.ids import ObjectID
+    from lxgit.objects.imageconfig import ImageConfig
+    from lxgit.objects.links import Links
     from lxgit.objects.packwriter import PackWriter
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
@@ -63,33 +67,45 @@ class WorkTree:
         writer: PackWriter | None,
         *,
         busy: bool = False,
+        whole: bool = False,
     ) -> None:
         self.container = container
         self.state = state
         self.parent = image_of(repository, from_hex(container.config.commit))
         self._repository = repository
         self._writer = writer
-        self._busy = busy
+        self.busy = busy
+        self._whole = whole
         self._objects = ScratchObjects(repository.objects, writer)
         self._nodes: dict[ObjectID, Node] = {}
-        self.image = self._apply()
+        self._filesystem = self._apply()
+        self.image = self.configured(self.parent.config)
 
-    def _apply(self) -> Image:
-        """The image that a commit of the container would have."""
+    def _apply(self) -> tuple[ObjectID, Links]:
         base = self.parent
         if self.container.mounted != self.container.config.commit:
             base = image_of(self._repository, from_hex(self.container.mounted))
-        rootfs, links = apply_upper(self.state, base, self._objects, self._entry)
-        tree = write_image(self._objects, rootfs, links, self.parent.config)
-        return read_image(self._objects, tree)
+        return apply_upper(self.state, base, self._objects, self._entry)
+
+    def configured(self, config: ImageConfig) -> Image:
+        """The image that a commit of the container with this config would have."""
+        return read_image(self._objects, write_image(self._objects, *self._filesystem, config))
+
+    def move(self, container: Container) -> None:
+        """Compare with what the container stands on by now."""
+        self.container = container
+        self.parent = image_of(self._repository, from_hex(container.config.commit))
 
     def _entry(self, path: bytes, node: Node) -> Entry | None:
         """The entry of a node, written or only hashed; None when it is gone."""
         for _ in range(_ATTEMPTS):
             try:
-                return self._entry_now(node)
+                if not self._whole:
+                    return self._entry_now(node)
+                with _unchanged(node.content):
+                    return self._entry_now(node)
             except SourceChanged:
-                if not self._busy:
+                if not self.busy:
                     raise
                 assert isinstance(node.content, Below)
                 node.content = node.content.anew()
@@ -153,32 +169,56 @@ class WorkTree:
         return self._repository.objects.blob(oid)
 
 
+_TICK = 20_000_000  # nanoseconds between two times of an inode at most: CONFIG_HZ is 100 or more
+
+
+@contextmanager
+def _unchanged(content: Content | None) -> Iterator[None]:
+    """SourceChanged when the file has been written to while it was read.
+
+    Times are those of the kernel's tick: a file that was written to in the last one is read later.
+    What a process writes through a mapping moves them only when the page is written to first.
+    """
+    if not isinstance(content, Below):
+        yield
+        return
+    if time.time_ns() - content.stamp()[-1] < _TICK:
+        time.sleep(_TICK / 1e9)
+    before = content.stamp()
+    if time.time_ns() - before[-1] < _TICK:
+        raise SourceChanged(f"{content.path!r} has just been written to")
+    yield
+    if content.stamp() != before:
+        raise SourceChanged(f"{content.path!r} changed while it was read")
+
+
 @contextmanager
 def open_work_tree(
-    repository: Repository, container: Container, writer: PackWriter | None = None
+    repository: Repository,
+    container: Container,
+    writer: PackWriter | None = None,
+    *,
+    busy: bool | None = None,
+    whole: bool = False,
 ) -> Iterator[WorkTree]:
     """Read a container's upperdir; its contents can be read while the context lasts.
 
-    With a `writer`, what has changed is written to it. ChangingTooFast when a running container
-    changes its files under every attempt to read them.
+    With a `writer`, what has changed is written to it. `busy` says that it may change meanwhile,
+    None that it does if it runs. With `whole`, a file that a running
+    container has written to while it was read is read again. ChangingTooFast when it changes its
+    files under every attempt to read them.
     """
     try:
         fd = os.open(container.upper, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:  # it has not been started since it was made or committed
-        yield WorkTree(repository, container, UpperState(), writer)
+        yield WorkTree(repository, container, UpperState(), writer, busy=bool(busy))
         return
     try:
-        yield _read(repository, container, fd, writer)
+        busy = container.is_running if busy is None else busy
+        state = read_upper(fd, container.config.ids, busy=busy)
+        yield WorkTree(repository, container, state, writer, busy=busy, whole=whole)
     finally:
         os.close(fd)
-
-
-def _read(
-    repository: Repository, container: Container, upper: int, writer: PackWriter | None
-) -> WorkTree:
-    busy = container.is_running
-    state = read_upper(upper, container.config.ids, busy=busy)
-    return WorkTree(repository, container, state, writer, busy=busy)
 
 
 def is_changed(repository: Repository, container: Container) -> bool:

@@ -8,6 +8,7 @@
         config.json             what was asked for: ContainerConfig (config.py)
         state.json              what became of it: ContainerState
         lock                    held (flock) by whoever owns upper and work, a supervisor above all
+        edit                    held by whoever changes config.json, and what goes with it
         upper/ work/            overlayfs's; ids are the host's
         init/                   mount points that the image lacks, a layer below the upper
         log                     what it printed (runtime/logfile.py)
@@ -253,6 +254,22 @@ def _registry(containers: Path) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def edited(container: Container) -> Iterator[Container]:
+    """Be the only one to change a container's record, running or not: the container as it is now.
+
+    NoSuchContainer when it has gone. Taken before `Container.lock` by whoever wants both.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            name = f"container '{container.config.name}'"
+            held.enter_context(locked(container.path / "edit", what=name))
+            now = load(container.path.parent, container.id)
+        except FileNotFoundError:
+            raise NoSuchContainer(f"{name} has just been deleted") from None
+        yield now
+
+
 def check_name(name: str) -> None:
     """Raise InvalidContainerName unless `name` can be a container's."""
     if not _NAME.fullmatch(name) or len(name) > 128:
@@ -340,7 +357,7 @@ def rename(container: Container, name: str) -> Container:
     """Give a container another name. ContainerNameTaken, InvalidContainerName."""
     check_name(name)
     registry = container.path.parent
-    with _registry(registry):
+    with edited(container) as now, _registry(registry):
         if name in container_names(registry):
             raise ContainerNameTaken(
                 f"a container is named '{name}' already", hint="choose another"
