@@ -9,6 +9,7 @@ from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.imageconfig import config_values
 from lxgit.objects.messages import trailers
 from lxgit.objects.refnames import BRANCHES, TAGS
+from lxgit.operations.hostconfig import host_config
 from lxgit.operations.lookup import classify, image_of, read_commit
 from lxgit.operations.tags import list_tags
 from lxgit.runtime.config import RUNNING
@@ -87,6 +88,9 @@ def _container(container: Container) -> dict[str, Any]:
         "Cmd": list(config.command),
         "WorkingDir": config.working_dir,
         "Image": config.image,
+        "Labels": dict(label.split("=", 1) for label in config.labels),
+        "StopSignal": config.stop_signal or "SIGTERM",
+        "StopTimeout": 10 if config.stop_timeout is None else config.stop_timeout,
     }
     return {
         "Id": container.id,
@@ -97,6 +101,8 @@ def _container(container: Container) -> dict[str, Any]:
         "State": {
             "Status": state.status,
             "Running": state.status == RUNNING,
+            "OOMKilled": state.oom_killed,
+            "PidsLimitReached": state.pids_refused,
             "Pid": state.pid or 0,
             "ExitCode": state.exit_code if state.exit_code is not None else 0,
             "Error": state.error or "",
@@ -108,12 +114,7 @@ def _container(container: Container) -> dict[str, Any]:
         "Branch": config.branch or "",
         "Config": settings,
         "ContainerConfig": settings,
-        "HostConfig": {
-            "NetworkMode": config.network,
-            "Privileged": config.privileged,
-            "UsernsMode": "" if config.idmap is not None else "host",
-            "IDMappings": [[e.inside, e.outside, e.count] for e in config.ids.extents],
-        },
+        "HostConfig": host_config(config),
         "GraphDriver": {
             "Name": "overlay",
             "Data": {"Layers": list(config.stack), "UpperDir": str(container.upper)},

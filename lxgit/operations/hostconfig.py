@@ -1,0 +1,48 @@
+"""What a container may do to its host and what it may use of it, with Docker's keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lxgit.runtime.config import ContainerConfig
+
+
+def host_config(config: ContainerConfig) -> dict[str, Any]:
+    """The `HostConfig` of `inspect`. What has no limit is 0, as in Docker."""
+    from lxgit.runtime.security import Sysctl
+
+    limits, security = config.limits, config.security
+    return {
+        "NetworkMode": config.network,
+        "Privileged": config.privileged,
+        "UsernsMode": "" if config.idmap is not None else "host",
+        "IDMappings": [[e.inside, e.outside, e.count] for e in config.ids.extents],
+        "Memory": limits.memory or 0,
+        "NanoCpus": round((limits.cpus or 0) * 10**9),
+        "CpuShares": limits.cpu_shares or 0,
+        "PidsLimit": limits.pids or 0,
+        "CapAdd": [name.upper() for name in security.cap_add],
+        "CapDrop": [name.upper() for name in security.cap_drop],
+        "Devices": [_device(text) for text in security.devices],
+        "Ulimits": [_ulimit(text) for text in security.ulimits],
+        "Sysctls": dict(Sysctl.of(text, config.network) for text in security.sysctls),
+    }
+
+
+def _device(text: str) -> dict[str, str]:
+    from lxgit.runtime.security import Device
+
+    host, name, rights = Device.of(text)
+    return {"PathOnHost": host, "PathInContainer": f"/dev/{name}", "CgroupPermissions": rights}
+
+
+def _ulimit(text: str) -> dict[str, Any]:
+    from lxgit.runtime.security import Ulimit
+
+    name, soft, hard = Ulimit.of(text)
+    return {"Name": name, "Soft": _number(soft), "Hard": _number(hard)}
+
+
+def _number(limit: str) -> int:
+    return -1 if limit == "unlimited" else int(limit)
