@@ -127,6 +127,11 @@ def pin_commit(
             repository.refs.update(ref, oid, old=ANY, message="container", who=identity.committer)
 
 
+def pinned(repository: Repository, container: str) -> ObjectID | None:
+    """The commit that `pin_commit` keeps for the container of that id."""
+    return repository.refs.read(_pin(container, ""))
+
+
 @contextmanager
 def pinned_commit(
     repository: Repository, container: str, commit: str, identity: Identity
@@ -135,11 +140,6 @@ def pinned_commit(
     pin_commit(repository, container, commit, identity)
     try:
         yield
-def pinned(repository: Repository, container: str) -> ObjectID | None:
-    """The commit that `pin_commit` keeps for the container of that id."""
-    return repository.refs.read(_pin(container, ""))
-
-
     except BaseException:
         unpin_commit(repository, container, identity)
         raise

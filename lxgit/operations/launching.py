@@ -153,7 +153,6 @@ def _remover(
     def remove() -> None:
         with records.edited(container) as now:  # a commit of it comes to its end first
             records.erase(now)
-        drop_anonymous_volumes(repository, container)
         unpin_commit(repository, container.id, identity)
 
     return remove
@@ -189,21 +188,21 @@ def start_detached(repository: Repository, name: str, *, progress: Progress) -> 
     """Run a stopped container's command again, by itself. AlreadyRunning, NoSuchContainer."""
     container = find_container(repository, name)
     _start(repository, container, None, progress, detached=True).close()
-) -> Session:
-    with records.edited(container) as now:
-        return _start_now(repository, now, window, progress, detached=detached)
 
 
-def _start_now(
+def _start(
     repository: Repository,
     container: Container,
     window: tuple[int, int] | None,
     progress: Progress,
     *,
     detached: bool,
+) -> Session:
+    with records.edited(container) as now:
+        return _start_now(repository, now, window, progress, detached=detached)
 
 
-def _start(
+def _start_now(
     repository: Repository,
     container: Container,
     window: tuple[int, int] | None,
