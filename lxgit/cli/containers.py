@@ -24,13 +24,19 @@ def rm(
         tuple[str, ...], argument("CONTAINER", help="a name or an id", completes="container")
     ],
     force: Annotated[bool, option("-f", "--force", help="kill a running one first")] = False,
+    volumes: Annotated[
+        bool, option("-v", "--volumes", help="and its volumes that nobody has named")
+    ] = False,
 ) -> None:
     """Delete containers, and what they have not committed."""
     from lxgit.operations.containers import remove_containers
 
     repository = session.repository()
     identity = session.identity()
-    for removed in remove_containers(repository, names, force=force, identity=identity):
+    removed_ones = remove_containers(
+        repository, names, force=force, volumes=volumes, identity=identity
+    )
+    for removed in removed_ones:
         session.out.line(_removed(removed))
 
 

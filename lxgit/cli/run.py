@@ -17,6 +17,7 @@ from lxgit.cli.runoptions import (
     Life,
     Limiting,
     Networking,
+    Storage,
     Tty,
     User,
     WorkingDir,
@@ -68,6 +69,7 @@ def run(
     how: How,
     networking: Networking,
     isolation: Isolation,
+    storage: Storage,
     limiting: Limiting,
     life: Life,
     image: Image = None,
@@ -85,7 +87,9 @@ def run(
 
     if not detach:
         _check_terminal(interactive=how.interactive, tty=how.tty)
-    wanted = request(image, program, how, networking, isolation, limiting, life, remove=remove)
+    wanted = request(
+        image, program, how, networking, isolation, storage, limiting, life, remove=remove
+    )
     streams = _streams(detach_keys)
     with _told_as_docker_does(image), session.progress() as progress:
         repository, who = session.repository(), session.identity()

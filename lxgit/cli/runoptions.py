@@ -12,6 +12,7 @@ from lxgit.tuples import NamedTuple
 if TYPE_CHECKING:
     from lxgit.operations.creating import RunRequest
     from lxgit.operations.limiting import WantedLimits
+    from lxgit.operations.volumes import StorageRequest
 
 Interactive = Annotated[bool, option("-i", "--interactive", help="pass standard input on")]
 Tty = Annotated[bool, option("-t", "--tty", help="give it a terminal")]
@@ -55,6 +56,47 @@ class Networking(NamedTuple):
     network: Annotated[
         Literal["none", "host"], option("--network", help="one with nothing in it, or the host's")
     ] = "none"
+
+
+class Storage(NamedTuple):
+    """What it has beside its image."""
+
+    volumes: Annotated[
+        tuple[str, ...],
+        option(
+            "-v",
+            "--volume",
+            help="a volume, or with a slash in front a path of the host, at PATH",
+            metavar="[SOURCE:]PATH[:ro]",
+        ),
+    ] = ()
+    mounts: Annotated[
+        tuple[str, ...],
+        option("--mount", help="the same, key by key", metavar="type=…,source=…,target=…"),
+    ] = ()
+    tmpfs: Annotated[
+        tuple[str, ...],
+        option("--tmpfs", help="memory at PATH", metavar="PATH[:size=64m,…]"),
+    ] = ()
+    volumes_from: Annotated[
+        tuple[str, ...],
+        option(
+            "--volumes-from",
+            help="what another container has so",
+            metavar="CONTAINER[:ro]",
+            completes="container",
+        ),
+    ] = ()
+    read_only: Annotated[bool, option("--read-only", help="nothing else can be written to")] = False
+
+    def wanted(self) -> StorageRequest | None:
+        """As plain values; None where nothing is asked for. UsageError, InvalidTarget."""
+        if self == Storage():
+            return None
+        from lxgit.cli.mountoptions import storage_request
+
+        volumes, mounts, tmpfs, volumes_from, read_only = self
+        return storage_request(volumes, mounts, tmpfs, volumes_from, read_only=read_only)
 
 
 class Isolation(NamedTuple):
@@ -137,6 +179,7 @@ def request(
     how: How,
     networking: Networking,
     isolation: Isolation,
+    storage: Storage,
     limiting: Limiting,
     life: Life,
     *,
@@ -161,6 +204,7 @@ def request(
         entrypoint=how.entrypoint,
         host_ids=isolation.userns == "host",
         privileged=isolation.privileged,
+        storage=storage.wanted(),
         limits=limiting.wanted(),
         security=WantedSecurity(
             isolation.cap_add,

@@ -46,6 +46,14 @@ def row_of(container: Container) -> ContainerRow:
     )
 
 
+def drop_anonymous_volumes(repository: Repository, container: Container) -> None:
+    """Delete the unnamed volumes of a container that has gone, unless others have them."""
+    if container.config.mounts:
+        from lxgit.operations.volumes import remove_anonymous
+
+        remove_anonymous(repository, container)
+
+
 def complete_containers(repository: Repository) -> list[tuple[str, str]]:
     """Id and name of every container, from their index alone: for completion."""
     names = container_names(repository.containers_dir)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.operations.attached import row_of, unpin_commit
+from lxgit.operations.attached import drop_anonymous_volumes, row_of, unpin_commit
 from lxgit.operations.lookup import AlreadyRunning, find_container
 from lxgit.operations.values import ContainerRow, ContainerState, RemovedContainer
 from lxgit.runtime import containers as records
@@ -49,12 +49,17 @@ def list_containers(
 
 
 def remove_containers(
-    repository: Repository, names: Sequence[str], *, force: bool, identity: Identity
+    repository: Repository,
+    names: Sequence[str],
+    *,
+    force: bool,
+    volumes: bool = False,
+    identity: Identity,
 ) -> list[RemovedContainer]:
     """Delete containers with what they have not committed; nothing when one may not go.
 
     A running one is refused, or with `force` killed; so is one that is damaged, or with `force`
-    deleted as it is.
+    deleted as it is. With `volumes` those of its volumes go that nobody named and no other has.
     """
     found, damaged = [], []
     for name in names:
@@ -70,6 +75,8 @@ def remove_containers(
                 f"container '{container.config.name}' is running", hint="-f kills it first"
             )
     removed = [_remove(repository, container, identity) for container in found]
+    for container in found if volumes else ():
+        drop_anonymous_volumes(repository, container)
     return removed + [_remove_damaged(repository, one, identity) for one in damaged]
 
 

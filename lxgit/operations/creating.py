@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from lxgit.errors import LxgitError
@@ -14,11 +15,13 @@ from lxgit.runtime import containers as records
 from lxgit.runtime.config import Request
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from lxgit.objects.image import Image
     from lxgit.objects.imageconfig import ImageConfig
     from lxgit.operations.values import Identity
+    from lxgit.operations.volumes import Mount, StorageRequest
     from lxgit.progress import Progress
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
@@ -48,6 +51,7 @@ class RunRequest(NamedTuple):
     entrypoint: str | None = None
     host_ids: bool = False
     privileged: bool = False
+    storage: StorageRequest | None = None
     limits: WantedLimits = WantedLimits()
     security: WantedSecurity = WantedSecurity()
     stop_signal: str | None = None
@@ -68,6 +72,7 @@ def created(
     image = image_of(repository, commit)
     branch, label = _label(repository, revision, hex_id(commit))
     stack = materialised(repository, image, progress)
+    mounts = _mounts(repository, request, image.config)
     container = records.create(
         repository.containers_dir,
         Request(
@@ -86,6 +91,8 @@ def created(
             stdin_open=request.interactive,
             network=request.network,
             privileged=request.privileged,
+            read_only=request.storage is not None and request.storage.read_only,
+            mounts=mounts,
             host_ids=request.host_ids or request.privileged,
             limits=request.limits.applied(),
             security=request.security.checked(request.network),
@@ -93,9 +100,35 @@ def created(
             stop_timeout=request.stop_timeout,
             labels=_labels(image.config, request),
         ),
-        lambda made: pinned_commit(repository, made, hex_id(commit), identity),
+        lambda made: _kept(repository, made, hex_id(commit), mounts, identity),
     )
     return container, stack, image
+
+
+def _mounts(repository: Repository, request: RunRequest, config: ImageConfig) -> tuple[Mount, ...]:
+    if request.storage is None and not config.volumes:
+        return ()
+    from lxgit.operations.volumes import StorageRequest, planned
+
+    return planned(repository, request.storage or StorageRequest(), config.volumes)
+
+
+@contextmanager
+def _kept(
+    repository: Repository,
+    container: str,
+    commit: str,
+    mounts: tuple[Mount, ...],
+    identity: Identity,
+) -> Iterator[None]:
+    """What a container needs beside its directory is there while that is made."""
+    with ExitStack() as kept:
+        if mounts:
+            from lxgit.operations.volumes import existing
+
+            kept.enter_context(existing(repository, mounts))
+        kept.enter_context(pinned_commit(repository, container, commit, identity))
+        yield
 
 
 def _label(repository: Repository, revision: str, commit: str) -> tuple[str | None, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex
-from lxgit.operations.attached import unpin_commit
+from lxgit.operations.attached import drop_anonymous_volumes, unpin_commit
 from lxgit.operations.creating import created, layers_kept, materialised, require_host
 from lxgit.operations.lookup import AlreadyRunning, find_container, image_of
 from lxgit.runtime import containers as records
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from lxgit.runtime.attach import Session
     from lxgit.runtime.containers import Container
     from lxgit.runtime.layers import Stack
-
-_RESOLV_CONF = "/etc/resolv.conf"
 
 
 class NoTerminal(LxgitError):
@@ -124,14 +122,6 @@ def _started(
     )
 
 
-def _resolv_conf() -> bytes:
-    try:
-        with open(_RESOLV_CONF, "rb") as file:
-            return file.read(1 << 16)
-    except FileNotFoundError:
-        return b""
-
-
 def _attached(
     session: Session, container: Container, streams: Streams, *, with_input: bool
 ) -> int | None:
@@ -153,6 +143,7 @@ def _remover(
     def remove() -> None:
         with records.edited(container) as now:  # a commit of it comes to its end first
             records.erase(now)
+        drop_anonymous_volumes(repository, container)
         unpin_commit(repository, container.id, identity)
 
     return remove
@@ -162,6 +153,7 @@ def _discard(repository: Repository, container: Container, identity: Identity) -
     """Remove a container that could not be started."""
     if container.path.exists():
         records.remove(container)
+    drop_anonymous_volumes(repository, container)
     unpin_commit(repository, container.id, identity)
 
 

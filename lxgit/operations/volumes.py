@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.operations.lookup import find_container
@@ -13,6 +13,7 @@ from lxgit.runtime import mounts as mounting
 from lxgit.runtime import volumes as records
 from lxgit.runtime.containers import all_containers
 from lxgit.runtime.mounts import BIND, TMPFS, VOLUME, arranged, checked_target
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -67,11 +68,10 @@ class PrunedVolumes(NamedTuple):
     size: int
 
 
-@contextmanager
-def prepared(
+def planned(
     repository: Repository, request: StorageRequest, image_volumes: Sequence[str]
-) -> Iterator[tuple[Mount, ...]]:
-    """The mounts of a container that is made meanwhile: its volumes exist, and stay.
+) -> tuple[Mount, ...]:
+    """What a new container mounts; volumes have names, and need not exist.
 
     What the command line says goes before what other containers have, and that before what the
     image wants. Raises MissingSource, NoSuchContainer, InvalidTarget, TargetTaken,
@@ -82,8 +82,17 @@ def prepared(
         taken = {mount.target for mount in wanted}
         wanted += [mount for mount in mounts if mount.target not in taken]
     _require_sources(wanted, request.made)
+    return arranged(map(_named, wanted))
+
+
+@contextmanager
+def existing(repository: Repository, mounts: Sequence[Mount]) -> Iterator[None]:
+    """Make the volumes that are missing, and keep them while a container is made that has them."""
     with records.kept(repository.volumes_dir):
-        yield arranged(_with_volume(repository, mount) for mount in wanted)
+        for mount in mounts:
+            if mount.kind == VOLUME:
+                records.create(repository.volumes_dir, mount.source)
+        yield
 
 
 def _inherited(repository: Repository, volumes_from: Sequence[str]) -> Iterator[list[Mount]]:
@@ -116,18 +125,20 @@ def _require_sources(mounts: Iterable[Mount], made: Sequence[str]) -> None:
             )
 
 
-def _with_volume(repository: Repository, mount: Mount) -> Mount:
-    """A mount whose volume exists."""
-    if mount.kind != VOLUME:
-        return mount
-    volume = records.create(repository.volumes_dir, mount.source or None)
-    return replace(mount, source=volume.name)
+def _named(mount: Mount) -> Mount:
+    """A mount whose volume has a name; InvalidVolumeName."""
+    if mount.kind == VOLUME and not mount.source:
+        return replace(mount, source=records.new_name())
+    if mount.kind == VOLUME:
+        records.check_name(mount.source)
+    return mount
 
 
 def create_volume(repository: Repository, name: str | None, labels: Mapping[str, str]) -> str:
-    """Make a volume unless it is there; its name. InvalidVolumeName."""
+    """Make a volume unless it is there, without a name a new one; its name. InvalidVolumeName."""
     with records.kept(repository.volumes_dir):
-        return records.create(repository.volumes_dir, name, labels).name
+        made = records.create(repository.volumes_dir, name or records.new_name(), labels)
+    return made.name
 
 
 def list_volumes(repository: Repository, names: Sequence[str] | None = None) -> list[VolumeRow]:
@@ -143,7 +154,7 @@ def _row(volume: Volume, users: Mapping[str, list[Container]]) -> VolumeRow:
         os.fspath(volume.data),
         volume.created,
         volume.labels,
-        volume.anonymous,
+        volume.is_anonymous,
         tuple(container.config.name for container in users.get(volume.name, ())),
     )
 
@@ -204,5 +215,5 @@ def remove_anonymous(repository: Repository, container: Container) -> None:
     with records.settled(repository.volumes_dir):
         left = set(names).difference(_users(repository))
         for name in left.intersection(records.names(repository.volumes_dir)):
-            if records.load(repository.volumes_dir, name).anonymous:
+            if records.is_anonymous(name):
                 records.remove(repository.volumes_dir, name)

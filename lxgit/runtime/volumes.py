@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from lxgit.runtime.idmap import IdMap
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 _WHAT = "the list of volumes"
 
 
@@ -60,21 +61,35 @@ class BrokenVolume(LxgitError):
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """One volume. `anonymous`: it has a name that nobody chose, and may go with its container."""
+    """One volume."""
 
     path: Path
     created: int  # nanoseconds since 1970
     labels: Mapping[str, str]
-    anonymous: bool
 
     @property
     def name(self) -> str:
         return self.path.name
 
     @property
+    def is_anonymous(self) -> bool:
+        """Whether nobody chose its name, so that it may go with its container."""
+        return is_anonymous(self.name)
+
+    @property
     def data(self) -> Path:
         """What containers see."""
         return self.path / "data"
+
+
+def new_name() -> str:
+    """The name of an anonymous volume."""
+    return os.urandom(32).hex()
+
+
+def is_anonymous(name: str) -> bool:
+    """Whether a volume of this name has one that nobody chose."""
+    return _ANONYMOUS.fullmatch(name) is not None
 
 
 def check_name(name: str) -> None:
@@ -106,20 +121,18 @@ def settled(volumes: Path) -> Iterator[None]:
         yield
 
 
-def create(volumes: Path, name: str | None, labels: Mapping[str, str] | None = None) -> Volume:
-    """The volume of that name, made unless it is there; with none a new one, which is anonymous.
+def create(volumes: Path, name: str, labels: Mapping[str, str] | None = None) -> Volume:
+    """The volume of that name, made unless it is there.
 
     The caller holds `kept`. Raises InvalidVolumeName.
     """
-    anonymous = name is None
-    name = name if name is not None else os.urandom(32).hex()
     check_name(name)
     with contextlib.suppress(NoSuchVolume):
         return load(volumes, name)
     building = volumes / f".new-{os.urandom(8).hex()}"
     building.mkdir(mode=0o700)
     (building / "data").mkdir(mode=0o755)
-    values = {"created": time.time_ns(), "labels": dict(labels or {}), "anonymous": anonymous}
+    values = {"created": time.time_ns(), "labels": dict(labels or {})}
     write_atomic(building / "volume.json", json.dumps(values, indent=1).encode() + b"\n")
     try:
         building.rename(volumes / name)
@@ -134,7 +147,7 @@ def load(volumes: Path, name: str) -> Volume:
     path = volumes / name
     try:
         values = json.loads((path / "volume.json").read_bytes())
-        return Volume(path, values["created"], values["labels"], values["anonymous"])
+        return Volume(path, values["created"], values["labels"])
     except (FileNotFoundError, NotADirectoryError):
         raise NoSuchVolume(
             f"there is no volume '{name}'", hint="'lxgit volume ls' lists them"
