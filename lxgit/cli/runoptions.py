@@ -54,8 +54,32 @@ class Networking(NamedTuple):
     """Whom it can talk to."""
 
     network: Annotated[
-        Literal["none", "host"], option("--network", help="one with nothing in it, or the host's")
+        Literal["bridge", "none", "host"],
+        option("--network", help="one of this store's containers, an empty one, or the host's"),
     ] = "none"
+    publish: Annotated[
+        tuple[str, ...],
+        option(
+            "-p",
+            "--publish",
+            help="a port that the host passes on; a free one from 49153 up without HOST",
+            metavar="[IP:][HOST:]PORT[/udp]",
+        ),
+    ] = ()
+    publish_all: Annotated[
+        bool, option("-P", "--publish-all", help="every port that the image or --expose names")
+    ] = False
+    expose: Annotated[
+        tuple[str, ...], option("--expose", help="name a port, for -P", metavar="PORT[/udp]")
+    ] = ()
+    dns: Annotated[
+        tuple[str, ...],
+        option("--dns", help="a resolver in place of the host's", metavar="ADDRESS"),
+    ] = ()
+    add_host: Annotated[
+        tuple[str, ...],
+        option("--add-host", help="a line of its /etc/hosts", metavar="NAME:ADDRESS"),
+    ] = ()
 
 
 class Storage(NamedTuple):
@@ -188,6 +212,7 @@ def request(
     """What the options ask for."""
     from lxgit.operations.creating import RunRequest
     from lxgit.operations.limiting import WantedSecurity
+    from lxgit.operations.networking import WantedNetwork
 
     return RunRequest(
         image=image,
@@ -200,7 +225,7 @@ def request(
         working_dir=how.working_dir,
         user=how.user,
         hostname=how.hostname,
-        network=networking.network,
+        networking=WantedNetwork(*networking),
         entrypoint=how.entrypoint,
         host_ids=isolation.userns == "host",
         privileged=isolation.privileged,

@@ -39,6 +39,7 @@ def row_of(container: Container) -> ContainerRow:
         started=state.started / _NANOSECONDS if state.started is not None else None,
         finished=state.finished / _NANOSECONDS if state.finished is not None else None,
         exit_code=state.exit_code,
+        ports=tuple(state.endpoint.shown) if state.endpoint is not None else (),
         labels=config.labels,
         network=config.network,
         mounts=tuple(mount.source for mount in config.mounts if mount.source),

@@ -11,6 +11,7 @@ from lxgit.objects.refnames import BRANCHES
 from lxgit.operations.attached import pinned_commit
 from lxgit.operations.limiting import WantedLimits, WantedSecurity
 from lxgit.operations.lookup import find_commit, image_of
+from lxgit.operations.networking import WantedNetwork
 from lxgit.runtime import containers as records
 from lxgit.runtime.config import Request
 
@@ -47,7 +48,7 @@ class RunRequest(NamedTuple):
     working_dir: str | None = None
     user: str | None = None
     hostname: str | None = None
-    network: str = "none"
+    networking: WantedNetwork = WantedNetwork()
     entrypoint: str | None = None
     host_ids: bool = False
     privileged: bool = False
@@ -89,13 +90,13 @@ def created(
             user=request.user or image.config.user,
             tty=request.tty,
             stdin_open=request.interactive,
-            network=request.network,
+            **request.networking.checked(image.config),
             privileged=request.privileged,
             read_only=request.storage is not None and request.storage.read_only,
             mounts=mounts,
             host_ids=request.host_ids or request.privileged,
             limits=request.limits.applied(),
-            security=request.security.checked(request.network),
+            security=request.security.checked(request.networking.network),
             stop_signal=_stop_signal(request.stop_signal or image.config.stop_signal),
             stop_timeout=request.stop_timeout,
             labels=_labels(image.config, request),

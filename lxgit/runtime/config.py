@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lxgit.errors import LxgitError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lxgit.runtime.mounts import Mount
+    from lxgit.runtime.network.endpoint import Endpoint
 
 CREATED, RUNNING, EXITED = "created", "running", "exited"
 
@@ -92,6 +93,11 @@ class ContainerState:
     paused: bool = False  # it runs, and stands still
     oom_killed: bool = False  # it wanted more memory than its limit, and a process was killed
     pids_refused: bool = False  # it wanted more processes than its limit
+    endpoint: Endpoint | None = None  # while it runs, and is on a bridge
+
+    def ended(self) -> ContainerState:
+        """The same of a container that runs no more."""
+        return replace(self, status=EXITED, pid=None, supervisor=None, paused=False, endpoint=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,12 +182,20 @@ def _mounts(values: list[dict[str, Any]]) -> tuple[Mount, ...]:
     return tuple(_built(record, value) for value in values)
 
 
+def _endpoint(values: dict[str, Any]) -> object:
+    from lxgit.runtime.network import endpoint  # of those that run
+
+    record: Any = endpoint.Endpoint
+    return _built(record, values)
+
+
 def _nested(record: Any) -> Callable[[dict[str, Any]], object]:  # noqa: ANN401 - a dataclass
     """What builds a value of plain fields."""
     return lambda values: _built(record, values)
 
 
 _VALUES: dict[str, Callable[[Any], object]] = {
+    "endpoint": _endpoint,
     "idmap": _idmap,
     "mounts": _mounts,
     "limits": _nested(Limits),

@@ -32,7 +32,6 @@ from lxgit.errors import LxgitError
 from lxgit.fsutil import LockHeld, locked, remove_tree, write_atomic
 from lxgit.runtime import idranges, rundir
 from lxgit.runtime.config import (
-    EXITED,
     RUNNING,
     ContainerConfig,
     ContainerState,
@@ -126,7 +125,7 @@ class Container:
         if state.status != RUNNING:
             return state
         lost = "its supervisor was killed, or the machine went down"
-        return replace(state, status=EXITED, pid=None, supervisor=None, error=lost, paused=False)
+        return replace(state.ended(), error=lost)
 
     def recorded_state(self) -> ContainerState:
         """state.json as it stands."""

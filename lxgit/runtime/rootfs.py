@@ -56,19 +56,6 @@ class Injected(NamedTuple):
     hostname: bytes
     resolv_conf: bytes
 
-    @classmethod
-    def of(cls, hostname: str, resolv_conf: bytes) -> Injected:
-        """What a container of this name gets."""
-        name = hostname.encode()
-        hosts = (
-            b"127.0.0.1\tlocalhost\n"
-            b"::1\tlocalhost ip6-localhost ip6-loopback\n"
-            b"ff02::1\tip6-allnodes\n"
-            b"ff02::2\tip6-allrouters\n"
-            b"127.0.1.1\t" + name + b"\n"
-        )
-        return cls(hosts, name + b"\n", resolv_conf)
-
 
 def resolve(root: int, path: bytes) -> bytes:
     """The path of a file below `root` with every link followed inside it; it need not exist.

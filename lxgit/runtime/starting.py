@@ -31,7 +31,6 @@ def start_container(
     root: Metadata,
     *,
     apparmor: str | None,
-    resolv_conf: bytes = b"",
     window: tuple[int, int] | None = None,
     detached: bool = False,
     after_exit: Callable[[], None] | None = None,
@@ -47,7 +46,7 @@ def start_container(
     """
     _reap()
     sweep()
-    task = Task(container, tuple(lowers), resolv_conf, apparmor, window, detached, after_exit)
+    task = Task(container, tuple(lowers), apparmor, window, detached, after_exit)
     with bases.held(task.lowers):
         session = _forked(task, root)
         try:

@@ -33,21 +33,22 @@ from lxgit.runtime import (
     rundir,
 )
 from lxgit.runtime.command import find_user
-from lxgit.runtime.config import EXITED, RUNNING, ContainerState
+from lxgit.runtime.config import RUNNING, ContainerState
 from lxgit.runtime.enforcement import Enforcement, reached
 from lxgit.runtime.freezer import Stillness
-from lxgit.runtime.limits import LimitNotInForce
 from lxgit.runtime.logfile import LogWriter
 from lxgit.runtime.process import Process
 from lxgit.runtime.relay import Loop, Relay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from lxgit.runtime.command import User
     from lxgit.runtime.containers import Container
     from lxgit.runtime.execution import Execution
+    from lxgit.runtime.network.joining import Connection
     from lxgit.runtime.overlay import Lower
 
 _ROOT = rootmount.ROOT
@@ -61,7 +62,6 @@ class Task:
 
     container: Container
     lowers: tuple[Lower, ...]  # topmost first
-    resolv_conf: bytes
     apparmor: str | None
     window: tuple[int, int] | None  # rows and columns of its terminal
     detached: bool  # its input does not end when the first client leaves
@@ -129,6 +129,7 @@ class Supervisor:
         self._early_signals: list[int] = []
         self._lxc_runs = False
         self._unready: LxgitError | None = None  # why the command must not begin
+        self._connection: Connection | None = None
         self._lxc_status = 0  # as waitpid(2) gives it
         self._state = ContainerState(status=RUNNING, supervisor=os.getpid())
 
@@ -166,10 +167,7 @@ class Supervisor:
                     self._task.after_exit()
 
     def _record(self, state: ContainerState) -> None:
-        ended = time.time_ns()
-        state = replace(
-            state, status=EXITED, pid=None, supervisor=None, finished=ended, paused=False
-        )
+        state = replace(state.ended(), finished=time.time_ns())
         with contextlib.suppress(OSError):  # a full disk: the next look finds the lock free
             self._task.container.record(state)
 
@@ -177,6 +175,8 @@ class Supervisor:
         self._enforcement = Enforcement(self._config.id, self._config.limits)
         lowers = mounts.enter_context(bases.held(self._task.lowers))
         mounts.enter_context(rundir.stage())
+        if self._config.network == "bridge":  # after the mounts, which take longer to be undone
+            self._connection = mounts.enter_context(self._joined())
         root = rootmount.mount_root(self._task.container, lowers)
         first = Process.first(self._config, self._task.window)
         user = find_user(root, first.user)
@@ -185,7 +185,8 @@ class Supervisor:
         _DEVICES.mkdir()
         rootfs.make_devices(_DEVICES, self._config.ids)
         devices.add(self._config.security.devices, _DEVICES, self._config.ids.outside(0))
-        stdio = first.stdio(self._relay, _DEVICES, user, self._config.ids)
+        gate, self._gate = os.pipe()
+        stdio = first.stdio(self._relay, _DEVICES, user, self._config.ids)._replace(gate=gate)
         if first.tty:
             rootfs.set_console(_DEVICES)
         self._furnish(root)
@@ -214,8 +215,12 @@ class Supervisor:
     def _furnish(self, root: int) -> None:
         """Mount what is ready over the root: /dev and all below it, files of /etc."""
         rootfs.attach_devices(root, _DEVICES)
-        content = rootfs.Injected.of(self._config.hostname, self._task.resolv_conf)
+        from lxgit.runtime.network import injected
+
+        content = injected.files(self._config, self._connection)
         rootfs.inject(root, content, rundir.STAGE, self._config.ids)
+        if self._connection is not None:
+            self._connection.keep_hosts(rundir.STAGE / "hosts", self._relay.loop)
         if self._config.network == "host":
             rootfs.attach_sysfs(root)
         rootmount.finish_root(root, self._task.container)
@@ -274,17 +279,26 @@ class Supervisor:
         self._state = replace(self._state, pid=pid, started=time.time_ns())
         try:
             self._enforcement.check()
-        except LimitNotInForce as error:
+            if self._connection is not None:
+                self._connection.plug(pid, self._relay.loop)
+                self._state = replace(self._state, endpoint=self._connection.endpoint)
+        except LxgitError as error:
             self._unready = error
             self._signal(signal.SIGKILL)
             return
         self._task.container.record(self._state)
+        os.write(self._gate, b"\n")
         self._relay.broadcast(protocol.STARTED)
         self._relay.begin()
         self._relay.listen(listener)
         early, self._early_signals = self._early_signals, []
         for number in early:
             self._signal(number)
+
+    def _joined(self) -> AbstractContextManager[Connection]:
+        from lxgit.runtime.network.joining import joined
+
+        return joined(os.path.realpath(self._task.container.path.parent.parent), self._config)
 
     def _execute(self, channel: socket.socket, request: bytes) -> None:
         """Have another command join the container, for the client on `channel`."""

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.runtime import kernel
 from lxgit.runtime.network import bridging, firewall, hosts, publishing, records, subnets
+from lxgit.runtime.network.endpoint import Endpoint
+from lxgit.runtime.network.forwarder import forward
 from lxgit.runtime.network.netlink import Netlink, Veth
 from lxgit.runtime.network.records import Bridge, Member
 from lxgit.runtime.network.reserving import reserved
@@ -50,19 +52,26 @@ class Connection:
     reserved: tuple[Reserved, ...]
 
     @property
-    def addresses(self) -> tuple[str, ...]:
-        """The container's own, IPv4 first."""
-        number = self.member.number
-        both = self.bridge.address(number), self.bridge.address_v6(number)
-        return tuple(address for address in both if address)
+    def endpoint(self) -> Endpoint:
+        """The same for the container's record."""
+        bridge, number = self.bridge, self.member.number
+        return Endpoint(
+            bridge=bridge.name,
+            address=bridge.address(number),
+            prefix=subnets.PREFIX,
+            gateway=bridge.address(1),
+            address_v6=bridge.address_v6(number),
+            prefix_v6=subnets.PREFIX_V6 if bridge.subnet_v6 else 0,
+            gateway_v6=bridge.address_v6(1),
+            mac=self.member.mac.hex(":"),
+            ports=self.member.ports,
+        )
 
-    @property
-    def gateways(self) -> tuple[str, ...]:
-        """The bridge's own, alike."""
-        return tuple(filter(None, (self.bridge.address(1), self.bridge.address_v6(1))))
+    def plug(self, pid: int, loop: Loop) -> None:
+        """Lay the cable into the network namespace of a process, and let the loop forward to it.
 
-    def plug(self, pid: int) -> None:
-        """Lay the cable into the network namespace of a process. NetworkUnusable."""
+        NetworkUnusable.
+        """
         with _told():
             namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -71,6 +80,7 @@ class Connection:
                     self._configure()
             finally:
                 os.close(namespace)
+        forward(loop, self.reserved, self.bridge.address(self.member.number))
 
     def keep_hosts(self, file: Path, loop: Loop) -> None:
         """Have an /etc/hosts say who is on the bridge, as long as the loop turns."""
@@ -87,6 +97,7 @@ class Connection:
 
     def _configure(self) -> None:
         """Within the container's namespace."""
+        packed, end = bridging.packed, self.endpoint
         index = socket.if_nametoindex(INTERFACE)
         # Another container that advertises itself as a router would be believed.
         bridging.set_key(f"ipv6/conf/{INTERFACE}/accept_ra", "0")
@@ -94,12 +105,12 @@ class Connection:
         if not self.bridge.subnet_v6:
             bridging.set_key(f"ipv6/conf/{INTERFACE}/disable_ipv6", "1")
         with Netlink() as netlink:
-            for address in self.addresses:
-                prefix = subnets.PREFIX_V6 if ":" in address else subnets.PREFIX
-                netlink.add_address(index, bridging.packed(address), prefix)
+            netlink.add_address(index, packed(end.address), end.prefix)
+            if end.address_v6:
+                netlink.add_address(index, packed(end.address_v6), end.prefix_v6)
             netlink.set_up(index)
-            for gateway in self.gateways:
-                netlink.add_default_route(bridging.packed(gateway))
+            for gateway in filter(None, (end.gateway, end.gateway_v6)):
+                netlink.add_default_route(packed(gateway))
 
 
 @contextlib.contextmanager
