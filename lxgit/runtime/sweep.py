@@ -15,5 +15,12 @@ def sweep() -> list[str]:
     for container in rundir.abandoned():
         cgroups.remove(container)
         lxc.remove_lock(container, rundir.CONTAINERS)
+        _leave_bridges(container)
         swept.append(container)
     return swept
+
+
+def _leave_bridges(container: str) -> None:
+    from lxgit.runtime.network import joining  # rare, and costly to import
+
+    joining.sweep(container)
