@@ -56,7 +56,7 @@ class Networking(NamedTuple):
     network: Annotated[
         Literal["bridge", "none", "host"],
         option("--network", help="one of this store's containers, an empty one, or the host's"),
-    ] = "none"
+    ] = "bridge"
     publish: Annotated[
         tuple[str, ...],
         option(
@@ -185,6 +185,9 @@ class Life(NamedTuple):
         tuple[str, ...],
         option("--ulimit", help="of each process: getrlimit(2)", metavar="NAME=SOFT[:HARD]"),
     ] = ()
+    init: Annotated[
+        bool, option("--init", help="a process 1 that passes signals on, and reaps")
+    ] = False
     stop_signal: Annotated[
         str | None, option("--stop-signal", help="what 'stop' sends first", metavar="SIGNAL")
     ] = None
@@ -238,6 +241,7 @@ def request(
             life.ulimits,
             isolation.sysctls,
         ),
+        init=life.init,
         stop_signal=life.stop_signal,
         stop_timeout=life.stop_timeout,
         labels=life.labels,

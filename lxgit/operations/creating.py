@@ -55,6 +55,7 @@ class RunRequest(NamedTuple):
     storage: StorageRequest | None = None
     limits: WantedLimits = WantedLimits()
     security: WantedSecurity = WantedSecurity()
+    init: bool = False
     stop_signal: str | None = None
     stop_timeout: int | None = None  # seconds
     labels: tuple[str, ...] = ()  # NAME=VALUE
@@ -97,6 +98,7 @@ def created(
             host_ids=request.host_ids or request.privileged,
             limits=request.limits.applied(),
             security=request.security.checked(request.networking.network),
+            init=request.init,
             stop_signal=_stop_signal(request.stop_signal or image.config.stop_signal),
             stop_timeout=request.stop_timeout,
             labels=_labels(image.config, request),

@@ -51,6 +51,7 @@ class Settings:
     mounts: tuple[Mount, ...] = ()  # in the order in which they are mounted
     limits: Limits = NO_LIMITS
     security: Security = USUAL
+    init: bool = False  # process 1 is the launcher, which reaps
     stop_signal: str = ""  # empty: SIGTERM
     stop_timeout: int | None = None  # seconds; None: 10
     labels: tuple[str, ...] = ()  # NAME=VALUE
@@ -72,6 +73,7 @@ class ContainerConfig(Settings):
     # The commit that the stack shows; None: `commit`. They differ once a commit was made of it
     # whose upper directory has not become a layer (yet): see `Container.mounted`.
     base: str | None = None
+    upper: str = "upper"  # the name of its upper directory: a new one takes over with the record
 
     @property
     def ids(self) -> IdMap:

@@ -33,6 +33,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.runtime.reaper import CODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -78,8 +79,11 @@ class UnsupportedMachine(LxgitError):
     """No launcher for this processor."""
 
 
-def program(machine: str | None = None) -> bytes:
-    """The launcher as an ELF executable for `machine` (uname -m), by default this one."""
+def program(machine: str | None = None, *, init: bool = False) -> bytes:
+    """The launcher as an ELF executable for `machine` (uname -m), by default this one.
+
+    With `init` it has a child that becomes the command, and reaps (reaper.py).
+    """
     name = machine or os.uname().machine
     if name not in _MACHINES:
         raise UnsupportedMachine(
@@ -87,7 +91,7 @@ def program(machine: str | None = None) -> bytes:
             hint="it can on " + " and ".join(sorted(_MACHINES)),
         )
     number, code = _MACHINES[name]
-    return _elf(number, code + _MESSAGE)
+    return _elf(number, (CODE[name] if init else b"") + code + _MESSAGE)
 
 
 def arguments(

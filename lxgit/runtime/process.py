@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Process:
     """What is to be executed, and how. `environment` items are `NAME=VALUE`.
 
-    `window` is the size of the terminal in rows and columns. A `detached` one writes to nobody.
+    `window` is the size of the terminal in rows and columns. A `detached` one writes to nobody;
+    one with `init` is the child of a process that reaps.
     """
 
     command: tuple[str, ...]
@@ -37,6 +38,7 @@ class Process:
     stdin_open: bool
     window: tuple[int, int] | None = None
     detached: bool = False
+    init: bool = False
 
     @classmethod
     def first(cls, settings: Settings, window: tuple[int, int] | None) -> Self:
@@ -49,6 +51,7 @@ class Process:
             settings.tty,
             settings.stdin_open,
             window,
+            init=settings.init,
         )
 
     def encoded(self) -> bytes:
@@ -81,7 +84,7 @@ class Process:
 
         `devices` is the container's /dev. The other ends are the relay's.
         """
-        owner, program = ids.outside(user.uid), _launcher(devices)
+        owner, program = ids.outside(user.uid), _launcher(devices, init=self.init)
         if self.tty:
             group = ids.outside(terminal.TTY_GROUP)
             pty = terminal.open_pty(devices / "pts", owner, group)
@@ -103,10 +106,10 @@ def _null() -> int:
     return os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
 
 
-def _launcher(devices: Path) -> int:
+def _launcher(devices: Path, *, init: bool) -> int:
     """The launcher as a file that nobody has open for writing (ETXTBSY) and no path reaches."""
-    path = devices.with_name("launcher")
+    path = devices.with_name("init" if init else "launcher")
     if not path.exists():
-        path.write_bytes(launcher.program())
+        path.write_bytes(launcher.program(init=init))
         path.chmod(0o755)
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lxgit.runtime import launcher
+from lxgit.runtime import launcher, reaper
 
 SOURCES = Path(launcher.__file__).parent
 
@@ -20,17 +22,23 @@ SOURCES = Path(launcher.__file__).parent
 @pytest.mark.parametrize(
     ("machine", "prefix"), [("x86_64", "x86_64-linux-gnu-"), ("aarch64", "aarch64-linux-gnu-")]
 )
-def test_the_bytes_are_the_assembled_source(machine: str, prefix: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["launcher", "reaper"])
+def test_the_bytes_are_the_assembled_source(
+    name: str, machine: str, prefix: str, tmp_path: Path
+) -> None:
     assembler = shutil.which(f"{prefix}as")
     objcopy = shutil.which(f"{prefix}objcopy")
     if assembler is None or objcopy is None:
         pytest.skip(f"no assembler for {machine}: apt install binutils-{prefix.rstrip('-')}")
-    source = SOURCES / f"launcher-{machine}.s"
+    source = SOURCES / f"{name}-{machine}.s"
     subprocess.run([assembler, "-o", tmp_path / "o", source], check=True)
     subprocess.run(
         [objcopy, "-O", "binary", "-j", ".text", tmp_path / "o", tmp_path / "code"], check=True
     )
-    assert launcher.program(machine).endswith((tmp_path / "code").read_bytes())
+    code = (tmp_path / "code").read_bytes()
+    held = launcher.program(machine) if name == "launcher" else reaper.CODE[machine]
+    assert held.endswith(code)
+    assert name == "launcher" or held == code
 
 
 def test_an_unknown_machine_is_refused() -> None:
@@ -149,5 +157,50 @@ def test_it_takes_the_terminal(native: list[str]) -> None:
     )
     name = os.ttyname(replica)
     os.close(replica)
-    assert os.read(main, 100).decode() == f"{name}\r\nthrough the terminal\r\n"
-    os.close(main)
+    with contextlib.suppress(OSError), open(main, "rb", buffering=0) as stream:
+        said = b""
+        while data := stream.read(100):  # a terminal that nobody has open any more gives EIO
+            said += data
+    assert said.decode() == f"{name}\r\nthrough the terminal\r\n"
+
+
+@pytest.fixture(scope="module", params=["native", "aarch64"])
+def reap(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The launcher with a child that becomes the command, as `--init` has it."""
+    if request.param == "native":
+        return [executable(tmp_path_factory, launcher.program(init=True))]
+    emulator = shutil.which("qemu-aarch64")
+    if emulator is None:
+        pytest.skip("no qemu-aarch64: apt install qemu-user")
+    return [emulator, executable(tmp_path_factory, launcher.program("aarch64", init=True))]
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 0", 0), ("exit 255", 255), ("kill -KILL $$", 137), ("exec /x", 127)]
+)
+def test_the_reaper_exits_as_the_command_does(reap: list[str], script: str, code: int) -> None:
+    command = launcher.arguments(b"/bin/sh", b"/", [], [b"sh", b"-c", script.encode()])
+    assert run(reap, command).returncode == code
+
+
+def test_the_reaper_shows_nobody_the_environment(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    path = executable(tmp_path_factory, launcher.program(init=True))
+    script = b"tr '\\0' ' ' < /proc/$PPID/cmdline; echo $SECRET"
+    command = launcher.arguments(
+        b"/bin/sh", b"/", [b"SECRET=xyzzy", b"PATH=/usr/bin"], [b"sh", b"-c", script]
+    )
+    assert run([path], command).stdout.split() == [path.encode(), b"xyzzy"]
+
+
+def test_the_reaper_passes_signals_on(reap: list[str]) -> None:
+    script = b"trap 'echo got; exit 5' USR1; trap '' TERM; echo ready; while :; do sleep 0.01; done"
+    command = launcher.arguments(b"/bin/sh", b"/", [b"PATH=/bin"], [b"sh", b"-c", script])
+    with subprocess.Popen([*reap, *map(os.fsdecode, command)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGUSR1)
+        assert process.stdout.read() == b"got\n"
+        assert process.wait() == 5
