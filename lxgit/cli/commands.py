@@ -76,6 +76,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
     "Containers": (
         Listed("ps", "listings", "ps", "list containers"),
         Listed("exec", "run", "exec_", "run another command in a running container"),
+        Listed("cp", "copying", "cp", "copy files between a container and the host"),
         Listed("logs", "running", "logs", "print what a container has written"),
         Listed("attach", "running", "attach", "connect this terminal to a running container"),
         Listed("stop", "running", "stop", "end running containers"),
@@ -90,8 +91,19 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Family(
             "container",
             "manage containers, as Docker has it: container ls",
-            same="attach commit exec export kill logs ls=ps pause rename restart rm run start stop"
-            " unpause wait",
+            same="attach commit cp exec export kill logs ls=ps pause rename restart rm run start"
+            " stop unpause wait",
+        ),
+        Family(
+            "volume",
+            "manage what containers share and outlives them",
+            (
+                Listed("create", "volumes", "create", "make a volume"),
+                Listed("inspect", "volumes", "inspect", "show everything about volumes"),
+                Listed("ls", "volumes", "ls", "list volumes"),
+                Listed("prune", "volumes", "prune", "delete those that no container has"),
+                Listed("rm", "volumes", "rm", "delete volumes"),
+            ),
         ),
     ),
     "Images": (

@@ -149,6 +149,11 @@ def _values(session: Session, parameter: Parameter, unfinished: str) -> list[Can
             return [FILES]
         case "":
             return []
+        case "volume":
+            from lxgit.operations.volumes import complete_volumes
+
+            names = complete_volumes(session.repository())
+            return _beginning(unfinished, [(name, "volume") for name in names])
         case "place" if ":/" in unfinished:
             return _beginning(unfinished, _places(session, unfinished))
         case kind:

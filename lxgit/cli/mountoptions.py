@@ -6,6 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from lxgit.cli.sizes import parse_memory
 from lxgit.errors import UsageError
 from lxgit.operations.volumes import Mount, StorageRequest, check_target
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _MAX_MODE = 0o7777
-_SIZE = re.compile(r"([0-9]{1,15})([kmgt]?)b?", re.IGNORECASE | re.ASCII)
 _TRUE, _FALSE = ("", "true", "1"), ("false", "0")
 
 # What --mount calls each thing; several names are one.
@@ -109,7 +109,7 @@ def _volume_values(values: Mapping[str, str]) -> dict[str, Any]:
 def _tmpfs_values(values: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if "tmpfs-size" in values:
-        found["size"] = _size("tmpfs-size", values["tmpfs-size"])
+        found["size"] = parse_memory("tmpfs-size", values["tmpfs-size"])
     if "tmpfs-mode" in values:
         found["mode"] = _mode("tmpfs-mode", values["tmpfs-mode"])
     return found
@@ -135,7 +135,7 @@ def _tmpfs(text: str) -> Mount:
         if word in _TMPFS_FLAGS:
             values.update(_TMPFS_FLAGS[word])
         elif key == "size":
-            values["size"] = _size("size", value)
+            values["size"] = parse_memory("size", value)
         elif key == "mode":
             values["mode"] = _mode("mode", value)
         elif key in ("uid", "gid") and value.isdecimal() and value.isascii():
@@ -156,14 +156,6 @@ _TMPFS_FLAGS: dict[str, dict[str, bool]] = {
     "nosuid": {"setuid": False},
     "nodev": {},
 }
-
-
-def _size(option: str, text: str) -> int:
-    """Bytes; k, m, g and t are powers of 1,024, as mount(8) has it."""
-    match = _SIZE.fullmatch(text)
-    if match is None:
-        raise UsageError(f"'{option}' takes a size, and '{text}' is none", hint="such as 64m")
-    return int(match[1]) << 10 * " kmgt".index(match[2].lower() or " ")
 
 
 def _mode(option: str, text: str) -> int:

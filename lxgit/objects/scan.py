@@ -48,7 +48,7 @@ class Inode:
 
 
 # What the kernel says of a name that has just gone, or stands for something else than a moment ago.
-_GONE = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ELOOP, errno.ENODATA)
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ELOOP, errno.ENODATA)
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def _passing_over_the_gone(*, busy: bool) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if not busy or error.errno not in _GONE:
+        if not busy or error.errno not in GONE:
             raise
 
 
@@ -108,6 +108,11 @@ class _Listing:
             yield fd
         finally:
             os.close(fd)
+
+
+def read_inode(directory: int, name: bytes) -> Inode:
+    """What stands in an open directory, itself: its path is empty. OSError."""
+    return _inode(b"/proc/self/fd/%d/%b" % (directory, name), b"")
 
 
 def _inode(path: bytes, name: bytes) -> Inode:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.operations.lookup import find_container
+from lxgit.operations.selecting import has_label, parse_filters
 from lxgit.runtime import mounts as mounting
 from lxgit.runtime import volumes as records
 from lxgit.runtime.containers import all_containers
@@ -173,6 +174,32 @@ def volumes_of(container: Container) -> list[str]:
     return [mount.source for mount in container.config.mounts if mount.kind == VOLUME]
 
 
+def complete_volumes(repository: Repository) -> list[str]:
+    """Every volume's name: for completion."""
+    return records.names(repository.volumes_dir)
+
+
+def select_volumes(rows: Iterable[VolumeRow], filters: Sequence[str]) -> list[VolumeRow]:
+    """Those that pass Docker's filters: `name` (a part of it), `label`, `dangling`, `driver`.
+
+    Several of one key ask for any of them, of different keys for all; each `label` must be there.
+    UsageError.
+    """
+    wanted = parse_filters(filters, ("name", "label", "dangling", "driver"))
+    return [row for row in rows if _fits(row, wanted)]
+
+
+def _fits(row: VolumeRow, wanted: Mapping[str, Sequence[str]]) -> bool:
+    labels = [f"{name}={value}" for name, value in row.labels.items()]
+    unused = "false" if row.containers else "true"
+    return (
+        all(has_label(labels, value) for value in wanted.get("label", ()))
+        and any(part in row.name for part in wanted.get("name", ("",)))
+        and unused in wanted.get("dangling", (unused,))
+        and "local" in wanted.get("driver", ("local",))
+    )
+
+
 def remove_volumes(repository: Repository, names: Sequence[str], *, force: bool) -> None:
     """Delete volumes with what is in them; nothing when one may not go.
 
@@ -194,11 +221,13 @@ def remove_volumes(repository: Repository, names: Sequence[str], *, force: bool)
             records.remove(repository.volumes_dir, name)
 
 
-def prune_volumes(repository: Repository, *, everything: bool = False) -> PrunedVolumes:
+def prune_volumes(
+    repository: Repository, *, everything: bool = False, filters: Sequence[str] = ()
+) -> PrunedVolumes:
     """Delete the anonymous volumes, or with `everything` all, that no container has."""
     gone, size = [], 0
     with records.settled(repository.volumes_dir):
-        for row in list_volumes(repository):
+        for row in select_volumes(list_volumes(repository), filters):
             if row.containers or not (row.anonymous or everything):
                 continue
             size += records.size(repository.volumes_dir / row.name)

@@ -101,7 +101,7 @@ class DirectoryWriter:
         fd = os.open(name, flags, 0o600, dir_fd=parent)
         try:
             for chunk in chunks:
-                _write_sparse(fd, chunk)
+                write_sparse(fd, chunk)
             if size > len(_HOLE):
                 os.ftruncate(fd, size)
             self._set(fd, path, metadata)
@@ -193,7 +193,7 @@ class DirectoryWriter:
                 os.close(fd)
 
 
-def _write_sparse(fd: int, chunk: bytes) -> None:
+def write_sparse(fd: int, chunk: bytes) -> None:
     """Write on, leaving out the zeros; the file's size is set when all is written."""
     if len(chunk) < len(_HOLE):
         write_all(fd, chunk)

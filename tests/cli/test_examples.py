@@ -58,6 +58,7 @@ def lived_store(grown_store: Path, work_directory: Path) -> Path:
     made = Lxgit(copied(grown_store, work_directory / "lived"), work_directory)
     made("branch", "old", "base")
     made("tag", "base:v1", "base")
+    made("volume", "create", "stuff")
     made("run", "--name", "web", "HEAD", "sh", "-c", "echo hi >>/srv/index; echo x >>/etc/motd")
     return made.store
 

@@ -1,0 +1,158 @@
+"""Commands about volumes: volume create, ls, inspect, rm, prune."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from lxgit.cli.options import Filters, FormatOption
+from lxgit.cli.params import argument, command, option
+from lxgit.cli.session import Session
+
+if TYPE_CHECKING:
+    from lxgit.operations.volumes import VolumeRow
+
+Names = Annotated[tuple[str, ...], argument("VOLUME", help="names", completes="volume")]
+_HEAD = {"Driver": "DRIVER", "Name": "VOLUME NAME", "Scope": "SCOPE", "Mountpoint": "MOUNTPOINT"}
+
+
+@command(
+    examples=(
+        ("lxgit volume create data", ""),
+        ("lxgit volume create --label stage=test", "with a name that nobody else has"),
+    )
+)
+def create(
+    session: Session,
+    name: Annotated[str | None, argument("NAME", help="a new one by default")] = None,
+    labels: Annotated[
+        tuple[str, ...], option("--label", help="a note to it", metavar="NAME[=VALUE]")
+    ] = (),
+) -> None:
+    """Make a volume, unless it is there, and print its name.
+
+    A volume outlives its containers; 'run -v VOLUME:PATH' makes it too, and a new one gets what the
+    image has at PATH.
+    """
+    from lxgit.operations.volumes import create_volume
+
+    pairs = (label.partition("=") for label in labels)
+    noted = {name: value for name, _, value in pairs}
+    session.out.line(create_volume(session.repository(create=True), name, noted))
+
+
+@command(
+    examples=(
+        ("lxgit volume ls", ""),
+        ("lxgit volume ls -q --filter dangling=true", "names of those that no container has"),
+        ("lxgit volume ls --format '{{.Name}} {{.Mountpoint}}'", ""),
+        ("lxgit volume ls --format json", "for programs"),
+    )
+)
+def ls(
+    session: Session,
+    quiet: Annotated[bool, option("-q", "--quiet", help="names alone")] = False,
+    filters: Filters = (),
+    format_: FormatOption = "table",
+) -> None:
+    """List volumes. Filters: name (a part of it), label, dangling (true, false), driver."""
+    from lxgit.operations.volumes import list_volumes, select_volumes
+
+    repository = session.repository_to_list()
+    rows = [] if repository is None else list_volumes(repository)
+    chosen = select_volumes(rows, filters)
+    if quiet:
+        for row in chosen:
+            session.out.line(row.name)
+        return
+    _write(session, [_fields(row) for row in chosen], format_)
+
+
+def _write(session: Session, fields: list[dict[str, object]], format_: str) -> None:
+    from lxgit.cli.tables import write_json, write_table
+
+    if format_ == "json":
+        write_json(session.out, fields)
+    elif format_ == "table":
+        rows = [(str(row["Driver"]), str(row["Name"])) for row in fields]
+        write_table(session.out, ("DRIVER", "VOLUME NAME"), rows)
+    else:
+        from lxgit.cli.templates import write_templated
+
+        write_templated(session.out, format_, fields, _HEAD)
+
+
+def _fields(row: VolumeRow) -> dict[str, object]:
+    """Docker's keys, and who has it."""
+    from lxgit.cli.human import nanosecond_date
+
+    return {
+        "CreatedAt": nanosecond_date(row.created),
+        "Driver": "local",
+        "Labels": dict(row.labels),
+        "Mountpoint": row.path,
+        "Name": row.name,
+        "Options": None,
+        "Scope": "local",
+        "Containers": list(row.containers),
+    }
+
+
+@command(
+    examples=(
+        ("lxgit volume inspect stuff", ""),
+        ("lxgit volume inspect --format '{{.Mountpoint}}' stuff", "where its files are"),
+    )
+)
+def inspect(session: Session, names: Names, format_: FormatOption = "json") -> None:
+    """Show everything about volumes, as JSON or by a template."""
+    from lxgit.operations.volumes import list_volumes
+
+    rows = [_fields(row) for row in list_volumes(session.repository(), names)]
+    if format_ == "json":
+        from json import dumps
+
+        session.out.line(dumps(rows, indent=4))
+    else:
+        _write(session, rows, format_)
+
+
+@command(examples=(("lxgit volume rm stuff", ""),))
+def rm(
+    session: Session,
+    names: Names,
+    force: Annotated[bool, option("-f", "--force", help="pass over such as there are not")] = False,
+) -> None:
+    """Delete volumes, with what is in them. One that a container has, running or not, stays."""
+    from lxgit.operations.volumes import remove_volumes
+
+    remove_volumes(session.repository(), names, force=force)
+    for name in names:
+        session.out.line(name)
+
+
+@command(
+    examples=(
+        ("lxgit volume prune", "those without a name of their own that no container has"),
+        ("lxgit volume prune -a --filter label=stage=test", "and those with one"),
+    )
+)
+def prune(
+    session: Session,
+    everything: Annotated[
+        bool, option("-a", "--all", help="those that somebody has named, too")
+    ] = False,
+    filters: Annotated[
+        tuple[str, ...], option("--filter", help="what fits alone", metavar="KEY=VALUE")
+    ] = (),
+    force: Annotated[bool, option("-f", "--force", help="as without: nothing is asked")] = False,
+) -> None:
+    """Delete the volumes that no container has, and print their names."""
+    del force
+    from lxgit.cli.human import size
+    from lxgit.operations.volumes import prune_volumes
+
+    pruned = prune_volumes(session.repository(), everything=everything, filters=filters)
+    for name in pruned.names:
+        session.out.line(name)
+    noun = "volume" if len(pruned.names) == 1 else "volumes"
+    session.out.line(f"Deleted {len(pruned.names)} {noun}, {size(pruned.size)}.")
