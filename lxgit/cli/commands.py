@@ -91,6 +91,11 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Family(
             "container",
             "manage containers, as Docker has it: container ls",
+            (
+                Listed("diff", "containers", "container_diff", "list the paths that it changed"),
+                Listed("inspect", "containers", "container_inspect", "show everything about them"),
+                Listed("prune", "containers", "container_prune", "delete the stopped ones"),
+            ),
             same="attach commit cp exec export kill logs ls=ps pause rename restart rm run start"
             " stop unpause wait",
         ),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from lxgit.cli.answers import container_name
+from lxgit.cli.options import FormatOption
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.session import Session
 
@@ -47,21 +48,119 @@ def _removed(removed: RemovedContainer) -> str:
     return f"Deleted {container_name(removed.container).replace('C', 'c', 1)}{what}."
 
 
-@command(
-    examples=(
-        ("lxgit inspect base", "an image: its commit and how it wants to run"),
-        ("lxgit inspect web base", "a container, and an image"),
-    )
+_INSPECT = (
+    ("lxgit inspect base", "an image: its commit and how it wants to run"),
+    ("lxgit inspect web base", "a container, and an image"),
+    ("lxgit inspect --format '{{.State.ExitCode}}' web", ""),
+    ("lxgit inspect --format '{{range .Config.Env}}{{println .}}{{end}}' web", ""),
 )
+
+_Template = Annotated[
+    str, option("-f", "--format", help="json, or a template: '{{.Id}}'", metavar="FORMAT")
+]
+
+
+@command(examples=_INSPECT)
 def inspect(
     session: Session,
     names: Annotated[
         tuple[str, ...], argument("NAME", help="images, containers", completes="revision")
     ],
+    kind: Annotated[
+        Literal["image", "container"] | None, option("--type", help="what a name stands for")
+    ] = None,
+    format_: _Template = "json",
 ) -> None:
-    """Show everything about images and containers, as JSON."""
-    from json import dumps
+    """Show everything about images and containers, as JSON or by a template."""
+    _inspect(session, names, kind, format_)
 
+
+@command(examples=(("lxgit container inspect web", ""),))
+def container_inspect(
+    session: Session,
+    names: Annotated[
+        tuple[str, ...], argument("CONTAINER", help="names or ids", completes="container")
+    ],
+    format_: _Template = "json",
+) -> None:
+    """Show everything about containers, as JSON or by a template."""
+    _inspect(session, names, "container", format_)
+
+
+def _inspect(session: Session, names: tuple[str, ...], kind: str | None, format_: str) -> None:
     from lxgit.operations.inspecting import inspect
 
-    session.out.line(dumps(inspect(session.repository(), names), indent=4))
+    found = inspect(session.repository(), names, kind)
+    if format_ == "json":
+        from json import dumps
+
+        session.out.line(dumps(found, indent=4))
+        return
+    from lxgit.cli.templates import write_templated
+
+    write_templated(session.out, format_, found)
+
+
+@command(
+    examples=(
+        ("lxgit container diff web", ""),
+        ("lxgit container diff --format '{{.Kind}} {{.Path}}' web", ""),
+    )
+)
+def container_diff(
+    session: Session,
+    container: Annotated[str, argument("CONTAINER", help="a name or an id", completes="container")],
+    format_: FormatOption = "table",
+) -> None:
+    """List the paths that a container changed: A for added, C for changed, D for deleted.
+
+    A directory that something was added to or deleted from counts as changed.
+    """
+    from lxgit.cli.human import shown_path
+    from lxgit.operations.containerdiff import container_diff
+
+    changes = container_diff(session.repository(), container)
+    told = [{"Kind": change.kind, "Path": shown_path(change.path)} for change in changes]
+    if format_ == "json":
+        from lxgit.cli.tables import write_json
+
+        write_json(session.out, told)
+        return
+    from lxgit.cli.templates import write_templated
+
+    form = "{{.Kind}} {{.Path}}" if format_ == "table" else format_
+    write_templated(session.out, form, told, {"Kind": "CHANGE TYPE", "Path": "PATH"})
+
+
+@command(
+    examples=(
+        ("lxgit container prune -f", "without it, on a terminal, it asks"),
+        ("lxgit container prune -f --filter until=24h", "those that were made a day ago or before"),
+        ("lxgit container prune -f --filter label!=keep", ""),
+    )
+)
+def container_prune(
+    session: Session,
+    force: Annotated[bool, option("-f", "--force", help="do not ask")] = False,
+    filters: Annotated[
+        tuple[str, ...],
+        option("--filter", help="until=TIME, label=NAME, label!=NAME", metavar="KEY=VALUE"),
+    ] = (),
+) -> None:
+    """Delete all containers that do not run, with what they have not committed."""
+    from lxgit.cli.human import size
+    from lxgit.cli.moments import moment
+    from lxgit.operations.containerprune import prunable, prune_containers
+
+    repository = session.repository()
+    found = prunable(repository, filters, moment)
+    if found and not force:
+        from lxgit.cli.asking import confirm
+
+        confirm(session, f"this deletes {', '.join(row.name for row in found)}")
+    sizes = {row.id: row.size or 0 for row in found}
+    total = 0
+    for removed in prune_containers(repository, found, identity=session.identity()):
+        session.out.line(removed.container.id)
+        total += sizes[removed.container.id]
+    session.out.line(f"Total reclaimed space: {size(total)}")

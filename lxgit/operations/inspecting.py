@@ -5,33 +5,48 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.imageconfig import config_values
 from lxgit.objects.messages import trailers
 from lxgit.objects.refnames import BRANCHES, TAGS
-from lxgit.operations.hostconfig import host_config
-from lxgit.operations.lookup import classify, image_of, read_commit
+from lxgit.operations.inspectcontainer import container_values
+from lxgit.operations.lookup import classify, find_container, image_of, read_commit
+from lxgit.operations.sizes import image_size
 from lxgit.operations.tags import list_tags
-from lxgit.runtime.config import RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lxgit.objects.commits import Signature
     from lxgit.repository import Repository
-    from lxgit.runtime.containers import Container
 
-_NEVER = "0001-01-01T00:00:00Z"  # as Docker writes it
-
-
-def inspect(repository: Repository, names: Sequence[str]) -> list[dict[str, Any]]:
-    """An object a name: revisions and containers, in the order of commands.md's look-up."""
-    return [_inspect(repository, name) for name in names]
+IMAGE, CONTAINER = "image", "container"
 
 
-def _inspect(repository: Repository, name: str) -> dict[str, Any]:
-    found = classify(repository, name)
-    return _image(repository, found) if isinstance(found, bytes) else _container(found)
+class OfAnotherType(LxgitError):
+    """A name that stands for an image where a container was wanted, or the reverse."""
+
+
+def inspect(
+    repository: Repository, names: Sequence[str], kind: str | None = None
+) -> list[dict[str, Any]]:
+    """An object a name: revisions and containers, in the order of commands.md's look-up.
+
+    `kind` is IMAGE or CONTAINER where only one of them will do: OfAnotherType.
+    """
+    return [_inspect(repository, name, kind) for name in names]
+
+
+def _inspect(repository: Repository, name: str, kind: str | None) -> dict[str, Any]:
+    found = classify(repository, name) if kind != CONTAINER else find_container(repository, name)
+    if isinstance(found, bytes):
+        return _image(repository, found)
+    if kind == IMAGE:
+        raise OfAnotherType(
+            f"'{name}' is a container, not an image", hint=f"lxgit inspect --type container {name}"
+        )
+    return container_values(repository, found)
 
 
 def _image(repository: Repository, oid: ObjectID) -> dict[str, Any]:
@@ -49,6 +64,7 @@ def _image(repository: Repository, oid: ObjectID) -> dict[str, Any]:
         "Created": _commit_time(commit.committer),
         "Container": told.get("Container", ""),
         "ContainerConfig": {"Cmd": _words(told.get("Command"))},
+        "Size": image_size(repository, image),
         "Author": f"{commit.author.name} <{commit.author.email}>",
         "Architecture": values.pop("architecture", ""),
         "Os": values.pop("os", ""),
@@ -75,60 +91,6 @@ def _words(command: str | None) -> list[str] | None:
         return None if command is None else shlex.split(command)
     except ValueError:  # another program's commit
         return [command or ""]
-
-
-def _container(container: Container) -> dict[str, Any]:
-    config, state = container.config, container.state
-    settings = {
-        "Hostname": config.hostname,
-        "User": config.user,
-        "Tty": config.tty,
-        "OpenStdin": config.stdin_open,
-        "Env": list(config.environment),
-        "Cmd": list(config.command),
-        "WorkingDir": config.working_dir,
-        "Image": config.image,
-        "Labels": dict(label.split("=", 1) for label in config.labels),
-        "StopSignal": config.stop_signal or "SIGTERM",
-        "StopTimeout": 10 if config.stop_timeout is None else config.stop_timeout,
-    }
-    return {
-        "Id": container.id,
-        "Name": config.name,
-        "Created": _time(config.created),
-        "Path": config.command[0],
-        "Args": list(config.command[1:]),
-        "State": {
-            "Status": state.status,
-            "Running": state.status == RUNNING,
-            "OOMKilled": state.oom_killed,
-            "PidsLimitReached": state.pids_refused,
-            "Pid": state.pid or 0,
-            "ExitCode": state.exit_code if state.exit_code is not None else 0,
-            "Error": state.error or "",
-            "StartedAt": _time(state.started),
-            "FinishedAt": _time(state.finished),
-        },
-        "Image": config.commit,
-        "Parent": config.commit,
-        "Branch": config.branch or "",
-        "Config": settings,
-        "ContainerConfig": settings,
-        "HostConfig": host_config(config),
-        "GraphDriver": {
-            "Name": "overlay",
-            "Data": {"Layers": list(config.stack), "UpperDir": str(container.upper)},
-        },
-        "LogPath": str(container.path / "log"),
-    }
-
-
-def _time(nanoseconds: int | None) -> str:
-    """RFC 3339 with nine digits, as Docker has it."""
-    if nanoseconds is None:
-        return _NEVER
-    seconds, fraction = divmod(nanoseconds, 1_000_000_000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{fraction:09d}Z"
 
 
 def _commit_time(who: Signature) -> str:

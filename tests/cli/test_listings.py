@@ -27,6 +27,8 @@ def three(based: Lxgit) -> Iterator[Lxgit]:
     """A store with the containers `one` (exit 3, of `base`), `two` (of `next`) and `web`, up."""
     based(
         "run",
+        "--network",
+        "none",
         "--name",
         "one",
         "--label",
@@ -37,9 +39,21 @@ def three(based: Lxgit) -> Iterator[Lxgit]:
         "echo 12345 >/x; exit 3",
         code=3,
     )
-    based("commit", "-q", "-m", "Next", "one", "next")
-    based("run", "--name", "two", "--label", "a=2", "--label", "b", "next", "true")
-    based("run", "-d", "--name", "web", "base", "sleep", "1000")
+    based("commit", "-m", "Next", "one", "next")
+    based(
+        "run",
+        "--network",
+        "none",
+        "--name",
+        "two",
+        "--label",
+        "a=2",
+        "--label",
+        "b",
+        "next",
+        "true",
+    )
+    based("run", "-d", "--network", "none", "--name", "web", "base", "sleep", "1000")
     yield based
     based("rm", "-f", "web")
 

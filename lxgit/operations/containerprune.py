@@ -1,0 +1,47 @@
+"""`container prune`: delete the containers that do not run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.operations.containers import list_containers, remove_containers
+from lxgit.operations.lookup import AlreadyRunning
+from lxgit.operations.selecting import has_label, parse_filters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from lxgit.operations.values import ContainerRow, Identity, RemovedContainer
+    from lxgit.repository import Repository
+
+_NANOSECONDS = 1_000_000_000
+
+
+def prunable(
+    repository: Repository, filters: Iterable[str], moment: Callable[[str], int]
+) -> list[ContainerRow]:
+    """The containers that do not run and pass the filters, with sizes; the newest first.
+
+    `moment` reads a point in time, in nanoseconds since 1970. UsageError for what is no filter.
+    """
+    wanted = parse_filters(filters, ("until", "label", "label!"))
+    before = min((moment(text) for text in wanted.get("until", ())), default=None)
+    return [
+        row
+        for row in list_containers(repository, everything=True, sizes=True)
+        if not row.runs
+        and (before is None or row.created * _NANOSECONDS < before)
+        and all(has_label(row.labels, text) for text in wanted.get("label", ()))
+        and not any(has_label(row.labels, text) for text in wanted.get("label!", ()))
+    ]
+
+
+def prune_containers(
+    repository: Repository, rows: Iterable[ContainerRow], *, identity: Identity
+) -> Iterator[RemovedContainer]:
+    """Delete containers, one after another; one that has been started meanwhile stays."""
+    for row in rows:
+        try:
+            yield from remove_containers(repository, [row.id], force=False, identity=identity)
+        except AlreadyRunning:
+            continue

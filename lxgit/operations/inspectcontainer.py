@@ -1,0 +1,143 @@
+"""A container as `inspect` shows it: Docker's keys, with `Parent` and `ContainerConfig` of 2013."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from lxgit.operations.hostconfig import host_config
+from lxgit.runtime.config import RUNNING
+from lxgit.runtime.mounts import TMPFS, VOLUME
+from lxgit.runtime.network.publishing import Publication
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lxgit.repository import Repository
+    from lxgit.runtime.config import ContainerConfig, ContainerState
+    from lxgit.runtime.containers import Container
+    from lxgit.runtime.mounts import Mount
+
+_NEVER = "0001-01-01T00:00:00Z"  # as Docker writes it
+
+
+def container_values(repository: Repository, container: Container) -> dict[str, Any]:
+    """Everything about a container, as JSON has it."""
+    config, state = container.config, container.state
+    settings = _settings(config)
+    return {
+        "Id": container.id,
+        "Name": config.name,
+        "Created": moment(config.created),
+        "Path": config.command[0],
+        "Args": list(config.command[1:]),
+        "State": _state(state),
+        "Image": config.commit,
+        "Parent": config.commit,
+        "Branch": config.branch or "",
+        "Config": settings,
+        "ContainerConfig": settings,
+        "HostConfig": _host_config(config),
+        "Mounts": [_mount(repository, mount) for mount in config.mounts if mount.kind != TMPFS],
+        "NetworkSettings": _network_settings(container),
+        "GraphDriver": {
+            "Name": "overlay",
+            "Data": {"Layers": list(config.stack), "UpperDir": str(container.upper)},
+        },
+        "LogPath": str(container.path / "log"),
+    }
+
+
+def _settings(config: ContainerConfig) -> dict[str, Any]:
+    return {
+        "Hostname": config.hostname,
+        "User": config.user,
+        "Tty": config.tty,
+        "OpenStdin": config.stdin_open,
+        "Env": list(config.environment),
+        "Cmd": list(config.command),
+        "WorkingDir": config.working_dir,
+        "Image": config.image,
+        "ExposedPorts": {port: {} for port in config.exposed},
+        "Labels": dict(label.partition("=")[::2] for label in config.labels),
+        "StopSignal": config.stop_signal or "SIGTERM",
+        "StopTimeout": 10 if config.stop_timeout is None else config.stop_timeout,
+    }
+
+
+def _state(state: ContainerState) -> dict[str, Any]:
+    return {
+        "Status": "paused" if state.paused else state.status,
+        "Running": state.status == RUNNING,
+        "Paused": state.paused,
+        "OOMKilled": state.oom_killed,
+        "PidsLimitReached": state.pids_refused,
+        "Pid": state.pid or 0,
+        "ExitCode": state.exit_code if state.exit_code is not None else 0,
+        "Error": state.error or "",
+        "StartedAt": moment(state.started),
+        "FinishedAt": moment(state.finished),
+    }
+
+
+def _host_config(config: ContainerConfig) -> dict[str, Any]:
+    return {
+        **host_config(config),
+        "PortBindings": _port_map(map(Publication.parsed, config.publish)),
+        "PublishAllPorts": config.publish_all,
+        "Dns": list(config.dns),
+        "ExtraHosts": list(config.extra_hosts),
+        "ReadonlyRootfs": config.read_only,
+        "Tmpfs": {mount.target: "" for mount in config.mounts if mount.kind == TMPFS},
+    }
+
+
+def _mount(repository: Repository, mount: Mount) -> dict[str, Any]:
+    values = {
+        "Type": mount.kind,
+        "Source": mount.source,
+        "Destination": mount.target,
+        "Mode": "ro" if mount.read_only else "",
+        "RW": not mount.read_only,
+    }
+    if mount.kind == VOLUME:
+        data = repository.volumes_dir / mount.source / "data"
+        return {**values, "Name": mount.source, "Source": str(data)}
+    return values
+
+
+def _network_settings(container: Container) -> dict[str, Any]:
+    """Where it is on its bridge while it runs; empty values otherwise."""
+    from lxgit.runtime.network import records
+
+    for place in records.places_of(container.id):
+        bridge = records.bridge_at(place)
+        for member in records.members(place):
+            if member.container == container.id and bridge is not None:
+                return {
+                    "Bridge": bridge.name,
+                    "IPAddress": bridge.address(member.number),
+                    "GlobalIPv6Address": bridge.address_v6(member.number),
+                    "Gateway": bridge.address(1),
+                    "MacAddress": member.mac.hex(":"),
+                    "Ports": _port_map(member.publications),
+                }
+    empty = ("Bridge", "IPAddress", "GlobalIPv6Address", "Gateway", "MacAddress")
+    return {**dict.fromkeys(empty, ""), "Ports": {}}
+
+
+def _port_map(publications: Iterable[Publication]) -> dict[str, list[dict[str, str]]]:
+    """`{"80/tcp": [{"HostIp": "", "HostPort": "49153"}]}`."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for one in publications:
+        port = str(one.host_port) if one.host_port else ""
+        found.setdefault(str(one.port), []).append({"HostIp": one.host_ip, "HostPort": port})
+    return found
+
+
+def moment(nanoseconds: int | None) -> str:
+    """RFC 3339 with nine digits, as Docker has it."""
+    if nanoseconds is None:
+        return _NEVER
+    seconds, fraction = divmod(nanoseconds, 1_000_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{fraction:09d}Z"

@@ -1,0 +1,133 @@
+"""inspect by type and template; container diff and prune."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pexpect
+import pytest
+
+if TYPE_CHECKING:
+    from tests.support.program import Lxgit
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+
+def test_inspect_by_a_template(based: Lxgit) -> None:
+    based(
+        "run",
+        "--network",
+        "none",
+        "--name",
+        "web",
+        "-e",
+        "A=b",
+        "-m",
+        "64m",
+        "base",
+        "sh",
+        "-c",
+        "exit 3",
+        code=3,
+    )
+    form = "{{.Name}} {{.State.ExitCode}} {{.State.OOMKilled}} {{.HostConfig.Memory}}"
+    assert based("inspect", "--format", form, "web").out == "web 3 false 67108864\n"
+    told = based("inspect", "-f", "{{range .Config.Env}}{{println .}}{{end}}", "web").lines
+    assert "A=b" in told
+    assert based("inspect", "-f", "{{json .NetworkSettings.Ports}}", "web").out == "{}\n"
+    assert based("inspect", "-f", "{{.Id}}", "base", "web").lines == [
+        based("rev-parse", "base").lines[0],
+        based("ps", "-aq", "--no-trunc").lines[0],
+    ]
+    size = int(based("inspect", "-f", "{{.Size}}", "base").out)
+    assert size > 1_000_000
+    fault = based("inspect", "-f", "{{.Nmae}}", "web", code=2).err
+    assert fault.startswith(
+        "lxgit: --format, column 3: there is no '.Nmae'\nhint: there are Id, Name"
+    )
+
+
+def test_inspect_by_type(based: Lxgit) -> None:
+    based("run", "--network", "none", "--name", "web", "base", "true")
+    (container,) = based("inspect", "--type", "container", "web").json
+    assert (container["Name"], container["State"]["Status"]) == ("web", "exited")
+    assert based("container", "inspect", "web").json == [container]
+    (image,) = based("inspect", "--type", "image", "base").json
+    assert image["RepoTags"] == ["base:latest"]
+    assert based("inspect", "--type", "image", "web", code=1).err.startswith(
+        "lxgit: 'web' is a container, not an image"
+    )
+    assert based("inspect", "--type", "container", "base", code=1).err.startswith(
+        "lxgit: no container 'base'"
+    )
+
+
+SCRIPT = """
+mkdir -p /new/deep; touch /new/deep/file; rm -r /var; echo >>/etc/motd; touch /tmp/x
+rm /bin/ls; mkdir /bin/ls
+"""
+
+
+def test_container_diff(based: Lxgit) -> None:
+    based("run", "--network", "none", "--name", "web", "base", "sh", "-c", SCRIPT)
+    assert based("container", "diff", "web").lines == [
+        "C /bin",
+        "C /bin/ls",
+        "C /etc",
+        "C /etc/motd",
+        "A /new",
+        "A /new/deep",
+        "A /new/deep/file",
+        "C /tmp",
+        "A /tmp/x",
+        "D /var",
+    ]
+    (first, *_) = based("container", "diff", "--format", "json", "web").json
+    assert first == {"Kind": "C", "Path": "/bin"}
+    assert based("container", "diff", "--format", "{{.Path}}", "web").lines[0] == "/bin"
+    based("run", "--network", "none", "--name", "still", "base", "true")
+    assert based("container", "diff", "still").out == ""
+
+
+def test_container_prune(based: Lxgit) -> None:
+    based(
+        "run",
+        "--network",
+        "none",
+        "--name",
+        "one",
+        "--label",
+        "keep",
+        "base",
+        "sh",
+        "-c",
+        "echo 12345 >/x",
+    )
+    based("run", "--network", "none", "--name", "two", "base", "true")
+    based("run", "-d", "--network", "none", "--name", "web", "base", "sleep", "1000")
+    ids = based("ps", "-aq", "--no-trunc").lines
+    refused = based("container", "prune", code=2).err
+    assert refused.startswith(
+        "lxgit: this deletes two, one: it wants a terminal to ask on\nhint: -f"
+    )
+    assert based("container", "prune", "-f", "--filter", "until=1h").lines == [
+        "Total reclaimed space: 0 B"
+    ]
+    assert based("container", "prune", "-f", "--filter", "label!=keep").lines == [
+        ids[1],
+        "Total reclaimed space: 0 B",
+    ]
+    with based.terminal("container", "prune") as terminal:
+        terminal.expect_exact("Are you sure? [y/N]")
+        terminal.sendline("n")
+        terminal.expect_exact("nothing was deleted")
+        terminal.expect(pexpect.EOF)
+    assert terminal.exitstatus == 1
+    with based.terminal("container", "prune", "--filter", "label=keep") as terminal:
+        terminal.expect_exact("Are you sure? [y/N]")
+        terminal.sendline("y")
+        terminal.expect_exact("Total reclaimed space: 6 B")
+        terminal.expect(pexpect.EOF)
+    assert based("ps", "-aq", "--no-trunc").lines == [ids[0]]
+    assert based("container", "prune", "-f").lines == ["Total reclaimed space: 0 B"]
+    based("rm", "-f", "web")
