@@ -22,6 +22,7 @@ from lxgit.objects.ids import ObjectID, ObjectType
 from lxgit.objects.imageconfig import ImageConfig, decode_config, encode_config
 from lxgit.objects.links import Links, decode_links, encode_links
 from lxgit.objects.metadata import Kind
+from lxgit.objects.names import LINKS, ROOTFS
 from lxgit.objects.tree import (
     MAX_DEPTH,
     MODE_FILE,
@@ -39,8 +40,7 @@ if TYPE_CHECKING:
     from lxgit.objects.extent import Bound
 
 FORMAT = b"lxgit 1\n"
-ROOTFS = b"rootfs"
-_LAYOUT = {b"config.json": MODE_FILE, b"format": MODE_FILE, b"links": MODE_FILE, ROOTFS: MODE_TREE}
+_LAYOUT = {b"config.json": MODE_FILE, b"format": MODE_FILE, LINKS: MODE_FILE, ROOTFS: MODE_TREE}
 
 
 class NotAnImage(LxgitError):
@@ -160,7 +160,7 @@ def read_image(reader: BlobAndTreeReader, tree: ObjectID) -> Image:
         _refuse_format(written)
     if {name: entry.mode for name, entry in parts.items()} != _LAYOUT:
         raise NotAnImage(f"the tree {tree.hex()[:12]} has not the parts of an image")
-    return Image(reader, tree, parts[b"config.json"].oid, parts[b"links"].oid, parts[ROOTFS].oid)
+    return Image(reader, tree, parts[b"config.json"].oid, parts[LINKS].oid, parts[ROOTFS].oid)
 
 
 def _refuse_format(written: bytes) -> None:
@@ -180,7 +180,7 @@ def write_image(
     parts = {
         b"config.json": encode_config(config),
         b"format": FORMAT,
-        b"links": encode_links(links),
+        LINKS: encode_links(links),
     }
     entries = [
         TreeEntry(MODE_FILE, name, writer.add(ObjectType.BLOB, data))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.metadata import InvalidMetadata, unescape_line_name
+from lxgit.objects.names import escape_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,11 +59,6 @@ class Links:
             return set()
         changed = set(self.groups) ^ set(other.groups)
         return {path for group in changed for path in group}
-
-
-def escape_path(path: bytes) -> bytes:
-    r"""A path as a field of a line: `\`, newline and tab are escaped."""
-    return path.replace(b"\\", rb"\\").replace(b"\n", rb"\n").replace(b"\t", rb"\t")
 
 
 def encode_links(links: Links) -> bytes:

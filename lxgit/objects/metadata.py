@@ -28,6 +28,7 @@ from enum import Enum
 from itertools import pairwise
 
 from lxgit.errors import LxgitError
+from lxgit.objects.names import escape_line_name
 
 NANOSECONDS = 1_000_000_000
 MAX_ID = 2**32 - 2  # (uid_t) -1 means "no change" to chown(2)
@@ -79,13 +80,6 @@ def default_mode(kind: Kind, *, executable: bool = False) -> int:
     if kind is Kind.SYMLINK:
         return 0o777
     return 0o755 if kind is Kind.DIRECTORY or executable else 0o644
-
-
-def escape_line_name(name: bytes) -> bytes:
-    r"""A name or path within a line: `\` and newline are escaped."""
-    if b"\\" in name or b"\n" in name:
-        return name.replace(b"\\", rb"\\").replace(b"\n", rb"\n")
-    return name
 
 
 _LINE_ESCAPE = re.compile(rb"\\(.?)", re.DOTALL)

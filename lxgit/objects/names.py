@@ -15,24 +15,47 @@ stored, so no name of a machine collides with the `%meta` of its directory.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from lxgit.errors import LxgitError
 
 META_NAME = b"%meta"
 
-# Code points that HFS+ ignores when it compares names (git: utf8.c, next_hfs_char).
-_HFS_IGNORED = re.compile(
-    b"|".join(
-        chr(point).encode()
-        for point in (
-            *range(0x200C, 0x2010),
-            *range(0x202A, 0x202F),
-            *range(0x206A, 0x2070),
-            0xFEFF,
-        )
+ROOTFS = b"rootfs"
+"""Where the root file system stands in a commit's tree."""
+
+LINKS = b"links"
+"""Where its hard links do."""
+
+# Every reserved name has one of these in it, whatever its case: the quick way out.
+_SUSPECT = re.compile(rb"git|mailmap|gi|~[0-9]|maba|mailma", re.IGNORECASE)
+
+_ESCAPED = re.compile(rb"[%\\]")
+_ESCAPE = re.compile(rb"%([0-9A-F]{2})")
+
+
+@cache
+def _hfs_ignored() -> re.Pattern[bytes]:
+    """Code points that HFS+ ignores when it compares names (git: utf8.c, next_hfs_char)."""
+    points = (*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF)
+    return re.compile(b"|".join(chr(point).encode() for point in points))
+
+
+@cache
+def _reserved() -> re.Pattern[bytes]:
+    """A component that a case-folding file system takes for a reserved name.
+
+    Trailing dots, spaces and a `:stream` do not count on NTFS.
+    """
+    names = (
+        rb"\.git|git~1",
+        rb"\.gitmodules|\.gitattributes|\.gitignore|\.mailmap",
+        _short_names(b"gitmod", b"gi7eba"),
+        _short_names(b"gitatt", b"gi7d29"),
+        _short_names(b"gitign", b"gi250a"),
+        _short_names(b"mailma", b"maba30"),
     )
-)
+    return re.compile(b"(?:" + b"|".join(names) + rb")[ .]*(?::.*)?", re.DOTALL)
 
 
 def _short_names(long_prefix: bytes, hashed_prefix: bytes) -> bytes:
@@ -42,30 +65,6 @@ def _short_names(long_prefix: bytes, hashed_prefix: bytes) -> bytes:
         re.escape(hashed_prefix[:kept]) + b"~[1-9][0-9]{%d}" % (6 - kept) for kept in range(7)
     ]
     return b"|".join(forms)
-
-
-# A component that a case-folding file system takes for a reserved name: trailing dots, spaces and
-# a `:stream` do not count on NTFS.
-_RESERVED = re.compile(
-    b"(?:"
-    + b"|".join(
-        (
-            rb"\.git|git~1",
-            rb"\.gitmodules|\.gitattributes|\.gitignore|\.mailmap",
-            _short_names(b"gitmod", b"gi7eba"),
-            _short_names(b"gitatt", b"gi7d29"),
-            _short_names(b"gitign", b"gi250a"),
-            _short_names(b"mailma", b"maba30"),
-        )
-    )
-    + rb")[ .]*(?::.*)?",
-    re.DOTALL,
-)
-# Every reserved name has one of these in it, whatever its case: the quick way out.
-_SUSPECT = re.compile(rb"git|mailmap|gi|~[0-9]|maba|mailma", re.IGNORECASE)
-
-_ESCAPED = re.compile(rb"[%\\]")
-_ESCAPE = re.compile(rb"%([0-9A-F]{2})")
 
 
 class InvalidName(LxgitError):
@@ -82,10 +81,10 @@ def is_unsafe(name: bytes) -> bool:
     """Whether a name must not stand as it is in a Git tree."""
     if name.startswith(b"%"):
         return True
-    if _SUSPECT.search(name) is None and not _HFS_IGNORED.search(name):
+    if not _SUSPECT.search(name) and (name.isascii() or not _hfs_ignored().search(name)):
         return False
-    folded = _HFS_IGNORED.sub(b"", name).lower()
-    return any(_RESERVED.fullmatch(part) for part in folded.split(b"\\"))
+    folded = _hfs_ignored().sub(b"", name).lower()
+    return any(_reserved().fullmatch(part) for part in folded.split(b"\\"))
 
 
 @lru_cache(maxsize=65536)
@@ -121,3 +120,15 @@ def encode_path(path: bytes) -> bytes:
 def decode_path(stored: bytes) -> bytes:
     """A path below `rootfs` as a path of the machine."""
     return b"/".join(decode_name(part) for part in stored.split(b"/")) if stored else b""
+
+
+def escape_line_name(name: bytes) -> bytes:
+    r"""A name or path within a line of `%meta`: `\` and newline are escaped."""
+    if b"\\" in name or b"\n" in name:
+        return name.replace(b"\\", rb"\\").replace(b"\n", rb"\n")
+    return name
+
+
+def escape_path(path: bytes) -> bytes:
+    r"""A path as a field of a line of `links`: `\`, newline and tab are escaped."""
+    return escape_line_name(path).replace(b"\t", rb"\t")
