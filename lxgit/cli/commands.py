@@ -54,6 +54,7 @@ class Family(NamedTuple):
 GROUPS: dict[str, tuple[Listed | Family, ...]] = {
     "Work on a machine": (
         Listed("run", "run", "run", "start a container of an image, HEAD's by default"),
+        Listed("create", "creating", "create", "make a container, to be started later"),
         Listed("start", "run", "start", "go back into a stopped container"),
         Listed("status", "worktree", "status", "show what containers changed"),
         Listed("diff", "diff", "diff", "show changes as text"),
@@ -86,6 +87,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("unpause", "running", "unpause", "have paused containers go on"),
         Listed("wait", "running", "wait", "wait for containers to end"),
         Listed("rename", "running", "rename", "give a container another name"),
+        Listed("update", "creating", "update", "change the limits of containers"),
         Listed("rm", "containers", "rm", "delete containers"),
         Listed("inspect", "containers", "inspect", "show everything about images and containers"),
         Family(

@@ -91,7 +91,7 @@ def run(
         image, program, how, networking, isolation, storage, limiting, life, remove=remove
     )
     streams = _streams(detach_keys)
-    with _told_as_docker_does(image), session.progress() as progress:
+    with told_as_docker_does(image), session.progress() as progress:
         repository, who = session.repository(), session.identity()
         if not detach:
             code = run(repository, wanted, streams, identity=who, progress=progress)
@@ -126,7 +126,7 @@ def _window() -> tuple[int, int] | None:
 
 
 @contextlib.contextmanager
-def _told_as_docker_does(image: str | None) -> Iterator[None]:
+def told_as_docker_does(image: str | None) -> Iterator[None]:
     """Faults of ours are 125, so that no one takes them for the command's own."""
     from lxgit.operations.lookup import IsContainer
 

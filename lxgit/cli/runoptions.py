@@ -198,6 +198,9 @@ class Life(NamedTuple):
     labels: Annotated[
         tuple[str, ...], option("-l", "--label", help="a note to it", metavar="NAME[=VALUE]")
     ] = ()
+    cidfile: Annotated[
+        str | None, option("--cidfile", help="write its whole id there", metavar="FILE")
+    ] = None
 
 
 def request(
@@ -245,6 +248,7 @@ def request(
         stop_signal=life.stop_signal,
         stop_timeout=life.stop_timeout,
         labels=life.labels,
+        cidfile=life.cidfile,
     )
 
 

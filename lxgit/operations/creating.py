@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,6 +36,10 @@ class NoCommand(LxgitError):
     exit_code = 125
 
 
+class CidfileExists(LxgitError):
+    """A file for a container's id that is there already: nobody else's id is overwritten."""
+
+
 class RunRequest(NamedTuple):
     """What `run` asks for; see `lxgit run --help`. `environment` items are `NAME=VALUE`."""
 
@@ -59,6 +64,7 @@ class RunRequest(NamedTuple):
     stop_signal: str | None = None
     stop_timeout: int | None = None  # seconds
     labels: tuple[str, ...] = ()  # NAME=VALUE
+    cidfile: str | None = None
 
 
 def created(
@@ -72,7 +78,7 @@ def created(
     revision = request.image or "HEAD"
     commit = find_commit(repository, revision)
     image = image_of(repository, commit)
-    branch, label = _label(repository, revision, hex_id(commit))
+    branch, label = image_label(repository, revision, hex_id(commit))
     stack = materialised(repository, image, progress)
     mounts = _mounts(repository, request, image.config)
     container = records.create(
@@ -103,7 +109,7 @@ def created(
             stop_timeout=request.stop_timeout,
             labels=_labels(image.config, request),
         ),
-        lambda made: _kept(repository, made, hex_id(commit), mounts, identity),
+        lambda made: _kept(repository, made, hex_id(commit), mounts, request.cidfile, identity),
     )
     return container, stack, image
 
@@ -122,6 +128,7 @@ def _kept(
     container: str,
     commit: str,
     mounts: tuple[Mount, ...],
+    cidfile: str | None,
     identity: Identity,
 ) -> Iterator[None]:
     """What a container needs beside its directory is there while that is made."""
@@ -131,10 +138,30 @@ def _kept(
 
             kept.enter_context(existing(repository, mounts))
         kept.enter_context(pinned_commit(repository, container, commit, identity))
+        if cidfile is not None:
+            kept.enter_context(_id_written(cidfile, container))
         yield
 
 
-def _label(repository: Repository, revision: str, commit: str) -> tuple[str | None, str]:
+@contextmanager
+def _id_written(path: str, container: str) -> Iterator[None]:
+    """A container's id in a file of its own, unless the container comes to nothing."""
+    try:
+        file = open(path, "x", encoding="ascii")  # noqa: SIM115
+    except FileExistsError:
+        raise CidfileExists(
+            f"--cidfile: '{path}' exists already", hint="it may hold another container's id"
+        ) from None
+    with file:
+        file.write(container)
+    try:
+        yield
+    except BaseException:
+        os.unlink(path)
+        raise
+
+
+def image_label(repository: Repository, revision: str, commit: str) -> tuple[str | None, str]:
     """The branch that a revision names, if it names one; the image as `ps` shows it."""
     ref = repository.revisions.ref_name(revision)
     if ref == "HEAD":

@@ -75,6 +75,15 @@ def run_detached(
     return container.id
 
 
+def create(
+    repository: Repository, request: RunRequest, *, identity: Identity, progress: Progress
+) -> str:
+    """Make a container, and do not start it; its id. Errors as `run` has them."""
+    with layers_kept(repository):
+        container, _, _ = created(repository, request, identity, progress)
+    return container.id
+
+
 def _run(
     repository: Repository,
     request: RunRequest,

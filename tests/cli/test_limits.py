@@ -1,0 +1,257 @@
+"""Limits, capabilities, devices, ulimits, kernel parameters; create and update."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lxgit.runtime import cgroups
+
+if TYPE_CHECKING:
+    from tests.support.program import Lxgit
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+LIMITS = ("-m", "64m", "--cpus", "0.5", "--cpu-shares", "512", "--pids-limit", "20")
+
+
+def inspected(lxgit: Lxgit, name: str) -> dict[str, Any]:
+    (found,) = lxgit("inspect", name).json
+    assert isinstance(found, dict)
+    return found
+
+
+def in_force(container: str) -> dict[str, str]:
+    """What the control groups of a running container say, by the names of either version."""
+    hosts = cgroups.controllers()
+    files = {"memory": "limit_in_bytes max", "cpu": "cfs_quota_us shares max weight", "pids": "max"}
+    said = {}
+    for controller, names in files.items():
+        for name in names.split():
+            path = hosts[controller].group(container) / f"{controller}.{name}"
+            if path.exists():
+                said[path.name] = path.read_text().strip()
+    return said
+
+
+def expected(memory: int, cpus: float, shares: int, pids: int) -> dict[str, str]:
+    if cgroups.controllers()["memory"].version == 1:
+        return {
+            "memory.limit_in_bytes": str(memory),
+            "cpu.cfs_quota_us": str(int(cpus * 100_000)),
+            "cpu.shares": str(shares),
+            "pids.max": str(pids),
+        }
+    return {
+        "memory.max": str(memory),
+        "cpu.max": f"{int(cpus * 100_000)} 100000",
+        "cpu.weight": str(1 + (shares - 2) * 9999 // 262_142),
+        "pids.max": str(pids),
+    }
+
+
+def test_limits_are_in_force_and_changed_at_once(based: Lxgit) -> None:
+    based("run", "-d", "--name", "web", *LIMITS, "base", "sleep", "60")
+    try:
+        container = inspected(based, "web")["Id"]
+        assert in_force(container) == expected(64 << 20, 0.5, 512, 20)
+        for memory in (256, 32):  # up and down: memory with swap is never below memory
+            based("update", "-m", f"{memory}m", "--cpus", "1", "--pids-limit", "30", "web")
+            assert in_force(container) == expected(memory << 20, 1, 512, 30)
+        host = inspected(based, "web")["HostConfig"]
+        assert (host["Memory"], host["NanoCpus"]) == (32 << 20, 10**9)
+        assert (host["CpuShares"], host["PidsLimit"]) == (512, 30)
+        based("update", "-m", "0", "--cpus", "0", "--cpu-shares", "0", "--pids-limit", "0", "web")
+        lifted = in_force(container)
+        assert lifted["pids.max"] == "max"
+        assert int(lifted.get("memory.limit_in_bytes", 1 << 62)) > 1 << 50
+        assert lifted.get("memory.max", "max") == "max"
+    finally:
+        based("rm", "-f", "web")
+
+
+def test_update_of_a_stopped_one_holds_at_its_next_start(based: Lxgit) -> None:
+    based("create", "--name", "web", "base", "sleep", "60")
+    assert based("update", *LIMITS, "web").out == "web\n"
+    based("start", "web")
+    try:
+        assert in_force(inspected(based, "web")["Id"]) == expected(64 << 20, 0.5, 512, 20)
+    finally:
+        based("rm", "-f", "web")
+
+
+def test_a_limit_that_is_not_in_force_ends_the_run_before_its_command(
+    based: Lxgit, scratch: Path
+) -> None:
+    """The host's file says something else than was written: as where a key went nowhere."""
+    lie = scratch / "sitecustomize.py"
+    lie.write_text(
+        "from lxgit.runtime import enforcement\n"
+        "before = enforcement.settings\n"
+        "def settings(limits, hosts):\n"
+        "    return [one._replace(value='17') if one.file == 'pids.max' and limits.pids == 16"
+        " else one for one in before(limits, hosts)]\n"
+        "def check(self):\n"
+        "    wanted = [one._replace(value='16') for one in self.settings if one.value == '17']\n"
+        "    enforcement._check(self._container, wanted, self._hosts)\n"
+        "enforcement.settings = settings\n"
+        "enforcement.Enforcement.check = check\n"
+    )
+    result = based(
+        *("run", "--name", "web", "--pids-limit", "16", "base", "touch", "/ran"),
+        code=125,
+        env={"PYTHONPATH": str(scratch)},
+    )
+    assert "--pids-limit is not in force" in result.err
+    assert "says 17, not 16" in result.err
+    assert based("status", "web").out.find("ran") == -1
+    assert inspected(based, "web")["State"]["ExitCode"] == 125
+
+
+def test_who_eats_memory_is_killed_and_inspect_says_so(based: Lxgit) -> None:
+    assert based("run", "--name", "hog", "-m", "16m", "base", "tail", "/dev/zero", code=137)
+    state = inspected(based, "hog")["State"]
+    assert (state["OOMKilled"], state["PidsLimitReached"], state["ExitCode"]) == (True, False, 137)
+    # A child of it: the container itself goes on, and has its own exit code.
+    script = "tail /dev/zero; echo $?; exit 3"
+    result = based("run", "--name", "child", "-m", "16m", "base", "sh", "-c", script, code=3)
+    assert result.out == "137\n"
+    assert inspected(based, "child")["State"]["OOMKilled"] is True
+    based("run", "--name", "small", "-m", "16m", "base", "true")
+    assert inspected(based, "small")["State"]["OOMKilled"] is False
+
+
+def test_capabilities(based: Lxgit) -> None:
+    def bounding(*options: str) -> int:
+        script = "grep -E 'Cap(Bnd|Eff)' /proc/self/status | cut -f 2 | uniq"
+        return int(based("run", "--rm", *options, "base", "sh", "-c", script).out, 16)
+
+    usual = bounding()
+    net_admin, chown, everything = (
+        1 << 12,
+        1,
+        int(Path("/proc/sys/kernel/cap_last_cap").read_text()),
+    )
+    assert bounding("--cap-add", "NET_ADMIN") == usual | net_admin
+    assert bounding("--cap-drop", "cap_chown") == usual & ~chown
+    assert bounding("--cap-drop", "ALL") == 0
+    assert bounding("--cap-drop", "all", "--cap-add", "chown") == chown
+    assert bounding("--cap-add", "ALL", "--cap-drop", "CHOWN") == (2 << everything) - 1 & ~chown
+
+
+def test_ulimits_and_kernel_parameters(based: Lxgit) -> None:
+    before = Path("/proc/sys/kernel/shmmax").read_text()
+    said = based(
+        *("run", "--rm", "--ulimit", "nofile=100:200", "--ulimit", "core=0"),
+        *("--sysctl", "kernel.shmmax=12345", "--sysctl", "net.ipv4.ping_group_range=3 4"),
+        *("base", "sh", "-c", "ulimit -n; ulimit -Hn; ulimit -c"),
+    )
+    assert said.lines == ["100", "200", "0"]
+    said = based(
+        *("run", "--rm", "--sysctl", "kernel.shmmax=12345", "--sysctl", "net.ipv4.ip_forward=0"),
+        *("base", "cat", "/proc/sys/kernel/shmmax", "/proc/sys/net/ipv4/ip_forward"),
+    )
+    assert said.lines == ["12345", "0"]
+    assert Path("/proc/sys/kernel/shmmax").read_text() == before
+
+
+def test_a_device_of_the_host(based: Lxgit) -> None:
+    script = "head -c 3 /dev/host/zero | od -An -tx1; (echo > /dev/host/zero) 2>&- || echo no"
+    device = "/dev/zero:/dev/host/zero:r"
+    assert based("run", "--rm", "--device", device, "base", "sh", "-c", script).lines == [
+        " 00 00 00",
+    ]
+    said = based(
+        "run", "--rm", "base", "sh", "-c", "mknod /tmp/fuse c 10 229 && cat /tmp/fuse", code=1
+    )
+    assert "mknod" in said.err or "not permitted" in said.err
+
+
+FAULTS = [
+    (("-m", "x"), 2, "--memory takes a size, and 'x' is none"),
+    (("-m", "1k"), 125, "no container fits into 1024 bytes of memory"),
+    (("--cpus", "x"), 2, "--cpus takes a number"),
+    (("--cpus", "9999"), 125, "--cpus 9999 is out of range: this host has"),
+    (("--cpu-shares", "1"), 125, "--cpu-shares 1 is out of range"),
+    (("--cap-add", "net_adm"), 125, "there is no capability 'net_adm'"),
+    (("--ulimit", "x=1"), 125, "there is no ulimit 'x'"),
+    (("--ulimit", "nofile"), 125, "'nofile' is no ulimit"),
+    (("--ulimit", "nofile=9:3"), 125, "the soft limit is above the hard one"),
+    (("--sysctl", "kernel.panic=1"), 125, "no kernel parameter 'kernel.panic' of its own"),
+    (("--sysctl", "net.a/b=1"), 125, "no kernel parameter 'net.a/b' of its own"),
+    (("--sysctl", "kernel.shmmax=1'; id; '"), 125, "is no setting"),
+    (("--network", "host", "--sysctl", "net.ipv4.ip_forward=1"), 125, "is the host's own"),
+    (("--sysctl", "net.ipv4.nope=1"), 125, "--sysctl net.ipv4.nope=1: the kernel does not take it"),
+    (("--sysctl", "kernel.sem=x"), 125, "--sysctl kernel.sem=x: the kernel does not take it"),
+    (("--device", "/dev/nope"), 125, "device '/dev/nope': No such file"),
+    (("--device", "/etc/passwd:/dev/x"), 125, "'/etc/passwd' is no device"),
+    (("--device", "/dev/zero:/x"), 125, "'/x' is no place for a device"),
+    (("--device", "/dev/zero:/dev/../x"), 125, "is no place for a device"),
+    (("--device", "/dev/zero:/dev/x:rx"), 125, "is no device"),
+    (("--device", "/dev/zero:/dev/null"), 125, "the container has another '/dev/null'"),
+    (("--stop-signal", "NOPE"), 125, "there is no signal 'NOPE'"),
+]
+
+
+def test_what_cannot_be_is_said(based: Lxgit) -> None:
+    for options, code, words in FAULTS:
+        result = based("run", "--rm", *options, "base", "echo", "ran", code=code)
+        assert words in result.err.splitlines()[0], options
+        assert result.out == ""
+    assert based("ps", "-aq").out == ""
+
+
+def test_create_makes_one_that_start_runs(based: Lxgit, scratch: Path) -> None:
+    file = scratch / "id"
+    made = based("create", "--name", "web", "--cidfile", str(file), "base", "sh", "-c", "exit 3")
+    assert file.read_text().startswith(made.out.strip())
+    assert len(file.read_text()) == 64
+    assert "Created" in based("ps", "-a").lines[1]
+    result = based("create", "--cidfile", str(file), "base", "true", code=125)
+    assert f"'{file}' exists already" in result.err
+    assert len(based("ps", "-aq").lines) == 1
+    assert based("start", "-a", "web", code=3)
+
+
+def test_labels_and_variables_of_files(based: Lxgit, scratch: Path) -> None:
+    file = scratch / "env"
+    file.write_text("# a remark\n\nA=from file\nB=x=y\nHOME\nNOWHERE\n")
+    result = based(
+        *("run", "--name", "web", "-l", "a=1", "--label", "b", "--env-file", str(file)),
+        *("-e", "A=later", "base", "sh", "-c", "echo $A; echo $B; echo ${NOWHERE-unset}"),
+    )
+    assert result.lines == ["later", "x=y", "unset"]
+    assert inspected(based, "web")["Config"]["Labels"] == {"a": "1", "b": ""}
+
+
+def test_stop_has_the_containers_own_signal_and_patience(based: Lxgit) -> None:
+    script = "trap 'exit 7' USR1; trap '' TERM; echo up; while :; do sleep 0.05; done"
+    based("run", "-d", "--name", "web", "--stop-signal", "USR1", "base", "sh", "-c", script)
+    deaf = "trap '' TERM; echo up; while :; do sleep 0.05; done"
+    based("run", "-d", "--name", "deaf", "--stop-timeout", "1", "base", "sh", "-c", deaf)
+    for name in ("web", "deaf"):
+        for _ in range(600):
+            if based("logs", name).out == "up\n":
+                break
+            time.sleep(0.05)
+    begin = time.monotonic()
+    based("stop", "web", "deaf")
+    assert time.monotonic() - begin < 9  # Docker's ten seconds are not waited for
+    assert inspected(based, "web")["State"]["ExitCode"] == 7
+    assert inspected(based, "deaf")["State"]["ExitCode"] == 137
+    assert json.loads(based("inspect", "deaf").out)[0]["Config"]["StopTimeout"] == 1
+
+
+def test_init_reaps_and_passes_signals_on(based: Lxgit) -> None:
+    script = "(sleep 0.01 &) ; sleep 0.3; ps -o stat | grep -c Z; exit 4"
+    reaped = based("run", "--rm", "--init", "base", "sh", "-c", script, code=4)
+    assert reaped.out == "0\n"
+    based("run", "-d", "--name", "web", "--init", "base", "sleep", "60")
+    begin = time.monotonic()
+    based("stop", "web")  # as process 1 it would have no handler, and be killed after ten seconds
+    assert time.monotonic() - begin < 9
+    assert inspected(based, "web")["State"]["ExitCode"] == 143
