@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from lxgit.cli.human import git_date, iso_date
 from lxgit.cli.report import printable
@@ -11,19 +11,20 @@ from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Protocol
 
     from lxgit.operations.history import AnnotatedTag
     from lxgit.operations.logvalues import Decoration, LogEntry
     from lxgit.operations.values import Signature
 
+    class Writer(Protocol):
+        """What a commit is written to: an `Output`, or the same beside a drawing."""
+
+        def write(self, data: bytes | str) -> None: ...
+        def line(self, data: bytes | str = b"") -> None: ...
+
+
 _YELLOW, _CYAN, _GREEN, _RESET = "\x1b[33m", "\x1b[1;36m", "\x1b[1;32m", "\x1b[m"
-
-
-class Writer(Protocol):
-    """What a commit is written to: an `Output`, or the same beside a drawing."""
-
-    def write(self, data: bytes | str) -> None: ...
-    def line(self, data: bytes | str = b"") -> None: ...
 
 
 class Look(NamedTuple):
