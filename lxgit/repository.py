@@ -54,6 +54,7 @@ class Repository:
     def __init__(self, path: Path | str) -> None:
         self._path = os.fspath(path)
         self._git_dir = f"{self._path}/git"
+        self._moves: list[tuple[str, str | None, str | None, str]] = []  # to be told as events
 
     @cached_property
     def path(self) -> Path:
@@ -110,6 +111,7 @@ class Repository:
 
     def _record(self, name: str, old: str | None, new: str | None, message: str, time: int) -> None:
         self.operations.record(name, old, new, message, time)
+        self._moves.append((name, old, new, message))
 
     @cached_property
     def revisions(self) -> Revisions:
@@ -133,7 +135,29 @@ class Repository:
                 with ObjectDatabase(self.git_dir) as now:  # without packs that have gone since
                     if oid not in now:
                         raise MissingObject(oid, {})
-            yield
+            before = len(self._moves)
+            try:
+                yield
+            except BaseException:
+                del self._moves[before:]
+                raise
+        moved, self._moves[before:] = self._moves[before:], []
+        for move in moved:
+            self._tell(*move)
+
+    def _tell(self, name: str, old: str | None, new: str | None, message: str) -> None:
+        """Have `lxgit events` know that a branch or a tag is not where it was."""
+        from lxgit import eventlog
+        from lxgit.objects.refnames import BRANCHES, TAGS
+
+        if not name.startswith((BRANCHES, TAGS)):
+            return
+        made = message.partition(":")[0] if message.startswith(("import:", "commit:")) else "tag"
+        shown = name.removeprefix(TAGS)
+        if name.startswith(BRANCHES):
+            shown = name.removeprefix(BRANCHES) + ":latest"
+        action = made if new is not None else "untag"
+        eventlog.record(self.path, "image", action, new or old or "", {"name": shown})
 
     def writing(self) -> AbstractContextManager[int]:
         """Keep gc from dropping objects, until those that are written or relied on have a ref."""

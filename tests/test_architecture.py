@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lxgit"
 
-FOUNDATION = {"errors", "fsutil", "progress", "tuples"}
+FOUNDATION = {"errors", "eventlog", "fsutil", "progress", "tuples"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "eventlog": {"tuples"},
     "fsutil": {"errors"},
     "progress": set(),
     "tuples": set(),

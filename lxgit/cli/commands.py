@@ -87,6 +87,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("unpause", "running", "unpause", "have paused containers go on"),
         Listed("wait", "running", "wait", "wait for containers to end"),
         Listed("rename", "running", "rename", "give a container another name"),
+        Listed("events", "watching", "events", "tell what happens, and what has happened"),
         Listed("update", "creating", "update", "change the limits of containers"),
         Listed("rm", "containers", "rm", "delete containers"),
         Listed("inspect", "containers", "inspect", "show everything about images and containers"),

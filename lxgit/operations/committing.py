@@ -121,6 +121,7 @@ def commit(
     with edited(_container(repository, request)) as container:
         destination = _destination(repository, container, request)
         made = _commit_now(repository, container, destination, request, message, identity, progress)
+        container.tell("commit", imageID=made.oid)
     consolidate(repository)
     return made
 

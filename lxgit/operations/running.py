@@ -49,6 +49,8 @@ def kill(repository: Repository, names: Sequence[str], number: int) -> None:
     with contextlib.ExitStack() as stack:
         sessions = [stack.enter_context(_session(container)) for container in found]
         _signal_all((session, number) for session in sessions)
+        for container in found:
+            container.tell("kill", signal=str(number))
         for container, session in zip(found, sessions, strict=True):
             if container.state.paused and number == _stop_signal(container):
                 session.pause(paused=False)
@@ -64,13 +66,14 @@ def stop(repository: Repository, names: Sequence[str], patience: float | None) -
     """
     found = [find_container(repository, name) for name in names]
     with contextlib.ExitStack() as stack:
-        asked, patiences = [], []
+        asked, patiences, stopped = [], [], []
         for container in found:
             with contextlib.suppress(NotRunning):
                 session = stack.enter_context(_session(container))
                 asked.append((session, _stop_signal(container)))
                 own = container.config.stop_timeout
                 patiences.append(_PATIENCE if own is None else own)
+                stopped.append(container)
         _signal_all(asked)
         for session, _ in asked:
             with contextlib.suppress(SupervisorLost):
@@ -84,6 +87,8 @@ def stop(repository: Repository, names: Sequence[str], patience: float | None) -
         _signal_all((session, signal.SIGKILL) for session in late)
         for session in late:
             _wait_for_end(session, None)
+        for container in stopped:
+            container.tell("stop")
 
 
 def _session(container: Container) -> Session:
@@ -142,7 +147,7 @@ def rename(repository: Repository, name: str, new: str) -> None:
 
     container = find_container(repository, name)
     check_container_name(repository, new)
-    rename_record(container, new)
+    rename_record(container, new).tell("rename", oldName=container.config.name)
 
 
 def restart(
@@ -211,6 +216,7 @@ def execute(repository: Repository, name: str, wanted: Execution, streams: Strea
     with _session(container) as session:
         session.wait_started()
         session.execute(process)
+        container.tell(f"exec_start: {' '.join(wanted.command)}")
         if wanted.detach:
             return 0
         out, err = streams.stdout, streams.stderr

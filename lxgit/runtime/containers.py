@@ -28,6 +28,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from lxgit import eventlog
 from lxgit.errors import LxgitError
 from lxgit.fsutil import LockHeld, locked, remove_tree, write_atomic
 from lxgit.runtime import idranges, rundir
@@ -138,6 +139,13 @@ class Container:
         """Write state.json. Not waited for: after a power failure no container runs anyway."""
         write_atomic(self.path / "state.json", encoded(state), durable=False)
 
+    def tell(self, action: str, **attributes: str) -> None:
+        """Have `lxgit events` know of something that has happened to it."""
+        config = self.config
+        known = dict(label.partition("=")[::2] for label in config.labels)
+        known.update(attributes, image=config.image, name=config.name)
+        eventlog.record(self.path.parent.parent, "container", action, self.id, known)
+
     def configured(self, config: ContainerConfig) -> Container:
         """Write config.json anew; the container as it is then."""
         write_atomic(self.path / "config.json", encoded(config), durable=True)
@@ -209,10 +217,12 @@ def create(
             path = containers / identity
             path.mkdir(mode=0o700)
             try:
-                return _create(path, identity, request, request.name or unused_name(names))
+                made = _create(path, identity, request, request.name or unused_name(names))
             except BaseException:
                 remove_tree(path)
                 raise
+    made.tell("create")
+    return made
 
 
 def _create(path: Path, identity: str, request: Request, name: str) -> Container:
@@ -383,6 +393,7 @@ def erase(container: Container) -> None:
             (registry / ".names" / container.config.name).unlink()
         if container.config.idmap is not None:
             idranges.release(registry / ".ranges", container.config.idmap)
+    container.tell("destroy")
     _remove_gone(registry)
 
 

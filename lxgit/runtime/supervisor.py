@@ -170,6 +170,10 @@ class Supervisor:
         state = replace(state.ended(), finished=time.time_ns())
         with contextlib.suppress(OSError):  # a full disk: the next look finds the lock free
             self._task.container.record(state)
+        if state.started is not None:
+            if state.oom_killed:
+                self._task.container.tell("oom")
+            self._task.container.tell("die", exitCode=str(state.exit_code))
 
     def _start_and_serve(self, directory: Path, mounts: contextlib.ExitStack) -> int:
         self._enforcement = Enforcement(self._config.id, self._config.limits)
@@ -287,6 +291,7 @@ class Supervisor:
             self._signal(signal.SIGKILL)
             return
         self._task.container.record(self._state)
+        self._task.container.tell("start")
         os.write(self._gate, b"\n")
         self._relay.broadcast(protocol.STARTED)
         self._relay.begin()
@@ -304,11 +309,15 @@ class Supervisor:
         """Have another command join the container, for the client on `channel`."""
         from lxgit.runtime.execution import Execution
 
-        execution = Execution(self._config, self._relay.loop, channel, self._executions.remove)
+        execution = Execution(self._config, self._relay.loop, channel, self._executed)
         self._executions.append(execution)
         assert self._state.pid is not None  # nobody is heard before it has been started
         directory = rundir.CONTAINERS / self._config.id
         execution.start(request, self._state.pid, _DEVICES, directory)
+
+    def _executed(self, execution: Execution) -> None:
+        self._executions.remove(execution)
+        self._task.container.tell("exec_die")
 
     def _signal(self, number: int) -> None:
         """Send the command a signal; one that comes too early waits, too late is lost."""
@@ -340,6 +349,7 @@ class Supervisor:
                 return  # nobody would know why it stands still
         self._state = state
         self._stillness.pause(paused=paused)
+        self._task.container.tell("pause" if paused else "unpause")
 
 
 def _pidfd_of_child(pid: int, parent: int) -> int:

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from lxgit import eventlog
 from lxgit.errors import LxgitError
 from lxgit.fsutil import fsync_directory, locked, remove_tree, write_atomic
 from lxgit.objects.scan import read_tree, scan
@@ -139,6 +140,7 @@ def create(volumes: Path, name: str, labels: Mapping[str, str] | None = None) ->
     except OSError:  # another has made it meanwhile: the new one is not empty
         remove_tree(building)
     fsync_directory(volumes)
+    eventlog.record(volumes.parent, "volume", "create", name, dict(labels or {}))
     return load(volumes, name)
 
 
@@ -172,6 +174,7 @@ def remove(volumes: Path, name: str) -> None:
     gone = volumes / f".gone-{os.urandom(8).hex()}"
     (volumes / name).rename(gone)
     fsync_directory(volumes)
+    eventlog.record(volumes.parent, "volume", "destroy", name, {})
     remove_tree(gone)
 
 

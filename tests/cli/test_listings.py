@@ -125,7 +125,7 @@ def test_what_ps_tells(three: Lxgit) -> None:
     assert row["virtual_size"] > 1_000_000
     told = three("ps", "-a", "--filter", "name=two", "--format", "{{json .}}").out
     fields = json.loads(told)
-    assert (fields["Names"], fields["State"], fields["Labels"]) == ("two", "exited", "a=2,b")
+    assert (fields["Names"], fields["State"], fields["Labels"]) == ("two", "exited", "a=2,b=")
     assert three("ps", "-a", "--format", r'table {{.Names}}\t{{.Label "a"}}').lines == [
         "NAMES               LABEL",
         "web",

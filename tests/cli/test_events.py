@@ -1,0 +1,134 @@
+"""events: what happened, what happens, and the file that tells of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit import eventlog
+from tests.support.program import PROGRAM
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.program import Lxgit
+
+
+def told(lxgit: Lxgit, *words: str, form: str = "{{.Type}} {{.Action}}") -> list[str]:
+    return lxgit("events", "--since", "1h", "--until", "0s", "--format", form, *words).lines
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_the_life_of_a_container(based: Lxgit) -> None:
+    run = ("run", "--network", "none", "--label", "a=1", "--name", "web")
+    based(*run, "base", "sh", "-c", "touch /x; exit 3", code=3)
+    based("rename", "web", "db")
+    based("commit", "-m", "Next", "db", "next")
+    based("tag", "next:v1", "next")
+    based("rmi", "next:v1")
+    based("start", "db")
+    based("wait", "db")
+    based("rm", "db")
+    assert told(based) == [
+        "image import",
+        "container create",
+        "container start",
+        "container die",
+        "container rename",
+        "image commit",
+        "container commit",
+        "image tag",
+        "image untag",
+        "container start",
+        "container die",
+        "container destroy",
+    ]
+    exit_code = "{{.Actor.Attributes.exitCode}}"
+    assert told(based, "--filter", "event=die", form=exit_code) == ["3", "3"]
+    image = "{{.Action}} {{.Actor.Attributes.name}}"
+    assert told(based, "-f", "image=next/v1", form=image) == ["tag next/v1", "untag next/v1"]
+    assert told(based, "-f", "container=web") == [
+        "container create",
+        "container start",
+        "container die",
+    ]
+    assert told(based, "-f", "type=image", "-f", "event=commit") == ["image commit"]
+    assert len(told(based, "-f", "label=a=1")) == 8
+    assert told(based, "-f", "label=b") == []
+    assert told(based, "--until", "30m") == []
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_what_happens_to_one_that_runs(based: Lxgit) -> None:
+    with subprocess.Popen(
+        [PROGRAM, "events", "--since", "1h", "--format", "json", "--filter", "type=container"],
+        env=based.environment(),
+        stdout=subprocess.PIPE,
+    ) as watcher:
+        assert watcher.stdout is not None
+        try:
+            based("run", "-d", "--network", "none", "--name", "web", "base", "sleep", "1000")
+            based("exec", "web", "true")
+            based("pause", "web")
+            based("unpause", "web")
+            based("stop", "-t", "0", "web")
+            based("start", "web")
+            based("kill", "web")
+            based("rm", "web")
+            actions = []
+            for line in watcher.stdout:
+                event = json.loads(line)
+                assert event["Actor"]["Attributes"]["name"] == "web"
+                actions.append(event["Action"])
+                if actions[-1] == "destroy":
+                    break
+        finally:
+            watcher.terminate()
+    assert actions[:2] == ["create", "start"]
+    assert {*actions[2:4]} == {"exec_start: true", "exec_die"}
+    assert actions[4:9] == ["pause", "unpause", "die", "stop", "start"]
+    assert {*actions[9:11]} == {"kill", "die"}
+
+
+def test_a_line_as_dockers(based: Lxgit) -> None:
+    (line,) = based("events", "--since", "1h", "--until", "0s").lines
+    oid = based("rev-parse", "base").out.strip()
+    stamp, rest = line.split(" ", 1)
+    assert stamp.endswith("Z")
+    assert len(stamp) == len("2026-11-24T22:04:56.324336615Z")
+    assert rest == f"image import {oid} (name=base:latest)"
+    assert based("events", "--filter", "x=y", code=2).err.startswith("lxgit: 'x=y' is no filter")
+    assert based("events", "--format", "{{", code=2).err.startswith("lxgit: --format")
+
+
+def test_the_file_is_bounded_and_read_across_its_rotation(tmp_path: Path) -> None:
+    coming = eventlog.coming(tmp_path)
+    assert next(coming) is None
+    text = "x" * 1000
+    seen = []
+    for number in range(2500):
+        eventlog.record(tmp_path, "container", str(number), text, {})
+        if number % 600 == 0:
+            while (event := next(coming)) is not None:
+                seen.append(int(event.action))
+    assert seen == list(range(2401))
+    size = sum((tmp_path / name).stat().st_size for name in ("events", "events.1"))
+    assert size < 2 * ((1 << 20) + 2000)
+    known = [int(event.action) for event in eventlog.past(tmp_path)]
+    assert known == list(range(known[0], 2500))
+    assert len(known) > 900
+
+
+def test_a_torn_line_is_passed_over(tmp_path: Path) -> None:
+    eventlog.record(tmp_path, "image", "tag", "1", {})
+    with (tmp_path / "events").open("ab") as file:
+        file.write(b'{"time": 1, "ty\n[]\n{}\n\xff\n')
+    eventlog.record(tmp_path, "image", "tag", "2", {})
+    assert [event.id for event in eventlog.past(tmp_path)] == ["1", "2"]
