@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from lxgit.cli.changes import change_fields, status_line, total
+from lxgit.cli.human import quote_path
 from lxgit.cli.options import AsText, Message, message_of, take
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.session import Session
@@ -70,8 +71,10 @@ def _write_container(session: Session, one: ContainerChanges) -> None:
     for change in one.changes:
         out.line(f"  {status_line(change)}")
     out.line(f"  {total(one.changes)}" if one.changes else "  no changes")
-    for place in one.not_recorded:
-        out.line(f"  not recorded: {place}")
+    if one.not_recorded:
+        quoted = (quote_path(place.encode(errors="surrogateescape")) for place in one.not_recorded)
+        places = ", ".join(quoted)
+        out.line(f"  volumes are not committed: {places}")
 
 
 def _named(row: ContainerRow) -> str:

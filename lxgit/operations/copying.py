@@ -31,6 +31,7 @@ from lxgit.objects.tarwriter import TarWriter
 from lxgit.operations.creating import layers_kept, materialised
 from lxgit.operations.lookup import find_container, image_of
 from lxgit.runtime.directory_layer import CAPABILITY
+from lxgit.runtime.fsids import making_files_for
 from lxgit.runtime.idmap import IdMap, UnmappedId
 from lxgit.runtime.merging import MergingWriter
 from lxgit.runtime.rootfs import resolve
@@ -141,6 +142,7 @@ def copy(
         root, ids = stack.enter_context(_root(repository, target.container, progress))
         directory, prefix = _destination(root, target, source, found)
         stack.callback(os.close, directory)
+        stack.enter_context(making_files_for(ids))
         writer = stack.enter_context(MergingWriter(directory, ids))
         _Copier(writer, found, prefix, rules, progress, os.fstat(directory)).run()
 
@@ -178,6 +180,7 @@ def copy_in(
         stack.callback(os.close, directory)
         opened = stack.enter_context(open_archive(None, archive, repository.scratch_dir))
         tree = read_tar(opened, progress)
+        stack.enter_context(making_files_for(ids))
         writer = stack.enter_context(MergingWriter(directory, ids))
         tree.replay(_WithoutRoot(writer))
 

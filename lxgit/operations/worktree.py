@@ -244,7 +244,8 @@ def status(repository: Repository, container: str | None = None) -> Status:
 
 def _changes(repository: Repository, container: Container) -> ContainerChanges:
     with open_work_tree(repository, container) as tree:
-        return ContainerChanges(row_of(container), tree.compare().changes)
+        places = tuple(mount.target for mount in container.config.mounts)
+        return ContainerChanges(row_of(container), tree.compare().changes, places)
 
 
 def only_changed(repository: Repository, purpose: str) -> Container:

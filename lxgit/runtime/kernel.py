@@ -58,6 +58,9 @@ IN_MOVED_TO = 0x80
 # Attributes of a process: prctl(2).
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
+PR_GET_SECUREBITS = 27
+PR_SET_SECUREBITS = 28
+SECBIT_NO_SETUID_FIXUP = 0x4  # capabilities(7)
 
 _SYS_OPEN_TREE = 428
 _SYS_MOVE_MOUNT = 429
@@ -111,9 +114,19 @@ def setns(fd: int, flags: int) -> None:
     _checked(_libc.setns(ctypes.c_int(fd), ctypes.c_int(flags)))
 
 
-def prctl(option: int, argument: int) -> None:
-    """One attribute of this process (prctl(2))."""
-    _checked(_libc.prctl(ctypes.c_int(option), *map(ctypes.c_ulong, (argument, 0, 0, 0))))
+def prctl(option: int, argument: int) -> int:
+    """One attribute of this process (prctl(2)), set, or what it is."""
+    return _checked(_libc.prctl(ctypes.c_int(option), *map(ctypes.c_ulong, (argument, 0, 0, 0))))
+
+
+def setfsuid(uid: int) -> None:
+    """Whom this thread is for access to files, and whose new ones are (setfsuid(2))."""
+    _libc.setfsuid(ctypes.c_uint(uid))  # it gives the former one, and no error
+
+
+def setfsgid(gid: int) -> None:
+    """The same for its group (setfsgid(2))."""
+    _libc.setfsgid(ctypes.c_uint(gid))
 
 
 def set_process_name(name: bytes) -> None:

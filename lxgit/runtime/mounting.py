@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.fsutil import openat2
 from lxgit.runtime import kernel, rootfs, volumes
+from lxgit.runtime.fsids import making_files_for
 from lxgit.runtime.idmap import IdMap, disk_to_host, user_namespace
 from lxgit.runtime.mounts import BIND, TMPFS, VOLUME, InvalidTarget, TargetTaken, is_late, is_ours
 
@@ -192,16 +193,15 @@ class _Mounter:
         path = os.fsencode(mount.target)
         with contextlib.suppress(FileNotFoundError):
             return openat2(self._root, path, os.O_PATH)
-        owner = self._config.ids.outside(0)
+        ids = self._config.ids
         if _type(mount) == stat.S_IFDIR:
-            return rootfs.made_directory(self._root, path, owner)
+            return rootfs.made_directory(self._root, path, ids)
         above, _, name = path.rpartition(b"/")
-        directory = rootfs.made_directory(self._root, above, owner)
+        directory = rootfs.made_directory(self._root, above, ids)
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            file = os.open(name, flags, 0o644, dir_fd=directory)
-            os.fchown(file, owner, owner)
-            return file
+            with making_files_for(ids):
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                return os.open(name, flags, 0o644, dir_fd=directory)
         finally:
             os.close(directory)
 

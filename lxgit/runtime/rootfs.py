@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lxgit.errors import LxgitError
 from lxgit.fsutil import open_beneath, openat2, remove_tree
 from lxgit.runtime import kernel, terminal
+from lxgit.runtime.fsids import making_files_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -243,20 +244,20 @@ def attach_sysfs(root: int) -> None:
     _bind_in_root(Path("/sys"), root, b"sys", stat.S_IFDIR, attributes=attributes)
 
 
-def make_directory(root: int, path: bytes, owner: int) -> None:
+def make_directory(root: int, path: bytes, ids: IdMap) -> None:
     """Make a directory of the root, with those above it, unless it is there; as Docker's -w does.
 
     Raises UnusableRoot when something else is.
     """
     try:
-        os.close(made_directory(root, path, owner))
+        os.close(made_directory(root, path, ids))
     except (NotADirectoryError, FileNotFoundError):
         raise UnusableRoot(
             f"the working directory '{os.fsdecode(path)}' is no directory in the container"
         ) from None
 
 
-def made_directory(root: int, path: bytes, owner: int) -> int:
+def made_directory(root: int, path: bytes, ids: IdMap) -> int:
     """The same, as a descriptor; OSError when something else is there.
 
     Step by step, through no link that somebody may put in the way: what is mounted in the root may
@@ -265,9 +266,8 @@ def made_directory(root: int, path: bytes, owner: int) -> int:
     at = os.dup(root)
     for name in filter(None, resolve(root, path).split(b"/")):
         try:
-            with contextlib.suppress(FileExistsError):
+            with contextlib.suppress(FileExistsError), making_files_for(ids):
                 os.mkdir(name, 0o755, dir_fd=at)
-                os.chown(name, owner, owner, dir_fd=at, follow_symlinks=False)
             below = open_beneath(at, name, os.O_PATH | os.O_DIRECTORY)
         finally:
             os.close(at)

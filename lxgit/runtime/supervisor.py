@@ -184,7 +184,7 @@ class Supervisor:
         root = rootmount.mount_root(self._task.container, lowers)
         first = Process.first(self._config, self._task.window)
         user = find_user(root, first.user)
-        rootfs.make_directory(root, first.directory, self._config.ids.outside(0))
+        rootfs.make_directory(root, first.directory, self._config.ids)
         arguments = first.arguments(root, user, self._config.hostname)
         _DEVICES.mkdir()
         rootfs.make_devices(_DEVICES, self._config.ids)

@@ -119,11 +119,11 @@ def test_directories_are_made_below_the_root(root: Path) -> None:
     (root / "link").symlink_to("/target")
     (root / "file").touch()
     fd = opened(root)
-    rootfs.make_directory(fd, b"/a/b/c", 500_000_000)
-    rootfs.make_directory(fd, b"/link/d", 500_000_000)
-    rootfs.make_directory(fd, b"/", 500_000_000)
+    rootfs.make_directory(fd, b"/a/b/c", IDS)
+    rootfs.make_directory(fd, b"/link/d", IDS)
+    rootfs.make_directory(fd, b"/", IDS)
     with pytest.raises(UnusableRoot):
-        rootfs.make_directory(fd, b"/file/x", 500_000_000)
+        rootfs.make_directory(fd, b"/file/x", IDS)
     os.close(fd)
     assert (root / "a/b/c").stat().st_uid == 500_000_000
     assert (root / "target/d").is_dir()
