@@ -40,12 +40,11 @@ def list_containers(
         everything = everything or any(text.startswith(ABOUT_ALL) for text in filters)
     if last is None and not everything:
         found = [one for one in found if one.is_running]
-    rows = [row_of(one) for one in found[:last]]
     if sizes:
-        from lxgit.operations.sizes import with_sizes
+        from lxgit.operations.sizes import sized_rows
 
-        return with_sizes(repository, rows)
-    return rows
+        return sized_rows(repository, found[:last])
+    return [row_of(one) for one in found[:last]]
 
 
 def remove_containers(

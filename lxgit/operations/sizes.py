@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lxgit.objects.ids import from_hex
 from lxgit.objects.image import walk_directory
 from lxgit.objects.metadata import Kind
+from lxgit.operations.attached import row_of
 from lxgit.operations.lookup import image_of
 
 if TYPE_CHECKING:
@@ -17,19 +18,21 @@ if TYPE_CHECKING:
     from lxgit.objects.image import Image
     from lxgit.operations.values import ContainerRow
     from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
 
 
-def with_sizes(repository: Repository, rows: Iterable[ContainerRow]) -> list[ContainerRow]:
-    """The same containers with what they wrote, and with what their image has besides."""
+def sized_rows(repository: Repository, containers: Iterable[Container]) -> list[ContainerRow]:
+    """Containers with what they wrote, and with what their image has besides."""
 
     @cache
     def of_commit(commit: str) -> int:
         return image_size(repository, image_of(repository, from_hex(commit)))
 
     sized = []
-    for row in rows:
-        written = files_size(os.fspath(repository.containers_dir / row.id / "upper"))
-        sized.append(row._replace(size=written, virtual_size=written + of_commit(row.commit)))
+    for container in containers:
+        written = files_size(os.fspath(container.upper))
+        virtual = written + of_commit(container.config.commit)
+        sized.append(row_of(container)._replace(size=written, virtual_size=virtual))
     return sized
 
 

@@ -84,6 +84,7 @@ OBJECTS = named(objects="database inflate loose packdelta packindex packs")
 IMAGE = named(objects="directory entries image imageconfig links metadata names tree")
 CONTAINERS = named(
     operations="attached",
+    eventlog="",
     runtime="config containers idmap idranges kernel names rundir",
 )
 LISTED = named(cli="options tables")
