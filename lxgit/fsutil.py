@@ -147,6 +147,19 @@ def fsync_directory(path: Path | str) -> None:
         os.close(fd)
 
 
+def sync_filesystem(path: Path | str) -> None:
+    """Have all that was written to the file system that holds `path` on its disk (syncfs(2))."""
+    import ctypes
+
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if _libc().syncfs(ctypes.c_int(fd)):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), os.fspath(path))
+    finally:
+        os.close(fd)
+
+
 def make_directories(path: str, *, mode: int = 0o777) -> None:
     """Make a directory, with `mode`, and those above it that are missing, durably."""
     missing = []

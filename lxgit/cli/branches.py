@@ -124,6 +124,7 @@ Silent = Annotated[bool, option("-q", "--quiet", help="without a word")]
         ("lxgit checkout -b tuned2 base", "a new branch for an experiment"),
         ("lxgit checkout base~0", "a commit, on no branch"),
         ("lxgit checkout -", "back to where HEAD was"),
+        ("lxgit checkout --merge tuned web", "a stopped container, with what it changed"),
     )
 )
 def checkout(
@@ -131,19 +132,33 @@ def checkout(
     target: Annotated[
         str | None, argument("REV", help="a branch or a commit", completes="image")
     ] = None,
+    container: Annotated[
+        str | None,
+        argument("CONTAINER", help="a stopped one, to move in HEAD's place", completes="container"),
+    ] = None,
     new: Annotated[
         str | None, option("-b", help="make this branch, at REV or HEAD", metavar="NEW")
     ] = None,
     reset: Annotated[
         str | None, option("-B", help="the same, also when it is there", metavar="NEW")
     ] = None,
+    merge: Annotated[
+        bool, option("-m", "--merge", help="have the container keep its changes")
+    ] = False,
     detach: Detach = False,
     quiet: Silent = False,
 ) -> None:
     """Move HEAD to a branch, or to a commit: HEAD is detached then.
 
-    No container is touched; those with changes on the branch that is left are named.
+    No container is touched; those with changes on the branch that is left are named. With CONTAINER
+    that one is put on the commit, and HEAD stays. It must have no changes, unless --merge carries
+    them over: path by path, and if both sides have changed one, nothing is done.
     """
+    if container is not None and target is not None and not new and not reset:
+        _move_container(session, target, container, merge=merge, quiet=quiet)
+        return
+    if container is not None or merge:
+        raise UsageError("a container is moved to a commit", hint="lxgit checkout REV CONTAINER")
     if new or reset:
         moved = _to_new(session, new or reset or "", target, force=reset is not None)
     elif target is None:
@@ -198,6 +213,21 @@ def _to(session: Session, target: str, *, detach: bool, only_branch: bool) -> He
         only_branch=only_branch,
         identity=session.identity(),
     )
+
+
+def _move_container(
+    session: Session, target: str, container: str, *, merge: bool, quiet: bool
+) -> None:
+    from lxgit.cli.moving import tell_moved
+    from lxgit.operations.moving import checkout_container
+
+    repository, who = session.repository(), session.identity()
+    with session.progress() as progress:
+        moved = checkout_container(
+            repository, target, container, merge=merge, identity=who, progress=progress
+        )
+    if not quiet:
+        tell_moved(session, moved)
 
 
 def _to_new(session: Session, name: str, start: str | None, *, force: bool) -> HeadMoved:

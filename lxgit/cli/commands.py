@@ -59,6 +59,8 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("status", "worktree", "status", "show what containers changed"),
         Listed("diff", "diff", "diff", "show changes as text"),
         Listed("commit", "worktree", "commit", "record what a container changed"),
+        Listed("restore", "moving", "restore", "put paths of a container back"),
+        Listed("reset", "moving", "reset", "drop what a container changed"),
     ),
     "Look at history": (
         Listed("log", "log", "log", "show the commits of a branch"),

@@ -93,9 +93,21 @@ class TreeBuilder:
         below.metadata = entry.metadata
         parent.entries[name] = below
 
+    def graft(self, path: bytes, entry: Entry) -> None:
+        """Set what stands at `path`, a directory with all that its tree has."""
+        parent, name = self._parent(path)
+        if entry.is_directory:
+            assert entry.oid is not None
+            parent.entries[name] = Subdirectory(entry.oid)
+        else:
+            parent.entries[name] = entry
+
     def remove(self, path: bytes) -> None:
         """Remove what stands at `path` and below; nothing there is nothing to do."""
-        parent, name = self._parent(path)
+        try:
+            parent, name = self._parent(path)
+        except NotADirectoryError:
+            return
         parent.entries.pop(name, None)
 
     def write(self) -> ObjectID:

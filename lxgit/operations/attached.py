@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _NANOSECONDS = 1_000_000_000
 _ITSELF = Identity(*[Signature("lxgit", "", 0)] * 2)  # for reflogs that go with their refs
 _PINS = "refs/lxgit/containers/"
+_KEPT = "-kept"
 
 
 def row_of(container: Container) -> ContainerRow:
@@ -136,6 +137,17 @@ def pin_commit(
             repository.refs.update(ref, oid, old=ANY, message="container", who=identity.committer)
 
 
+def keep_commit(
+    repository: Repository, container: str, commit: ObjectID, identity: Identity, message: str
+) -> None:
+    """Keep what a container was until the next such moment, or until it goes."""
+    from lxgit.objects.refs import ANY
+
+    ref = _pin(container, _KEPT)
+    if commit != repository.refs.read(ref):
+        repository.refs.update(ref, commit, old=ANY, message=message, who=identity.committer)
+
+
 def pinned(repository: Repository, container: str) -> ObjectID | None:
     """The commit that `pin_commit` keeps for the container of that id."""
     return repository.refs.read(_pin(container, ""))
@@ -165,7 +177,7 @@ def unpin_commit(repository: Repository, container: str, identity: Identity) -> 
     """Let go of what `pin_commit` keeps, after the container of that id has gone."""
     from lxgit.objects.refs import ANY
 
-    for name in ("", "-base"):
+    for name in ("", "-base", _KEPT):
         ref = _pin(container, name)
         if repository.refs.read(ref) is not None:
             repository.refs.update(
@@ -175,7 +187,7 @@ def unpin_commit(repository: Repository, container: str, identity: Identity) -> 
 
 def unpin_leftovers(repository: Repository, living: Collection[str]) -> int:
     """Let go of what is kept for containers that are not among the `living`; how many those are."""
-    pinned = {ref.removeprefix(_PINS).removesuffix("-base") for ref in repository.refs.list(_PINS)}
+    pinned = {ref.removeprefix(_PINS).partition("-")[0] for ref in repository.refs.list(_PINS)}
     for container in pinned.difference(living):
         unpin_commit(repository, container, _ITSELF)
     return len(pinned.difference(living))

@@ -18,13 +18,15 @@ from lxgit.objects import packwriter
 from lxgit.objects.filecheck import is_counted
 from lxgit.objects.filelock import drop_stale_lock
 from lxgit.operations.attached import unpin_leftovers
-from lxgit.runtime.containers import settled
+from lxgit.runtime.containers import NoSuchContainer, all_containers, edited, settled
+from lxgit.runtime.newupper import others, remove_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
 
 _OURS = (
     ("", "*.*.tmp"),
@@ -62,6 +64,7 @@ def sweep(repository: Repository) -> int:
     swept += sum(drop_stale_lock(lock) for lock in _ref_locks(str(repository.git_dir)))
     with settled(repository.containers_dir) as living:
         swept += unpin_leftovers(repository, living)
+    swept += sum(map(_drop_others, all_containers(repository.containers_dir)))
     ours, gits = _named(repository.path, _OURS), _named(repository.path, _GITS)
     if not ours and not gits:
         return swept
@@ -73,6 +76,15 @@ def sweep(repository: Repository) -> int:
     for path in gits:
         swept += _remove(path, used, 0 if quiet else _DAY)
     return swept
+
+
+def _drop_others(container: Container) -> int:
+    """Remove the upper directories of a container that were not, or are no more, in force."""
+    if not others(container):
+        return 0
+    with contextlib.suppress(NoSuchContainer), edited(container) as now:
+        return remove_others(now)
+    return 0
 
 
 def sweep_packs(repository: Repository) -> int:

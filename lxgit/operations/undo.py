@@ -203,7 +203,7 @@ def _have_upper(repository: Repository, container: Container) -> None:
     from lxgit.runtime.starting import make_upper
 
     root = image_of(repository, from_hex(container.mounted)).root()
-    make_upper(container.path, root.metadata, container.config.ids)
+    make_upper(container, root.metadata)
 
 
 def _told(operation: Operation, steps: Sequence[_Step]) -> Undone:

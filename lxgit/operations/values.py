@@ -196,6 +196,27 @@ class HeadMoved(NamedTuple):
     """Changed containers of the branch that was left."""
 
 
+class ContainerMoved(NamedTuple):
+    """What `checkout REV CONTAINER` did."""
+
+    container: ContainerRow
+    old: str
+    new: str
+    branch: str | None
+    carried: int
+    """Paths whose changes it has on the new commit too."""
+    kept: str | None
+    """A commit of what it was, if it had changes."""
+
+
+class ContainerReset(NamedTuple):
+    """What `reset` and `restore` did: how many paths, and a commit of what was there before."""
+
+    container: ContainerRow
+    paths: int
+    kept: str | None
+
+
 class RemovedRef(NamedTuple):
     """A ref that is gone; the reflog keeps `oid`."""
 

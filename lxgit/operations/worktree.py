@@ -76,7 +76,7 @@ class WorkTree:
         self._writer = writer
         self.busy = busy
         self._whole = whole
-        self._objects = ScratchObjects(repository.objects, writer)
+        self.objects = ScratchObjects(repository.objects, writer)
         self._nodes: dict[ObjectID, Node] = {}
         self._filesystem = self._apply()
         self.image = self.configured(self.parent.config)
@@ -85,11 +85,11 @@ class WorkTree:
         base = self.parent
         if self.container.mounted != self.container.config.commit:
             base = image_of(self._repository, from_hex(self.container.mounted))
-        return apply_upper(self.state, base, self._objects, self._entry)
+        return apply_upper(self.state, base, self.objects, self._entry)
 
     def configured(self, config: ImageConfig) -> Image:
         """The image that a commit of the container with this config would have."""
-        return read_image(self._objects, write_image(self._objects, *self._filesystem, config))
+        return read_image(self.objects, write_image(self.objects, *self._filesystem, config))
 
     def move(self, container: Container) -> None:
         """Compare with what the container stands on by now."""
@@ -125,7 +125,7 @@ class WorkTree:
             if node.content is not None:
                 oid = hash_content(node.content)
             elif node.kind is Kind.SYMLINK:
-                oid = self._objects.add(ObjectType.BLOB, node.target)
+                oid = self.objects.add(ObjectType.BLOB, node.target)
             entry = Entry(node.kind, node.metadata, oid, node.rdev)
         if entry.oid is not None:
             self._nodes[entry.oid] = node

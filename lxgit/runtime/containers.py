@@ -9,7 +9,8 @@
         state.json              what became of it: ContainerState
         lock                    held (flock) by whoever owns upper and work, a supervisor above all
         edit                    held by whoever changes config.json, and what goes with it
-        upper/ work/            overlayfs's; ids are the host's
+        upper/ work/            overlayfs's; ids are the host's. The upper that config.json names
+                                is in force, another is a leftover (newupper.py)
         init/                   mount points that the image lacks, a layer below the upper
         log                     what it printed (runtime/logfile.py)
 
@@ -45,11 +46,12 @@ from lxgit.runtime.config import (
 from lxgit.runtime.names import unused_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from lxgit.runtime.config import Record
+    from lxgit.runtime.idmap import IdMap
 
 _PATIENCE = 30  # seconds for a supervisor to unmount, which writes back the file system below
 
@@ -99,7 +101,7 @@ class Container:
     @property
     def upper(self) -> Path:
         """The overlay's upper directory: what has changed."""
-        return self.path / "upper"
+        return self.path / self.config.upper
 
     @property
     def mounted(self) -> str:
@@ -277,6 +279,20 @@ def edited(container: Container) -> Iterator[Container]:
         except FileNotFoundError:
             raise NoSuchContainer(f"{name} has just been deleted") from None
         yield now
+
+
+def other_ids(containers: Path, identity: str, outside_range: Sequence[int]) -> IdMap:
+    """More ids of the host for a container: the record is to name them. Errors as `create`."""
+    with _registry(containers):
+        return idranges.allocate(containers / ".ranges", identity, outside_range)
+
+
+def release_ids(container: Container) -> None:
+    """Give back the ids of the host that a container had until now."""
+    registry = container.path.parent
+    if container.config.idmap is not None:
+        with _registry(registry):
+            idranges.release(registry / ".ranges", container.config.idmap)
 
 
 def check_name(name: str) -> None:

@@ -76,6 +76,10 @@ class IdMap:
                 return extent.outside + inside - extent.inside
         raise UnmappedId(f"id {inside} has no counterpart outside the container")
 
+    def covers(self, inside: int) -> bool:
+        """Whether the id has one on the other side."""
+        return any(0 <= inside - extent.inside < extent.count for extent in self.extents)
+
     def inside(self, outside: int) -> int:
         """This side's id. UnmappedId when it has none."""
         for extent in self.extents:

@@ -62,7 +62,7 @@ def _forked(task: Task, root: Metadata) -> Session:
     """Fork the supervisor; its first client."""
     container = task.container
     with container.lock() as lock:
-        make_upper(container.path, root, container.config.ids)
+        make_upper(container, root)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             child = os.fork()
@@ -83,15 +83,15 @@ def _reap() -> None:
             _supervisors.remove(child)
 
 
-def make_upper(path: Path, root: Metadata, ids: IdMap) -> None:
+def make_upper(container: Container, root: Metadata) -> None:
     """Make `upper` and `work` unless they are there; the upper is the root as the image has it."""
-    work, upper = path / "work", path / "upper"
+    ids, work, upper = container.config.ids, container.path / "work", container.upper
     if not work.exists():
         work.mkdir(mode=0o755)
         os.chown(work, ids.outside(0), ids.outside(0))
     if upper.exists():
         return
-    building = path / "upper.new"
+    building = container.path / "upper.new"
     building.mkdir(mode=0o700, exist_ok=True)
     os.chown(building, ids.outside(root.uid), ids.outside(root.gid))
     building.chmod(root.mode)

@@ -22,7 +22,7 @@ EXAMPLES = {
     for line, _ in listed.load().examples
 }
 ON_A_TERMINAL = ("-it", "-ai")
-NOTED = {"checkout", "import", "switch"}  # say something beside the answer
+NOTED = {"checkout", "import", "reset", "restore", "switch"}  # say something beside the answer
 ON_RUNNING = {"attach", "exec", "kill", "pause", "stop", "unpause"}
 MARKS = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 FROM_THE_ARCHIVE = [*MARKS, pytest.mark.network, pytest.mark.slow]

@@ -1,0 +1,117 @@
+"""Commands that put a stopped container back: reset, restore. `checkout` has the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from lxgit.cli.answers import container_name
+from lxgit.cli.params import argument, command, option
+from lxgit.cli.report import printable
+from lxgit.cli.session import Session
+from lxgit.cli.tables import short_id
+from lxgit.errors import UsageError
+
+if TYPE_CHECKING:
+    from lxgit.operations.values import ContainerMoved, ContainerReset
+
+
+@command(examples=(("lxgit reset --hard web", "and what it had is kept as a commit"),))
+def reset(
+    session: Session,
+    container: Annotated[str, argument("CONTAINER", help="a stopped one", completes="container")],
+    hard: Annotated[bool, option("--hard", help="drop its changes: there is no other way")] = False,
+) -> None:
+    """Drop what a stopped container has changed since its commit.
+
+    What it had is kept as a commit, whose id is printed, until the next such command or 'rm'.
+    """
+    from lxgit.operations.moving import reset
+
+    if not hard:
+        raise UsageError(
+            "a container has no index: only its files can be reset",
+            hint=f"lxgit reset --hard {container}",
+        )
+    repository, who = session.repository(), session.identity()
+    with session.progress() as progress:
+        done = reset(repository, container, identity=who, progress=progress)
+    _tell(session, done, "Dropped")
+
+
+@command(
+    examples=(
+        ("lxgit restore web:/etc/motd", "as its commit has it"),
+        ("lxgit restore /etc", "of the only changed container of HEAD's branch"),
+        ("lxgit restore --source base web:/etc/motd web:/srv", "as another commit has them"),
+    )
+)
+def restore(
+    session: Session,
+    paths: Annotated[
+        tuple[str, ...],
+        argument("[CONTAINER:]PATH", help="files, or directories with all below"),
+    ],
+    source: Annotated[
+        str | None,
+        option(
+            "-s",
+            "--source",
+            help="a commit; the container's own by default",
+            metavar="REV",
+            completes="image",
+        ),
+    ] = None,
+) -> None:
+    """Put paths of a stopped container back to what its commit has; what that has not goes.
+
+    What the container had is kept as a commit, whose id is printed, until the next such command or
+    'rm'.
+    """
+    from lxgit.operations.moving import restore
+
+    name, wanted = _split(paths)
+    repository, who = session.repository(), session.identity()
+    with session.progress() as progress:
+        done = restore(repository, name, wanted, source, identity=who, progress=progress)
+    _tell(session, done, "Restored")
+
+
+def _split(paths: tuple[str, ...]) -> tuple[str | None, list[bytes]]:
+    """The container that the paths are of, and they: `web:/etc/motd`, or `/etc/motd`."""
+    from os import fsencode
+
+    parts = [path.partition(":/") for path in paths]
+    names = {name if colon else None for name, colon, _ in parts}
+    if any(not colon and not name.startswith("/") for name, colon, _ in parts):
+        wrong = next(name for name, colon, _ in parts if not colon and not name.startswith("/"))
+        raise UsageError(f"'{wrong}' is no path", hint=f"CONTAINER:/{wrong}, or /{wrong}")
+    if len(names) > 1:
+        raise UsageError("these are paths of several containers", hint="one container at a time")
+    return names.pop(), [fsencode(rest if colon else name) for name, colon, rest in parts]
+
+
+def _tell(session: Session, done: ContainerReset, verb: str) -> None:
+    noun = "path" if done.paths == 1 else "paths"
+    session.out.line(f"{verb} {done.paths} {noun} of {container_name(done.container)}")
+    _tell_kept(session, done.container.name, done.kept)
+
+
+def tell_moved(session: Session, moved: ContainerMoved) -> None:
+    """What `checkout REV CONTAINER` did."""
+    where = f"branch '{moved.branch}'" if moved.branch else "no branch"
+    name = container_name(moved.container)
+    session.out.line(
+        printable(f"{name}: {short_id(moved.old)} -> {short_id(moved.new)}, on {where}")
+    )
+    if moved.carried:
+        noun = "path" if moved.carried == 1 else "paths"
+        session.out.line(f"Carried the changes of {moved.carried} {noun} over")
+    _tell_kept(session, moved.container.name, moved.kept)
+
+
+def _tell_kept(session: Session, name: str, kept: str | None) -> None:
+    if kept is not None:
+        session.note(
+            f"what it was is kept as {short_id(kept)}",
+            hint=f"'lxgit restore --source {short_id(kept)} {name}:/' brings all of it back",
+        )

@@ -1,0 +1,99 @@
+"""Another upper directory for a stopped container: it takes over when the record names it.
+
+It is written beside the one in force, from the difference between the image that it will lie over
+and the one that the container is to show. So a crash leaves the container as it was, or as it is to
+be, and beside it at most a directory that nothing names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.fsutil import remove_tree, sync_filesystem
+from lxgit.objects.acl import ACCESS, DEFAULT
+from lxgit.objects.diff import diff_images
+from lxgit.objects.metadata import Metadata
+from lxgit.runtime.delta import write_delta
+from lxgit.runtime.directory_layer import CAPABILITY, DirectoryWriter
+from lxgit.runtime.idmap import acl_to_disk, capability_to_disk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from lxgit.objects.database import ObjectDatabase
+    from lxgit.objects.image import Image
+    from lxgit.objects.metadata import Kind
+    from lxgit.runtime.containers import Container
+    from lxgit.runtime.idmap import IdMap
+
+_NAMES = ("upper", "upper.other")
+
+
+def other_name(container: Container) -> str:
+    """The name for the upper directory that takes over; nothing is there."""
+    remove_others(container)
+    return _NAMES[container.config.upper == _NAMES[0]]
+
+
+def write_upper(
+    database: ObjectDatabase, place: Path, ids: IdMap, below: Image, shown: Image
+) -> None:
+    """Write the upper directory that shows one image where another is mounted, durably.
+
+    UnmappedId when it has an id that the container has not.
+    """
+    place.mkdir(mode=0o700)
+    with UpperWriter(place, ids) as sink:
+        write_delta(database, shown, diff_images(below, shown), sink)
+    sync_filesystem(place)
+
+
+def others(container: Container) -> list[Path]:
+    """The upper directories that the record does not name."""
+    places = [container.path / name for name in _NAMES if name != container.config.upper]
+    return [place for place in places if place.exists()]
+
+
+def remove_others(container: Container) -> int:
+    """Delete the upper directories that the record does not name; how many they were."""
+    found = others(container)
+    for place in found:
+        remove_tree(place)
+    return len(found)
+
+
+class UpperWriter(DirectoryWriter):
+    """Makes inodes with the host's ids of a container."""
+
+    def __init__(self, root: Path, ids: IdMap) -> None:
+        super().__init__(root)
+        self._ids = ids
+
+    def directory(self, path: bytes, metadata: Metadata) -> None:
+        super().directory(path, self._mapped(metadata))
+
+    def file(self, path: bytes, metadata: Metadata, size: int, chunks: Iterable[bytes]) -> None:
+        super().file(path, self._mapped(metadata), size, chunks)
+
+    def symlink(self, path: bytes, metadata: Metadata, target: bytes) -> None:
+        super().symlink(path, self._mapped(metadata), target)
+
+    def special(
+        self, path: bytes, kind: Kind, metadata: Metadata, rdev: tuple[int, int] | None
+    ) -> None:
+        super().special(path, kind, self._mapped(metadata), rdev)
+
+    def _mapped(self, metadata: Metadata) -> Metadata:
+        return Metadata(
+            metadata.mode,
+            self._ids.outside(metadata.uid),
+            self._ids.outside(metadata.gid),
+            metadata.mtime,
+            tuple((name, self._value(name, value)) for name, value in metadata.xattrs),
+        )
+
+    def _value(self, name: bytes, value: bytes) -> bytes:
+        if name in (ACCESS, DEFAULT):
+            return acl_to_disk(value, self._ids)
+        return capability_to_disk(value, self._ids) if name == CAPABILITY else value
