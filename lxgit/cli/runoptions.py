@@ -198,9 +198,18 @@ class Life(NamedTuple):
     labels: Annotated[
         tuple[str, ...], option("-l", "--label", help="a note to it", metavar="NAME[=VALUE]")
     ] = ()
+    log_max_size: Annotated[
+        str, option("--log-max-size", help="of its output; 0 for no limit", metavar="SIZE")
+    ] = "256m"
     cidfile: Annotated[
         str | None, option("--cidfile", help="write its whole id there", metavar="FILE")
     ] = None
+
+    def log_size(self) -> int | None:
+        """Bytes; None for no limit. UsageError."""
+        from lxgit.cli.sizes import parse_memory
+
+        return parse_memory("--log-max-size", self.log_max_size) or None
 
 
 def request(
@@ -249,6 +258,7 @@ def request(
         stop_timeout=life.stop_timeout,
         labels=life.labels,
         cidfile=life.cidfile,
+        log_size=life.log_size(),
     )
 
 

@@ -15,6 +15,7 @@ from lxgit.operations.lookup import find_commit, image_of
 from lxgit.operations.networking import WantedNetwork
 from lxgit.runtime import containers as records
 from lxgit.runtime.config import Request
+from lxgit.runtime.limits import DEFAULT_LOG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +66,7 @@ class RunRequest(NamedTuple):
     stop_timeout: int | None = None  # seconds
     labels: tuple[str, ...] = ()  # NAME=VALUE
     cidfile: str | None = None
+    log_size: int | None = DEFAULT_LOG  # bytes
 
 
 def created(
@@ -108,6 +110,7 @@ def created(
             stop_signal=_stop_signal(request.stop_signal or image.config.stop_signal),
             stop_timeout=request.stop_timeout,
             labels=_labels(image.config, request),
+            log_size=request.log_size,
         ),
         lambda made: _kept(repository, made, hex_id(commit), mounts, request.cidfile, identity),
     )

@@ -26,6 +26,8 @@ def host_config(config: ContainerConfig) -> dict[str, Any]:
         "CapDrop": [name.upper() for name in security.cap_drop],
         "Devices": [_device(text) for text in security.devices],
         "Ulimits": [_ulimit(text) for text in security.ulimits],
+        "Init": config.init,
+        "LogConfig": {"Type": "lxgit", "Config": {"max-size": str(config.log_size or 0)}},
         "Sysctls": dict(Sysctl.of(text, config.network) for text in security.sysctls),
     }
 

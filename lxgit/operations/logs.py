@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from lxgit.operations.lookup import find_container
-from lxgit.runtime.logfile import ERR, Record, read_log
+from lxgit.runtime.logfile import ERR, LogReader, Record
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -41,23 +42,23 @@ def logs(repository: Repository, name: str, wanted: Wanted) -> Iterator[Piece]:
     """A container's output, and with `follow` what comes until it ends. NoSuchContainer."""
     container = find_container(repository, name)
     try:
-        stream = (container.path / "log").open("rb")
+        reader = LogReader(container.path / "log")
     except FileNotFoundError:  # it has not been started
         return
     splitter = _Splitter()
-    with stream:
-        pieces = splitter.pieces(_between(read_log(stream), wanted))
+    with contextlib.closing(reader):
+        pieces = splitter.pieces(_between(reader.records(), wanted))
         yield from pieces if wanted.tail is None else _last_lines(pieces, wanted.tail)
         if wanted.follow:
-            yield from splitter.pieces(_between(_followed(container, stream), wanted))
+            yield from splitter.pieces(_between(_followed(container, reader), wanted))
 
 
-def _followed(container: Container, stream: IO[bytes]) -> Iterator[Record]:
+def _followed(container: Container, reader: LogReader) -> Iterator[Record]:
     """What is written from now on, until the container has ended."""
     running = True
     while running:
         running = container.is_running  # asked before the last read: nothing comes after the end
-        yield from read_log(stream)
+        yield from reader.records()
         if running:
             time.sleep(_LOOK_AGAIN)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lxgit.errors import LxgitError
 from lxgit.runtime.idmap import Extent, IdMap
-from lxgit.runtime.limits import NO_LIMITS, Limits
+from lxgit.runtime.limits import DEFAULT_LOG, NO_LIMITS, Limits
 from lxgit.runtime.security import USUAL, Security
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Settings:
     stop_signal: str = ""  # empty: SIGTERM
     stop_timeout: int | None = None  # seconds; None: 10
     labels: tuple[str, ...] = ()  # NAME=VALUE
+    log_size: int | None = DEFAULT_LOG  # bytes; None: no limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from lxgit.runtime.cgroups import Hierarchy
 
+DEFAULT_LOG = 256 << 20  # bytes of output that are kept
 DEFAULT_PIDS = 2048  # what Podman has; a fork bomb ends there
 
 _PERIOD = 100_000  # microseconds: the kernel's own default

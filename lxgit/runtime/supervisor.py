@@ -119,7 +119,7 @@ class Supervisor:
         self._config = task.container.config
         self._lock = lock
         self._log = lxc.Log()
-        self._output = LogWriter(task.container.path / "log")
+        self._output = LogWriter(task.container.path / "log", self._config.log_size)
         self._stillness = Stillness(self._config.id)
         self._relay = Relay(self._output, self._signal, Loop(), self._execute, self._control)
         self._executions: list[Execution] = []

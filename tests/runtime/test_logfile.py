@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lxgit.runtime.logfile import ERR, OUT, LogWriter, Record, read_log
+from lxgit.runtime.logfile import ERR, OUT, LogReader, LogWriter, Record, read_log
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,3 +77,44 @@ def test_a_full_disk_loses_whole_records_only(tmp_path: Path) -> None:
         assert {record.data for record in records} == {b"x" * 3000}
     finally:
         kernel.umount(tmp_path)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(1, 400), max_size=40), st.integers(200, 2000), st.integers(1, 9))
+def test_of_a_bounded_log_the_oldest_goes(
+    tmp_path_factory: pytest.TempPathFactory, lengths: list[int], size: int, every: int
+) -> None:
+    """Who reads along, however often, misses nothing, where all is within the bound."""
+    path = tmp_path_factory.mktemp("log") / "log"
+    log = LogWriter(path, size)
+    reader = LogReader(path)
+    written, read = [], []
+    for number, length in enumerate(lengths):
+        data = b"%d " % number + b"x" * length
+        log.write(OUT, data)
+        written.append(data)
+        if number % every == 0:
+            read += [record.data for record in reader.records()]
+    read += [record.data for record in reader.records()]
+    reader.close()
+    with closing(LogReader(path)) as again:
+        kept = [record.data for record in again.records()]
+    on_disk = sum(file.stat().st_size for file in path.parent.iterdir())
+    log.close()
+    assert kept == written[len(written) - len(kept) :]
+    assert on_disk <= size + 2 * 440
+    if sum(len(data) + 40 for data in written) <= size:
+        assert kept == written
+    assert sum(map(len, kept)) >= min(sum(map(len, written)), size // 4) - 440
+    assert read == [data for data in written if data in set(read)]
+    if every == 1:
+        assert read == written
+
+
+def test_a_log_without_a_bound_is_one_file(tmp_path: Path) -> None:
+    log = LogWriter(tmp_path / "log", None)
+    for _ in range(100):
+        log.write(OUT, b"x" * 1000)
+    log.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+    assert len(logged(tmp_path / "log")) == 100
