@@ -104,7 +104,7 @@ RUN = (
         cli="detaching identity progress run runoptions",
         operations="creating launching",
         runtime="attach bases cgroups command freezer launcher layers logfile lxc materialise overlay probe"
-        " process protocol relay rootfs starting supervisor sweep terminal",
+        " process protocol relay rootfs starting supervisor sweep terminal fsids rootmount",
     )
 )
 
