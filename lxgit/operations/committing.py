@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.fsutil import remove_tree
 from lxgit.objects.commits import Commit, encode_commit
 from lxgit.objects.history import is_ancestor
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
@@ -378,6 +379,7 @@ def _upper_to_layer(repository: Repository, container: Container, tree: WorkTree
     """Rename the upperdir into the cache, on the stack of its base; without that, drop it."""
     if not container.upper.exists():
         return
+    remove_tree(container.path / "init")  # it would hide what the layer has of its directories
     layers = LayerStore(repository.layers_dir)
     assert container.config.base is not None
     base = image_of(repository, from_hex(container.config.base))

@@ -99,6 +99,20 @@ def test_the_upperdir_becomes_the_layer(lab: Lab) -> None:
     assert lab.run("other", "cat /etc/new; stat -c %u:%g /etc/new") == (0, "new\n0:0\n")
 
 
+def test_mount_points_do_not_hide_what_was_committed(
+    lab: Lab, busybox_rootfs: Path, scratch: Path
+) -> None:
+    """An image without /etc/hosts gets one, in a layer that has /etc as it was then."""
+    root = scratch / "root"
+    shutil.copytree(busybox_rootfs, root, symlinks=True)
+    (root / "etc/hosts").unlink()
+    lab.take(root, "bare")
+    lab.run("c", "stat -c %a /etc; chmod 700 /etc", image="bare")
+    lab.commit("c")
+    assert lab.start("c") == (0, "700\n")
+    assert changed(lab, "c") == {}
+
+
 def test_layers_may_go_at_any_time(lab: Lab) -> None:
     lab.run("c", "echo one > /one")
     lab.commit("c")
