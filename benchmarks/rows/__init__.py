@@ -11,6 +11,7 @@ from benchmarks.rows import (
     imports,
     logs,
     memory,
+    running,
     sizes,
     startup,
 )
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.harness import Row
     from benchmarks.workbench import Workbench
 
-MODULES = (startup, imports, containers, comparing, commits, logs, sizes, memory)
+MODULES = (startup, imports, containers, running, comparing, commits, logs, sizes, memory)
 
 
 def all_rows(bench: Workbench) -> list[Row]:

@@ -43,7 +43,7 @@ def rows(bench: Workbench) -> list[Row]:
             f"`{true}`, {about}, warm",
             "podman `--runtime runc`",
             partial(_run, bench),
-            reach=1.0,
+            reach=0.8,
             rounds=15,
             warm_up=3,
         ),
