@@ -122,6 +122,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("export", "images", "export", "write an image as a tar"),
         Listed("images", "listings", "images", "list images"),
         Listed("rmi", "images", "rmi", "delete names of images"),
+        Listed("history", "imagehistory", "history", "show how an image came to be"),
     ),
     "The store": (
         Listed("gc", "store", "gc", "drop what nothing reaches, and repack"),
@@ -130,6 +131,8 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
     ),
     "lxgit itself": (
         Listed("help", "about", "help_", "show how to use a command"),
+        Listed("info", "host", "info", "show what the host has and lacks for containers"),
+        Listed("version", "host", "version", "show the versions of all that is at work"),
         Listed("completion", "about", "completion", "print the completion script of a shell"),
     ),
 }

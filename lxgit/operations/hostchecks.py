@@ -1,0 +1,206 @@
+"""What `info` checks of the host: each with what is there, and with a hint where something is not.
+
+The checks take what they are about as values, so that every host can be tried anywhere; `facts`
+reads it. Containers themselves are refused by `runtime.probe`, which tries instead of reading.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lxgit.operations.versions import program_version
+from lxgit.runtime import cgroups, lxc, probe
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lxgit.runtime.cgroups import Hierarchy
+
+_LEAST_KERNEL = (6, 5)
+_DIRECT_EROFS = (6, 12)
+_LEAST_EROFS_UTILS = (1, 8)
+_CONTROLLERS = ("memory", "cpu", "pids")
+
+_SYSCTLS = {
+    "user.max_user_namespaces": "/proc/sys/user/max_user_namespaces",
+    "kernel.unprivileged_userns_clone": "/proc/sys/kernel/unprivileged_userns_clone",
+    "kernel.apparmor_restrict_unprivileged_userns": (
+        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
+    ),
+}
+
+
+class Check(NamedTuple):
+    """One of them. `hint` says what to do about what is missing, or not as good as it could be."""
+
+    name: str
+    fine: bool
+    told: str
+    hint: str = ""
+
+
+def _fine(name: str, told: str, hint: str = "") -> Check:
+    return Check(name, fine=True, told=told, hint=hint)
+
+
+def _lacking(name: str, told: str, hint: str) -> Check:
+    return Check(name, fine=False, told=told, hint=hint)
+
+
+def all_checks(store: Path) -> list[Check]:
+    """Every check, of this host and of the store's file system."""
+    return [
+        kernel_check(os.uname().release),
+        wsl_check(os.uname().release),
+        lxc_check(program_version(lxc.LXC_START, "--version")),
+        cgroup_check(cgroups.hierarchies()),
+        user_namespace_check(_sysctls()),
+        _apparmor_check(),
+        selinux_check(_read("/sys/fs/selinux/enforce")),
+        nft_check(program_version("nft", "--version")),
+        erofs_check(program_version("mkfs.erofs", "-V")),
+        store_check(*file_system(store)),
+    ]
+
+
+def kernel_check(release: str) -> Check:
+    """Overlayfs over idmapped layers, named one by one, came with Linux 6.5."""
+    if _numbers(release) < _LEAST_KERNEL:
+        return _lacking(
+            "Kernel", f"Linux {release} is too old", "Linux 6.5; bookworm-backports has one"
+        )
+    if _numbers(release) < _DIRECT_EROFS:
+        return _fine("Kernel", f"Linux {release}; EROFS layers take loop devices before 6.12")
+    return _fine("Kernel", f"Linux {release}")
+
+
+def wsl_check(release: str) -> Check:
+    """Microsoft's kernels name themselves."""
+    if "microsoft" not in release.lower():
+        return _fine("WSL", "no")
+    if "WSL2" not in release:
+        return _lacking("WSL", "WSL 1, which is no Linux kernel", "wsl --set-version DISTRO 2")
+    return _fine("WSL", "WSL 2: keep the store on its own disk, not below /mnt/c")
+
+
+def lxc_check(version: str) -> Check:
+    """LXC 5 and newer are tried."""
+    if not version:
+        return _lacking("LXC", "not installed", "apt install lxc")
+    if _numbers(version) < (5, 0):
+        return _lacking("LXC", f"{version} is too old", "LXC 5.0 or newer")
+    return _fine("LXC", version)
+
+
+def cgroup_check(hierarchies: Sequence[Hierarchy]) -> Check:
+    """Limits want the controllers for memory, cpu and pids, in whichever version."""
+    versions = {hierarchy.version for hierarchy in hierarchies}
+    kind = {(1,): "v1", (2,): "v2", (1, 2): "hybrid"}.get(tuple(sorted(versions)), "none")
+    found = {name for hierarchy in hierarchies for name in hierarchy.controllers}
+    missing = [name for name in _CONTROLLERS if name not in found]
+    if not missing:
+        return _fine("Control groups", kind)
+    told = f"{kind}, without {', '.join(missing)}"
+    hint = "boot with cgroup_enable=memory" if "memory" in missing else "limits of it are refused"
+    return _lacking("Control groups", told, hint)
+
+
+def user_namespace_check(sysctls: Mapping[str, str]) -> Check:
+    """Root's containers want the first; the two others are about ordinary users."""
+    limit = sysctls.get("user.max_user_namespaces")
+    if limit is None or limit == "0":
+        told = "the kernel has none" if limit is None else "user.max_user_namespaces is 0"
+        hint = "sysctl user.max_user_namespaces=15000; or run with --userns=host, less isolated"
+        return _lacking("User namespaces", told, hint)
+    for name, closed in (
+        ("kernel.unprivileged_userns_clone", "0"),
+        ("kernel.apparmor_restrict_unprivileged_userns", "1"),
+    ):
+        if sysctls.get(name) == closed:
+            other = "1" if closed == "0" else "0"
+            told = f"for root alone: {name} is {closed}"
+            return _fine("User namespaces", told, f"for others: sysctl {name}={other}")
+    return _fine("User namespaces", "for root and others")
+
+
+def _apparmor_check() -> Check:
+    try:
+        profile = probe.apparmor_profile()
+    except probe.UnusableHost as error:
+        return _lacking("AppArmor", error.message, error.hint or "")
+    return _fine("AppArmor", "off" if profile is None else f"on, with {profile}")
+
+
+def selinux_check(enforce: str | None) -> Check:
+    """Containers get no type of their own, so a policy that is enforced may be in their way."""
+    if enforce is None:
+        return _fine("SELinux", "off")
+    if enforce == "0":
+        return _fine("SELinux", "permissive")
+    told = "enforced; containers run in the domain of who starts them"
+    return _fine("SELinux", told, "'ausearch -m avc' tells what it denied")
+
+
+def nft_check(version: str) -> Check:
+    """A bridge wants it for NAT and published ports."""
+    if version:
+        return _fine("nft", version)
+    hint = "apt install nftables; --network none and host do without"
+    return _lacking("nft", "not installed", hint)
+
+
+def erofs_check(version: str) -> Check:
+    """Without it layers are directories."""
+    slower = "layers are directories, which take longer to make"
+    if not version:
+        return _lacking("erofs-utils", f"not installed; {slower}", "apt install erofs-utils")
+    if _numbers(version) < _LEAST_EROFS_UTILS:
+        return _lacking("erofs-utils", f"{version}; {slower}", "erofs-utils 1.8 or newer")
+    return _fine("erofs-utils", version)
+
+
+def store_check(place: str, kind: str) -> Check:
+    """Overlayfs takes no upper directory on itself, nor on what is another machine's."""
+    told = f"{place} is on {kind}"
+    if kind in ("overlay", "nfs", "nfs4", "cifs", "9p", "vfat", "exfat", "ntfs3"):
+        return _lacking("Store", told, "put it on ext4, xfs or btrfs: --store, LXGIT_STORE")
+    if kind == "tmpfs":
+        return _fine("Store", told, "it goes with the machine's next boot")
+    return _fine("Store", told)
+
+
+def file_system(path: Path) -> tuple[str, str]:
+    """A path, and the type of the file system that it is on, or would be."""
+    there = path
+    while not there.exists():
+        there = there.parent
+    device = os.stat(there).st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    mounts = [line.split() for line in (_read("/proc/self/mountinfo") or "").splitlines()]
+    kinds = [words[words.index("-", 6) + 1] for words in mounts if words[2] == number]
+    if not kinds:  # btrfs gives a device of its own to each subvolume
+        real = os.path.realpath(there)
+        above = [w for w in mounts if real.startswith(w[4].rstrip("/") + "/") or real == w[4]]
+        longest = max(above, key=lambda words: len(words[4]))
+        kinds = [longest[longest.index("-", 6) + 1]]
+    return str(path), kinds[-1]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version."""
+    return tuple(map(int, re.findall(r"\d+", version)[:2]))
+
+
+def _sysctls() -> dict[str, str]:
+    return {name: value for name, path in _SYSCTLS.items() if (value := _read(path)) is not None}
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="surrogateescape").strip()
+    except OSError:
+        return None

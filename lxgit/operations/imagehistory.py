@@ -1,0 +1,40 @@
+"""`history`: how an image came to be, commit by commit along first parents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.objects.messages import trailers
+from lxgit.operations.history import LogRequest, log
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxgit.repository import Repository
+
+
+class Step(NamedTuple):
+    """A line of `history`."""
+
+    oid: str
+    created: int
+    """The committer's time, seconds since 1970."""
+    command: str
+    """What ran in the container that was committed; empty for an import."""
+    size: int
+    """What the files have that it added or changed, in bytes."""
+    comment: str
+
+
+def image_history(repository: Repository, revision: str) -> Iterator[Step]:
+    """The commits of an image, the newest first. Errors of the name as `log`."""
+    request = LogRequest(revisions=(revision,), first_parent=True, changes=True, names=False)
+    for entry in log(repository, request):
+        yield Step(
+            entry.oid,
+            entry.committer.time,
+            dict(trailers(entry.message)).get("Command", ""),
+            sum(change.new_size for change in entry.changes or ()),
+            next(iter(entry.message.splitlines()), ""),
+        )
