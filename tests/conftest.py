@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
-from tests.support import leaks, machine, ordinary, rootfs
+from tests.support import leaks, machine, netns, ordinary, rootfs
 from tests.support.program import Lxgit
 
 if TYPE_CHECKING:
@@ -63,6 +64,13 @@ def unable(reason: str) -> None:
     if IN_CI:
         pytest.fail(f"this machine cannot run the test: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_network() -> Iterator[None]:
+    """Keep the host's network out of the tests; `netns.outside` is for who has to fetch."""
+    with netns.fresh() if os.geteuid() == 0 else contextlib.nullcontext():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -152,4 +160,5 @@ def large_debian_tar() -> Path:
 def _debian(name: str, options: tuple[str, ...]) -> Path:
     if not rootfs.is_cached(name) and (reason := machine.lacks_network() or machine.lacks_root()):
         unable(reason)
-    return rootfs.cached_debian(name, options)
+    with netns.outside():
+        return rootfs.cached_debian(name, options)

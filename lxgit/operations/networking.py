@@ -24,7 +24,7 @@ class Settings(TypedDict):
 class WantedNetwork(NamedTuple):
     """What was asked for: see `lxgit run --help`."""
 
-    network: str = "none"
+    network: str = "bridge"
     publish: tuple[str, ...] = ()
     publish_all: bool = False
     expose: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ import pexpect
 import pytest
 
 from tests.cli.conftest import written_at
+from tests.support import netns
 from tests.support.program import PROGRAM
 
 if TYPE_CHECKING:
@@ -177,7 +178,8 @@ def test_a_reader_that_leaves_is_no_fault(grown: Lxgit) -> None:
 @pytest.mark.root
 @pytest.mark.slow
 def test_bootstrap(lxgit: Lxgit, git: StockGit) -> None:
-    lxgit("bootstrap", "trixie", "base", "--include", "nginx-light", timeout=900)
+    with netns.outside():
+        lxgit("bootstrap", "trixie", "base", "--include", "nginx-light", timeout=900)
     assert git.word("log", "--format=%s", "base") == "Bootstrap Debian trixie with nginx-light"
     assert "worker_processes" in lxgit("show", "base:/etc/nginx/nginx.conf").out
     assert lxgit("ls", "base:/usr/sbin/nginx").out == "nginx\n"

@@ -5,6 +5,7 @@ Ids, sizes and the numbers of lines differ from one Debian to the next, and are 
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import netns
 from tests.support.program import PROGRAM
 
 if TYPE_CHECKING:
@@ -62,12 +64,13 @@ def test_the_session_prints_what_the_readme_says(lxgit: Lxgit) -> None:
     environment = lxgit.environment()
     environment["PATH"] = f"{PROGRAM.parent}:{environment['PATH']}"
     for command, expected in session():
-        done = subprocess.run(
-            ["sh", "-c", command.replace(STORE, str(lxgit.store))],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        with netns.outside() if "bootstrap" in command else contextlib.nullcontext():
+            done = subprocess.run(
+                ["sh", "-c", command.replace(STORE, str(lxgit.store))],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
         assert (done.returncode, compared(done.stdout)) == (0, compared(expected)), command

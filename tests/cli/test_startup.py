@@ -96,13 +96,14 @@ LOG = (
 PS = OPENED | LISTED | CONTAINERS | named(cli="human listings psview", operations="containers")
 RUN = (
     OPENED
+    | {"lxgit.runtime.network", "lxgit.runtime.network.publishing"}
     | REFS
     | OBJECTS
     | IMAGE
     | CONTAINERS
     | named(
         cli="detaching identity progress run runoptions",
-        operations="creating launching",
+        operations="creating launching networking",
         runtime="attach bases cgroups command freezer launcher layers logfile lxc materialise overlay probe"
         " process protocol relay rootfs starting supervisor sweep terminal fsids rootmount",
     )

@@ -101,6 +101,8 @@ def _cgroups() -> Iterator[str]:
 
 
 def _running() -> Iterator[str]:
-    with contextlib.suppress(FileNotFoundError):
-        for entry in (RUNTIME / "c").iterdir():
-            yield f"running container: {entry}"
+    for place in ("c", "n"):
+        with contextlib.suppress(FileNotFoundError):
+            for entry in (RUNTIME / place).iterdir():
+                if not entry.name.startswith("."):
+                    yield f"running container, or bridge: {entry}"

@@ -17,6 +17,8 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support import netns
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -133,7 +135,8 @@ def lacks_network() -> str | None:
     if reason := lacks_program("mmdebstrap"):
         return reason
     try:
-        with urllib.request.urlopen(f"{MIRROR}/dists/{SUITE}/InRelease", timeout=20):
+        url = f"{MIRROR}/dists/{SUITE}/InRelease"
+        with netns.outside(), urllib.request.urlopen(url, timeout=20):
             return None
     except (urllib.error.URLError, TimeoutError) as error:
         return f"the Debian archive is out of reach: {error}"
