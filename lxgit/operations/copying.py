@@ -62,6 +62,10 @@ class NoSuchPlace(LxgitError):
     """Nothing is where something should be copied from or to."""
 
 
+class ReadOnlyPlace(LxgitError):
+    """A root or a volume that is mounted for reading alone."""
+
+
 class CopiedIntoItself(LxgitError):
     """The destination is among what is copied."""
 
@@ -132,12 +136,12 @@ def copy(
 ) -> None:
     """Copy a file, or a directory with all below it; with `follow` what a link leads to.
 
-    A target that is a directory takes it in; else it gets that name. NoSuchPlace, CannotReplace,
-    CopiedIntoItself, NoSuchContainer, UnmappedId; OSError as the file systems have it. One of the
-    two is of a container: it could not be held open twice.
+    A target that is a directory takes it in; else it gets that name. One of the two is of a
+    container. NoSuchPlace, CannotReplace, ReadOnlyPlace, CopiedIntoItself, NoSuchContainer,
+    UnmappedId; OSError as the file systems have it.
     """
     rules = Rules(archive, target.container is None)
-    with ExitStack() as stack:
+    with _writable(target), ExitStack() as stack:
         found = stack.enter_context(_opened(repository, source, progress, follow=follow))
         root, ids = stack.enter_context(_root(repository, target.container, progress))
         directory, prefix = _destination(root, target, source, found)
@@ -170,7 +174,7 @@ def copy_in(
     from lxgit.objects.tarreader import read_tar
     from lxgit.objects.tarsource import open_archive
 
-    with ExitStack() as stack:
+    with _writable(target), ExitStack() as stack:
         root, ids = stack.enter_context(_root(repository, target.container, progress))
         directory = _open_directory(root, resolve(root, target.path))
         if directory is None:
@@ -183,6 +187,17 @@ def copy_in(
         stack.enter_context(making_files_for(ids))
         writer = stack.enter_context(MergingWriter(directory, ids))
         tree.replay(_WithoutRoot(writer))
+
+
+@contextmanager
+def _writable(target: Place) -> Iterator[None]:
+    """Tell of a destination that cannot be written to by its name."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        raise ReadOnlyPlace(f"'{target.shown}' can only be read") from error
 
 
 @contextmanager
@@ -208,7 +223,7 @@ def _root(
     with found.lock(), layers_kept(repository):
         image = image_of(repository, from_hex(found.mounted))
         stack = materialised(repository, image, progress)
-        make_upper(found.path, image.root().metadata, found.config.ids)
+        make_upper(found, image.root().metadata)
         with rootaccess.opened_root(found, stack.lowers) as root:
             yield root, found.config.ids
 
@@ -322,7 +337,7 @@ class _Copier:
         if inode.kind is Kind.DIRECTORY:
             if self._target is not None and os.path.samestat(inode.status, self._target):
                 raise CopiedIntoItself(f"'{os.fsdecode(path)}' would be copied into itself")
-            if path:  # the contents of one that is there take nothing from another
+            if path or self._target is None:  # one that takes contents in stays as it is
                 self._sink.directory(path, metadata)
         elif first != path:
             self._sink.link(path, first)
