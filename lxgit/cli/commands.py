@@ -89,6 +89,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("unpause", "running", "unpause", "have paused containers go on"),
         Listed("wait", "running", "wait", "wait for containers to end"),
         Listed("rename", "running", "rename", "give a container another name"),
+        Listed("port", "running", "port", "show where its ports are on the host"),
         Listed("events", "watching", "events", "tell what happens, and what has happened"),
         Listed("update", "creating", "update", "change the limits of containers"),
         Listed("rm", "containers", "rm", "delete containers"),
@@ -101,8 +102,8 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
                 Listed("inspect", "containers", "container_inspect", "show everything about them"),
                 Listed("prune", "containers", "container_prune", "delete the stopped ones"),
             ),
-            same="attach commit cp exec export kill logs ls=ps pause rename restart rm run start"
-            " stop unpause wait",
+            same="attach commit cp exec export kill logs ls=ps pause port rename restart rm run"
+            " start stop unpause wait",
         ),
         Family(
             "volume",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from lxgit.cli.detaching import DetachKeys, exit_code, key_sequence
+from lxgit.cli.options import AsFormat
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.session import Session
 from lxgit.errors import UsageError
@@ -163,6 +164,36 @@ def wait(session: Session, containers: Containers) -> None:
     for code in wait(session.repository(), containers):
         session.out.line(str(code))
         session.out.flush()
+
+
+@command(
+    examples=(
+        ("lxgit port web", "all that are published"),
+        ("lxgit port web 80", "the number alone"),
+    )
+)
+def port(
+    session: Session,
+    container: Container,
+    number: Annotated[str | None, argument("PORT", help="a port of the container: 80, 53/udp")] = (
+        None
+    ),
+    format_: AsFormat = "table",
+) -> None:
+    """Show where ports of a running container are on the host."""
+    from lxgit.cli.tables import write_json
+    from lxgit.operations.networking import ANY_ADDRESS, published_ports
+
+    found = published_ports(session.repository(), container, number)
+    if format_ == "json":
+        write_json(session.out, (one._asdict() for one in found))
+    elif number is not None:
+        for host_port in dict.fromkeys(one.host_port for one in found):
+            session.out.line(str(host_port))
+    else:
+        for one in found:
+            ip = f"[{one.host_ip}]" if ":" in one.host_ip else one.host_ip
+            session.out.line(f"{one.port} -> {ip or ANY_ADDRESS}:{one.host_port}")
 
 
 @command(examples=(("lxgit restart web", ""),))

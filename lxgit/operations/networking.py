@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from lxgit.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lxgit.objects.imageconfig import ImageConfig
+    from lxgit.repository import Repository
+    from lxgit.runtime.network.endpoint import Endpoint
+
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - as Docker writes every address of the host
 
 
 class Settings(TypedDict):
@@ -72,3 +78,61 @@ def _check_address(text: str, form: str) -> None:
 
     if packed_address(text) is None:
         raise UsageError(f"'{text}' is no address", hint=form)
+
+
+class PublishedPort(NamedTuple):
+    """A port of a running container, and where it is on the host; `host_ip` "" is everywhere."""
+
+    port: str
+    host_ip: str
+    host_port: int
+
+
+def published_ports(repository: Repository, name: str, port: str | None) -> list[PublishedPort]:
+    """The ports of a running container on the host, or those of `port` alone.
+
+    NotRunning, NoSuchPort, NoSuchContainer, UsageError.
+    """
+    from lxgit.operations.lookup import find_container
+    from lxgit.runtime.attach import NotRunning
+    from lxgit.runtime.network.publishing import NoSuchPort, Port
+
+    container = find_container(repository, name)
+    wanted = Port.parsed(port) if port is not None else None
+    if not container.is_running:
+        raise NotRunning(
+            f"container '{container.config.name}' is not running",
+            hint="its ports are the host's while it runs: 'lxgit start'",
+        )
+    endpoint = container.state.endpoint
+    found = endpoint.publications if endpoint is not None else ()
+    kept = [one for one in found if wanted in (None, one.port)]
+    if not kept and wanted is not None:
+        raise NoSuchPort(
+            f"port {wanted} of container '{container.config.name}' is not published",
+            hint="-p of 'lxgit run' publishes one",
+        )
+    return [PublishedPort(str(one.port), one.host_ip, one.host_port) for one in kept]
+
+
+def network_settings(endpoint: Endpoint | None, exposed: Sequence[str]) -> dict[str, Any]:
+    """Where a container is on its bridge, as `inspect` shows it: empty values while it is not."""
+    ports: dict[str, list[dict[str, str]] | None] = dict.fromkeys(exposed)
+    mapping: dict[str, str] = {}
+    for one in endpoint.publications if endpoint is not None else ():
+        everywhere = ANY_ADDRESS if not one.host_ip else one.host_ip
+        binding = {"HostIp": everywhere, "HostPort": str(one.host_port)}
+        ports[str(one.port)] = [*(ports.get(str(one.port)) or ()), binding]
+        mapping[str(one.port.number)] = str(one.host_port)
+    return {
+        "Bridge": endpoint.bridge if endpoint else "",
+        "Ports": ports if endpoint is not None else {},
+        "PortMapping": mapping,
+        "IPAddress": endpoint.address if endpoint else "",
+        "IPPrefixLen": endpoint.prefix if endpoint else 0,
+        "Gateway": endpoint.gateway if endpoint else "",
+        "GlobalIPv6Address": endpoint.address_v6 if endpoint else "",
+        "GlobalIPv6PrefixLen": endpoint.prefix_v6 if endpoint else 0,
+        "IPv6Gateway": endpoint.gateway_v6 if endpoint else "",
+        "MacAddress": endpoint.mac if endpoint else "",
+    }

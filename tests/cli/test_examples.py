@@ -25,7 +25,7 @@ EXAMPLES = {
 }
 ON_A_TERMINAL = ("-it", "-ai")
 NOTED = {"checkout", "import", "reset", "restore", "switch"}  # say something beside the answer
-ON_RUNNING = {"attach", "exec", "kill", "pause", "stop", "unpause"}
+ON_RUNNING = {"attach", "exec", "kill", "pause", "port", "stop", "unpause"}
 MARKS = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 FROM_THE_ARCHIVE = [*MARKS, pytest.mark.network, pytest.mark.slow]
 
@@ -48,7 +48,7 @@ until grep -q Serving server.log; do sleep 0.05; done
 # For commands about what runs, `web` does, for a while.
 RUNNING = """
 lxgit rm web >/dev/null
-lxgit run -d --name web base sleep 3 >/dev/null
+lxgit run -d --name web -p 80 base sleep 3 >/dev/null
 {line}
 lxgit wait web >/dev/null
 """
