@@ -3,6 +3,8 @@
 PREFIX ?= /usr/local
 VENV := .venv
 PYTEST := $(VENV)/bin/pytest
+JOBS ?= $(shell nproc)
+PARALLEL := -n $(JOBS) --dist worksteal
 SOURCES := lxgit tests benchmarks
 
 .DELETE_ON_ERROR:
@@ -17,10 +19,10 @@ demo:  ## install what is missing, then the main job on a real Debian, narrated
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" scripts/demo
 
 # Somebody else than root goes on without the packages: the tests say what they skip, and why.
-test:  ## install what is missing, then lint, types and the whole test suite
+test:  ## install what is missing, then lint, types and the whole test suite; JOBS=1 for one at a time
 	@scripts/setup test || [ "$$(id -u)" != 0 ]
 	@$(MAKE) --no-print-directory lint types
-	@$(PYTEST) -m "not vm" $(PYTEST_FLAGS)
+	@$(PYTEST) $(PARALLEL) -m "not vm" $(PYTEST_FLAGS)
 
 check: lint types fast  ## lint, types and the fast tests: what a commit must pass
 
@@ -33,7 +35,7 @@ types: venv
 	@$(VENV)/bin/mypy
 
 fast: venv
-	@$(PYTEST) -m "not slow and not network and not vm" $(PYTEST_FLAGS)
+	@$(PYTEST) $(PARALLEL) -m "not slow and not network and not vm" $(PYTEST_FLAGS)
 
 format: venv  ## lay the sources out, and mend what ruff can
 	@$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format .

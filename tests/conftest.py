@@ -16,6 +16,7 @@ import pytest
 
 from tests.support import leaks, machine, netns, ordinary, rootfs
 from tests.support.program import Lxgit
+from tests.torture import killing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,10 +37,31 @@ def pytest_configure() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    os.environ.setdefault("TORTURE_SEED", str(int.from_bytes(os.urandom(3))))  # for all processes
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Look for leaks, once: not in each of the processes that a parallel run has (pytest-xdist)."""
+    if not hasattr(session.config, "workerinput") and not machine.lacks_root():
+        session.config.pluginmanager.register(leaks.Watch(always=IN_CI))
 
 
 def pytest_report_header() -> list[str]:
     return machine.describe()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests of tests/torture recorded, in whichever process."""
+    rows = [
+        value
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        for name, value in report.user_properties
+        if name == killing.RECORDED
+    ]
+    if rows:
+        terminalreporter.section(f"where kills landed, seed {os.environ['TORTURE_SEED']}")
+        terminalreporter.write_line("\n".join([killing.HEADER, *map(str, rows)]))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -71,19 +93,6 @@ def _own_network() -> Iterator[None]:
     """Keep the host's network out of the tests; `netns.outside` is for who has to fetch."""
     with netns.fresh() if os.geteuid() == 0 else contextlib.nullcontext():
         yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_leaks() -> Iterator[None]:
-    """Fail the run when it leaves mounts, processes, cgroups or runtime directories behind."""
-    if machine.lacks_root():
-        yield
-        return
-    with leaks.session_lock() as lock:
-        before = leaks.Snapshot.take()
-        yield
-        if (left := leaks.leaked(before)) and (IN_CI or leaks.is_alone(lock)):
-            pytest.fail("the tests left on this machine:\n" + "\n".join(left), pytrace=False)
 
 
 @pytest.fixture(scope="session")

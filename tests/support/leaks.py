@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from lxgit.runtime import bases
 
 if TYPE_CHECKING:
@@ -52,20 +54,42 @@ def leaked(before: Snapshot) -> list[str]:
     return sorted(left)
 
 
-@contextlib.contextmanager
-def session_lock() -> Iterator[int]:
-    """A shared lock that every test session holds, as a file descriptor for `is_alone`."""
+class Watch:
+    """A plugin of pytest that fails a run which leaves something behind.
+
+    Unless `always`, only one during which no other was running, whose doings would look like ours.
+    """
+
+    def __init__(self, *, always: bool) -> None:
+        self._always = always
+        self._lock = _session_lock()
+        self._before = Snapshot.take()
+        self._left: list[str] = []
+
+    @pytest.hookimpl(trylast=True)  # when the fixtures and processes of the session have gone
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        left = leaked(self._before)
+        if left and (self._always or _is_alone(self._lock)):
+            self._left = left
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        os.close(self._lock)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._left:
+            terminalreporter.section("the tests left on this machine", red=True)
+            terminalreporter.write_line("\n".join(self._left))
+
+
+def _session_lock() -> int:
+    """A shared lock that every test session holds, as a file descriptor for `_is_alone`."""
     path = Path(tempfile.gettempdir(), f"lxgit-tests-{os.geteuid()}.lock")
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH)
-        yield fd
-    finally:
-        os.close(fd)
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    return fd
 
 
-def is_alone(lock: int) -> bool:
-    """Whether no other test session is running, whose doings the snapshot would show as ours."""
+def _is_alone(lock: int) -> bool:
+    """Whether no other test session is running."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.runtime import rundir
 from tests.support import leaks
 
 if TYPE_CHECKING:
@@ -45,7 +49,8 @@ def new_since(before: leaks.Snapshot) -> list[str]:
 
 def test_a_running_container() -> None:
     before = leaks.Snapshot.take()
-    with directory(leaks.RUNTIME / "c" / "test-of-leaks"):
+    rundir.prepare()
+    with rundir.claimed("test-of-leaks"):
         assert any("test-of-leaks" in thing for thing in new_since(before))
 
 
@@ -80,3 +85,43 @@ def test_a_mount(scratch: Path) -> None:
 
 def test_the_run_itself_is_none() -> None:
     assert not any(str(os.getpid()) in thing for thing in leaks.Snapshot.take().things)
+
+
+LEAKING = """
+import subprocess
+
+def test_a():
+    leaked = subprocess.Popen(["lxc-execute", "60"], executable="/usr/bin/sleep")
+    leaked.returncode = 0  # Python shall say nothing of it
+    print(f"pid {leaked.pid}")
+
+def test_b():
+    pass
+"""
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_a_run_that_leaks_fails(scratch: Path, processes: str) -> None:
+    """Once, at its end, whether it ran in one process or in several."""
+    (scratch / "conftest.py").write_text(
+        "from tests.conftest import pytest_sessionstart\n"
+        "from tests.support import leaks\n"
+        "leaks._GRACE_SECONDS = 0.1\n"
+    )
+    (scratch / "test_leaking.py").write_text(LEAKING)
+    command = [sys.executable, "-m", "pytest", "-rP", "-p", "no:cacheprovider", "-n", processes]
+    done = subprocess.run(
+        [*command, "-c", os.devnull, "--rootdir", scratch, scratch],
+        env={**os.environ, "CI": "true", "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    pids = re.findall(r"^pid ([0-9]+)$", done.stdout, re.MULTILINE)
+    for pid in pids:
+        os.kill(int(pid), signal.SIGKILL)
+    assert len(pids) == 1, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+    assert done.stdout.count("the tests left on this machine") == 1
+    assert done.stdout.count(f"process: {pids[0]} lxc-execute 60") == 1
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED

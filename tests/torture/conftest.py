@@ -12,33 +12,21 @@ import pytest
 
 from tests.conftest import remove, unable
 from tests.support import disks, machine
-from tests.torture.killing import HEADER
 from tests.torture.machines import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.torture.killing import Report
     from tests.torture.machines import Machine, Operation
 
 ROUNDS = int(os.environ.get("TORTURE_ROUNDS", "20"))
 """For each operation; `make torture` asks for a thousand."""
 
-SEED = int(os.environ.get("TORTURE_SEED") or int.from_bytes(os.urandom(3)))
-
-REPORTS: list[Report] = []
+SEED = int(os.environ["TORTURE_SEED"])  # tests/conftest.py sees to it
 
 
 def pytest_report_header() -> str:
     return f"torture: TORTURE_ROUNDS={ROUNDS} TORTURE_SEED={SEED}"
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if REPORTS:
-        terminalreporter.section(f"where kills landed, seed {SEED}")
-        terminalreporter.write_line(HEADER)
-        for report in REPORTS:
-            terminalreporter.write_line(report.row())
 
 
 def require(operation: Operation) -> None:

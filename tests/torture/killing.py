@@ -75,6 +75,9 @@ class Report:
         )
 
 
+RECORDED = "kills"
+"""The property of a test's report that has a row."""
+
 HEADER = (
     "| operation | length | first to last write | writes | kills | before | between | after"
     " | acknowledged |\n|---|---|---|---|---|---|---|---|---|"

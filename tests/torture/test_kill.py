@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.torture import conftest
-from tests.torture.killing import BETWEEN, torture
+from tests.torture.killing import BETWEEN, RECORDED, torture
 from tests.torture.machines import OPERATIONS, Operation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.torture.machines import Workshop
@@ -20,10 +21,15 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_kill_at_any_moment(operation: Operation, workshop: Workshop, scratch: Path) -> None:
+def test_kill_at_any_moment(
+    operation: Operation,
+    workshop: Workshop,
+    scratch: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
     """At least half of the kills land between the first write of an operation and its last."""
     conftest.require(operation)
     report = torture(workshop.machine(operation), scratch, conftest.ROUNDS, conftest.SEED)
-    conftest.REPORTS.append(report)
+    record_property(RECORDED, report.row())
     assert not report.faults, "\n".join([f"seed {conftest.SEED}", *report.faults])
     assert report.landed[BETWEEN] * 2 >= report.rounds
