@@ -41,7 +41,7 @@ def rows(bench: Workbench) -> list[Row]:
         Row("ps-many", f"`ps -a` of {_MANY} containers", "docker", partial(_ps, bench), reach=5),
         Row(
             "output",
-            f"`run --rm` of a container that prints {_LINES:,} lines, all of them kept",
+            f"`run` of a container that prints {_LINES:,} lines, all of them kept",
             "docker, json-file",
             partial(_output, bench),
             reach=2,
