@@ -90,6 +90,8 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("wait", "running", "wait", "wait for containers to end"),
         Listed("rename", "running", "rename", "give a container another name"),
         Listed("port", "running", "port", "show where its ports are on the host"),
+        Listed("top", "watching", "top", "show the processes of a container"),
+        Listed("stats", "watching", "stats", "show what containers use of the host"),
         Listed("events", "watching", "events", "tell what happens, and what has happened"),
         Listed("update", "creating", "update", "change the limits of containers"),
         Listed("rm", "containers", "rm", "delete containers"),
@@ -102,8 +104,8 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
                 Listed("inspect", "containers", "container_inspect", "show everything about them"),
                 Listed("prune", "containers", "container_prune", "delete the stopped ones"),
             ),
-            same="attach commit cp exec export kill logs ls=ps pause port rename restart rm run"
-            " start stop unpause wait",
+            same="attach commit cp create exec export kill logs ls=ps pause port rename restart"
+            " rm run start stats stop top unpause update wait",
         ),
         Family(
             "volume",
@@ -129,6 +131,12 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("gc", "store", "gc", "drop what nothing reaches, and repack"),
         Listed("prune", "store", "prune", "drop cached layers"),
         Listed("fsck", "store", "fsck", "verify the store, and repair what can be"),
+        Family(
+            "system",
+            "look at the store as a whole",
+            (Listed("df", "system", "df", "show what it takes of the disk"),),
+            same="events info",
+        ),
     ),
     "lxgit itself": (
         Listed("help", "about", "help_", "show how to use a command"),

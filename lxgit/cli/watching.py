@@ -1,17 +1,20 @@
-"""Commands that watch: events."""
+"""Commands that watch: events, top, stats."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
-from lxgit.cli.options import Filters
-from lxgit.cli.params import command, option
+from lxgit.cli.options import Filters, FormatOption, NoTrunc
+from lxgit.cli.params import argument, command, option
 from lxgit.cli.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from lxgit.cli.output import Output
     from lxgit.operations.events import Event
+    from lxgit.operations.stats import Statistics
 
 
 @command(
@@ -86,4 +89,101 @@ def _fields(event: Event) -> Mapping[str, object]:
         "Actor": {"ID": event.id, "Attributes": dict(event.attributes)},
         "Time": event.time // 10**9,
         "TimeNano": event.time,
+    }
+
+
+@command(
+    options_first=True,
+    examples=(
+        ("lxgit top web", ""),
+        ("lxgit top web -o pid,rss,comm", "columns of ps(1); the PID is among them"),
+    ),
+)
+def top(
+    session: Session,
+    container: Annotated[str, argument("CONTAINER", help="a running one", completes="container")],
+    options: Annotated[tuple[str, ...], argument("PS_OPTION", help="for ps; -ef by default")] = (),
+) -> None:
+    """Show the processes of a running container, as the host's ps does: its ids are the host's."""
+    from lxgit.cli.tables import write_table
+    from lxgit.operations.stats import top
+
+    head, *rows = top(session.repository(), container, options)
+    write_table(session.out, head, rows)
+
+
+_STATS = {
+    "ID": "ID",
+    "Name": "NAME",
+    "CPUPerc": "CPU %",
+    "MemUsage": "MEM USAGE / LIMIT",
+    "MemPerc": "MEM %",
+    "NetIO": "NET I/O",
+    "BlockIO": "BLOCK I/O",
+    "PIDs": "PIDS",
+    "Container": "CONTAINER",
+}
+_STATS_COLUMNS = tuple(_STATS)[:-1]
+_REDRAW = "\x1b[H\x1b[2J"
+
+
+@command(
+    examples=(
+        ("lxgit stats --no-stream", "once, of all that run"),
+        ("lxgit stats --no-stream --format '{{.Name}} {{.MemUsage}}' web", ""),
+        ("lxgit stats --no-stream --format json", "for programs"),
+    )
+)
+def stats(
+    session: Session,
+    containers: Annotated[
+        tuple[str, ...], argument("CONTAINER", help="names or ids", completes="container")
+    ] = (),
+    no_stream: Annotated[bool, option("--no-stream", help="once, and not every second")] = False,
+    no_trunc: NoTrunc = False,
+    format_: FormatOption = "table",
+) -> None:
+    """Show what running containers use of the host, every second: Ctrl-C ends it."""
+    from lxgit.operations.stats import statistics
+
+    redraw = _REDRAW if format_ == "table" and os.isatty(session.out.fd) else ""
+    interval = 0.3 if no_stream else 1.0
+    for rows in statistics(session.repository(), containers, interval):
+        session.out.write("" if no_stream else redraw)
+        _write_stats(session.out, rows, format_, no_trunc=no_trunc)
+        session.out.flush()
+        if no_stream:
+            return
+
+
+def _write_stats(out: Output, rows: list[Statistics], format_: str, *, no_trunc: bool) -> None:
+    from lxgit.cli.tables import write_json, write_table
+
+    if format_ == "json":
+        write_json(out, (row._asdict() for row in rows))
+        return
+    told = [_stats_fields(row, no_trunc=no_trunc) for row in rows]
+    if format_ == "table":
+        cells = [[fields[name] for name in _STATS_COLUMNS] for fields in told]
+        write_table(out, [_STATS[name] for name in _STATS_COLUMNS], cells)
+        return
+    from lxgit.cli.templates import write_templated
+
+    write_templated(out, format_, told, _STATS)
+
+
+def _stats_fields(row: Statistics, *, no_trunc: bool) -> dict[str, str]:
+    from lxgit.cli.human import size
+    from lxgit.cli.tables import short_id
+
+    return {
+        "ID": short_id(row.id, whole=no_trunc),
+        "Container": short_id(row.id, whole=no_trunc),
+        "Name": row.name,
+        "CPUPerc": f"{row.cpu:.2f}%",
+        "MemUsage": f"{size(row.memory)} / {size(row.memory_limit)}",
+        "MemPerc": f"{100 * row.memory / row.memory_limit:.2f}%",
+        "NetIO": f"{size(row.received)} / {size(row.sent)}",
+        "BlockIO": f"{size(row.read)} / {size(row.written)}",
+        "PIDs": str(row.pids),
     }

@@ -1,0 +1,86 @@
+"""Commands of the family `system`: df."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from lxgit.cli.human import ago, size
+from lxgit.cli.options import FormatOption
+from lxgit.cli.params import command, option
+from lxgit.cli.session import Session
+from lxgit.cli.tables import short_id, write_json, write_table
+
+if TYPE_CHECKING:
+    from lxgit.operations.diskusage import DiskUsage, Share
+
+_HEAD = {
+    "Type": "TYPE",
+    "TotalCount": "TOTAL",
+    "Active": "ACTIVE",
+    "Size": "SIZE",
+    "Reclaimable": "RECLAIMABLE",
+}
+
+
+@command(
+    examples=(
+        ("lxgit system df", ""),
+        ("lxgit system df -v", "each container and volume too"),
+        ("lxgit system df --format '{{.Type}} {{.Size}}'", ""),
+        ("lxgit system df --format json", "for programs"),
+    )
+)
+def df(
+    session: Session,
+    verbose: Annotated[
+        bool, option("-v", "--verbose", help="each container and volume too")
+    ] = False,
+    format_: FormatOption = "table",
+) -> None:
+    """Show what the store takes of the disk, and what would come back.
+
+    By 'gc' from images, by 'prune' from layers, by 'container prune' and 'volume prune' from the
+    others.
+    """
+    from lxgit.operations.diskusage import disk_shares
+
+    repository = session.repository()
+    with session.progress() as progress:
+        found = disk_shares(repository, progress)
+    if format_ == "json":
+        write_json(session.out, (share._asdict() for share in found.shares))
+        return
+    told = [_fields(share) for share in found.shares]
+    if format_ != "table":
+        from lxgit.cli.templates import write_templated
+
+        write_templated(session.out, format_, told, _HEAD)
+        return
+    write_table(session.out, list(_HEAD.values()), [list(fields.values()) for fields in told])
+    if verbose:
+        _write_details(session, found)
+
+
+def _fields(share: Share) -> dict[str, str]:
+    part = f" ({100 * share.reclaimable // share.size}%)" if share.size else ""
+    return {
+        "Type": share.type,
+        "TotalCount": str(share.total),
+        "Active": str(share.active),
+        "Size": size(share.size),
+        "Reclaimable": size(share.reclaimable) + part,
+    }
+
+
+def _write_details(session: Session, found: DiskUsage) -> None:
+    from lxgit.cli.psview import state
+
+    session.out.line("\nContainers:\n")
+    cells = [
+        (short_id(row.id), row.image, size(taken), ago(row.created), state(row), row.name)
+        for row, taken in found.containers
+    ]
+    write_table(session.out, ("ID", "IMAGE", "SIZE", "CREATED", "STATUS", "NAMES"), cells)
+    session.out.line("\nLocal volumes:\n")
+    volumes = [(volume.name, str(volume.links), size(volume.size)) for volume in found.volumes]
+    write_table(session.out, ("NAME", "LINKS", "SIZE"), volumes)

@@ -1,0 +1,100 @@
+"""`system df`: what a store takes of the disk, and what would come back."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from lxgit.operations.attached import row_of
+from lxgit.operations.gc import gc
+from lxgit.operations.images import names_by_id
+from lxgit.operations.prune import disk_usage, pinned_layers
+from lxgit.operations.volumes import list_volumes
+from lxgit.runtime import volumes
+from lxgit.runtime.containers import all_containers
+from lxgit.runtime.layers import LayerStore
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from lxgit.operations.values import ContainerRow
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+
+
+class Share(NamedTuple):
+    """A line of `system df`; sizes in bytes as the disk counts them."""
+
+    type: str
+    total: int
+    active: int
+    """Those that a container has, or that run."""
+    size: int
+    reclaimable: int
+    """By `gc`, `prune`, `container prune` and `volume prune`, in this order."""
+
+
+class VolumeShare(NamedTuple):
+    """A volume with its size, and how many containers have it."""
+
+    name: str
+    links: int
+    size: int
+
+
+class DiskUsage(NamedTuple):
+    """All of it; the details are sorted as their listings."""
+
+    shares: tuple[Share, ...]
+    containers: tuple[tuple[ContainerRow, int], ...]
+    volumes: tuple[VolumeShare, ...]
+
+
+def disk_shares(repository: Repository, progress: Progress) -> DiskUsage:
+    """What images, layers, containers and volumes take."""
+    containers = all_containers(repository.containers_dir)
+    rows = tuple((row_of(one), _size(os.fspath(one.upper))) for one in containers)
+    used = {one.config.commit for one in containers}
+    names = names_by_id(repository)
+    objects = gc(repository, dry_run=True, progress=progress)
+    kept = tuple(
+        VolumeShare(row.name, len(row.containers), volumes.size(repository.volumes_dir / row.name))
+        for row in list_volumes(repository)
+    )
+    free = [volume for volume in kept if not volume.links]
+    stopped = [(row, size) for row, size in rows if not row.runs]
+    shares = (
+        Share("Images", len(names), len(used & names.keys()), objects.size, objects.freed),
+        _layers(repository),
+        Share(
+            "Containers",
+            len(rows),
+            len(rows) - len(stopped),
+            sum(size for _, size in rows),
+            sum(size for _, size in stopped),
+        ),
+        Share(
+            "Local Volumes",
+            len(kept),
+            len(kept) - len(free),
+            sum(volume.size for volume in kept),
+            sum(volume.size for volume in free),
+        ),
+    )
+    return DiskUsage(shares, rows, kept)
+
+
+def _layers(repository: Repository) -> Share:
+    layers, pinned = LayerStore(repository.layers_dir), pinned_layers(repository)
+    sizes = {name: _size(os.fspath(layers.path / name)) for name in layers.all_ids()}
+    active = pinned & sizes.keys()
+    size = sum(sizes.values())
+    kept = sum(sizes[name] for name in active)
+    return Share("Layers", len(sizes), len(active), size, size - kept)
+
+
+def _size(path: str) -> int:
+    """0 for what is not there, or goes meanwhile."""
+    try:
+        return disk_usage(path)
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,113 @@
+"""`stats` and `top`: what running containers use, and their processes."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError, UsageError
+from lxgit.operations.lookup import find_container
+from lxgit.runtime.attach import NotRunning
+from lxgit.runtime.containers import all_containers
+from lxgit.runtime.usage import Usage, processes, usage
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+
+_PS = "/usr/bin/ps"
+
+
+class NoPs(LxgitError):
+    """The host's ps is not installed."""
+
+
+class Statistics(NamedTuple):
+    """A line of `stats`. Bytes; `cpu` is in percent of one processor."""
+
+    id: str
+    name: str
+    cpu: float
+    memory: int
+    memory_limit: int
+    pids: int
+    received: int
+    sent: int
+    read: int
+    written: int
+
+
+def statistics(
+    repository: Repository, names: Sequence[str], interval: float
+) -> Iterator[list[Statistics]]:
+    """What containers use, all that run by default, every `interval` seconds and for ever.
+
+    One that has ended is all zeros if it was named. NoSuchContainer.
+    """
+    before: dict[str, Usage] = {}
+    while True:
+        found = [find_container(repository, name) for name in names]
+        if not names:
+            found = [one for one in all_containers(repository.containers_dir) if one.is_running]
+        now = {one.id: usage(one.id, one.state.pid) for one in found}
+        if before or not found:
+            yield [_statistics(one, before.get(one.id, now[one.id]), now[one.id]) for one in found]
+        before = now
+        time.sleep(interval)
+
+
+def _statistics(container: Container, before: Usage, now: Usage) -> Statistics:
+    elapsed = now.at - before.at
+    return Statistics(
+        id=container.id,
+        name=container.config.name,
+        cpu=100 * max(now.cpu - before.cpu, 0) / elapsed if elapsed else 0.0,
+        memory=now.memory,
+        memory_limit=now.memory_limit,
+        pids=now.pids,
+        received=now.received,
+        sent=now.sent,
+        read=now.read,
+        written=now.written,
+    )
+
+
+def top(repository: Repository, name: str, options: Sequence[str]) -> list[list[str]]:
+    """The processes of a running container: rows of the host's `ps OPTIONS`, its head first.
+
+    Ids are the host's. NotRunning, NoSuchContainer, NoPs; UsageError for options without a PID.
+    """
+    container = find_container(repository, name)
+    if not container.is_running:
+        raise NotRunning(
+            f"container '{container.config.name}' is not running",
+            hint="'lxgit ps' lists what runs",
+        )
+    pids = processes(container.id)
+    head, *lines = _ps(options or ("-ef",), pids).splitlines()
+    titles = head.split()
+    if "PID" not in titles:
+        raise UsageError("these options of ps show no PID", hint="such as -o pid,comm; see ps(1)")
+    at = titles.index("PID")
+    rows = [line.split(None, len(titles) - 1) for line in lines]
+    return [titles, *(row for row in rows if len(row) == len(titles) and int(row[at]) in pids)]
+
+
+def _ps(options: Sequence[str], pids: Iterable[int]) -> str:
+    """What ps prints of these processes, and of others too: some options will not go with -q."""
+    environment = {"LC_ALL": "C", "COLUMNS": "9999"}
+    for only in ([f"-q{','.join(map(str, pids))}"], []):
+        try:
+            done = subprocess.run(
+                [_PS, *options, *only], capture_output=True, env=environment, check=False
+            )
+        except FileNotFoundError:
+            raise NoPs("ps is not installed", hint="apt install procps") from None
+        if done.returncode == 0 and done.stdout:
+            return done.stdout.decode("utf-8", "surrogateescape")
+    fault = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    raise UsageError(f"ps: {fault[0] if fault else 'it shows nothing'}", hint="see ps(1)")
