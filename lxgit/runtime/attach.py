@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from lxgit.errors import LxgitError
 from lxgit.runtime import protocol, terminal
 from lxgit.runtime.protocol import CHUNK, Message
-from lxgit.runtime.supervisor import socket_path
+from lxgit.runtime.rundir import socket_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
 _ROOT = rootmount.ROOT
 _DEVICES = rundir.STAGE / "dev"
-_SOCKET = "attach"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +65,6 @@ class Task:
     window: tuple[int, int] | None  # rows and columns of its terminal
     detached: bool  # its input does not end when the first client leaves
     after_exit: Callable[[], None] | None  # with the container's lock held
-
-
-def socket_path(container: str) -> Path:
-    """Where a running container's supervisor listens: 87 bytes, of 108 that unix(7) takes."""
-    return rundir.CONTAINERS / container / _SOCKET
 
 
 def supervise(task: Task, channel: socket.socket, lock: int) -> NoReturn:
@@ -197,7 +191,7 @@ class Supervisor:
         os.close(root)
         log = self._prepare_lxc(directory, user)
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-            listener.bind(os.fspath(directory / _SOCKET))
+            listener.bind(os.fspath(rundir.socket_path(self._config.id)))
             listener.listen()
             child = lxc.start(self._config.id, directory, stdio, arguments)
             stdio.close()

@@ -18,7 +18,7 @@ from lxgit.runtime import cgroups, protocol, rundir
 from lxgit.runtime.attach import Session, Streams, SupervisorLost, connect
 from lxgit.runtime.config import EXITED, RUNNING
 from lxgit.runtime.containers import find
-from lxgit.runtime.supervisor import socket_path
+from lxgit.runtime.rundir import socket_path
 from lxgit.runtime.sweep import sweep
 from tests.runtime.conftest import leftovers
 
