@@ -18,6 +18,7 @@ from lxgit.objects import packwriter
 from lxgit.objects.filecheck import is_counted
 from lxgit.objects.filelock import drop_stale_lock
 from lxgit.operations.attached import unpin_leftovers
+from lxgit.runtime import volumes
 from lxgit.runtime.containers import NoSuchContainer, all_containers, edited, settled
 from lxgit.runtime.newupper import others, remove_others
 
@@ -64,6 +65,8 @@ def sweep(repository: Repository) -> int:
     swept += sum(drop_stale_lock(lock) for lock in _ref_locks(str(repository.git_dir)))
     with settled(repository.containers_dir) as living:
         swept += unpin_leftovers(repository, living)
+    with volumes.settled(repository.volumes_dir) as gone:
+        swept += gone
     swept += sum(map(_drop_others, all_containers(repository.containers_dir)))
     ours, gits = _named(repository.path, _OURS), _named(repository.path, _GITS)
     if not ours and not gits:

@@ -110,16 +110,19 @@ def kept(volumes: Path) -> AbstractContextManager[int]:
 
 
 @contextlib.contextmanager
-def settled(volumes: Path) -> Iterator[None]:
-    """Have the volumes to oneself, without what killed commands have left half made or deleted."""
+def settled(volumes: Path) -> Iterator[int]:
+    """Have the volumes to oneself, without what killed commands have left half made or deleted.
+
+    How many that were.
+    """
     if not volumes.exists():
-        yield
+        yield 0
         return
     with locked(volumes / ".lock", what=_WHAT):
-        for leftover in volumes.glob(".*"):
-            if leftover.name != ".lock":
-                remove_tree(leftover)
-        yield
+        leftovers = [path for path in volumes.glob(".*") if path.name != ".lock"]
+        for path in leftovers:
+            remove_tree(path)
+        yield len(leftovers)
 
 
 def create(volumes: Path, name: str, labels: Mapping[str, str] | None = None) -> Volume:

@@ -1,0 +1,103 @@
+"""Volumes on disk, whose makers are killed at any moment."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.fsutil import remove_tree
+from lxgit.runtime import volumes
+from lxgit.runtime.idmap import Extent, IdMap, UnmappedId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.root
+
+ROUNDS = 150
+IDS = IdMap((Extent(0, 500_000_000, 65536),))
+
+
+def killed(work: Callable[[], object], seconds: float) -> bool:
+    """Do it in a child that is killed after that time; whether it came to its end before."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    assert code in (0, -signal.SIGKILL)
+    return code == 0
+
+
+def test_made_and_deleted_whole_or_not_at_all(place: Path) -> None:
+    store = place / "volumes"
+    moments = random.Random(20)
+
+    def make_and_delete() -> None:
+        with volumes.kept(store):
+            (volumes.create(store, "v").data / "file").touch()
+        with volumes.settled(store):
+            volumes.remove(store, "v")
+
+    landed = 0
+    for _ in range(ROUNDS):
+        landed += not killed(make_and_delete, moments.random() * 0.02)
+        assert volumes.names(store) in ([], ["v"])
+        for name in volumes.names(store):
+            assert volumes.load(store, name).data.is_dir()
+    assert landed
+    with volumes.settled(store):
+        assert {entry.name for entry in store.iterdir()} <= {".lock", "v"}
+
+
+def test_filled_whole_or_not_at_all(place: Path) -> None:
+    """Whatever was killed, the next to use it finds in the volume what the image has."""
+    store, image = place / "volumes", place / "image"
+    names = {f"file{number}" for number in range(40)}
+    image.mkdir()
+    for name in names:
+        (image / name).write_text(name)
+        os.chown(image / name, 500_000_007, 500_000_008)
+    os.chown(image, 500_000_033, 500_000_000)
+    moments = random.Random(21)
+    source = os.open(image, os.O_RDONLY | os.O_DIRECTORY)
+    landed = 0
+    for _ in range(ROUNDS // 3):
+        with volumes.kept(store):
+            path = volumes.create(store, "v").path
+        landed += not killed(partial(volumes.fill, path, source, IDS), moments.random() * 0.02)
+        volumes.fill(path, source, IDS)
+        assert {entry.name for entry in (path / "data").iterdir()} == names
+        assert all((path / "data" / name).read_text() == name for name in names)
+        assert (path / "data/file7").stat().st_uid == 7
+        assert (path / "data").stat().st_uid == 33
+        assert {entry.name for entry in path.iterdir()} == {"data", "lock", "volume.json"}
+        remove_tree(path)
+    os.close(source)
+    assert landed
+
+
+def test_an_id_that_the_container_does_not_know(place: Path) -> None:
+    image = place / "image"
+    image.mkdir()
+    (image / "stranger").touch()
+    with volumes.kept(place / "volumes"):
+        path = volumes.create(place / "volumes", "v").path
+    source = os.open(image, os.O_RDONLY | os.O_DIRECTORY)
+    with pytest.raises(UnmappedId):
+        volumes.fill(path, source, IDS)
+    os.close(source)
+    assert os.listdir(path / "data") == []
