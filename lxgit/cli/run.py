@@ -30,7 +30,7 @@ from lxgit.errors import LxgitError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lxgit.operations.launching import Streams
+    from lxgit.operations.values import Streams
 
 NOT_RUN = 125
 """Docker's exit code where the command was not even tried; 126 and 127 tell what it was."""
@@ -111,7 +111,7 @@ def _check_terminal(*, interactive: bool, tty: bool) -> None:
 
 
 def _streams(detach_keys: str | None) -> Streams:
-    from lxgit.operations.launching import Streams
+    from lxgit.operations.values import Streams
 
     return Streams(0, 1, 2, _window(), key_sequence(detach_keys))
 

@@ -94,7 +94,7 @@ def attach(
     detach_keys: DetachKeys = None,
 ) -> int:
     """Connect this terminal to a running container, until it ends; its exit code is ours."""
-    from lxgit.operations.launching import Streams
+    from lxgit.operations.values import Streams
     from lxgit.operations.running import attach
 
     streams = Streams(None if no_stdin else 0, 1, 2, None, key_sequence(detach_keys))

@@ -12,14 +12,13 @@ from lxgit.operations.attached import drop_anonymous_volumes, unpin_commit
 from lxgit.operations.creating import created, layers_kept, materialised, require_host
 from lxgit.operations.lookup import AlreadyRunning, find_container, image_of
 from lxgit.runtime import containers as records
-from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lxgit.objects.image import Image
     from lxgit.operations.creating import RunRequest
-    from lxgit.operations.values import Identity
+    from lxgit.operations.values import Identity, Streams
     from lxgit.progress import Progress
     from lxgit.repository import Repository
     from lxgit.runtime.attach import Session
@@ -29,19 +28,6 @@ if TYPE_CHECKING:
 
 class NoTerminal(LxgitError):
     """A container that was given a terminal, and a user who has none to offer."""
-
-
-class Streams(NamedTuple):
-    """The user's descriptors; `window` is the size of their terminal in rows and columns.
-
-    `detach_keys`, typed in a row at the terminal of a container, leave it running.
-    """
-
-    stdin: int | None
-    stdout: int
-    stderr: int
-    window: tuple[int, int] | None = None
-    detach_keys: bytes = b""
 
 
 def run(

@@ -15,7 +15,7 @@ from lxgit.runtime.config import EXITED
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from lxgit.operations.launching import Streams
+    from lxgit.operations.values import Streams
     from lxgit.progress import Progress
     from lxgit.repository import Repository
     from lxgit.runtime.attach import Session

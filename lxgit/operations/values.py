@@ -22,6 +22,19 @@ Signature = commits.Signature
 """These three are here for the command line, which knows no room but operations."""
 
 
+class Streams(NamedTuple):
+    """The user's descriptors; `window` is the size of their terminal in rows and columns.
+
+    `detach_keys`, typed in a row at the terminal of a container, leave it running.
+    """
+
+    stdin: int | None
+    stdout: int
+    stderr: int
+    window: tuple[int, int] | None = None
+    detach_keys: bytes = b""
+
+
 class SizedChange(NamedTuple):
     """A change with the sizes of both sides.
 

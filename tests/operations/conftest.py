@@ -11,7 +11,8 @@ from lxgit.operations.attached import row_of
 from lxgit.operations.committing import CommitRequest, commit
 from lxgit.operations.creating import RunRequest
 from lxgit.operations.importing import import_image
-from lxgit.operations.launching import Streams, run, start
+from lxgit.operations.launching import run, start
+from lxgit.operations.values import Streams
 from lxgit.repository import Repository, create_repository
 from lxgit.runtime.containers import find
 from tests.support.stores import WHO, Listener, stock_fsck

@@ -16,11 +16,12 @@ from lxgit.operations.attached import pin_commit
 from lxgit.operations.committing import CommitRequest, commit, prepare_commit
 from lxgit.operations.containers import remove_containers
 from lxgit.operations.fsck import fsck
-from lxgit.operations.launching import Streams, start_detached
+from lxgit.operations.launching import start_detached
 from lxgit.operations.lookup import find_image
 from lxgit.operations.pausing import held, pause
 from lxgit.operations.running import Execution, execute, stop
 from lxgit.operations.undo import undo
+from lxgit.operations.values import Streams
 from lxgit.operations.views import compare
 from lxgit.operations.worktree import ChangingTooFast, NothingChanged
 from lxgit.repository import open_repository

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.operations.containers import list_containers, remove_containers
-from lxgit.operations.launching import Streams, start_detached
+from lxgit.operations.launching import start_detached
 from lxgit.operations.pausing import IsPaused, NotPaused, held, pause, unpause
 from lxgit.operations.running import Execution, execute, kill, stop
+from lxgit.operations.values import Streams
 from lxgit.runtime import cgroups
 from lxgit.runtime.attach import NotRunning
 from lxgit.runtime.freezer import is_frozen
