@@ -27,6 +27,7 @@ _GLOBAL_OPTIONS: tuple[Candidate, ...] = (
     ("--version", "print the version"),
     ("--help", "list the commands"),
 )
+_FORMATS = {"format": ("table", "json"), "json": ("json",)}
 _HELP: Candidate = ("--help", "show how to use it")
 
 
@@ -142,8 +143,9 @@ def _waits_for_value(options: dict[str, Parameter], word: str) -> Parameter | No
 
 
 def _values(session: Session, parameter: Parameter, unfinished: str) -> list[Candidate]:
-    if parameter.choices:
-        return _beginning(unfinished, [(choice, "") for choice in parameter.choices])
+    choices = parameter.choices or _FORMATS.get(parameter.declaration.completes, ())
+    if choices:
+        return _beginning(unfinished, [(choice, "") for choice in choices])
     match parameter.declaration.completes:
         case "path":
             return [FILES]

@@ -56,7 +56,14 @@ _INSPECT = (
 )
 
 _Template = Annotated[
-    str, option("-f", "--format", help="json, or a template: '{{.Id}}'", metavar="FORMAT")
+    str,
+    option(
+        "-f",
+        "--format",
+        help="json, or a template: '{{.Id}}'",
+        metavar="FORMAT",
+        completes="json",
+    ),
 ]
 
 

@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _Format = Annotated[
-    str, option("-f", "--format", help="json, or a template: '{{.Images}}'", metavar="FORMAT")
+    str,
+    option(
+        "-f",
+        "--format",
+        help="json, or a template: '{{.Images}}'",
+        metavar="FORMAT",
+        completes="json",
+    ),
 ]
 
 

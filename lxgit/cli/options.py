@@ -14,7 +14,12 @@ AsText = Annotated[
 ]
 FormatOption = Annotated[
     str,
-    option("--format", help="table, json, or a template: '{{.ID}}'", metavar="FORMAT"),
+    option(
+        "--format",
+        help="table, json, or a template: '{{.ID}}'",
+        metavar="FORMAT",
+        completes="format",
+    ),
 ]
 Filters = Annotated[
     tuple[str, ...], option("-f", "--filter", help="what fits alone", metavar="KEY=VALUE")

@@ -35,10 +35,21 @@ if TYPE_CHECKING:
     from lxgit.cli.session import Session
 
 Completes = Literal[
-    "branch", "container", "image", "path", "place", "revision", "tag", "volume", ""
+    "branch",
+    "container",
+    "format",
+    "image",
+    "json",
+    "path",
+    "place",
+    "revision",
+    "tag",
+    "volume",
+    "",
 ]
 """What a shell offers for a value: `image` is a branch or tag, `revision` those and containers,
-`place` a path of a revision too, as in `base:/etc/hosts`, where `path` is one of the host's."""
+`place` a path of a revision too, as in `base:/etc/hosts`, where `path` is one of the host's;
+`format` and `json` what there is beside templates."""
 
 
 class Declaration(NamedTuple):

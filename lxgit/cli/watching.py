@@ -38,7 +38,13 @@ def events(
     ] = None,
     filters: Filters = (),
     format_: Annotated[
-        str, option("--format", help="json, or a template: '{{.Action}}'", metavar="FORMAT")
+        str,
+        option(
+            "--format",
+            help="json, or a template: '{{.Action}}'",
+            metavar="FORMAT",
+            completes="json",
+        ),
     ] = "",
 ) -> None:
     """Tell what happens to containers, images and volumes, as it does: Ctrl-C ends it.

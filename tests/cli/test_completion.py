@@ -56,13 +56,16 @@ def offered(line: str, store: Path) -> list[str]:
         ("lxgit completion zsh ", []),
         ("lxgit completion -", ["--help"]),
         ("lxgit help compl", ["completion"]),
-        ("lxgit help container sta", ["start"]),
+        ("lxgit help container star", ["start"]),
         ("lxgit help -", ["--help"]),
         ("lxgit help ps ", []),
-        ("lxgit container sta", ["start"]),
+        ("lxgit container sta", ["start", "stats"]),
         ("lxgit container -", ["--help"]),
         ("lxgit container ls --forma", ["--format"]),
         ("lxgit container nonsense ", []),
+        ("lxgit ps --format ", ["table", "json"]),
+        ("lxgit ps --format=j", ["--format=json"]),
+        ("lxgit inspect -f ", ["json"]),
     ],
 )
 def test_candidates(line: str, words: list[str], tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ EXAMPLES = {
 }
 ON_A_TERMINAL = ("-it", "-ai")
 NOTED = {"checkout", "import", "reset", "restore", "switch"}  # say something beside the answer
-ON_RUNNING = {"attach", "exec", "kill", "pause", "port", "stop", "unpause"}
+ON_RUNNING = {"attach", "exec", "kill", "pause", "port", "stats", "stop", "top", "unpause"}
 MARKS = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 FROM_THE_ARCHIVE = [*MARKS, pytest.mark.network, pytest.mark.slow]
 

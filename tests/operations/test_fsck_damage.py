@@ -330,12 +330,12 @@ def is_covered(name: str) -> bool:
         # What a container was asked to run, what became of it, what it printed and what it changed
         # and nobody committed: there is nothing to compare them with.
         return False
-    # Locks and unfinished files are without meaning; what `undo` knows is compared with the refs
-    # when it is used; `packed` and `.probed` are hints, at worst something is done again; of
-    # reflogs, texts and times; of the configuration, comments and blanks; of a layer's record, how
-    # many entries there are, and which ids above 65,535.
+    # Locks, unfinished files and old news (`events`) are without meaning; what `undo` knows is
+    # compared with the refs when it is used; `packed` and `.probed` are hints, at worst something
+    # is done again; of reflogs, texts and times; of the configuration, comments and blanks; of a
+    # layer's record, how many entries there are, and which ids above 65,535.
     return (
-        parts[0] not in ("locks", "operations", "tmp")
+        parts[0] not in ("events", "locks", "operations", "tmp")
         and not name.startswith((".probed", "packed", "git/logs/", "git/config"))
         and not name.endswith("layer.json")
     )
