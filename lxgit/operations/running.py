@@ -147,7 +147,12 @@ def rename(repository: Repository, name: str, new: str) -> None:
 
     container = find_container(repository, name)
     check_container_name(repository, new)
-    rename_record(container, new).tell("rename", oldName=container.config.name)
+    renamed = rename_record(container, new)
+    renamed.tell("rename", oldName=container.config.name)
+    if container.is_running and container.config.network == "bridge":
+        from lxgit.runtime.network import joining
+
+        joining.rename(container.id, container.config.name, new)
 
 
 def restart(

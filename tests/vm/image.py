@@ -25,8 +25,9 @@ JOB = Path(__file__).with_name("job")
 _PYTHON = "3.13"  # Debian 13's
 _PACKAGES = (
     *("linux-image-amd64", "systemd-sysv", "udev", "apparmor", "dbus"),
-    *("erofs-utils", "git", "lxc", "uidmap", "python3-venv", "zstd"),
+    *("erofs-utils", "git", "lxc", "nftables", "uidmap", "python3-venv", "zstd"),
     *("acl", "attr", "binutils", "busybox-static", "e2fsprogs", "libcap2-bin", "procps", "rsync"),
+    *("curl", "iproute2", "iptables"),
 )
 _CHECKERS = ("mypy", "ruff", "types-")  # the checks that need no machine
 _DISK = "3G"

@@ -8,7 +8,7 @@ import socket
 import zlib
 from typing import TYPE_CHECKING
 
-from lxgit.runtime.network import firewall, records, resolver, subnets
+from lxgit.runtime.network import firewall, neighbours, records, resolver, subnets
 from lxgit.runtime.network.netlink import Netlink
 from lxgit.runtime.network.records import Bridge
 
@@ -46,6 +46,7 @@ def ready(place: Path, name: str) -> Bridge:
 def remove(place: Path, name: str) -> None:
     """Take a bridge down that nobody is on any more; the caller holds the lock."""
     firewall.remove(name)
+    neighbours.forget(name)
     with Netlink() as netlink:
         netlink.delete(name)
     records.forget(place)

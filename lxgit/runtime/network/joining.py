@@ -12,12 +12,20 @@ import contextlib
 import os
 import select
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import kernel
-from lxgit.runtime.network import bridging, firewall, hosts, publishing, records, subnets
+from lxgit.runtime.network import (
+    bridging,
+    firewall,
+    hosts,
+    neighbours,
+    publishing,
+    records,
+    subnets,
+)
 from lxgit.runtime.network.endpoint import Endpoint
 from lxgit.runtime.network.forwarder import forward
 from lxgit.runtime.network.netlink import Netlink, Veth
@@ -142,8 +150,10 @@ def _enter(
     publications = tuple(str(one.publication) for one in ports)
     member = Member(config.id, number, names, publications)
     records.write_member(place, member)
-    if publications or not before:
+    is_new = not before
+    if publications or is_new:
         firewall.apply(firewall.ruleset(bridge, (*before, member)))
+    neighbours.admit(name, is_new=is_new)
     records.write_hosts(place, hosts.of_members(bridge, (*before, member)))
     return Connection(place, bridge, member, tuple(ports))
 
@@ -165,6 +175,19 @@ def leave(place: Path, name: str, container: str) -> None:
         if had_ports:
             firewall.apply(firewall.ruleset(bridge, left))
         records.write_hosts(place, hosts.of_members(bridge, left))
+
+
+def rename(container: str, old: str, new: str) -> None:
+    """Have the others on its bridge call a running container by another name."""
+    with records.locked_networks():
+        for place in records.places_of(container):
+            bridge, members = records.bridge_at(place), records.members(place)
+            for index, member in enumerate(members):
+                if member.container == container and bridge is not None:
+                    names = tuple(new if name == old else name for name in member.names)
+                    members[index] = replace(member, names=names)
+                    records.write_member(place, members[index])
+                    records.write_hosts(place, hosts.of_members(bridge, members))
 
 
 def sweep(container: str) -> None:

@@ -61,8 +61,8 @@ class Veth(NamedTuple):
 class Netlink:
     """A socket to the kernel, of the network namespace that it was made in."""
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    def __init__(self, family: int = socket.NETLINK_ROUTE) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family)
 
     def __enter__(self) -> Self:
         return self
@@ -129,31 +129,32 @@ class Netlink:
 
     def addresses(self) -> Iterator[Network]:
         """Those of every interface, each with the length of its network's prefix."""
-        for body in self._dump(_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)):
+        for body in self.dump(_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)):
             _, prefix, _, _, index = _ADDRESS.unpack_from(body)
-            attributes = _attributes(body[_ADDRESS.size :])
-            address = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
+            said = attributes(body[_ADDRESS.size :])
+            address = said.get(_IFA_LOCAL) or said.get(_IFA_ADDRESS)
             if address is not None:
                 yield Network(address, prefix, index)
 
     def routes(self) -> Iterator[Network]:
         """The destination of every route of every table; a default route's has no bits set."""
-        for body in self._dump(_GETROUTE, _ROUTE.pack(0, 0, 0, 0, 0, 0, 0, 0, 0)):
+        for body in self.dump(_GETROUTE, _ROUTE.pack(0, 0, 0, 0, 0, 0, 0, 0, 0)):
             family, prefix = body[0], body[1]
-            attributes = _attributes(body[_ROUTE.size :])
+            said = attributes(body[_ROUTE.size :])
             length = 4 if family == socket.AF_INET else 16
-            device = int.from_bytes(attributes.get(_RTA_OIF, b""), "little")
-            yield Network(attributes.get(_RTA_DST, bytes(length)), prefix, device)
+            device = int.from_bytes(said.get(_RTA_OIF, b""), "little")
+            yield Network(said.get(_RTA_DST, bytes(length)), prefix, device)
 
     def mtu(self, index: int) -> int:
         """The largest packet that an interface sends, in bytes."""
         answers = self._request(_GETLINK, _LINK.pack(0, 0, index, 0, 0), 0)
-        return int.from_bytes(_attributes(answers[0][_LINK.size :])[_IFLA_MTU], "little")
+        return int.from_bytes(attributes(answers[0][_LINK.size :])[_IFLA_MTU], "little")
 
     def _change(self, kind: int, body: bytes, flags: int = 0) -> None:
         self._request(kind, body, _ACK | flags)
 
-    def _dump(self, kind: int, body: bytes) -> list[bytes]:
+    def dump(self, kind: int, body: bytes) -> list[bytes]:
+        """All that there is of a kind. OSError as the kernel says it."""
         return self._request(kind, body, _DUMP)
 
     def _request(self, kind: int, body: bytes, flags: int) -> list[bytes]:
@@ -195,7 +196,8 @@ def _text(kind: int, value: str) -> bytes:
     return _attribute(kind, value.encode("ascii") + b"\0")
 
 
-def _attributes(data: bytes) -> dict[int, bytes]:
+def attributes(data: bytes) -> dict[int, bytes]:
+    """What a message says, by kind."""
     found = {}
     while len(data) >= 4:
         size, kind = struct.unpack_from("=HH", data)

@@ -1,0 +1,176 @@
+"""A bridge's parts: what is asked for, addresses, rules, files of /etc; each by itself."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.errors import UsageError
+from lxgit.runtime.network import firewall, hosts, publishing, reserving, resolver, subnets
+from lxgit.runtime.network.publishing import Port, Publication
+from lxgit.runtime.network.records import Bridge, Member
+from tests.support import netns
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BRIDGE = Bridge("lxgit0", "10.130.4.0", "fd12:3456:789a::", 1500)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("4444", Publication(Port(4444, "tcp"))),
+        ("8080:80", Publication(Port(80, "tcp"), "", 8080)),
+        ("53/udp", Publication(Port(53, "udp"))),
+        ("127.0.0.1:8080:80/tcp", Publication(Port(80, "tcp"), "127.0.0.1", 8080)),
+        ("192.0.2.1::80", Publication(Port(80, "tcp"), "192.0.2.1")),
+        ("[2001:DB8:0::1]:5353:53/udp", Publication(Port(53, "udp"), "2001:db8::1", 5353)),
+    ],
+)
+def test_what_p_means(text: str, expected: Publication) -> None:
+    assert Publication.parsed(text) == expected
+    assert Publication.parsed(str(expected)) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "0", "65536", "80/sctp", "1.2.3.4:80", "1.2.3:80:80", "[::g]:80:80", "80:", "-1"],
+)
+def test_what_p_refuses(text: str) -> None:
+    with pytest.raises(UsageError):
+        Publication.parsed(text)
+
+
+def test_publish_all_adds_what_is_exposed_and_not_named() -> None:
+    found = publishing.wanted(["8080:80"], ["443/tcp", "80/tcp", "53/udp"], everything=True)
+    assert [str(one) for one in found] == ["8080:80/tcp", ":53/udp", ":443/tcp"]
+
+
+@pytest.mark.parametrize("store", ["/var/lib/lxgit", "/srv/other"])
+def test_a_subnet_touches_nothing_that_is_in_use(store: str) -> None:
+    first = subnets.free_subnet([], store)
+    assert subnets.free_subnet([(bytes(4), 0), (bytes(16), 64)], store) == first
+    for prefix in (8, 12, 22, 30, 32):
+        address = subnets.numbered(first, 513 if prefix == 32 else 0)
+        if prefix == 8:
+            with pytest.raises(subnets.AddressesExhausted):
+                subnets.free_subnet([(address, prefix)], store)
+            continue
+        other = subnets.free_subnet([(address, prefix)], store)
+        mask = max(0, 32 - max(prefix, subnets.PREFIX))
+        assert int.from_bytes(other, "big") >> mask != int.from_bytes(address, "big") >> mask
+        assert other != first
+
+
+def test_numbers_are_given_out_once_and_end() -> None:
+    taken: set[int] = set()
+    for _ in range(subnets.LARGEST - 1):
+        taken.add(subnets.free_number(taken))
+    assert taken == set(range(2, 1023))
+    with pytest.raises(subnets.AddressesExhausted, match="1021 containers"):
+        subnets.free_number(taken)
+
+
+@pytest.mark.root
+def test_the_kernel_takes_the_rules_and_lists_them() -> None:
+    members = [
+        Member("a" * 64, 2, ("web",), ("49153:80/tcp", "[::1]:49155:80/tcp", "49154:53/udp")),
+        Member("b" * 64, 3, ("two",), ("192.0.2.1:80:80/tcp", "127.0.0.1:81:80/tcp")),
+        Member("c" * 64, 4, ("six",), ("[2001:db8::1]:80:80/tcp", "0.0.0.0:82:80/tcp")),
+    ]
+    with netns.fresh():
+        firewall.apply(firewall.ruleset(BRIDGE, []))
+        firewall.apply(firewall.ruleset(BRIDGE, members))
+        listed = subprocess.run(
+            ["nft", "list", "chain", "inet", "lxgit0", "published"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        firewall.remove("lxgit0")
+        firewall.remove("lxgit0")
+        left = subprocess.run(["nft", "list", "tables"], check=True, capture_output=True)
+    rules = [line.strip() for line in listed.splitlines() if "dnat" in line]
+    assert rules == [
+        "tcp dport 49153 dnat ip to 10.130.4.2:80",
+        "tcp dport 49153 dnat ip6 to [fd12:3456:789a::2]:80",
+        "udp dport 49154 dnat ip to 10.130.4.2:53",
+        "udp dport 49154 dnat ip6 to [fd12:3456:789a::2]:53",
+        "ip daddr 192.0.2.1 tcp dport 80 dnat ip to 10.130.4.3:80",
+        "ip6 daddr 2001:db8::1 tcp dport 80 dnat ip6 to [fd12:3456:789a::4]:80",
+        "tcp dport 82 dnat ip to 10.130.4.4:80",
+    ]
+    assert left.stdout == b""
+
+
+@pytest.mark.root
+def test_a_port_is_somebodys_once() -> None:
+    with netns.fresh():
+        web = Publication.parsed("8080:80")
+        with reserving.reserved([web, Publication.parsed("8080:80/udp")]) as held:
+            assert [len(one.sockets) for one in held] == [2, 2]
+            for text in ("8080:80", "127.0.0.1:8080:80", "[::1]:8080:80", "8080:80/udp"):
+                with pytest.raises(reserving.PortTaken, match="8080"):
+                    reserving.reserve(Publication.parsed(text))
+        with reserving.reserved([web]):
+            pass
+        with pytest.raises(reserving.NoSuchAddress, match=r"192\.0\.2\.7"):
+            reserving.reserve(Publication.parsed("192.0.2.7:8080:80"))
+
+
+@pytest.mark.root
+def test_free_ports_are_from_49153_up() -> None:
+    with netns.fresh(), socket.socket() as foreign:
+        foreign.bind(("127.0.0.1", 49154))
+        foreign.listen()
+        with reserving.reserved([Publication.parsed("80"), Publication.parsed("81")]) as held:
+            assert [one.publication.host_port for one in held] == [49153, 49155]
+
+
+@pytest.mark.parametrize(
+    ("own", "behind", "with_v6", "expected"),
+    [
+        ("nameserver 192.0.2.1\nsearch a.org\n", "", False, "search a.org\nnameserver 192.0.2.1\n"),
+        ("nameserver 127.0.0.53\n", "nameserver 192.0.2.2\n", False, "nameserver 192.0.2.2\n"),
+        ("nameserver 127.0.0.53\n", "nameserver 127.0.0.1\n", False, ""),
+        ("nameserver ::1\nnameserver 192.0.2.3\n", "", True, "nameserver 192.0.2.3\n"),
+        ("nameserver 2001:db8::1\n", "nameserver 192.0.2.4\n", False, "nameserver 192.0.2.4\n"),
+        ("nameserver 2001:db8::1\n", "nameserver 192.0.2.4\n", True, "nameserver 2001:db8::1\n"),
+        ("# none\nnameserver fe80::1%eth0\n", "", True, ""),
+    ],
+)
+def test_a_resolver_that_can_be_reached_from_a_bridge(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    own: str,
+    behind: str,
+    with_v6: bool,
+    expected: str,
+) -> None:
+    (tmp_path / "own").write_text(own)
+    (tmp_path / "behind").write_text(behind)
+    monkeypatch.setattr(resolver, "RESOLV_CONF", str(tmp_path / "own"))
+    monkeypatch.setattr(resolver, "BEHIND", (str(tmp_path / "no"), str(tmp_path / "behind")))
+    assert resolver.for_bridge((), with_v6=with_v6).decode() == expected
+    assert resolver.for_bridge(("192.0.2.9",), with_v6=with_v6).endswith(b"nameserver 192.0.2.9\n")
+
+
+def test_what_a_container_wrote_to_its_hosts_stays(tmp_path: Path) -> None:
+    file = tmp_path / "hosts"
+    file.write_text("127.0.0.1\tlocalhost")
+    lines = hosts.of_members(BRIDGE, [Member("a" * 64, 2, ("web", "aaa"))])
+    with file.open("r+b", buffering=0) as opened:
+        hosts.update(opened.fileno(), lines)
+        opened.seek(0, 2)
+        opened.write(b"192.0.2.1\tmine\n")
+        hosts.update(opened.fileno(), b"")
+        hosts.update(opened.fileno(), lines)
+    first, begin, *members, end, last = file.read_text().splitlines()
+    assert (first, last) == ("127.0.0.1\tlocalhost", "192.0.2.1\tmine")
+    assert begin.startswith("# ")
+    assert end.startswith("# ")
+    assert members == ["10.130.4.2\tweb aaa", "fd12:3456:789a::2\tweb aaa"]
