@@ -134,7 +134,12 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Family(
             "system",
             "look at the store as a whole",
-            (Listed("df", "system", "df", "show what it takes of the disk"),),
+            (
+                Listed("df", "system", "df", "show what it takes of the disk"),
+                Listed("service", "service", "service", "print a unit that starts it at boot"),
+                Listed("start-all", "service", "start_all", "start what should run"),
+                Listed("stop-all", "service", "stop_all", "stop it until the next boot"),
+            ),
             same="events info",
         ),
     ),

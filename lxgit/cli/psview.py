@@ -83,6 +83,8 @@ def state(row: ContainerRow) -> str:
         return f"{up} (Paused)" if row.state.value == "paused" else up
     if row.state.value == "created":
         return "Created"
+    if row.state.value == "restarting":
+        return f"Restarting ({row.exit_code}) {ago(row.finished or row.created)}"
     return "Lost" if row.exit_code is None else f"Exit {row.exit_code}"
 
 

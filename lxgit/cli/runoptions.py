@@ -188,6 +188,14 @@ class Life(NamedTuple):
     init: Annotated[
         bool, option("--init", help="a process 1 that passes signals on, and reaps")
     ] = False
+    restart: Annotated[
+        str,
+        option(
+            "--restart",
+            help="when to start it again: no, on-failure[:N], always, unless-stopped",
+            metavar="POLICY",
+        ),
+    ] = "no"
     stop_signal: Annotated[
         str | None, option("--stop-signal", help="what 'stop' sends first", metavar="SIGNAL")
     ] = None
@@ -254,6 +262,7 @@ def request(
             isolation.sysctls,
         ),
         init=life.init,
+        restart=life.restart,
         stop_signal=life.stop_signal,
         stop_timeout=life.stop_timeout,
         labels=life.labels,

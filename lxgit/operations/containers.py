@@ -100,28 +100,14 @@ def _remove_damaged(repository: Repository, container: str, identity: Identity) 
 
 def _remove(repository: Repository, container: Container, identity: Identity) -> RemovedContainer:
     if container.is_running:
-        _kill(container)
+        from lxgit.operations.running import end
+
+        end(container)
     with records.edited(container) as now, now.lock():
         removed = RemovedContainer(row_of(now), _uncommitted(repository, now))
         records.erase(now)
     unpin_commit(repository, container.id, identity)
     return removed
-
-
-def _kill(container: Container) -> None:
-    import signal
-
-    from lxgit.runtime.attach import NotRunning, connect
-
-    try:
-        session = connect(container.id)
-    except NotRunning:
-        return
-    try:
-        session.send_signal(signal.SIGKILL)
-        session.wait()
-    finally:
-        session.close()
 
 
 def _uncommitted(repository: Repository, container: Container) -> int:

@@ -6,7 +6,7 @@ import os
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.ids import hex_id
 from lxgit.objects.refnames import BRANCHES
 from lxgit.operations.attached import pinned_commit
@@ -16,6 +16,7 @@ from lxgit.operations.networking import WantedNetwork
 from lxgit.runtime import containers as records
 from lxgit.runtime.config import Request
 from lxgit.runtime.limits import DEFAULT_LOG
+from lxgit.runtime.restarts import RestartPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +63,7 @@ class RunRequest(NamedTuple):
     limits: WantedLimits = WantedLimits()
     security: WantedSecurity = WantedSecurity()
     init: bool = False
+    restart: str = "no"
     stop_signal: str | None = None
     stop_timeout: int | None = None  # seconds
     labels: tuple[str, ...] = ()  # NAME=VALUE
@@ -109,6 +111,7 @@ def created(
             init=request.init,
             stop_signal=_stop_signal(request.stop_signal or image.config.stop_signal),
             stop_timeout=request.stop_timeout,
+            restart=_policy(request),
             labels=_labels(image.config, request),
             log_size=request.log_size,
         ),
@@ -188,6 +191,14 @@ def _command(request: RunRequest, config: ImageConfig) -> tuple[str, ...]:
             "the image says no command, and none was given", hint="lxgit run IMAGE COMMAND"
         )
     return command
+
+
+def _policy(request: RunRequest) -> RestartPolicy:
+    """When it is started again. InvalidPolicy, UsageError."""
+    policy = RestartPolicy.of(request.restart)
+    if policy.keeps and request.remove:
+        raise UsageError("--rm deletes what --restart would start again", hint="leave one out")
+    return policy
 
 
 def _stop_signal(name: str) -> str:

@@ -27,6 +27,10 @@ def host_config(config: ContainerConfig) -> dict[str, Any]:
         "Devices": [_device(text) for text in security.devices],
         "Ulimits": [_ulimit(text) for text in security.ulimits],
         "Init": config.init,
+        "RestartPolicy": {
+            "Name": config.restart.name,
+            "MaximumRetryCount": config.restart.most or 0,
+        },
         "LogConfig": {"Type": "lxgit", "Config": {"max-size": str(config.log_size or 0)}},
         "Sysctls": dict(Sysctl.of(text, config.network) for text in security.sysctls),
     }

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from lxgit.operations.hostconfig import host_config
-from lxgit.runtime.config import RUNNING
+from lxgit.runtime.config import RESTARTING, RUNNING
 from lxgit.runtime.mounts import TMPFS, VOLUME
 from lxgit.runtime.network.publishing import Publication
 
@@ -32,6 +32,7 @@ def container_values(repository: Repository, container: Container) -> dict[str, 
         "Path": config.command[0],
         "Args": list(config.command[1:]),
         "State": _state(state),
+        "RestartCount": state.restarts,
         "Image": config.commit,
         "Parent": config.commit,
         "Branch": config.branch or "",
@@ -70,6 +71,7 @@ def _state(state: ContainerState) -> dict[str, Any]:
         "Status": "paused" if state.paused else state.status,
         "Running": state.status == RUNNING,
         "Paused": state.paused,
+        "Restarting": state.status == RESTARTING,
         "OOMKilled": state.oom_killed,
         "PidsLimitReached": state.pids_refused,
         "Pid": state.pid or 0,

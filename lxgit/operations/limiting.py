@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lxgit.operations.lookup import find_container
+from lxgit.runtime.config import RUNNING
 from lxgit.runtime.limits import DEFAULT_PIDS, Limits
 from lxgit.tuples import NamedTuple
 
@@ -80,6 +81,6 @@ def update(repository: Repository, names: Sequence[str], wanted: WantedLimits) -
 def _update(container: Container, limits: Limits) -> None:
     from lxgit.runtime.enforcement import Enforcement
 
-    if container.is_running:
+    if container.state.status == RUNNING:
         Enforcement(container.id, container.config.limits).change(limits)
     container.configured(replace(container.config, limits=limits))

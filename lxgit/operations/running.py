@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import time
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from lxgit.runtime.containers import Container
 
 _PATIENCE = 10  # seconds, as Docker's
+_MOMENT = 0.005  # seconds, for a supervisor to begin or to end
+
+
+_REAL_TIME = re.compile(r"(?:SIG)?RT(?P<base>MIN|MAX)(?P<offset>[+-][0-9]{1,2})?", re.ASCII)
 
 
 class UnknownSignal(LxgitError):
@@ -33,6 +38,11 @@ def signal_number(text: str) -> int:
     name = text.upper()
     if name.isdecimal() and 1 <= int(name) <= signal.SIGRTMAX:
         return int(name)
+    if match := _REAL_TIME.fullmatch(name):
+        base = signal.SIGRTMIN if match["base"] == "MIN" else signal.SIGRTMAX
+        number = base + int(match["offset"] or 0)
+        if signal.SIGRTMIN <= number <= signal.SIGRTMAX:
+            return number
     try:
         return signal.Signals[name if name.startswith("SIG") else f"SIG{name}"]
     except KeyError:
@@ -48,6 +58,11 @@ def kill(repository: Repository, names: Sequence[str], number: int) -> None:
     found = [find_container(repository, name) for name in names]
     with contextlib.ExitStack() as stack:
         sessions = [stack.enter_context(_session(container)) for container in found]
+        _end_for_good(
+            session
+            for container, session in zip(found, sessions, strict=True)
+            if number in (signal.SIGKILL, _stop_signal(container))
+        )
         _signal_all((session, number) for session in sessions)
         for container in found:
             container.tell("kill", signal=str(number))
@@ -58,11 +73,18 @@ def kill(repository: Repository, names: Sequence[str], number: int) -> None:
             _wait_for_end(session, None)
 
 
-def stop(repository: Repository, names: Sequence[str], patience: float | None) -> None:
+def stop(
+    repository: Repository,
+    names: Sequence[str],
+    patience: float | None,
+    *,
+    by_user: bool = True,
+) -> None:
     """Ask containers to end by their stop signal, SIGTERM by default; then kill them.
 
     `patience` is in seconds; None is each one's own, 10 by default. One that does not run is none
-    the worse. NoSuchContainer comes before any signal is sent.
+    the worse. NoSuchContainer comes before any signal is sent. Those that were not stopped by a
+    user are started again by the next boot, if that is their policy.
     """
     found = [find_container(repository, name) for name in names]
     with contextlib.ExitStack() as stack:
@@ -74,6 +96,7 @@ def stop(repository: Repository, names: Sequence[str], patience: float | None) -
                 own = container.config.stop_timeout
                 patiences.append(_PATIENCE if own is None else own)
                 stopped.append(container)
+        _end_for_good([session for session, _ in asked], by_user=by_user)
         _signal_all(asked)
         for session, _ in asked:
             with contextlib.suppress(SupervisorLost):
@@ -89,6 +112,20 @@ def stop(repository: Repository, names: Sequence[str], patience: float | None) -
             _wait_for_end(session, None)
         for container in stopped:
             container.tell("stop")
+    # One that has a restart policy may have been about to start: nobody listened.
+    if begun := [one.id for one in found if one.config.restart.keeps and one.is_running]:
+        time.sleep(_MOMENT)
+        stop(repository, begun, patience, by_user=by_user)
+
+
+def end(container: Container) -> None:
+    """Kill a container, until it has ended for good."""
+    while container.is_running:
+        with contextlib.suppress(NotRunning), _session(container) as session:
+            _end_for_good([session])
+            _signal_all([(session, signal.SIGKILL)])
+            _wait_for_end(session, None)
+        time.sleep(_MOMENT)
 
 
 def _session(container: Container) -> Session:
@@ -99,6 +136,13 @@ def _session(container: Container) -> Session:
             f"container '{container.config.name}' is not running",
             hint="'lxgit ps -a' shows how it ended",
         ) from None
+
+
+def _end_for_good(sessions: Iterable[Session], *, by_user: bool = True) -> None:
+    """Have no restart policy start again what is about to end."""
+    for session in sessions:
+        with contextlib.suppress(SupervisorLost):
+            session.end_for_good(by_user=by_user)
 
 
 def _signal_all(to_send: Iterable[tuple[Session, int]]) -> None:

@@ -112,6 +112,10 @@ class Session:
         """Have the container stand still until `let_go`, or until this connection ends."""
         self._ask(protocol.HOLD)
 
+    def end_for_good(self, *, by_user: bool = True) -> None:
+        """Have no restart policy start it when it has ended; with `by_user` nor the next boot."""
+        self._ask(protocol.for_good(by_user=by_user))
+
     def let_go(self) -> None:
         """The end of `hold`."""
         self._ask(protocol.LET_GO)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from lxgit.errors import LxgitError
 from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.limits import DEFAULT_LOG, NO_LIMITS, Limits
+from lxgit.runtime.restarts import NEVER, RestartPolicy
 from lxgit.runtime.security import USUAL, Security
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from lxgit.runtime.network.endpoint import Endpoint
 
 CREATED, RUNNING, EXITED = "created", "running", "exited"
+RESTARTING = "restarting"  # it has ended, and is about to be started again
 
 
 class InvalidRecord(LxgitError):
@@ -55,6 +57,7 @@ class Settings:
     stop_signal: str = ""  # empty: SIGTERM
     stop_timeout: int | None = None  # seconds; None: 10
     labels: tuple[str, ...] = ()  # NAME=VALUE
+    restart: RestartPolicy = NEVER
     log_size: int | None = DEFAULT_LOG  # bytes; None: no limit
 
 
@@ -96,6 +99,9 @@ class ContainerState:
     paused: bool = False  # it runs, and stands still
     oom_killed: bool = False  # it wanted more memory than its limit, and a process was killed
     pids_refused: bool = False  # it wanted more processes than its limit
+    stopped: bool = False  # a user has ended it, so no policy starts it again
+    shut_down: bool = False  # it was ended with the host, and its policy rests until the next boot
+    restarts: int = 0  # how often its policy has started it
     endpoint: Endpoint | None = None  # while it runs, and is on a bridge
 
     def ended(self) -> ContainerState:
@@ -202,6 +208,7 @@ _VALUES: dict[str, Callable[[Any], object]] = {
     "idmap": _idmap,
     "mounts": _mounts,
     "limits": _nested(Limits),
+    "restart": _nested(RestartPolicy),
     "security": _nested(Security),
 }
 """The fields that are values of a class of their own, by name, and what makes them of JSON's."""

@@ -34,6 +34,7 @@ from lxgit.errors import LxgitError
 from lxgit.fsutil import LockHeld, locked, remove_tree, write_atomic
 from lxgit.runtime import idranges, rundir
 from lxgit.runtime.config import (
+    RESTARTING,
     RUNNING,
     ContainerConfig,
     ContainerState,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from lxgit.runtime.config import Record
     from lxgit.runtime.idmap import IdMap
 
+_ALIVE = (RUNNING, RESTARTING)
 _PATIENCE = 30  # seconds for a supervisor to unmount, which writes back the file system below
 
 _ID = re.compile(r"[0-9a-f]{64}")
@@ -115,17 +117,17 @@ class Container:
 
     @property
     def is_running(self) -> bool:
-        """Whether a supervisor lives and has not seen the end."""
-        return self.state.status == RUNNING
+        """Whether a supervisor lives and has not seen the end, or a keeper waits to start it."""
+        return self.state.status in _ALIVE
 
     @property
     def state(self) -> ContainerState:
         """What became of it, read now, and true even where its supervisor was killed."""
         state = self.recorded_state()
-        if state.status != RUNNING or self._is_locked():
+        if state.status not in _ALIVE or self._is_locked():
             return state
         state = self.recorded_state()  # it may have ended between the two looks
-        if state.status != RUNNING:
+        if state.status not in _ALIVE:
             return state
         lost = "its supervisor was killed, or the machine went down"
         return replace(state.ended(), error=lost)
@@ -176,7 +178,7 @@ class Container:
                     locked(self.path / "lock", wait=wait, what=f"container '{self.config.name}'")
                 )
             except LockHeld:
-                if self.recorded_state().status == RUNNING or time.monotonic() > end:
+                if self.recorded_state().status in _ALIVE or time.monotonic() > end:
                     raise
                 time.sleep(0.005)
 
@@ -389,8 +391,8 @@ def rename(container: Container, name: str) -> Container:
             )
         os.symlink(container.id, registry / ".names" / name)
         # With two names for a moment: a crash here leaves one that finds it too many, not none.
-        renamed = container.configured(replace(container.config, name=name))
-        (registry / ".names" / container.config.name).unlink(missing_ok=True)
+        renamed = now.configured(replace(now.config, name=name))
+        (registry / ".names" / now.config.name).unlink(missing_ok=True)
     return renamed
 
 

@@ -10,6 +10,8 @@ Each packet is one message: a letter, then its content.
         p PAUSED                stand still from now on, or no more: uint8, 1 or 0
         h                       stand still until I let go, or hang up
         l                       I let go
+        q BY_USER               no restart policy starts it when it has ended; nor after a
+                                reboot, if it is a user's wish: uint8, 1 or 0
         X PROCESS               execute another command, and attach me to it (process.py), JSON
     to a client
         R                       the command has been started
@@ -17,7 +19,7 @@ Each packet is one message: a letter, then its content.
         o DATA                  standard output, or the terminal's
         r DATA                  standard error
         a COUNT                 so many bytes of input have been taken, uint32
-        k                       what was asked for with s, p, h or l has been done
+        k                       what was asked for with s, p, h, l or q has been done
         x CODE                  it has ended, with this exit code, uint8
 
 A client has at most WINDOW bytes of input under way that no `a` has answered: so a program that
@@ -33,7 +35,7 @@ from lxgit.errors import LxgitError
 
 INPUT, END_OF_INPUT, RESIZE, SIGNAL, EXECUTE = b"i", b"e", b"w", b"s", b"X"
 STARTED, FAILED, OUTPUT, ERRORS, TAKEN, ENDED = b"R", b"F", b"o", b"r", b"a", b"x"
-PAUSE, HOLD, LET_GO = b"p", b"h", b"l"
+PAUSE, HOLD, LET_GO, FOR_GOOD = b"p", b"h", b"l", b"q"
 DONE = b"k"
 
 CHUNK = 65536  # bytes of data in one message at most
@@ -78,6 +80,11 @@ def resize(size: tuple[int, int]) -> bytes:
 def signal(number: int) -> bytes:
     """The message that sends a signal."""
     return SIGNAL + bytes([number])
+
+
+def for_good(*, by_user: bool) -> bytes:
+    """The message that ends what a restart policy does."""
+    return FOR_GOOD + bytes([by_user])
 
 
 def pause(*, paused: bool) -> bytes:

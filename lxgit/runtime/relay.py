@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 HIGH = 1 << 20  # bytes waiting for one client above which no more output is read
 
+_CONTROLS = (protocol.PAUSE, protocol.HOLD, protocol.LET_GO, protocol.FOR_GOOD)
 _READ = select.EPOLLIN
 _WRITE = select.EPOLLOUT
 
@@ -183,7 +184,7 @@ class Relay:
         execute: Callable[[socket.socket, bytes], None] | None = None,
         control: Callable[[Hashable, Message], None] = lambda *_: None,
     ) -> None:
-        """`control` is asked for a standstill; a client that has gone has let go."""
+        """`control` gets what is asked of the container; a client that has gone has let go."""
         self.loop = loop
         self._control = control
         self._execute = execute
@@ -303,7 +304,7 @@ class Relay:
         elif message.kind == protocol.SIGNAL and len(message.data) == 1:
             self._send_signal(message.number())
             client.send(protocol.DONE)
-        elif message.kind in (protocol.PAUSE, protocol.HOLD, protocol.LET_GO):
+        elif message.kind in _CONTROLS:
             self._control(client, message)
             client.send(protocol.DONE)
         elif message.kind == protocol.EXECUTE and self._execute is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lxgit.runtime import bases
 from lxgit.runtime import idmap as idmaps
 from lxgit.runtime.attach import Session
+from lxgit.runtime.keeper import keep
 from lxgit.runtime.supervisor import Task, supervise
 from lxgit.runtime.sweep import sweep
 
@@ -67,7 +68,8 @@ def _forked(task: Task, root: Metadata) -> Session:
         with theirs:
             child = os.fork()
             if child == 0:
-                supervise(task, theirs, lock)
+                become = keep if container.config.restart.keeps else supervise
+                become(task, theirs, lock)
     _supervisors.append(child)
     return Session(ours)
 

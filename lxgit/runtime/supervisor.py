@@ -65,12 +65,13 @@ class Task:
     window: tuple[int, int] | None  # rows and columns of its terminal
     detached: bool  # its input does not end when the first client leaves
     after_exit: Callable[[], None] | None  # with the container's lock held
+    restarts: int = 0  # how often its policy has started it
 
 
 def supervise(task: Task, channel: socket.socket, lock: int) -> NoReturn:
     """Become the supervisor; never returns. `channel` is its first client, `lock` its claim."""
     try:
-        _leave_the_caller(channel.fileno(), lock)
+        leave_the_caller(channel.fileno(), lock)
         kernel.set_process_name(b"lxgit:" + task.container.id[:9].encode())
         os.ftruncate(lock, 0)
         os.pwrite(lock, b"%d\n" % os.getpid(), 0)
@@ -82,7 +83,7 @@ def supervise(task: Task, channel: socket.socket, lock: int) -> NoReturn:
         os._exit(0)
 
 
-def _leave_the_caller(*keep: int) -> None:
+def leave_the_caller(*keep: int) -> None:
     """Keep nothing of whom we were forked from: session, directory, files, signals."""
     gc.freeze()  # collecting one of its file objects would close a descriptor that is ours by now
     os.setsid()
@@ -125,7 +126,7 @@ class Supervisor:
         self._unready: LxgitError | None = None  # why the command must not begin
         self._connection: Connection | None = None
         self._lxc_status = 0  # as waitpid(2) gives it
-        self._state = ContainerState(status=RUNNING, supervisor=os.getpid())
+        self._state = ContainerState(status=RUNNING, supervisor=os.getpid(), restarts=task.restarts)
 
     def run(self) -> None:
         """Start it, serve it, and clear up after it."""
@@ -324,8 +325,11 @@ class Supervisor:
             self._pause(paused=False)  # under version 1 of control groups it dies no sooner
 
     def _control(self, client: Hashable, message: protocol.Message) -> None:
-        """What a client wants of the container's standstill."""
-        if message.kind == protocol.PAUSE:
+        """What a client wants of the container beside its output: to stand still, or to end."""
+        if message.kind == protocol.FOR_GOOD:
+            by_user = message.data == b"\1"
+            self._state = replace(self._state, stopped=by_user, shut_down=not by_user)
+        elif message.kind == protocol.PAUSE:
             self._pause(paused=message.data == b"\1")
         elif message.kind == protocol.HOLD:
             self._stillness.hold(client)

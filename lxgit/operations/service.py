@@ -1,0 +1,103 @@
+"""What runs from one boot of the host to the next: start and stop them all, by a systemd unit."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.fsutil import write_atomic
+from lxgit.runtime.containers import all_containers
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+
+_PLAIN = re.compile(r"[a-zA-Z0-9/._+:@-]+", re.ASCII)
+_RUNS_SYSTEMD = "/run/systemd/system"  # sd_booted(3)
+
+
+class StartedAtBoot(NamedTuple):
+    """A container that its policy has started, or why not."""
+
+    name: str
+    fault: LxgitError | None
+
+
+def start_all(repository: Repository, progress: Progress) -> Iterator[StartedAtBoot]:
+    """Start what should run by its restart policy and does not, the oldest first."""
+    from lxgit.operations.launching import start_detached
+
+    for container in reversed(all_containers(repository.containers_dir)):
+        state = container.state
+        if container.is_running or not container.config.restart.wants_at_boot(
+            stopped=state.stopped
+        ):
+            continue
+        try:
+            start_detached(repository, container.id, progress=progress)
+        except LxgitError as error:
+            yield StartedAtBoot(container.config.name, error)
+        else:
+            yield StartedAtBoot(container.config.name, None)
+
+
+def stop_all(repository: Repository, patience: float | None) -> list[str]:
+    """Stop what runs, as `stop` does, and leave it to the policies what the next boot starts."""
+    from lxgit.operations.running import stop
+
+    found = [one for one in all_containers(repository.containers_dir) if one.is_running]
+    stop(repository, [one.id for one in found], patience, by_user=False)
+    return [one.config.name for one in found]
+
+
+def unit(program: Sequence[str], store: str) -> str:
+    """The text of a systemd.service(5) for the store at this absolute path."""
+    command = " ".join(map(_quoted, (*program, "--store", store, "system")))
+    return f"""\
+[Unit]
+Description=Containers of lxgit in {store.replace("%", "%%")}
+Wants=network-online.target
+After=network-online.target
+RequiresMountsFor={_quoted(store)}
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={command} start-all
+ExecStop={command} stop-all
+TimeoutSec=infinity
+TasksMax=infinity
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _quoted(word: str) -> str:
+    """A word of a command line as systemd.syntax(7) has it."""
+    if _PLAIN.fullmatch(word):
+        return word
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{escaped}"'
+
+
+def install(name: str, text: str, directory: Path) -> Path:
+    """Write a unit and have it start at boot; its path. Overwrites the one before."""
+    path = directory / name
+    write_atomic(path, text.encode(), mode=0o644)
+    wants = directory / "multi-user.target.wants"
+    wants.mkdir(exist_ok=True)
+    link = wants / name
+    link.unlink(missing_ok=True)
+    link.symlink_to(path)
+    if os.path.isdir(_RUNS_SYSTEMD):
+        import subprocess
+
+        subprocess.run(["/usr/bin/systemctl", "daemon-reload"], check=False)
+    return path

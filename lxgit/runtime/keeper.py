@@ -1,0 +1,118 @@
+"""The keeper: a process that has a container with a restart policy started again and again.
+
+It forks a supervisor for each life of the container, as the starting command does for one without
+a policy, and holds the container's lock and its base layers from the first to the last. Between two
+lives it listens in the supervisor's place: a signal, as of `stop`, then ends it for good.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn
+
+from lxgit.runtime import bases, kernel, protocol, rundir
+from lxgit.runtime.config import RESTARTING
+from lxgit.runtime.containers import load
+from lxgit.runtime.relay import Loop, Relay
+from lxgit.runtime.restarts import Backoff
+from lxgit.runtime.rundir import socket_path
+from lxgit.runtime.supervisor import leave_the_caller, supervise
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from lxgit.runtime.config import ContainerState
+    from lxgit.runtime.supervisor import Task
+
+
+def keep(task: Task, channel: socket.socket, lock: int) -> NoReturn:
+    """Become the keeper; never returns. `channel` is the first client, `lock` its claim."""
+    try:
+        leave_the_caller(channel.fileno(), lock)
+        kernel.set_process_name(b"lxgit:" + task.container.id[:9].encode())
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor passes its own on
+        with bases.held(task.lowers):
+            _Keeper(task, lock).run(channel)
+    finally:
+        os._exit(0)
+
+
+class _Keeper:
+    def __init__(self, task: Task, lock: int) -> None:
+        self._task = task
+        self._lock = lock
+        self._backoff = Backoff()
+        self._stopped = False
+        self._by_user = True
+
+    def run(self, channel: socket.socket) -> None:
+        """Until the container has ended for good."""
+        while True:
+            begin = time.monotonic()
+            self._live(channel)
+            state = self._task.container.recorded_state()
+            lasted = time.monotonic() - begin
+            if not self._goes_on(state) or not self._wait(state, self._backoff.after(lasted)):
+                return
+            nobody, channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            nobody.close()
+            restarts = state.restarts + 1
+            self._task = replace(self._task, detached=True, restarts=restarts)
+
+    def _live(self, channel: socket.socket) -> None:
+        """One life, from start to end."""
+        child = os.fork()
+        if child == 0:
+            supervise(self._task, channel, self._lock)
+        channel.close()
+        os.waitpid(child, 0)
+
+    def _goes_on(self, state: ContainerState) -> bool:
+        """By the policy that the container has by now; what could not be started does not."""
+        container = self._task.container
+        self._task = replace(self._task, container=load(container.path.parent, container.id))
+        if state.started is None or state.exit_code is None:
+            return False
+        return self._task.container.config.restart.wants(
+            exit_code=state.exit_code,
+            stopped=state.stopped or state.shut_down,
+            restarts=state.restarts,
+        )
+
+    def _wait(self, state: ContainerState, seconds: float) -> bool:
+        """Wait so long; whether nobody has stopped it meanwhile."""
+        container = self._task.container
+        waiting = replace(state, status=RESTARTING, supervisor=os.getpid())
+        container.record(waiting)
+        assert state.exit_code is not None
+        with rundir.claimed(container.id), socket.socket(*_KIND) as listener:
+            listener.bind(os.fspath(socket_path(container.id)))
+            listener.listen()
+            relay = Relay(None, self._stop, Loop(), control=self._control)
+            relay.listen(listener)
+            end = time.monotonic() + seconds
+            while not self._stopped and (left := end - time.monotonic()) > 0:
+                relay.loop.turn(left)
+            if self._stopped:
+                by_user = self._by_user
+                container.record(replace(state, stopped=by_user, shut_down=not by_user))
+            relay.broadcast(protocol.ended(state.exit_code))
+            relay.flush(1)
+        return not self._stopped
+
+    def _control(self, _: Hashable, message: protocol.Message) -> None:
+        """Whose wish it is that it ends for good."""
+        if message.kind == protocol.FOR_GOOD:
+            self._by_user = message.data == b"\1"
+
+    def _stop(self, number: int) -> None:
+        """A signal for a container that does not run: it was meant to end it."""
+        del number
+        self._stopped = True
+
+
+_KIND = (socket.AF_UNIX, socket.SOCK_SEQPACKET)
