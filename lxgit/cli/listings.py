@@ -8,6 +8,7 @@ from lxgit.cli.options import Filters, FormatOption, NoTrunc, Quiet
 from lxgit.cli.params import command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id
+from lxgit.errors import UsageError
 
 
 @command(
@@ -15,7 +16,7 @@ from lxgit.cli.tables import short_id
         ("lxgit ps", "what runs"),
         ("lxgit ps -a --no-trunc", "the stopped ones too, whole ids and commands"),
         ("lxgit ps -aq", "ids alone"),
-        ("lxgit ps -ls", "the last one that was made, with what it takes of the disk"),
+        ("lxgit ps -ls", "the last one that was made, with its size"),
         ("lxgit ps -a --filter status=exited --filter ancestor=base", ""),
         ("lxgit ps -a --format 'table {{.Names}}\\t{{.Status}}'", ""),
         ("lxgit ps -a --format json", "for programs"),
@@ -44,6 +45,8 @@ def ps(
     from lxgit.cli.tables import write_json
     from lxgit.operations.containers import list_containers
 
+    if last is not None and last < 1:
+        raise UsageError(f"-n {last} shows none", hint="-n 5, or -a for all")
     repository = session.repository_to_list()
     rows = (
         []

@@ -109,6 +109,7 @@ def test_which_containers(three: Lxgit) -> None:
 def test_filters_that_are_none(based: Lxgit, text: str, message: str) -> None:
     told = based("ps", "--filter", text, code=2).err
     assert told.startswith(f"lxgit: {message}\nhint: ")
+    assert based("ps", "-n", "0", code=2).err.startswith("lxgit: -n 0 shows none")
     assert based("ps", "--filter", "before=none", code=1).err.startswith("lxgit: no container")
 
 
