@@ -45,12 +45,12 @@ trap "kill $!; wait" EXIT
 until grep -q Serving server.log; do sleep 0.05; done
 """
 
-# For commands about what runs, `web` does, for a while.
+# For commands about what runs, `web` does; one waits until it ends.
 RUNNING = """
 lxgit rm web >/dev/null
-lxgit run -d --name web -p 80 base sleep 3 >/dev/null
+lxgit run -d --name web -p 80 base sh -c 'trap exit TERM; sleep {seconds} & wait' >/dev/null
 {line}
-lxgit wait web >/dev/null
+lxgit rm -f web >/dev/null
 """
 
 
@@ -84,7 +84,8 @@ def test_the_example_works(
     copied(lived_store, lxgit.store)
     before = SURROUNDINGS.format(rootfs=busybox_rootfs, archive=busybox_tar, directory=scratch)
     before += SERVER if "http://localhost" in line else ""
-    script = RUNNING.format(line=line) if name in ON_RUNNING else line
+    seconds = 3 if name == "attach" else 600
+    script = RUNNING.format(line=line, seconds=seconds) if name in ON_RUNNING else line
     command = ["unshare", "--mount", "bash", "-c", f"{before}\n{script}"]
     environment = lxgit.environment({"TERM": "xterm"})
     environment["PATH"] = f"{PROGRAM.parent}:{environment['PATH']}"

@@ -11,7 +11,6 @@ import pexpect
 import pytest
 
 from tests.cli.conftest import written_at
-from tests.support import netns
 from tests.support.program import PROGRAM
 
 if TYPE_CHECKING:
@@ -172,16 +171,3 @@ def test_a_reader_that_leaves_is_no_fault(grown: Lxgit) -> None:
         check=True,
     )
     assert (done.stdout.strip(), done.stderr) == (b"100", b"")
-
-
-@pytest.mark.network
-@pytest.mark.root
-@pytest.mark.slow
-def test_bootstrap(lxgit: Lxgit, git: StockGit) -> None:
-    with netns.outside():
-        lxgit("bootstrap", "trixie", "base", "--include", "nginx-light", timeout=900)
-    assert git.word("log", "--format=%s", "base") == "Bootstrap Debian trixie with nginx-light"
-    assert "worker_processes" in lxgit("show", "base:/etc/nginx/nginx.conf").out
-    assert lxgit("ls", "base:/usr/sbin/nginx").out == "nginx\n"
-    assert "console" in lxgit("ls", "base:/dev").lines  # the first of its archive
-    assert git.fsck() == b""

@@ -18,6 +18,7 @@ from tests.support.program import PROGRAM
 
 if TYPE_CHECKING:
     from tests.support.program import Lxgit
+    from tests.support.stockgit import StockGit
 
 README = Path(__file__).parents[2] / "README.md"
 PROMPT = "# "
@@ -60,7 +61,7 @@ def test_what_varies() -> None:
 @pytest.mark.overlay
 @pytest.mark.lxc
 @pytest.mark.slow
-def test_the_session_prints_what_the_readme_says(lxgit: Lxgit) -> None:
+def test_the_session_prints_what_the_readme_says(lxgit: Lxgit, git: StockGit) -> None:
     environment = lxgit.environment()
     environment["PATH"] = f"{PROGRAM.parent}:{environment['PATH']}"
     for command, expected in session():
@@ -74,3 +75,8 @@ def test_the_session_prints_what_the_readme_says(lxgit: Lxgit) -> None:
                 check=False,
             )
         assert (done.returncode, compared(done.stdout)) == (0, compared(expected)), command
+    assert git.word("log", "--format=%s", "base") == "Bootstrap Debian trixie with nginx-light"
+    assert "worker_processes" in lxgit("show", "base:/etc/nginx/nginx.conf").out
+    assert lxgit("ls", "base:/usr/sbin/nginx").out == "nginx\n"
+    assert "console" in lxgit("ls", "base:/dev").lines  # the first of its archive
+    assert git.fsck() == b""
