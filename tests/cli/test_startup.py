@@ -145,7 +145,7 @@ def heavy(modules: set[str]) -> set[str]:
         (["completion", "bash"], PARSED | {"lxgit.cli.about", "lxgit.cli.completion_scripts"}),
         (["__complete", "lxgit co"], DISPATCH | {"lxgit.cli.completion"}),
     ],
-    ids=" ".join,
+    ids=["--version", "--help", "completion", "__complete"],
 )
 def test_what_is_loaded(lxgit: Lxgit, words: list[str], allowed: set[str]) -> None:
     modules = loaded(lxgit, *words)
