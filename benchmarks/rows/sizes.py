@@ -114,6 +114,7 @@ def _contest(
         store = kept.store()
         if materialised:
             store.run_true(IMAGE)
+            store.collect_garbage()
         return at_rest(store.directory)
 
     others: dict[str, Callable[[], float]] = {

@@ -30,7 +30,7 @@ def gc(
     dry_run: Annotated[bool, option("-n", "--dry-run", help="only say what would go")] = False,
     format_: AsText = "text",
 ) -> None:
-    """Drop objects that nothing reaches any more, and pack the rest.
+    """Drop objects that nothing reaches any more, and pack the rest; compress idle layers.
 
     Kept is what a branch, a tag, a container or a reflog reaches: reflogs remember 90 days, 30 what
     was undone. Anything else goes two weeks after it was last used.
@@ -48,6 +48,11 @@ def gc(
         f"{verb} {done.objects:,} {noun}, {freed}{size(done.freed)};"
         f" the store's objects take {size(done.size)}."
     )
+    if done.layers:
+        noun = "layer" if done.layers == 1 else "layers"
+        verb = "Would compress" if dry_run else "Compressed"
+        freed = "" if dry_run else f", freed {size(done.layers_freed)}"
+        session.out.line(f"{verb} {done.layers} idle {noun} of {size(done.layers_size)}{freed}.")
 
 
 @command(examples=(("lxgit prune -n", "only say how much"), ("lxgit prune", "")))

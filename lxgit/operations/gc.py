@@ -1,4 +1,4 @@
-"""`gc`: drop the objects that nothing reaches, and pack the others well.
+"""`gc`: drop the objects that nothing reaches, and pack the others well; compress idle layers.
 
 What is kept: all that a ref reaches, those of containers under refs/lxgit/ among them, or an entry
 of a reflog. Whatever else there is goes two weeks after it was last written or relied on, as with
@@ -15,6 +15,7 @@ Git writes without that lock; the two weeks are for its sake.
     2  everything is packed, if there is anything new                   repack
     3  what is old enough goes from the cruft pack                      objects, exclusive
     4  the commit-graph is written                                      repack
+    5  base layers that nothing uses are compressed (idle.py)           repack, and layers in turn
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from lxgit.objects.git import Git
 from lxgit.objects.packindex import PackIndex
 from lxgit.operations import leftovers
 from lxgit.operations.garbage import GRACE, cruft_packs, dropped, expire_reflogs, oldest_cruft
+from lxgit.operations.idle import compress_idle, compressible
 from lxgit.operations.values import Collected
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ Git cannot do that for some objects alone; so the work stays in proportion to wh
 def gc(
     repository: Repository, *, now: bool = False, dry_run: bool = False, progress: Progress
 ) -> Collected:
-    """Drop what is unreachable, and repack.
+    """Drop what is unreachable, repack, and compress idle base layers.
 
     With `now`, that is at once, and what only a reflog reaches, as a branch that was deleted or a
     commit that was undone, is unreachable.
@@ -67,7 +69,8 @@ def gc(
         entries = expire_reflogs(repository, now=now, dry_run=True)
         sizes = dropped(repository, entries.surviving, now=now)
         size = _size(repository.git_dir)
-        return Collected(len(sizes), entries.dropped, sum(sizes), size)
+        idle = compressible(repository)
+        return Collected(len(sizes), entries.dropped, sum(sizes), size, *idle)
     with repository.repacking():
         before = _size(repository.git_dir)
         leftovers.sweep(repository)
@@ -86,7 +89,8 @@ def gc(
             raise
         after = _size(repository.git_dir)
         repository.objects.close()
-    return Collected(count, entries.dropped, max(before - after, 0), after)
+        idle = compress_idle(repository, progress)
+    return Collected(count, entries.dropped, max(before - after, 0), after, *idle)
 
 
 def consolidate(repository: Repository) -> None:

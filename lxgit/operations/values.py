@@ -256,7 +256,7 @@ class Pruned(NamedTuple):
 
 
 class Collected(NamedTuple):
-    """What `gc` did; sizes in bytes, of Git's objects."""
+    """What `gc` did; sizes in bytes, but for layers of Git's objects."""
 
     objects: int
     """Those that are gone, or would go."""
@@ -266,6 +266,12 @@ class Collected(NamedTuple):
     """By dropping and by packing; of a dry run, by dropping alone."""
     size: int
     """What the objects take now."""
+    layers: int
+    """Idle base layers that were compressed, or would be."""
+    layers_size: int
+    """What these took before."""
+    layers_freed: int
+    """By compressing them; 0 of a dry run, which cannot know."""
 
 
 class Problem(NamedTuple):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.objects.metadata import Metadata
 from lxgit.runtime import erofs_mount, rundir
-from lxgit.runtime.bases import TAR
+from lxgit.runtime.bases import INDEX, TAR
 from lxgit.runtime.blobfill import BlobFiller
 from lxgit.runtime.directory_layer import DirectoryWriter
 from lxgit.runtime.erofs_layer import ErofsWriter, UnfitTree
@@ -102,7 +102,7 @@ def _probe(store: Path) -> str:
             with ErofsWriter(Path(name)) as sink:
                 sink.directory(b"", Metadata(0o755, 0, 0, 0))
                 sink.file(b"file", Metadata(0o4755, 1, 2, 3, ((b"user.x", b"y"),)), 3, (b"abc",))
-            mount = erofs_mount.mount_image(Path(name))
+            mount = erofs_mount.mount_image(Path(name), (INDEX, TAR))
             try:
                 return _faults(mount)
             finally:

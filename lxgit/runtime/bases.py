@@ -1,4 +1,4 @@
-"""Base layers of the EROFS form, each mounted once on the host for all who use it.
+"""Base layers that are EROFS images, each mounted once on the host for all who use it.
 
     /run/lxgit/b/            0700: nobody else reaches the setuid programs of an image
       <layer>-<device>-<inode>/     locked (flock(2), shared) by each user
@@ -30,23 +30,26 @@ TAR = "layer.tar"
 INDEX = "layer.erofs"
 """The two files of the EROFS form."""
 
+IMAGE = "layer.image"
+"""The one of the compressed form."""
+
 _MOUNT = "m"
 
 
 @contextlib.contextmanager
 def held(lowers: Sequence[Lower]) -> Iterator[list[Lower]]:
-    """The layers as directories: those of the EROFS form mounted, and kept while this lasts.
+    """The layers as directories: images mounted, and kept while this lasts.
 
     Enter and leave it where mounts are the host's. CannotMountImage; FileNotFoundError when the
     layer has gone.
     """
     with contextlib.ExitStack() as uses:
-        yield [_held(lower, uses) if lower.image else lower for lower in lowers]
+        yield [_held(lower, uses) if lower.files else lower for lower in lowers]
 
 
 def _held(lower: Lower, uses: contextlib.ExitStack) -> Lower:
     rundir.prepare()
-    status = os.stat(lower.path / TAR)
+    status = os.stat(lower.path / lower.files[-1])
     place = rundir.BASES / f"{lower.path.name}-{status.st_dev:x}-{status.st_ino:x}"
     while True:
         with contextlib.suppress(FileExistsError):
@@ -57,8 +60,8 @@ def _held(lower: Lower, uses: contextlib.ExitStack) -> Lower:
     uses.callback(_take_down_idle, place)
     uses.callback(os.close, fd)
     if not _is_mounted(place):
-        _mount(lower.path, place)
-    return replace(lower, path=place / _MOUNT, image=False)
+        _mount(lower, place)
+    return replace(lower, path=place / _MOUNT, files=())
 
 
 def _is_mounted(place: Path) -> bool:
@@ -68,7 +71,7 @@ def _is_mounted(place: Path) -> bool:
         return False
 
 
-def _mount(layer: Path, place: Path) -> None:
+def _mount(layer: Lower, place: Path) -> None:
     """Mount it unless another one of its users has meanwhile."""
     from lxgit.runtime import erofs_mount, kernel
 
@@ -78,7 +81,7 @@ def _mount(layer: Path, place: Path) -> None:
         if _is_mounted(place):
             return
         (place / _MOUNT).mkdir(mode=0o700, exist_ok=True)
-        mount = erofs_mount.mount_image(layer)
+        mount = erofs_mount.mount_image(layer.path, layer.files)
         try:
             kernel.move_mount(mount, place / _MOUNT)
         finally:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The file system's id says nothing here, and a time of its making would only change the bytes.
-_MKFS = ("mkfs.erofs", "--quiet", "--tar=i", "-T0", "--mkfs-time")
+_MKFS = ("mkfs.erofs", "--quiet", "-T0", "--mkfs-time")
 _UUID = "-U6c786769-7400-4000-8000-000000000001"
 
 MAX_XATTRS = 30_000  # bytes of an entry's names and values; mkfs.erofs fails over 32,000
@@ -193,12 +193,20 @@ def _escaped(path: bytes, metadata: Metadata) -> Metadata:
 
 def make_index(tar: Path, index: Path) -> None:
     """Make the index of a tar; UnfitTree when mkfs.erofs cannot."""
+    make_erofs(tar, os.fspath(index), "--tar=i")
+
+
+def make_erofs(tar: Path, image: str, *options: str, inherited: tuple[int, ...] = ()) -> None:
+    """Have mkfs.erofs, which keeps the descriptors `inherited`, write an image; UnfitTree."""
     import subprocess
 
-    command = [*_MKFS, _UUID, os.fspath(index), os.fspath(tar)]
     try:
         done = subprocess.run(
-            command, env={"PATH": _PROGRAMS, "LC_ALL": "C"}, capture_output=True, check=False
+            [*_MKFS, _UUID, *options, image, os.fspath(tar)],
+            env={"PATH": _PROGRAMS, "LC_ALL": "C"},
+            pass_fds=inherited,
+            capture_output=True,
+            check=False,
         )
     except FileNotFoundError:
         raise UnfitTree("mkfs.erofs is not installed", hint="apt install erofs-utils") from None

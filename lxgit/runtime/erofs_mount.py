@@ -1,7 +1,7 @@
-"""Mounting the EROFS form of a base layer, with or without loop devices.
+"""Mounting a base layer that is an EROFS image, with or without loop devices.
 
 Linux 6.12 and newer mount EROFS from files as they are; before that, and where the files lie on a
-file system that cannot serve (tmpfs, overlayfs), both go through loop devices. These clear
+file system that cannot serve (tmpfs, overlayfs), they go through loop devices. These clear
 themselves when the mount has gone. Sources: Documentation/filesystems/erofs.rst, loop(4),
 include/uapi/linux/loop.h.
 """
@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import kernel
-from lxgit.runtime.bases import INDEX, TAR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 # Nothing is executed or opened through this mount itself: containers see their overlay's flags.
@@ -38,53 +37,59 @@ class CannotMountImage(LxgitError):
     """The kernel does not mount this image."""
 
 
-def mount_image(directory: Path) -> int:
-    """Mount the two files of a directory: a detached mount's descriptor (O_PATH).
+def mount_image(directory: Path, files: Sequence[str]) -> int:
+    """Mount files of a directory, the image first: a detached mount's descriptor (O_PATH).
 
     CannotMountImage with what the kernel says of each way.
     """
-    faults = []
-    with contextlib.ExitStack() as files:
+    with contextlib.ExitStack() as opened:
         descriptors = []
-        for name in (INDEX, TAR):
+        for name in files:
             fd = os.open(directory / name, os.O_RDONLY | os.O_CLOEXEC)
-            files.callback(os.close, fd)
+            opened.callback(os.close, fd)
             descriptors.append(fd)
-        for way in ways():
-            try:
-                return way(*descriptors)
-            except OSError as error:
-                faults.append(str(error.strerror))
-    raise CannotMountImage(f"'{directory}' cannot be mounted: {'; '.join(faults)}")
+        return mount_open(descriptors)
 
 
-def ways() -> tuple[Callable[[int, int], int], ...]:
-    """How to mount an index and its tar, both open: the better way first."""
+def mount_open(files: Sequence[int]) -> int:
+    """Mount an image that is open, with the files that it points into; else as `mount_image`."""
+    faults = []
+    for way in ways():
+        try:
+            return way(files)
+        except OSError as error:
+            faults.append(str(error.strerror))
+    raise CannotMountImage(f"the layer cannot be mounted: {'; '.join(faults)}")
+
+
+def ways() -> tuple[Callable[[Sequence[int]], int], ...]:
+    """How to mount open files: the better way first."""
     return by_file, by_loop
 
 
-def by_file(index: int, tar: int) -> int:
+def by_file(files: Sequence[int]) -> int:
     """From the files themselves. ENOTBLK before Linux 6.12."""
     # By descriptor: an option's value has at most 255 bytes, and the name may have moved on.
-    return _mounted(b"/proc/self/fd/%d" % index, b"/proc/self/fd/%d" % tar)
+    return _mounted([b"/proc/self/fd/%d" % file for file in files])
 
 
-def by_loop(index: int, tar: int) -> int:
-    """Through two loop devices. OSError also where there are none."""
+def by_loop(files: Sequence[int]) -> int:
+    """Through loop devices. OSError also where there are none."""
     with contextlib.ExitStack() as devices:
         paths = []
-        for file in (index, tar):
+        for file in files:
             path, fd = _loop_device(file)
             devices.callback(os.close, fd)  # the last one to hold it, but for the mount
             paths.append(path)
-        return _mounted(*paths)
+        return _mounted(paths)
 
 
-def _mounted(index: bytes, tar: bytes) -> int:
+def _mounted(paths: Sequence[bytes]) -> int:
     with kernel.filesystem_context(b"erofs") as context:
         kernel.set_option(context, b"ro")  # or a read-only device is refused
-        kernel.set_option(context, b"source", index)
-        kernel.set_option(context, b"device", tar)
+        kernel.set_option(context, b"source", paths[0])
+        for path in paths[1:]:
+            kernel.set_option(context, b"device", path)
         return kernel.create_mount(context, _ATTRIBUTES)
 
 

@@ -2,7 +2,8 @@
 
 The EROFS form is made again: its tar from Git, compared byte by byte, and the index from that tar.
 The directory form is read back as an upperdir is, over what the layers below show, and the trees
-are compared.
+are compared. The compressed form is mounted for that, if its file is what was written: another
+version of mkfs.erofs would compress the same tree to other bytes.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.replay import replay_image
 from lxgit.objects.scratch import ScratchObjects, hash_content
 from lxgit.progress import NullProgress
-from lxgit.runtime.bases import INDEX, TAR
+from lxgit.runtime.bases import IMAGE, INDEX, TAR
+from lxgit.runtime.compressed_layer import is_intact
 from lxgit.runtime.erofs_layer import LayerTar, UnfitTree, make_index
-from lxgit.runtime.layers import EROFS
+from lxgit.runtime.erofs_mount import mount_image
+from lxgit.runtime.layers import COMPRESSED, EROFS
 from lxgit.runtime.upper import apply_upper, read_upper
 
 if TYPE_CHECKING:
@@ -51,7 +54,9 @@ def layer_faults(layers: LayerStore, database: ObjectDatabase, layer: Layer) -> 
     try:
         if layer.form == EROFS:
             return _image_faults(database, layer)
-        return _directory_faults(layers, database, layer)
+        if layer.form == COMPRESSED:
+            return _compressed_faults(layers, database, layer)
+        return _directory_faults(layers, database, layer, layer.directory)
     except (LxgitError, OSError) as error:
         return [f"it cannot be compared with Git: {error}"]
 
@@ -88,13 +93,25 @@ def _index_faults(layer: Layer) -> list[str]:
             return [f"{INDEX} goes on behind its end"] if found.read(1) else []
 
 
-def _directory_faults(layers: LayerStore, database: ObjectDatabase, layer: Layer) -> list[str]:
+def _compressed_faults(layers: LayerStore, database: ObjectDatabase, layer: Layer) -> list[str]:
+    if not is_intact(layer):
+        return [f"{IMAGE} is not what was written"]
+    mount = mount_image(layer.path, layer.files)
+    try:
+        return _directory_faults(layers, database, layer, Path(f"/proc/self/fd/{mount}"))
+    finally:
+        os.close(mount)
+
+
+def _directory_faults(
+    layers: LayerStore, database: ObjectDatabase, layer: Layer, directory: Path
+) -> list[str]:
     scratch = ScratchObjects(database)
     if layer.below:
         below = _image(scratch, layers.layer(layer.below[-1]).shows)
     else:
         below = _nothing(scratch)
-    fd = os.open(layer.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         state = read_upper(fd, layer.idmap)
         rootfs, links = apply_upper(state, below, scratch, _hashed)

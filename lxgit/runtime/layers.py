@@ -3,6 +3,7 @@
     layers/<id>/layer.json     what it is: see `Layer`
     layers/<id>/fs/            its directory, of a layer in the directory form
     layers/<id>/layer.{tar,erofs}   its two files, of a base layer in the EROFS form
+    layers/<id>/layer.image  its one file, of a base layer in the compressed form
     layers/stacks/<rootfs>-<links>   the id of the top layer of a stack that shows this file system
 
 A layer is complete or absent: it is built under `layers/tmp-…` and renamed. It is not fsynced; it
@@ -15,19 +16,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import remove_tree, write_atomic
 from lxgit.objects.ids import ObjectID
 from lxgit.runtime import rundir
+from lxgit.runtime.bases import IMAGE, INDEX, TAR
 from lxgit.runtime.idmap import Extent, IdMap
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
+    from lxgit.objects.newfile import NewFile
     from lxgit.runtime.overlay import Lower
 
 
@@ -36,7 +39,10 @@ FileSystem = tuple[ObjectID, ObjectID]
 
 
 EROFS = "erofs"
+COMPRESSED = "compressed"
 DIRECTORY = "directory"
+_FILES = {EROFS: (INDEX, TAR), COMPRESSED: (IMAGE,), DIRECTORY: ()}
+_RECORD = "layer.json"
 
 
 class BrokenLayer(LxgitError):
@@ -51,10 +57,11 @@ class AbsentLayer(BrokenLayer):
 class Layer:
     """One layer on disk.
 
-    `form` is EROFS or DIRECTORY. `shows` is the file system that a mount of it over `below` (ids,
-    bottom first) shows. `idmap` is the map that its inodes were written under, `outside_range` the
-    ids of the image from 65,536 up that it uses. `entries` counts the inodes of the whole file
-    system that it shows, roughly.
+    `form` is EROFS, COMPRESSED or DIRECTORY. `shows` is the file system that a mount of it over
+    `below` (ids, bottom first) shows. `idmap` is the map that its inodes were written under,
+    `outside_range` the ids of the image from 65,536 up that it uses. `entries` counts the inodes of
+    the whole file system that it shows, roughly. `digest` is the SHA-256 of the compressed form's
+    file.
     """
 
     id: str
@@ -66,6 +73,7 @@ class Layer:
     outside_range: tuple[int, ...]
     entries: int
     boot: str
+    digest: str = ""
 
     @property
     def directory(self) -> Path:
@@ -77,8 +85,13 @@ class Layer:
         """The layer as a mount takes it."""
         from lxgit.runtime.overlay import Lower
 
-        image = self.form == EROFS
-        return Lower(self.path if image else self.directory, self.idmap, image)
+        files = self.files
+        return Lower(self.path if files else self.directory, self.idmap, files)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What is mounted of the other forms: the image, and what it points into."""
+        return _FILES[self.form]
 
     def encoded(self) -> bytes:
         """The content of layer.json."""
@@ -91,6 +104,7 @@ class Layer:
             "outside_range": self.outside_range,
             "entries": self.entries,
             "boot": self.boot,
+            "digest": self.digest,
         }
         return json.dumps(values).encode() + b"\n"
 
@@ -133,7 +147,7 @@ class LayerStore:
         """The layer of that id; BrokenLayer when it is not there whole or is of an earlier boot."""
         path = self.path / layer_id
         try:
-            written = (path / "layer.json").read_bytes()
+            written = (path / _RECORD).read_bytes()
             if not written.strip(b"\0"):  # it is not waited for: what a power cut leaves of it
                 raise AbsentLayer(f"layer {layer_id} did not reach the disk")
             values = json.loads(written)
@@ -147,6 +161,7 @@ class LayerStore:
                 tuple(values["outside_range"]),
                 values["entries"],
                 values["boot"],
+                values.get("digest", ""),
             )
         except FileNotFoundError:
             raise AbsentLayer(f"layer {layer_id} is not there") from None
@@ -226,12 +241,32 @@ class LayerStore:
             entries,
             rundir.boot_id(),
         )
-        write_atomic(built / "layer.json", layer.encoded(), durable=False)
+        write_atomic(built / _RECORD, layer.encoded(), durable=False)
         os.rename(built, layer.path)
         self._stacks.mkdir(mode=0o700, exist_ok=True)
         name = self._stacks / stack_name(shows)
         write_atomic(name, layer_id.encode() + b"\n", durable=False)
         return Stack((layer, *under))
+
+    def compress(self, layer: Layer, image: NewFile, digest: str) -> None:
+        """Give a base layer its compressed form, in one step: its record is replaced.
+
+        The caller keeps everybody else out (the store's lock `layers`).
+        """
+        self.tidy(layer)
+        try:
+            image.publish(os.fspath(layer.path / IMAGE))
+            record = replace(layer, form=COMPRESSED, digest=digest).encoded()
+            write_atomic(layer.path / _RECORD, record, durable=False)
+        finally:
+            self.tidy(self.layer(layer.id))
+
+    @staticmethod
+    def tidy(layer: Layer) -> None:
+        """Delete the files of a base layer that its form has not: a kill may leave them."""
+        for name in os.listdir(layer.path) if layer.files else ():
+            if name not in {_RECORD, *layer.files}:
+                os.unlink(layer.path / name)
 
     def all_ids(self) -> list[str]:
         """Every directory of the cache but the stacks', whole or not."""
@@ -250,7 +285,7 @@ class LayerStore:
     def remove(self, layer_id: str) -> None:
         """Delete a layer, the description first, so that it is absent from then on."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path / layer_id / "layer.json")
+            os.unlink(self.path / layer_id / _RECORD)
         remove_tree(self.path / layer_id)
 
     def forget_stacks(self, dropped: Collection[str]) -> None:
@@ -278,7 +313,7 @@ class LayerStore:
 
 
 def _form(text: str) -> str:
-    if text not in (EROFS, DIRECTORY):
+    if text not in _FILES:
         raise ValueError(f"unknown form {text!r}")
     return text
 

@@ -44,13 +44,13 @@ class CannotMount(LxgitError):
 class Lower:
     """A layer on disk: its directory, and the map (container id → id on disk) of its inodes.
 
-    An `image` is not that directory but what the two files of the EROFS form in it hold, and is
-    mounted before it can be attached (bases.py).
+    With `files`, it is not that directory but what these files in it hold, an EROFS image and what
+    that points into, and is mounted before it can be attached (bases.py).
     """
 
     path: Path
     idmap: IdMap
-    image: bool = False
+    files: tuple[str, ...] = ()
 
 
 class Writable(NamedTuple):

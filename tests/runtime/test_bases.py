@@ -14,6 +14,7 @@ import pytest
 
 from lxgit.objects.metadata import Metadata
 from lxgit.runtime import bases, kernel, rundir
+from lxgit.runtime.bases import INDEX, TAR
 from lxgit.runtime.erofs_layer import ErofsWriter
 from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.overlay import Lower, mounted
@@ -40,7 +41,7 @@ def write(directory: Path, name: bytes) -> Path:
 @pytest.fixture
 def layer(scratch: Path) -> Lower:
     written = write(scratch / os.urandom(4).hex(), b"file")
-    return Lower(written, IDENTITY, image=True)
+    return Lower(written, IDENTITY, (INDEX, TAR))
 
 
 def of(layer: Lower) -> list[Path]:
@@ -50,7 +51,7 @@ def of(layer: Lower) -> list[Path]:
 def test_two_users_share_one(layer: Lower) -> None:
     with bases.held([layer]) as (first,), bases.held([layer]) as (second,):
         assert first == second
-        assert not first.image
+        assert not first.files
         assert (first.path / "file").read_bytes() == b"x"
         bases.sweep()
         assert (first.path / "file").exists()
@@ -117,7 +118,7 @@ def test_ids_are_mapped(layer: Lower) -> None:
 def test_no_loop_device_is_left(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     forms.force(monkeypatch, forms.LOOP)
     layer = write(scratch / "layer", b"file")
-    with mounted([Lower(layer, IDENTITY, image=True)]):
+    with mounted([Lower(layer, IDENTITY, (INDEX, TAR))]):
         assert _loops_on(layer) == 2
     wait_until(lambda: not _loops_on(layer))  # the kernel frees them a moment later
 

@@ -25,7 +25,7 @@ from tests.support.mounts import unmount
 from tests.support.stores import Listener
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from lxgit.objects.sink import TreeSink
@@ -87,7 +87,7 @@ def test_a_mount_shows_the_source(
     forms.force(monkeypatch, way)
     place = scratch / "mounted"
     place.mkdir()
-    with mounted([Lower(written, IDENTITY, image=True)]) as fd:
+    with mounted([Lower(written, IDENTITY, (INDEX, TAR))]) as fd:
         kernel.move_mount(fd, place)
         try:
             assert_same_tree(source, place)
@@ -157,7 +157,7 @@ def test_the_largest_attributes_and_the_longest_path_are_read_back(scratch: Path
         sink.file(path, PLAIN, 3, (b"far",))
 
     layer = write(scratch / "layer", fill)
-    with mounted([Lower(layer, IDENTITY, image=True)]) as fd:
+    with mounted([Lower(layer, IDENTITY, (INDEX, TAR))]) as fd:
         root = b"/proc/self/fd/%d/" % fd
         assert os.getxattr(root + b"file", b"user.large") == large[0][1]
         with open(os.open(path, os.O_RDONLY, dir_fd=fd), "rb") as file:
@@ -175,7 +175,7 @@ def test_a_whiteout_device_is_left_out(scratch: Path) -> None:
 
     layer = write(scratch / "layer", fill)
     assert sinks[0].hidden == [b"gone", b"gone-too"]  # type: ignore[attr-defined]
-    with mounted([Lower(layer, IDENTITY, image=True)]) as fd:
+    with mounted([Lower(layer, IDENTITY, (INDEX, TAR))]) as fd:
         assert os.listdir(f"/proc/self/fd/{fd}/") == ["file"]
 
 
@@ -226,7 +226,7 @@ class TestForms:
         assert "unrecognized option" in baselayer.why_directories(layers.path.parent)
 
     def test_no_mount(self, layers: LayerStore, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(index: int, tar: int) -> int:
+        def refuse(files: Sequence[int]) -> int:
             raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
 
         monkeypatch.setattr(erofs_mount, "ways", lambda: (refuse, refuse))

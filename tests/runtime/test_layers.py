@@ -20,7 +20,7 @@ from lxgit.objects.scan import read_tree
 from lxgit.objects.scratch import ScratchObjects
 from lxgit.repository import Repository, create_repository
 from lxgit.runtime.idmap import IdMap
-from lxgit.runtime.layers import DIRECTORY, LayerStore, Stack
+from lxgit.runtime.layers import COMPRESSED, DIRECTORY, LayerStore, Stack
 from lxgit.runtime.materialise import MAX_DEPTH, Materialiser
 from lxgit.runtime.upper import apply_upper, drop_unrecorded, read_upper
 from tests.support import forms
@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.root, pytest.mark.overlay]
 NAMES = [b"a", b"b", b"c", b"d", b".git", b"%x", b"\xff"]
 
 
-SEEDS = {forms.FILE: range(12), forms.LOOP: range(3), DIRECTORY: range(6)}
+SEEDS = {forms.FILE: range(10), forms.LOOP: range(3), COMPRESSED: range(5), DIRECTORY: range(6)}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

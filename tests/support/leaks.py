@@ -45,7 +45,7 @@ class Snapshot:
 def leaked(before: Snapshot) -> list[str]:
     """What is there now and was not before, once it has had time to go.
 
-    Mounts of base layers may be left idle: the next command takes them down.
+    Those that a test has killed leave mounts of base layers: the next command takes them down.
     """
     bases.sweep()
     deadline = time.monotonic() + _GRACE_SECONDS

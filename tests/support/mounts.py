@@ -39,7 +39,7 @@ def unmount(place: Path) -> None:
     A supervisor may be on its way out, and a loop device lets go of its file after the mount.
     """
     for attempt in range(100):
-        bases.sweep()  # an idle base mount would keep it busy
+        bases.sweep()  # the base mount of a supervisor that was killed would keep it busy
         try:
             kernel.umount(place)
         except OSError as error:
