@@ -11,9 +11,10 @@ from lxgit.operations import idle
 from lxgit.operations.creating import RunRequest
 from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
-from lxgit.operations.launching import Streams, run_detached
+from lxgit.operations.launching import run_detached
 from lxgit.operations.prune import prune
 from lxgit.operations.running import kill
+from lxgit.operations.values import Streams
 from lxgit.runtime import erofs_layer
 from lxgit.runtime.bases import IMAGE, INDEX, TAR
 from lxgit.runtime.compressed_layer import write_image
