@@ -55,6 +55,7 @@ _INSPECT = (
     ("lxgit inspect --format '{{range .Config.Env}}{{println .}}{{end}}' web", ""),
 )
 
+_Sizes = Annotated[bool, option("-s", "--size", help="how large they are too")]
 _Template = Annotated[
     str,
     option(
@@ -76,10 +77,11 @@ def inspect(
     kind: Annotated[
         Literal["image", "container"] | None, option("--type", help="what a name stands for")
     ] = None,
+    sizes: _Sizes = False,
     format_: _Template = "json",
 ) -> None:
     """Show everything about images and containers, as JSON or by a template."""
-    _inspect(session, names, kind, format_)
+    _inspect(session, names, kind, format_, sizes=sizes)
 
 
 @command(examples=(("lxgit container inspect web", ""),))
@@ -88,16 +90,20 @@ def container_inspect(
     names: Annotated[
         tuple[str, ...], argument("CONTAINER", help="names or ids", completes="container")
     ],
+    sizes: _Sizes = False,
     format_: _Template = "json",
 ) -> None:
     """Show everything about containers, as JSON or by a template."""
-    _inspect(session, names, "container", format_)
+    _inspect(session, names, "container", format_, sizes=sizes)
 
 
-def _inspect(session: Session, names: tuple[str, ...], kind: str | None, format_: str) -> None:
+def _inspect(
+    session: Session, names: tuple[str, ...], kind: str | None, format_: str, *, sizes: bool
+) -> None:
     from lxgit.operations.inspecting import inspect
 
-    found = inspect(session.repository(), names, kind)
+    sizes = sizes or ".Size" in format_
+    found = inspect(session.repository(), names, kind, sizes=sizes)
     if format_ == "json":
         from json import dumps
 

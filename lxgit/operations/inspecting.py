@@ -12,14 +12,16 @@ from lxgit.objects.messages import trailers
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.inspectcontainer import container_values
 from lxgit.operations.lookup import classify, find_container, image_of, read_commit
-from lxgit.operations.sizes import image_size
+from lxgit.operations.sizes import image_size, sized_rows
 from lxgit.operations.tags import list_tags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lxgit.objects.commits import Signature
+    from lxgit.objects.image import Image
     from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
 
 IMAGE, CONTAINER = "image", "container"
 
@@ -29,29 +31,36 @@ class OfAnotherType(LxgitError):
 
 
 def inspect(
-    repository: Repository, names: Sequence[str], kind: str | None = None
+    repository: Repository, names: Sequence[str], kind: str | None = None, *, sizes: bool = False
 ) -> list[dict[str, Any]]:
     """An object a name: revisions and containers, in the order of commands.md's look-up.
 
-    `kind` is IMAGE or CONTAINER where only one of them will do: OfAnotherType.
+    `kind` is IMAGE or CONTAINER where only one of them will do: OfAnotherType. `sizes` are in
+    bytes, for which all the files of an image are counted.
     """
-    return [_inspect(repository, name, kind) for name in names]
+    return [_inspect(repository, name, kind, sizes=sizes) for name in names]
 
 
-def _inspect(repository: Repository, name: str, kind: str | None) -> dict[str, Any]:
+def _inspect(repository: Repository, name: str, kind: str | None, *, sizes: bool) -> dict[str, Any]:
     found = classify(repository, name) if kind != CONTAINER else find_container(repository, name)
     if isinstance(found, bytes):
-        return _image(repository, found)
+        image = image_of(repository, found)
+        size = {"Size": image_size(repository, image)} if sizes else {}
+        return {**_image(repository, found, image), **size}
     if kind == IMAGE:
         raise OfAnotherType(
             f"'{name}' is a container, not an image", hint=f"lxgit inspect --type container {name}"
         )
-    return container_values(repository, found)
+    return {**container_values(repository, found), **(_sizes(repository, found) if sizes else {})}
 
 
-def _image(repository: Repository, oid: ObjectID) -> dict[str, Any]:
+def _sizes(repository: Repository, container: Container) -> dict[str, Any]:
+    (row,) = sized_rows(repository, [container])
+    return {"SizeRw": row.size, "SizeRootFs": row.virtual_size}
+
+
+def _image(repository: Repository, oid: ObjectID, image: Image) -> dict[str, Any]:
     commit = read_commit(repository, oid)
-    image = image_of(repository, oid)
     values = config_values(image.config)
     told = dict(trailers(commit.message))
     subject = next(iter(commit.message.splitlines()), "")
@@ -64,7 +73,6 @@ def _image(repository: Repository, oid: ObjectID) -> dict[str, Any]:
         "Created": _commit_time(commit.committer),
         "Container": told.get("Container", ""),
         "ContainerConfig": {"Cmd": _words(told.get("Command"))},
-        "Size": image_size(repository, image),
         "Author": f"{commit.author.name} <{commit.author.email}>",
         "Architecture": values.pop("architecture", ""),
         "Os": values.pop("os", ""),

@@ -41,6 +41,10 @@ def test_inspect_by_a_template(based: Lxgit) -> None:
     ]
     size = int(based("inspect", "-f", "{{.Size}}", "base").out)
     assert size > 1_000_000
+    assert based("inspect", "base", "-s").json[0]["Size"] == size
+    assert "Size" not in based("inspect", "base").json[0]
+    (container,) = based("inspect", "--size", "web").json
+    assert (container["SizeRw"], container["SizeRootFs"]) == (0, size)
     fault = based("inspect", "-f", "{{.Nmae}}", "web", code=2).err
     assert fault.startswith(
         "lxgit: --format, column 3: there is no '.Nmae'\nhint: there are Id, Name"
