@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lxgit"
 
-FOUNDATION = {"errors", "eventlog", "fsutil", "progress", "tuples"}
+FOUNDATION = {"errors", "eventlog", "fsutil", "progress", "tuples", "records"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "eventlog": {"tuples"},
     "fsutil": {"errors"},
     "progress": set(),
+    "records": set(),
     "tuples": set(),
     "objects": FOUNDATION,
     "repository": FOUNDATION | {"objects"},
@@ -30,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "build": FOUNDATION | {"objects", "repository", "runtime"},
     "operations": FOUNDATION | {"objects", "repository", "runtime", "oci", "remotes", "build"},
     "web": FOUNDATION | {"objects", "operations"},
-    "cli": {"errors", "progress", "tuples", "operations"},
+    "cli": {"errors", "progress", "records", "tuples", "operations"},
 }
 """Who may import whom; everyone may import themselves and the bare `lxgit` (its version)."""
 

@@ -164,9 +164,8 @@ def commit(
     Without -m the editor opens.
     """
     del everything  # a commit always has all that changed
-    from dataclasses import replace
-
     from lxgit.operations import committing
+    from lxgit.records import replace
 
     repository = session.repository()
     request = replace(

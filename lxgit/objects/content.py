@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import open_beneath
+from lxgit.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

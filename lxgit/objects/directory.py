@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import operator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -35,6 +34,7 @@ from lxgit.objects.tree import (
     encode_tree,
     sort_key,
 )
+from lxgit.records import dataclass
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lxgit.objects.metadata import Kind, Metadata
+from lxgit.records import dataclass
 
 if TYPE_CHECKING:
     from lxgit.objects.ids import ObjectID

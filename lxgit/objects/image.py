@@ -11,7 +11,6 @@ Everything under `rootfs` is the machine's; the rest is about it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -32,6 +31,7 @@ from lxgit.objects.tree import (
     decode_tree,
     encode_tree,
 )
+from lxgit.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

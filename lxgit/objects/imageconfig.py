@@ -7,12 +7,11 @@ a newline at the end, and no key whose value is empty. Keys that lxgit does not 
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
 from lxgit.errors import LxgitError
+from lxgit.records import dataclass, field, replace
 
 _MAX_SIZE = 1 << 20
 
@@ -102,7 +101,7 @@ def config_from_values(values: object) -> ImageConfig:
         else:
             extra[key] = value
     known.setdefault("os", "")
-    return dataclasses.replace(ImageConfig(extra=extra), **known)
+    return replace(ImageConfig(extra=extra), **known)
 
 
 def _refuse(constant: str) -> None:

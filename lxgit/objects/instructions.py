@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.imageconfig import ImageConfig, InvalidConfig, decode_config, encode_config
 from lxgit.objects.words import expand, split_words
+from lxgit.records import replace
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:

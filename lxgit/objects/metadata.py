@@ -23,12 +23,12 @@ There is one spelling for each content; a reader refuses every other.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 
 from lxgit.errors import LxgitError
 from lxgit.objects.names import escape_line_name
+from lxgit.records import dataclass
 
 NANOSECONDS = 1_000_000_000
 MAX_ID = 2**32 - 2  # (uid_t) -1 means "no change" to chown(2)

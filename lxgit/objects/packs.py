@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from lxgit.objects.ids import ObjectType
 from lxgit.objects.inflate import CHUNK, BadObjectData, inflate, inflate_chunks
 from lxgit.objects.packdelta import apply_delta, apply_delta_to_file, result_size
 from lxgit.objects.packindex import PackIndex
+from lxgit.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -6,13 +6,13 @@ import errno
 import os
 import stat
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lxgit.fsutil import open_beneath
 from lxgit.objects.content import Below
 from lxgit.objects.filetree import FileTree, Node
 from lxgit.objects.metadata import Kind, Metadata
+from lxgit.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lxgit.objects.commits import Signature
 from lxgit.objects.ids import from_hex
 from lxgit.operations.values import ContainerRow, ContainerState, Identity
+from lxgit.records import replace
 from lxgit.runtime.containers import all_containers, container_names
 
 if TYPE_CHECKING:

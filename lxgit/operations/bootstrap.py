@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
 from lxgit.errors import LxgitError
 from lxgit.objects.tarsource import MissingProgram
 from lxgit.operations.importing import Target, commit_source, opened_archive
 from lxgit.operations.naming import check_branch_name
+from lxgit.records import dataclass
 
 if TYPE_CHECKING:
     import subprocess

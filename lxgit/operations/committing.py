@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
@@ -34,6 +33,7 @@ from lxgit.operations.worktree import (
     only_changed,
     open_work_tree,
 )
+from lxgit.records import dataclass, replace
 from lxgit.runtime.containers import edited
 from lxgit.runtime.directory_layer import ids_outside_range
 from lxgit.runtime.layers import LayerStore

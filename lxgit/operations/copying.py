@@ -16,7 +16,6 @@ import errno
 import os
 import stat
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from lxgit.errors import LxgitError
@@ -30,6 +29,7 @@ from lxgit.objects.scan import GONE, read_inode, scan
 from lxgit.objects.tarwriter import TarWriter
 from lxgit.operations.creating import layers_kept, materialised
 from lxgit.operations.lookup import find_container, image_of
+from lxgit.records import replace
 from lxgit.runtime.directory_layer import CAPABILITY
 from lxgit.runtime.fsids import making_files_for
 from lxgit.runtime.idmap import IdMap, UnmappedId

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.ids import hex_id
@@ -17,6 +17,7 @@ from lxgit.runtime import containers as records
 from lxgit.runtime.config import Request
 from lxgit.runtime.limits import DEFAULT_LOG
 from lxgit.runtime.restarts import RestartPolicy
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

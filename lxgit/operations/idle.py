@@ -9,7 +9,7 @@ A layer that is used again stays compressed.
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.objects.newfile import NewFile
 from lxgit.operations.prune import disk_usage, pinned_layers
@@ -19,6 +19,7 @@ from lxgit.runtime.compressed_layer import write_image
 from lxgit.runtime.erofs_layer import UnfitTree
 from lxgit.runtime.erofs_mount import CannotMountImage
 from lxgit.runtime.layers import EROFS, BrokenLayer, LayerStore
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from lxgit.objects.limits import NO_LIMITS, Account, limits_for
 from lxgit.objects.messages import clean_message
 from lxgit.operations.naming import branch_ref, check_branch_name
 from lxgit.operations.values import Imported
+from lxgit.records import dataclass
 from lxgit.runtime.layers import LayerStore
 from lxgit.runtime.treelayer import LayerFailed, TreeLayer
 

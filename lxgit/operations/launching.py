@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
@@ -11,6 +10,7 @@ from lxgit.objects.ids import from_hex
 from lxgit.operations.attached import drop_anonymous_volumes, unpin_commit
 from lxgit.operations.creating import created, layers_kept, materialised, require_host
 from lxgit.operations.lookup import AlreadyRunning, find_container, image_of
+from lxgit.records import replace
 from lxgit.runtime import containers as records
 
 if TYPE_CHECKING:

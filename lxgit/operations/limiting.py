@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lxgit.operations.lookup import find_container
+from lxgit.records import replace
 from lxgit.runtime.config import RUNNING
 from lxgit.runtime.limits import DEFAULT_PIDS, Limits
 from lxgit.tuples import NamedTuple

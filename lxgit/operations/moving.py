@@ -9,8 +9,7 @@ commit and the directory, and is replaced in one step; the old directory goes.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import remove_tree
@@ -24,8 +23,10 @@ from lxgit.operations.creating import image_label, materialised
 from lxgit.operations.lookup import classify, clean_path, find_commit, find_container, image_of
 from lxgit.operations.values import ContainerMoved, ContainerReset
 from lxgit.operations.worktree import WorkTree, only_changed, open_work_tree
+from lxgit.records import replace
 from lxgit.runtime.containers import edited, other_ids, release_ids
 from lxgit.runtime.newupper import other_name, remove_others, write_upper
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from lxgit.errors import UsageError
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,12 +6,13 @@ import contextlib
 import re
 import signal
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.operations.lookup import find_container
 from lxgit.runtime.attach import NotRunning, SupervisorLost, connect
 from lxgit.runtime.config import EXITED
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

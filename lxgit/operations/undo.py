@@ -7,7 +7,6 @@ commit that it is mounted on. Nothing is undone when one of the refs is elsewher
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
@@ -18,6 +17,7 @@ from lxgit.operations.attached import containers_on, detach, pin_commit, record_
 from lxgit.operations.branches import BranchInUse
 from lxgit.operations.lookup import image_of
 from lxgit.operations.values import RefMove, Undone
+from lxgit.records import replace
 from lxgit.runtime.containers import BrokenContainer, edited, load
 from lxgit.tuples import NamedTuple
 

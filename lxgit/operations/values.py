@@ -7,9 +7,10 @@ a named tuple 0.05.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.objects import commits
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from lxgit.objects import changes, entries

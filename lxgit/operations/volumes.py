@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.operations.lookup import find_container
 from lxgit.operations.selecting import has_label, parse_filters
+from lxgit.records import replace
 from lxgit.runtime import mounts as mounting
 from lxgit.runtime import volumes as records
 from lxgit.runtime.containers import all_containers

@@ -13,12 +13,13 @@ import select
 import signal
 import socket
 import time
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import protocol, terminal
 from lxgit.runtime.protocol import CHUNK, Message
 from lxgit.runtime.rundir import socket_path
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.metadata import Metadata
+from lxgit.records import dataclass
 from lxgit.runtime import erofs_mount, rundir
 from lxgit.runtime.bases import INDEX, TAR
 from lxgit.runtime.blobfill import BlobFiller

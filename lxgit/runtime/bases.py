@@ -15,9 +15,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lxgit.records import replace
 from lxgit.runtime import rundir
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lxgit.errors import LxgitError
+from lxgit.records import asdict, dataclass, fields, replace
 from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.limits import DEFAULT_LOG, NO_LIMITS, Limits
 from lxgit.runtime.restarts import NEVER, RestartPolicy

@@ -26,12 +26,12 @@ import fcntl
 import os
 import re
 import time
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lxgit import eventlog
 from lxgit.errors import LxgitError
 from lxgit.fsutil import LockHeld, locked, remove_tree, write_atomic
+from lxgit.records import dataclass, replace
 from lxgit.runtime import idranges, rundir
 from lxgit.runtime.config import (
     RESTARTING,

@@ -13,10 +13,10 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.records import dataclass
 from lxgit.runtime import kernel
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import os
 import signal
 import socket
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
+from lxgit.records import replace
 from lxgit.runtime import bases, kernel, protocol, rundir
 from lxgit.runtime.config import RESTARTING
 from lxgit.runtime.containers import load

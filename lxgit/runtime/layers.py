@@ -16,12 +16,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import remove_tree, write_atomic
 from lxgit.objects.ids import ObjectID
+from lxgit.records import dataclass, replace
 from lxgit.runtime import rundir
 from lxgit.runtime.bases import IMAGE, INDEX, TAR
 from lxgit.runtime.idmap import Extent, IdMap

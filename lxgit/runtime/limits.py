@@ -8,10 +8,10 @@ Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst, scheduler/sche
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.records import dataclass
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:

@@ -18,12 +18,13 @@ import contextlib
 import os
 import re
 import signal
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.records import dataclass
 from lxgit.runtime import kernel, launcher
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

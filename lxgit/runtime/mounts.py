@@ -7,10 +7,10 @@ A bind shows a path of the host, a volume a directory of the store that outlives
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

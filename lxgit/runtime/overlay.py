@@ -14,10 +14,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.records import dataclass
 from lxgit.runtime import bases, kernel, rundir
 from lxgit.runtime.idmap import IdMap, disk_to_host, user_namespace
 from lxgit.tuples import NamedTuple

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from lxgit.records import asdict, dataclass
 from lxgit.runtime import launcher, lxc, terminal
 from lxgit.runtime.command import User, environment, find_program
 

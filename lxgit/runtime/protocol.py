@@ -29,9 +29,9 @@ does not read its input holds up nothing but input. Integers are little-endian.
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
 from lxgit.errors import LxgitError
+from lxgit.tuples import NamedTuple
 
 INPUT, END_OF_INPUT, RESIZE, SIGNAL, EXECUTE = b"i", b"e", b"w", b"s", b"X"
 STARTED, FAILED, OUTPUT, ERRORS, TAKEN, ENDED = b"R", b"F", b"o", b"r", b"a", b"x"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from lxgit.errors import LxgitError
+from lxgit.records import dataclass
 
 _POLICY = re.compile(r"(no|always|unless-stopped)|on-failure(?::([0-9]{1,6}))?", re.ASCII)
 

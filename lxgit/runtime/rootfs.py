@@ -12,12 +12,13 @@ import contextlib
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import open_beneath, openat2, remove_tree
 from lxgit.runtime import kernel, terminal
 from lxgit.runtime.fsids import making_files_for
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

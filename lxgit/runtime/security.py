@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass
 
 from lxgit.errors import LxgitError
+from lxgit.records import dataclass
 from lxgit.tuples import NamedTuple
 
 

@@ -16,10 +16,10 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from lxgit.errors import LxgitError
+from lxgit.records import dataclass, replace
 from lxgit.runtime import (
     bases,
     cgroups,

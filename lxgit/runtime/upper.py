@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lxgit.fsutil import open_beneath
@@ -19,6 +18,7 @@ from lxgit.objects.links import Links
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.scan import node_of, scan
 from lxgit.objects.treebuilder import TreeBuilder
+from lxgit.records import dataclass, field
 from lxgit.runtime.directory_layer import CAPABILITY, OVERLAY
 from lxgit.runtime.idmap import acl_to_image, capability_to_image
 

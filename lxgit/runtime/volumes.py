@@ -24,7 +24,6 @@ import json
 import os
 import re
 import time
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,6 +32,7 @@ from lxgit.errors import LxgitError
 from lxgit.fsutil import fsync_directory, locked, remove_tree, write_atomic
 from lxgit.objects.scan import read_tree, scan
 from lxgit.progress import NullProgress
+from lxgit.records import dataclass
 from lxgit.runtime.directory_layer import DirectoryWriter
 from lxgit.runtime.upper import image_metadata
 

@@ -9,13 +9,14 @@ import subprocess
 import tempfile
 import time
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lxgit.objects.metadata import Metadata
+from lxgit.records import replace
 from lxgit.runtime import cgroups, idmap, overlay, probe, rundir
 from lxgit.runtime.attach import Session, Streams
 from lxgit.runtime.config import Request

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lxgit.fsutil import LockHeld
+from lxgit.records import replace
 from lxgit.runtime import idranges
 from lxgit.runtime.config import EXITED, RUNNING, ContainerState, Request
 from lxgit.runtime.containers import (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lxgit.records import replace
 from lxgit.runtime import capabilities, lxc
 from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.lxc import ContainerSpec, InvalidHostname, Log, config

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lxgit.records import dataclass
 from lxgit.runtime.network.publishing import Publication
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import contextlib
 import os
 import select
 import socket
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.records import dataclass, replace
 from lxgit.runtime import kernel
 from lxgit.runtime.network import (
     bridging,

@@ -21,10 +21,11 @@ import contextlib
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxgit.runtime.network import netlink, program
 from lxgit.runtime.network.program import ProgramFailed
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import socket
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from lxgit.errors import LxgitError, UsageError
+from lxgit.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

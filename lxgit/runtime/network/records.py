@@ -18,10 +18,10 @@ import json
 import os
 import re
 import socket
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from lxgit.fsutil import locked, remove_tree, write_atomic
+from lxgit.records import asdict, dataclass
 from lxgit.runtime import rundir
 from lxgit.runtime.network import subnets
 from lxgit.runtime.network.publishing import Publication
