@@ -132,8 +132,8 @@ def rm(
 
 @command(
     examples=(
-        ("lxgit volume prune", "those without a name of their own that no container has"),
-        ("lxgit volume prune -a --filter label=stage=test", "and those with one"),
+        ("lxgit volume prune", "the unnamed that no container has"),
+        ("lxgit volume prune -a --filter label=stage=test", "the named ones too"),
     )
 )
 def prune(

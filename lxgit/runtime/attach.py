@@ -140,8 +140,10 @@ class Session:
         while self._code is None:
             if deadline is not None:
                 self._channel.settimeout(max(deadline - time.monotonic(), 0.001))
-            message = _receive(self._channel)
-            self._channel.settimeout(None)
+            try:
+                message = _receive(self._channel)
+            finally:
+                self._channel.settimeout(None)
             if message.kind == protocol.ENDED:
                 self._code = message.number()
             elif message.kind == protocol.FAILED:

@@ -195,6 +195,18 @@ def test_what_comes_in_is_a_change_like_others(based: Lxgit, scratch: Path) -> N
     assert based("show", "base:/etc/file").out == "mine\n"
 
 
+def test_into_memory_and_over_a_file_that_is_mounted(based: Lxgit, scratch: Path) -> None:
+    (scratch / "file").write_text("192.0.2.7\tnew\n")
+    based("run", "-d", "--name", "c", "--tmpfs", "/t", "base", "sleep", "600")
+    try:
+        based("cp", scratch / "file", "c:/t")
+        based("cp", scratch / "file", "c:/etc/hosts")
+        shown = based("exec", "c", "sh", "-c", "cat /t/file /etc/hosts; stat -c %u /t/file").lines
+        assert shown == ["192.0.2.7\tnew"] * 2 + ["0"]
+    finally:
+        based("rm", "-f", "c")
+
+
 def test_a_read_only_root_and_volume(based: Lxgit, scratch: Path) -> None:
     based("run", "--name", "c", "--read-only", "-v", "v:/mnt:ro", "base", "true")
     (scratch / "file").touch()

@@ -155,10 +155,10 @@ class TestTheirCommands:
         assert row["Mountpoint"] == str(lx.store / "volumes/v/data")
         assert (row["Driver"], row["Scope"], row["Options"]) == ("local", "local", None)
 
-    @pytest.mark.parametrize("name", ["a/b", "-x", "a b", ".hidden", "é", "x" * 256, "a\n"])
-    def test_names_that_cannot_be(self, lx: Lxgit, name: str) -> None:
-        refused = lx("volume", "create", "--", name, code=1)
-        assert "cannot be the name of a volume" in refused.err
+    def test_names_that_cannot_be(self, lx: Lxgit) -> None:
+        for name in ("a/b", "-x", "a b", ".hidden", "é", "x" * 256, "a\n"):
+            refused = lx("volume", "create", "--", name, code=1)
+            assert "cannot be the name of a volume" in refused.err
         assert lx("volume", "ls", "-q").out == ""
 
     def test_filters_and_templates(self, lx: Lxgit) -> None:
@@ -320,20 +320,32 @@ class TestTmpfsAndTheRoot:
 
 
 class TestPlaces:
-    @pytest.mark.parametrize(
-        "target",
-        ["/", "/proc", "/proc/sys", "/sys/fs", "/dev", "/dev/null", "/a/../proc", "//dev//pts"],
-    )
-    def test_those_of_lxgit_are_refused(self, lx: Lxgit, target: str) -> None:
-        for option in (("-v", f"v:{target}"), ("--tmpfs", target)):
-            refused = lx("run", *option, "data", "true", code=125)
-            assert "hint: " in refused.err
+    def test_those_of_lxgit_are_refused(self, lx: Lxgit) -> None:
+        own = (
+            "/",
+            "/proc",
+            "/proc/sys",
+            "/sys/fs",
+            "/dev",
+            "/dev/null",
+            "/a/../proc",
+            "//dev//pts",
+        )
+        for target in own:
+            for option in (("-v", f"v:{target}"), ("--tmpfs", target)):
+                assert "hint: " in lx("run", *option, "data", "true", code=125).err
         assert lx("ps", "-aq").out == ""
         assert lx("volume", "ls", "-q").out == ""
 
-    @pytest.mark.parametrize("target", ["relative", "", "v:/x:rw:more"])
-    def test_those_that_are_none(self, lx: Lxgit, target: str) -> None:
-        assert lx("run", "-v", f"v:{target}", "data", "true", code=None).code in (2, 125)
+    def test_what_an_image_may_not_want(self, lx: Lxgit) -> None:
+        for place in ("/proc/x", "relative", "/", "/dev"):
+            lx("create", "--name", "c", "base", "true")
+            lx("commit", "--change", f"VOLUME {place}", "--allow-empty", "-m", "One", "c", "wants")
+            refused = lx("run", "wants", "true", code=125)
+            assert refused.err.startswith("lxgit: ")
+            lx("rm", "c")
+            lx("branch", "-D", "wants")
+        assert lx("volume", "ls", "-q").out == ""
 
     def test_links_of_the_image_stay_inside(self, lx: Lxgit) -> None:
         refused = lx("run", "--rm", "-v", "v:/to-proc", "data", "true", code=125)
@@ -366,32 +378,35 @@ class TestPlaces:
         assert (lx.store / "volumes/v/data/new").is_dir()
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("-v", "a:/b:rw:x"),
-        ("-v", "a:/b:fast"),
-        ("--mount", "type=nfs,target=/x"),
-        ("--mount", "type=bind,target=/x"),
-        ("--mount", "source=a"),
-        ("--mount", "target=/x,target=/y"),
-        ("--mount", "target=/x,colour=red"),
-        ("--mount", "target=/x,ro=perhaps"),
-        ("--mount", "type=tmpfs,target=/x,tmpfs-mode=9"),
-        ("--mount", "type=tmpfs,target=/x,tmpfs-size=big"),
-        ("--mount", "type=bind,source=/,target=/x,bind-recursive=perhaps"),
-        ("--tmpfs", "/x:fast"),
-        ("--tmpfs", "/x:uid=root"),
-        ("--volumes-from", "c:fast"),
-        ("--volumes-from", "nobody"),
-    ],
-    ids=" ".join,
+WRONG = (
+    ("-v", "a:/b:rw:x"),
+    ("-v", "a:/b:fast"),
+    ("-v", "v:relative"),
+    ("-v", "v:"),
+    ("-v", "a/b:/x"),
+    ("--mount", "type=nfs,target=/x"),
+    ("--mount", "type=bind,target=/x"),
+    ("--mount", "source=a"),
+    ("--mount", "target=/x,target=/y"),
+    ("--mount", "target=/x,colour=red"),
+    ("--mount", "target=/x,ro=perhaps"),
+    ("--mount", "type=tmpfs,target=/x,tmpfs-mode=9"),
+    ("--mount", "type=tmpfs,target=/x,tmpfs-size=big"),
+    ("--mount", "type=bind,source=/,target=/x,bind-recursive=perhaps"),
+    ("--tmpfs", "/x:fast"),
+    ("--tmpfs", "/x:uid=root"),
+    ("--volumes-from", "c:fast"),
+    ("--volumes-from", "nobody"),
 )
-def test_options_that_are_wrong(lx: Lxgit, words: tuple[str, str]) -> None:
-    refused = lx("run", *words, "data", "true", code=None)
-    assert refused.code in (2, 125)
-    assert refused.err.startswith("lxgit: ")
+
+
+def test_options_that_are_wrong(lx: Lxgit) -> None:
+    for words in WRONG:
+        refused = lx("run", *words, "data", "true", code=None)
+        assert refused.code in (2, 125), words
+        assert refused.err.startswith("lxgit: "), words
     assert lx("ps", "-aq").out == ""
+    assert lx("volume", "ls", "-q").out == ""
 
 
 def test_inspect_tells_of_mounts(lx: Lxgit, scratch: Path) -> None:
