@@ -161,6 +161,12 @@ def debian_tar() -> Path:
 
 
 @pytest.fixture(scope="session")
+def systemd_tar() -> Path:
+    """A real Debian that boots, as a tar: 143 MB. Mark the test `network` and `root`."""
+    return _debian("systemd", rootfs.SYSTEMD)
+
+
+@pytest.fixture(scope="session")
 def large_debian_tar() -> Path:
     """A large Debian as a tar: 53,000 entries, 874 MB. Mark it `network`, `root`, `slow`."""
     return _debian("large", rootfs.LARGE)

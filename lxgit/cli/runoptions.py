@@ -188,6 +188,9 @@ class Life(NamedTuple):
     init: Annotated[
         bool, option("--init", help="a process 1 that passes signals on, and reaps")
     ] = False
+    init_system: Annotated[
+        bool, option("--init-system", help="boot the image: its /sbin/init, with a terminal")
+    ] = False
     restart: Annotated[
         str,
         option(
@@ -261,7 +264,8 @@ def request(
             life.ulimits,
             isolation.sysctls,
         ),
-        init=life.init,
+        init=life.init and not life.init_system,
+        system=life.init_system,
         restart=life.restart,
         stop_signal=life.stop_signal,
         stop_timeout=life.stop_timeout,

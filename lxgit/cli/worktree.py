@@ -11,6 +11,7 @@ from lxgit.cli.params import argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id
 from lxgit.errors import UsageError
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from lxgit.operations.committing import CommitRequest
@@ -100,6 +101,28 @@ def _write_json(session: Session, found: Status) -> None:
     )
 
 
+class Snapshot(NamedTuple):
+    """What the commit says of the image's config, and how a running container's files are read."""
+
+    changes: Annotated[
+        tuple[str, ...],
+        option(
+            "-c",
+            "--change",
+            help="for the image's config: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD,"
+            " STOPSIGNAL, USER, VOLUME, WORKDIR",
+            metavar="INSTRUCTION",
+        ),
+    ] = ()
+    run: Annotated[
+        str | None,
+        option("--run", help="the same, with the keys of 2013: Cmd, Env, …", metavar="JSON"),
+    ] = None
+    pause: Annotated[
+        bool, option("--pause", help="a running one stands still meanwhile; --pause=false")
+    ] = True
+
+
 @command(
     examples=(
         ('lxgit commit -m "4 workers"', "the only changed container of HEAD's branch"),
@@ -113,6 +136,7 @@ def _write_json(session: Session, found: Status) -> None:
 )
 def commit(
     session: Session,
+    snapshot: Snapshot,
     names: Annotated[
         tuple[str, ...],
         argument(
@@ -129,23 +153,6 @@ def commit(
         str | None,
         option("--author", help="who changed it: Name <email>", metavar="WHO"),
     ] = None,
-    change: Annotated[
-        tuple[str, ...],
-        option(
-            "-c",
-            "--change",
-            help="for the image's config: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD,"
-            " STOPSIGNAL, USER, VOLUME, WORKDIR",
-            metavar="INSTRUCTION",
-        ),
-    ] = (),
-    run: Annotated[
-        str | None,
-        option("--run", help="the same, with the keys of 2013: Cmd, Env, …", metavar="JSON"),
-    ] = None,
-    pause: Annotated[
-        bool, option("--pause", help="a running one stands still meanwhile; --pause=false")
-    ] = True,
     everything: Annotated[
         bool, option("-a", "--all", help="all that changed, as without: Git's habit")
     ] = False,
@@ -165,15 +172,9 @@ def commit(
     """
     del everything  # a commit always has all that changed
     from lxgit.operations import committing
-    from lxgit.records import replace
 
     repository = session.repository()
-    request = replace(
-        _request(names, allow_empty=allow_empty, force=force),
-        changes=change,
-        run=run,
-        pause=pause,
-    )
+    request = _request(names, snapshot, allow_empty=allow_empty, force=force)
     identity = session.identity(author=author)
     text = _given_message(message, file)
     if text is None:
@@ -183,14 +184,18 @@ def commit(
     session.out.line(short_id(made.oid))
 
 
-def _request(names: tuple[str, ...], *, allow_empty: bool, force: bool) -> CommitRequest:
+def _request(
+    names: tuple[str, ...], snapshot: Snapshot, *, allow_empty: bool, force: bool
+) -> CommitRequest:
     """Docker's third argument of 2013, the tag, is taken as well."""
     from lxgit.operations.committing import CommitRequest
 
     take(names, 0, 3, "lxgit commit [CONTAINER [NAME[:TAG]]]")
     container = names[0] if names else None
     name = ":".join(names[1:]) or None
-    return CommitRequest(container, name, force=force, allow_empty=allow_empty)
+    return CommitRequest(
+        container, name, force=force, allow_empty=allow_empty, **snapshot._asdict()
+    )
 
 
 def _given_message(paragraphs: tuple[str, ...], file: str | None) -> str | None:

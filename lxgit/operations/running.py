@@ -93,7 +93,7 @@ def stop(
         for container in found:
             with contextlib.suppress(NotRunning):
                 session = stack.enter_context(_session(container))
-                asked.append((session, _stop_signal(container)))
+                asked.append((session, None if _halted(container) else _stop_signal(container)))
                 own = container.config.stop_timeout
                 patiences.append(_PATIENCE if own is None else own)
                 stopped.append(container)
@@ -146,10 +146,35 @@ def _end_for_good(sessions: Iterable[Session], *, by_user: bool = True) -> None:
             session.end_for_good(by_user=by_user)
 
 
-def _signal_all(to_send: Iterable[tuple[Session, int]]) -> None:
+def _signal_all(to_send: Iterable[tuple[Session, int | None]]) -> None:
     for session, number in to_send:
         with contextlib.suppress(SupervisorLost):  # it has just ended
-            session.send_signal(number)
+            if number is not None:
+                session.send_signal(number)
+
+
+def _halted(container: Container) -> bool:
+    """Whether a command in it has been told to end it, where that is its way."""
+    if not container.config.halt:
+        return False
+    from lxgit.runtime.process import Process
+
+    halt = Process(
+        command=container.config.halt,
+        environment=(),
+        working_dir="/",
+        user="",
+        tty=False,
+        stdin_open=False,
+        detached=True,
+    )
+    try:
+        with connect(container.id) as session:
+            session.wait_started()
+            session.execute(halt)
+    except LxgitError:  # it lost the command: the signal remains
+        return False
+    return True
 
 
 def _stop_signal(container: Container) -> int:

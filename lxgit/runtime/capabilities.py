@@ -25,6 +25,13 @@ DEFAULT = (
     *("net_bind_service", "net_raw", "setfcap", "setgid", "setpcap", "setuid", "sys_chroot"),
 )
 
+# What an init and the daemons of a whole system need besides, all of it within a user namespace.
+SYSTEM = (
+    *DEFAULT,
+    *("dac_read_search", "ipc_owner", "lease", "net_admin", "net_broadcast", "sys_admin"),
+    *("sys_boot", "sys_nice", "sys_ptrace", "sys_resource", "sys_tty_config"),
+)
+
 _ALL = "all"
 _LAST = "/proc/sys/kernel/cap_last_cap"
 
@@ -47,14 +54,16 @@ def normalised(text: str) -> str:
     return name
 
 
-def kept(add: Iterable[str], drop: Iterable[str]) -> tuple[str, ...]:
-    """The bounding set: Docker's default without `drop`, and then with `add`, sorted.
+def kept(
+    add: Iterable[str], drop: Iterable[str], default: Iterable[str] = DEFAULT
+) -> tuple[str, ...]:
+    """The bounding set: the default without `drop`, and then with `add`, sorted.
 
     Names are normalised ones; `all` stands for what this kernel knows.
     """
     with open(_LAST, encoding="ascii") as file:
         known = NAMES[: int(file.read()) + 1]
     dropped, added = set(drop), set(add)
-    base = set() if _ALL in dropped else set(DEFAULT) - dropped
+    base = set() if _ALL in dropped else set(default) - dropped
     more = set(known) - dropped if _ALL in added else added
     return tuple(sorted(base | more))

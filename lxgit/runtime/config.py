@@ -49,6 +49,8 @@ class Settings:
     dns: tuple[str, ...] = ()  # addresses of resolvers, in place of the host's
     extra_hosts: tuple[str, ...] = ()  # NAME:ADDRESS
     privileged: bool = False
+    system: bool = False  # it boots: its first process is an init
+    halt: tuple[str, ...] = ()  # a command in it that ends it, in the place of the stop signal
     read_only: bool = False  # the root; what is mounted on it is as it says itself
     mounts: tuple[Mount, ...] = ()  # in the order in which they are mounted
     limits: Limits = NO_LIMITS

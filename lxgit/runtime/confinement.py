@@ -35,7 +35,8 @@ def spec(
 ) -> lxc.ContainerSpec:
     """What LXC is asked for. `devices` is the container's /dev, `directory` its one in /run."""
     security = config.security
-    kept = capabilities.kept(security.cap_add, security.cap_drop)
+    default = capabilities.SYSTEM if config.system else capabilities.DEFAULT
+    kept = capabilities.kept(security.cap_add, security.cap_drop, default)
     return lxc.ContainerSpec(
         name=config.id,
         root=root,
@@ -47,6 +48,7 @@ def spec(
         apparmor=apparmor,
         seccomp=not config.privileged,
         masked=not config.privileged,
+        system=config.system,
         cgroup=enforcement.settings,
         devices=[Device.of(text).rule() for text in security.devices],
         ulimits=[Ulimit.of(text) for text in security.ulimits],

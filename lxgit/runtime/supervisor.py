@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 _ROOT = rootmount.ROOT
 _DEVICES = rundir.STAGE / "dev"
+_HALTED = 128 + signal.SIGINT  # how process 1 ends that has halted its system (reboot(2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,8 @@ class Supervisor:
         if self._lxc_status:  # it has not lived to see the container's end, nor to clean up
             cgroups.remove(self._config.id)
             return 128 + signal.SIGKILL
-        return self._log.exit_code
+        halted = self._config.system and self._log.exit_code == _HALTED
+        return 0 if halted else self._log.exit_code
 
     def _note_limits(self, directory: Path) -> None:
         hit = reached(directory)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -74,7 +74,7 @@ class Lab:
         return code, said
 
     def commit(
-        self, container: str | None = None, name: str | None = None, **more: bool
+        self, container: str | None = None, name: str | None = None, **more: Any
     ) -> Committed:
         request = CommitRequest(container, name, **more)
         return commit(self.repository, request, "a change\n", identity=WHO, progress=self.listener)

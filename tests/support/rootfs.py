@@ -21,6 +21,9 @@ KEEP_DAYS = 14
 ESSENTIAL = ("--variant=essential",)
 """About 4,000 entries, 95 MB."""
 
+SYSTEMD = ("--variant=minbase", "--include=systemd-sysv,dbus")
+"""One that boots, 143 MB."""
+
 LARGE = (
     "--variant=buildd",
     "--include=nginx,redis-server,python3-pip,git,nodejs,npm,vim",

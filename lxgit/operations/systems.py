@@ -1,0 +1,89 @@
+"""Containers that boot a whole system: which init it is, and how that is asked to end.
+
+systemd halts at SIGRTMIN+3, as its container interface has it (systemd.io/CONTAINER_INTERFACE);
+busybox's init powers off at SIGUSR2 (init/init.c). sysvinit has no such signal, but a command: what
+SIGPWR does, LXC's own way (lxc.container.conf(5), lxc.signal.halt), is in its inittab, and in
+Debian's nothing. Any other init gets SIGPWR.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.objects.metadata import Kind
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from lxgit.objects.image import Image
+
+INIT = "/sbin/init"
+_STOP_SIGNALS = {b"systemd": "SIGRTMIN+3", b"busybox": "SIGUSR2"}
+_MOST_LINKS = 40  # path_resolution(7)
+
+
+class NoInit(LxgitError):
+    """An image that does not boot."""
+
+    exit_code = 125
+
+
+class HostIds(LxgitError):
+    """A system wants a user namespace of its own."""
+
+    exit_code = 125
+
+
+class System(NamedTuple):
+    """What to run, the signal that asks it to end, and a command in it that does instead."""
+
+    command: tuple[str, ...]
+    stop_signal: str
+    halt: tuple[str, ...]
+
+
+def system_of(image: Image, command: tuple[str, ...], *, host_ids: bool) -> System:
+    """What boots an image; `command` in the place of its /sbin/init. NoInit, HostIds."""
+    if host_ids:
+        raise HostIds(
+            "a system boots in a user namespace of its own alone",
+            hint="leave --privileged and --userns=host out",
+        )
+    path = resolve(image, INIT.encode())
+    if path is None and not command:
+        raise NoInit(
+            f"the image has no {INIT}",
+            hint="install systemd-sysv or another init in it, or name its path behind the image",
+        )
+    if command or path is None:
+        return System(command, "SIGPWR", ())
+    name = path.rpartition(b"/")[2]
+    halt = (INIT, "0") if name == b"init" else ()
+    return System((INIT,), _STOP_SIGNALS.get(name, "SIGPWR"), halt)
+
+
+def resolve(image: Image, path: bytes) -> bytes | None:
+    """The path of what is there with every link followed inside the image; None: there is none."""
+    pending = path.split(b"/")[::-1]
+    done: list[bytes] = []
+    links = 0
+    while pending:
+        name = pending.pop()
+        if name in (b"", b"."):
+            continue
+        if name == b"..":
+            del done[-1:]
+            continue
+        entry = image.entry(b"/".join([*done, name]))
+        if entry is None:
+            return None
+        if entry.kind is not Kind.SYMLINK or entry.oid is None:
+            done.append(name)
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return None
+        target = image.reader.blob(entry.oid)
+        done = [] if target.startswith(b"/") else done
+        pending += target.split(b"/")[::-1]
+    return b"/".join(done)
