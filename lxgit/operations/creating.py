@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from lxgit.objects.image import Image
     from lxgit.objects.imageconfig import ImageConfig
+    from lxgit.operations.systems import System
     from lxgit.operations.values import Identity
     from lxgit.operations.volumes import Mount, StorageRequest
     from lxgit.progress import Progress
@@ -64,6 +65,7 @@ class RunRequest(NamedTuple):
     limits: WantedLimits = WantedLimits()
     security: WantedSecurity = WantedSecurity()
     init: bool = False
+    system: bool = False
     restart: str = "no"
     stop_signal: str | None = None
     stop_timeout: int | None = None  # seconds
@@ -86,11 +88,12 @@ def created(
     branch, label = image_label(repository, revision, hex_id(commit))
     stack = materialised(repository, image, progress)
     mounts = _mounts(repository, request, image.config)
+    how = _system(request, image)
     container = records.create(
         repository.containers_dir,
         Request(
             image=label,
-            command=_command(request, image.config),
+            command=how.command,
             commit=hex_id(commit),
             branch=branch,
             stack=stack.ids,
@@ -100,7 +103,7 @@ def created(
             environment=(*image.config.env, *request.environment),
             working_dir=request.working_dir or image.config.working_dir or "/",
             user=request.user or image.config.user,
-            tty=request.tty,
+            tty=request.tty or request.system,
             stdin_open=request.interactive,
             **request.networking.checked(image.config),
             privileged=request.privileged,
@@ -110,7 +113,9 @@ def created(
             limits=request.limits.applied(),
             security=request.security.checked(request.networking.network),
             init=request.init,
-            stop_signal=_stop_signal(request.stop_signal or image.config.stop_signal),
+            system=request.system,
+            halt=() if request.stop_signal else how.halt,
+            stop_signal=_stop_signal(request.stop_signal or how.stop_signal),
             stop_timeout=request.stop_timeout,
             restart=_policy(request),
             labels=_labels(image.config, request),
@@ -179,6 +184,18 @@ def image_label(repository: Repository, revision: str, commit: str) -> tuple[str
         branch = ref.removeprefix(BRANCHES)
         return branch, f"{branch}:latest"
     return None, revision
+
+
+def _system(request: RunRequest, image: Image) -> System:
+    """What to run, and how that ends."""
+    from lxgit.operations.systems import System, system_of
+
+    config = image.config
+    if not request.system:
+        return System(_command(request, config), config.stop_signal, ())
+    host_ids = request.host_ids or request.privileged
+    found = system_of(image, request.command, host_ids=host_ids)
+    return found._replace(stop_signal=config.stop_signal or found.stop_signal)
 
 
 def _command(request: RunRequest, config: ImageConfig) -> tuple[str, ...]:
