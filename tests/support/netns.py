@@ -39,6 +39,14 @@ def outside() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def inside(pid: int) -> Iterator[None]:
+    """Be in the network namespace of a process meanwhile."""
+    with _back(), open(f"/proc/{pid}/ns/net", "rb") as namespace:
+        kernel.setns(namespace.fileno(), kernel.CLONE_NEWNET)
+        yield
+
+
+@contextlib.contextmanager
 def _back() -> Iterator[None]:
     own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -28,11 +28,17 @@ if TYPE_CHECKING:
     from lxgit.runtime.network.records import Bridge, Member
 
 NFT = "/usr/sbin/nft"
+_PACKAGE = "nftables"
+
+
+def require() -> None:
+    """Raise MissingProgram where there is no nft."""
+    program.require(NFT, _PACKAGE)
 
 
 def apply(text: str) -> None:
     """Have the kernel take rules, all or none. MissingProgram, ProgramFailed."""
-    program.run((NFT, "-f", "-"), text.encode("ascii"), package="nftables")
+    program.run((NFT, "-f", "-"), text.encode("ascii"), package=_PACKAGE)
 
 
 def remove(name: str) -> None:

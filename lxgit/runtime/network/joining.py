@@ -143,6 +143,7 @@ def joined(store: str, config: ContainerConfig) -> Iterator[Connection]:
 def _enter(
     place: Path, name: str, config: ContainerConfig, ports: Iterable[Reserved]
 ) -> Connection:
+    firewall.require()
     bridge = bridging.ready(place, name)
     before = records.members(place)
     number = subnets.free_number({member.number for member in before})

@@ -22,11 +22,21 @@ class ProgramFailed(LxgitError):
     exit_code = 125
 
 
+def require(path: str, package: str) -> None:
+    """Raise MissingProgram, with the Debian package that has it, unless a program is there."""
+    if not os.access(path, os.X_OK):
+        raise MissingProgram(
+            f"a network for the container needs {path}, which is not there",
+            hint=f"apt install {package}; --network none runs it without a network",
+        )
+
+
 def run(command: tuple[str, ...], data: bytes = b"", *, package: str) -> str:
     """Run a program to its end, and return what it printed. `command` begins with its path.
 
-    MissingProgram, with the Debian package that has it; ProgramFailed unless it exits with 0.
+    MissingProgram as `require` has it; ProgramFailed unless it exits with 0.
     """
+    require(command[0], package)
     source = os.memfd_create("input")
     output = os.memfd_create("output")
     try:
@@ -37,11 +47,6 @@ def run(command: tuple[str, ...], data: bytes = b"", *, package: str) -> str:
         child = os.posix_spawn(command[0], command, _ENVIRONMENT, file_actions=wires)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         told = os.pread(output, 1 << 20, 0).decode("utf-8", "replace")
-    except FileNotFoundError:
-        raise MissingProgram(
-            f"a network for the container needs {command[0]}, which is not there",
-            hint=f"apt install {package}; --network none runs it without a network",
-        ) from None
     finally:
         os.close(source)
         os.close(output)

@@ -1,0 +1,333 @@
+"""Containers on a bridge, in networks that the tests make: a host, and a peer that it can reach."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.runtime import rundir
+from tests.cli.conftest import copied
+from tests.support import netns
+from tests.support.program import PROGRAM, Lxgit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+HOST, PEER = "192.0.2.1", "192.0.2.2"
+HOST_V6, PEER_V6 = "2001:db8::1", "2001:db8::2"
+SERVE = ("sh", "-c", "echo hello >/srv/index.html; exec httpd -f -p [::]:80 -h /srv")
+"""A web server, on IPv4 and IPv6."""
+ECHO = (
+    *("-v", "/usr:/usr:ro", "-v", "/lib:/lib:ro", "-v", "/lib64:/lib64:ro", "base"),
+    *("/usr/bin/perl", "-MSocket", "-e"),
+    (
+        "socket(S, PF_INET6, SOCK_DGRAM, 0);"
+        "bind(S, Socket::pack_sockaddr_in6(53, Socket::IN6ADDR_ANY));"
+        "while ($from = recv(S, $_, 999, 0)) { send(S, $_, 0, $from) }"
+    ),
+)
+"""A server that sends datagrams back, in the host's Perl: busybox has none."""
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)
+
+
+class Peer:
+    """Another machine, on the host's only cable."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def run(self, *command: str) -> str:
+        """What a command prints there."""
+        return said("nsenter", "-t", str(self.pid), "-n", *command)
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    """A host's network with addresses of both kinds, a way out, and who is at its other end."""
+    with netns.fresh(), subprocess.Popen(["unshare", "-n", "sleep", "infinity"]) as holder:
+        other = Peer(holder.pid)
+        try:
+            until(lambda: namespace(holder.pid) != namespace(os.getpid()))
+            ip("link", "add", "wan", "type", "veth", "peer", "wan", "netns", str(holder.pid))
+            for address in (f"{HOST}/24", f"{HOST_V6}/64"):
+                ip("address", "add", address, "dev", "wan", *nodad(address))
+            ip("link", "set", "wan", "up")
+            for address in (f"{PEER}/24", f"{PEER_V6}/64"):
+                other.run("ip", "address", "add", address, "dev", "wan", *nodad(address))
+            other.run("ip", "link", "set", "wan", "up")
+            other.run("ip", "link", "set", "lo", "up")
+            ip("route", "add", "default", "via", PEER)
+            ip("route", "add", "default", "via", PEER_V6)
+            yield other
+        finally:
+            holder.kill()
+
+
+def nodad(address: str) -> tuple[str, ...]:
+    return ("nodad",) if ":" in address else ()
+
+
+def namespace(pid: int) -> str:
+    return os.readlink(f"/proc/{pid}/ns/net")
+
+
+def said(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, (command, done.stdout, done.stderr)
+    return done.stdout
+
+
+def until(true: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def curl(address: str, port: int) -> tuple[str, ...]:
+    at = f"[{address}]" if ":" in address else address
+    retry = ("--retry", "20", "--retry-connrefused", "--retry-delay", "1")
+    return ("curl", "-sS", "--max-time", "30", *retry, f"http://{at}:{port}/")
+
+
+def settings(lxgit: Lxgit, name: str) -> dict[str, str]:
+    found: dict[str, str] = lxgit("inspect", name).json[0]["NetworkSettings"]
+    return found
+
+
+def links() -> set[str]:
+    return {name for _, name in socket.if_nameindex()}
+
+
+def nothing_is_left() -> bool:
+    """Whether no bridge, cable, rule or record is here any more."""
+    own = os.stat("/proc/self/ns/net").st_ino
+    records = [place for place in rundir.NETWORKS.iterdir() if place.name.startswith(f"{own}-")]
+    return links() <= {"lo", "wan"} and not records and not said("nft", "list", "tables")
+
+
+def test_a_published_port_is_there_for_everybody(based: Lxgit, peer: Peer) -> None:
+    based("run", "-d", "--name", "web", "-p", "80", "-p", "127.0.0.1:8080:80", "base", *SERVE)
+    port = int(based("port", "web", "80").lines[0])
+    assert port == 49153
+    for address in ("127.0.0.1", HOST, "::1", HOST_V6):
+        assert said(*curl(address, port)) == "hello\n", address
+    for address in (HOST, HOST_V6):
+        assert peer.run(*curl(address, port)) == "hello\n", address
+    assert said(*curl("127.0.0.1", 8080)) == "hello\n"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((HOST, 8080), timeout=20)
+    found = settings(based, "web")
+    for address in (found["IPAddress"], found["GlobalIPv6Address"]):
+        assert said(*curl(address, 80)) == "hello\n"
+    assert based("ps").lines[1].split()[-3:-1] == ["49153->80,", "127.0.0.1:8080->80"]
+    assert based("port", "web").lines == ["80/tcp -> 0.0.0.0:49153", "80/tcp -> 127.0.0.1:8080"]
+    based("rm", "-f", "web")
+    until(nothing_is_left)
+
+
+def test_a_container_is_no_open_door(based: Lxgit, peer: Peer) -> None:
+    """Who routes to a container past the host's ports meets the bridge's own rules."""
+    based("run", "-d", "--name", "web", "-p", "80", "base", *SERVE)
+    address = settings(based, "web")["IPAddress"]
+    said(*curl("127.0.0.1", 49153))
+    peer.run("ip", "route", "add", f"{address}/32", "via", HOST)
+    with netns.inside(peer.pid), pytest.raises(TimeoutError):
+        socket.create_connection((address, 80), timeout=1)
+    route_localnet = said("sh", "-c", "cat /proc/sys/net/ipv4/conf/*/route_localnet")
+    assert set(route_localnet.split()) == {"0"}
+    based("rm", "-f", "web")
+
+
+def test_containers_reach_the_world_and_each_other_by_name(based: Lxgit, peer: Peer) -> None:
+    based("run", "-d", "--name", "web", "-h", "front", "base", *SERVE)
+    based("run", "-d", "--name", "idle", "base", "sleep", "1000")
+    identity = based("ps", "-q", "--filter", "name=web").out.strip()
+    for name in ("web", "front", identity):
+        fetch = f"until wget -q -O - http://{name}/; do sleep 0.1; done"
+        assert based("run", "--rm", "base", "sh", "-c", fetch).out == "hello\n"
+    ping = "ping -c 1 -w 20 {0} >/dev/null && ping -6 -c 1 -w 20 {1} >/dev/null"
+    based("run", "--rm", "base", "sh", "-c", ping.format(PEER, PEER_V6))
+    based("exec", "idle", "sh", "-c", ping.format("web", "web"))
+    based("rename", "web", "other")
+    until(lambda: "other" in based("exec", "idle", "cat", "/etc/hosts").out)
+    based("rm", "-f", "other")
+    until(lambda: "other" not in based("exec", "idle", "cat", "/etc/hosts").out)
+    based("rm", "-f", "idle")
+    until(nothing_is_left)
+
+
+def test_datagrams_come_and_go(based: Lxgit, peer: Peer) -> None:
+    based("run", "-d", "--name", "echo", "-p", "53/udp", *ECHO)
+    assert based("port", "echo", "53/udp").out == "49153\n"
+    for address in ("127.0.0.1", "::1", HOST, HOST_V6):
+        assert echoed(address, 49153), address
+    with netns.inside(peer.pid):
+        assert echoed(HOST, 49153)
+    based("rm", "-f", "echo")
+
+
+def echoed(address: str, port: int) -> bool:
+    """Whether datagrams that are sent there come back from there."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    deadline = time.monotonic() + 30
+    with socket.socket(family, socket.SOCK_DGRAM) as asking:
+        asking.connect((address, port))
+        asking.settimeout(0.5)
+        while time.monotonic() < deadline:
+            with contextlib.suppress(TimeoutError, ConnectionRefusedError):
+                asking.send(b"ping")
+                return asking.recv(100) == b"ping"
+            time.sleep(0.05)
+    return False
+
+
+def test_a_port_has_one_owner(based: Lxgit, peer: Peer, scratch: Path) -> None:
+    other = Lxgit(copied(based.store, scratch / "other"), based.home)
+    both = [(based, "one"), (other, "two")]
+    with ThreadPoolExecutor() as pool:
+        tried = list(
+            pool.map(
+                lambda one: one[0](
+                    "run",
+                    "-d",
+                    "--name",
+                    one[1],
+                    "-p",
+                    "8080:80",
+                    "base",
+                    "sleep",
+                    "1000",
+                    code=None,
+                ),
+                both,
+            )
+        )
+    assert sorted(result.code for result in tried) == [0, 125]
+    (lost,) = (result for result in tried if result.code)
+    assert lost.err.startswith("lxgit: port 8080/tcp of the host is taken\n")
+    for lxgit, name in both:
+        lxgit("rm", "-f", name)
+    with socket.create_server(("127.0.0.1", 8080)):
+        refused = based("run", "--rm", "-p", "8080:80", "base", "true", code=125)
+    assert refused.err.startswith("lxgit: port 8080/tcp of the host is taken\n")
+    until(nothing_is_left)
+
+
+def test_two_stores_have_a_bridge_each(based: Lxgit, peer: Peer, scratch: Path) -> None:
+    other = Lxgit(copied(based.store, scratch / "other"), based.home)
+    for lxgit in (based, other):
+        lxgit("run", "-d", "--name", "web", "base", *SERVE)
+    here, there = settings(based, "web"), settings(other, "web")
+    assert here["Bridge"] != there["Bridge"]
+    assert here["Gateway"] != there["Gateway"]
+    for found in (here, there):
+        assert said(*curl(found["IPAddress"], 80)) == "hello\n"
+    across = f"wget -q -T 1 -O - http://{there['IPAddress']}/"
+    based("run", "--rm", "base", "sh", "-c", across, code=1)
+    for lxgit in (based, other):
+        lxgit("rm", "-f", "web")
+    until(nothing_is_left)
+
+
+def test_many_at_once_lose_nothing(based: Lxgit, peer: Peer) -> None:
+    count = 20
+    with ThreadPoolExecutor(4) as pool:
+        ids = list(
+            pool.map(
+                lambda _: based("run", "-d", "-p", "80", "base", "sleep", "1000").out.strip(),
+                range(count),
+            )
+        )
+    found = based("inspect", *ids).json
+    assert all(one["State"]["Running"] for one in found)
+    addresses = {one["NetworkSettings"]["IPAddress"] for one in found}
+    ports = {one["NetworkSettings"]["PortMapping"]["80"] for one in found}
+    assert len(addresses) == len(ports) == count
+    for address in addresses:
+        said("busybox", "ping", "-c", "1", "-w", "20", address)
+    based("rm", "-f", *ids)
+    until(nothing_is_left)
+
+
+def test_a_killed_supervisor_leaves_nothing(based: Lxgit, peer: Peer) -> None:
+    based("run", "-d", "--name", "web", "-p", "8080:80", "base", *SERVE)
+    state = json.loads(next(based.store.glob("containers/*/state.json")).read_text())
+    os.kill(state["supervisor"], signal.SIGKILL)
+    until(lambda: not based("ps", "-q").out)
+    until(lambda: not any(name.startswith("lxv") for name in links()))
+    based("run", "--rm", "-p", "8080:80", "base", "true")
+    until(nothing_is_left)
+
+
+DROPPED = {
+    "a policy": "*filter\n:FORWARD DROP\nCOMMIT\n",
+    "Docker": "*filter\n:FORWARD DROP\n:DOCKER-USER -\n-A FORWARD -j DOCKER-USER\n"
+    "-A FORWARD -j DROP\nCOMMIT\n",
+    "ufw": "*filter\n:FORWARD DROP\n:ufw-before-forward -\n:ufw-user-forward -\n"
+    "-A FORWARD -j ufw-before-forward\n-A ufw-before-forward -j ufw-user-forward\nCOMMIT\n",
+}
+
+
+@pytest.mark.parametrize("rules", DROPPED.values(), ids=DROPPED)
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+def test_other_firewalls_let_it_through(based: Lxgit, peer: Peer, rules: str, variant: str) -> None:
+    tool = f"iptables-{variant}"
+    subprocess.run([f"{tool}-restore"], input=rules.encode(), check=True)
+    before = said(tool, "-S")
+    based("run", "-d", "--name", "web", "-p", "80", "base", *SERVE)
+    assert peer.run(*curl(HOST, 49153)) == "hello\n"
+    based("exec", "web", "ping", "-c", "1", "-w", "20", PEER)
+    based("rm", "-f", "web")
+    until(nothing_is_left_but(tool))
+    assert said(tool, "-S") == before
+
+
+def nothing_is_left_but(tool: str) -> Callable[[], bool]:
+    return lambda: links() <= {"lo", "wan"} and "lxgit" not in said(tool, "-S")
+
+
+def test_resolvers_and_hosts_that_were_asked_for(based: Lxgit, peer: Peer) -> None:
+    options = ("--dns", "192.0.2.53", "--add-host", "db:192.0.2.7")
+    shown = based("run", "--rm", *options, "base", "cat", "/etc/resolv.conf", "/etc/hosts").out
+    assert "nameserver 192.0.2.53\n" in shown
+    assert "192.0.2.7\tdb\n" in shown
+    based("run", "--rm", "--dns", "x", "base", "true", code=2)
+    based("run", "--rm", "--network", "none", "-p", "80", "base", "true", code=2)
+
+
+def test_without_nft_the_way_around_is_named(based: Lxgit, peer: Peer) -> None:
+    hidden = 'mount -t tmpfs none /usr/sbin && exec "$@"'
+    command = ("unshare", "-m", "sh", "-c", hidden, "sh", PROGRAM, "run", "--rm")
+    for network, code in (("bridge", 125), ("none", 0)):
+        done = subprocess.run(
+            [*command, "--network", network, "base", "true"],
+            env=based.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code
+        assert done.stderr == (_NO_NFT if code else "")
+    until(nothing_is_left)
+
+
+_NO_NFT = """\
+lxgit: a network for the container needs /usr/sbin/nft, which is not there
+hint: apt install nftables; --network none runs it without a network
+"""
