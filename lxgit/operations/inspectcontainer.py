@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from lxgit.operations.hostconfig import host_config
+from lxgit.operations.networking import network_settings
 from lxgit.runtime.config import RESTARTING, RUNNING
 from lxgit.runtime.mounts import TMPFS, VOLUME
 from lxgit.runtime.network.publishing import Publication
@@ -40,7 +41,7 @@ def container_values(repository: Repository, container: Container) -> dict[str, 
         "ContainerConfig": settings,
         "HostConfig": _host_config(config),
         "Mounts": [_mount(repository, mount) for mount in config.mounts if mount.kind != TMPFS],
-        "NetworkSettings": _network_settings(container),
+        "NetworkSettings": network_settings(state.endpoint, config.exposed),
         "GraphDriver": {
             "Name": "overlay",
             "Data": {"Layers": list(config.stack), "UpperDir": str(container.upper)},
@@ -106,26 +107,6 @@ def _mount(repository: Repository, mount: Mount) -> dict[str, Any]:
         data = repository.volumes_dir / mount.source / "data"
         return {**values, "Name": mount.source, "Source": str(data)}
     return values
-
-
-def _network_settings(container: Container) -> dict[str, Any]:
-    """Where it is on its bridge while it runs; empty values otherwise."""
-    from lxgit.runtime.network import records
-
-    for place in records.places_of(container.id):
-        bridge = records.bridge_at(place)
-        for member in records.members(place):
-            if member.container == container.id and bridge is not None:
-                return {
-                    "Bridge": bridge.name,
-                    "IPAddress": bridge.address(member.number),
-                    "GlobalIPv6Address": bridge.address_v6(member.number),
-                    "Gateway": bridge.address(1),
-                    "MacAddress": member.mac.hex(":"),
-                    "Ports": _port_map(member.publications),
-                }
-    empty = ("Bridge", "IPAddress", "GlobalIPv6Address", "Gateway", "MacAddress")
-    return {**dict.fromkeys(empty, ""), "Ports": {}}
 
 
 def _port_map(publications: Iterable[Publication]) -> dict[str, list[dict[str, str]]]:
