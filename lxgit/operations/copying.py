@@ -222,7 +222,7 @@ def _root(
         return
     with found.lock(), layers_kept(repository):
         image = image_of(repository, from_hex(found.mounted))
-        stack = materialised(repository, image, progress)
+        stack = materialised(repository, from_hex(found.mounted), image, progress)
         make_upper(found, image.root().metadata)
         with rootaccess.opened_root(found, stack.lowers) as root:
             yield root, found.config.ids
