@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, UsageError
@@ -11,7 +11,7 @@ from lxgit.objects.ids import hex_id
 from lxgit.objects.refnames import BRANCHES
 from lxgit.operations.attached import pinned_commit
 from lxgit.operations.limiting import WantedLimits, WantedSecurity
-from lxgit.operations.lookup import find_commit, image_of
+from lxgit.operations.lookup import find_commit, image_of, read_commit
 from lxgit.operations.networking import WantedNetwork
 from lxgit.runtime import containers as records
 from lxgit.runtime.config import Request
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
+    from lxgit.objects.ids import ObjectID
     from lxgit.objects.image import Image
     from lxgit.objects.imageconfig import ImageConfig
     from lxgit.operations.systems import System
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from lxgit.progress import Progress
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
-    from lxgit.runtime.layers import Stack
+    from lxgit.runtime.layers import FileSystem, Stack
 
 
 class NoCommand(LxgitError):
@@ -86,7 +87,7 @@ def created(
     commit = find_commit(repository, revision)
     image = image_of(repository, commit)
     branch, label = image_label(repository, revision, hex_id(commit))
-    stack = materialised(repository, image, progress)
+    stack = materialised(repository, commit, image, progress)
     mounts = _mounts(repository, request, image.config)
     how = _system(request, image)
     container = records.create(
@@ -251,10 +252,22 @@ def layers_kept(repository: Repository) -> AbstractContextManager[int]:
     return repository.lock("layers", shared=True, what="the cache of layers")
 
 
-def materialised(repository: Repository, image: Image, progress: Progress) -> Stack:
-    """The layers that show an image, made where they are missing; the caller keeps them."""
+def materialised(
+    repository: Repository, commit: ObjectID, image: Image, progress: Progress
+) -> Stack:
+    """The layers that show a commit's image, made where they are missing; the caller keeps them."""
     from lxgit.runtime.materialise import Materialiser
 
-    stack = Materialiser(repository, progress).stack(image)
+    stack = Materialiser(repository, progress).stack(image, _parents(repository, commit))
     progress.phase("")  # the terminal is the container's from now on
     return stack
+
+
+def _parents(repository: Repository, commit: ObjectID) -> Iterator[FileSystem]:
+    """What the parents of a commit show, those that are there and images."""
+    from lxgit.objects.database import MissingObject
+    from lxgit.objects.image import NotAnImage
+
+    for parent in read_commit(repository, commit).parents:
+        with suppress(MissingObject, NotAnImage):
+            yield image_of(repository, parent).filesystem

@@ -206,7 +206,7 @@ def _start_now(
         container = container.configured(replace(container.config, base=None))
     image = image_of(repository, from_hex(container.mounted))
     with layers_kept(repository):
-        stack = materialised(repository, image, progress)
+        stack = materialised(repository, from_hex(container.mounted), image, progress)
         if stack.ids != container.config.stack:
             container = container.configured(replace(container.config, stack=stack.ids))
         return _started(container, stack, image, window, detached=detached)

@@ -217,7 +217,7 @@ def _place(
     stack = None
     if hex_id(aim.commit) != container.config.commit:
         with repository.lock("layers", shared=True, what="the cache of layers"):
-            stack = materialised(repository, base, progress)
+            stack = materialised(repository, aim.commit, base, progress)
         ids = _ids_for(repository, container, stack.outside_range)
     config = replace(
         container.config,

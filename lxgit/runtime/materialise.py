@@ -13,6 +13,8 @@ from lxgit.runtime.idmap import IdMap
 from lxgit.runtime.layers import LayerStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lxgit.objects.changes import Change
     from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.sink import TreeSink
@@ -37,10 +39,12 @@ class Materialiser:
         self._progress = progress
         self.layers = LayerStore(repository.layers_dir)
 
-    def stack(self, image: Image) -> Stack:
+    def stack(self, image: Image, near: Iterable[FileSystem] = ()) -> Stack:
         """A stack that shows the image, at most `MAX_DEPTH` layers.
 
-        The caller holds the store's lock `layers` until they are mounted, against `prune`.
+        `near` are file systems that may be like it, those of its commit's parents say; they are
+        asked for only when a layer is to be written. The caller holds the store's lock `layers`
+        until the layers are mounted, against `prune`.
         """
         found = self.layers.find(image.filesystem)
         if found is not None and len(found.layers) <= MAX_DEPTH:
@@ -49,24 +53,27 @@ class Materialiser:
             found = self.layers.find(image.filesystem)  # another process may have been faster
             if found is not None and len(found.layers) <= MAX_DEPTH:
                 return found
-            return self._build(image, found)
+            return self._build(image, found, near)
 
-    def _build(self, image: Image, too_deep: Stack | None) -> Stack:
+    def _build(self, image: Image, too_deep: Stack | None, near: Iterable[FileSystem]) -> Stack:
         if too_deep is not None:
             below = self.layers.stack(too_deep.ids[0])
             changes = self._few_changes(image, below)
             if changes is not None:
                 return self._delta(image, below, changes)
-        nearest = self._nearest(image)
+        nearest = self._nearest(image, near)
         return self._base(image) if nearest is None else self._delta(image, *nearest)
 
-    def _nearest(self, image: Image) -> tuple[Stack, list[Change]] | None:
+    def _nearest(
+        self, image: Image, near: Iterable[FileSystem]
+    ) -> tuple[Stack, list[Change]] | None:
         """The materialised stack that differs least, when it differs little enough, and in what.
 
         The first that is near is taken: looking for a nearer one would take longer than it saves.
         """
         best: tuple[Stack, list[Change]] | None = None
-        for stack in self.layers.recent(_CANDIDATES):
+        known = filter(None, map(self.layers.find, near))
+        for stack in itertools.chain(known, self.layers.recent(_CANDIDATES)):
             below = stack if len(stack.layers) < MAX_DEPTH else self.layers.stack(stack.ids[0])
             changes = self._few_changes(image, below, len(best[1]) - 1 if best else None)
             if changes is not None:
