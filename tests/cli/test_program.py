@@ -76,9 +76,9 @@ def test_what_a_family_shares_is_there(family: Family) -> None:
         (["zzz"], "'zzz' is not a command", "'lxgit --help' lists the commands"),
         (["help", "brnch"], "'brnch' is not a command", "did you mean 'branch'?"),
         (
-            ["container", "strat"],
-            "'container strat' is not a command",
-            "did you mean 'container start'?",
+            ["container", "renam"],
+            "'container renam' is not a command",
+            "did you mean 'container rename'?",
         ),
         (["contaner"], "'contaner' is not a command", "did you mean 'container'?"),
         (
