@@ -316,6 +316,7 @@ class _Copier:
         self._left_out = 0
 
     def run(self) -> None:
+        self._progress.phase("Copying")
         directory, name = self._source.directory, self._source.name
         if name:
             self._put(name, read_inode(directory, name))

@@ -9,7 +9,6 @@ import os
 from typing import TYPE_CHECKING
 
 from lxgit.runtime import kernel, overlay, rootfs, rundir
-from lxgit.runtime.config import CREATED
 from lxgit.runtime.overlay import Lower, Writable
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def mount_root(container: Container, lowers: Sequence[Lower]) -> int:
     if container.config.mounts:
         from lxgit.runtime import mounting  # few containers have any
 
-        first = container.recorded_state().status == CREATED
+        first = container.recorded_state().started is None
         mounting.fill_volumes(root, container.config, _volumes(container), first=first)
         mounting.attach_early(root, container.config, _volumes(container))
     return root
