@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lxgit.operations.containers import list_containers, remove_containers
 from lxgit.operations.lookup import AlreadyRunning
 from lxgit.operations.selecting import has_label, parse_filters
+from lxgit.operations.values import ContainerState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +30,7 @@ def prunable(
     return [
         row
         for row in list_containers(repository, everything=True, sizes=True)
-        if not row.runs
+        if row.state in (ContainerState.CREATED, ContainerState.EXITED)
         and (before is None or row.created * _NANOSECONDS < before)
         and all(has_label(row.labels, text) for text in wanted.get("label", ()))
         and not any(has_label(row.labels, text) for text in wanted.get("label!", ()))

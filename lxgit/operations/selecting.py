@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ABOUT_ALL = ("status=", "exited=")
 """Filters that look at stopped containers too, without `-a`, as in Docker."""
 
-STATES = ("created", "running", "paused", "exited")
+STATES = ("created", "running", "paused", "restarting", "exited")
 
 
 def parse_filters(filters: Iterable[str], known: Sequence[str]) -> dict[str, list[str]]:
