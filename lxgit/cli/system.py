@@ -11,7 +11,7 @@ from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id, write_json, write_table
 
 if TYPE_CHECKING:
-    from lxgit.operations.diskusage import DiskUsage, Share
+    from lxgit.operations.diskusage import DiskUsage, ImageShare, Share
 
 _HEAD = {
     "Type": "TYPE",
@@ -25,7 +25,7 @@ _HEAD = {
 @command(
     examples=(
         ("lxgit system df", ""),
-        ("lxgit system df -v", "each container and volume too"),
+        ("lxgit system df -v", "each image, container and volume too"),
         ("lxgit system df --format '{{.Type}} {{.Size}}'", ""),
         ("lxgit system df --format json", "for programs"),
     )
@@ -33,7 +33,7 @@ _HEAD = {
 def df(
     session: Session,
     verbose: Annotated[
-        bool, option("-v", "--verbose", help="each container and volume too")
+        bool, option("-v", "--verbose", help="each image, container and volume too")
     ] = False,
     format_: FormatOption = "table",
 ) -> None:
@@ -58,6 +58,9 @@ def df(
         return
     write_table(session.out, list(_HEAD.values()), [list(fields.values()) for fields in told])
     if verbose:
+        from lxgit.operations.diskusage import image_shares
+
+        _write_images(session, image_shares(repository))
         _write_details(session, found)
 
 
@@ -70,6 +73,16 @@ def _fields(share: Share) -> dict[str, str]:
         "Size": size(share.size),
         "Reclaimable": size(share.reclaimable) + part,
     }
+
+
+def _write_images(session: Session, shares: list[ImageShare]) -> None:
+    from lxgit.cli.imagesview import HEAD, template_fields
+
+    session.out.line("\nImages:\n")
+    names = ("Repository", "Tag", "ID", "CreatedSince", "Size")
+    told = [(template_fields(one.image, no_trunc=False), str(one.containers)) for one in shares]
+    cells = [(*(fields[name] for name in names), count) for fields, count in told]
+    write_table(session.out, (*(HEAD[name] for name in names), "CONTAINERS"), cells)
 
 
 def _write_details(session: Session, found: DiskUsage) -> None:

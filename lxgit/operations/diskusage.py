@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from lxgit.operations.attached import row_of
 from lxgit.operations.gc import gc
+from lxgit.operations.imagelist import select_images
 from lxgit.operations.images import names_by_id
 from lxgit.operations.prune import disk_usage, pinned_layers
 from lxgit.operations.volumes import list_volumes
@@ -16,7 +18,7 @@ from lxgit.runtime.layers import LayerStore
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from lxgit.operations.values import ContainerRow
+    from lxgit.operations.values import ContainerRow, ImageRow
     from lxgit.progress import Progress
     from lxgit.repository import Repository
 
@@ -31,6 +33,13 @@ class Share(NamedTuple):
     size: int
     reclaimable: int
     """By `gc`, `prune`, `container prune` and `volume prune`, in this order."""
+
+
+class ImageShare(NamedTuple):
+    """An image with the contents of its files, and how many containers are on it."""
+
+    image: ImageRow
+    containers: int
 
 
 class VolumeShare(NamedTuple):
@@ -81,6 +90,12 @@ def disk_shares(repository: Repository, progress: Progress) -> DiskUsage:
         ),
     )
     return DiskUsage(shares, rows, kept)
+
+
+def image_shares(repository: Repository) -> list[ImageShare]:
+    """Each image with its size, for which all of its files are counted."""
+    used = Counter(one.config.commit for one in all_containers(repository.containers_dir))
+    return [ImageShare(row, used[row.oid]) for row in select_images(repository, sizes=True)]
 
 
 def _layers(repository: Repository) -> Share:

@@ -8,6 +8,8 @@ import pexpect
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.program import Lxgit
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
@@ -49,6 +51,22 @@ def test_inspect_by_a_template(based: Lxgit) -> None:
     assert fault.startswith(
         "lxgit: --format, column 3: there is no '.Nmae'\nhint: there are Id, Name"
     )
+
+
+def test_inspect_tells_what_is_mounted(based: Lxgit, scratch: Path) -> None:
+    options = ("-v", "data:/data", "-v", f"{scratch}:/host:ro", "--tmpfs", "/mem")
+    based("run", "--network", "none", "--name", "web", *options, "base", "true")
+    (container,) = based("inspect", "web").json
+    volume, host = container["Mounts"]
+    assert (volume["Type"], volume["Name"], volume["RW"]) == ("volume", "data", True)
+    assert volume["Source"] == str(based.store / "volumes/data/data")
+    assert (host["Source"], host["Destination"], host["RW"]) == (str(scratch), "/host", False)
+    assert list(container["HostConfig"]["Tmpfs"]) == ["/mem"]
+    for value in ("data", "/data", "/host", str(scratch)):
+        assert based("ps", "-a", "--filter", f"volume={value}", "--format", "{{.Names}}").lines == [
+            "web"
+        ]
+    assert based("ps", "-a", "--format", "{{.Mounts}}").out == f"data,{scratch}\n"
 
 
 def test_inspect_by_type(based: Lxgit) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,8 @@ def test_system_df(busy: Lxgit) -> None:
     lines = busy("system", "df").lines
     assert lines[0].split() == ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"]
     lines = busy("system", "df", "-v").lines
-    assert {"Containers:", "Local volumes:"} <= set(lines)
+    assert {"Images:", "Containers:", "Local volumes:"} <= set(lines)
+    assert any(re.fullmatch(r"base +latest .* MB +2", line) for line in lines)
     assert any(line.startswith("data ") for line in lines)
     form = ("--format", "{{.Type}}={{.TotalCount}}")
     assert busy("system", "df", *form).lines[0] == "Images=1"
