@@ -310,6 +310,16 @@ def delta_between(machine: Machine, old: Image, new: Image) -> Stack:
     return stack
 
 
+def test_what_is_said_to_be_near_is_tried_first(machine: Machine) -> None:
+    images = [machine.image]
+    images += [machine.session(lambda: _put(b"n", b"%d" % at))[0] for at in range(3)]  # noqa: B023
+    shutil.rmtree(machine.repository.layers_dir)
+    depths = [len(machine.materialiser.stack(image).layers) for image in images[:3]]
+    near = machine.materialiser.stack(images[3], [images[0].filesystem])
+    assert (depths, len(near.layers)) == ([1, 2, 3], 2)
+    same(images[3], machine.walk(near))
+
+
 def test_a_long_history_stays_shallow(machine: Machine) -> None:
     deepest = 0
     for number in range(3 * MAX_DEPTH):
