@@ -11,6 +11,9 @@ from lxgit import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_MANY_OBJECTS = 100_000
+"""Between searches for cycles: a command makes 40,000 objects that stay, in its first moments."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line, without the program's name; return the exit code."""
@@ -18,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if list(words) == ["--version"]:  # scripts ask for it: nothing else is imported
         print(f"lxgit {__version__}")
         return 0
+    gc.set_threshold(_MANY_OBJECTS)
     from lxgit.cli.dispatch import run_command_line
 
     code = run_command_line(words)
