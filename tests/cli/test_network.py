@@ -29,6 +29,8 @@ HOST, PEER = "192.0.2.1", "192.0.2.2"
 HOST_V6, PEER_V6 = "2001:db8::1", "2001:db8::2"
 SERVE = ("sh", "-c", "echo hello >/srv/index.html; exec httpd -f -p [::]:80 -h /srv")
 """A web server, on IPv4 and IPv6."""
+PINGS = ("--cap-add", "net_raw")  # busybox knows the old way alone
+
 ECHO = (
     *("-v", "/usr:/usr:ro", "-v", "/lib:/lib:ro", "-v", "/lib64:/lib64:ro", "base"),
     *("/usr/bin/perl", "-MSocket", "-e"),
@@ -156,13 +158,16 @@ def test_a_container_is_no_open_door(based: Lxgit, peer: Peer) -> None:
 
 def test_containers_reach_the_world_and_each_other_by_name(based: Lxgit, peer: Peer) -> None:
     based("run", "-d", "--name", "web", "-h", "front", "base", *SERVE)
-    based("run", "-d", "--name", "idle", "base", "sleep", "1000")
+    based("run", "-d", "--name", "idle", *PINGS, "base", "sleep", "1000")
     identity = based("ps", "-q", "--filter", "name=web").out.strip()
     for name in ("web", "front", identity):
         fetch = f"until wget -q -O - http://{name}/; do sleep 0.1; done"
         assert based("run", "--rm", "base", "sh", "-c", fetch).out == "hello\n"
+    # A host that forwards listens to its own router all the same.
+    ipv6 = "/proc/sys/net/ipv6/conf"
+    assert said("cat", f"{ipv6}/all/forwarding", f"{ipv6}/wan/accept_ra") == "1\n2\n"
     ping = "ping -c 1 -w 20 {0} >/dev/null && ping -6 -c 1 -w 20 {1} >/dev/null"
-    based("run", "--rm", "base", "sh", "-c", ping.format(PEER, PEER_V6))
+    based("run", "--rm", *PINGS, "base", "sh", "-c", ping.format(PEER, PEER_V6))
     based("exec", "idle", "sh", "-c", ping.format("web", "web"))
     based("rename", "web", "other")
     until(lambda: "other" in based("exec", "idle", "cat", "/etc/hosts").out)
@@ -268,10 +273,17 @@ def test_many_at_once_lose_nothing(based: Lxgit, peer: Peer) -> None:
 def test_a_killed_supervisor_leaves_nothing(based: Lxgit, peer: Peer) -> None:
     based("run", "-d", "--name", "web", "-p", "8080:80", "base", *SERVE)
     state = json.loads(next(based.store.glob("containers/*/state.json")).read_text())
+    lost = settings(based, "web")["IPAddress"]
     os.kill(state["supervisor"], signal.SIGKILL)
     until(lambda: not based("ps", "-q").out)
+    assert settings(based, "web")["IPAddress"] == ""
     until(lambda: not any(name.startswith("lxv") for name in links()))
-    based("run", "--rm", "-p", "8080:80", "base", "true")
+    # Meanwhile its addresses have become somebody else's.
+    ip("link", "delete", next(name for name in links() if name.startswith("lxgit")))
+    ip("route", "add", f"{lost}/32", "via", PEER)
+    shown = based("run", "--rm", "-p", "8080:80", "base", "ip", "address", "show", "eth0").out
+    assert "inet 10." in shown
+    assert lost not in shown
     until(nothing_is_left)
 
 
@@ -290,7 +302,7 @@ def test_other_firewalls_let_it_through(based: Lxgit, peer: Peer, rules: str, va
     tool = f"iptables-{variant}"
     subprocess.run([f"{tool}-restore"], input=rules.encode(), check=True)
     before = said(tool, "-S")
-    based("run", "-d", "--name", "web", "-p", "80", "base", *SERVE)
+    based("run", "-d", "--name", "web", "-p", "80", *PINGS, "base", *SERVE)
     assert peer.run(*curl(HOST, 49153)) == "hello\n"
     based("exec", "web", "ping", "-c", "1", "-w", "20", PEER)
     based("rm", "-f", "web")
@@ -309,6 +321,21 @@ def test_resolvers_and_hosts_that_were_asked_for(based: Lxgit, peer: Peer) -> No
     assert "192.0.2.7\tdb\n" in shown
     based("run", "--rm", "--dns", "x", "base", "true", code=2)
     based("run", "--rm", "--network", "none", "-p", "80", "base", "true", code=2)
+
+
+def test_without_the_right_to_it_the_way_around_is_named(based: Lxgit, peer: Peer) -> None:
+    command = ("setpriv", "--bounding-set=-net_admin", PROGRAM, "run", "--rm", "base", "true")
+    done = subprocess.run(
+        command, env=based.environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 125
+    assert done.stderr == _NOT_PERMITTED
+
+
+_NOT_PERMITTED = """\
+lxgit: this host gives the container no network: [Errno 1] Operation not permitted
+hint: --network none runs it without one
+"""
 
 
 def test_without_nft_the_way_around_is_named(based: Lxgit, peer: Peer) -> None:
@@ -331,3 +358,87 @@ _NO_NFT = """\
 lxgit: a network for the container needs /usr/sbin/nft, which is not there
 hint: apt install nftables; --network none runs it without a network
 """
+
+
+def test_the_session_of_2013(based: Lxgit, peer: Peer) -> None:
+    """The article's: a container's netcat hears what is sent to the port that `port` names."""
+    script = f"""
+        set -e
+        JOB=$(lxgit run -d -p 4444 base /bin/nc -l -p 4444)
+        PORT=$(lxgit port $JOB 4444)
+        echo $PORT
+        lxgit ps | grep -q "$PORT->4444"
+        until echo hello world | busybox nc {HOST} $PORT && lxgit logs $JOB | grep -q .
+        do sleep 0.1; done
+        echo "Daemon received: $(lxgit logs $JOB)"
+        lxgit wait $JOB
+    """
+    environment = based.environment()
+    environment["PATH"] = f"{PROGRAM.parent}:{environment['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("49153\nDaemon received: hello world\n0\n", "")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_much_passes_through_loopback_both_ways(
+    based: Lxgit, peer: Peer, address: str, scratch: Path
+) -> None:
+    """Both directions at once, more than anything on the way holds, each with an end of its own."""
+    based("run", "-d", "--name", "echo", "-p", "7", "base", "nc", "-ll", "-p", "7", "-e", "cat")
+    data = os.urandom(1 << 20) * 16
+    with connected(address, 49153) as asking, ThreadPoolExecutor() as pool:
+        sent = pool.submit(send_all, asking, data)
+        with asking.makefile("rb") as stream:
+            assert stream.read() == data
+        sent.result()
+    based("rm", "-f", "echo")
+
+
+def send_all(to: socket.socket, data: bytes) -> None:
+    to.sendall(data)
+    to.shutdown(socket.SHUT_WR)
+
+
+def connected(address: str, port: int) -> socket.socket:
+    """A connection to who begins to listen there at some time, and says so by staying."""
+    deadline = time.monotonic() + 30
+    while True:
+        made = socket.create_connection((address, port), timeout=30)
+        made.settimeout(0.2)
+        try:
+            if made.recv(1, socket.MSG_PEEK):
+                return made
+        except TimeoutError:
+            made.settimeout(30)
+            return made
+        except ConnectionError:
+            pass
+        made.close()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_more_connections_than_are_passed_on_at_once(based: Lxgit, peer: Peer) -> None:
+    based("run", "-d", "--name", "web", "-p", "80", "base", *SERVE)
+    said(*curl("127.0.0.1", 49153))
+    with contextlib.ExitStack() as idle:
+        for _ in range(300):
+            idle.enter_context(socket.create_connection(("127.0.0.1", 49153), timeout=30))
+    assert said(*curl("127.0.0.1", 49153)) == "hello\n"
+    based("rm", "-f", "web")
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_nginx_answers_curl(lxgit: Lxgit, large_debian_tar: Path, peer: Peer) -> None:
+    lxgit("import", large_debian_tar, "base", timeout=600)
+    serve = ("/usr/sbin/nginx", "-g", "daemon off;")
+    lxgit("run", "-d", "--name", "web", "-p", "8080:80", "base", *serve)
+    for address in ("127.0.0.1", HOST, "::1", HOST_V6):
+        assert "Welcome to nginx!" in said(*curl(address, 8080)), address
+    assert "Welcome to nginx!" in peer.run(*curl(HOST, 8080))
+    lxgit("stop", "-t", "5", "web")
+    assert lxgit("port", "web", code=1).err.startswith("lxgit: container 'web' is not running\n")
+    until(nothing_is_left)

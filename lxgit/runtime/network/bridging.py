@@ -29,9 +29,13 @@ def name_of(store: str) -> str:
     return f"{NAMES}{zlib.crc32(os.fsencode(store)):08x}"
 
 
-def ready(place: Path, name: str) -> Bridge:
-    """The bridge, made if it is not there; the caller holds the lock. AddressesExhausted."""
-    bridge = records.bridge_at(place)
+def ready(place: Path, name: str, *, in_use: bool) -> Bridge:
+    """The bridge, made if it is not there; the caller holds the lock. AddressesExhausted.
+
+    Unless it is `in_use`, what is written down of it is of somebody who was killed: its addresses
+    may be another's by now.
+    """
+    bridge = records.bridge_at(place) if in_use else None
     if bridge is not None and _exists(name):
         return bridge
     with Netlink() as netlink:

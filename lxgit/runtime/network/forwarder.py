@@ -102,6 +102,7 @@ class _Connection:
         self._ends = (near, far)
         self._pending = [b"", b""]  # what each end has still to be given
         self._sends = [True, True]  # whether each end may send more
+        self._told_end = [False, False]  # whether each end knows that there will be no more
         self._established = False
         self._watch()
 
@@ -144,7 +145,8 @@ class _Connection:
             with contextlib.suppress(BlockingIOError):
                 sent = self._ends[index].send(self._pending[index])
                 self._pending[index] = self._pending[index][sent:]
-        if not self._pending[index] and not self._sends[1 - index]:
+        if not (self._pending[index] or self._sends[1 - index] or self._told_end[index]):
+            self._told_end[index] = True
             self._ends[index].shutdown(socket.SHUT_WR)
 
     def _close(self) -> None:

@@ -112,6 +112,7 @@ class Connection:
         bridging.set_key(f"ipv6/conf/{INTERFACE}/accept_dad", "0")
         if not self.bridge.subnet_v6:
             bridging.set_key(f"ipv6/conf/{INTERFACE}/disable_ipv6", "1")
+        bridging.set_key("ipv4/ping_group_range", "0 2147483647")  # ping(8) without cap_net_raw
         with Netlink() as netlink:
             netlink.add_address(index, packed(end.address), end.prefix)
             if end.address_v6:
@@ -144,8 +145,8 @@ def _enter(
     place: Path, name: str, config: ContainerConfig, ports: Iterable[Reserved]
 ) -> Connection:
     firewall.require()
-    bridge = bridging.ready(place, name)
     before = records.members(place)
+    bridge = bridging.ready(place, name, in_use=bool(before))
     number = subnets.free_number({member.number for member in before})
     names = tuple(dict.fromkeys((config.name, config.id[:12], config.hostname)))
     publications = tuple(str(one.publication) for one in ports)

@@ -118,7 +118,7 @@ def write_bridge(place: Path, bridge: Bridge) -> None:
 def members(place: Path) -> list[Member]:
     """Who is on a bridge, in the order of their numbers; none whose supervisor left no trace."""
     found = []
-    for name in os.listdir(place):
+    for name in os.listdir(place) if place.is_dir() else ():
         if _MEMBER.fullmatch(name) and (rundir.CONTAINERS / name).exists():
             values = json.loads((place / name).read_bytes())
             tuples = {key: tuple(v) for key, v in values.items() if isinstance(v, list)}
