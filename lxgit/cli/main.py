@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MANY_OBJECTS = 100_000
-"""Between searches for cycles: a command makes 40,000 objects that stay, in its first moments."""
+"""Between searches for cycles: a command makes 20,000 objects that stay, in its first moments."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

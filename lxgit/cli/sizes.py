@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 
 from lxgit.errors import UsageError
 
@@ -21,7 +20,7 @@ def parse_size(option: str, text: str) -> int:
             f"{option} takes a size, and '{text}' is none", hint="such as 500M, 10G or 2.5TiB"
         )
     power = " KMGTP".index(match[2].upper() or " ")
-    return int(Decimal(match[1]) * (1024 if match[3] else 1000) ** power)
+    return _times(match[1], (1024 if match[3] else 1000) ** power)
 
 
 _MEMORY = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([BKMGT]?)(i?B)?", re.IGNORECASE)
@@ -39,7 +38,7 @@ def parse_memory(option: str, text: str) -> int:
             f"{option} takes a size, and '{text}' is none", hint="such as 512m, 2g or 1.5g"
         )
     power = " KMGT".index((match[2].upper() or "B").replace("B", " "))
-    return int(Decimal(match[1]) * 1024**power)
+    return _times(match[1], 1024**power)
 
 
 def parse_processors(option: str, text: str) -> float:
@@ -47,3 +46,10 @@ def parse_processors(option: str, text: str) -> float:
     if not _PROCESSORS.fullmatch(text):
         raise UsageError(f"{option} takes a number, and '{text}' is none", hint="such as 1.5")
     return float(text)
+
+
+def _times(number: str, factor: int) -> int:
+    """What a decimal number comes to, exactly, without what is left behind the point."""
+    from decimal import Decimal
+
+    return int(Decimal(number) * factor)

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from lxgit.errors import UsageError
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypedDict
 
     from lxgit.objects.imageconfig import ImageConfig
     from lxgit.repository import Repository
     from lxgit.runtime.network.endpoint import Endpoint
 
+    class Settings(TypedDict):
+        """Fields of a container's record, by their names."""
+
+        network: str
+        publish: tuple[str, ...]
+        exposed: tuple[str, ...]
+        publish_all: bool
+        dns: tuple[str, ...]
+        extra_hosts: tuple[str, ...]
+
+
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - as Docker writes every address of the host
-
-
-class Settings(TypedDict):
-    """Fields of a container's record, by their names."""
-
-    network: str
-    publish: tuple[str, ...]
-    exposed: tuple[str, ...]
-    publish_all: bool
-    dns: tuple[str, ...]
-    extra_hosts: tuple[str, ...]
 
 
 class WantedNetwork(NamedTuple):
@@ -53,14 +54,16 @@ class WantedNetwork(NamedTuple):
             _check_address(server, "--dns 9.9.9.9")
         for given in self.add_host:
             _check_host(given)
-        return Settings(
-            network=self.network,
-            publish=tuple(str(one) for one in dict.fromkeys(published)),
-            exposed=tuple(str(port) for port in sorted(exposed | {one.port for one in published})),
-            publish_all=self.publish_all,
-            dns=self.dns,
-            extra_hosts=self.add_host,
-        )
+        return {
+            "network": self.network,
+            "publish": tuple(str(one) for one in dict.fromkeys(published)),
+            "exposed": tuple(
+                str(port) for port in sorted(exposed | {one.port for one in published})
+            ),
+            "publish_all": self.publish_all,
+            "dns": self.dns,
+            "extra_hosts": self.add_host,
+        }
 
 
 def _check_host(given: str) -> None:
