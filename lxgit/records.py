@@ -1,9 +1,9 @@
 """Dataclasses as the standard library has them, made at a sixth of the cost.
 
 Importing `dataclasses` takes 5 ms, most of it for `inspect`, and each frozen class with slots 0.4:
-together a fifth of what `lxgit run` took. Here one function a class is compiled, `__init__`; the
-others are the same for all. Of what the standard library offers there is what this package uses.
-Type checkers see its own; tests/test_records.py compares the two.
+together a fifth of what `lxgit run` took. Here one function a class is compiled, `__init__`, for
+the first instance; the others are the same for all. Of what the standard library offers there is
+what this package uses. Type checkers see its own; tests/test_records.py compares the two.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _dataclass(
         for name, method in methods.items():
             if name not in cls.__dict__:
                 setattr(made, name, method)
-        made.__init__ = _initializer(made, frozen=frozen, kw_only=kw_only)
+        made.__init__ = _late_initializer(made, frozen=frozen, kw_only=kw_only)
         return made  # type: ignore[no-any-return]
 
     return make
@@ -91,6 +91,16 @@ def _with_slots(cls: type, own: list[_Field]) -> type:
     body = {key: value for key, value in cls.__dict__.items() if key not in left_out}
     body |= {"__slots__": names, "__qualname__": cls.__qualname__}
     return type(cls.__name__, cls.__bases__, body)
+
+
+def _late_initializer(cls: Any, *, frozen: bool, kw_only: bool) -> Callable[..., None]:  # noqa: ANN401
+    """What compiles `__init__` for the first instance: of many classes there will be none."""
+
+    def __init__(self: Any, *args: Any, **values: Any) -> None:  # noqa: ANN401, N807
+        cls.__init__ = _initializer(cls, frozen=frozen, kw_only=kw_only)
+        cls.__init__(self, *args, **values)
+
+    return __init__
 
 
 def _initializer(cls: type, *, frozen: bool, kw_only: bool) -> Callable[..., None]:
