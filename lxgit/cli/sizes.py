@@ -50,6 +50,5 @@ def parse_processors(option: str, text: str) -> float:
 
 def _times(number: str, factor: int) -> int:
     """What a decimal number comes to, exactly, without what is left behind the point."""
-    from decimal import Decimal
-
-    return int(Decimal(number) * factor)
+    whole, _, decimals = number.partition(".")
+    return int(whole + decimals) * factor // 10 ** len(decimals)
