@@ -97,6 +97,21 @@ def test_what_happens_to_one_that_runs(based: Lxgit) -> None:
     assert {*actions[9:11]} == {"kill", "die"}
 
 
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_who_wanted_too_much_memory_and_volumes(based: Lxgit) -> None:
+    hog = ("--network", "none", "-m", "16m", "-v", "data:/data", "--name", "hog")
+    based("run", *hog, "base", "tail", "/dev/zero", code=137)
+    based("rm", "hog")
+    based("volume", "rm", "data")
+    form = "{{.Action}} {{.Actor.Attributes.name}}"
+    assert told(based, "-f", "type=container", "-f", "event=oom", form=form) == ["oom hog"]
+    assert told(based, "-f", "container=hog", "-f", "event=die", form="{{.Action}}") == ["die"]
+    form = "{{.Action}} {{.ID}}"
+    assert told(based, "-f", "volume=data", form=form) == ["create data", "destroy data"]
+
+
 def test_a_line_as_dockers(based: Lxgit) -> None:
     (line,) = based("events", "--since", "1h", "--until", "0s").lines
     oid = based("rev-parse", "base").out.strip()
