@@ -19,17 +19,18 @@ NAMES = (
     *("wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf", "checkpoint_restore"),
 )
 
-# The bounding set of Docker's containers by default (moby, oci/caps/defaults.go).
+# The bounding set by default, which is Podman's; Docker's has audit_write, mknod and net_raw too.
 DEFAULT = (
-    *("audit_write", "chown", "dac_override", "fowner", "fsetid", "kill", "mknod"),
-    *("net_bind_service", "net_raw", "setfcap", "setgid", "setpcap", "setuid", "sys_chroot"),
+    *("chown", "dac_override", "fowner", "fsetid", "kill", "net_bind_service"),
+    *("setfcap", "setgid", "setpcap", "setuid", "sys_chroot"),
 )
 
 # What an init and the daemons of a whole system need besides, all of it within a user namespace.
 SYSTEM = (
     *DEFAULT,
-    *("dac_read_search", "ipc_owner", "lease", "net_admin", "net_broadcast", "sys_admin"),
-    *("sys_boot", "sys_nice", "sys_ptrace", "sys_resource", "sys_tty_config"),
+    *("audit_write", "dac_read_search", "ipc_owner", "lease", "mknod", "net_admin"),
+    *("net_broadcast", "net_raw", "sys_admin", "sys_boot", "sys_nice", "sys_ptrace"),
+    *("sys_resource", "sys_tty_config"),
 )
 
 _ALL = "all"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.runtime import capabilities, lxc
+from lxgit.runtime import capabilities, lxc, seccomp
 from lxgit.runtime.security import Device, Sysctl, Ulimit
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from lxgit.runtime.command import User
@@ -46,7 +47,7 @@ def spec(
         network=config.network,
         capabilities=None if config.privileged else kept,
         apparmor=apparmor,
-        seccomp=not config.privileged,
+        seccomp=None if config.privileged else _seccomp(directory, kept),
         masked=not config.privileged,
         system=config.system,
         cgroup=enforcement.settings,
@@ -58,6 +59,13 @@ def spec(
         gid=user.gid,
         groups=user.groups,
     )
+
+
+def _seccomp(directory: Path, kept: Collection[str]) -> Path:
+    """Write a container's profile, and where it is."""
+    path = directory / "seccomp"
+    path.write_text(seccomp.profile(kept), "ascii")
+    return path
 
 
 def refused_sysctl(directory: Path) -> SysctlRefused | None:

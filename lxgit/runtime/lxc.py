@@ -35,10 +35,9 @@ if TYPE_CHECKING:
 
 LXC_START = "/usr/bin/lxc-start"
 LXC_ATTACH = "/usr/bin/lxc-attach"
-SECCOMP = "/usr/share/lxc/config/common.seccomp"
 APPARMOR = "lxc-container-default-cgns"
 
-# What Docker hides of the host's /proc and /sys (moby, oci/defaults.go).
+# What Docker hides of the host's /proc and /sys, or has read-only (moby, oci/defaults.go).
 _MASKED_FILES = (
     "proc/kcore",
     "proc/keys",
@@ -49,6 +48,9 @@ _MASKED_FILES = (
 _MASKED_DIRECTORIES = (
     "proc/acpi",
     "proc/asound",
+    "proc/bus",
+    "proc/fs",
+    "proc/irq",
     "proc/scsi",
     "sys/firmware",
     "sys/devices/virtual/powercap",
@@ -84,7 +86,7 @@ class ContainerSpec:
     network: str  # "none", "host", "bridge"
     capabilities: Sequence[str] | None  # kept in the bounding set; None: all
     apparmor: str | None  # a loaded profile; None: unconfined
-    seccomp: bool = True
+    seccomp: Path | None = None  # a profile; None: every system call
     masked: bool = True
     system: bool = False  # its init mounts its control group itself
     cgroup: Sequence[Setting] = ()  # limits, in the order in which they are written
@@ -152,7 +154,7 @@ def _network_lines(spec: ContainerSpec) -> list[str]:
     return [
         "lxc.net.0.type = empty",
         "lxc.net.0.flags = up",  # loopback
-        "lxc.mount.auto = proc:mixed sys:mixed cgroup:ro",
+        f"lxc.mount.auto = proc:mixed sys:{'mixed' if spec.system else 'ro'}{cgroup}",
     ]
 
 
@@ -186,8 +188,8 @@ def _device_lines(more: Sequence[str]) -> list[str]:
 
 def _security_lines(spec: ContainerSpec) -> list[str]:
     lines = [f"lxc.apparmor.profile = {spec.apparmor or 'unconfined'}"]
-    if spec.seccomp:
-        lines.append(f"lxc.seccomp.profile = {SECCOMP}")
+    if spec.seccomp is not None:
+        lines.append(f"lxc.seccomp.profile = {spec.seccomp}")
     if spec.capabilities is not None:
         lines += [f"lxc.cap.keep = {name}" for name in spec.capabilities or ("none",)]
     if spec.masked:
