@@ -49,11 +49,13 @@ def ready(place: Path, name: str, *, in_use: bool) -> Bridge:
 
 def remove(place: Path, name: str) -> None:
     """Take a bridge down that nobody is on any more; the caller holds the lock."""
-    firewall.remove(name)
-    neighbours.forget(name)
-    with Netlink() as netlink:
-        netlink.delete(name)
-    records.forget(place)
+    try:
+        firewall.remove(name)
+        neighbours.forget(name)
+        with Netlink() as netlink:
+            netlink.delete(name)
+    finally:  # what could not be removed is replaced by the next one of this name
+        records.forget(place)
 
 
 def _exists(name: str) -> bool:

@@ -146,12 +146,12 @@ def _enter(
 ) -> Connection:
     firewall.require()
     before = records.members(place)
-    bridge = bridging.ready(place, name, in_use=bool(before))
     number = subnets.free_number({member.number for member in before})
     names = tuple(dict.fromkeys((config.name, config.id[:12], config.hostname)))
     publications = tuple(str(one.publication) for one in ports)
     member = Member(config.id, number, names, publications)
-    records.write_member(place, member)
+    records.write_member(place, member)  # first, so that the sweep finds what comes now
+    bridge = bridging.ready(place, name, in_use=bool(before))
     is_new = not before
     if publications or is_new:
         firewall.apply(firewall.ruleset(bridge, (*before, member)))
@@ -200,7 +200,10 @@ def sweep(container: str) -> None:
             with contextlib.suppress(LxgitError, OSError):  # whoever is on it next tries again
                 leave(place, name, container)
         else:  # of another network namespace, which holds what else there may be
-            (place / container).unlink()
+            with records.locked_networks():
+                (place / container).unlink(missing_ok=True)
+                if not records.members(place):
+                    records.forget(place)
 
 
 def _cable(container: str) -> str:

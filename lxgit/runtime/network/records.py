@@ -111,7 +111,6 @@ def bridge_at(place: Path) -> Bridge | None:
 
 def write_bridge(place: Path, bridge: Bridge) -> None:
     """Write a bridge down, before it is made."""
-    place.mkdir(mode=0o700, exist_ok=True)
     _write(place / "bridge", asdict(bridge))
 
 
@@ -127,7 +126,8 @@ def members(place: Path) -> list[Member]:
 
 
 def write_member(place: Path, member: Member) -> None:
-    """Write down who is on a bridge, or what has become of them."""
+    """Write down who is on a bridge, or will be, and what has become of them."""
+    place.mkdir(mode=0o700, exist_ok=True)
     _write(place / member.container, asdict(member))
 
 
