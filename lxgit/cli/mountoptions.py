@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _MAX_MODE = 0o7777
+_AS_IS = ("rw", "private", "rprivate", "z", "Z")  # z and Z: SELinux, which lxgit does not use
 _TRUE, _FALSE = ("", "true", "1"), ("false", "0")
 
 # What --mount calls each thing; several names are one.
@@ -49,8 +50,7 @@ def _volume(text: str) -> Mount:
         return Mount(kind="volume", target=check_target(text))
     source, target = parts[:2]
     options = set(parts[2].split(",")) if len(parts) == 3 else set()
-    # z and Z are for SELinux, which lxgit does not use.
-    if unknown := options - {"ro", "rw", "nocopy", "z", "Z"}:
+    if unknown := options - {"ro", "nocopy", *_AS_IS}:
         raise UsageError(f"'{text}': '{min(unknown)}' is no option of -v", hint="ro, rw, nocopy")
     values: dict[str, Any] = {"target": check_target(target), "read_only": "ro" in options}
     if source.startswith(("/", ".")):

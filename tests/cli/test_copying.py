@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-import subprocess
 import tarfile
 import time
 from pathlib import Path
@@ -267,8 +266,8 @@ def test_a_file_that_grows_and_files_that_go(based: Lxgit, scratch: Path) -> Non
 SWAP = """
 mkdir -p /w/real /w/d; echo inside >/w/real/f; cd /w; touch /ready
 while :; do
-  rm -rf d; ln -s /canary d; rm d; ln -s ../../../../../../../../../../canary d; rm d; mkdir d
-  echo inside >d/f; rm -f d/f; ln -s /canary/f d/f; rm -f d/f
+  rm -rf d; ln -s CANARY d; rm d; ln -s ../../../../../../../../../..CANARY d; rm d; mkdir d
+  echo inside >d/f; rm -f d/f; ln -s CANARY/f d/f; rm -f d/f
   ln /w/real/f d/f; rm d/f; mkfifo d/f; rm d/f
 done
 """
@@ -276,15 +275,16 @@ done
 
 def test_links_that_are_swapped_in_lead_nowhere(based: Lxgit, scratch: Path) -> None:
     """While a container makes a path a link to a place of the host again and again."""
-    canary = Path("/canary")
+    canary = scratch / "canary"
     canary.mkdir()
+    swap = SWAP.replace("CANARY", str(canary))
     try:
         (canary / "f").write_text("SECRET\n")
         (scratch / "in").mkdir()
         (scratch / "in/f").write_text("payload\n")
         os.chown(scratch / "in/f", 4242, 4242)
         (scratch / "in/f").chmod(0o4777)
-        based("run", "-d", "--name", "swap", "base", "sh", "-c", SWAP)
+        based("run", "-d", "--name", "swap", "base", "sh", "-c", swap)
         wait_for(lambda: based("exec", "swap", "test", "-e", "/ready", code=None).code == 0)
         before = (canary / "f").stat()
         end = time.monotonic() + 3
@@ -309,4 +309,3 @@ def test_links_that_are_swapped_in_lead_nowhere(based: Lxgit, scratch: Path) -> 
         )
     finally:
         based("rm", "-f", "swap", code=None)
-        subprocess.run(["rm", "-rf", canary], check=True)

@@ -137,7 +137,7 @@ class TestVolumes:
     def test_an_empty_list(self, lx: Lxgit) -> None:
         assert lx("volume", "ls").lines == ["DRIVER              VOLUME NAME"]
         assert lx("volume", "ls", "--format", "json").json == []
-        assert lx("volume", "prune").lines == ["Deleted 0 volumes, 0 B."]
+        assert lx("volume", "prune", "-f").lines == ["Deleted 0 volumes, 0 B."]
 
 
 def both(lxgit: Lxgit) -> list[dict[str, dict[str, object]]]:
@@ -192,11 +192,11 @@ class TestTheirCommands:
         lx("run", "--name", "c", "-v", "/srv", "-v", "kept:/mnt", "data", "touch", "/srv/x")
         lx("run", "--rm", "-v", "v:/srv", "data", "dd", "if=/dev/zero", "of=/srv/f", "bs=1M",
            "count=2")  # fmt: skip
-        assert lx("volume", "prune").lines == ["Deleted 0 volumes, 0 B."]
+        assert lx("volume", "prune", "-f").lines == ["Deleted 0 volumes, 0 B."]
         lx("rm", "c")
-        assert len(lx("volume", "prune").lines) == 2
+        assert len(lx("volume", "prune", "-f").lines) == 2
         assert lx("volume", "ls", "-q").lines == ["kept", "v"]
-        pruned = lx("volume", "prune", "-a", "--filter", "name=v").lines
+        pruned = lx("volume", "prune", "-f", "-a", "--filter", "name=v").lines
         assert pruned[0] == "v"
         assert pruned[1].startswith("Deleted 1 volume, 2.1")
 
@@ -215,7 +215,7 @@ class TestTheirCommands:
         for name in (".new-1", ".gone-2"):
             (lx.store / "volumes" / name / "data").mkdir(parents=True)
         assert lx("volume", "ls", "-q").lines == ["v"]
-        lx("volume", "prune")
+        lx("volume", "prune", "-f")
         assert sorted(os.listdir(lx.store / "volumes")) == [".lock", "v"]
 
 
@@ -244,7 +244,7 @@ class TestBinds:
         refused = lx("run", "--mount", f"type=bind,src={absent},dst=/mnt", "data", "true", code=125)
         assert refused.err.startswith(f"lxgit: there is no '{absent}' to mount on '/mnt'\n")
         assert lx("ps", "-aq").out == ""
-        sh(lx, "-v", f"{absent}/deep:/mnt", script="touch /mnt/x")
+        sh(lx, "-v", f"{absent}/deep:/mnt:rw,z,rprivate", script="touch /mnt/x")
         assert (absent / "deep/x").exists()
 
     def test_what_is_mounted_below_comes_along(self, lx: Lxgit, scratch: Path) -> None:
@@ -422,6 +422,24 @@ def test_inspect_tells_of_mounts(lx: Lxgit, scratch: Path) -> None:
         ("bind", str(scratch), "/mnt", True),
         ("volume", str(lx.store / "volumes/v/data"), "/srv", False),
     ]
+
+
+def test_links_that_are_swapped_in_lead_no_mount_outside(lx: Lxgit, scratch: Path) -> None:
+    """A container that runs makes a place in a shared volume a link, again and again."""
+    canary = scratch / "canary"
+    canary.mkdir()
+    swap = f"while :; do ln -s {canary} sub; rm sub; mkdir sub; rmdir sub; done"
+    swap = f"cd /srv; touch ready; {swap}"
+    lx("run", "-d", "--name", "swap", "-v", "shared:/srv", "data", "sh", "-c", swap)
+    ready = lx.store / "volumes/shared/data/ready"
+    deadline = time.monotonic() + 60
+    while not ready.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    for _ in range(8):
+        mounts = ("-v", "shared:/data", "-v", "in:/data/sub/deep", "-w", "/data/sub/work")
+        lx("run", "--rm", *mounts, "data", "touch", "/data/sub/deep/x", code=None)
+    assert os.listdir(canary) == []
 
 
 def test_two_make_the_same_one_at_once(lx: Lxgit) -> None:
