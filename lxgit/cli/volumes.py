@@ -132,8 +132,8 @@ def rm(
 
 @command(
     examples=(
-        ("lxgit volume prune", "the unnamed that no container has"),
-        ("lxgit volume prune -a --filter label=stage=test", "the named ones too"),
+        ("lxgit volume prune -f", "the unnamed that no container has"),
+        ("lxgit volume prune -f -a --filter label=stage=test", "the named ones too"),
     )
 )
 def prune(
@@ -144,13 +144,17 @@ def prune(
     filters: Annotated[
         tuple[str, ...], option("--filter", help="what fits alone", metavar="KEY=VALUE")
     ] = (),
-    force: Annotated[bool, option("-f", "--force", help="as without: nothing is asked")] = False,
+    force: Annotated[bool, option("-f", "--force", help="do not ask")] = False,
 ) -> None:
     """Delete the volumes that no container has, and print their names."""
-    del force
     from lxgit.cli.human import size
     from lxgit.operations.volumes import prune_volumes
 
+    if not force:
+        from lxgit.cli.asking import confirm
+
+        which = "volumes" if everything else "unnamed volumes"
+        confirm(session, f"this deletes {which} that no container has")
     pruned = prune_volumes(session.repository(), everything=everything, filters=filters)
     for name in pruned.names:
         session.out.line(name)
