@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from benchmarks.harness import Contest, Row, Void
 from benchmarks.inputs import read_once
 from benchmarks.peers.ostree import Ostree
 from benchmarks.programs import Program, environment
-from benchmarks.store import TRUE
+from benchmarks.store import TRUE, Store
 from benchmarks.workbench import IMAGE
 from tests.support import rootfs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from benchmarks.store import Store
     from benchmarks.workbench import Workbench
 
 _TAR = ("--xattrs", "--xattrs-include=*", "--numeric-owner", "-xpf")
@@ -26,6 +25,9 @@ _OTHERS = 6
 """So many images that differ: one for each round, as each has its layer afterwards."""
 
 _FILES = 100
+_MOVED = "moved"
+"""The container that changes commits."""
+
 _CHANGE_MANY = """
 find /usr/share /etc -xdev -type f | grep -vxE '/etc/(hosts|hostname|resolv.conf)' | sort |
 awk -v first="$1" 'NR % 7 == first' | head -n "$2" |
@@ -37,6 +39,18 @@ while IFS= read -r file; do echo "$1" >> "$file"; done
 def rows(bench: Workbench) -> list[Row]:
     about = bench.inputs.large.about
     true = " ".join((*TRUE, "IMAGE", "true"))
+    ostree = cache(partial(_ostree, bench))
+
+    def switch(name: str, what: str, play: Callable[[Store, str], float]) -> Row:
+        return Row(
+            name,
+            f"{what} that differs by {_FILES} files, without layers of its own",
+            "`ostree checkout -H` of the whole tree",
+            partial(_switch, bench, ostree, play),
+            reach=0.1,
+            rounds=_OTHERS - 1,
+        )
+
     return [
         Row(
             "run",
@@ -56,14 +70,8 @@ def rows(bench: Workbench) -> list[Row]:
             rounds=4,
             warm_up=0,
         ),
-        Row(
-            "switch",
-            f"the same of another commit that differs by {_FILES} files, without layers of its own",
-            "`ostree checkout -H` of the whole tree",
-            partial(_switch, bench),
-            reach=0.1,
-            rounds=_OTHERS - 1,
-        ),
+        switch("switch", "the same of another commit", Store.run_true),
+        switch("checkout", "`checkout COMMIT CONTAINER`, a commit", _move),
     ]
 
 
@@ -99,26 +107,37 @@ def _materialise(bench: Workbench) -> Iterator[Contest]:
 
 
 @contextmanager
-def _switch(bench: Workbench) -> Iterator[Contest]:
-    ostree = Ostree(bench.place("ostree"), "bare")
-    store = bench.store(bench.inputs.large)
+def _switch(
+    bench: Workbench, ostree: Callable[[], Ostree], play: Callable[[Store, str], float]
+) -> Iterator[Contest]:
+    store = bench.new_store(bench.inputs.large)
     others = _differing(store)
     store.lose_layers()
-    store.run_true(IMAGE)
-    tree = rootfs.extract_tar(bench.inputs.large.archive(), bench.place("tree"))
-    shutil.rmtree(tree / "dev")
-    ostree.commit(tree, IMAGE)
+    store.keep(IMAGE, _MOVED, "true")
 
     def ours() -> float:
         bench.settle()
-        return store.run_true(next(others))
+        return play(store, next(others))
 
     def peer() -> float:
         place = bench.place("checkout")
         bench.settle()
-        return ostree.program.seconds("checkout", "-H", IMAGE, str(place))
+        return ostree().program.seconds("checkout", "-H", IMAGE, str(place))
 
     yield Contest(ours, peer)
+
+
+def _ostree(bench: Workbench) -> Ostree:
+    """A repository with the large image."""
+    made = Ostree(bench.place("ostree"), "bare")
+    tree = rootfs.extract_tar(bench.inputs.large.archive(), bench.place("tree"))
+    shutil.rmtree(tree / "dev")
+    made.commit(tree, IMAGE)
+    return made
+
+
+def _move(store: Store, image: str) -> float:
+    return store.program.seconds("checkout", image, _MOVED)
 
 
 def _differing(store: Store) -> Iterator[str]:
