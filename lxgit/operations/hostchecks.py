@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lxgit.operations.versions import program_version
-from lxgit.runtime import cgroups, lxc, probe
+from lxgit.runtime import cgroups, lxc
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -59,11 +59,15 @@ def all_checks(store: Path) -> list[Check]:
         lxc_check(program_version(lxc.LXC_START, "--version")),
         cgroup_check(cgroups.hierarchies()),
         user_namespace_check(_sysctls()),
-        _apparmor_check(),
+        apparmor_check(
+            _read("/sys/module/apparmor/parameters/enabled"),
+            _read("/sys/kernel/security/apparmor/profiles"),
+        ),
         selinux_check(_read("/sys/fs/selinux/enforce")),
         nft_check(program_version("nft", "--version")),
         erofs_check(program_version("mkfs.erofs", "-V")),
         store_check(*file_system(store)),
+        user_check(os.geteuid()),
     ]
 
 
@@ -127,12 +131,16 @@ def user_namespace_check(sysctls: Mapping[str, str]) -> Check:
     return _fine("User namespaces", "for root and others")
 
 
-def _apparmor_check() -> Check:
-    try:
-        profile = probe.apparmor_profile()
-    except probe.UnusableHost as error:
-        return _lacking("AppArmor", error.message, error.hint or "")
-    return _fine("AppArmor", "off" if profile is None else f"on, with {profile}")
+def apparmor_check(enabled: str | None, profiles: str | None) -> Check:
+    """Containers want the profile that LXC's package brings; only root sees what is loaded."""
+    if enabled != "Y":
+        return _fine("AppArmor", "off")
+    if profiles is None:
+        return _fine("AppArmor", "on; as root, this tells whether its profile is loaded")
+    if any(line.startswith(f"{lxc.APPARMOR} (") for line in profiles.splitlines()):
+        return _fine("AppArmor", f"on, with {lxc.APPARMOR}")
+    hint = "apparmor_parser -r /etc/apparmor.d/lxc-containers"
+    return _lacking("AppArmor", f"on, and {lxc.APPARMOR} is not loaded", hint)
 
 
 def selinux_check(enforce: str | None) -> Check:
@@ -171,6 +179,14 @@ def store_check(place: str, kind: str) -> Check:
     if kind == "tmpfs":
         return _fine("Store", told, "it goes with the machine's next boot")
     return _fine("Store", told)
+
+
+def user_check(uid: int) -> Check:
+    """Containers are root's so far."""
+    if uid == 0:
+        return _fine("User", "root")
+    told = "not root: a store of one's own works, and runs no containers"
+    return _lacking("User", told, "sudo lxgit …")
 
 
 def file_system(path: Path) -> tuple[str, str]:

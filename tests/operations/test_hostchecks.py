@@ -54,6 +54,18 @@ UBUNTU_24 = {**DEBIAN_12, "kernel.apparmor_restrict_unprivileged_userns": "1"}
             "max_user_namespaces",
         ),
         (hostchecks.user_namespace_check({}), False, "has none", "--userns=host"),
+        (hostchecks.apparmor_check(None, None), True, "off", ""),
+        (hostchecks.apparmor_check("N", ""), True, "off", ""),
+        (hostchecks.apparmor_check("Y", None), True, "as root", ""),
+        (
+            hostchecks.apparmor_check("Y", "snap (enforce)\nlxc-container-default-cgns (enforce)"),
+            True,
+            "on, with lxc-container-default-cgns",
+            "",
+        ),
+        (hostchecks.apparmor_check("Y", "snap (enforce)"), False, "not loaded", "apparmor_parser"),
+        (hostchecks.user_check(0), True, "root", ""),
+        (hostchecks.user_check(1000), False, "not root", "sudo"),
         (hostchecks.selinux_check(None), True, "off", ""),
         (hostchecks.selinux_check("0"), True, "permissive", ""),
         (hostchecks.selinux_check("1"), True, "enforced", "ausearch"),
@@ -85,5 +97,5 @@ def test_this_host(tmp_path: Path) -> None:
     checks = hostchecks.all_checks(tmp_path)
     assert [check.name for check in checks] == [
         *("Kernel", "WSL", "LXC", "Control groups", "User namespaces"),
-        *("AppArmor", "SELinux", "nft", "erofs-utils", "Store"),
+        *("AppArmor", "SELinux", "nft", "erofs-utils", "Store", "User"),
     ]
