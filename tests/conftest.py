@@ -167,6 +167,12 @@ def systemd_tar() -> Path:
 
 
 @pytest.fixture(scope="session")
+def article_tar() -> Path:
+    """A real Debian with ping and nc, as a tar. Mark the test `network` and `root`."""
+    return _debian("article", rootfs.ARTICLE)
+
+
+@pytest.fixture(scope="session")
 def large_debian_tar() -> Path:
     """A large Debian as a tar: 53,000 entries, 874 MB. Mark it `network`, `root`, `slow`."""
     return _debian("large", rootfs.LARGE)

@@ -24,6 +24,9 @@ ESSENTIAL = ("--variant=essential",)
 SYSTEMD = ("--variant=minbase", "--include=systemd-sysv,dbus")
 """One that boots, 143 MB."""
 
+ARTICLE = ("--variant=essential", "--include=iputils-ping,netcat-traditional")
+"""One with ping and nc."""
+
 LARGE = (
     "--variant=buildd",
     "--include=nginx,redis-server,python3-pip,git,nodejs,npm,vim",
