@@ -83,4 +83,4 @@ def _update(container: Container, limits: Limits) -> None:
 
     if container.state.status == RUNNING:
         Enforcement(container.id, container.config.limits).change(limits)
-    container.configured(replace(container.config, limits=limits))
+    container.configured(replace(container.config, limits=limits)).tell("update")

@@ -234,6 +234,7 @@ def restart(
     stop(repository, names, patience)
     for name in names:
         start_detached(repository, name, progress=progress)
+        find_container(repository, name).tell("restart")
 
 
 def attach(repository: Repository, name: str, streams: Streams) -> int | None:

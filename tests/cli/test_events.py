@@ -79,7 +79,8 @@ def test_what_happens_to_one_that_runs(based: Lxgit) -> None:
             based("pause", "web")
             based("unpause", "web")
             based("stop", "-t", "0", "web")
-            based("start", "web")
+            based("restart", "web")
+            based("update", "-m", "64m", "web")
             based("kill", "web")
             based("rm", "web")
             actions = []
@@ -93,8 +94,8 @@ def test_what_happens_to_one_that_runs(based: Lxgit) -> None:
             watcher.terminate()
     assert actions[:2] == ["create", "start"]
     assert {*actions[2:4]} == {"exec_start: true", "exec_die"}
-    assert actions[4:9] == ["pause", "unpause", "die", "stop", "start"]
-    assert {*actions[9:11]} == {"kill", "die"}
+    assert actions[4:11] == ["pause", "unpause", "die", "stop", "start", "restart", "update"]
+    assert {*actions[11:13]} == {"kill", "die"}
 
 
 @pytest.mark.root
