@@ -65,7 +65,7 @@ class Shell:
         """Run a shell in a container; its host's name, when it has shown its prompt."""
         self.terminal.sendline(line)
         self.terminal.expect(rf"root@({SHORT}):/# ")
-        assert self.terminal.match is not None
+        assert isinstance(self.terminal.match, re.Match)
         return str(self.terminal.match[1])
 
 
