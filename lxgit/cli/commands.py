@@ -126,6 +126,12 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("images", "listings", "images", "list images"),
         Listed("rmi", "images", "rmi", "delete names of images"),
         Listed("history", "imagehistory", "history", "show how an image came to be"),
+        Family(
+            "image",
+            "manage images, as Docker has it: image ls",
+            (Listed("inspect", "containers", "image_inspect", "show everything about them"),),
+            same="history import ls=images rm=rmi tag",
+        ),
     ),
     "The store": (
         Listed("gc", "store", "gc", "drop what nothing reaches, and repack"),

@@ -97,6 +97,17 @@ def container_inspect(
     _inspect(session, names, "container", format_, sizes=sizes)
 
 
+@command(examples=(("lxgit image inspect base", ""),))
+def image_inspect(
+    session: Session,
+    names: Annotated[tuple[str, ...], argument("IMAGE", help="names or ids", completes="image")],
+    sizes: _Sizes = False,
+    format_: _Template = "json",
+) -> None:
+    """Show everything about images, as JSON or by a template."""
+    _inspect(session, names, "image", format_, sizes=sizes)
+
+
 def _inspect(
     session: Session, names: tuple[str, ...], kind: str | None, format_: str, *, sizes: bool
 ) -> None:

@@ -76,6 +76,8 @@ def test_inspect_by_type(based: Lxgit) -> None:
     assert based("container", "inspect", "web").json == [container]
     (image,) = based("inspect", "--type", "image", "base").json
     assert image["RepoTags"] == ["base:latest"]
+    assert based("image", "inspect", "base").json == [image]
+    assert based("image", "ls", "-q").out == based("images", "-q").out
     assert based("inspect", "--type", "image", "web", code=1).err.startswith(
         "lxgit: 'web' is a container, not an image"
     )
