@@ -9,6 +9,9 @@ Library code raises; `lxgit.cli` alone turns an error into text and an exit code
 
 from __future__ import annotations
 
+FREE_SPACE = "free some space ('lxgit prune' drops cached layers), then try again"
+"""The hint where a disk is full, or a quota used up."""
+
 
 class LxgitError(Exception):
     """A fault that is told in one line; `hint` says what to do next."""

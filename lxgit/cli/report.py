@@ -8,18 +8,17 @@ import os
 from typing import TypeGuard
 
 from lxgit.cli.output import OutputFailed
-from lxgit.errors import LxgitError
+from lxgit.errors import FREE_SPACE, LxgitError
 
-_FREE_SPACE = "free some space ('lxgit prune' drops cached layers), then try again"
 _DISK = "'dmesg' says more of the disk; 'lxgit fsck' verifies the store"
 
 _HINTS = {
     errno.EACCES: "run it as root: sudo lxgit …",
     errno.EPERM: "run it as root: sudo lxgit …",
-    errno.EDQUOT: _FREE_SPACE,
+    errno.EDQUOT: FREE_SPACE,
     errno.EIO: _DISK,
     errno.EMFILE: "raise the limit: ulimit -n",
-    errno.ENOSPC: _FREE_SPACE,
+    errno.ENOSPC: FREE_SPACE,
     errno.EROFS: "remount it for writing, or choose another place with --store",
     errno.ESTALE: _DISK,
     errno.EUCLEAN: _DISK,

@@ -14,7 +14,7 @@ import functools
 import os
 from typing import TYPE_CHECKING
 
-from lxgit.errors import LxgitError
+from lxgit.errors import FREE_SPACE, LxgitError
 from lxgit.fsutil import fsync_directory, remove_tree, write_all
 
 if TYPE_CHECKING:
@@ -63,7 +63,11 @@ class GitFailed(LxgitError):
     """Git said no; `status` is its exit code, negative for a signal."""
 
     def __init__(self, command: str, status: int, stderr: bytes) -> None:
-        super().__init__(f"git {command}: {_first_fault(stderr) or f'exit status {status}'}")
+        full = any(os.strerror(one).encode() in stderr for one in (errno.ENOSPC, errno.EDQUOT))
+        super().__init__(
+            f"git {command}: {_first_fault(stderr) or f'exit status {status}'}",
+            hint=FREE_SPACE if full else None,
+        )
         self.status = status
         self.stderr = stderr
 

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.errors import FREE_SPACE
 from lxgit.objects import git as module
 from lxgit.objects.git import Git, GitFailed, GitNotFound, git_program, init
+from tests.support import disks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,6 +121,15 @@ def test_feeding_streams_its_input(git: Git) -> None:
 def test_feeding_one_that_gives_up_tells_why(git: Git) -> None:
     with pytest.raises(GitFailed, match="unknown option"):
         git.feed(["hash-object", "--no-such-option"], (bytes(1 << 16) for _ in range(100)))
+
+
+@pytest.mark.root
+def test_a_full_disk_is_told_with_what_to_do(scratch: Path) -> None:
+    with disks.small(scratch, 8) as place:
+        init(place / "git")
+        with pytest.raises(GitFailed, match="No space left on device") as caught:
+            Git(place / "git").run(["hash-object", "-w", "--stdin"], stdin=os.urandom(20 << 20))
+    assert caught.value.hint == FREE_SPACE
 
 
 def test_it_works_from_a_directory_that_is_gone(
