@@ -84,6 +84,7 @@ def _single_ids(ids: Sequence[int], first: int) -> Iterator[Extent]:
 def _free_ranges(registry: Path) -> Iterator[int]:
     """First ids of free ranges: root's, then high ones."""
     taken = _taken(registry)
+    firsts = {first for first, _ in taken}
     uids, gids = (list(_lines(path)) for path in _SUBIDS)
     roots = [run for owner, *run in uids if owner in _ROOT and (owner, *run) in gids]
     own = [
@@ -98,7 +99,7 @@ def _free_ranges(registry: Path) -> Iterator[int]:
     for pool in (own, high):
         for index in range(len(pool)):
             first = pool[(begin + index) % len(pool)]
-            if not _touches(first, taken):
+            if first not in firsts and not _touches(first, taken):
                 yield first
 
 
