@@ -23,13 +23,14 @@ from lxgit.fsutil import open_beneath
 from lxgit.objects.acl import ACCESS, DEFAULT
 from lxgit.objects.content import SourceChanged, read_range
 from lxgit.objects.filetree import IMPLIED
-from lxgit.objects.ids import from_hex
 from lxgit.objects.metadata import DEVICES, Kind, Metadata
 from lxgit.objects.scan import GONE, read_inode, scan
 from lxgit.objects.tarwriter import TarWriter
-from lxgit.operations.creating import layers_kept, materialised
-from lxgit.operations.lookup import find_container, image_of
+from lxgit.operations.creating import layers_kept
+from lxgit.operations.launching import stacked
+from lxgit.operations.lookup import find_container
 from lxgit.records import replace
+from lxgit.runtime.containers import edited
 from lxgit.runtime.directory_layer import CAPABILITY
 from lxgit.runtime.fsids import making_files_for
 from lxgit.runtime.idmap import IdMap, UnmappedId
@@ -220,12 +221,11 @@ def _root(
         with rootaccess.running_root(found) as root:
             yield root, found.config.ids
         return
-    with found.lock(), layers_kept(repository):
-        image = image_of(repository, from_hex(found.mounted))
-        stack = materialised(repository, from_hex(found.mounted), image, progress)
-        make_upper(found, image.root().metadata)
-        with rootaccess.opened_root(found, stack.lowers) as root:
-            yield root, found.config.ids
+    with edited(found) as now, now.lock(), layers_kept(repository):
+        ready, stack, image = stacked(repository, now, progress)
+        make_upper(ready, image.root().metadata)
+        with rootaccess.opened_root(ready, stack.lowers) as root:
+            yield root, ready.config.ids
 
 
 @contextmanager

@@ -189,6 +189,22 @@ def _start(
         return _start_now(repository, now, window, progress, detached=detached)
 
 
+def stacked(
+    repository: Repository, container: Container, progress: Progress
+) -> tuple[Container, Stack, Image]:
+    """What a container that is to be mounted lies on, and it with a record that says so.
+
+    The caller keeps the layers, and is the only one to change the record.
+    """
+    if container.config.base not in (None, container.mounted):
+        container = container.configured(replace(container.config, base=None))
+    image = image_of(repository, from_hex(container.mounted))
+    stack = materialised(repository, from_hex(container.mounted), image, progress)
+    if stack.ids != container.config.stack:
+        container = container.configured(replace(container.config, stack=stack.ids))
+    return container, stack, image
+
+
 def _start_now(
     repository: Repository,
     container: Container,
@@ -202,11 +218,6 @@ def _start_now(
             f"container '{container.config.name}' is running", hint="'lxgit ps' lists what runs"
         )
     require_host(repository, host_ids=container.config.idmap is None)
-    if container.config.base not in (None, container.mounted):
-        container = container.configured(replace(container.config, base=None))
-    image = image_of(repository, from_hex(container.mounted))
     with layers_kept(repository):
-        stack = materialised(repository, from_hex(container.mounted), image, progress)
-        if stack.ids != container.config.stack:
-            container = container.configured(replace(container.config, stack=stack.ids))
+        container, stack, image = stacked(repository, container, progress)
         return _started(container, stack, image, window, detached=detached)

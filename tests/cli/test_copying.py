@@ -204,6 +204,25 @@ def test_what_comes_in_is_a_change_like_others(based: Lxgit, scratch: Path) -> N
     assert based("show", "base:/etc/file").out == "mine\n"
 
 
+def test_into_one_that_was_committed_while_it_ran(based: Lxgit, scratch: Path) -> None:
+    based("run", "-d", "--name", "c", "base", "sh", "-c", "echo x >/etc/one; sleep 600")
+    wait_for(lambda: based("exec", "c", "test", "-s", "/etc/one", code=None).code == 0)
+    based("commit", "-m", "One", "c")
+    based("kill", "c")
+    based("wait", "c")
+    (scratch / "two").write_text("two\n")
+    based("cp", scratch / "two", "c:/etc")
+    assert based("status", "c").lines[1] == "  A  /etc/two  (4 B)"
+    based("commit", "-m", "Two", "c")
+    based("cp", scratch / "two", "c:/etc/three")
+    assert based("status", "c").lines[1] == "  A  /etc/three  (4 B)"
+    assert sorted(members(based, "c:/etc"))[-4:-1] == [
+        "etc/profile",
+        "etc/resolv.conf",
+        "etc/three",
+    ]
+
+
 def test_into_memory_and_over_a_file_that_is_mounted(based: Lxgit, scratch: Path) -> None:
     (scratch / "file").write_text("192.0.2.7\tnew\n")
     based("run", "-d", "--name", "c", "--tmpfs", "/t", "base", "sleep", "600")
