@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +22,6 @@ from tests.support.program import PROGRAM, Lxgit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 
@@ -73,6 +73,8 @@ def peer() -> Iterator[Peer]:
                 other.run("ip", "address", "add", address, "dev", "wan", *nodad(address))
             other.run("ip", "link", "set", "wan", "up")
             other.run("ip", "link", "set", "lo", "up")
+            for setting in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+                Path(f"/proc/sys/net/{setting}").write_text("0")  # as a new host has it
             ip("route", "add", "default", "via", PEER)
             ip("route", "add", "default", "via", PEER_V6)
             yield other
@@ -103,7 +105,7 @@ def until(true: Callable[[], object], seconds: float = 30) -> None:
 
 def curl(address: str, port: int) -> tuple[str, ...]:
     at = f"[{address}]" if ":" in address else address
-    retry = ("--retry", "20", "--retry-connrefused", "--retry-delay", "1")
+    retry = ("--retry", "20", "--retry-all-errors", "--retry-delay", "1")
     return ("curl", "-sS", "--max-time", "30", *retry, f"http://{at}:{port}/")
 
 
