@@ -16,12 +16,14 @@ import pytest
 
 from tests.support import leaks, machine, netns, ordinary, rootfs
 from tests.support.program import Lxgit
-from tests.torture import killing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IN_CI = os.environ.get("CI") == "true"
+
+# Those that a parallel run starts have the same.
+SEED = os.environ.setdefault("TORTURE_SEED", str(int.from_bytes(os.urandom(3))))
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("lxgit", deadline=None)
@@ -37,7 +39,6 @@ def pytest_configure() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
-    os.environ.setdefault("TORTURE_SEED", str(int.from_bytes(os.urandom(3))))  # for all processes
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -52,6 +53,8 @@ def pytest_report_header() -> list[str]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What tests of tests/torture recorded, in whichever process."""
+    from tests.torture import killing
+
     rows = [
         value
         for outcome in ("passed", "failed")
@@ -60,7 +63,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if name == killing.RECORDED
     ]
     if rows:
-        terminalreporter.section(f"where kills landed, seed {os.environ['TORTURE_SEED']}")
+        terminalreporter.section(f"where kills landed, seed {SEED}")
         terminalreporter.write_line("\n".join([killing.HEADER, *map(str, rows)]))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import conftest
 from tests.conftest import remove, unable
 from tests.support import disks, machine
 from tests.torture.machines import Workshop
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 ROUNDS = int(os.environ.get("TORTURE_ROUNDS", "20"))
 """For each operation; `make torture` asks for a thousand."""
 
-SEED = int(os.environ["TORTURE_SEED"])  # tests/conftest.py sees to it
+SEED = int(conftest.SEED)
 
 
 def pytest_report_header() -> str:
