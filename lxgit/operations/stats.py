@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError, UsageError
 from lxgit.operations.lookup import find_container
 from lxgit.runtime.attach import NotRunning
+from lxgit.runtime.cgroups import controllers
 from lxgit.runtime.containers import all_containers
 from lxgit.runtime.usage import Usage, processes, usage
 from lxgit.tuples import NamedTuple
@@ -53,7 +54,8 @@ def statistics(
         found = [find_container(repository, name) for name in names]
         if not names:
             found = [one for one in all_containers(repository.containers_dir) if one.is_running]
-        now = {one.id: usage(one.id, one.state.pid) for one in found}
+        hosts = controllers()
+        now = {one.id: usage(one.id, one.state.pid, hosts) for one in found}
         if before or not found:
             yield [_statistics(one, before.get(one.id, now[one.id]), now[one.id]) for one in found]
         before = now

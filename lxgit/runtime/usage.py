@@ -37,9 +37,11 @@ class Usage(NamedTuple):
     sent: int = 0
 
 
-def usage(container: str, pid: int | None) -> Usage:
-    """What the container of that id uses; `pid` is its first process, for its network."""
-    hosts = cgroups.controllers()
+def usage(container: str, pid: int | None, hosts: Mapping[str, Hierarchy]) -> Usage:
+    """What the container of that id uses; `pid` is its first process, for its network.
+
+    `hosts` says which hierarchy each controller is in (cgroups.controllers).
+    """
     memory, limit = _memory(container, hosts)
     read, written = _block_io(container, hosts)
     received, sent = network_io(_read(Path(f"/proc/{pid}/net/dev"))) if pid else (0, 0)
