@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.fsutil import remove_tree
 from lxgit.objects.commits import Commit, encode_commit
-from lxgit.objects.history import is_ancestor
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
-from lxgit.objects.messages import add_trailers, clean_message, trailers
+from lxgit.objects.messages import add_trailers, clean_message
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.attached import pin_commit, pinned, record_container, row_of
+from lxgit.operations.destination import BranchMoved, Destination, destination_of, is_own
 from lxgit.operations.gc import consolidate
 from lxgit.operations.lookup import find_container, image_of, read_commit
-from lxgit.operations.naming import branch_ref, check_branch_name, check_tag_name, tag_ref
 from lxgit.operations.pausing import held
 from lxgit.operations.values import CommitPlan, Committed
 from lxgit.operations.worktree import (
@@ -51,14 +50,6 @@ if TYPE_CHECKING:
     from lxgit.runtime.containers import Container
 
 
-class BranchMoved(LxgitError):
-    """The branch has commits that the container does not stand on."""
-
-
-class NeedsName(LxgitError):
-    """A container of no branch: where the commit goes must be said."""
-
-
 @dataclass(frozen=True, slots=True)
 class CommitRequest:
     """What `commit [CONTAINER [NAME[:TAG]]]` asks for.
@@ -74,19 +65,6 @@ class CommitRequest:
     changes: tuple[str, ...] = ()
     run: str | None = None
     pause: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class _Destination:
-    """The ref that the commit goes to, what it is now, and the branch of the container then."""
-
-    ref: str
-    tip: ObjectID | None
-    branch: str | None
-
-    @property
-    def is_tag(self) -> bool:
-        return self.ref.startswith(TAGS)
 
 
 def prepare_commit(repository: Repository, request: CommitRequest) -> CommitPlan:
@@ -130,7 +108,7 @@ def commit(
 def _commit_now(
     repository: Repository,
     container: Container,
-    destination: _Destination,
+    destination: Destination,
     request: CommitRequest,
     message: str,
     identity: Identity,
@@ -159,6 +137,12 @@ def _commit_now(
             _move_ref(repository, destination, oid, message, identity)
         container = _follow(repository, container, tree, destination.branch, oid, identity)
     return _told(container, destination, parent, oid, comparison)
+
+
+def _destination(
+    repository: Repository, container: Container, request: CommitRequest
+) -> Destination:
+    return destination_of(repository, container, request.name, force=request.force)
 
 
 def _container(repository: Repository, request: CommitRequest) -> Container:
@@ -209,7 +193,7 @@ def _caught_up(
     repository: Repository,
     container: Container,
     tree: WorkTree,
-    destination: _Destination,
+    destination: Destination,
     identity: Identity,
 ) -> Container:
     """The container on the commit that an attempt which did not end has made of it.
@@ -219,7 +203,7 @@ def _caught_up(
     tip = destination.tip
     if tip is None or tip != pinned(repository, container.id):
         return container
-    if tip == from_hex(container.config.commit) or not _is_own(repository, container, tip):
+    if tip == from_hex(container.config.commit) or not is_own(repository, container, tip):
         return container
     made = image_of(repository, tip)
     if made.filesystem == tree.image.filesystem:
@@ -233,55 +217,12 @@ def _caught_up(
     return container
 
 
-def _destination(
-    repository: Repository, container: Container, request: CommitRequest
-) -> _Destination:
-    parent = from_hex(container.config.commit)
-    name = request.name.removesuffix(":latest") if request.name else None
-    if name is not None and ":" in name:
-        ref = tag_ref(name)
-        check_tag_name(repository, ref.removeprefix(TAGS))
-        destination = _Destination(ref, repository.refs.read(ref), container.config.branch)
-        if destination.tip is not None and not request.force:
-            raise BranchMoved(f"the tag '{name}' is there already", hint="--force moves it")
-        return destination
-    if name is not None:
-        check_branch_name(repository, name)
-    branch = name or container.config.branch
-    if branch is None:
-        raise NeedsName(
-            f"container '{container.config.name}' is on no branch",
-            hint=f"'lxgit commit {container.id[:12]} NAME' says where the commit goes",
-        )
-    ref = branch_ref(branch)
-    tip = repository.refs.read(ref)
-    fits = tip is None or is_ancestor(repository.git, tip, parent) or request.force
-    if not fits and not _is_own(repository, container, tip):
-        raise BranchMoved(
-            f"'{branch}' has moved on to {hex_id(tip)[:12]} since the container was started"
-            if name is None and tip is not None
-            else f"'{branch}' is not where the container stands",
-            hint=f"'lxgit commit {container.id[:12]} NEWNAME' makes a branch of it"
-            + ("" if name is None else "; --force moves it"),
-        )
-    return _Destination(ref, tip, branch)
-
-
-def _is_own(repository: Repository, container: Container, tip: ObjectID | None) -> bool:
-    """Whether a commit was made of this container as it was, by an attempt that did not end."""
-    if tip is None:
-        return False
-    made = read_commit(repository, tip)
-    parent = from_hex(container.config.commit)
-    return made.parents == (parent,) and ("Container", container.id) in trailers(made.message)
-
-
 def _already_made(
-    repository: Repository, container: Container, tree: WorkTree, destination: _Destination
+    repository: Repository, container: Container, tree: WorkTree, destination: Destination
 ) -> ObjectID | None:
     """The commit that an attempt which did not end has moved the ref to."""
     tip = destination.tip
-    if not _is_own(repository, container, tip):
+    if not is_own(repository, container, tip):
         return None
     assert tip is not None
     if read_commit(repository, tip).tree != tree.image.tree:
@@ -292,7 +233,7 @@ def _already_made(
     return tip
 
 
-def _check_changed(tree: WorkTree, request: CommitRequest, destination: _Destination) -> None:
+def _check_changed(tree: WorkTree, request: CommitRequest, destination: Destination) -> None:
     is_new = request.name is not None and destination.tip is None
     changed = tree.is_changed or tree.image.config_id != tree.parent.config_id
     if not changed and not is_new and not request.allow_empty:
@@ -318,7 +259,7 @@ def _quoted(word: str) -> str:
 
 def _move_ref(
     repository: Repository,
-    destination: _Destination,
+    destination: Destination,
     oid: ObjectID,
     message: str,
     identity: Identity,
@@ -407,7 +348,7 @@ def _upper_to_layer(repository: Repository, container: Container, tree: WorkTree
 
 def _told(
     container: Container,
-    destination: _Destination,
+    destination: Destination,
     parent: str,
     oid: ObjectID,
     comparison: Comparison,

@@ -14,8 +14,8 @@ from lxgit.objects.ids import ObjectType, from_hex
 from lxgit.objects.messages import trailers
 from lxgit.operations import committing
 from lxgit.operations.branches import checkout, create_branch
-from lxgit.operations.committing import BranchMoved, NeedsName
 from lxgit.operations.containers import remove_containers
+from lxgit.operations.destination import BranchMoved, NeedsName
 from lxgit.operations.fsck import fsck
 from lxgit.operations.launching import start_detached
 from lxgit.operations.lookup import AlreadyRunning, find_commit, find_image, read_commit

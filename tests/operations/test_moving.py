@@ -10,8 +10,8 @@ import pytest
 
 from lxgit.operations import moving
 from lxgit.operations.branches import create_branch
-from lxgit.operations.committing import NeedsName
 from lxgit.operations.containers import remove_containers
+from lxgit.operations.destination import NeedsName
 from lxgit.operations.fsck import fsck
 from lxgit.operations.launching import start_detached
 from lxgit.operations.lookup import find_image
