@@ -17,12 +17,19 @@ if TYPE_CHECKING:
 
 BIND, VOLUME, TMPFS = "bind", "volume", "tmpfs"
 
+MAX_MOUNTS = 1000
 _OURS = ("/dev", "/proc", "/sys")
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a place in a container
 
 
 class InvalidTarget(LxgitError):
     """A place in a container where nothing can be mounted."""
+
+    exit_code = 125
+
+
+class TooManyMounts(LxgitError):
+    """More than anybody needs: an image may ask for as many volumes as it likes."""
 
     exit_code = 125
 
@@ -82,10 +89,12 @@ def is_late(mount: Mount) -> bool:
 
 
 def arranged(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
-    """In the order in which they are mounted, what holds others first. TargetTaken."""
+    """In the order in which they are mounted, what holds others first. TargetTaken, TooManyMounts."""
     found: dict[str, Mount] = {}
     for mount in mounts:
         if mount.target in found:
             raise TargetTaken(f"two mounts are for '{mount.target}'", hint="leave one out")
         found[mount.target] = mount
+    if len(found) > MAX_MOUNTS:
+        raise TooManyMounts(f"{len(found)} volumes and other mounts: {MAX_MOUNTS} are the most")
     return tuple(sorted(found.values(), key=lambda mount: (mount.target.count("/"), mount.target)))

@@ -14,6 +14,7 @@ import pytest
 from lxgit.fsutil import remove_tree
 from lxgit.runtime import volumes
 from lxgit.runtime.idmap import Extent, IdMap, UnmappedId
+from lxgit.runtime.mounts import MAX_MOUNTS, VOLUME, Mount, TooManyMounts, arranged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 
-ROUNDS = 150
+ROUNDS = 75
 IDS = IdMap((Extent(0, 500_000_000, 65536),))
 
 
@@ -88,6 +89,13 @@ def test_filled_whole_or_not_at_all(place: Path) -> None:
         remove_tree(path)
     os.close(source)
     assert landed
+
+
+def test_there_are_not_too_many() -> None:
+    wanted = [Mount(kind=VOLUME, target=f"/v{number}") for number in range(MAX_MOUNTS + 1)]
+    assert len(arranged(wanted[1:])) == MAX_MOUNTS
+    with pytest.raises(TooManyMounts):
+        arranged(wanted)
 
 
 def test_an_id_that_the_container_does_not_know(place: Path) -> None:
