@@ -95,7 +95,7 @@ def _index_faults(layer: Layer) -> list[str]:
 
 def _compressed_faults(layers: LayerStore, database: ObjectDatabase, layer: Layer) -> list[str]:
     if not is_intact(layer):
-        return [f"{IMAGE} is not what was written"]
+        return [f"{IMAGE} differs from what was written"]
     mount = mount_image(layer.path, layer.files)
     try:
         return _directory_faults(layers, database, layer, Path(f"/proc/self/fd/{mount}"))

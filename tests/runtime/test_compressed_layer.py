@@ -102,9 +102,9 @@ def test_every_byte_is_checked(repository: Repository, layer: Layer) -> None:
     good = image.read_bytes()
     for offset in (0, 1030, len(good) // 2, len(good) - 1):
         image.write_bytes(good[:offset] + bytes([good[offset] ^ 1]) + good[offset + 1 :])
-        assert faults(repository, compressed) == [f"{IMAGE} is not what was written"]
+        assert faults(repository, compressed) == [f"{IMAGE} differs from what was written"]
     image.write_bytes(good + b"\0")
-    assert faults(repository, compressed) == [f"{IMAGE} is not what was written"]
+    assert faults(repository, compressed) == [f"{IMAGE} differs from what was written"]
     image.unlink()
     (fault,) = faults(repository, compressed)
     assert "cannot be compared" in fault
