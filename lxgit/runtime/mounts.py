@@ -89,7 +89,7 @@ def is_late(mount: Mount) -> bool:
 
 
 def arranged(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
-    """In the order in which they are mounted, what holds others first. TargetTaken, TooManyMounts."""
+    """In the order of mounting, what holds others first. TargetTaken, TooManyMounts."""
     found: dict[str, Mount] = {}
     for mount in mounts:
         if mount.target in found:
