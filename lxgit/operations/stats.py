@@ -102,7 +102,7 @@ def top(repository: Repository, name: str, options: Sequence[str]) -> list[list[
 def _ps(options: Sequence[str], pids: Iterable[int]) -> str:
     """What ps prints of these processes, and of others too: some options will not go with -q."""
     environment = {"LC_ALL": "C", "COLUMNS": "9999"}
-    for only in ([f"-q{','.join(map(str, pids))}"], []):
+    for only in ([f"-q{','.join(map(str, sorted(pids)))}"], []):
         try:
             done = subprocess.run(
                 [_PS, *options, *only], capture_output=True, env=environment, check=False
