@@ -3,7 +3,8 @@
 PREFIX ?= /usr/local
 VENV := .venv
 PYTEST := $(VENV)/bin/pytest
-JOBS ?= $(shell nproc)
+# One more than there are cores: a test waits for a disk or a container a third of its time.
+JOBS ?= $(shell expr $$(nproc) + 1)
 PARALLEL := -n $(JOBS) --dist worksteal
 SOURCES := lxgit tests benchmarks
 
@@ -55,7 +56,7 @@ fuzz: venv  ## hostile bytes into every reader; FUZZ_FLAGS="--seconds 600 archiv
 torture:  ## kill each operation 1,000 times, cut the power, fail each write; TORTURE_ROUNDS, TORTURE_SEED
 	@scripts/setup test
 	@$(MAKE) --no-print-directory venv
-	@TORTURE_ROUNDS=$${TORTURE_ROUNDS:-1000} $(PYTEST) tests/torture $(PYTEST_FLAGS)
+	@TORTURE_ROUNDS=$${TORTURE_ROUNDS:-1000} $(PYTEST) $(PARALLEL) tests/torture $(PYTEST_FLAGS)
 
 bench:  ## install the peers, then measure against them
 	@scripts/setup bench
