@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Annotated
 
-from lxgit.cli.logview import Look, write_entry
 from lxgit.cli.options import AsText, NoTrunc, Paths, Quiet, Stat
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.session import Session
-from lxgit.cli.tables import short_id, write_json
 from lxgit.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lxgit.cli.logview import Look
     from lxgit.operations.logvalues import LogEntry
 
 
@@ -87,7 +86,7 @@ def log(
     if as_json and not quiet:
         _write_json(session, entries, patch=patch)
     else:
-        _write_log(session, entries, Look(oneline, patch, stat, no_trunc), quiet=quiet)
+        _write_log(session, entries, (oneline, patch, stat, no_trunc), quiet=quiet)
 
 
 def _check_together(others: dict[str, bool], *, graph: bool, paths: tuple[str, ...]) -> None:
@@ -100,11 +99,19 @@ def _check_together(others: dict[str, bool], *, graph: bool, paths: tuple[str, .
 
 def _write_json(session: Session, entries: Iterator[LogEntry], *, patch: bool) -> None:
     from lxgit.cli.logview import commit_fields
+    from lxgit.cli.tables import write_json
 
     write_json(session.out, (commit_fields(entry, patch=patch) for entry in entries))
 
 
-def _write_log(session: Session, entries: Iterator[LogEntry], look: Look, *, quiet: bool) -> None:
+def _write_log(
+    session: Session, entries: Iterator[LogEntry], shown: tuple[bool, ...], *, quiet: bool
+) -> None:
+    """`shown` are the first fields of a Look."""
+    from lxgit.cli.logview import Look  # while Git walks
+    from lxgit.cli.tables import short_id
+
+    look = Look(*shown)
     if quiet:
         for entry in entries:
             session.out.line(short_id(entry.oid, whole=look.whole))
@@ -122,6 +129,8 @@ def _write_log(session: Session, entries: Iterator[LogEntry], look: Look, *, qui
 
 
 def _write(session: Session, entry: LogEntry, look: Look) -> None:
+    from lxgit.cli.logview import write_entry
+
     if entry.drawing is None:
         write_entry(session.out, entry, look)
         return

@@ -51,4 +51,5 @@ def parse_processors(option: str, text: str) -> float:
 def _times(number: str, factor: int) -> int:
     """What a decimal number comes to, exactly, without what is left behind the point."""
     whole, _, decimals = number.partition(".")
-    return int(whole + decimals) * factor // 10 ** len(decimals)
+    divisor: int = 10 ** len(decimals)
+    return int(whole + decimals) * factor // divisor

@@ -117,13 +117,26 @@ class Git:
     ) -> Generator[bytes]:
         """Git's standard output in chunks as it comes; GitFailed may follow the last one.
 
-        `environment` is added to Git's own. Closing the iterator early ends git, and its status is
-        then of no interest.
+        Git starts at once, and works while its caller does something else. `environment` is added
+        to Git's own. Closing the iterator early ends git, and its status is then of no interest.
         """
+        chunks = self._chunks(args, stdin, ok, environment)
+        next(chunks)
+        return chunks
+
+    def _chunks(
+        self,
+        args: Sequence[str],
+        stdin: bytes,
+        ok: Container[int],
+        environment: Mapping[str, str] | None,
+    ) -> Generator[bytes]:
+        """An empty one when Git has started, then its output."""
         with (
             _memory_file(stdin) as source,
             self._start(args, source.fileno(), environment) as process,
         ):
+            yield b""
             yield from iter(process.read, b"")
             process.finish(ok)
 

@@ -11,13 +11,13 @@ from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from lxgit.objects.commits import Commit, decode_signature
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
 
+    from lxgit.objects.commits import Commit
     from lxgit.objects.git import Git
 
 EVERYWHERE = ("--branches", "--tags", "--remotes")
@@ -42,34 +42,40 @@ class Record(NamedTuple):
     message: bytes
     rest: bytes
 
-    def commit(self) -> Commit:
-        """What is shown of the commit: without headers that nothing here looks into."""
-        return Commit(
-            from_hex(self.tree),
-            tuple(map(from_hex, self.parents.split())),
-            decode_signature(self.author),
-            decode_signature(self.committer),
-            self.message.decode("utf-8", "surrogateescape"),
-        )
-
 
 def walk(
     git: Git, arguments: Sequence[str], *, limit: int | None = None, first_parent: bool = False
 ) -> Iterator[tuple[ObjectID, Commit]]:
-    """The commits that `git log` shows, in its order, as they are found.
+    """The commits that `git log` shows, in its order, as they are found: Git starts at once.
 
     `arguments` are those of `Revisions.range_arguments`, EVERYWHERE, or both. GitFailed where the
     history is damaged.
     """
     if not arguments or limit == 0:
-        return
+        return iter(())
     command = ["rev-list", "--no-commit-header", *FORMAT]
     if limit is not None:
         command.append(f"--max-count={limit}")
     if first_parent:
         command.append("--first-parent")
-    for record in read_records(git.stream([*command, *arguments, "--"])):
-        yield from_hex(record.oid), record.commit()
+    return _commits(git.stream([*command, *arguments, "--"]))
+
+
+def _commits(stream: Generator[bytes]) -> Iterator[tuple[ObjectID, Commit]]:
+    """What is shown of the commits: without headers that nothing here looks into."""
+    from lxgit.objects.commits import Commit, decode_signature  # while Git walks
+
+    for record in read_records(stream):
+        yield (
+            from_hex(record.oid),
+            Commit(
+                from_hex(record.tree),
+                tuple(map(from_hex, record.parents.split())),
+                decode_signature(record.author),
+                decode_signature(record.committer),
+                record.message.decode("utf-8", "surrogateescape"),
+            ),
+        )
 
 
 def read_records(stream: Generator[bytes]) -> Iterator[Record]:

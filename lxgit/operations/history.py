@@ -55,15 +55,22 @@ class _Found(NamedTuple):
 def log(repository: Repository, request: LogRequest) -> Iterator[LogEntry]:
     """The commits, the newest first, as they are found: a reader may stop when it has enough.
 
-    With paths, those that changed one of them, or what is below, in content or metadata.
+    With paths, those that changed one of them, or what is below, in content or metadata. The
+    search has begun when this returns.
     """
-    names = decorations(repository) if request.names else {}
-    end = None if request.limit is None else request.skip + request.limit
-    shown: Iterator[_Found] = islice(_commits(repository, request), request.skip, end)
     if request.graph:
-        shown = _graph(repository, request)
-    elif request.reverse:
-        shown = reversed(list(shown))
+        return _entries(repository, request, _graph(repository, request))
+    end = None if request.limit is None else request.skip + request.limit
+    shown = islice(_commits(repository, request), request.skip, end)
+    if request.reverse:
+        return _entries(repository, request, reversed(list(shown)))
+    return _entries(repository, request, shown)
+
+
+def _entries(
+    repository: Repository, request: LogRequest, shown: Iterator[_Found]
+) -> Iterator[LogEntry]:
+    names = decorations(repository) if request.names else {}
     for found in shown:
         comparison = None
         if request.changes:
@@ -83,8 +90,7 @@ def _commits(repository: Repository, request: LogRequest) -> Iterator[_Found]:
     arguments = _arguments(repository, request)
     paths = tuple(map(clean_path, request.paths))
     if request.follow:
-        yield from _followed(repository, request, arguments, *paths)
-        return
+        return _followed(repository, request, arguments, *paths)
     if paths:
         from lxgit.objects.pathhistory import walk_changing
 
@@ -92,8 +98,7 @@ def _commits(repository: Repository, request: LogRequest) -> Iterator[_Found]:
     else:
         limit = None if request.limit is None else request.skip + request.limit
         found = walk(repository.git, arguments, limit=limit, first_parent=request.first_parent)
-    for oid, commit in found:
-        yield _Found(oid, commit, paths)
+    return (_Found(oid, commit, paths) for oid, commit in found)
 
 
 def _followed(

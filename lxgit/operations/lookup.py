@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.objects.commits import Commit, decode_commit
 from lxgit.objects.ids import hex_id
 from lxgit.objects.revisions import AmbiguousRevision, UnknownRevision, nearest_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lxgit.objects.commits import Commit
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.image import Image
     from lxgit.repository import Repository
@@ -91,6 +91,8 @@ def find_container(repository: Repository, text: str) -> Container:
 
 def read_commit(repository: Repository, oid: ObjectID) -> Commit:
     """The commit of that id."""
+    from lxgit.objects.commits import decode_commit
+
     return decode_commit(repository.objects.commit(oid))
 
 
