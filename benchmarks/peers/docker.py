@@ -1,4 +1,4 @@
-"""Docker: a daemon with a data root of its own, on native overlay2, and without any network."""
+"""Docker: a daemon with a data root of its own, on native overlay2, mostly without any network."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Docker:
 
 
 @contextmanager
-def docker(directory: Path) -> Iterator[Docker]:
+def docker(directory: Path, *, bridged: bool = False) -> Iterator[Docker]:
     """A daemon in the new `directory`, until the end; Void when there is none or it won't start.
 
-    It neither makes a bridge nor touches the firewall; containerd is started by it, and ends with
-    it.
+    Unless it is `bridged` it neither makes a bridge nor touches the firewall; containerd is started
+    by it, and ends with it.
     """
     client, daemon = shutil.which("docker"), shutil.which("dockerd")
     if client is None or daemon is None:
@@ -47,10 +47,9 @@ def docker(directory: Path) -> Iterator[Docker]:
         "--exec-root": directory / "exec",
         "--pidfile": directory / "pid",
         "--storage-driver": "overlay2",
-        "--bridge": "none",
-        "--iptables": "false",
-        "--ip6tables": "false",
     }
+    if not bridged:
+        options |= {"--bridge": "none", "--iptables": "false", "--ip6tables": "false"}
     command = [daemon, *(f"{option}={value}" for option, value in options.items())]
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.rows import (
+    bridged,
     commits,
     comparing,
     containers,
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from benchmarks.harness import Row
     from benchmarks.workbench import Workbench
 
-MODULES = (startup, imports, containers, running, comparing, commits, logs, sizes, memory)
+MODULES = (startup, imports, containers, running, bridged, comparing, commits, logs, sizes, memory)
 
 
 def all_rows(bench: Workbench) -> list[Row]:
