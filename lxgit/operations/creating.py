@@ -75,6 +75,14 @@ class RunRequest(NamedTuple):
     log_size: int | None = DEFAULT_LOG  # bytes
 
 
+class Program(NamedTuple):
+    """What to run, the signal that asks it to end, and a command in the container that does."""
+
+    command: tuple[str, ...]
+    stop_signal: str
+    halt: tuple[str, ...] = ()
+
+
 def created(
     repository: Repository, request: RunRequest, identity: Identity, progress: Progress
 ) -> tuple[Container, Stack, Image]:
@@ -89,7 +97,7 @@ def created(
     branch, label = image_label(repository, revision, hex_id(commit))
     stack = materialised(repository, commit, image, progress)
     mounts = _mounts(repository, request, image.config)
-    how = _system(request, image)
+    how = _program(request, image)
     container = records.create(
         repository.containers_dir,
         Request(
@@ -187,13 +195,12 @@ def image_label(repository: Repository, revision: str, commit: str) -> tuple[str
     return None, revision
 
 
-def _system(request: RunRequest, image: Image) -> System:
-    """What to run, and how that ends."""
-    from lxgit.operations.systems import System, system_of
-
+def _program(request: RunRequest, image: Image) -> Program:
     config = image.config
     if not request.system:
-        return System(_command(request, config), config.stop_signal, ())
+        return Program(_command(request, config), config.stop_signal)
+    from lxgit.operations.systems import system_of
+
     host_ids = request.host_ids or request.privileged
     found = system_of(image, request.command, host_ids=host_ids)
     return found._replace(stop_signal=config.stop_signal or found.stop_signal)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.metadata import Kind
+from lxgit.operations.creating import Program
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -34,15 +35,7 @@ class HostIds(LxgitError):
     exit_code = 125
 
 
-class System(NamedTuple):
-    """What to run, the signal that asks it to end, and a command in it that does instead."""
-
-    command: tuple[str, ...]
-    stop_signal: str
-    halt: tuple[str, ...]
-
-
-def system_of(image: Image, command: tuple[str, ...], *, host_ids: bool) -> System:
+def system_of(image: Image, command: tuple[str, ...], *, host_ids: bool) -> Program:
     """What boots an image; `command` in the place of its /sbin/init. NoInit, HostIds."""
     if host_ids:
         raise HostIds(
@@ -56,10 +49,10 @@ def system_of(image: Image, command: tuple[str, ...], *, host_ids: bool) -> Syst
             hint="install systemd-sysv or another init in it, or name its path behind the image",
         )
     if command or path is None:
-        return System(command, "SIGPWR", ())
+        return Program(command, "SIGPWR", ())
     name = path.rpartition(b"/")[2]
     halt = (INIT, "0") if name == b"init" else ()
-    return System((INIT,), _STOP_SIGNALS.get(name, "SIGPWR"), halt)
+    return Program((INIT,), _STOP_SIGNALS.get(name, "SIGPWR"), halt)
 
 
 def resolve(image: Image, path: bytes) -> bytes | None:

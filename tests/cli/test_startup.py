@@ -115,7 +115,7 @@ RUN = (
     | named(
         cli="detaching identity progress run runoptions sizes",
         objects="git",
-        operations="creating launching limiting networking running systems",
+        operations="creating launching limiting networking running",
         runtime="attach bases capabilities cgroups command confinement devices enforcement freezer"
         " fsids keeper launcher layers logfile lxc materialise overlay probe process protocol"
         " reaper relay rootfs rootmount seccomp starting supervisor sweep terminal",
