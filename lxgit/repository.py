@@ -154,9 +154,11 @@ class Repository:
         if not name.startswith((BRANCHES, TAGS)):
             return
         made = message.partition(":")[0] if message.startswith(("import:", "commit:")) else "tag"
-        shown = name.removeprefix(TAGS)
         if name.startswith(BRANCHES):
             shown = name.removeprefix(BRANCHES) + ":latest"
+        else:
+            image, slash, tag = name.removeprefix(TAGS).rpartition("/")
+            shown = f"{image}:{tag}" if slash else tag
         action = made if new is not None else "untag"
         eventlog.record(self.path, "image", action, new or old or "", {"name": shown})
 

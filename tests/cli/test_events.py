@@ -51,7 +51,7 @@ def test_the_life_of_a_container(based: Lxgit) -> None:
     exit_code = "{{.Actor.Attributes.exitCode}}"
     assert told(based, "--filter", "event=die", form=exit_code) == ["3", "3"]
     image = "{{.Action}} {{.Actor.Attributes.name}}"
-    assert told(based, "-f", "image=next/v1", form=image) == ["tag next/v1", "untag next/v1"]
+    assert told(based, "-f", "image=next:v1", form=image) == ["tag next:v1", "untag next:v1"]
     assert told(based, "-f", "container=web") == [
         "container create",
         "container start",
