@@ -7,6 +7,7 @@ from typing import Annotated
 from lxgit.cli.params import argument, command
 from lxgit.cli.run import Image, Program, told_as_docker_does
 from lxgit.cli.runoptions import (
+    Checking,
     How,
     Isolation,
     Life,
@@ -33,6 +34,7 @@ def create(
     storage: Storage,
     limiting: Limiting,
     life: Life,
+    checking: Checking,
     image: Image = None,
     program: Program = (),
 ) -> None:
@@ -40,7 +42,7 @@ def create(
     from lxgit.cli.tables import short_id
     from lxgit.operations.launching import create
 
-    wanted = request(image, program, how, networking, isolation, storage, limiting, life)
+    wanted = request(image, program, how, networking, isolation, storage, limiting, life, checking)
     with told_as_docker_does(image), session.progress() as progress:
         repository, who = session.repository(), session.identity()
         made = create(repository, wanted, identity=who, progress=progress)

@@ -39,6 +39,22 @@ def moment(text: str) -> int:
     return (since.days * 86400 + since.seconds) * _NANOSECONDS + int(digits.ljust(9, "0")[:9])
 
 
+_LENGTHS = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
+_LENGTH = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[hms]))+")
+
+
+def span(text: str) -> float:
+    """Seconds, of `1m30s`, `500ms` or `2`. UsageError."""
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    if not _LENGTH.fullmatch(text):
+        raise UsageError(f"'{text}' is no length of time", hint="such as 30s, 1m30s or 500ms")
+    return sum(
+        float(count) * _LENGTHS[unit]
+        for count, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|[hms])", text)
+    )
+
+
 def nanosecond_stamp(moment: int) -> str:
     """Nanoseconds since 1970 in UTC, as Docker stamps a line: `2026-11-24T13:32:15.000000001Z`."""
     seconds, fraction = divmod(moment, _NANOSECONDS)

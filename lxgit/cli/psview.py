@@ -80,7 +80,10 @@ def state(row: ContainerRow) -> str:
     """`Up 21 seconds`, `Exit 0`, `Created`; `Lost` when its supervisor died."""
     if row.runs:
         up = f"Up {ago(row.started or row.created).removesuffix(' ago')}"
-        return f"{up} (Paused)" if row.state.value == "paused" else up
+        if row.state.value == "paused":
+            return f"{up} (Paused)"
+        health = "health: starting" if row.health == "starting" else row.health
+        return f"{up} ({health})" if health else up
     if row.state.value == "created":
         return "Created"
     if row.state.value == "restarting":

@@ -10,6 +10,7 @@ from lxgit.cli.detaching import DetachKeys, exit_code, key_sequence
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.report import fault
 from lxgit.cli.runoptions import (
+    Checking,
     Environment,
     How,
     Interactive,
@@ -74,6 +75,7 @@ def run(
     storage: Storage,
     limiting: Limiting,
     life: Life,
+    checking: Checking,
     image: Image = None,
     program: Program = (),
     detach: Detach = False,
@@ -90,7 +92,7 @@ def run(
     if not detach:
         _check_terminal(interactive=how.interactive, tty=how.tty)
     wanted = request(
-        image, program, how, networking, isolation, storage, limiting, life, remove=remove
+        image, program, how, networking, isolation, storage, limiting, life, checking, remove=remove
     )
     streams = _streams(detach_keys)
     with told_as_docker_does(image), session.progress() as progress:

@@ -94,8 +94,8 @@ def attach(
     detach_keys: DetachKeys = None,
 ) -> int:
     """Connect this terminal to a running container, until it ends; its exit code is ours."""
-    from lxgit.operations.values import Streams
     from lxgit.operations.running import attach
+    from lxgit.operations.values import Streams
 
     streams = Streams(None if no_stdin else 0, 1, 2, None, key_sequence(detach_keys))
     return exit_code(session, attach(session.repository(), container, streams))

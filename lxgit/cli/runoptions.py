@@ -11,6 +11,7 @@ from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from lxgit.operations.creating import RunRequest
+    from lxgit.operations.healthwishes import WantedHealth
     from lxgit.operations.limiting import WantedLimits
     from lxgit.operations.volumes import StorageRequest
 
@@ -223,6 +224,50 @@ class Life(NamedTuple):
         return parse_memory("--log-max-size", self.log_max_size) or None
 
 
+class Checking(NamedTuple):
+    """How it is found out whether it is well."""
+
+    health_cmd: Annotated[
+        str | None, option("--health-cmd", help="exits with 0 if all is well", metavar="COMMAND")
+    ] = None
+    health_interval: Annotated[
+        str | None, option("--health-interval", help="30s by default", metavar="TIME")
+    ] = None
+    health_timeout: Annotated[
+        str | None, option("--health-timeout", help="of one check; 30s by default", metavar="TIME")
+    ] = None
+    health_retries: Annotated[
+        int | None,
+        option("--health-retries", help="failures in a row; 3 by default", metavar="COUNT"),
+    ] = None
+    health_start_period: Annotated[
+        str | None, option("--health-start-period", help="before they count", metavar="TIME")
+    ] = None
+    no_healthcheck: Annotated[bool, option("--no-healthcheck", help="nor that of the image")] = (
+        False
+    )
+
+    def wanted(self) -> WantedHealth:
+        """As plain values. UsageError."""
+        from lxgit.operations.healthwishes import WantedHealth
+
+        if self == Checking():
+            return WantedHealth()
+        from lxgit.cli.moments import span
+
+        def seconds(text: str | None) -> float | None:
+            return None if text is None else span(text)
+
+        return WantedHealth(
+            command=self.health_cmd,
+            interval=seconds(self.health_interval),
+            timeout=seconds(self.health_timeout),
+            retries=self.health_retries,
+            start_period=seconds(self.health_start_period),
+            none=self.no_healthcheck,
+        )
+
+
 def request(
     image: str | None,
     program: tuple[str, ...],
@@ -232,6 +277,7 @@ def request(
     storage: Storage,
     limiting: Limiting,
     life: Life,
+    checking: Checking,
     *,
     remove: bool = False,
 ) -> RunRequest:
@@ -267,6 +313,7 @@ def request(
         init=life.init and not life.init_system,
         system=life.init_system,
         restart=life.restart,
+        health=checking.wanted(),
         stop_signal=life.stop_signal,
         stop_timeout=life.stop_timeout,
         labels=life.labels,

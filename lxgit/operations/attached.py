@@ -42,6 +42,7 @@ def row_of(container: Container) -> ContainerRow:
         exit_code=state.exit_code,
         ports=tuple(state.endpoint.shown) if state.endpoint is not None else (),
         labels=config.labels,
+        health=state.health.status if state.health is not None else "",
         network=config.network,
         mounts=tuple(mount.source for mount in config.mounts if mount.source),
         volumes=tuple(mount.source for mount in config.mounts if mount.kind == "volume"),

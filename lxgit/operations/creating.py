@@ -10,6 +10,7 @@ from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.ids import hex_id
 from lxgit.objects.refnames import BRANCHES
 from lxgit.operations.attached import pinned_commit
+from lxgit.operations.healthwishes import WantedHealth
 from lxgit.operations.limiting import WantedLimits, WantedSecurity
 from lxgit.operations.lookup import find_commit, image_of, read_commit
 from lxgit.operations.networking import WantedNetwork
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.image import Image
     from lxgit.objects.imageconfig import ImageConfig
-    from lxgit.operations.systems import System
     from lxgit.operations.values import Identity
     from lxgit.operations.volumes import Mount, StorageRequest
     from lxgit.progress import Progress
@@ -68,6 +68,7 @@ class RunRequest(NamedTuple):
     init: bool = False
     system: bool = False
     restart: str = "no"
+    health: WantedHealth = WantedHealth()
     stop_signal: str | None = None
     stop_timeout: int | None = None  # seconds
     labels: tuple[str, ...] = ()  # NAME=VALUE
@@ -127,6 +128,7 @@ def created(
             stop_signal=_stop_signal(request.stop_signal or how.stop_signal),
             stop_timeout=request.stop_timeout,
             restart=_policy(request),
+            health=request.health.applied(image.config),
             labels=_labels(image.config, request),
             log_size=request.log_size,
         ),

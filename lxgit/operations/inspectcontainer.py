@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lxgit.repository import Repository
     from lxgit.runtime.config import ContainerConfig, ContainerState
     from lxgit.runtime.containers import Container
+    from lxgit.runtime.health import Health, HealthCheck
     from lxgit.runtime.mounts import Mount
 
 _NEVER = "0001-01-01T00:00:00Z"  # as Docker writes it
@@ -64,8 +65,40 @@ def _settings(config: ContainerConfig) -> dict[str, Any]:
         "Image": config.image,
         "ExposedPorts": {port: {} for port in config.exposed},
         "Labels": dict(label.partition("=")[::2] for label in config.labels),
+        "Healthcheck": _check(config.health),
         "StopSignal": config.stop_signal or "SIGTERM",
         "StopTimeout": 10 if config.stop_timeout is None else config.stop_timeout,
+    }
+
+
+def _health(health: Health | None) -> dict[str, Any] | None:
+    if health is None:
+        return None
+    return {
+        "Status": health.status,
+        "FailingStreak": health.failures,
+        "Log": [
+            {
+                "Start": moment(one.begin),
+                "End": moment(one.end),
+                "ExitCode": one.exit_code,
+                "Output": one.output,
+            }
+            for one in health.log
+        ],
+    }
+
+
+def _check(check: HealthCheck | None) -> dict[str, Any] | None:
+    """What is asked for; times in nanoseconds, as Docker has them."""
+    if check is None:
+        return None
+    return {
+        "Test": ["CMD", *check.command],
+        "Interval": round(check.interval * 10**9),
+        "Timeout": round(check.timeout * 10**9),
+        "StartPeriod": round(check.start_period * 10**9),
+        "Retries": check.retries,
     }
 
 
@@ -80,6 +113,7 @@ def _state(state: ContainerState) -> dict[str, Any]:
         "Pid": state.pid or 0,
         "ExitCode": state.exit_code if state.exit_code is not None else 0,
         "Error": state.error or "",
+        "Health": _health(state.health),
         "StartedAt": moment(state.started),
         "FinishedAt": moment(state.finished),
     }

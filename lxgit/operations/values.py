@@ -107,6 +107,8 @@ class ContainerRow(NamedTuple):
     ports: tuple[str, ...] = ()
     """As Docker shows them: `49153->4444`."""
     labels: tuple[str, ...] = ()
+    health: str = ""
+    """`starting`, `healthy` or `unhealthy`; empty where nothing is checked."""
     """`NAME=VALUE` each."""
     network: str = ""
     mounts: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lxgit.errors import LxgitError
 from lxgit.records import asdict, dataclass, fields, replace
+from lxgit.runtime.health import Health, HealthCheck, HealthResult
 from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.limits import DEFAULT_LOG, NO_LIMITS, Limits
 from lxgit.runtime.restarts import NEVER, RestartPolicy
@@ -60,6 +61,7 @@ class Settings:
     stop_timeout: int | None = None  # seconds; None: 10
     labels: tuple[str, ...] = ()  # NAME=VALUE
     restart: RestartPolicy = NEVER
+    health: HealthCheck | None = None
     log_size: int | None = DEFAULT_LOG  # bytes; None: no limit
 
 
@@ -104,6 +106,7 @@ class ContainerState:
     stopped: bool = False  # a user has ended it, so no policy starts it again
     shut_down: bool = False  # it was ended with the host, and its policy rests until the next boot
     restarts: int = 0  # how often its policy has started it
+    health: Health | None = None  # while it runs, and is checked
     endpoint: Endpoint | None = None  # while it runs, and is on a bridge
 
     def ended(self) -> ContainerState:
@@ -205,12 +208,21 @@ def _nested(record: Any) -> Callable[[dict[str, Any]], object]:  # noqa: ANN401 
     return lambda values: _built(record, values)
 
 
+def _health(values: dict[str, Any]) -> object:
+    """Of a configuration, or of a state: they are told apart by what only one of them has."""
+    if "status" not in values:
+        return _nested(HealthCheck)(values)
+    results = tuple(map(_nested(HealthResult), values["log"]))
+    return _nested(Health)({**values, "log": results})
+
+
 _VALUES: dict[str, Callable[[Any], object]] = {
     "endpoint": _endpoint,
     "idmap": _idmap,
     "mounts": _mounts,
     "limits": _nested(Limits),
     "restart": _nested(RestartPolicy),
+    "health": _health,
     "security": _nested(Security),
 }
 """The fields that are values of a class of their own, by name, and what makes them of JSON's."""

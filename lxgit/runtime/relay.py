@@ -13,6 +13,7 @@ import select
 import time
 from collections import deque
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from lxgit.runtime import protocol, terminal
@@ -38,6 +39,7 @@ class Loop:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._watched: dict[int, tuple[int, Callable[[], object]]] = {}  # events, callback
+        self._timers: list[tuple[float, Callable[[], object]]] = []  # time.monotonic, callback
 
     def watch(self, fd: int, events: int, callback: Callable[[], object]) -> None:
         """Call back when `fd` is ready, or has been hung up; again replaces events and callback."""
@@ -52,11 +54,21 @@ class Loop:
         if self._watched.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
+    def after(self, seconds: float, callback: Callable[[], object]) -> None:
+        """Call back once, when so much time has passed."""
+        self._timers.append((time.monotonic() + seconds, callback))
+        self._timers.sort(key=itemgetter(0))
+
     def turn(self, timeout: float | None = None) -> None:
         """Wait for one round of events, `timeout` seconds at most."""
+        if self._timers:
+            left = max(0.0, self._timers[0][0] - time.monotonic())
+            timeout = left if timeout is None else min(left, timeout)
         for fd, _ in self._epoll.poll(timeout):
             if fd in self._watched:  # an earlier one of the round may have gone away
                 self._watched[fd][1]()
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            self._timers.pop(0)[1]()
 
 
 class Client:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from lxgit.runtime.command import User
     from lxgit.runtime.containers import Container
     from lxgit.runtime.execution import Execution
+    from lxgit.runtime.health import HealthCheck
     from lxgit.runtime.network.joining import Connection
     from lxgit.runtime.overlay import Lower
 
@@ -287,6 +288,8 @@ class Supervisor:
             self._unready = error
             self._signal(signal.SIGKILL)
             return
+        if self._config.health is not None:
+            self._check(self._config.health)
         self._task.container.record(self._state)
         self._task.container.tell("start")
         os.write(self._gate, b"\n")
@@ -301,6 +304,20 @@ class Supervisor:
         from lxgit.runtime.network.joining import joined
 
         return joined(os.path.realpath(self._task.container.path.parent.parent), self._config)
+
+    def _check(self, check: HealthCheck) -> None:
+        """Have the container's health checked from now on."""
+        from lxgit.runtime.checker import Checker
+        from lxgit.runtime.health import Health
+
+        def report(health: Health) -> None:
+            self._state = replace(self._state, health=health)
+            with contextlib.suppress(OSError):  # a full disk: the next one may have room
+                self._task.container.record(self._state)
+
+        self._state = replace(self._state, health=Health())
+        loop, paused = self._relay.loop, lambda: self._state.paused
+        Checker(self._config, check, loop, self._execute, report, paused)
 
     def _execute(self, channel: socket.socket, request: bytes) -> None:
         """Have another command join the container, for the client on `channel`."""
