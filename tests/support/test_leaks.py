@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 
+NAME = f"test-of-leaks-{os.getpid()}"  # another run may be about the same
+
 
 @contextlib.contextmanager
 def directory(path: Path) -> Iterator[None]:
@@ -50,8 +52,8 @@ def new_since(before: leaks.Snapshot) -> list[str]:
 def test_a_running_container() -> None:
     before = leaks.Snapshot.take()
     rundir.prepare()
-    with rundir.claimed("test-of-leaks"):
-        assert any("test-of-leaks" in thing for thing in new_since(before))
+    with rundir.claimed(NAME):
+        assert any(NAME in thing for thing in new_since(before))
 
 
 @pytest.mark.parametrize("name", ["lxc-execute", "lxgit", "/usr/local/bin/lxgit"])
@@ -65,8 +67,8 @@ def test_a_cgroup() -> None:
     before = leaks.Snapshot.take()
     unified = Path("/sys/fs/cgroup/unified")
     root = unified if unified.is_dir() else Path("/sys/fs/cgroup")
-    with directory(root / "lxc.payload.test-of-leaks"):
-        assert any("test-of-leaks" in thing for thing in new_since(before))
+    with directory(root / f"lxc.payload.{NAME}"):
+        assert any(NAME in thing for thing in new_since(before))
 
 
 @pytest.mark.overlay
@@ -75,10 +77,10 @@ def test_a_mount(scratch: Path) -> None:
     for name in ("lower", "upper", "work", "merged"):
         (scratch / name).mkdir()
     options = "lowerdir=lower,upperdir=upper,workdir=work"
-    mount = ["mount", "-t", "overlay", "test-of-leaks", "-o", options, "merged"]
+    mount = ["mount", "-t", "overlay", NAME, "-o", options, "merged"]
     subprocess.run(mount, cwd=scratch, check=True)
     try:
-        assert any("test-of-leaks" in thing for thing in new_since(before))
+        assert any(NAME in thing for thing in new_since(before))
     finally:
         subprocess.run(["umount", scratch / "merged"], check=True)
 
