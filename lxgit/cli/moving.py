@@ -35,7 +35,7 @@ def reset(
     repository, who = session.repository(), session.identity()
     with session.progress() as progress:
         done = reset(repository, container, identity=who, progress=progress)
-    _tell(session, done, "Dropped")
+    _tell(session, done, "dropped")
 
 
 @command(
@@ -49,7 +49,9 @@ def restore(
     session: Session,
     paths: Annotated[
         tuple[str, ...],
-        argument("[CONTAINER:]PATH", help="files, or directories with all below"),
+        argument(
+            "[CONTAINER:]PATH", help="files, or directories with all below", completes="container"
+        ),
     ],
     source: Annotated[
         str | None,
@@ -73,7 +75,7 @@ def restore(
     repository, who = session.repository(), session.identity()
     with session.progress() as progress:
         done = restore(repository, name, wanted, source, identity=who, progress=progress)
-    _tell(session, done, "Restored")
+    _tell(session, done, "restored")
 
 
 def _split(paths: tuple[str, ...]) -> tuple[str | None, list[bytes]]:
@@ -92,7 +94,7 @@ def _split(paths: tuple[str, ...]) -> tuple[str | None, list[bytes]]:
 
 def _tell(session: Session, done: ContainerReset, verb: str) -> None:
     noun = "path" if done.paths == 1 else "paths"
-    session.out.line(f"{verb} {done.paths} {noun} of {container_name(done.container)}")
+    session.out.line(f"{container_name(done.container)}: {verb} {done.paths} {noun}")
     _tell_kept(session, done.container.name, done.kept)
 
 

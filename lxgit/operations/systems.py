@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.objects.metadata import Kind
 from lxgit.operations.creating import Program
-from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from lxgit.objects.image import Image
