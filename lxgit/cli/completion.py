@@ -151,15 +151,21 @@ def _values(session: Session, parameter: Parameter, unfinished: str) -> list[Can
             return [FILES]
         case "":
             return []
+        case "copied" if ":/" not in unfinished:
+            return _containers(session, unfinished) or [FILES]
         case "volume":
-            from lxgit.operations.volumes import complete_volumes
-
-            names = complete_volumes(session.repository())
-            return _beginning(unfinished, [(name, "volume") for name in names])
-        case "place" if ":/" in unfinished:
-            return _beginning(unfinished, _places(session, unfinished))
+            offered = _volumes(session)
+        case "place" | "copied" if ":/" in unfinished:
+            offered = _places(session, unfinished)
         case kind:
-            return _beginning(unfinished, _names(session, kind))
+            offered = _names(session, kind)
+    return _beginning(unfinished, offered)
+
+
+def _volumes(session: Session) -> list[Candidate]:
+    from lxgit.operations.volumes import complete_volumes
+
+    return [(name, "volume") for name in complete_volumes(session.repository())]
 
 
 def _names(session: Session, kind: str) -> list[Candidate]:
@@ -181,6 +187,14 @@ def _names(session: Session, kind: str) -> list[Candidate]:
 
         found += [(name, "container") for _, name in complete_containers(repository)]
     return found
+
+
+def _containers(session: Session, unfinished: str) -> list[Candidate]:
+    """Containers before the path that will follow them; none before a word has begun."""
+    from lxgit.operations.attached import complete_containers
+
+    names = complete_containers(session.repository()) if unfinished else ()
+    return _beginning(unfinished, [(f"{name}:", "container") for _, name in names])
 
 
 def _places(session: Session, unfinished: str) -> list[Candidate]:

@@ -28,9 +28,9 @@ _FORM = "lxgit cp CONTAINER:PATH HOSTPATH, or lxgit cp HOSTPATH CONTAINER:PATH"
 def cp(
     session: Session,
     source: Annotated[
-        str, argument("SOURCE", help="CONTAINER:PATH, a path of the host, or -", completes="path")
+        str, argument("SOURCE", help="CONTAINER:PATH, a path of the host, or -", completes="copied")
     ],
-    target: Annotated[str, argument("TARGET", help="one of the other kind", completes="path")],
+    target: Annotated[str, argument("TARGET", help="one of the other kind", completes="copied")],
     archive: Annotated[
         bool, option("-a", "--archive", help="keep the owners, as the container sees them")
     ] = False,

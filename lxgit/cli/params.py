@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 Completes = Literal[
     "branch",
     "container",
+    "copied",
     "format",
     "image",
     "json",
@@ -49,7 +50,7 @@ Completes = Literal[
 ]
 """What a shell offers for a value: `image` is a branch or tag, `revision` those and containers,
 `place` a path of a revision too, as in `base:/etc/hosts`, where `path` is one of the host's;
-`format` and `json` what there is beside templates."""
+`copied` one of the host's or of a container; `format` and `json` what there is beside templates."""
 
 
 class Declaration(NamedTuple):

@@ -195,6 +195,14 @@ def test_commands_that_make_no_sense(box: Lxgit, scratch: Path) -> None:
     assert (scratch / "home/colon").read_text() == "colon\n"
 
 
+def test_completion(based: Lxgit) -> None:
+    based("create", "--name", "web", "base", "true")
+    assert based("__complete", "lxgit cp w").out == "web:\tcontainer\n"
+    assert based("__complete", "lxgit cp web:/etc/mo").out == "web:/etc/motd\tfile\n"
+    for line in ("lxgit cp ", "lxgit cp ./x", "lxgit cp web:/etc/motd "):
+        assert based("__complete", line).out == ":files\n"
+
+
 def test_what_comes_in_is_a_change_like_others(based: Lxgit, scratch: Path) -> None:
     based("create", "--name", "c", "base", "true")
     (scratch / "file").write_text("mine\n")
