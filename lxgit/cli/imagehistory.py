@@ -8,7 +8,7 @@ from lxgit.cli.human import ago, iso_date, size
 from lxgit.cli.options import FormatOption, NoTrunc, Quiet
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.session import Session
-from lxgit.cli.tables import short_id, write_json, write_table
+from lxgit.cli.tables import short_id, write_listing
 
 if TYPE_CHECKING:
     from lxgit.operations.imagehistory import Step
@@ -54,17 +54,14 @@ def history(
         for step in steps:
             session.out.line(short_id(step.oid, whole=no_trunc))
         return
-    if format_ == "json":
-        write_json(session.out, map(_fields, steps))
-        return
-    told = (_told(step, no_trunc=no_trunc, human=human) for step in steps)
-    if format_ == "table":
-        cells = [[fields[name] for name in _COLUMNS] for fields in told]
-        write_table(session.out, [_HEAD[name] for name in _COLUMNS], cells)
-        return
-    from lxgit.cli.templates import write_templated
-
-    write_templated(session.out, format_, told, _HEAD)
+    write_listing(
+        session.out,
+        format_,
+        (_told(step, no_trunc=no_trunc, human=human) for step in steps),
+        head=_HEAD,
+        columns=_COLUMNS,
+        fields=map(_fields, steps),
+    )
 
 
 def _told(step: Step, *, no_trunc: bool, human: bool) -> dict[str, str]:

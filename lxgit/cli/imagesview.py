@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from lxgit.cli.human import ago, iso_date, nanosecond_date, size
 from lxgit.cli.report import printable
-from lxgit.cli.tables import short_id, write_table
+from lxgit.cli.tables import short_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from lxgit.cli.output import Output
     from lxgit.operations.imagegraph import Node
@@ -26,14 +26,7 @@ HEAD = {
 }
 """What a template can ask for, and the head of its column."""
 
-_COLUMNS = ("Repository", "Tag", "ID", "CreatedSince")
-
-
-def write_images(out: Output, rows: Iterable[ImageRow], *, no_trunc: bool) -> None:
-    """The table of `images`."""
-    told = (template_fields(row, no_trunc=no_trunc) for row in rows)
-    cells = [[fields[name] for name in _COLUMNS] for fields in told]
-    write_table(out, [HEAD[name] for name in _COLUMNS], cells)
+COLUMNS = ("Repository", "Tag", "ID", "CreatedSince")
 
 
 def template_fields(row: ImageRow, *, no_trunc: bool) -> dict[str, str]:

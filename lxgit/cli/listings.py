@@ -7,7 +7,7 @@ from typing import Annotated
 from lxgit.cli.options import Filters, FormatOption, NoTrunc, Quiet
 from lxgit.cli.params import command, option
 from lxgit.cli.session import Session
-from lxgit.cli.tables import short_id
+from lxgit.cli.tables import short_id, write_listing
 from lxgit.errors import UsageError
 
 
@@ -41,8 +41,7 @@ def ps(
 
     Filters: name (a pattern), id, label, status, exited, ancestor, before, since, volume, network.
     """
-    from lxgit.cli.psview import HEAD, container_fields, template_fields, write_containers
-    from lxgit.cli.tables import write_json
+    from lxgit.cli.psview import COLUMNS, HEAD, container_fields, template_fields
     from lxgit.operations.containers import list_containers
 
     if last is not None and last < 1:
@@ -62,15 +61,15 @@ def ps(
     if quiet:
         for row in rows:
             session.out.line(short_id(row.id, whole=no_trunc))
-    elif format_ == "json":
-        write_json(session.out, map(container_fields, rows))
-    elif format_ == "table":
-        write_containers(session.out, rows, no_trunc=no_trunc, sizes=sizes)
-    else:
-        from lxgit.cli.templates import write_templated
-
-        fields = (template_fields(row, no_trunc=no_trunc) for row in rows)
-        write_templated(session.out, format_, fields, HEAD)
+        return
+    write_listing(
+        session.out,
+        format_,
+        (template_fields(row, no_trunc=no_trunc) for row in rows),
+        head=HEAD,
+        columns=(*COLUMNS, "Size") if sizes else COLUMNS,
+        fields=map(container_fields, rows),
+    )
 
 
 @command(
@@ -100,7 +99,6 @@ def images(
     Filters: reference (a pattern), before, since, label, dangling (true: those without a name).
     """
     from lxgit.cli import imagesview as view
-    from lxgit.cli.tables import write_json
 
     repository = session.repository_to_list()
     if tree or viz:
@@ -124,12 +122,12 @@ def images(
     if quiet:
         for row in rows:
             session.out.line(short_id(row.oid, whole=no_trunc))
-    elif format_ == "json":
-        write_json(session.out, map(view.image_fields, rows))
-    elif format_ == "table":
-        view.write_images(session.out, rows, no_trunc=no_trunc)
-    else:
-        from lxgit.cli.templates import write_templated
-
-        fields = (view.template_fields(row, no_trunc=no_trunc) for row in rows)
-        write_templated(session.out, format_, fields, view.HEAD)
+        return
+    write_listing(
+        session.out,
+        format_,
+        (view.template_fields(row, no_trunc=no_trunc) for row in rows),
+        head=view.HEAD,
+        columns=view.COLUMNS,
+        fields=map(view.image_fields, rows),
+    )

@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.cli.human import ago, iso_date, nanosecond_date, size
-from lxgit.cli.tables import short_id, write_table
+from lxgit.cli.tables import short_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from lxgit.cli.output import Output
     from lxgit.operations.values import ContainerRow
 
 HEAD = {
@@ -32,18 +29,8 @@ HEAD = {
 }
 """What a template can ask for, and the head of its column."""
 
-_COLUMNS = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
+COLUMNS = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
 _COMMAND_WIDTH = 20  # as Docker cut it in 2013
-
-
-def write_containers(
-    out: Output, rows: Iterable[ContainerRow], *, no_trunc: bool, sizes: bool = False
-) -> None:
-    """The table of `ps`."""
-    columns = (*_COLUMNS, "Size") if sizes else _COLUMNS
-    told = (template_fields(row, no_trunc=no_trunc) for row in rows)
-    cells = [[str(fields[name]) for name in columns] for fields in told]
-    write_table(out, [HEAD[name] for name in columns], cells)
 
 
 def template_fields(row: ContainerRow, *, no_trunc: bool) -> dict[str, object]:

@@ -8,7 +8,7 @@ from lxgit.cli.human import ago, size
 from lxgit.cli.options import FormatOption
 from lxgit.cli.params import command, option
 from lxgit.cli.session import Session
-from lxgit.cli.tables import short_id, write_json, write_table
+from lxgit.cli.tables import short_id, write_listing, write_table
 
 if TYPE_CHECKING:
     from lxgit.operations.diskusage import DiskUsage, ImageShare, Share
@@ -47,17 +47,15 @@ def df(
     repository = session.repository()
     with session.progress() as progress:
         found = disk_shares(repository, progress)
-    if format_ == "json":
-        write_json(session.out, (share._asdict() for share in found.shares))
-        return
-    told = [_fields(share) for share in found.shares]
-    if format_ != "table":
-        from lxgit.cli.templates import write_templated
-
-        write_templated(session.out, format_, told, _HEAD)
-        return
-    write_table(session.out, list(_HEAD.values()), [list(fields.values()) for fields in told])
-    if verbose:
+    write_listing(
+        session.out,
+        format_,
+        map(_fields, found.shares),
+        head=_HEAD,
+        columns=tuple(_HEAD),
+        fields=(share._asdict() for share in found.shares),
+    )
+    if verbose and format_ == "table":
         from lxgit.operations.diskusage import image_shares
 
         _write_images(session, image_shares(repository))

@@ -31,6 +31,31 @@ def write_table(out: Output, head: Sequence[str], rows: Sequence[Sequence[str]])
         out.line("".join(padded).rstrip())
 
 
+def write_listing(
+    out: Output,
+    format_: str,
+    told: Iterable[Mapping[str, object]],
+    *,
+    head: Mapping[str, str],
+    columns: Sequence[str],
+    fields: Iterable[Mapping[str, object]],
+) -> None:
+    """A listing as `--format` wants it.
+
+    `columns` of what is `told` as a table, `fields` as JSON, or what is told by a template. `head`
+    has the title of every column that there could be.
+    """
+    if format_ == "json":
+        write_json(out, fields)
+    elif format_ == "table":
+        cells = [[str(row[name]) for name in columns] for row in told]
+        write_table(out, [head[name] for name in columns], cells)
+    else:
+        from lxgit.cli.templates import write_templated
+
+        write_templated(out, format_, told, head)
+
+
 def columns(text: str) -> int:
     """How many columns of a terminal the text takes."""
     if text.isascii():

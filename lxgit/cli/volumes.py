@@ -64,21 +64,11 @@ def ls(
         for row in chosen:
             session.out.line(row.name)
         return
-    _write(session, [_fields(row) for row in chosen], format_)
+    from lxgit.cli.tables import write_listing
 
-
-def _write(session: Session, fields: list[dict[str, object]], format_: str) -> None:
-    from lxgit.cli.tables import write_json, write_table
-
-    if format_ == "json":
-        write_json(session.out, fields)
-    elif format_ == "table":
-        rows = [(str(row["Driver"]), str(row["Name"])) for row in fields]
-        write_table(session.out, ("DRIVER", "VOLUME NAME"), rows)
-    else:
-        from lxgit.cli.templates import write_templated
-
-        write_templated(session.out, format_, fields, _HEAD)
+    fields = [_fields(row) for row in chosen]
+    columns = ("Driver", "Name")
+    write_listing(session.out, format_, fields, head=_HEAD, columns=columns, fields=fields)
 
 
 def _fields(row: VolumeRow) -> dict[str, object]:
@@ -113,7 +103,9 @@ def inspect(session: Session, names: Names, format_: FormatOption = "json") -> N
 
         session.out.line(dumps(rows, indent=4))
     else:
-        _write(session, rows, format_)
+        from lxgit.cli.templates import write_templated
+
+        write_templated(session.out, format_, rows)
 
 
 @command(examples=(("lxgit volume rm stuff", ""),))

@@ -163,19 +163,16 @@ def stats(
 
 
 def _write_stats(out: Output, rows: list[Statistics], format_: str, *, no_trunc: bool) -> None:
-    from lxgit.cli.tables import write_json, write_table
+    from lxgit.cli.tables import write_listing
 
-    if format_ == "json":
-        write_json(out, (row._asdict() for row in rows))
-        return
-    told = [_stats_fields(row, no_trunc=no_trunc) for row in rows]
-    if format_ == "table":
-        cells = [[fields[name] for name in _STATS_COLUMNS] for fields in told]
-        write_table(out, [_STATS[name] for name in _STATS_COLUMNS], cells)
-        return
-    from lxgit.cli.templates import write_templated
-
-    write_templated(out, format_, told, _STATS)
+    write_listing(
+        out,
+        format_,
+        (_stats_fields(row, no_trunc=no_trunc) for row in rows),
+        head=_STATS,
+        columns=_STATS_COLUMNS,
+        fields=(row._asdict() for row in rows),
+    )
 
 
 def _stats_fields(row: Statistics, *, no_trunc: bool) -> dict[str, str]:
