@@ -65,6 +65,13 @@ OPERATIONS = (
         containers=True,
     ),
     Operation("start", ("start", "-a", "web"), containers=True),
+    Operation("restore", ("restore", "web:/etc/motd"), containers=True),
+    Operation(
+        "checkout --merge",
+        ("checkout", "-q", "--merge", "tuned", "web"),
+        before=(("restore", "web:/etc/motd"),),
+        containers=True,
+    ),
     Operation("rm", ("rm", "web"), again=(("ps", "-a"),), containers=True),
     Operation("branch", ("branch", "new"), again=(("branch", "-f", "new"),)),
     Operation("branch -D", ("branch", "-D", "tuned"), again=(("branch", "tuned"),)),
