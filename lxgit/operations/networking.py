@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from lxgit.errors import UsageError
@@ -48,7 +49,10 @@ class WantedNetwork(NamedTuple):
                 f"there is nothing to publish with --network {self.network}",
                 hint="-p and -P are for --network bridge, the default",
             )
-        exposed = {Port.parsed(text) for text in (*image.exposed_ports, *self.expose)}
+        exposed = {Port.parsed(text) for text in self.expose}
+        for text in image.exposed_ports:
+            with contextlib.suppress(UsageError):  # what has other protocols runs all the same
+                exposed.add(Port.parsed(text))
         published = [Publication.parsed(text) for text in self.publish]
         for server in self.dns:
             _check_address(server, "--dns 9.9.9.9")
