@@ -109,8 +109,8 @@ class Snapshot(NamedTuple):
         option(
             "-c",
             "--change",
-            help="for the image's config: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD,"
-            " STOPSIGNAL, USER, VOLUME, WORKDIR",
+            help="for the image's config: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL,"
+            " ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR",
             metavar="INSTRUCTION",
         ),
     ] = ()

@@ -233,11 +233,18 @@ def _onbuild(config: ImageConfig, rest: str) -> ImageConfig:
     return replace(config, extra={**config.extra, "OnBuild": triggers})
 
 
+def _healthcheck(config: ImageConfig, rest: str) -> ImageConfig:
+    from lxgit.objects.healthcheck import healthcheck_of
+
+    return replace(config, extra={**config.extra, "Healthcheck": healthcheck_of(rest)})
+
+
 _CHANGES: dict[str, Callable[[ImageConfig, str], ImageConfig]] = {
     "CMD": _cmd,
     "ENTRYPOINT": _entrypoint,
     "ENV": _env,
     "EXPOSE": _expose,
+    "HEALTHCHECK": _healthcheck,
     "LABEL": _label,
     "ONBUILD": _onbuild,
     "STOPSIGNAL": _stop_signal,

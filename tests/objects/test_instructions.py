@@ -48,6 +48,19 @@ OLD = ImageConfig(
         ("VOLUME /b /a", {"volumes": ("/a", "/b")}),
         ("STOPSIGNAL SIGRTMIN+3", {"stop_signal": "SIGRTMIN+3"}),
         ("STOPSIGNAL 15", {"stop_signal": "15"}),
+        ("HEALTHCHECK NONE", {"extra": {"Healthcheck": {"Test": ["NONE"]}}}),
+        ("HEALTHCHECK --interval=1m30s --retries=2 CMD curl -f x || exit 1", {
+            "extra": {
+                "Healthcheck": {
+                    "Interval": 90 * 10**9,
+                    "Retries": 2,
+                    "Test": ["CMD-SHELL", "curl -f x || exit 1"],
+                }
+            },
+        }),
+        ('HEALTHCHECK --timeout=0.5s CMD ["true"]', {
+            "extra": {"Healthcheck": {"Timeout": 5 * 10**8, "Test": ["CMD", "true"]}},
+        }),
         ("ONBUILD RUN make", {"extra": {"OnBuild": ["RUN make"]}}),
         ("# nothing\n\nUSER \\\n  www\r\nCMD x", {"user": "www", "cmd": ("/bin/sh", "-c", "x")}),
     ],
@@ -78,6 +91,10 @@ def test_what_an_instruction_changes(text: str, changed: dict[str, object]) -> N
         ("ENV A=${x:=y}", "line 1, ENV: ':=' is not understood"),
         ("VOLUME []", "line 1, VOLUME: a volume needs a path"),
         ("STOPSIGNAL quick!", "line 1, STOPSIGNAL: 'quick!' is no signal"),
+        ("HEALTHCHECK CMD", "line 1, HEALTHCHECK: 'CMD' is no check"),
+        ("HEALTHCHECK --retries=1 NONE", "line 1, HEALTHCHECK: 'NONE' is no check"),
+        ("HEALTHCHECK --interval=5 CMD x", "line 1, HEALTHCHECK: '5' is no duration"),
+        ("HEALTHCHECK --color=red CMD x", "line 1, HEALTHCHECK: '--color=red' is not understood"),
         ("ONBUILD onbuild RUN x", "line 1, ONBUILD: ONBUILD cannot stand there"),
         ("CMD a\x1b[2J", "line 1 has the character '\\x1b'"),
         ("USER a\nCMD \0", "line 2 has the character '\\x00'"),
