@@ -140,7 +140,7 @@ def test_a_running_container(running: Lxgit) -> None:
         "lxgit: container 'web' is running"
     )
     assert running("commit", "-m", "x", "web", code=1).err.startswith(
-        "lxgit: container 'web' is running"
+        "lxgit: container 'web' has not changed"
     )
     refused = running("rm", "web", code=1)
     assert refused.err == "lxgit: container 'web' is running\nhint: -f kills it first\n"
