@@ -9,7 +9,6 @@ none of them; setuid programs work on volumes and binds, as in the image, and no
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.fsutil import openat2
 from lxgit.runtime import kernel, rootfs, volumes
+from lxgit.runtime.binding import View, mount_tree
 from lxgit.runtime.fsids import making_files_for
 from lxgit.runtime.idmap import IdMap, disk_to_host, user_namespace
 from lxgit.runtime.mounts import BIND, TMPFS, VOLUME, InvalidTarget, TargetTaken, is_late, is_ours
@@ -122,57 +122,34 @@ class _Mounter:
                     ) from error
 
     def _attach(self, mount: Mount, namespace: int | None) -> None:
-        tree = self._tmpfs(mount) if mount.kind == TMPFS else self._tree(mount, namespace)
+        place = self._place(mount)
         try:
-            place = self._place(mount)
-            try:
-                self._check(mount, place)
-                kernel.move_mount(tree, place)
-            finally:
-                os.close(place)
+            self._check(mount, place)
+            if mount.kind == TMPFS:
+                self._attach_tmpfs(mount, place)
+            else:
+                self._attach_tree(mount, place, namespace)
         finally:
-            os.close(tree)
+            os.close(place)
 
-    def _tree(self, mount: Mount, namespace: int | None) -> int:
-        """A detached copy of what is to be shown: a bind's source, or a volume's data."""
-        if mount.kind == BIND:
-            path, recursive = mount.source, mount.recursive
-        else:
-            path, recursive = os.fspath(self._store / mount.source / "data"), False
-        try:
-            tree = kernel.open_tree(path, clone=True, recursive=recursive)
-        except (FileNotFoundError, NotADirectoryError):
-            raise CannotMount(
-                f"there is no '{path}' to be shown as '{mount.target}'", hint="make it first"
-            ) from None
-        try:
-            self._show(tree, mount, namespace)
-        except BaseException:
-            os.close(tree)
-            raise
-        return tree
-
-    def _show(self, tree: int, mount: Mount, namespace: int | None) -> None:
-        kernel.set_mount_private(tree)
+    def _attach_tree(self, mount: Mount, place: int, namespace: int | None) -> None:
+        """Mount a bind's source, or a volume's data."""
         attributes = 0 if self._config.privileged else kernel.MOUNT_ATTR_NODEV
         attributes |= kernel.MOUNT_ATTR_RDONLY if mount.read_only else 0
-        if attributes:
-            kernel.set_mount_flags(tree, attributes, recursive=True)
-        if namespace is None:
-            return
+        view = View(attributes, namespace)
         try:
-            kernel.set_mount_idmap(tree, namespace, recursive=True)
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EPERM):
-                raise
+            if mount.kind == BIND:
+                mount_tree(mount.source, place, view, recursive=mount.recursive)
+            else:
+                data = os.fspath(self._store / mount.source / "data")
+                mount_tree(data, place, view, recursive=False)
+        except (FileNotFoundError, NotADirectoryError):
             raise CannotMount(
-                f"'{mount.source}' is on a file system, or has one mounted below it, that cannot"
-                " show its owners as the container's",
-                hint="--mount …,bind-recursive=disabled leaves out what is below;"
-                " --userns=host needs no such thing",
-            ) from error
+                f"there is no '{mount.source}' to be shown as '{mount.target}'",
+                hint="make it first",
+            ) from None
 
-    def _tmpfs(self, mount: Mount) -> int:
+    def _attach_tmpfs(self, mount: Mount, place: int) -> None:
         ids = self._config.ids
         user, group = map(ids.outside, mount.owner)
         attributes = kernel.MOUNT_ATTR_NODEV
@@ -186,7 +163,11 @@ class _Mounter:
             kernel.set_option(context, b"gid", b"%d" % group)
             if mount.size is not None:
                 kernel.set_option(context, b"size", b"%d" % mount.size)
-            return kernel.create_mount(context, attributes)
+            tree = kernel.create_mount(context, attributes)
+        try:
+            kernel.move_mount(tree, place)
+        finally:
+            os.close(tree)
 
     def _place(self, mount: Mount) -> int:
         """What is mounted on, made when it is missing: a place in another mount."""

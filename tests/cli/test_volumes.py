@@ -277,9 +277,26 @@ class TestBinds:
         assert done.stdout.split() == ["x", "0"], done.stderr
 
     def test_a_file_system_without_mapped_mounts(self, lx: Lxgit) -> None:
-        refused = lx("run", "--rm", "-v", "/proc/sys:/mnt:ro", "data", "true", code=125)
+        refused = lx("run", "--rm", "-v", "/proc/sys:/mnt", "data", "true", code=125)
         assert "cannot show its owners" in refused.err
-        assert sh(lx, "--userns=host", "-v", "/proc/sys:/mnt:ro", script="ls /mnt/kernel | wc -l")
+        count = "ls /mnt/kernel | wc -l"
+        assert int(sh(lx, "-v", "/proc/sys:/mnt:ro", script=f"stat -c %u /mnt; {count}")[1]) > 9
+        assert sh(lx, "-v", "/proc/sys:/mnt:ro", script="stat -c %u /mnt") == ["65534"]
+        assert sh(lx, "--userns=host", "-v", "/proc/sys:/mnt", script="stat -c %u /mnt") == ["0"]
+
+    def test_the_whole_host(self, lx: Lxgit, scratch: Path) -> None:
+        """As what watches a host asks for it: with proc and sysfs, and without lxgit's own."""
+        (scratch / "seen").write_text("seen\n")
+        os.chown(scratch / "seen", 1234, 1234)
+        script = f"""
+            stat -c %u /host/etc /host{scratch}/seen /host/proc /host/sys; cat /host/proc/1/comm
+            touch /host{scratch}/x; ls /host/run/lxgit/stage
+            awk '$5 ~ "^/host" && $6 !~ "^ro" {{ print $5 }}' /proc/self/mountinfo
+        """
+        done = lx("run", "--rm", "-v", "/:/host:ro", "data", "sh", "-c", script)
+        init = Path("/proc/1/comm").read_text().strip()
+        assert done.lines == ["0", "1234", "65534", "65534", init]
+        assert "Read-only file system" in done.err
 
     def test_devices_of_the_host_do_not_work(self, lx: Lxgit, scratch: Path) -> None:
         os.mknod(scratch / "null", 0o20666, os.makedev(1, 3))
