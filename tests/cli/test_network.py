@@ -444,3 +444,31 @@ def test_nginx_answers_curl(lxgit: Lxgit, large_debian_tar: Path, peer: Peer) ->
     lxgit("stop", "-t", "5", "web")
     assert lxgit("port", "web", code=1).err.startswith("lxgit: container 'web' is not running\n")
     until(nothing_is_left)
+
+
+def test_a_reboot_from_inside_keeps_address_and_ports(based: Lxgit, peer: Peer) -> None:
+    script = f"""
+        ip -4 -o address show eth0
+        [ -e /again ] && exec {SERVE[0]} {SERVE[1]} '{SERVE[2]}'
+        touch /again
+        reboot -f
+    """
+    options = ("--cap-add", "sys_boot", "-p", "8080:80")
+    based("run", "-d", "--name", "web", *options, "base", "sh", "-c", script)
+    assert said(*curl("127.0.0.1", 8080)) == "hello\n"
+    assert peer.run(*curl(HOST, 8080)) == "hello\n"
+    lines = based("logs", "web").lines
+    assert lines[: len(lines) // 2] == lines[len(lines) // 2 :]
+    assert settings(based, "web")["IPAddress"] in lines[0]
+    based("rm", "-f", "web")
+    until(nothing_is_left)
+
+
+@pytest.mark.parametrize("options", [("--privileged",), ("--userns", "host")], ids=str)
+def test_with_the_hosts_ids_it_is_the_same(
+    based: Lxgit, peer: Peer, options: tuple[str, ...]
+) -> None:
+    based("run", "-d", "--name", "web", "-p", "8080:80", *options, "base", *SERVE)
+    assert peer.run(*curl(HOST, 8080)) == "hello\n"
+    based("rm", "-f", "web")
+    until(nothing_is_left)
