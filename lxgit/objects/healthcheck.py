@@ -1,7 +1,9 @@
 """HEALTHCHECK of a Dockerfile, as an image keeps it: Docker's `Healthcheck`, times in nanoseconds.
 
-HEALTHCHECK [--interval=30s] [--timeout=1m30s] [--start-period=…] [--retries=3] CMD COMMAND
-HEALTHCHECK NONE
+    HEALTHCHECK [--interval=30s] [--timeout=1m30s] [--start-period=…] [--retries=3] CMD COMMAND
+    HEALTHCHECK NONE
+
+Source: Dockerfile reference, HEALTHCHECK; moby, api/types/container/config.go.
 """
 
 from __future__ import annotations

@@ -182,6 +182,8 @@ def running(shell: Shell) -> str:
 
 
 def containers(shell: Shell, lxgit: Lxgit, ping: str, shells: list[str]) -> None:
+    then = ("lxgit: unknown option '-notrunc'", "hint: did you mean '--no-trunc'?")
+    shell.says("docker ps -a -notrunc", *map(re.escape, then))
     head, *rows = shell.type("docker ps -a --no-trunc")
     assert re.fullmatch(HEAD, head)
     ended = rf"{AGO} ago"
