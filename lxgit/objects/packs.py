@@ -31,6 +31,7 @@ _TRAILER = 20
 _OFS_DELTA, _REF_DELTA = 6, 7
 _TYPES = {int(kind): kind for kind in ObjectType}
 _FIRST_READ = 4096
+_HEADER = 32  # bytes: more than type and size, and the id of a base
 _MAX_CHAIN = 4096  # Git makes none deeper: its pack.depth is capped at 4,095
 _CACHE_BYTES = 32 << 20
 _CACHED_OBJECT = 4 << 20
@@ -118,12 +119,12 @@ class PackFile:
 
         return read
 
-    def _entry(self, offset: int) -> _Entry:
-        """The header at `offset`, with the beginning of what follows."""
+    def _entry(self, offset: int, count: int = _FIRST_READ) -> _Entry:
+        """The header at `offset`, with the beginning of what follows: `count` bytes in all."""
         fd = self._open()
         if not PACK_HEADER.size <= offset < self._size - _TRAILER:
             raise BadObjectData("the index points outside of its pack")
-        data = os.pread(fd, _FIRST_READ, offset)
+        data = os.pread(fd, count, offset)
         try:
             kind, size, at = _read_header(data)
             base = offset
@@ -210,6 +211,9 @@ class PackFile:
 
     def describe(self, offset: int) -> tuple[ObjectType, int]:
         """The type of the object at `offset`, and its size in bytes, without reading it."""
+        entry = self._entry(offset, _HEADER)
+        if kind := _TYPES.get(entry.kind):
+            return kind, entry.size
         chain = [entry for _, entry in self._chain(offset)]
         return _TYPES[chain[-1].kind], self._size_of(chain[0])
 
