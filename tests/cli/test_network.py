@@ -31,9 +31,11 @@ SERVE = ("sh", "-c", "echo hello >/srv/index.html; exec httpd -f -p [::]:80 -h /
 """A web server, on IPv4 and IPv6."""
 PINGS = ("--cap-add", "net_raw")  # busybox knows the old way alone
 
+HOST_PROGRAMS = ("-v", "/usr:/usr:ro", "-v", "/lib:/lib:ro", "-v", "/lib64:/lib64:ro")
+PERL = ("/usr/bin/perl", "-MSocket", "-e")
+
 ECHO = (
-    *("-v", "/usr:/usr:ro", "-v", "/lib:/lib:ro", "-v", "/lib64:/lib64:ro", "base"),
-    *("/usr/bin/perl", "-MSocket", "-e"),
+    *(*HOST_PROGRAMS, "base", *PERL),
     (
         "socket(S, PF_INET6, SOCK_DGRAM, 0);"
         "bind(S, Socket::pack_sockaddr_in6(53, Socket::IN6ADDR_ANY));"
@@ -202,6 +204,26 @@ def echoed(address: str, port: int) -> bool:
                 return asking.recv(100) == b"ping"
             time.sleep(0.05)
     return False
+
+
+def test_a_container_cannot_send_as_somebody_else(based: Lxgit, peer: Peer) -> None:
+    """Of two datagrams the one from a strange address is lost, the other has the host's."""
+    peer.run("ip", "route", "add", "198.51.100.0/24", "via", HOST)
+    with netns.inside(peer.pid):
+        hears = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        hears.bind((PEER, 9))
+    send = (
+        "foreach $from ('198.51.100.9', '0.0.0.0') {"
+        "socket(S, PF_INET, SOCK_DGRAM, 0); bind(S, sockaddr_in(0, inet_aton($from))) or die;"
+        f"send(S, $from, 0, sockaddr_in(9, inet_aton('{PEER}'))) }}"
+    )
+    script = f'ip address add 198.51.100.9/32 dev eth0 && exec {" ".join(PERL)} "$0"'
+    with hears:
+        hears.settimeout(30)
+        options = ("--cap-add", "net_admin", *HOST_PROGRAMS)
+        based("run", "--rm", *options, "base", "sh", "-c", script, send)
+        told, (source, _) = hears.recvfrom(100)
+    assert (told, source) == (b"0.0.0.0", HOST)
 
 
 def test_a_port_has_one_owner(based: Lxgit, peer: Peer, scratch: Path) -> None:

@@ -1,7 +1,7 @@
 """The rules of a bridge, in a table of its own: nft(8).
 
-    forward      who may send to whom: containers to all; the others to a container what it has
-                 asked for, and what is published
+    forward      who may send to whom: containers to all, as who they are; the others to a container
+                 what it has asked for, and what is published
     postrouting  what leaves for elsewhere has the host's address: masquerade
     prerouting   what comes from elsewhere to a published port goes on to its container
     output       and so does what the host itself sends to one of its addresses but loopback
@@ -52,6 +52,11 @@ def ruleset(bridge: Bridge, members: Iterable[Member]) -> str:
     lines = [
         *(f"table inet {name}", f"delete table inet {name}", f"table inet {name} {{"),
         *_chain("forward", "type filter hook forward priority filter; policy accept;"),
+        f'    iifname "{name}" ip saddr != {bridge.subnet}/{subnets.PREFIX} drop',
+        *_only(
+            bridge.subnet_v6,
+            f'    iifname "{name}" ip6 saddr != {bridge.subnet_v6}/{subnets.PREFIX_V6} drop',
+        ),
         f'    iifname "{name}" accept',
         f'    oifname "{name}" ct state established,related accept',
         f'    oifname "{name}" ct status dnat accept',
