@@ -182,7 +182,7 @@ def test_containers_reach_the_world_and_each_other_by_name(based: Lxgit, peer: P
 
 
 def test_datagrams_come_and_go(based: Lxgit, peer: Peer) -> None:
-    based("run", "-d", "--name", "echo", "-p", "53/udp", *ECHO)
+    based("run", "-d", "--name", "echo", "-P", "--expose", "53/udp", *ECHO)
     assert based("port", "echo", "53/udp").out == "49153\n"
     for address in ("127.0.0.1", "::1", HOST, HOST_V6):
         assert echoed(address, 49153), address
@@ -494,3 +494,15 @@ def test_with_the_hosts_ids_it_is_the_same(
     assert peer.run(*curl(HOST, 8080)) == "hello\n"
     based("rm", "-f", "web")
     until(nothing_is_left)
+
+
+def test_a_host_without_ipv6_and_without_a_way_out(based: Lxgit) -> None:
+    with netns.fresh():
+        based("run", "-d", "--name", "web", "-p", "80", "base", *SERVE)
+        assert said(*curl("127.0.0.1", 49153)) == said(*curl("::1", 49153)) == "hello\n"
+        assert based("exec", "web", "ip", "-6", "address", "show", "dev", "eth0").out == ""
+        assert settings(based, "web")["GlobalIPv6Address"] == ""
+        fetch = "wget -q -O - http://web/"
+        assert based("run", "--rm", "base", "sh", "-c", fetch).out == "hello\n"
+        based("rm", "-f", "web")
+        until(nothing_is_left)

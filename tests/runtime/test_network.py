@@ -17,6 +17,7 @@ from tests.support import netns
 if TYPE_CHECKING:
     from pathlib import Path
 
+NONE = "# no resolver of the host can be reached from a bridge: --dns ADDRESS\n"
 BRIDGE = Bridge("lxgit0", "10.130.4.0", "fd12:3456:789a::", 1500)
 
 
@@ -136,11 +137,11 @@ def test_free_ports_are_from_49153_up() -> None:
     [
         ("nameserver 192.0.2.1\nsearch a.org\n", "", False, "search a.org\nnameserver 192.0.2.1\n"),
         ("nameserver 127.0.0.53\n", "nameserver 192.0.2.2\n", False, "nameserver 192.0.2.2\n"),
-        ("nameserver 127.0.0.53\n", "nameserver 127.0.0.1\n", False, ""),
+        ("nameserver 127.0.0.53\n", "nameserver 127.0.0.1\n", False, NONE),
         ("nameserver ::1\nnameserver 192.0.2.3\n", "", True, "nameserver 192.0.2.3\n"),
         ("nameserver 2001:db8::1\n", "nameserver 192.0.2.4\n", False, "nameserver 192.0.2.4\n"),
         ("nameserver 2001:db8::1\n", "nameserver 192.0.2.4\n", True, "nameserver 2001:db8::1\n"),
-        ("# none\nnameserver fe80::1%eth0\n", "", True, ""),
+        ("# none\nnameserver fe80::1%eth0\n", "", True, NONE),
     ],
 )
 def test_a_resolver_that_can_be_reached_from_a_bridge(

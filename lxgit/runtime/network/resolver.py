@@ -19,6 +19,7 @@ BEHIND = (
     "/run/NetworkManager/no-stub-resolv.conf",
 )
 _LARGEST = 1 << 16
+_NONE = b"# no resolver of the host can be reached from a bridge: --dns ADDRESS\n"
 
 
 def for_host(dns: Sequence[str]) -> bytes:
@@ -36,7 +37,7 @@ def for_bridge(dns: Sequence[str], *, with_v6: bool) -> bytes:
         if any(_reachable(content, with_v6=with_v6)):
             break
         content = _read(other) or content
-    return _written(content, list(_reachable(content, with_v6=with_v6)))
+    return _written(content, list(_reachable(content, with_v6=with_v6))) or _NONE
 
 
 def _written(content: bytes, servers: Sequence[str]) -> bytes:
