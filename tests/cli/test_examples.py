@@ -35,7 +35,7 @@ set -e
 mount -t tmpfs tmpfs /srv
 cp -a {rootfs} /srv/machine
 cd {directory}
-xz -0kc {archive} >rootfs.tar.xz
+cp {archive} rootfs.tar.xz
 """
 
 # For what is fetched from http://localhost:8000.
@@ -52,6 +52,12 @@ lxgit run -d --name web -p 80 base sh -c 'trap exit TERM; sleep {seconds} & wait
 {line}
 lxgit rm -f web >/dev/null
 """
+
+
+@pytest.fixture(scope="module")
+def archive(busybox_tar: Path) -> Path:
+    subprocess.run(["xz", "-0", "--keep", busybox_tar], check=True)
+    return busybox_tar.with_name(f"{busybox_tar.name}.xz")
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +82,13 @@ def test_the_example_works(
     lxgit: Lxgit,
     lived_store: Path,
     busybox_rootfs: Path,
-    busybox_tar: Path,
+    archive: Path,
     scratch: Path,
     name: str,
     line: str,
 ) -> None:
     copied(lived_store, lxgit.store)
-    before = SURROUNDINGS.format(rootfs=busybox_rootfs, archive=busybox_tar, directory=scratch)
+    before = SURROUNDINGS.format(rootfs=busybox_rootfs, archive=archive, directory=scratch)
     before += SERVER if "http://localhost" in line else ""
     seconds = 3 if name == "attach" else 600
     script = RUNNING.format(line=line, seconds=seconds) if name in ON_RUNNING else line
