@@ -1,0 +1,163 @@
+"""Limits as files of control groups, in either version; words that reach LXC's configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lxgit.errors import LxgitError
+from lxgit.runtime import enforcement, seccomp
+from lxgit.runtime.capabilities import DEFAULT, NAMES, SYSTEM, UnknownCapability, kept, normalised
+from lxgit.runtime.cgroups import Hierarchy
+from lxgit.runtime.limits import LimitNotInForce, Limits, settings
+from lxgit.runtime.security import Device, Sysctl, Ulimit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ALL = Limits(memory=(64 << 20) + 17, cpus=1.5, cpu_shares=512, pids=20)
+
+
+def hosts(top: Path, version: int, *, swap: bool = True) -> dict[str, Hierarchy]:
+    """Controllers of one hierarchy at `top`, whose groups count swap or do not."""
+    name = "memory.memsw.limit_in_bytes" if version == 1 else "group/memory.swap.max"
+    if swap:
+        (top / name).parent.mkdir(exist_ok=True)
+        (top / name).touch()
+    return dict.fromkeys(("memory", "cpu", "pids"), Hierarchy(top, version, ()))
+
+
+def written(found: dict[str, Hierarchy]) -> dict[str, str]:
+    return {one.file: one.value for one in settings(ALL, found)}
+
+
+def test_files_of_version_1(tmp_path: Path) -> None:
+    assert written(hosts(tmp_path, 1)) == {
+        "memory.limit_in_bytes": "67108864",
+        "memory.memsw.limit_in_bytes": "134217728",
+        "cpu.cfs_period_us": "100000",
+        "cpu.cfs_quota_us": "150000",
+        "cpu.shares": "512",
+        "pids.max": "20",
+    }
+
+
+def test_files_of_version_2(tmp_path: Path) -> None:
+    assert written(hosts(tmp_path, 2)) == {
+        "memory.max": "67108864",
+        "memory.swap.max": "67108864",
+        "cpu.max": "150000 100000",
+        "cpu.weight": "20",
+        "pids.max": "20",
+    }
+
+
+def test_a_kernel_that_counts_no_swap_is_not_asked_to(tmp_path: Path) -> None:
+    for version in (1, 2):
+        names = written(hosts(tmp_path, version, swap=False))
+        assert not [name for name in names if "sw" in name]
+
+
+def test_a_hybrid_host_has_each_controller_in_one_version(tmp_path: Path) -> None:
+    found = hosts(tmp_path, 1) | {"pids": Hierarchy(tmp_path, 2, ())}
+    versions = {one.controller: one.version for one in settings(ALL, found)}
+    assert versions == {"memory": 1, "cpu": 1, "pids": 2}
+
+
+@pytest.mark.parametrize(
+    ("controller", "option"), [("memory", "--memory"), ("cpu", "--cpus"), ("pids", "--pids-limit")]
+)
+def test_what_the_host_cannot_give_is_named(tmp_path: Path, controller: str, option: str) -> None:
+    found = hosts(tmp_path, 2)
+    del found[controller]
+    with pytest.raises(LimitNotInForce, match=f"^{option}: the kernel of this host") as caught:
+        settings(ALL, found)
+    assert caught.value.hint
+
+
+def test_what_is_read_back_differently_is_named(tmp_path: Path) -> None:
+    found = hosts(tmp_path, 2)
+    group = found["pids"].group("f" * 64)
+    wanted = settings(Limits(pids=20), found)
+    enforcement._check("f" * 64, wanted, found)  # it has ended
+    group.mkdir()
+    with pytest.raises(LimitNotInForce, match="says nothing, not 20"):
+        enforcement._check("f" * 64, wanted, found)
+    (group / "pids.max").write_text("max\n")
+    with pytest.raises(LimitNotInForce, match=r"--pids-limit is not in force: .*says max, not 20"):
+        enforcement._check("f" * 64, wanted, found)
+    (group / "pids.max").write_text("20\n")
+    enforcement._check("f" * 64, wanted, found)
+
+
+@pytest.mark.parametrize(
+    ("text", "memory", "pids"),
+    [
+        ("/c/memory.events:low 0\n/c/memory.events:oom_kill 0\n/c/pids.events:max 0\n", 0, 0),
+        ("/c/memory.events:max 9\n/c/memory.events:oom_kill 2\n/c/pids.events:max 0\n", 1, 0),
+        ("/c/memory.oom_control:oom_kill 10\n/c/pids.events:max 31\n", 1, 1),
+        ("", 0, 0),
+    ],
+)
+def test_which_limit_a_container_ran_into(
+    tmp_path: Path, text: str, memory: int, pids: int
+) -> None:
+    (tmp_path / "events").write_text(text)
+    assert enforcement.reached(tmp_path) == (bool(memory), bool(pids))
+
+
+def test_capabilities_are_added_and_dropped() -> None:
+    assert kept((), ()) == tuple(sorted(DEFAULT))
+    assert set(kept(("net_admin",), ("chown",))) == {*DEFAULT, "net_admin"} - {"chown"}
+    assert kept(("chown",), ("all",)) == ("chown",)
+    assert kept((), ("all",)) == ()
+    assert normalised("CAP_SYS_ADMIN") == "sys_admin"
+    assert set(SYSTEM) <= set(NAMES)
+    with pytest.raises(UnknownCapability):
+        normalised("sys_everything")
+
+
+def test_a_capability_brings_back_its_system_calls() -> None:
+    usual = seccomp.profile(DEFAULT).splitlines()
+    system = seccomp.profile(SYSTEM).splitlines()
+    assert usual[:4] == ["2", "denylist", "reject_force_umount", "[all]"]
+    assert {"mount errno 1", "clone3 errno 38", "keyctl errno 1", "kexec_load errno 1"} <= {*usual}
+    assert "mount errno 1" not in system
+    assert "clone3 errno 38" not in system
+    assert "kexec_load errno 1" in system
+    assert not [line for line in system if line.startswith("clone")]
+
+
+@given(st.text() | st.from_regex(r"/dev/[a-z/.]+(:/dev/[a-z/.\n]+)?(:[rwmx]+)?"))
+def test_a_device_in_one_spelling_or_none(text: str) -> None:
+    try:
+        device = Device.of(text)
+    except LxgitError:
+        return
+    assert str(Device.of(str(device))) == str(device)
+    assert ".." not in device.name.split("/")
+    assert not set(device.name) & set("\n ='")
+    assert set(device.rights) <= set("rwm")
+
+
+@given(st.text() | st.from_regex(r"(net|kernel)\.[a-z_./]+=[a-z0-9 ';$\n]*"))
+def test_a_kernel_parameter_is_no_shell_command(text: str) -> None:
+    try:
+        found = Sysctl.of(text, "none")
+    except LxgitError:
+        return
+    assert not set(str(found)) & set("\n'\"`$;&|<>()\\*?[]#~")
+    assert "/.." not in found.path
+
+
+@given(st.text() | st.from_regex(r"[a-z]+=[-0-9a-z]+(:[-0-9\n]+)?"))
+def test_an_ulimit_in_one_spelling_or_none(text: str) -> None:
+    try:
+        limit = Ulimit.of(text)
+    except LxgitError:
+        return
+    assert Ulimit.of(str(limit)) == limit
+    assert "\n" not in str(limit)
