@@ -73,14 +73,18 @@ def update(repository: Repository, names: Sequence[str], wanted: WantedLimits) -
     Raises InvalidLimit and NoSuchContainer before anything is changed, and LimitNotInForce.
     """
     found = [find_container(repository, name) for name in names]
-    changes = [(one, wanted.applied(one.config.limits)) for one in found]
-    for container, limits in changes:
-        _update(container, limits)
+    for container in found:
+        wanted.applied(container.config.limits)
+    for container in found:
+        _update(container, wanted)
 
 
-def _update(container: Container, limits: Limits) -> None:
+def _update(container: Container, wanted: WantedLimits) -> None:
+    from lxgit.runtime.containers import edited
     from lxgit.runtime.enforcement import Enforcement
 
-    if container.state.status == RUNNING:
-        Enforcement(container.id, container.config.limits).change(limits)
-    container.configured(replace(container.config, limits=limits)).tell("update")
+    with edited(container) as now:
+        limits = wanted.applied(now.config.limits)
+        if now.state.status == RUNNING:
+            Enforcement(now.id, now.config.limits).change(limits)
+        now.configured(replace(now.config, limits=limits)).tell("update")

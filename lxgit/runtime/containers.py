@@ -12,7 +12,7 @@
         upper/ work/            overlayfs's; ids are the host's. The upper that config.json names
                                 is in force, another is a leftover (newupper.py)
         init/                   mount points that the image lacks, a layer below the upper
-        log                     what it printed (runtime/logfile.py)
+        log log.1               what it printed (runtime/logfile.py)
 
 Whether a container runs is told by its lock: the kernel frees it when the supervisor dies, after
 SIGKILL and after a reboot. A state that says `running` without a lock held is of a supervisor
