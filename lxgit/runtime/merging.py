@@ -12,7 +12,7 @@ import contextlib
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import open_beneath
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ATTEMPTS = 5
+Made = TypeVar("Made")
 _TYPES = {
     Kind.FILE: stat.S_IFREG,
     Kind.DIRECTORY: stat.S_IFDIR,
@@ -105,28 +106,22 @@ class MergingWriter:
 
     def _new_file(self, parent: int, name: bytes, path: bytes) -> int:
         flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        made: list[int] = []
+
+        def made() -> int:
+            return os.open(name, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=parent)
+
         try:
-            self._make(
-                path,
-                parent,
-                name,
-                lambda: made.append(
-                    os.open(name, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=parent)
-                ),
-            )
+            return self._make(path, parent, name, made)
         except OSError as error:
             if error.errno != errno.EBUSY:
                 raise
             return os.open(name, flags | os.O_TRUNC, dir_fd=parent)
-        return made[0]
 
-    def _make(self, path: bytes, parent: int, name: bytes, make: Callable[[], None]) -> None:
+    def _make(self, path: bytes, parent: int, name: bytes, make: Callable[[], Made]) -> Made:
         """Make something in the place of what is there, which must be no directory."""
         for _ in range(_ATTEMPTS):
             with contextlib.suppress(FileExistsError):
-                make()
-                return
+                return make()
             try:
                 os.unlink(name, dir_fd=parent)
             except IsADirectoryError:
@@ -134,7 +129,7 @@ class MergingWriter:
                 raise CannotReplace(f"'{shown}' is there, and is a directory") from None
             except FileNotFoundError:
                 continue
-        make()
+        return make()
 
     def symlink(self, path: bytes, metadata: Metadata, target: bytes) -> None:
         """Make a symbolic link."""
