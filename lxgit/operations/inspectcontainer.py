@@ -141,8 +141,9 @@ def _mount(repository: Repository, mount: Mount) -> dict[str, Any]:
     }
     if mount.kind == VOLUME:
         data = repository.volumes_dir / mount.source / "data"
-        return {**values, "Name": mount.source, "Source": str(data)}
-    return values
+        named = {"Name": mount.source, "Driver": "local", "Propagation": ""}
+        return {**values, **named, "Source": str(data)}
+    return {**values, "Propagation": "rprivate"}
 
 
 def _port_map(publications: Iterable[Publication]) -> dict[str, list[dict[str, str]]]:

@@ -440,6 +440,8 @@ def test_inspect_tells_of_mounts(lx: Lxgit, scratch: Path) -> None:
         ("bind", str(scratch), "/mnt", True),
         ("volume", str(lx.store / "volumes/v/data"), "/srv", False),
     ]
+    assert [each["Propagation"] for each in shown["Mounts"]] == ["rprivate", ""]
+    assert (shown["Mounts"][1]["Name"], shown["Mounts"][1]["Driver"]) == ("v", "local")
 
 
 def test_links_that_are_swapped_in_lead_no_mount_outside(lx: Lxgit, scratch: Path) -> None:
