@@ -6,6 +6,7 @@ Nothing is written outside of the store, nothing is left in it, and fsck says wh
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import zlib
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,13 @@ import pytest
 from lxgit.objects.ids import ObjectID, from_hex
 from lxgit.objects.verify import ImageVerifier
 from lxgit.repository import open_repository
+from tests.support.program import Lxgit
 from tests.support.stockgit import StockGit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.program import Lxgit
 
 CONFIG = b'{\n  "os": "linux"\n}\n'
 
@@ -263,13 +264,21 @@ UNREAD = {"config.json: NUL in a command"}
 """Nothing that is asked of these below reads what is wrong: nobody starts that command."""
 
 
-@pytest.fixture
-def store(lxgit: Lxgit, scratch: Path) -> Forge:
-    """A store with one sound image."""
-    root = scratch / "root"
+@pytest.fixture(scope="module")
+def sound(work_directory: Path) -> Path:
+    """A store with one sound image: to be copied."""
+    root = work_directory / "sound-root"
     (root / "etc").mkdir(parents=True)
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
-    lxgit("import", root, "base")
+    made = Lxgit(work_directory / "sound", work_directory)
+    made("import", root, "base")
+    return made.store
+
+
+@pytest.fixture
+def store(lxgit: Lxgit, sound: Path) -> Forge:
+    """A store of the test's own with that image."""
+    subprocess.run(["cp", "-a", sound, lxgit.store], check=True)
     return Forge(lxgit.store / "git")
 
 
