@@ -338,6 +338,18 @@ def nothing_is_left_but(tool: str) -> Callable[[], bool]:
     return lambda: links() <= {"lo", "wan"} and "lxgit" not in said(tool, "-S")
 
 
+def test_rules_that_somebody_flushed_are_back_with_the_next_start(based: Lxgit, peer: Peer) -> None:
+    based("run", "-d", "--name", "web", "-p", "80", "base", *SERVE)
+    assert peer.run(*curl(HOST, 49153)) == "hello\n"
+    said("nft", "flush", "ruleset")
+    ping = ("ping", "-c", "1", "-w", "20", PEER)
+    based("run", "--rm", *PINGS, "base", *ping)
+    assert peer.run(*curl(HOST, 49153)) == "hello\n"
+    assert "dnat ip to" in said("nft", "list", "ruleset")
+    based("rm", "-f", "web")
+    until(nothing_is_left)
+
+
 def test_resolvers_and_hosts_that_were_asked_for(based: Lxgit, peer: Peer) -> None:
     options = ("--dns", "192.0.2.53", "--add-host", "db:192.0.2.7")
     shown = based("run", "--rm", *options, "base", "cat", "/etc/resolv.conf", "/etc/hosts").out

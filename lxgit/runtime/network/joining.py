@@ -152,10 +152,11 @@ def _enter(
     member = Member(config.id, number, names, publications)
     records.write_member(place, member)  # first, so that the sweep finds what comes now
     bridge = bridging.ready(place, name, in_use=bool(before))
-    is_new = not before
-    if publications or is_new:
+    is_new, chains = not before, neighbours.all_chains()
+    is_flushed = not any(chain.table == name for chain in chains)  # as nftables.service does
+    if publications or is_new or is_flushed:
         firewall.apply(firewall.ruleset(bridge, (*before, member)))
-    neighbours.admit(name, is_new=is_new)
+    neighbours.admit(name, chains, is_new=is_new)
     records.write_hosts(place, hosts.of_members(bridge, (*before, member)))
     return Connection(place, bridge, member, tuple(ports))
 

@@ -50,9 +50,8 @@ class Chain(NamedTuple):
     drops: bool
 
 
-def admit(bridge: str, *, is_new: bool) -> None:
-    """Have the other firewalls let a bridge through. ProgramFailed."""
-    chains = list(_chains())
+def admit(bridge: str, chains: Collection[Chain], *, is_new: bool) -> None:
+    """Have the other firewalls, whose chains these are, let a bridge through. ProgramFailed."""
     for tool, chain in _places(chains):
         for rule in _rules(bridge):
             if not _is_there(tool, chain, rule):
@@ -63,7 +62,7 @@ def admit(bridge: str, *, is_new: bool) -> None:
 
 def forget(bridge: str) -> None:
     """Take back what `admit` has told them; whoever has gone meanwhile has forgotten it."""
-    chains = list(_chains())
+    chains = all_chains()
     for tool, chain in _places(chains, whatever_they_drop=True):
         for rule in _rules(bridge):
             with contextlib.suppress(ProgramFailed):
@@ -114,18 +113,21 @@ def _tell_firewalld(*what: str) -> None:
     program.run((_FIREWALL_CMD, "--quiet", *what), package="firewalld")
 
 
-def _chains() -> Iterator[Chain]:
+def all_chains() -> list[Chain]:
     """The chains of nftables, those of iptables that is built on it among them."""
     with netlink.Netlink(_NETFILTER) as kernel:
-        for body in kernel.dump(_GETCHAIN, struct.pack("=BxH", socket.AF_UNSPEC, 0)):
-            values = netlink.attributes(body[4:])
-            policy = values.get(_POLICY) if _HOOK in values else None
-            yield Chain(
-                body[0],
-                values[_TABLE].rstrip(b"\0").decode(),
-                values[_NAME].rstrip(b"\0").decode(),
-                policy is not None and int.from_bytes(policy, "big") == _DROP,
-            )
+        bodies = kernel.dump(_GETCHAIN, struct.pack("=BxH", socket.AF_UNSPEC, 0))
+    return [_chain(body[0], netlink.attributes(body[4:])) for body in bodies]
+
+
+def _chain(family: int, values: dict[int, bytes]) -> Chain:
+    policy = values.get(_POLICY) if _HOOK in values else None
+    return Chain(
+        family,
+        values[_TABLE].rstrip(b"\0").decode(),
+        values[_NAME].rstrip(b"\0").decode(),
+        policy is not None and int.from_bytes(policy, "big") == _DROP,
+    )
 
 
 def _has_legacy() -> bool:
