@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.fsutil import remove_tree
 from lxgit.objects.newfile import NewFile
 from lxgit.operations.importing import import_image
 from lxgit.operations.lookup import find_image
@@ -27,7 +26,7 @@ from tests.support.mounts import shown
 from tests.support.stores import WHO, Listener
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.erofs]
@@ -38,14 +37,13 @@ def repository(store_dir: Path) -> Repository:
     return create_repository(store_dir)
 
 
-@pytest.fixture(scope="module")
-def source(work_directory: Path) -> Iterator[Path]:
+@pytest.fixture
+def source(scratch: Path) -> Path:
     """The awkward tree without what EROFS cannot hold."""
-    root = work_directory / "awkward-compressed"
+    root = scratch / "awkward"
     awkward.build(root, linked_nodes=True, for_erofs=True)
     (root / "text").write_text("all the same\n" * 50_000)
-    yield root
-    remove_tree(root)
+    return root
 
 
 @pytest.fixture
@@ -74,15 +72,9 @@ def faults(repository: Repository, layer: Layer) -> list[str]:
     return layer_faults(cache(repository), repository.objects, layer)
 
 
-@pytest.mark.parametrize("way", [forms.FILE, forms.LOOP])
 def test_a_mount_shows_the_source(
-    repository: Repository,
-    source: Path,
-    scratch: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    way: str,
+    repository: Repository, source: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forms.force(monkeypatch, way)
     layer = take(repository, source, "base")
     size = sum((layer.path / name).stat().st_blocks for name in (INDEX, TAR))
     compressed = forms.compress(cache(repository), layer)
@@ -91,8 +83,10 @@ def test_a_mount_shows_the_source(
     assert (layer.path / IMAGE).stat().st_blocks < size
     stack = cache(repository).find(layer.shows)
     assert stack is not None
-    with shown(stack, scratch) as place:
-        assert_same_tree(source, place)
+    for way in (forms.FILE, forms.LOOP):
+        forms.force(monkeypatch, way)
+        with shown(stack, scratch) as place:
+            assert_same_tree(source, place)
     assert faults(repository, compressed) == []
 
 

@@ -48,7 +48,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             for seed in seeds
         ]
         metafunc.parametrize(("form", "seed"), runs)
-    elif metafunc.function is test_a_thousand_commits:  # 50 s, which no form makes different
+    elif metafunc.function in (test_a_thousand_commits, test_a_long_history_stays_shallow):
+        # What takes long, and no form makes different.
         metafunc.parametrize("form", forms.FORMS[:1])
     elif "form" in metafunc.fixturenames:
         metafunc.parametrize("form", forms.FORMS)
