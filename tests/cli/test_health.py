@@ -67,19 +67,27 @@ class TestRunning:
     def test_one_that_takes_too_long_has_failed(self, checked: Lxgit) -> None:
         options = ("--health-timeout", "200ms", "--health-retries", "1")
         start(checked, "--health-cmd", "sleep 600", *OFTEN, *options)
-        assert "(health: starting)" in checked("ps").out
         until(lambda: health(checked)["Status"] == "unhealthy")
         assert health(checked)["Log"][0]["ExitCode"] == -1
         assert "too long" in health(checked)["Log"][0]["Output"]
+
+    def test_until_the_first_check_it_is_starting(self, checked: Lxgit) -> None:
+        start(checked, "--health-cmd", "true")
+        assert "(health: starting)" in checked("ps").out
+        assert health(checked) == {"Status": "starting", "FailingStreak": 0, "Log": []}
 
     def test_a_paused_one_is_not_asked(self, checked: Lxgit) -> None:
         start(checked, "--health-cmd", "true", *OFTEN)
         until(lambda: health(checked)["Status"] == "healthy")
         checked("pause", "web")
-        time.sleep(0.3)  # for one that was under way
+
+        def stands() -> bool:  # one that was under way may still come
+            before = health(checked)["Log"][-1]
+            time.sleep(0.5)
+            return bool(health(checked)["Log"][-1] == before)
+
+        until(stands)
         before = health(checked)["Log"][-1]["Start"]
-        time.sleep(0.5)
-        assert health(checked)["Log"][-1]["Start"] == before
         checked("unpause", "web")
         until(lambda: health(checked)["Log"][-1]["Start"] > before)
 

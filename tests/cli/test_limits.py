@@ -84,34 +84,6 @@ def test_update_of_a_stopped_one_holds_at_its_next_start(based: Lxgit) -> None:
         based("rm", "-f", "web")
 
 
-def test_a_limit_that_is_not_in_force_ends_the_run_before_its_command(
-    based: Lxgit, scratch: Path
-) -> None:
-    """The host's file says something else than was written: as where a key went nowhere."""
-    lie = scratch / "sitecustomize.py"
-    lie.write_text(
-        "from lxgit.runtime import enforcement\n"
-        "before = enforcement.settings\n"
-        "def settings(limits, hosts):\n"
-        "    return [one._replace(value='17') if one.file == 'pids.max' and limits.pids == 16"
-        " else one for one in before(limits, hosts)]\n"
-        "def check(self):\n"
-        "    wanted = [one._replace(value='16') for one in self.settings if one.value == '17']\n"
-        "    enforcement._check(self._container, wanted, self._hosts)\n"
-        "enforcement.settings = settings\n"
-        "enforcement.Enforcement.check = check\n"
-    )
-    result = based(
-        *("run", "--name", "web", "--pids-limit", "16", "base", "touch", "/ran"),
-        code=125,
-        env={"PYTHONPATH": str(scratch)},
-    )
-    assert "--pids-limit is not in force" in result.err
-    assert "says 17, not 16" in result.err
-    assert based("status", "web").out.find("ran") == -1
-    assert inspected(based, "web")["State"]["ExitCode"] == 125
-
-
 def test_who_eats_memory_is_killed_and_inspect_says_so(based: Lxgit) -> None:
     based("run", "--name", "hog", "-m", "16m", "base", "tail", "/dev/zero", code=137)
     state = inspected(based, "hog")["State"]

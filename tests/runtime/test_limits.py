@@ -12,11 +12,14 @@ from lxgit.errors import LxgitError
 from lxgit.runtime import enforcement, seccomp
 from lxgit.runtime.capabilities import DEFAULT, NAMES, SYSTEM, UnknownCapability, kept, normalised
 from lxgit.runtime.cgroups import Hierarchy
-from lxgit.runtime.limits import LimitNotInForce, Limits, settings
+from lxgit.runtime.limits import LimitNotInForce, Limits, Setting, settings
+from lxgit.runtime.protocol import StartFailed
 from lxgit.runtime.security import Device, Sysctl, Ulimit
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.runtime.conftest import Machine
 
 ALL = Limits(memory=(64 << 20) + 17, cpus=1.5, cpu_shares=512, pids=20)
 
@@ -91,6 +94,34 @@ def test_what_is_read_back_differently_is_named(tmp_path: Path) -> None:
         enforcement._check("f" * 64, wanted, found)
     (group / "pids.max").write_text("20\n")
     enforcement._check("f" * 64, wanted, found)
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+def test_a_limit_that_is_not_in_force_ends_the_run_before_its_command(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LXC is given another value than the one that is read back: as where a key goes nowhere."""
+    container = machine.create("touch", "/ran", limits=Limits(pids=16))
+    check = enforcement.Enforcement.check
+
+    def honest(self: enforcement.Enforcement) -> None:
+        self.settings = [one._replace(value="16") for one in self.settings]
+        check(self)
+
+    def wrong(limits: Limits, found: dict[str, Hierarchy]) -> list[Setting]:
+        return [one._replace(value="17") for one in settings(limits, found)]
+
+    monkeypatch.setattr(enforcement, "settings", wrong)
+    monkeypatch.setattr(enforcement.Enforcement, "check", honest)
+    with pytest.raises(
+        StartFailed, match=r"--pids-limit is not in force: .* says 17, not 16"
+    ) as told:
+        machine.start(container)
+    assert told.value.exit_code == 125
+    assert not (container.upper / "ran").exists()
+    assert container.state.exit_code == 125
 
 
 @pytest.mark.parametrize(
