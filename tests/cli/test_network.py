@@ -302,12 +302,16 @@ def test_a_killed_supervisor_leaves_nothing(based: Lxgit, peer: Peer) -> None:
     until(lambda: not based("ps", "-q").out)
     assert settings(based, "web")["IPAddress"] == ""
     until(lambda: not any(name.startswith("lxv") for name in links()))
+    gone = rundir.NETWORKS / "1-lxgit12345678"  # of a namespace that is no more
+    gone.mkdir()
+    (gone / ("f" * 64)).touch()
     # Meanwhile its addresses have become somebody else's.
     ip("link", "delete", next(name for name in links() if name.startswith("lxgit")))
     ip("route", "add", f"{lost}/32", "via", PEER)
     shown = based("run", "--rm", "-p", "8080:80", "base", "ip", "address", "show", "eth0").out
     assert "inet 10." in shown
     assert lost not in shown
+    assert not gone.exists()
     until(nothing_is_left)
 
 

@@ -146,6 +146,8 @@ def _enter(
 ) -> Connection:
     firewall.require()
     before = records.members(place)
+    if not before:
+        records.forget_dead()
     number = subnets.free_number({member.number for member in before})
     names = tuple(dict.fromkeys((config.name, config.id[:12], config.hostname)))
     publications = tuple(str(one.publication) for one in ports)

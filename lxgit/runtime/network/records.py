@@ -136,6 +136,16 @@ def write_hosts(place: Path, content: bytes) -> None:
     write_atomic(place / HOSTS, content, durable=False)
 
 
+def forget_dead() -> None:
+    """Drop what is written down of bridges that nobody is on: their namespaces have gone, mostly.
+
+    The caller holds the lock.
+    """
+    for place in rundir.NETWORKS.glob("*-*"):
+        if not members(place):
+            forget(place)
+
+
 def forget(place: Path) -> None:
     """Drop what is written down of a bridge that has gone."""
     remove_tree(place)
