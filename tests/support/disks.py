@@ -65,14 +65,33 @@ def copy(image: Path, to: Path) -> Path:
 
 @contextmanager
 def mounted(kind: Kind, image: Path, place: Path) -> Iterator[Path]:
-    """The file system at `place`, which is made."""
+    """The file system, below `place`, which is made."""
     place.mkdir()
-    command = ["mount", "-t", kind.name, "-o", f"loop,{kind.options}", str(image), str(place)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        unable(f"no {kind} on a loop device: {done.stderr.strip()}")
+    with _unmounted_everywhere(place):
+        root = place / "root"
+        root.mkdir()
+        command = ["mount", "-t", kind.name, "-o", f"loop,{kind.options}", str(image), str(root)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            unable(f"no {kind} on a loop device: {done.stderr.strip()}")
+        try:
+            yield root
+        finally:
+            unmount(root)
+            root.rmdir()
+    place.rmdir()
+
+
+@contextmanager
+def _unmounted_everywhere(directory: Path) -> Iterator[None]:
+    """Have what is unmounted below the directory unmounted in every mount namespace.
+
+    Where mounts are private, as without systemd, whoever starts a container meanwhile has a copy of
+    them, and a file system in use for as long as it runs (mount_namespaces(7)).
+    """
+    subprocess.run(["mount", "--bind", directory, directory], check=True)
+    subprocess.run(["mount", "--make-shared", directory], check=True)
     try:
-        yield place
+        yield
     finally:
-        unmount(place)
-        place.rmdir()
+        unmount(directory)
