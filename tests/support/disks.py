@@ -10,6 +10,7 @@ that save programs which forget to flush (auto_da_alloc; data=ordered).
 from __future__ import annotations
 
 import subprocess
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -65,33 +66,23 @@ def copy(image: Path, to: Path) -> Path:
 
 @contextmanager
 def mounted(kind: Kind, image: Path, place: Path) -> Iterator[Path]:
-    """The file system, below `place`, which is made."""
+    """The file system at `place`, which is made; afterwards all of it is in the file."""
     place.mkdir()
-    with _unmounted_everywhere(place):
-        root = place / "root"
-        root.mkdir()
-        command = ["mount", "-t", kind.name, "-o", f"loop,{kind.options}", str(image), str(root)]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        if done.returncode:
-            unable(f"no {kind} on a loop device: {done.stderr.strip()}")
-        try:
-            yield root
-        finally:
-            unmount(root)
-            root.rmdir()
-    place.rmdir()
-
-
-@contextmanager
-def _unmounted_everywhere(directory: Path) -> Iterator[None]:
-    """Have what is unmounted below the directory unmounted in every mount namespace.
-
-    Where mounts are private, as without systemd, whoever starts a container meanwhile has a copy of
-    them, and a file system in use for as long as it runs (mount_namespaces(7)).
-    """
-    subprocess.run(["mount", "--bind", directory, directory], check=True)
-    subprocess.run(["mount", "--make-shared", directory], check=True)
+    command = ["mount", "-t", kind.name, "-o", f"loop,{kind.options}", str(image), str(place)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        unable(f"no {kind} on a loop device: {done.stderr.strip()}")
     try:
-        yield
+        yield place
     finally:
-        unmount(directory)
+        unmount(place)
+        place.rmdir()  # also takes down the copies that other mount namespaces have
+        _wait_until_free(image)
+
+
+def _wait_until_free(image: Path) -> None:
+    """The last to let go may be a container that somebody started meanwhile, and that is ending."""
+    deadline = time.monotonic() + 60
+    while subprocess.run(["losetup", "-j", image], capture_output=True, check=True).stdout:
+        assert time.monotonic() < deadline, f"{image} is in use"
+        time.sleep(0.01)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.root
 
 
 def test_copies_of_our_mounts_hold_no_disk(scratch: Path) -> None:
-    """Whoever starts a container has such, for as long as it runs."""
+    """Whoever starts a container has such, for as long as it runs, or a moment longer."""
     image = disks.make(disks.EXT4, scratch / "disk")
     copy = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", "echo; read line"]
     with disks.mounted(disks.EXT4, image, scratch / "mounted"):
