@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 VENV := .venv
 PYTEST := $(VENV)/bin/pytest
-# One more than there are cores: a test waits for a disk or a container a third of its time.
+# One more than there are cores, since many a test waits for the disk or for a container.
 JOBS ?= $(shell expr $$(nproc) + 1)
 PARALLEL := -n $(JOBS) --dist worksteal
 SOURCES := lxgit tests benchmarks
