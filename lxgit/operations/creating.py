@@ -138,11 +138,16 @@ def created(
 
 
 def _mounts(repository: Repository, request: RunRequest, config: ImageConfig) -> tuple[Mount, ...]:
-    if request.storage is None and not config.volumes:
+    if request.storage is None and not config.volumes and not request.system:
         return ()
     from lxgit.operations.volumes import StorageRequest, planned
 
-    return planned(repository, request.storage or StorageRequest(), config.volumes)
+    wanted = request.storage or StorageRequest()
+    if request.system:
+        from lxgit.operations.systems import with_memory
+
+        wanted = wanted._replace(mounts=with_memory(wanted.mounts))
+    return planned(repository, wanted, config.volumes)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from lxgit.operations.creating import Program
 
 if TYPE_CHECKING:
     from lxgit.objects.image import Image
+    from lxgit.runtime.mounts import Mount
 
 INIT = "/sbin/init"
 _STOP_SIGNALS = {b"systemd": "SIGRTMIN+3", b"busybox": "SIGUSR2"}
@@ -52,6 +53,22 @@ def system_of(image: Image, command: tuple[str, ...], *, host_ids: bool) -> Prog
     name = path.rpartition(b"/")[2]
     halt = (INIT, "0") if name == b"init" else ()
     return Program((INIT,), _STOP_SIGNALS.get(name, "SIGPWR"), halt)
+
+
+def with_memory(mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
+    """The mounts that were asked for, and /run, /run/lock and /tmp in memory, as an init has them.
+
+    It could mount none of them itself: that takes a capability which it has not.
+    """
+    from lxgit.runtime.mounts import TMPFS, Mount
+
+    taken = {mount.target for mount in mounts}
+    own = (
+        Mount(kind=TMPFS, target="/run", mode=0o755),
+        Mount(kind=TMPFS, target="/run/lock"),
+        Mount(kind=TMPFS, target="/tmp", executable=True),  # noqa: S108 - the container's
+    )
+    return (*(mount for mount in own if mount.target not in taken), *mounts)
 
 
 def resolve(image: Image, path: bytes) -> bytes | None:

@@ -25,12 +25,14 @@ DEFAULT = (
     *("setfcap", "setgid", "setpcap", "setuid", "sys_chroot"),
 )
 
-# What an init and the daemons of a whole system need besides, all of it within a user namespace.
+# What an init and the daemons of a whole system need besides, all within a user namespace. Not
+# sys_admin: systemd does without mounts and namespaces of its own then, where with that capability
+# and LXC's profile of AppArmor its services fail.
 SYSTEM = (
     *DEFAULT,
     *("audit_write", "dac_read_search", "ipc_owner", "lease", "mknod", "net_admin"),
-    *("net_broadcast", "net_raw", "sys_admin", "sys_boot", "sys_nice", "sys_ptrace"),
-    *("sys_resource", "sys_tty_config"),
+    *("net_broadcast", "net_raw", "sys_boot", "sys_nice", "sys_ptrace", "sys_resource"),
+    "sys_tty_config",
 )
 
 _ALL = "all"

@@ -88,7 +88,7 @@ class ContainerSpec:
     apparmor: str | None  # a loaded profile; None: unconfined
     seccomp: Path | None = None  # a profile; None: every system call
     masked: bool = True
-    system: bool = False  # its init may write to its control group, and mount below it
+    system: bool = False  # its init may write to its control group
     cgroup: Sequence[Setting] = ()  # limits, in the order in which they are written
     devices: Sequence[str] = ()  # rules for more than the usual ones
     ulimits: Sequence[Ulimit] = ()
@@ -148,7 +148,7 @@ def _id_lines(spec: ContainerSpec) -> list[str]:
 def _network_lines(spec: ContainerSpec) -> list[str]:
     # The host's network belongs to another user namespace, where sysfs cannot be mounted (EPERM):
     # then the root has the host's /sys, read-only.
-    cgroup = " cgroup:rw:force" if spec.system else " cgroup:ro"
+    cgroup = " cgroup:rw" if spec.system else " cgroup:ro"
     if spec.network == "host":
         return ["lxc.net.0.type = none", f"lxc.mount.auto = proc:mixed{cgroup}"]
     return [
