@@ -97,7 +97,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="lxgit-vm-") as scratch:
         job = Path(scratch, "job")
         debian = rootfs.cached_debian("essential", rootfs.ESSENTIAL)
-        image.job_disk(job, {"debian.tar": debian})
+        systemd = rootfs.cached_debian("systemd", rootfs.SYSTEMD)
+        image.job_disk(job, {"debian.tar": debian, "systemd.tar": systemd})
         print(f"disks ready after {time.monotonic() - started:.0f} s", flush=True)
         lines = boot(system, job, Path(scratch), arguments.timeout)
     passed = verdict(lines)
