@@ -230,6 +230,15 @@ class TestAttach:
         assert terminal.exitstatus == 7
 
 
+def interrupt(terminal: pexpect.spawn[str]) -> None:
+    """Type Ctrl-C until the shell prompts: a command that has not quite begun does not hear it."""
+    for _ in range(60):
+        terminal.sendintr()
+        if terminal.expect(["# ", pexpect.TIMEOUT], timeout=1) == 0:
+            return
+    pytest.fail("the command goes on")
+
+
 class TestExec:
     pytestmark = needs_lxc
 
@@ -294,8 +303,7 @@ class TestExec:
             terminal.expect("# ")
             terminal.sendline("echo g''o; sleep 600")
             terminal.expect_exact("go")
-            terminal.sendintr()
-            terminal.expect("# ")
+            interrupt(terminal)
             terminal.sendline("exit 5")
             terminal.expect(pexpect.EOF)
         assert terminal.exitstatus == 5
