@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lxgit.records import replace
-from lxgit.runtime import capabilities, lxc
+from lxgit.runtime import capabilities
 from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.lxc import ContainerSpec, InvalidHostname, Log, config
 
