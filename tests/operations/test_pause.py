@@ -50,7 +50,7 @@ def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
 def number(lab: Lab) -> int:
     """What it has counted to."""
     path = lab.container("c").upper / "n"
-    wait_until(lambda: path.exists())
+    wait_until(path.exists)
     return int(path.read_text())
 
 
