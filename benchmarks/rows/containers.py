@@ -18,7 +18,12 @@ from tests.support import rootfs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from benchmarks.inputs import Image
+    from benchmarks.peers.docker import Docker
+    from benchmarks.peers.podman import Podman
     from benchmarks.workbench import Workbench
+
+    _Peer = Docker | Podman
 
 _TAR = ("--xattrs", "--xattrs-include=*", "--numeric-owner", "-xpf")
 _OTHERS = 6
@@ -51,16 +56,15 @@ def rows(bench: Workbench) -> list[Row]:
             rounds=_OTHERS - 1,
         )
 
+    def run(name: str, peer: str, reach: float, install: Callable[[Image], _Peer]) -> Row:
+        about_run = f"`{true}`, {about}, warm"
+        return Row(
+            name, about_run, peer, partial(_run, bench, install), reach, rounds=15, warm_up=3
+        )
+
     return [
-        Row(
-            "run",
-            f"`{true}`, {about}, warm",
-            "podman `--runtime runc`",
-            partial(_run, bench),
-            reach=0.8,
-            rounds=15,
-            warm_up=3,
-        ),
+        run("run", "podman `--runtime runc`", 0.8, bench.podman),
+        run("run-docker", "docker", 0.6, bench.docker),
         Row(
             "materialise",
             f"the same from Git alone, {about}",
@@ -76,11 +80,11 @@ def rows(bench: Workbench) -> list[Row]:
 
 
 @contextmanager
-def _run(bench: Workbench) -> Iterator[Contest]:
+def _run(bench: Workbench, install: Callable[[Image], _Peer]) -> Iterator[Contest]:
     large = bench.inputs.large
-    lxgit, podman = bench.store(large), bench.podman(large).program
+    lxgit, peer = bench.store(large), install(large).program
     bench.settle()
-    yield Contest(partial(lxgit.run_true, IMAGE), partial(podman.seconds, *TRUE, IMAGE, "true"))
+    yield Contest(partial(lxgit.run_true, IMAGE), partial(peer.seconds, *TRUE, IMAGE, "true"))
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.harness import Contest, Failed, Row, Unit
-from benchmarks.store import TRUE
 from benchmarks.workbench import IMAGE
 
 if TYPE_CHECKING:
@@ -25,18 +24,7 @@ _SUPERVISOR = 20 << 20  # bytes
 
 
 def rows(bench: Workbench) -> list[Row]:
-    about = bench.inputs.large.about
-    true = " ".join((*TRUE, "IMAGE", "true"))
     return [
-        Row(
-            "run-docker",
-            f"`{true}`, {about}, warm",
-            "docker",
-            partial(_run, bench),
-            reach=0.6,
-            rounds=15,
-            warm_up=3,
-        ),
         Row("exec", "`exec CONTAINER true`", "docker", partial(_exec, bench), reach=0.7, rounds=15),
         Row("ps-many", f"`ps -a` of {_MANY} containers", "docker", partial(_ps, bench), reach=5),
         Row(
@@ -58,14 +46,6 @@ def rows(bench: Workbench) -> list[Row]:
             warm_up=0,
         ),
     ]
-
-
-@contextmanager
-def _run(bench: Workbench) -> Iterator[Contest]:
-    large = bench.inputs.large
-    lxgit, docker = bench.store(large), bench.docker(large).program
-    bench.settle()
-    yield Contest(partial(lxgit.run_true, IMAGE), partial(docker.seconds, *TRUE, IMAGE, "true"))
 
 
 @contextmanager
