@@ -57,10 +57,8 @@ def rows(bench: Workbench) -> list[Row]:
         )
 
     def run(name: str, peer: str, reach: float, install: Callable[[Image], _Peer]) -> Row:
-        about_run = f"`{true}`, {about}, warm"
-        return Row(
-            name, about_run, peer, partial(_run, bench, install), reach, rounds=15, warm_up=3
-        )
+        setup = partial(_run, bench, install)
+        return Row(name, f"`{true}`, {about}, warm", peer, setup, reach, rounds=15, warm_up=3)
 
     return [
         run("run", "podman `--runtime runc`", 0.8, bench.podman),
