@@ -48,6 +48,9 @@ def gc(
         f"{verb} {done.objects:,} {noun}, {freed}{size(done.freed)};"
         f" the store's objects take {size(done.size)}."
     )
+    if done.gone_layers:
+        noun = "layer" if done.gone_layers == 1 else "layers"
+        session.out.line(f"{verb} {done.gone_layers} {noun} of {size(done.gone_layers_size)}.")
     if done.layers:
         noun = "layer" if done.layers == 1 else "layers"
         verb = "Would compress" if dry_run else "Compressed"

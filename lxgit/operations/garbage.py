@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING
 
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.packindex import PackIndex
-from lxgit.objects.refs import DELETED
+from lxgit.objects.refs import ANY, DELETED, RefStore
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from lxgit.objects.commits import Signature
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.reflogs import ReflogEntry
     from lxgit.repository import Repository
 
 _DAY = 86_400  # seconds
-
+_ALL = [f"--exclude={DELETED}", "--all"]  # that one is as good as the entries of its reflog
 
 GRACE = 14 * _DAY
 """Seconds that unreachable objects are kept since they were last used: gc.pruneExpire."""
@@ -63,8 +64,20 @@ def expire_reflogs(repository: Repository, *, now: bool, dry_run: bool = False) 
         surviving.update(*map(_ids, kept))
         count += len(entries) - len(kept)
         if len(kept) < len(entries) and not dry_run:
-            repository.refs.replace_reflog(name, kept)
+            if name == DELETED:
+                _let_go(repository, kept, entries[0].who)
+            if kept or name != DELETED:
+                repository.refs.replace_reflog(name, kept)
     return Entries(count, frozenset(surviving))
+
+
+def _let_go(repository: Repository, kept: Sequence[ReflogEntry], who: Signature) -> None:
+    """Have DELETED name the last of the commits that its reflog still has, or go.
+
+    Not through `repository.refs`, which would wait for whoever collects.
+    """
+    last = kept[0].new if kept else None
+    RefStore(repository.git_dir).update(DELETED, last, old=ANY, message="gc", who=who)
 
 
 def _ids(entry: ReflogEntry) -> set[ObjectID]:
@@ -79,7 +92,7 @@ def _unreached(
     if not wanted:
         return set()
     here = {oid for oid in wanted if oid in repository.objects}
-    tips = ["--all"] if now or name == "HEAD" else [name]
+    tips = _ALL if now or name == "HEAD" else [name]
     if tips == [name] and repository.refs.read(name) is None:
         return wanted
     said = repository.git.run(
@@ -89,15 +102,17 @@ def _unreached(
     return (wanted - here) | {from_hex(line) for line in said.split()} & wanted
 
 
-def dropped(repository: Repository, surviving: Iterable[ObjectID], *, now: bool) -> Sequence[int]:
-    """The sizes on disk of the objects that gc would drop."""
+def dropped(
+    repository: Repository, surviving: Iterable[ObjectID], *, now: bool
+) -> dict[ObjectID, int]:
+    """The objects that gc would drop, with their sizes on disk."""
     sizes = _all_objects(repository)
     roots = [hex_id(oid) for oid in surviving]
     garbage = sizes.keys() - _reachable(repository, roots)
     if not now and garbage:
         recent = {hex_id(oid) for oid in _recent(repository.git_dir)} & garbage
         garbage -= _reachable(repository, [*roots, *recent])
-    return [sizes[oid] for oid in garbage]
+    return {from_hex(oid.encode()): sizes[oid] for oid in garbage}
 
 
 def _all_objects(repository: Repository) -> dict[str, int]:
@@ -108,7 +123,7 @@ def _all_objects(repository: Repository) -> dict[str, int]:
 
 def _reachable(repository: Repository, roots: Iterable[str]) -> set[str]:
     lines = repository.git.lines(
-        ["rev-list", "--objects", "--no-object-names", "--ignore-missing", "--all", "--stdin"],
+        ["rev-list", "--objects", "--no-object-names", "--ignore-missing", *_ALL, "--stdin"],
         stdin="".join(f"{root}\n" for root in roots).encode(),
     )
     return {line.decode() for line in lines}

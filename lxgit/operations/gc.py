@@ -31,6 +31,7 @@ from lxgit.objects.packindex import PackIndex
 from lxgit.operations import leftovers
 from lxgit.operations.garbage import GRACE, cruft_packs, dropped, expire_reflogs, oldest_cruft
 from lxgit.operations.idle import compress_idle, compressible
+from lxgit.operations.prune import gone_layers, prune_gone
 from lxgit.operations.values import Collected
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ Git cannot do that for some objects alone; so the work stays in proportion to wh
 def gc(
     repository: Repository, *, now: bool = False, dry_run: bool = False, progress: Progress
 ) -> Collected:
-    """Drop what is unreachable, repack, and compress idle base layers.
+    """Drop what is unreachable and its layers, repack, and compress idle base layers.
 
     With `now`, that is at once, and what only a reflog reaches, as a branch that was deleted or a
     commit that was undone, is unreachable.
@@ -67,10 +68,12 @@ def gc(
     if dry_run:
         progress.phase("Looking for what is unreachable")
         entries = expire_reflogs(repository, now=now, dry_run=True)
-        sizes = dropped(repository, entries.surviving, now=now)
+        garbage = dropped(repository, entries.surviving, now=now)
         size = _size(repository.git_dir)
-        idle = compressible(repository)
-        return Collected(len(sizes), entries.dropped, sum(sizes), size, *idle)
+        gone = prune_gone(repository, garbage, dry_run=True, progress=progress)
+        idle = compressible(repository, gone_layers(repository, garbage))
+        freed = sum(garbage.values())
+        return Collected(len(garbage), entries.dropped, freed, size, *gone, *idle)
     with repository.repacking():
         before = _size(repository.git_dir)
         leftovers.sweep(repository)
@@ -89,8 +92,9 @@ def gc(
             raise
         after = _size(repository.git_dir)
         repository.objects.close()
+        gone = prune_gone(repository, progress=progress)
         idle = compress_idle(repository, progress)
-    return Collected(count, entries.dropped, max(before - after, 0), after, *idle)
+    return Collected(count, entries.dropped, max(before - after, 0), after, *gone, *idle)
 
 
 def consolidate(repository: Repository) -> None:

@@ -8,7 +8,7 @@ A layer that is used again stays compressed.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from lxgit.objects.newfile import NewFile
@@ -18,11 +18,11 @@ from lxgit.runtime.bases import TAR
 from lxgit.runtime.compressed_layer import write_image
 from lxgit.runtime.erofs_layer import UnfitTree
 from lxgit.runtime.erofs_mount import CannotMountImage
-from lxgit.runtime.layers import EROFS, BrokenLayer, LayerStore
+from lxgit.runtime.layers import EROFS, LayerStore
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container
 
     from lxgit.progress import Progress
     from lxgit.repository import Repository
@@ -41,9 +41,9 @@ _NONE = Compressed(0, 0, 0)
 _WHAT = "the cache of layers"
 
 
-def compressible(repository: Repository) -> Compressed:
-    """What there is to compress; what that will free is not known before."""
-    found = _idle_layers(repository)
+def compressible(repository: Repository, gone: Container[str]) -> Compressed:
+    """What there is to compress when the layers `gone` are; what that will free is not known."""
+    found = [layer for layer in _idle_layers(repository) if layer.id not in gone]
     return Compressed(len(found), sum(disk_usage(str(layer.path)) for layer in found), 0)
 
 
@@ -54,7 +54,7 @@ def compress_idle(repository: Repository, progress: Progress) -> Compressed:
     """
     bases.sweep()  # a mount would hold the space of what it shows
     with repository.lock("layers", shared=True, what=_WHAT):
-        for layer in _layers(repository):
+        for layer in LayerStore(repository.layers_dir).usable():
             LayerStore.tidy(layer)
         found = _idle_layers(repository)
     if found:
@@ -85,16 +85,9 @@ def _compress(repository: Repository, layer: Layer) -> Compressed:
             return Compressed(1, before, before - disk_usage(str(layer.path)))
 
 
-def _layers(repository: Repository) -> Iterator[Layer]:
-    """All that can be used."""
-    layers = LayerStore(repository.layers_dir)
-    for layer_id in layers.all_ids():
-        with suppress(BrokenLayer):
-            yield layers.layer(layer_id)
-
-
 def _idle_layers(repository: Repository) -> list[Layer]:
     """Base layers in the EROFS form that no running container is mounted on."""
-    found = [layer for layer in _layers(repository) if layer.form == EROFS]
+    layers = LayerStore(repository.layers_dir)
+    found = [layer for layer in layers.usable() if layer.form == EROFS]
     pinned = pinned_layers(repository) if found else ()
     return [layer for layer in found if layer.id not in pinned]

@@ -12,9 +12,14 @@ from lxgit.runtime.containers import BrokenContainer, all_containers
 from lxgit.runtime.layers import LayerStore
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
+
+    from lxgit.objects.ids import ObjectID
     from lxgit.progress import Progress
     from lxgit.repository import Repository
-    from lxgit.runtime.containers import Container
+    from lxgit.runtime import containers
+
+_WHAT = "the cache of layers"
 
 
 def prune(repository: Repository, *, dry_run: bool = False, progress: Progress) -> Pruned:
@@ -24,21 +29,60 @@ def prune(repository: Repository, *, dry_run: bool = False, progress: Progress) 
     """
     layers = LayerStore(repository.layers_dir)
     bases.sweep()  # a mount would hold the space of what it shows
-    with repository.lock("layers", what="the cache of layers"):
-        pinned = pinned_layers(repository)
-        drop = [layer for layer in layers.all_ids() if layer not in pinned]
-        progress.phase("Dropping layers", len(drop))
-        size = 0
-        if not dry_run:
-            layers.forget_stacks(drop)
-        for layer in drop:
-            size += disk_usage(os.fspath(layers.path / layer))
-            if not dry_run:
-                layers.remove(layer)
-            progress.advance()
+    with repository.lock("layers", what=_WHAT):
+        pruned = _drop(repository, layers.all_ids(), dry_run=dry_run, progress=progress)
         if not dry_run:
             layers.forget_broken_stacks()
             leftovers.sweep(repository)
+    return pruned
+
+
+def prune_gone(
+    repository: Repository,
+    garbage: Container[ObjectID] = (),
+    *,
+    dry_run: bool = False,
+    progress: Progress,
+) -> Pruned:
+    """Drop the `gone_layers`."""
+    bases.sweep()
+    with repository.lock("layers", what=_WHAT):
+        gone = gone_layers(repository, garbage)
+        return _drop(repository, gone, dry_run=dry_run, progress=progress)
+
+
+def gone_layers(repository: Repository, garbage: Container[ObjectID] = ()) -> list[str]:
+    """The layers of file systems that are not in Git any more, or are `garbage` there.
+
+    Nobody can name them, nor make them again. Those that others lie on are none.
+    """
+    usable = list(LayerStore(repository.layers_dir).usable())
+    lasting = [
+        layer
+        for layer in usable
+        if layer.shows[0] in repository.objects and layer.shows[0] not in garbage
+    ]
+    needed = {one for layer in lasting for one in (layer.id, *layer.below)}
+    return [layer.id for layer in usable if layer.id not in needed]
+
+
+def _drop(
+    repository: Repository, candidates: Iterable[str], *, dry_run: bool, progress: Progress
+) -> Pruned:
+    """Drop the layers among these that no running container is mounted on."""
+    layers = LayerStore(repository.layers_dir)
+    pinned = pinned_layers(repository)
+    drop = [layer for layer in candidates if layer not in pinned]
+    if drop:
+        progress.phase("Dropping layers", len(drop))
+    size = 0
+    if not dry_run:
+        layers.forget_stacks(drop)
+    for layer in drop:
+        size += disk_usage(os.fspath(layers.path / layer))
+        if not dry_run:
+            layers.remove(layer)
+        progress.advance()
     return Pruned(len(drop), size)
 
 
@@ -52,7 +96,7 @@ def pinned_layers(repository: Repository) -> set[str]:
     }
 
 
-def _may_run(container: Container) -> bool:
+def _may_run(container: containers.Container) -> bool:
     try:
         return container.is_running
     except BrokenContainer:

@@ -269,6 +269,9 @@ class Collected(NamedTuple):
     """By dropping and by packing; of a dry run, by dropping alone."""
     size: int
     """What the objects take now."""
+    gone_layers: int
+    """Those of images that are gone, which went too, or would go."""
+    gone_layers_size: int
     layers: int
     """Idle base layers that were compressed, or would be."""
     layers_size: int

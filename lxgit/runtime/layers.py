@@ -282,6 +282,12 @@ class LayerStore:
         except FileNotFoundError:
             return []
 
+    def usable(self) -> Iterator[Layer]:
+        """All that are whole and of this boot."""
+        for layer_id in self.all_ids():
+            with contextlib.suppress(BrokenLayer):
+                yield self.layer(layer_id)
+
     def remove(self, layer_id: str) -> None:
         """Delete a layer, the description first, so that it is absent from then on."""
         with contextlib.suppress(FileNotFoundError):

@@ -111,7 +111,6 @@ def test_a_deleted_branch_is_kept_for_ninety_days(repository: Repository, scratc
 def test_it_goes_with_its_reflog_entry(repository: Repository, scratch: Path) -> None:
     oid = take(repository, scratch / "root", "text", days=100)
     forget(repository, days=95)
-    repository.refs.update("refs/lxgit/deleted", None, old=oid, message="", who=who().committer)
     age(repository, 95)
     done = collect(repository)
     assert done.objects > 5
@@ -130,6 +129,28 @@ def test_now_means_what_only_a_reflog_reaches(repository: Repository, scratch: P
     assert done.reflog_entries > 0
     assert undone not in repository.objects
     assert kept in repository.objects
+
+
+def test_now_means_branches_that_were_deleted(repository: Repository, scratch: Path) -> None:
+    """The last one too; what another still reaches can be found as before."""
+    kept = take(repository, scratch / "root", "one")
+    refs, oids = repository.refs, [kept]
+    for name in ("refs/heads/two", "refs/heads/three", "refs/heads/one"):
+        oid = kept if name.endswith("one") else take(repository, scratch / "root", name)
+        oids.append(oid)
+        refs.update(name, oid, old=None, message="made", who=who().committer)
+        refs.update(BASE, kept, old=oid, message="reset", who=who().committer)
+    for name, oid in zip(("refs/heads/one", "refs/heads/two"), (kept, oids[1]), strict=True):
+        refs.update(name, None, old=oid, message="deleted", who=who().committer)
+    assert collect(repository).objects == 0
+    assert collect(repository, now=True).objects > 0
+    assert [oid in repository.objects for oid in oids[:3]] == [True, False, True]
+    assert [entry.new for entry in refs.deleted()] == [kept]
+    assert refs.read("refs/lxgit/deleted") == kept
+    refs.update("refs/heads/three", None, old=oids[2], message="deleted", who=who().committer)
+    assert collect(repository, now=True).objects > 0
+    assert oids[2] not in repository.objects
+    assert [entry.new for entry in refs.deleted()] == [kept]
 
 
 def test_a_commit_that_was_undone_goes_after_thirty_days(

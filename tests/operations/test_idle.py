@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.objects.ids import from_hex
 from lxgit.operations import idle
+from lxgit.operations.containers import remove_containers
 from lxgit.operations.creating import RunRequest
 from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
@@ -19,6 +21,7 @@ from lxgit.runtime import erofs_layer
 from lxgit.runtime.bases import IMAGE, INDEX, TAR
 from lxgit.runtime.compressed_layer import write_image
 from lxgit.runtime.layers import COMPRESSED, LayerStore
+from tests.support import rootfs
 from tests.support.stores import WHO, Listener
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ def collect(lab: Lab) -> Collected:
     foretold = gc(lab.repository, dry_run=True, progress=lab.listener)
     done = gc(lab.repository, progress=lab.listener)
     assert done.layers == foretold.layers
+    assert done.gone_layers == foretold.gone_layers
     return done
 
 
@@ -150,3 +154,29 @@ def test_what_a_kill_left_goes(lab: Lab) -> None:
     (base(lab).path / TAR).write_bytes(tar)
     assert collect(lab).layers == 0
     assert sorted(os.listdir(base(lab).path)) == [IMAGE, "layer.json"]
+
+
+def test_layers_of_images_that_are_gone(lab: Lab, busybox_tar: Path, scratch: Path) -> None:
+    """They go with the image, but for those that others lie on, or that are in use."""
+    layers = LayerStore(lab.repository.layers_dir)
+    kept = base(lab)
+    other = rootfs.extract_tar(busybox_tar, scratch / "other")
+    (other / "etc/other").write_bytes(os.urandom(1 << 20))
+    lab.take(other, "other")
+    lab.run("box", "echo changed > /etc/changed", "other")
+    lab.commit("box")
+    remove_containers(lab.repository, ["box"], force=False, identity=WHO)
+    count = len(layers.all_ids())
+    tip = lab.tip("other")
+    assert tip is not None
+    ref = "refs/heads/other"
+    lab.repository.refs.update(ref, None, old=from_hex(tip.encode()), message="", who=WHO.committer)
+    foretold = gc(lab.repository, now=True, dry_run=True, progress=lab.listener)
+    assert len(layers.all_ids()) == count
+    done = gc(lab.repository, now=True, progress=lab.listener)
+    assert (done.gone_layers, done.gone_layers_size) == foretold[4:6]
+    assert (done.gone_layers, foretold.layers, done.layers) == (count - 1, 1, 1)
+    assert done.gone_layers_size > 1 << 20
+    assert layers.all_ids() == [kept.id]
+    assert len(layers.stack_names()) == 1
+    assert list(fsck(lab.repository, progress=lab.listener)) == []
