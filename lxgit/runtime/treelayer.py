@@ -67,15 +67,18 @@ class TreeLayer:
         said: dict[str, Any] = json.loads(text or '{"error": "its process was killed"}')
         if "error" in said:
             raise LayerFailed(f"the layer was not written: {said['error']}", hint=said.get("hint"))
-        stack = self._layers.publish(
-            self._built,
-            shows,
-            None,
-            form=said["form"],
-            idmap=IdMap.identity(),
-            outside_range=said["outside_range"],
-            entries=said["entries"],
-        )
+        try:
+            stack = self._layers.publish(
+                self._built,
+                shows,
+                None,
+                form=said["form"],
+                idmap=IdMap.identity(),
+                outside_range=said["outside_range"],
+                entries=said["entries"],
+            )
+        except OSError as error:  # whatever it is: the commit is made, and the layer is a cache
+            raise LayerFailed(f"the layer was not written: {error.strerror}") from error
         return stack, said["hidden"]
 
 

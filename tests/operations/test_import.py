@@ -97,6 +97,16 @@ def test_the_layer_is_lost_and_not_the_image(
     assert len(list(find_image(repository, "base").walk())) == 201
 
 
+@pytest.mark.root
+def test_a_layer_that_cannot_be_named_fails_no_import(repository: Repository, source: Path) -> None:
+    """The ref has moved by then: what a full disk prevents now is only the cache."""
+    repository.layers_dir.mkdir(exist_ok=True)
+    (repository.layers_dir / "stacks").write_bytes(b"in the way")
+    (warning,) = take(repository, source)
+    assert warning == "the layer was not written: File exists"
+    assert repository.refs.read("refs/heads/base") is not None
+
+
 def test_a_source_that_changes_while_it_is_read(
     repository: Repository, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
