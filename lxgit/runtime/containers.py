@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 
 from lxgit import eventlog
 from lxgit.errors import LxgitError
-from lxgit.fsutil import LockHeld, locked, remove_tree, write_atomic
+from lxgit.fsutil import LockHeld, fsync_directory, locked, remove_tree, write_atomic
 from lxgit.records import dataclass, replace
 from lxgit.runtime import idranges, rundir
 from lxgit.runtime.config import (
@@ -403,10 +403,14 @@ def remove(container: Container) -> None:
 
 
 def erase(container: Container) -> None:
-    """Delete a container whose lock the caller holds. It goes at once."""
+    """Delete a container whose lock the caller holds. It goes at once, and for good.
+
+    A power failure after that must not bring it back: the caller lets go of its commit.
+    """
     registry = container.path.parent
     with _registry(registry):
         container.path.rename(container.path.with_name(f".gone-{container.id}"))
+        fsync_directory(registry)
         with contextlib.suppress(FileNotFoundError):
             (registry / ".names" / container.config.name).unlink()
         if container.config.idmap is not None:
@@ -419,6 +423,7 @@ def erase_broken(containers: Path, identity: str) -> None:
     """Delete a container that cannot be read; what else has its id is found to be a leftover."""
     with _registry(containers):
         (containers / identity).rename(containers / f".gone-{identity}")
+        fsync_directory(containers)
     _remove_gone(containers)
 
 
