@@ -105,11 +105,13 @@ def _try(
     lxgit = machine.copied(directory)
     words = machine.words(machine.operation.words)
     with Traced(lxgit, words, directory, env=DATED, options=fault.options) as traced:
-        for _ in traced.follow():
-            pass
+        # Each process counts its own calls: where one of a git's failed, the words about that may
+        # be the next to fail, in lxgit.
+        calls = list(traced.follow())
         _, said = traced.process.communicate()
         code = traced.process.returncode
-    yield from ill_said(code, said.decode(errors="replace"))
+    if not any(call.failed and call.arguments.startswith("2<") for call in calls):
+        yield from ill_said(code, said.decode(errors="replace"))
     done = after.without_containers_beside(before)
     yield from State.of(lxgit.store).lost(before if code else done, done)
     yield from faults(lxgit.store)
