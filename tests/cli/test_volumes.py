@@ -333,7 +333,7 @@ class TestTmpfsAndTheRoot:
             "mount -o remount,rw / 2>/dev/null && echo remounted;"
             "for d in /srv /t /dev/shm; do touch $d/x && echo $d; done"
         )
-        options = ("--read-only", "-v", "v:/srv", "--tmpfs", "/t", "-w", "/work/here")
+        options = ("--read-only", "-v", "v:/srv", "--tmpfs", "/t", "-w", "/here/too")
         assert sh(lx, *options, script=script) == ["/srv", "/t", "/dev/shm"]
 
 
