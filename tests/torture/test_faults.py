@@ -109,8 +109,8 @@ def _try(
         # be the next to fail, in lxgit.
         calls = list(traced.follow())
         _, said = traced.process.communicate()
-        code = traced.process.returncode
-    if not any(call.failed and call.arguments.startswith("2<") for call in calls):
+        code, pid = traced.process.returncode, traced.process.pid
+    if not any(one.failed and one.pid == pid and one.arguments.startswith("2<") for one in calls):
         yield from ill_said(code, said.decode(errors="replace"))
     done = after.without_containers_beside(before)
     yield from State.of(lxgit.store).lost(before if code else done, done)
