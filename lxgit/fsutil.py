@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import functools
 import os
@@ -21,6 +22,8 @@ RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
+
+_MAX_LINKS = 40
 
 
 class LockHeld(LxgitError):
@@ -73,6 +76,35 @@ def open_beneath(root: int, path: bytes, flags: int) -> int:
         if not path:
             return fd
         at = fd
+
+
+def follow_links(path: bytes, target_of: Callable[[bytes], bytes | None]) -> bytes:
+    """The path with every link in it followed as after chroot(2): `..` at the top stays there.
+
+    `target_of` says where the link at a path leads, None where no link is. ELOOP after forty
+    (path_resolution(7)).
+    """
+    pending = path.split(b"/")[::-1]
+    done: list[bytes] = []
+    links = 0
+    while pending:
+        name = pending.pop()
+        if name in (b"", b"."):
+            continue
+        if name == b"..":
+            del done[-1:]
+            continue
+        target = target_of(b"/".join([*done, name]))
+        if target is None:
+            done.append(name)
+            continue
+        links += 1
+        if links > _MAX_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        if target.startswith(b"/"):
+            done = []
+        pending += target.split(b"/")[::-1]
+    return b"/".join(done)
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.fsutil import follow_links
 from lxgit.objects.metadata import Kind
 from lxgit.operations.creating import Program
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 INIT = "/sbin/init"
 _STOP_SIGNALS = {b"systemd": "SIGRTMIN+3", b"busybox": "SIGUSR2"}
-_MOST_LINKS = 40  # path_resolution(7)
 
 
 class NoInit(LxgitError):
@@ -73,26 +73,15 @@ def with_memory(mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
 
 def resolve(image: Image, path: bytes) -> bytes | None:
     """The path of what is there with every link followed inside the image; None: there is none."""
-    pending = path.split(b"/")[::-1]
-    done: list[bytes] = []
-    links = 0
-    while pending:
-        name = pending.pop()
-        if name in (b"", b"."):
-            continue
-        if name == b"..":
-            del done[-1:]
-            continue
-        entry = image.entry(b"/".join([*done, name]))
-        if entry is None:
+
+    def target_of(at: bytes) -> bytes | None:
+        entry = image.entry(at)
+        if entry is None or entry.kind is not Kind.SYMLINK or entry.oid is None:
             return None
-        if entry.kind is not Kind.SYMLINK or entry.oid is None:
-            done.append(name)
-            continue
-        links += 1
-        if links > _MOST_LINKS:
-            return None
-        target = image.reader.blob(entry.oid)
-        done = [] if target.startswith(b"/") else done
-        pending += target.split(b"/")[::-1]
-    return b"/".join(done)
+        return image.reader.blob(entry.oid)
+
+    try:
+        found = follow_links(path, target_of)
+    except OSError:  # a circle
+        return None
+    return found if image.entry(found) is not None else None

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import open_beneath, openat2, remove_tree
+from lxgit.fsutil import follow_links, open_beneath, openat2, remove_tree
 from lxgit.runtime import kernel, terminal
 from lxgit.runtime.fsids import making_files_for
 from lxgit.tuples import NamedTuple
@@ -44,7 +44,6 @@ _LINKS = (
     ("stderr", "/proc/self/fd/2"),
     ("ptmx", "pts/ptmx"),
 )
-_MAX_LINKS = 40  # path_resolution(7)
 
 
 class UnusableRoot(LxgitError):
@@ -64,28 +63,17 @@ def resolve(root: int, path: bytes) -> bytes:
 
     `..` at the top stays there, as with chroot(2). Raises UnusableRoot for a circle of links.
     """
-    pending = path.split(b"/")[::-1]
-    done: list[bytes] = []
-    links = 0
-    while pending:
-        name = pending.pop()
-        if name in (b"", b"."):
-            continue
-        if name == b"..":
-            del done[-1:]
-            continue
+
+    def target_of(at: bytes) -> bytes | None:
         try:
-            target = os.readlink(b"/".join([*done, name]), dir_fd=root)
+            return os.readlink(at, dir_fd=root)
         except OSError:  # no link, or nothing there: this component stands as it is
-            done.append(name)
-            continue
-        links += 1
-        if links > _MAX_LINKS:
-            raise UnusableRoot(f"links go in a circle at /{os.fsdecode(path)} in the image")
-        if target.startswith(b"/"):
-            done = []
-        pending.extend(target.split(b"/")[::-1])
-    return b"/".join(done)
+            return None
+
+    try:
+        return follow_links(path, target_of)
+    except OSError:
+        raise UnusableRoot(f"links go in a circle at /{os.fsdecode(path)} in the image") from None
 
 
 def missing_mount_points(root: int, more: Mapping[bytes, int] | None = None) -> dict[bytes, int]:
