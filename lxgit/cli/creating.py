@@ -6,16 +6,7 @@ from typing import Annotated
 
 from lxgit.cli.params import argument, command
 from lxgit.cli.run import Image, Program, told_as_docker_does
-from lxgit.cli.runoptions import (
-    Checking,
-    How,
-    Isolation,
-    Life,
-    Limiting,
-    Networking,
-    Storage,
-    request,
-)
+from lxgit.cli.runoptions import Limiting, Wishes
 from lxgit.cli.session import Session
 
 
@@ -28,13 +19,7 @@ from lxgit.cli.session import Session
 )
 def create(
     session: Session,
-    how: How,
-    networking: Networking,
-    isolation: Isolation,
-    storage: Storage,
-    limiting: Limiting,
-    life: Life,
-    checking: Checking,
+    wishes: Wishes,
     image: Image = None,
     program: Program = (),
 ) -> None:
@@ -42,7 +27,7 @@ def create(
     from lxgit.cli.tables import short_id
     from lxgit.operations.launching import create
 
-    wanted = request(image, program, how, networking, isolation, storage, limiting, life, checking)
+    wanted = wishes.request(image, program)
     with told_as_docker_does(image), session.progress() as progress:
         repository, who = session.repository(), session.identity()
         made = create(repository, wanted, identity=who, progress=progress)

@@ -14,7 +14,8 @@ well-formed command lines from these declarations alone, `usage` turns them into
 help and for the words about a line that is not well formed.
 
 Options that several commands take together are the fields of a NamedTuple, annotated alike; a
-parameter of that class, without a default of its own, is a group and gets all of them in one.
+parameter of that class, without a default of its own, is a group and gets all of them in one; a
+group may hold others.
 
 The types: `bool` is a flag, `int`, `str`, a `Literal` of strings a value, `tuple[str, ...]` any
 number of them; with `| None` where there is no default.
@@ -124,28 +125,16 @@ class Command:
         names = code.co_varnames[1 : code.co_argcount]
         defaults = self.function.__defaults__ or ()
         given = dict(zip(reversed(names), reversed(defaults), strict=False))
-        found: list[Parameter] = []
-        for name in names:
-            if name in self._groups:
-                found += _group_parameters(self._groups[name])
-            else:
-                found.append(_read_parameter(name, self._hints[name], given))
-        return tuple(found)
+        return tuple(one for name in names for one in _spread(name, self._hints[name], given))
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
         return _evaluated(self.function)
 
-    @cached_property
-    def _groups(self) -> dict[str, Any]:
-        """The classes of the parameters that are groups."""
-        return {name: hint for name, hint in self._hints.items() if hasattr(hint, "_fields")}
-
     def call(self, session: Session, values: dict[str, Any]) -> int | None:
         """Call the function with a value for each of `parameters`, by name."""
         groups = {
-            name: group(*[values.pop(field) for field in group._fields])
-            for name, group in self._groups.items()
+            name: _filled(hint, values) for name, hint in self._hints.items() if _is_group(hint)
         }
         return self.function(session, **values, **groups)
 
@@ -167,10 +156,28 @@ def _evaluated(annotated: Any) -> dict[str, Any]:  # noqa: ANN401 - a function o
     return {name: eval(text, names) for name, text in annotated.__annotations__.items()}  # noqa: S307
 
 
-def _group_parameters(group: Any) -> tuple[Parameter, ...]:  # noqa: ANN401 - a NamedTuple's class
+def _is_group(hint: Any) -> bool:  # noqa: ANN401 - what an annotation stands for
+    return hasattr(hint, "_fields")
+
+
+def _spread(name: str, hint: Any, defaults: dict[str, Any]) -> list[Parameter]:  # noqa: ANN401
+    """The parameter, or those of a group and of the groups in it."""
+    if not _is_group(hint):
+        return [_read_parameter(name, hint, defaults)]
+    hints = _evaluated(hint)
+    return [
+        one for field in hint._fields for one in _spread(field, hints[field], hint._field_defaults)
+    ]
+
+
+def _filled(group: Any, values: dict[str, Any]) -> Any:  # noqa: ANN401 - a NamedTuple's class
+    """A group with its values, which are taken out of `values`."""
     hints = _evaluated(group)
-    return tuple(
-        _read_parameter(name, hints[name], group._field_defaults) for name in group._fields
+    return group(
+        *[
+            _filled(hints[field], values) if _is_group(hints[field]) else values.pop(field)
+            for field in group._fields
+        ]
     )
 
 

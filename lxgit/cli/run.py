@@ -10,19 +10,12 @@ from lxgit.cli.detaching import DetachKeys, exit_code, key_sequence
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.report import fault
 from lxgit.cli.runoptions import (
-    Checking,
     Environment,
-    How,
     Interactive,
-    Isolation,
-    Life,
-    Limiting,
-    Networking,
-    Storage,
     Tty,
     User,
+    Wishes,
     WorkingDir,
-    request,
     variables,
 )
 from lxgit.cli.session import Session
@@ -70,13 +63,7 @@ Remove = Annotated[bool, option("--rm", help="delete the container at its end")]
 )
 def run(
     session: Session,
-    how: How,
-    networking: Networking,
-    isolation: Isolation,
-    storage: Storage,
-    limiting: Limiting,
-    life: Life,
-    checking: Checking,
+    wishes: Wishes,
     image: Image = None,
     program: Program = (),
     detach: Detach = False,
@@ -91,10 +78,8 @@ def run(
     from lxgit.operations.launching import run, run_detached
 
     if not detach:
-        _check_terminal(interactive=how.interactive, tty=how.tty)
-    wanted = request(
-        image, program, how, networking, isolation, storage, limiting, life, checking, remove=remove
-    )
+        _check_terminal(interactive=wishes.how.interactive, tty=wishes.how.tty)
+    wanted = wishes.request(image, program, remove=remove)
     streams = _streams(detach_keys)
     with told_as_docker_does(image), session.progress() as progress:
         repository, who = session.repository(), session.identity()

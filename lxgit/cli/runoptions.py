@@ -268,58 +268,59 @@ class Checking(NamedTuple):
         )
 
 
-def request(
-    image: str | None,
-    program: tuple[str, ...],
-    how: How,
-    networking: Networking,
-    isolation: Isolation,
-    storage: Storage,
-    limiting: Limiting,
-    life: Life,
-    checking: Checking,
-    *,
-    remove: bool = False,
-) -> RunRequest:
-    """What the options ask for."""
-    from lxgit.operations.creating import RunRequest
-    from lxgit.operations.limiting import WantedSecurity
-    from lxgit.operations.networking import WantedNetwork
+class Wishes(NamedTuple):
+    """All that is asked of a container that is made."""
 
-    return RunRequest(
-        image=image,
-        command=program,
-        name=how.name,
-        remove=remove,
-        interactive=how.interactive,
-        tty=how.tty,
-        environment=(*_of_files(how.env_files), *variables(how.environment)),
-        working_dir=how.working_dir,
-        user=how.user,
-        hostname=how.hostname,
-        networking=WantedNetwork(*networking),
-        entrypoint=how.entrypoint,
-        host_ids=isolation.userns == "host",
-        privileged=isolation.privileged,
-        storage=storage.wanted(),
-        limits=limiting.wanted(),
-        security=WantedSecurity(
-            isolation.cap_add,
-            isolation.cap_drop,
-            isolation.devices,
-            life.ulimits,
-            isolation.sysctls,
-        ),
-        init=life.init and not life.init_system,
-        system=life.init_system,
-        restart=life.restart,
-        health=checking.wanted(),
-        stop_signal=life.stop_signal,
-        stop_timeout=life.stop_timeout,
-        labels=life.labels,
-        cidfile=life.cidfile,
-        log_size=life.log_size(),
-    )
+    how: How
+    networking: Networking
+    isolation: Isolation
+    storage: Storage
+    limiting: Limiting
+    life: Life
+    checking: Checking
+
+    def request(
+        self, image: str | None, program: tuple[str, ...], *, remove: bool = False
+    ) -> RunRequest:
+        """What the options ask for."""
+        from lxgit.operations.creating import RunRequest
+        from lxgit.operations.limiting import WantedSecurity
+        from lxgit.operations.networking import WantedNetwork
+
+        return RunRequest(
+            image=image,
+            command=program,
+            name=self.how.name,
+            remove=remove,
+            interactive=self.how.interactive,
+            tty=self.how.tty,
+            environment=(*_of_files(self.how.env_files), *variables(self.how.environment)),
+            working_dir=self.how.working_dir,
+            user=self.how.user,
+            hostname=self.how.hostname,
+            networking=WantedNetwork(*self.networking),
+            entrypoint=self.how.entrypoint,
+            host_ids=self.isolation.userns == "host",
+            privileged=self.isolation.privileged,
+            storage=self.storage.wanted(),
+            limits=self.limiting.wanted(),
+            security=WantedSecurity(
+                self.isolation.cap_add,
+                self.isolation.cap_drop,
+                self.isolation.devices,
+                self.life.ulimits,
+                self.isolation.sysctls,
+            ),
+            init=self.life.init and not self.life.init_system,
+            system=self.life.init_system,
+            restart=self.life.restart,
+            health=self.checking.wanted(),
+            stop_signal=self.life.stop_signal,
+            stop_timeout=self.life.stop_timeout,
+            labels=self.life.labels,
+            cidfile=self.life.cidfile,
+            log_size=self.life.log_size(),
+        )
 
 
 def variables(wanted: tuple[str, ...]) -> tuple[str, ...]:

@@ -60,15 +60,20 @@ class Spread(NamedTuple):
     words: Annotated[tuple[str, ...], option("-e", help="a word")] = ()
 
 
+class Outer(NamedTuple):
+    spread: Spread
+    loud: Annotated[bool, option("-l", help="say much")] = False
+
+
 @command()
 def grouped(
     session: Session,
-    spread: Spread,
+    outer: Outer,
     name: Annotated[str, argument("NAME", help="a name")],
     quiet: Annotated[bool, option("-q", help="say little")] = False,
 ) -> int:
     """Take options in a group."""
-    assert spread == Spread(5, ("a", "b"))
+    assert outer == Outer(Spread(5, ("a", "b")), loud=True)
     assert quiet
     return len(name)
 
@@ -148,8 +153,14 @@ def test_the_first_argument_ends_the_options_of_a_wrapper() -> None:
 
 
 def test_a_group_of_options_comes_in_one() -> None:
-    values = parse(grouped, ["-n5", "-e", "a", "base", "-qe", "b"])
-    assert values == {"limit": 5, "words": ("a", "b"), "name": "base", "quiet": True}
+    values = parse(grouped, ["-n5", "-e", "a", "base", "-qle", "b"])
+    assert values == {
+        "limit": 5,
+        "words": ("a", "b"),
+        "loud": True,
+        "name": "base",
+        "quiet": True,
+    }
     assert grouped.call(Session(Output(1)), values) == 4
 
 
