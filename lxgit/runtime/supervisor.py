@@ -199,13 +199,15 @@ class Supervisor:
             child = lxc.start(self._config.id, directory, stdio, arguments)
             stdio.close()
             self._serve(child, log, listener)
+        # LXC leaves a group that somebody was still in, as a command that had joined, and all of
+        # them when it was killed.
+        cgroups.remove(self._config.id)
         if self._log.pid is None:
             raise confinement.refused_sysctl(directory) or self._log.failure()
         if self._unready is not None:
             raise self._unready
         self._note_limits(directory)
-        if self._lxc_status:  # it has not lived to see the container's end, nor to clean up
-            cgroups.remove(self._config.id)
+        if self._lxc_status:  # it has not lived to see the container's end
             return 128 + signal.SIGKILL
         halted = self._config.system and self._log.exit_code == _HALTED
         return 0 if halted else self._log.exit_code

@@ -117,6 +117,22 @@ def test_killed_lxc_is_an_end_with_a_reason(machine: Machine) -> None:
     assert (state.status, state.exit_code) == (EXITED, 137)
 
 
+def test_groups_go_though_somebody_is_still_in_them(machine: Machine) -> None:
+    """As a command that joined the container is, for a moment: LXC tries once to remove them."""
+    container = machine.create("sleep", "60")
+    with (
+        subprocess.Popen(["sleep", "60"]) as stray,
+        machine.start(container) as session,
+    ):
+        for group in cgroups.of_container(container.id):
+            if group.name.startswith("lxc.payload"):
+                (group / "cgroup.procs").write_text(str(stray.pid))
+        session.send_signal(signal.SIGKILL)
+        assert session.wait() == 137
+        assert stray.wait() == -signal.SIGKILL
+    assert cgroups.of_container(container.id) == []
+
+
 def test_sweeping_leaves_those_that_run(machine: Machine) -> None:
     container = machine.create("sleep", "60")
     session = machine.start(container)
