@@ -12,6 +12,7 @@ from tests.support.program import Lxgit
 from tests.support.stockgit import StockGit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -46,6 +47,13 @@ def based(lxgit: Lxgit, based_store: Path) -> Lxgit:
     """The program on a store of the test's own with a branch `base`."""
     copied(based_store, lxgit.store)
     return lxgit
+
+
+@pytest.fixture
+def emptied(based: Lxgit) -> Iterator[Lxgit]:
+    """That store; its containers are all gone at the end."""
+    yield based
+    based("rm", "-f", *based("ps", "-aq").lines, code=None)
 
 
 @pytest.fixture

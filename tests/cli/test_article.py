@@ -12,7 +12,6 @@ import json
 import re
 import shutil
 import subprocess
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,9 +20,10 @@ import pytest
 
 from tests.support import netns
 from tests.support.program import PROGRAM
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.program import Lxgit
@@ -125,13 +125,6 @@ def bash(environment: dict[str, str], directory: Path) -> Iterator[Shell]:
         yield Shell(terminal)
 
 
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 HEAD = r"ID +IMAGE +COMMAND +CREATED +STATUS +PORTS +NAMES"
 
 
@@ -166,7 +159,7 @@ def running(shell: Shell) -> str:
     assert re.fullmatch(SHORT, ping)
     row = table(ping, "base:latest", "/bin/ping -i 1 local", f"{AGO} ago", f"Up {AGO}")
     shell.says("docker ps", HEAD, row)
-    until(lambda: len(shell.type(f"docker logs {ping}")) > 2)
+    wait_until(lambda: len(shell.type(f"docker logs {ping}")) > 2)
     first, *replies = shell.type(f"docker logs {ping}")
     assert re.fullmatch(r"PING localhost \(.+\):? .*", first)
     assert all(re.fullmatch(r"64 bytes from .+ time=.+ ms", line) for line in replies[:-1])

@@ -12,27 +12,12 @@ from lxgit.errors import UsageError
 from lxgit.objects.imageconfig import ImageConfig
 from lxgit.operations.healthwishes import InvalidHealthCheck, WantedHealth
 from lxgit.runtime.health import Health, HealthCheck, HealthResult
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from tests.support.program import Lxgit
 
 OFTEN = ("--health-interval", "100ms")
-
-
-@pytest.fixture
-def checked(based: Lxgit) -> Iterator[Lxgit]:
-    """A store whose containers are all gone at the end."""
-    yield based
-    based("rm", "-f", *based("ps", "-aq").lines, code=None)
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def health(lxgit: Lxgit) -> dict[str, Any]:
@@ -49,47 +34,47 @@ def start(lxgit: Lxgit, *options: str) -> None:
 @pytest.mark.overlay
 @pytest.mark.lxc
 class TestRunning:
-    def test_it_starts_is_well_and_falls_ill(self, checked: Lxgit) -> None:
+    def test_it_starts_is_well_and_falls_ill(self, emptied: Lxgit) -> None:
         command = "cat /ill && exit 3; echo fine"
-        start(checked, "--health-cmd", command, *OFTEN, "--health-retries", "2")
-        until(lambda: "(healthy)" in checked("ps").out)
-        assert health(checked)["Log"][0]["ExitCode"] == 0
-        assert "fine" in health(checked)["Log"][0]["Output"]
-        checked("exec", "web", "sh", "-c", "echo ill > /ill")
-        until(lambda: "(unhealthy)" in checked("ps").out)
-        assert health(checked)["FailingStreak"] >= 2
-        assert health(checked)["Log"][-1]["ExitCode"] == 3
-        checked("exec", "web", "rm", "/ill")
-        until(lambda: health(checked)["Status"] == "healthy")
-        assert len(health(checked)["Log"]) <= 5
-        checked("stop", "-t", "0", "web")
+        start(emptied, "--health-cmd", command, *OFTEN, "--health-retries", "2")
+        wait_until(lambda: "(healthy)" in emptied("ps").out)
+        assert health(emptied)["Log"][0]["ExitCode"] == 0
+        assert "fine" in health(emptied)["Log"][0]["Output"]
+        emptied("exec", "web", "sh", "-c", "echo ill > /ill")
+        wait_until(lambda: "(unhealthy)" in emptied("ps").out)
+        assert health(emptied)["FailingStreak"] >= 2
+        assert health(emptied)["Log"][-1]["ExitCode"] == 3
+        emptied("exec", "web", "rm", "/ill")
+        wait_until(lambda: health(emptied)["Status"] == "healthy")
+        assert len(health(emptied)["Log"]) <= 5
+        emptied("stop", "-t", "0", "web")
 
-    def test_one_that_takes_too_long_has_failed(self, checked: Lxgit) -> None:
+    def test_one_that_takes_too_long_has_failed(self, emptied: Lxgit) -> None:
         options = ("--health-timeout", "200ms", "--health-retries", "1")
-        start(checked, "--health-cmd", "sleep 600", *OFTEN, *options)
-        until(lambda: health(checked)["Status"] == "unhealthy")
-        assert health(checked)["Log"][0]["ExitCode"] == -1
-        assert "too long" in health(checked)["Log"][0]["Output"]
+        start(emptied, "--health-cmd", "sleep 600", *OFTEN, *options)
+        wait_until(lambda: health(emptied)["Status"] == "unhealthy")
+        assert health(emptied)["Log"][0]["ExitCode"] == -1
+        assert "too long" in health(emptied)["Log"][0]["Output"]
 
-    def test_until_the_first_check_it_is_starting(self, checked: Lxgit) -> None:
-        start(checked, "--health-cmd", "true")
-        assert "(health: starting)" in checked("ps").out
-        assert health(checked) == {"Status": "starting", "FailingStreak": 0, "Log": []}
+    def test_until_the_first_check_it_is_starting(self, emptied: Lxgit) -> None:
+        start(emptied, "--health-cmd", "true")
+        assert "(health: starting)" in emptied("ps").out
+        assert health(emptied) == {"Status": "starting", "FailingStreak": 0, "Log": []}
 
-    def test_a_paused_one_is_not_asked(self, checked: Lxgit) -> None:
-        start(checked, "--health-cmd", "true", *OFTEN)
-        until(lambda: health(checked)["Status"] == "healthy")
-        checked("pause", "web")
+    def test_a_paused_one_is_not_asked(self, emptied: Lxgit) -> None:
+        start(emptied, "--health-cmd", "true", *OFTEN)
+        wait_until(lambda: health(emptied)["Status"] == "healthy")
+        emptied("pause", "web")
 
         def stands() -> bool:  # one that was under way may still come
-            before = health(checked)["Log"][-1]
+            before = health(emptied)["Log"][-1]
             time.sleep(0.5)
-            return bool(health(checked)["Log"][-1] == before)
+            return bool(health(emptied)["Log"][-1] == before)
 
-        until(stands)
-        before = health(checked)["Log"][-1]["Start"]
-        checked("unpause", "web")
-        until(lambda: health(checked)["Log"][-1]["Start"] > before)
+        wait_until(stands)
+        before = health(emptied)["Log"][-1]["Start"]
+        emptied("unpause", "web")
+        wait_until(lambda: health(emptied)["Log"][-1]["Start"] > before)
 
 
 def result(code: int) -> HealthResult:

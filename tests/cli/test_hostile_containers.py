@@ -19,9 +19,10 @@ from lxgit.runtime.idmap import Extent, IdMap
 from tests.cli.conftest import copied
 from tests.support import disks
 from tests.support.program import Lxgit
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
@@ -42,18 +43,11 @@ def goes_on(lxgit: Lxgit) -> None:
     """The host starts containers, and the other one is alive."""
     assert lxgit("run", "--rm", "--network", "none", "base", "echo", "on").out == "on\n"
     before = beats(lxgit)
-    until(lambda: beats(lxgit) > before)
+    wait_until(lambda: beats(lxgit) > before)
 
 
 def beats(lxgit: Lxgit) -> int:
     return lxgit("logs", "other").out.count("beat")
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def state(lxgit: Lxgit, name: str) -> dict[str, Any]:
@@ -70,7 +64,7 @@ def start(lxgit: Lxgit, script: str, *options: str) -> None:
 
 def test_a_fork_bomb(beating: Lxgit) -> None:
     start(beating, "echo lit; bomb() { bomb | bomb & }; bomb; sleep 600", "--pids-limit", "40")
-    until(lambda: "can't fork" in beating("logs", "bad").err)
+    wait_until(lambda: "can't fork" in beating("logs", "bad").err)
     goes_on(beating)
     beating("stop", "-t", "0", "bad")
     ended = state(beating, "bad")
@@ -97,7 +91,7 @@ def test_one_that_floods_its_log(beating: Lxgit) -> None:
     start(beating, "yes", "--log-max-size", "256k")
     (found,) = beating("inspect", "bad").json
     log = beating.store / "containers" / found["Id"]
-    until((log / "log.1").exists)
+    wait_until((log / "log.1").exists)
     for _ in range(20):
         assert sum(map(size, (log / "log", log / "log.1"))) <= (256 + 2 * 65) << 10
         time.sleep(0.02)
@@ -122,7 +116,7 @@ def test_one_that_fills_the_disk(based_store: Path, scratch: Path, lxgit: Lxgit)
         assert state(small, "other")["Running"] is True
         small("rm", "-f", "bad")
         before = beats(small)
-        until(lambda: beats(small) > before)
+        wait_until(lambda: beats(small) > before)
         small("rm", "-f", "other")
 
 

@@ -19,6 +19,7 @@ from lxgit.runtime import rundir
 from tests.cli.conftest import copied
 from tests.support import netns
 from tests.support.program import PROGRAM, Lxgit
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +67,7 @@ def peer() -> Iterator[Peer]:
     with netns.fresh(), subprocess.Popen(["unshare", "-n", "sleep", "infinity"]) as holder:
         other = Peer(holder.pid)
         try:
-            until(lambda: namespace(holder.pid) != namespace(os.getpid()))
+            wait_until(lambda: namespace(holder.pid) != namespace(os.getpid()))
             ip("link", "add", "wan", "type", "veth", "peer", "wan", "netns", str(holder.pid))
             for address in (f"{HOST}/24", f"{HOST_V6}/64"):
                 ip("address", "add", address, "dev", "wan", *nodad(address))
@@ -96,13 +97,6 @@ def said(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, (command, done.stdout, done.stderr)
     return done.stdout
-
-
-def until(true: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def curl(address: str, port: int) -> tuple[str, ...]:
@@ -144,7 +138,7 @@ def test_a_published_port_is_there_for_everybody(based: Lxgit, peer: Peer) -> No
     assert based("ps").lines[1].split()[-3:-1] == ["49153->80,", "127.0.0.1:8080->80"]
     assert based("port", "web").lines == ["80/tcp -> 0.0.0.0:49153", "80/tcp -> 127.0.0.1:8080"]
     based("rm", "-f", "web")
-    until(nothing_is_left)
+    wait_until(nothing_is_left)
 
 
 def test_a_container_is_no_open_door(based: Lxgit, peer: Peer) -> None:
@@ -174,11 +168,11 @@ def test_containers_reach_the_world_and_each_other_by_name(based: Lxgit, peer: P
     based("run", "--rm", *PINGS, "base", "sh", "-c", ping.format(PEER, PEER_V6))
     based("exec", "idle", "sh", "-c", ping.format("web", "web"))
     based("rename", "web", "other")
-    until(lambda: "other" in based("exec", "idle", "cat", "/etc/hosts").out)
+    wait_until(lambda: "other" in based("exec", "idle", "cat", "/etc/hosts").out)
     based("rm", "-f", "other")
-    until(lambda: "other" not in based("exec", "idle", "cat", "/etc/hosts").out)
+    wait_until(lambda: "other" not in based("exec", "idle", "cat", "/etc/hosts").out)
     based("rm", "-f", "idle")
-    until(nothing_is_left)
+    wait_until(nothing_is_left)
 
 
 def test_datagrams_come_and_go(based: Lxgit, peer: Peer) -> None:
@@ -255,7 +249,7 @@ def test_a_port_has_one_owner(based: Lxgit, peer: Peer, scratch: Path) -> None:
     with socket.create_server(("127.0.0.1", 8080)):
         refused = based("run", "--rm", "-p", "8080:80", "base", "true", code=125)
     assert refused.err.startswith("lxgit: port 8080/tcp of the host is taken\n")
-    until(nothing_is_left)
+    wait_until(nothing_is_left)
 
 
 def test_two_stores_have_a_bridge_each(based: Lxgit, peer: Peer, scratch: Path) -> None:
@@ -271,7 +265,7 @@ def test_two_stores_have_a_bridge_each(based: Lxgit, peer: Peer, scratch: Path) 
     based("run", "--rm", "base", "sh", "-c", across, code=1)
     for lxgit in (based, other):
         lxgit("rm", "-f", "web")
-    until(nothing_is_left)
+    wait_until(nothing_is_left)
 
 
 def test_many_at_once_lose_nothing(based: Lxgit, peer: Peer) -> None:
@@ -291,7 +285,7 @@ def test_many_at_once_lose_nothing(based: Lxgit, peer: Peer) -> None:
     for address in addresses:
         said("busybox", "ping", "-c", "1", "-w", "20", address)
     based("rm", "-f", *ids)
-    until(nothing_is_left)
+    wait_until(nothing_is_left)
 
 
 def test_a_killed_supervisor_leaves_nothing(based: Lxgit, peer: Peer) -> None:
@@ -299,9 +293,9 @@ def test_a_killed_supervisor_leaves_nothing(based: Lxgit, peer: Peer) -> None:
     state = json.loads(next(based.store.glob("containers/*/state.json")).read_text())
     lost = settings(based, "web")["IPAddress"]
     os.kill(state["supervisor"], signal.SIGKILL)
-    until(lambda: not based("ps", "-q").out)
+    wait_until(lambda: not based("ps", "-q").out)
     assert settings(based, "web")["IPAddress"] == ""
-    until(lambda: not any(name.startswith("lxv") for name in links()))
+    wait_until(lambda: not any(name.startswith("lxv") for name in links()))
     gone = rundir.NETWORKS / "1-lxgit12345678"  # of a namespace that is no more
     gone.mkdir()
     (gone / ("f" * 64)).touch()
@@ -312,7 +306,7 @@ def test_a_killed_supervisor_leaves_nothing(based: Lxgit, peer: Peer) -> None:
     assert "inet 10." in shown
     assert lost not in shown
     assert not gone.exists()
-    until(nothing_is_left)
+    wait_until(nothing_is_left)
 
 
 DROPPED = {
@@ -334,7 +328,7 @@ def test_other_firewalls_let_it_through(based: Lxgit, peer: Peer, rules: str, va
     assert peer.run(*curl(HOST, 49153)) == "hello\n"
     based("exec", "web", "ping", "-c", "1", "-w", "20", PEER)
     based("rm", "-f", "web")
-    until(nothing_is_left_but(tool))
+    wait_until(nothing_is_left_but(tool))
     assert said(tool, "-S") == before
 
 
@@ -351,7 +345,7 @@ def test_rules_that_somebody_flushed_are_back_with_the_next_start(based: Lxgit, 
     assert peer.run(*curl(HOST, 49153)) == "hello\n"
     assert "dnat ip to" in said("nft", "list", "ruleset")
     based("rm", "-f", "web")
-    until(nothing_is_left)
+    wait_until(nothing_is_left)
 
 
 def test_resolvers_and_hosts_that_were_asked_for(based: Lxgit, peer: Peer) -> None:
@@ -391,7 +385,7 @@ def test_without_nft_the_way_around_is_named(based: Lxgit, peer: Peer) -> None:
         )
         assert done.returncode == code
         assert done.stderr == (_NO_NFT if code else "")
-    until(nothing_is_left)
+    wait_until(nothing_is_left)
 
 
 _NO_NFT = """\
@@ -481,7 +475,7 @@ def test_nginx_answers_curl(lxgit: Lxgit, large_debian_tar: Path, peer: Peer) ->
     assert "Welcome to nginx!" in peer.run(*curl(HOST, 8080))
     lxgit("stop", "-t", "5", "web")
     assert lxgit("port", "web", code=1).err.startswith("lxgit: container 'web' is not running\n")
-    until(nothing_is_left)
+    wait_until(nothing_is_left)
 
 
 def test_a_reboot_from_inside_keeps_address_and_ports(based: Lxgit, peer: Peer) -> None:
@@ -499,7 +493,7 @@ def test_a_reboot_from_inside_keeps_address_and_ports(based: Lxgit, peer: Peer) 
     assert lines[: len(lines) // 2] == lines[len(lines) // 2 :]
     assert settings(based, "web")["IPAddress"] in lines[0]
     based("rm", "-f", "web")
-    until(nothing_is_left)
+    wait_until(nothing_is_left)
 
 
 @pytest.mark.parametrize("options", [("--privileged",), ("--userns", "host")], ids=str)
@@ -509,7 +503,7 @@ def test_with_the_hosts_ids_it_is_the_same(
     based("run", "-d", "--name", "web", "-p", "8080:80", *options, "base", *SERVE)
     assert peer.run(*curl(HOST, 8080)) == "hello\n"
     based("rm", "-f", "web")
-    until(nothing_is_left)
+    wait_until(nothing_is_left)
 
 
 def test_a_host_without_ipv6_and_without_a_way_out(based: Lxgit) -> None:
@@ -521,4 +515,4 @@ def test_a_host_without_ipv6_and_without_a_way_out(based: Lxgit) -> None:
         fetch = "wget -q -O - http://web/"
         assert based("run", "--rm", "base", "sh", "-c", fetch).out == "hello\n"
         based("rm", "-f", "web")
-        until(nothing_is_left)
+        wait_until(nothing_is_left)

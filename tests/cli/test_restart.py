@@ -12,28 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from tests.support.waiting import wait_until
 
+if TYPE_CHECKING:
     from tests.support.program import Lxgit
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 
 RUN = ("run", "-d", "--network", "none", "--name", "web")
-
-
-@pytest.fixture
-def ended(based: Lxgit) -> Iterator[Lxgit]:
-    """A store whose containers are all gone at the end."""
-    yield based
-    based("rm", "-f", *based("ps", "-aq").lines, code=None)
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def found(lxgit: Lxgit, name: str = "web") -> dict[str, Any]:
@@ -42,74 +28,74 @@ def found(lxgit: Lxgit, name: str = "web") -> dict[str, Any]:
     return one
 
 
-def test_on_failure_goes_on_as_often_as_it_may(ended: Lxgit) -> None:
+def test_on_failure_goes_on_as_often_as_it_may(emptied: Lxgit) -> None:
     script = "echo life >> /lives; cat /lives; exit 3"
-    ended(*RUN, "--restart", "on-failure:2", "base", "sh", "-c", script)
-    until(lambda: found(ended)["State"]["Status"] == "exited")
-    assert ended("logs", "web").lines == ["life"] * 6  # three lives on the same files
-    assert found(ended)["RestartCount"] == 2
-    assert found(ended)["State"]["ExitCode"] == 3
-    assert found(ended)["HostConfig"]["RestartPolicy"] == {
+    emptied(*RUN, "--restart", "on-failure:2", "base", "sh", "-c", script)
+    wait_until(lambda: found(emptied)["State"]["Status"] == "exited")
+    assert emptied("logs", "web").lines == ["life"] * 6  # three lives on the same files
+    assert found(emptied)["RestartCount"] == 2
+    assert found(emptied)["State"]["ExitCode"] == 3
+    assert found(emptied)["HostConfig"]["RestartPolicy"] == {
         "Name": "on-failure",
         "MaximumRetryCount": 2,
     }
 
 
-def test_success_is_no_failure(ended: Lxgit) -> None:
-    ended(*RUN, "--restart", "on-failure", "base", "true")
-    until(lambda: found(ended)["State"]["Status"] == "exited")
-    assert found(ended)["RestartCount"] == 0
+def test_success_is_no_failure(emptied: Lxgit) -> None:
+    emptied(*RUN, "--restart", "on-failure", "base", "true")
+    wait_until(lambda: found(emptied)["State"]["Status"] == "exited")
+    assert found(emptied)["RestartCount"] == 0
 
 
 @pytest.mark.parametrize("command", ["stop", "kill", "rm -f"])
-def test_a_user_ends_it_for_good(ended: Lxgit, command: str) -> None:
+def test_a_user_ends_it_for_good(emptied: Lxgit, command: str) -> None:
     """Whichever of its states it is in: it lives for a moment, and waits for another."""
-    ended(*RUN, "--restart", "always", "base", "true")
-    until(lambda: found(ended)["RestartCount"] >= 2)
+    emptied(*RUN, "--restart", "always", "base", "true")
+    wait_until(lambda: found(emptied)["RestartCount"] >= 2)
     for _ in range(20):  # a kill finds nobody to be killed, between two lives
-        if not ended(*command.split(), "web", code=None).code:
+        if not emptied(*command.split(), "web", code=None).code:
             break
     if command == "rm -f":
-        assert not ended("ps", "-aq").out
+        assert not emptied("ps", "-aq").out
         return
-    until(lambda: found(ended)["State"]["Status"] == "exited")
-    assert found(ended)["State"]["Status"] == "exited"
-    ended("start", "web")
-    ended("rm", "-f", "web")
+    wait_until(lambda: found(emptied)["State"]["Status"] == "exited")
+    assert found(emptied)["State"]["Status"] == "exited"
+    emptied("start", "web")
+    emptied("rm", "-f", "web")
 
 
-def test_between_two_lives_it_says_so_and_stop_does_not_wait(ended: Lxgit) -> None:
-    ended(*RUN, "--restart", "always", "base", "sh", "-c", "exit 4")
-    until(lambda: found(ended)["RestartCount"] >= 4)
-    until(lambda: "Restarting (4)" in ended("ps").out)
-    assert "is running" in ended("rm", "web", code=1).err
+def test_between_two_lives_it_says_so_and_stop_does_not_wait(emptied: Lxgit) -> None:
+    emptied(*RUN, "--restart", "always", "base", "sh", "-c", "exit 4")
+    wait_until(lambda: found(emptied)["RestartCount"] >= 4)
+    wait_until(lambda: "Restarting (4)" in emptied("ps").out)
+    assert "is running" in emptied("rm", "web", code=1).err
     begin = time.monotonic()
-    ended("stop", "web")
+    emptied("stop", "web")
     assert time.monotonic() - begin < 10
-    assert "Exit 4" in ended("ps", "-a").out
+    assert "Exit 4" in emptied("ps", "-a").out
 
 
-def test_attached_clients_get_the_exit_code_of_the_first_life(ended: Lxgit) -> None:
+def test_attached_clients_get_the_exit_code_of_the_first_life(emptied: Lxgit) -> None:
     script = "echo life >> /lives; exit $(wc -l < /lives)"
     run = ("run", "--network", "none", "--name", "web", "--restart", "on-failure:1")
-    ended(*run, "base", "sh", "-c", script, code=1)
-    until(lambda: found(ended)["State"]["ExitCode"] == 2)
+    emptied(*run, "base", "sh", "-c", script, code=1)
+    wait_until(lambda: found(emptied)["State"]["ExitCode"] == 2)
 
 
-def test_what_cannot_be_started_is_not_tried_again(ended: Lxgit) -> None:
-    ended(*RUN, "--restart", "always", "base", "nosuch", code=127)
-    assert found(ended)["State"]["Status"] == "exited"
-    ended("run", "--rm", "--restart", "always", "base", "true", code=2)
-    ended("run", "--restart", "sometimes", "base", "true", code=125)
+def test_what_cannot_be_started_is_not_tried_again(emptied: Lxgit) -> None:
+    emptied(*RUN, "--restart", "always", "base", "nosuch", code=127)
+    assert found(emptied)["State"]["Status"] == "exited"
+    emptied("run", "--rm", "--restart", "always", "base", "true", code=2)
+    emptied("run", "--restart", "sometimes", "base", "true", code=125)
 
 
-def test_a_supervisor_that_was_killed_leaves_nothing(ended: Lxgit) -> None:
-    ended(*RUN, "--restart", "always", "base", "sleep", "60")
-    supervisor = found(ended)["State"]["Pid"]
+def test_a_supervisor_that_was_killed_leaves_nothing(emptied: Lxgit) -> None:
+    emptied(*RUN, "--restart", "always", "base", "sleep", "60")
+    supervisor = found(emptied)["State"]["Pid"]
     parent = int(_stat(supervisor, 1))  # lxc-start's
     os.kill(int(_stat(parent, 1)), signal.SIGKILL)
-    until(lambda: found(ended)["State"]["Status"] == "exited")
-    ended("start", "web")
+    wait_until(lambda: found(emptied)["State"]["Status"] == "exited")
+    emptied("start", "web")
 
 
 def _stat(pid: int, field: int) -> str:
@@ -118,38 +104,38 @@ def _stat(pid: int, field: int) -> str:
 
 
 class TestAtBoot:
-    def test_who_should_run_is_started(self, ended: Lxgit) -> None:
+    def test_who_should_run_is_started(self, emptied: Lxgit) -> None:
         run = ("run", "-d", "--network", "none", "--restart")
-        ended(*run, "always", "--name", "a", "base", "sleep", "60")
-        ended(*run, "unless-stopped", "--name", "b", "base", "sleep", "60")
-        ended(*run, "unless-stopped", "--name", "c", "base", "sleep", "60")
-        ended(*run, "no", "--name", "d", "base", "sleep", "60")
-        ended("stop", "-t", "0", "a", "c")
-        ended("system", "stop-all", "-t", "0")
-        assert not ended("ps", "-q").out
-        assert sorted(ended("system", "start-all").lines) == ["a", "b"]
-        names = {row["name"] for row in ended("ps", "--format", "json").json}
+        emptied(*run, "always", "--name", "a", "base", "sleep", "60")
+        emptied(*run, "unless-stopped", "--name", "b", "base", "sleep", "60")
+        emptied(*run, "unless-stopped", "--name", "c", "base", "sleep", "60")
+        emptied(*run, "no", "--name", "d", "base", "sleep", "60")
+        emptied("stop", "-t", "0", "a", "c")
+        emptied("system", "stop-all", "-t", "0")
+        assert not emptied("ps", "-q").out
+        assert sorted(emptied("system", "start-all").lines) == ["a", "b"]
+        names = {row["name"] for row in emptied("ps", "--format", "json").json}
         assert names == {"a", "b"}
 
-    def test_one_that_cannot_start_keeps_no_other_from_it(self, ended: Lxgit) -> None:
+    def test_one_that_cannot_start_keeps_no_other_from_it(self, emptied: Lxgit) -> None:
         run = ("create", "--network", "none", "--restart", "always", "--name")
-        ended(*run, "a", "base", "nosuch")
-        ended(*run, "b", "base", "sleep", "60")
-        result = ended("system", "start-all", code=1)
+        emptied(*run, "a", "base", "nosuch")
+        emptied(*run, "b", "base", "sleep", "60")
+        result = emptied("system", "start-all", code=1)
         assert result.lines == ["b"]
         assert "nosuch" in result.err
 
-    def test_the_unit_is_printed_and_installed(self, ended: Lxgit, scratch: Path) -> None:
-        unit = ended("system", "service").out
+    def test_the_unit_is_printed_and_installed(self, emptied: Lxgit, scratch: Path) -> None:
+        unit = emptied("system", "service").out
         (scratch / "units").mkdir()
-        assert f"--store {ended.store} system start-all" in unit
+        assert f"--store {emptied.store} system start-all" in unit
         assert "WantedBy=multi-user.target" in unit
         install = ("system", "service", "--install", "--directory", str(scratch / "units"))
-        path = Path(ended(*install).out.strip())
+        path = Path(emptied(*install).out.strip())
         assert path.read_text() == unit
         assert path.name.startswith("lxgit-")
         assert (path.parent / "multi-user.target.wants" / path.name).resolve() == path
-        ended(*install)  # again, in its place
+        emptied(*install)  # again, in its place
         assert len(list(path.parent.iterdir())) == 2
         if shutil.which("systemd-analyze") is not None:
             said = subprocess.run(

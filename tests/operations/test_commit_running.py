@@ -28,8 +28,8 @@ from lxgit.repository import open_repository
 from lxgit.runtime.freezer import is_frozen
 from tests.operations.conftest import Lab
 from tests.operations.test_commit import changed, content
-from tests.operations.test_pause import wait_until
 from tests.support.stores import WHO, Listener
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,9 +19,10 @@ from lxgit.runtime.attach import NotRunning
 from lxgit.runtime.freezer import is_frozen
 from lxgit.runtime.sweep import sweep
 from tests.support.stores import WHO
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.operations.conftest import Lab
 
@@ -38,13 +39,6 @@ def counting(lab: Lab) -> Iterator[Lab]:
     wait_until((lab.container("c").upper / "n").exists)
     yield lab
     remove_containers(lab.repository, ["c"], force=True, identity=WHO)
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def number(lab: Lab) -> int:

@@ -6,9 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,9 +18,7 @@ from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.overlay import Lower, mounted
 from tests.support import disks, forms
 from tests.support.program import Lxgit
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.erofs]
 
@@ -153,13 +149,6 @@ def test_a_disk_whose_containers_have_ended(scratch: Path, lxgit: Lxgit, busybox
         wait_until(lambda: not subprocess.run(["umount", place], check=False).returncode)
         lxgit("kill", "one")
         subprocess.run(["mount", "-o", "loop", scratch / "disk", place], check=True)
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    end = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def _loops_on(layer: Path) -> int:

@@ -21,6 +21,7 @@ from lxgit.runtime.idmap import IdMap
 from lxgit.runtime.logfile import read_log
 from lxgit.runtime.protocol import StartFailed
 from lxgit.runtime.security import Security
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from lxgit.runtime.containers import Container
@@ -60,14 +61,6 @@ def processes_of(container: Container) -> bytes:
     return b"\n".join(
         line for line in tree.stdout.splitlines() if line.split()[0] == str(pid).encode()
     )
-
-
-def wait_until(true: object, seconds: float = 5) -> None:
-    assert callable(true)
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_a_command_killed_by_its_own_fault(machine: Machine) -> None:

@@ -21,21 +21,13 @@ from lxgit.runtime.containers import find
 from lxgit.runtime.rundir import socket_path
 from lxgit.runtime.sweep import sweep
 from tests.runtime.conftest import leftovers
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lxgit.runtime.containers import Container
     from tests.runtime.conftest import Machine
 
 pytestmark = [pytest.mark.root, pytest.mark.lxc, pytest.mark.overlay]
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def process(container: Container, field: str = "supervisor") -> int:
