@@ -409,8 +409,7 @@ def erase(container: Container) -> None:
     """
     registry = container.path.parent
     with _registry(registry):
-        container.path.rename(container.path.with_name(f".gone-{container.id}"))
-        fsync_directory(registry)
+        _put_aside(container.path)
         with contextlib.suppress(FileNotFoundError):
             (registry / ".names" / container.config.name).unlink()
         if container.config.idmap is not None:
@@ -422,9 +421,19 @@ def erase(container: Container) -> None:
 def erase_broken(containers: Path, identity: str) -> None:
     """Delete a container that cannot be read; what else has its id is found to be a leftover."""
     with _registry(containers):
-        (containers / identity).rename(containers / f".gone-{identity}")
-        fsync_directory(containers)
+        _put_aside(containers / identity)
     _remove_gone(containers)
+
+
+def _put_aside(path: Path) -> None:
+    """Give a container's directory the name of one that is gone, or leave it as it was."""
+    gone = path.with_name(f".gone-{path.name}")
+    path.rename(gone)
+    try:
+        fsync_directory(path.parent)
+    except OSError:
+        gone.rename(path)
+        raise
 
 
 def _remove_gone(registry: Path) -> None:
