@@ -72,6 +72,10 @@ def kill(repository: Repository, names: Sequence[str], number: int) -> None:
                 session.pause(paused=False)
         for session in sessions if number == signal.SIGKILL else ():
             _wait_for_end(session, None)
+    if number == signal.SIGKILL:
+        for container in found:  # one with a restart policy may have ended just before by itself
+            if container.config.restart.keeps:
+                end(container)
 
 
 def stop(

@@ -54,14 +54,19 @@ class _Keeper:
         while True:
             begin = time.monotonic()
             self._live(channel)
-            state = self._task.container.recorded_state()
+            container = self._task.container
+            state = container.recorded_state()
             lasted = time.monotonic() - begin
-            if not self._goes_on(state) or not self._wait(state, self._backoff.after(lasted)):
+            if state.status != RESTARTING or not self._wait(state, self._backoff.after(lasted)):
                 return
             nobody, channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             nobody.close()
-            restarts = state.restarts + 1
-            self._task = replace(self._task, detached=True, restarts=restarts)
+            self._task = replace(
+                self._task,
+                container=load(container.path.parent, container.id),  # it may have been renamed
+                detached=True,
+                restarts=state.restarts + 1,
+            )
 
     def _live(self, channel: socket.socket) -> None:
         """One life, from start to end."""
@@ -71,24 +76,11 @@ class _Keeper:
         channel.close()
         os.waitpid(child, 0)
 
-    def _goes_on(self, state: ContainerState) -> bool:
-        """By the policy that the container has by now; what could not be started does not."""
-        container = self._task.container
-        self._task = replace(self._task, container=load(container.path.parent, container.id))
-        if state.started is None or state.exit_code is None:
-            return False
-        return self._task.container.config.restart.wants(
-            exit_code=state.exit_code,
-            stopped=state.stopped or state.shut_down,
-            restarts=state.restarts,
-        )
-
     def _wait(self, state: ContainerState, seconds: float) -> bool:
         """Wait so long; whether nobody has stopped it meanwhile."""
         container = self._task.container
-        waiting = replace(state, status=RESTARTING, supervisor=os.getpid())
-        container.record(waiting)
-        assert state.exit_code is not None
+        container.record(replace(state, supervisor=os.getpid()))
+        assert state.exit_code is not None  # it would not go on
         with rundir.claimed(container.id), socket.socket(*_KIND) as listener:
             listener.bind(os.fspath(socket_path(container.id)))
             listener.listen()
@@ -99,7 +91,7 @@ class _Keeper:
                 relay.loop.turn(left)
             if self._stopped:
                 by_user = self._by_user
-                container.record(replace(state, stopped=by_user, shut_down=not by_user))
+                container.record(replace(state.ended(), stopped=by_user, shut_down=not by_user))
             relay.broadcast(protocol.ended(state.exit_code))
             relay.flush(1)
         return not self._stopped

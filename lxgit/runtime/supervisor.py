@@ -33,7 +33,7 @@ from lxgit.runtime import (
     rundir,
 )
 from lxgit.runtime.command import find_user
-from lxgit.runtime.config import RUNNING, ContainerState
+from lxgit.runtime.config import RESTARTING, RUNNING, ContainerState
 from lxgit.runtime.enforcement import Enforcement, reached
 from lxgit.runtime.freezer import Stillness
 from lxgit.runtime.logfile import LogWriter
@@ -164,13 +164,26 @@ class Supervisor:
                     self._task.after_exit()
 
     def _record(self, state: ContainerState) -> None:
+        goes_on = self._goes_on(state)
         state = replace(state.ended(), finished=time.time_ns())
+        if goes_on:  # told in one step with its end, which nobody may take for the last one
+            state = replace(state, status=RESTARTING)
         with contextlib.suppress(OSError):  # a full disk: the next look finds the lock free
             self._task.container.record(state)
         if state.started is not None:
             if state.oom_killed:
                 self._task.container.tell("oom")
             self._task.container.tell("die", exitCode=str(state.exit_code))
+
+    def _goes_on(self, state: ContainerState) -> bool:
+        """Whether its policy has it started again; what could not be started is not."""
+        if state.started is None or state.exit_code is None:
+            return False
+        return self._config.restart.wants(
+            exit_code=state.exit_code,
+            stopped=state.stopped or state.shut_down,
+            restarts=state.restarts,
+        )
 
     def _start_and_serve(self, directory: Path, mounts: contextlib.ExitStack) -> int:
         self._enforcement = Enforcement(self._config.id, self._config.limits)
