@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.peers import Peer, host_with_peer
 from tests.support.program import Lxgit
 from tests.support.stockgit import StockGit
 
@@ -42,6 +44,27 @@ def grown_store(based_store: Path, work_directory: Path, busybox_rootfs: Path) -
     return made.store
 
 
+@pytest.fixture(scope="session")
+def furnished_store(based_store: Path, work_directory: Path, busybox_rootfs: Path) -> Path:
+    """The store with a branch `data`, HEAD's, whose image has something in /data, and links."""
+    made = Lxgit(copied(based_store, work_directory / "furnished"), work_directory)
+    root = work_directory / "furniture"
+    subprocess.run(["cp", "-a", busybox_rootfs, root], check=True)
+    (root / "data/deep").mkdir(parents=True)
+    (root / "data/seed").write_text("from the image\n")
+    os.link(root / "data/seed", root / "data/deep/twin")
+    os.chown(root / "data/seed", 1000, 50)
+    os.chown(root / "data", 33, 33)
+    (root / "data").chmod(0o2750)
+    os.setxattr(root / "data/seed", "user.note", b"kept")
+    (root / "to-proc").symlink_to("/proc")
+    (root / "out").symlink_to("../../../../../../var/out")
+    (root / "also").symlink_to("data")
+    made("import", root, "data", "-m", "Data")
+    made("checkout", "-q", "data")
+    return made.store
+
+
 @pytest.fixture
 def based(lxgit: Lxgit, based_store: Path) -> Lxgit:
     """The program on a store of the test's own with a branch `base`."""
@@ -57,10 +80,25 @@ def emptied(based: Lxgit) -> Iterator[Lxgit]:
 
 
 @pytest.fixture
+def peer() -> Iterator[Peer]:
+    """Be on a host with a network of the test's own, and have who is at its other end."""
+    with host_with_peer() as other:
+        yield other
+
+
+@pytest.fixture
 def grown(lxgit: Lxgit, grown_store: Path) -> Lxgit:
     """The program on a store of the test's own with the branches `base` and `tuned`."""
     copied(grown_store, lxgit.store)
     return lxgit
+
+
+@pytest.fixture
+def lx(lxgit: Lxgit, furnished_store: Path) -> Iterator[Lxgit]:
+    """The program on a store of the test's own with the branches `base` and `data`."""
+    copied(furnished_store, lxgit.store)
+    yield lxgit
+    lxgit("rm", "-f", *lxgit("ps", "-aq").lines, code=None)
 
 
 @pytest.fixture
@@ -73,6 +111,11 @@ def copied(store: Path, to: Path) -> Path:
     """A copy of a store, at `to`."""
     subprocess.run(["cp", "-a", "--reflink=auto", store, to], check=True)
     return to
+
+
+def sh(lxgit: Lxgit, *options: str, script: str, code: int = 0) -> list[str]:
+    """The lines that a shell prints in a container that goes at its end."""
+    return lxgit("run", "--rm", *options, "data", "sh", "-c", script, code=code).lines
 
 
 def written_at(seconds: int) -> dict[str, str]:

@@ -1,0 +1,187 @@
+"""Published ports: from the host, from a peer, through loopback; and whose they are."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.conftest import copied
+from tests.support import netns
+from tests.support.peers import ECHO, HOST, HOST_V6, SERVE, curl, nothing_is_left, said, settings
+from tests.support.program import PROGRAM, Lxgit
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.peers import Peer
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+
+def test_a_published_port_is_there_for_everybody(based: Lxgit, peer: Peer) -> None:
+    based("run", "-d", "--name", "web", "-p", "80", "-p", "127.0.0.1:8080:80", "base", *SERVE)
+    port = int(based("port", "web", "80").lines[0])
+    assert port == 49153
+    for address in ("127.0.0.1", HOST, "::1", HOST_V6):
+        assert said(*curl(address, port)) == "hello\n", address
+    for address in (HOST, HOST_V6):
+        assert peer.run(*curl(address, port)) == "hello\n", address
+    assert said(*curl("127.0.0.1", 8080)) == "hello\n"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((HOST, 8080), timeout=20)
+    found = settings(based, "web")
+    for address in (found["IPAddress"], found["GlobalIPv6Address"]):
+        assert said(*curl(address, 80)) == "hello\n"
+    assert based("ps").lines[1].split()[-3:-1] == ["49153->80,", "127.0.0.1:8080->80"]
+    assert based("port", "web").lines == ["80/tcp -> 0.0.0.0:49153", "80/tcp -> 127.0.0.1:8080"]
+    based("rm", "-f", "web")
+    wait_until(nothing_is_left)
+
+
+def test_datagrams_come_and_go(based: Lxgit, peer: Peer) -> None:
+    based("run", "-d", "--name", "echo", "-P", "--expose", "53/udp", *ECHO)
+    assert based("port", "echo", "53/udp").out == "49153\n"
+    for address in ("127.0.0.1", "::1", HOST, HOST_V6):
+        assert echoed(address, 49153), address
+    with netns.inside(peer.pid):
+        assert echoed(HOST, 49153)
+    based("rm", "-f", "echo")
+
+
+def echoed(address: str, port: int) -> bool:
+    """Whether datagrams that are sent there come back from there."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    deadline = time.monotonic() + 30
+    with socket.socket(family, socket.SOCK_DGRAM) as asking:
+        asking.connect((address, port))
+        asking.settimeout(0.5)
+        while time.monotonic() < deadline:
+            with contextlib.suppress(TimeoutError, ConnectionRefusedError):
+                asking.send(b"ping")
+                return asking.recv(100) == b"ping"
+            time.sleep(0.05)
+    return False
+
+
+def test_a_port_has_one_owner(based: Lxgit, peer: Peer, scratch: Path) -> None:
+    other = Lxgit(copied(based.store, scratch / "other"), based.home)
+    both = [(based, "one"), (other, "two")]
+    with ThreadPoolExecutor() as pool:
+        tried = list(
+            pool.map(
+                lambda one: one[0](
+                    "run",
+                    "-d",
+                    "--name",
+                    one[1],
+                    "-p",
+                    "8080:80",
+                    "base",
+                    "sleep",
+                    "1000",
+                    code=None,
+                ),
+                both,
+            )
+        )
+    assert sorted(result.code for result in tried) == [0, 125]
+    (lost,) = (result for result in tried if result.code)
+    assert lost.err.startswith("lxgit: port 8080/tcp of the host is taken\n")
+    for lxgit, name in both:
+        lxgit("rm", "-f", name)
+    with socket.create_server(("127.0.0.1", 8080)):
+        refused = based("run", "--rm", "-p", "8080:80", "base", "true", code=125)
+    assert refused.err.startswith("lxgit: port 8080/tcp of the host is taken\n")
+    wait_until(nothing_is_left)
+
+
+def test_the_session_of_2013(based: Lxgit, peer: Peer) -> None:
+    """The article's: a container's netcat hears what is sent to the port that `port` names."""
+    script = f"""
+        set -e
+        JOB=$(lxgit run -d -p 4444 base /bin/nc -l -p 4444)
+        PORT=$(lxgit port $JOB 4444)
+        echo $PORT
+        lxgit ps | grep -q "$PORT->4444"
+        until echo hello world | busybox nc {HOST} $PORT && lxgit logs $JOB | grep -q .
+        do sleep 0.1; done
+        echo "Daemon received: $(lxgit logs $JOB)"
+        lxgit wait $JOB
+    """
+    environment = based.environment()
+    environment["PATH"] = f"{PROGRAM.parent}:{environment['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "49153\nDaemon received: hello world\n0\n", done.stderr
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_much_passes_through_loopback_both_ways(
+    based: Lxgit, peer: Peer, address: str, scratch: Path
+) -> None:
+    """Both directions at once, more than anything on the way holds, each with an end of its own."""
+    based("run", "-d", "--name", "echo", "-p", "7", "base", "nc", "-ll", "-p", "7", "-e", "cat")
+    data = os.urandom(1 << 20) * 16
+    with connected(address, 49153) as asking, ThreadPoolExecutor() as pool:
+        sent = pool.submit(send_all, asking, data)
+        with asking.makefile("rb") as stream:
+            assert stream.read() == data
+        sent.result()
+    based("rm", "-f", "echo")
+
+
+def send_all(to: socket.socket, data: bytes) -> None:
+    to.sendall(data)
+    to.shutdown(socket.SHUT_WR)
+
+
+def connected(address: str, port: int) -> socket.socket:
+    """A connection to who begins to listen there at some time, and says so by staying."""
+    deadline = time.monotonic() + 30
+    while True:
+        made = socket.create_connection((address, port), timeout=30)
+        made.settimeout(0.2)
+        try:
+            if made.recv(1, socket.MSG_PEEK):
+                return made
+        except TimeoutError:
+            made.settimeout(30)
+            return made
+        except ConnectionError:
+            pass
+        made.close()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_more_connections_than_are_passed_on_at_once(based: Lxgit, peer: Peer) -> None:
+    based("run", "-d", "--name", "web", "-p", "80", "base", *SERVE)
+    said(*curl("127.0.0.1", 49153))
+    with contextlib.ExitStack() as idle:
+        for _ in range(300):
+            idle.enter_context(socket.create_connection(("127.0.0.1", 49153), timeout=30))
+    assert said(*curl("127.0.0.1", 49153)) == "hello\n"
+    based("rm", "-f", "web")
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_nginx_answers_curl(lxgit: Lxgit, large_debian_tar: Path, peer: Peer) -> None:
+    lxgit("import", large_debian_tar, "base", timeout=600)
+    serve = ("/usr/sbin/nginx", "-g", "daemon off;")
+    lxgit("run", "-d", "--name", "web", "-p", "8080:80", "base", *serve)
+    for address in ("127.0.0.1", HOST, "::1", HOST_V6):
+        assert "Welcome to nginx!" in said(*curl(address, 8080)), address
+    assert "Welcome to nginx!" in peer.run(*curl(HOST, 8080))
+    lxgit("stop", "-t", "5", "web")
+    assert lxgit("port", "web", code=1).err.startswith("lxgit: container 'web' is not running\n")
+    wait_until(nothing_is_left)
