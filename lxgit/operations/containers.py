@@ -80,7 +80,9 @@ def remove_containers(
 
 
 def _remove_damaged(repository: Repository, container: str, identity: Identity) -> RemovedContainer:
-    records.erase_broken(repository.containers_dir, container)
+    from lxgit.runtime.erasing import erase_broken
+
+    erase_broken(repository.containers_dir, container)
     unpin_commit(repository, container, identity)
     unknown = ContainerRow(
         id=container,
@@ -99,13 +101,15 @@ def _remove_damaged(repository: Repository, container: str, identity: Identity) 
 
 
 def _remove(repository: Repository, container: Container, identity: Identity) -> RemovedContainer:
+    from lxgit.runtime.erasing import erase
+
     if container.is_running:
         from lxgit.operations.running import end
 
         end(container)
     with records.edited(container) as now, now.lock():
         removed = RemovedContainer(row_of(now), _uncommitted(repository, now))
-        records.erase(now)
+        erase(now)
     unpin_commit(repository, container.id, identity)
     return removed
 

@@ -136,8 +136,10 @@ def _remover(
     """What the supervisor does at the end of a container that was run with --rm."""
 
     def remove() -> None:
+        from lxgit.runtime.erasing import erase
+
         with records.edited(container) as now:  # a commit of it comes to its end first
-            records.erase(now)
+            erase(now)
         drop_anonymous_volumes(repository, container)
         unpin_commit(repository, container.id, identity)
 
@@ -147,7 +149,9 @@ def _remover(
 def _discard(repository: Repository, container: Container, identity: Identity) -> None:
     """Remove a container that could not be started."""
     if container.path.exists():
-        records.remove(container)
+        from lxgit.runtime.erasing import remove
+
+        remove(container)
     drop_anonymous_volumes(repository, container)
     unpin_commit(repository, container.id, identity)
 

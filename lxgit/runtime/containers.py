@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 
 from lxgit import eventlog
 from lxgit.errors import LxgitError
-from lxgit.fsutil import LockHeld, fsync_directory, locked, remove_tree, write_atomic
+from lxgit.fsutil import LockHeld, locked, remove_tree, write_atomic
 from lxgit.records import dataclass, replace
 from lxgit.runtime import idranges, rundir
 from lxgit.runtime.config import (
@@ -47,7 +47,7 @@ from lxgit.runtime.config import (
 from lxgit.runtime.names import unused_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -209,7 +209,7 @@ def create(
     """
     if request.name is not None:
         check_name(request.name)
-    with _registry(containers):
+    with registered(containers):
         names = container_names(containers)
         if request.name in names:
             raise ContainerNameTaken(
@@ -244,23 +244,8 @@ def _create(path: Path, identity: str, request: Request, name: str) -> Container
 
 
 @contextlib.contextmanager
-def settled(containers: Path) -> Iterator[Collection[str]]:
-    """The ids of the containers that there are, while none is made or goes.
-
-    First what those that were killed here have left goes: containers half made or half deleted.
-    """
-    with _registry(containers):
-        for identity in _ids(containers):
-            if not (containers / identity / "config.json").exists():
-                remove_tree(containers / identity)
-        _remove_gone(containers)
-        idranges.drop_leftovers(containers / ".ranges")
-        container_names(containers)
-        yield _ids(containers)
-
-
-@contextlib.contextmanager
-def _registry(containers: Path) -> Iterator[None]:
+def registered(containers: Path) -> Iterator[None]:
+    """Be the only one to give out names and ids of the host, or to take them back."""
     for name in (".names", ".ranges"):
         (containers / name).mkdir(mode=0o700, exist_ok=True)
     with locked(containers / ".lock", what="the list of containers"):
@@ -285,7 +270,7 @@ def edited(container: Container) -> Iterator[Container]:
 
 def other_ids(containers: Path, identity: str, outside_range: Sequence[int]) -> IdMap:
     """More ids of the host for a container: the record is to name them. Errors as `create`."""
-    with _registry(containers):
+    with registered(containers):
         return idranges.allocate(containers / ".ranges", identity, outside_range)
 
 
@@ -293,7 +278,7 @@ def release_ids(container: Container) -> None:
     """Give back the ids of the host that a container had until now."""
     registry = container.path.parent
     if container.config.idmap is not None:
-        with _registry(registry):
+        with registered(registry):
             idranges.release(registry / ".ranges", container.config.idmap)
 
 
@@ -329,13 +314,14 @@ def container_names(containers: Path) -> dict[str, str]:
 def all_containers(containers: Path) -> list[Container]:
     """Every container, newest first. One that is broken is left out: `broken` names those."""
     found = []
-    for identity in _ids(containers):
+    for identity in ids_of(containers):
         with contextlib.suppress(BrokenContainer, FileNotFoundError):
             found.append(load(containers, identity))
     return sorted(found, key=lambda container: -container.config.created)
 
 
-def _ids(containers: Path) -> list[str]:
+def ids_of(containers: Path) -> list[str]:
+    """The ids of what has a directory, in no order."""
     try:
         return [name for name in os.listdir(containers) if _ID.fullmatch(name)]
     except FileNotFoundError:
@@ -345,7 +331,7 @@ def _ids(containers: Path) -> list[str]:
 def broken(containers: Path) -> list[str]:
     """Ids of containers whose configuration cannot be read."""
     found = []
-    for identity in _ids(containers):
+    for identity in ids_of(containers):
         try:
             load(containers, identity)
         except BrokenContainer:
@@ -368,7 +354,7 @@ def find(containers: Path, text: str) -> Container:
     """
     identity = container_names(containers).get(text)
     if identity is None:
-        ids = [i for i in _ids(containers) if i.startswith(text)] if text else []
+        ids = [i for i in ids_of(containers) if i.startswith(text)] if text else []
         if len(ids) > 1:
             raise AmbiguousContainer(
                 f"several containers have ids that begin with '{text}'",
@@ -384,7 +370,7 @@ def rename(container: Container, name: str) -> Container:
     """Give a container another name. ContainerNameTaken, InvalidContainerName."""
     check_name(name)
     registry = container.path.parent
-    with edited(container) as now, _registry(registry):
+    with edited(container) as now, registered(registry):
         if name in container_names(registry):
             raise ContainerNameTaken(
                 f"a container is named '{name}' already", hint="choose another"
@@ -394,52 +380,6 @@ def rename(container: Container, name: str) -> Container:
         renamed = now.configured(replace(now.config, name=name))
         (registry / ".names" / now.config.name).unlink(missing_ok=True)
     return renamed
-
-
-def remove(container: Container) -> None:
-    """Delete a container that does not run. LockHeld when it does."""
-    with container.lock():
-        erase(container)
-
-
-def erase(container: Container) -> None:
-    """Delete a container whose lock the caller holds. It goes at once, and for good.
-
-    A power failure after that must not bring it back: the caller lets go of its commit.
-    """
-    registry = container.path.parent
-    with _registry(registry):
-        _put_aside(container.path)
-        with contextlib.suppress(FileNotFoundError):
-            (registry / ".names" / container.config.name).unlink()
-        if container.config.idmap is not None:
-            idranges.release(registry / ".ranges", container.config.idmap)
-    container.tell("destroy")
-    _remove_gone(registry)
-
-
-def erase_broken(containers: Path, identity: str) -> None:
-    """Delete a container that cannot be read; what else has its id is found to be a leftover."""
-    with _registry(containers):
-        _put_aside(containers / identity)
-    _remove_gone(containers)
-
-
-def _put_aside(path: Path) -> None:
-    """Give a container's directory the name of one that is gone, or leave it as it was."""
-    gone = path.with_name(f".gone-{path.name}")
-    path.rename(gone)
-    try:
-        fsync_directory(path.parent)
-    except OSError:
-        gone.rename(path)
-        raise
-
-
-def _remove_gone(registry: Path) -> None:
-    for leftover in registry.glob(".gone-*"):  # of one that was killed here, or is still at it
-        with contextlib.suppress(OSError):
-            remove_tree(leftover)
 
 
 def _read(path: Path, decoded: Callable[[bytes], Record]) -> Record:

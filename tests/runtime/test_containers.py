@@ -26,8 +26,8 @@ from lxgit.runtime.containers import (
     container_names,
     create,
     find,
-    remove,
 )
+from lxgit.runtime.erasing import remove
 from lxgit.runtime.idmap import Extent, InvalidIdMap
 
 if TYPE_CHECKING:

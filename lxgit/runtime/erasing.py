@@ -1,0 +1,82 @@
+"""Deleting containers, and what is left of those that were half made or half deleted.
+
+A container goes by the name of its directory: `.gone-ID` is none. What is in it goes after that, at
+leisure; if whoever is at it is killed, the next one goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from lxgit.fsutil import fsync_directory, remove_tree
+from lxgit.runtime import idranges
+from lxgit.runtime.containers import container_names, ids_of, registered
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from lxgit.runtime.containers import Container
+
+
+def remove(container: Container) -> None:
+    """Delete a container that does not run. LockHeld when it does."""
+    with container.lock():
+        erase(container)
+
+
+def erase(container: Container) -> None:
+    """Delete a container whose lock the caller holds. It goes at once, and for good.
+
+    A power failure after that must not bring it back: the caller lets go of its commit.
+    """
+    registry = container.path.parent
+    with registered(registry):
+        _put_aside(container.path)
+        with contextlib.suppress(FileNotFoundError):
+            (registry / ".names" / container.config.name).unlink()
+        if container.config.idmap is not None:
+            idranges.release(registry / ".ranges", container.config.idmap)
+    container.tell("destroy")
+    _remove_gone(registry)
+
+
+def erase_broken(containers: Path, identity: str) -> None:
+    """Delete a container that cannot be read; what else has its id is found to be a leftover."""
+    with registered(containers):
+        _put_aside(containers / identity)
+    _remove_gone(containers)
+
+
+def _put_aside(path: Path) -> None:
+    """Give a container's directory the name of one that is gone, or leave it as it was."""
+    gone = path.with_name(f".gone-{path.name}")
+    path.rename(gone)
+    try:
+        fsync_directory(path.parent)
+    except OSError:
+        gone.rename(path)
+        raise
+
+
+def _remove_gone(registry: Path) -> None:
+    for leftover in registry.glob(".gone-*"):  # of one that was killed here, or is still at it
+        with contextlib.suppress(OSError):
+            remove_tree(leftover)
+
+
+@contextlib.contextmanager
+def settled(containers: Path) -> Iterator[Collection[str]]:
+    """The ids of the containers that there are, while none is made or goes.
+
+    First what those that were killed here have left goes: containers half made or half deleted.
+    """
+    with registered(containers):
+        for identity in ids_of(containers):
+            if not (containers / identity / "config.json").exists():
+                remove_tree(containers / identity)
+        _remove_gone(containers)
+        idranges.drop_leftovers(containers / ".ranges")
+        container_names(containers)
+        yield ids_of(containers)
