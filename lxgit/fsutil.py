@@ -24,6 +24,7 @@ RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
 
 _MAX_LINKS = 40
+_MOST_TRIES = 1000
 
 
 class LockHeld(LxgitError):
@@ -37,10 +38,19 @@ def openat2(
 
     Returns a file descriptor with close-on-exec. OSError as the kernel says it.
     """
-    import ctypes  # 4 ms, which most commands do not need
     import struct
 
     how = struct.pack("QQQ", flags | os.O_CLOEXEC, mode, resolve)  # struct open_how
+    for _ in range(_MOST_TRIES):
+        # The kernel cannot vouch for a `..` while anybody renames or mounts, be it elsewhere.
+        with contextlib.suppress(BlockingIOError):
+            return _openat2(root, path, how)
+    return _openat2(root, path, how)
+
+
+def _openat2(root: int, path: bytes, how: bytes) -> int:
+    import ctypes  # 4 ms, which most commands do not need
+
     fd: int = _libc().syscall(
         ctypes.c_long(_SYS_OPENAT2),
         ctypes.c_int(root),

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.fsutil import LockHeld, locked, on_wait, open_beneath, remove_tree, write_atomic
+from lxgit.fsutil import (
+    LockHeld,
+    locked,
+    on_wait,
+    open_beneath,
+    openat2,
+    remove_tree,
+    write_atomic,
+)
+from tests.support.swapping import exchanging
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,6 +73,17 @@ def test_no_link_is_followed(tmp_path: Path) -> None:
         os.close(fd)
     remove_tree(root)
     assert (outside / "kept").exists()
+
+
+def test_who_renames_elsewhere_does_not_stop_a_way_up(tmp_path: Path) -> None:
+    for name in ("root", "one", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "root/a").mkdir()
+    root = os.open(tmp_path / "root", os.O_PATH)
+    with exchanging(tmp_path / "one", tmp_path / "other"):
+        for _ in range(200):
+            os.close(openat2(root, b"a/../" * 800 + b"a", os.O_PATH))
+    os.close(root)
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
