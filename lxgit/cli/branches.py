@@ -9,7 +9,7 @@ from lxgit.cli.options import AsFormat, NoTrunc, Quiet, take
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.report import printable
 from lxgit.cli.session import Session
-from lxgit.cli.tables import columns, short_id, write_json
+from lxgit.cli.tables import columns, short_id, write_ids, write_json
 from lxgit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,16 +53,17 @@ def branch(
         _create(session, names, force=force)
     elif format_ == "json":
         write_json(session.out, map(_fields, _rows(session, subjects=True)))
+    elif show_current:
+        current = [row.name for row in _rows(session, subjects=False) if row.current and row.name]
+        session.out.write("".join(f"{name}\n" for name in current))
+    elif quiet:
+        rows = _rows(session, subjects=False)
+        write_ids(session.out, (row.oid for row in rows), whole=no_trunc)
     else:
         rows = _rows(session, subjects=verbose)
         width = max((columns(_name(row)) for row in rows), default=0) if verbose else 0
         for row in rows:
-            if show_current:
-                session.out.write(f"{row.name}\n" if row.current and row.name else "")
-            elif quiet:
-                session.out.line(short_id(row.oid, whole=no_trunc))
-            else:
-                session.out.line(_line(row, width, whole=no_trunc))
+            session.out.line(_line(row, width, whole=no_trunc))
 
 
 def _rows(session: Session, *, subjects: bool) -> list[BranchRow]:

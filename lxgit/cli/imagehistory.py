@@ -8,7 +8,7 @@ from lxgit.cli.human import ago, iso_date, size
 from lxgit.cli.options import FormatOption, NoTrunc, Quiet
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.session import Session
-from lxgit.cli.tables import short_id, write_listing
+from lxgit.cli.tables import short_id, write_ids, write_listing
 
 if TYPE_CHECKING:
     from lxgit.operations.imagehistory import Step
@@ -51,8 +51,7 @@ def history(
 
     steps = image_history(session.repository(), image)
     if quiet:
-        for step in steps:
-            session.out.line(short_id(step.oid, whole=no_trunc))
+        write_ids(session.out, (step.oid for step in steps), whole=no_trunc)
         return
     write_listing(
         session.out,

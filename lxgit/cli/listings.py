@@ -7,7 +7,7 @@ from typing import Annotated
 from lxgit.cli.options import Filters, FormatOption, NoTrunc, Quiet
 from lxgit.cli.params import command, option
 from lxgit.cli.session import Session
-from lxgit.cli.tables import short_id, write_listing
+from lxgit.cli.tables import write_ids, write_listing
 from lxgit.errors import UsageError
 
 
@@ -59,8 +59,7 @@ def ps(
         )
     )
     if quiet:
-        for row in rows:
-            session.out.line(short_id(row.id, whole=no_trunc))
+        write_ids(session.out, (row.id for row in rows), whole=no_trunc)
         return
     write_listing(
         session.out,
@@ -120,8 +119,7 @@ def images(
         else select_images(repository, everything=everything, filters=filters, sizes=sizes)
     )
     if quiet:
-        for row in rows:
-            session.out.line(short_id(row.oid, whole=no_trunc))
+        write_ids(session.out, (row.oid for row in rows), whole=no_trunc)
         return
     write_listing(
         session.out,

@@ -109,12 +109,11 @@ def _write_log(
 ) -> None:
     """`shown` are the first fields of a Look."""
     from lxgit.cli.logview import Look  # while Git walks
-    from lxgit.cli.tables import short_id
+    from lxgit.cli.tables import write_ids
 
     look = Look(*shown)
     if quiet:
-        for entry in entries:
-            session.out.line(short_id(entry.oid, whole=look.whole))
+        write_ids(session.out, (entry.oid for entry in entries), whole=look.whole)
         return
     first = next(entries, None)  # a fault is told before there is a pager
     if first is None:

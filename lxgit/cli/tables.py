@@ -81,6 +81,12 @@ def write_json(out: Output, rows: Iterable[Mapping[str, object]]) -> None:
     out.line("[]" if before == "[" else "\n]")
 
 
+def write_ids(out: Output, ids: Iterable[str], *, whole: bool) -> None:
+    """A listing as `-q` wants it: an id a line, as the ids come."""
+    for oid in ids:
+        out.line(short_id(oid, whole=whole))
+
+
 def short_id(oid: str, *, whole: bool = False) -> str:
     """An id as listings show it: 12 digits, all with `--no-trunc`."""
     return oid if whole else oid[:12]

@@ -9,7 +9,7 @@ from lxgit.cli.options import AsFormat, Message, NoTrunc, Quiet, message_of, tak
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.report import printable
 from lxgit.cli.session import Session
-from lxgit.cli.tables import short_id, write_json
+from lxgit.cli.tables import write_ids, write_json
 
 if TYPE_CHECKING:
     from lxgit.operations.values import TagRow
@@ -53,13 +53,11 @@ def tag(
         rows = _rows(session, names[0] if names else None)
         if format_ == "json":
             write_json(session.out, (row._asdict() for row in rows))
-            return
-        for row in rows:
-            session.out.line(
-                short_id(row.oid, whole=no_trunc)
-                if quiet
-                else _line(row, with_message=with_messages)
-            )
+        elif quiet:
+            write_ids(session.out, (row.oid for row in rows), whole=no_trunc)
+        else:
+            for row in rows:
+                session.out.line(_line(row, with_message=with_messages))
     else:
         _create(session, names, message=message_of(message), annotate=annotate, force=force)
 
