@@ -6,7 +6,8 @@ that short path: Linux before 6.13 takes no file descriptor there and no detache
 The upper directory is not mapped: overlayfs could not create its work directory then (EOVERFLOW)
 and would fall back to read-only without a word. It holds the container's host ids as they are.
 
-Source: Documentation/filesystems/overlayfs.rst; `lowerdir+` came with Linux 6.5.
+Source: Documentation/filesystems/overlayfs.rst. Idmapped layers came with Linux 5.19, `lowerdir+`
+with 6.7.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from functools import cache
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
@@ -147,14 +149,56 @@ def _stack(lowers: Sequence[bytes], writable: tuple[bytes, bytes] | None) -> int
         # One device number per inode number, also where the layers lie on several file systems.
         several = len({os.stat(path).st_dev for path in (*lowers, *(writable or ()))}) > 1
         kernel.set_option(context, b"xino", b"on" if several else b"off")
-        for lower in lowers:
-            kernel.set_option(context, b"lowerdir+", lower)
         if writable is not None:
             kernel.set_option(context, b"upperdir", writable[0])
             kernel.set_option(context, b"workdir", writable[1])
-        mount = kernel.create_mount(context, 0 if writable else kernel.MOUNT_ATTR_RDONLY)
+        with _lowers_named(context, lowers):
+            mount = kernel.create_mount(context, 0 if writable else kernel.MOUNT_ATTR_RDONLY)
         _check_writable(mount, context, wanted=writable is not None)
         return mount
+
+
+@contextlib.contextmanager
+def _lowers_named(context: int, lowers: Sequence[bytes]) -> Iterator[None]:
+    """Say which layers; they are looked up by then, or within."""
+    if takes_one_by_one():
+        for lower in lowers:
+            kernel.set_option(context, b"lowerdir+", lower)
+        yield
+        return
+    # A value of at most 255 bytes: the names that they have beside each other, about 70 of them.
+    staging, names = os.path.dirname(lowers[0]), map(os.path.basename, lowers)
+    with _in_directory(staging):
+        kernel.set_option(context, b"lowerdir", b":".join(names))
+        yield
+
+
+@cache
+def takes_one_by_one() -> bool:
+    """Whether overlayfs knows `lowerdir+`, which has it look for the directory at once.
+
+    Before Linux 6.7 the option was unknown, and before 6.5 all were taken and read at the end.
+    """
+    with kernel.filesystem_context(b"overlay") as context:
+        try:
+            kernel.set_option(context, b"lowerdir+", b"/proc/self/absent")
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.EINVAL):
+                raise
+            return error.errno == errno.ENOENT
+    return False
+
+
+@contextlib.contextmanager
+def _in_directory(path: bytes) -> Iterator[None]:
+    """Have it as the working directory meanwhile; the one before may be out of reach by name."""
+    before = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.chdir(path)
+        yield
+    finally:
+        os.fchdir(before)
+        os.close(before)
 
 
 def _check_writable(mount: int, context: int, *, wanted: bool) -> None:

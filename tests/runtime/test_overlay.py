@@ -12,6 +12,7 @@ import pytest
 from lxgit.errors import LxgitError
 from lxgit.runtime import kernel, overlay, rundir
 from lxgit.runtime.idmap import Extent, IdMap
+from lxgit.runtime.materialise import MAX_DEPTH
 from lxgit.runtime.overlay import CannotMount, Lower, Writable, mounted
 from tests.runtime.conftest import leftovers
 
@@ -47,7 +48,12 @@ def listing(root: int) -> dict[str, tuple[str, int]]:
     return found
 
 
-def test_the_topmost_layer_wins_and_ids_are_the_images(place: Path) -> None:
+@pytest.mark.parametrize("kernel_of", ["now", "Linux 6.1"])
+def test_the_topmost_layer_wins_and_ids_are_the_images(
+    place: Path, monkeypatch: pytest.MonkeyPatch, kernel_of: str
+) -> None:
+    if kernel_of != "now":
+        monkeypatch.setattr(overlay, "takes_one_by_one", lambda: False)
     lowers = [
         layer(place, "top", {"a": ("new", 1000)}, FIRST),
         layer(place, "middle", {"d/b": ("b", 4_000_000_000)}, SECOND),
@@ -61,6 +67,16 @@ def test_the_topmost_layer_wins_and_ids_are_the_images(place: Path) -> None:
             "d/b": ("b", 600_065_536),
             "c": ("c", 600_065_535),
         }
+
+
+def test_before_linux_6_7_a_stack_of_all_deltas_fits_in_one_option(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overlay, "takes_one_by_one", lambda: False)
+    names = [f"layer {number}" for number in range(MAX_DEPTH + 2)]
+    lowers = [layer(place, name, {name: ("x", 0)}, IDENTITY) for name in names]
+    with mounted(lowers, FIRST) as root:
+        assert set(listing(root)) == set(names)
 
 
 def test_one_layer_alone_mounts_and_is_read_only(place: Path) -> None:
