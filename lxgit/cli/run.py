@@ -57,6 +57,7 @@ Remove = Annotated[bool, option("--rm", help="delete the container at its end")]
         ("lxgit run -d --rm base sleep 1", "by itself; prints its id"),
         ("lxgit run --rm -e LANG -e A=b -w /tmp base env", ""),
         ("lxgit run --rm -m 64m --cpus 0.5 --pids-limit 9 base true", "it gets no more than that"),
+        ("lxgit run --rm -p 8000-8010:80 base true", "at the first of these ports that is free"),
         ("lxgit run --rm -v stuff:/data base touch /data/kept", "in a volume, which outlives it"),
         ("lxgit run --rm -v /srv/machine:/mnt:ro base ls /mnt", "a directory of the host"),
     ),

@@ -55,15 +55,19 @@ class Networking(NamedTuple):
     """Whom it can talk to."""
 
     network: Annotated[
-        Literal["bridge", "none", "host"],
-        option("--network", help="one of this store's containers, an empty one, or the host's"),
-    ] = "bridge"
+        Literal["bridge", "user", "none", "host"] | None,
+        option(
+            "--network",
+            help="one of this store's containers, the default; the way out of an ordinary user's,"
+            " their default; an empty one, or the host's",
+        ),
+    ] = None
     publish: Annotated[
         tuple[str, ...],
         option(
             "-p",
             "--publish",
-            help="a port that the host passes on; a free one from 49153 up without HOST",
+            help="a port that the host passes on; a free one from 49153 up without HOST; or ranges",
             metavar="[IP:][HOST:]PORT[/udp]",
         ),
     ] = ()
@@ -71,7 +75,7 @@ class Networking(NamedTuple):
         bool, option("-P", "--publish-all", help="every port that the image or --expose names")
     ] = False
     expose: Annotated[
-        tuple[str, ...], option("--expose", help="name a port, for -P", metavar="PORT[/udp]")
+        tuple[str, ...], option("--expose", help="name a port, for -P", metavar="PORT[-PORT][/udp]")
     ] = ()
     dns: Annotated[
         tuple[str, ...],

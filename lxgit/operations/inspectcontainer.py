@@ -150,8 +150,8 @@ def _port_map(publications: Iterable[Publication]) -> dict[str, list[dict[str, s
     """`{"80/tcp": [{"HostIp": "", "HostPort": "49153"}]}`."""
     found: dict[str, list[dict[str, str]]] = {}
     for one in publications:
-        port = str(one.host_port) if one.host_port else ""
-        found.setdefault(str(one.port), []).append({"HostIp": one.host_ip, "HostPort": port})
+        binding = {"HostIp": one.host_ip, "HostPort": one.host_ports}
+        found.setdefault(str(one.port), []).append(binding)
     return found
 
 

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from lxgit.errors import UsageError
+from lxgit.runtime import rootless
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - as Docker writes every address of the ho
 class WantedNetwork(NamedTuple):
     """What was asked for: see `lxgit run --help`."""
 
-    network: str = "bridge"
+    network: str | None = None  # "bridge" for root, "user" for others
     publish: tuple[str, ...] = ()
     publish_all: bool = False
     expose: tuple[str, ...] = ()
@@ -44,22 +45,27 @@ class WantedNetwork(NamedTuple):
         """The settings of a container of that image. UsageError where they cannot be."""
         from lxgit.runtime.network.publishing import Port, Publication
 
-        if self.network != "bridge" and (self.publish or self.publish_all):
+        network = self.network or default_network()
+        if network == "user" and not rootless.is_active():
             raise UsageError(
-                f"there is nothing to publish with --network {self.network}",
-                hint="-p and -P are for --network bridge, the default",
+                "--network user is what ordinary users have", hint="--network bridge is root's"
             )
-        exposed = {Port.parsed(text) for text in self.expose}
+        if network in ("none", "host") and (self.publish or self.publish_all):
+            raise UsageError(
+                f"there is nothing to publish with --network {network}",
+                hint=f"-p and -P are for --network {default_network()}, the default",
+            )
+        exposed = {port for text in self.expose for port in Port.all_of(text)}
         for text in image.exposed_ports:
             with contextlib.suppress(UsageError):  # what has other protocols runs all the same
-                exposed.add(Port.parsed(text))
-        published = [Publication.parsed(text) for text in self.publish]
+                exposed.update(Port.all_of(text))
+        published = [one for text in self.publish for one in Publication.all_of(text)]
         for server in self.dns:
             _check_address(server, "--dns 9.9.9.9")
         for given in self.add_host:
             _check_host(given)
         return {
-            "network": self.network,
+            "network": network,
             "publish": tuple(str(one) for one in dict.fromkeys(published)),
             "exposed": tuple(
                 str(port) for port in sorted(exposed | {one.port for one in published})
@@ -68,6 +74,11 @@ class WantedNetwork(NamedTuple):
             "dns": self.dns,
             "extra_hosts": self.add_host,
         }
+
+
+def default_network() -> str:
+    """The network of a container for which none was named."""
+    return "user" if rootless.is_active() else "bridge"
 
 
 def _check_host(given: str) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,8 +20,6 @@ from tests.support.program import PROGRAM, Lxgit
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.peers import Peer
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
@@ -95,11 +94,48 @@ def test_a_port_has_one_owner(based: Lxgit, peer: Peer, scratch: Path) -> None:
     assert sorted(result.code for result in tried) == [0, 125]
     (lost,) = (result for result in tried if result.code)
     assert lost.err.startswith("lxgit: port 8080/tcp of the host is taken\n")
+    won = 1 if tried[0].code else 0
+    for index, (lxgit, _) in enumerate(both):
+        refused = lxgit("run", "--rm", "-p", "8080:80", "base", "true", code=125)
+        elsewhere = "" if index == won else " of another store"
+        owner = f"container '{both[won][1]}'{elsewhere}"
+        assert refused.err == taken("8080", owner)
     for lxgit, name in both:
         lxgit("rm", "-f", name)
     with socket.create_server(("127.0.0.1", 8080)):
         refused = based("run", "--rm", "-p", "8080:80", "base", "true", code=125)
-    assert refused.err.startswith("lxgit: port 8080/tcp of the host is taken\n")
+    name = Path("/proc/self/comm").read_text().strip()
+    assert refused.err == taken("8080", f"{name}, process {os.getpid()},")
+    wait_until(nothing_is_left)
+
+
+def taken(port: str, owner: str) -> str:
+    return f"""\
+lxgit: port {port}/tcp of the host is taken
+hint: {owner} has {port}; -p 80/tcp takes one that is free
+"""
+
+
+def test_ranges_of_ports(based: Lxgit, peer: Peer) -> None:
+    ranges = ("-p", "8000-8001:80-81", "-p", "8000-8009:80", "-p", "5000-5001/udp")
+    based("run", "-d", "--name", "web", *ranges, "base", *SERVE)
+    for port in (8000, 8002):
+        assert peer.run(*curl(HOST, port)) == "hello\n"
+    shown = ["80->8000", "80->8002", "81->8001", "5000/udp->49153", "5001/udp->49154"]
+    lines = [line.replace("/tcp", "") for line in based("port", "web").lines]
+    assert sorted(lines) == sorted(line.replace("->", " -> 0.0.0.0:") for line in shown)
+    bindings = based("inspect", "web").json[0]["HostConfig"]["PortBindings"]
+    assert [one["HostPort"] for one in bindings["80/tcp"]] == ["8000", "8000-8009"]
+    exposed = ("-P", "--expose", "7000-7002", "--expose", "53/udp")
+    based("run", "-d", "--name", "all", *exposed, "base", "sleep", "1000")
+    assert based("port", "all", "7002").out.strip().isdecimal()
+    assert len(based("port", "all").lines) == 4
+    refused = based("run", "-p", "8000-8002:80", "base", "true", code=125)
+    assert refused.err.startswith("lxgit: ports 8000-8002/tcp of the host are taken\n")
+    for wrong in ("8000-8001:80-82", "81-80", "8000:80-81"):
+        refused = based("run", "-p", wrong, "base", "true", code=2)
+        assert refused.err.count("\n") == 2
+    based("rm", "-f", "web", "all")
     wait_until(nothing_is_left)
 
 

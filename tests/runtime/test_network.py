@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from lxgit.errors import UsageError
-from lxgit.runtime.network import firewall, hosts, publishing, reserving, resolver, subnets
+from lxgit.runtime.network import firewall, hosts, owners, publishing, reserving, resolver, subnets
 from lxgit.runtime.network.publishing import Port, Publication
 from lxgit.runtime.network.records import Bridge, Member
 from tests.support import netns
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NONE = "# no resolver of the host can be reached from a bridge: --dns ADDRESS\n"
 BRIDGE = Bridge("lxgit0", "10.130.4.0", "fd12:3456:789a::", 1500)
@@ -30,6 +28,9 @@ BRIDGE = Bridge("lxgit0", "10.130.4.0", "fd12:3456:789a::", 1500)
         ("127.0.0.1:8080:80/tcp", Publication(Port(80, "tcp"), "127.0.0.1", 8080)),
         ("192.0.2.1::80", Publication(Port(80, "tcp"), "192.0.2.1")),
         ("[2001:DB8:0::1]:5353:53/udp", Publication(Port(53, "udp"), "2001:db8::1", 5353)),
+        ("8000-8010:80", Publication(Port(80, "tcp"), "", 8000, 8010)),
+        ("[::1]:8000-8010:80/udp", Publication(Port(80, "udp"), "::1", 8000, 8010)),
+        ("8000-8000:80", Publication(Port(80, "tcp"), "", 8000)),
     ],
 )
 def test_what_p_means(text: str, expected: Publication) -> None:
@@ -39,10 +40,49 @@ def test_what_p_means(text: str, expected: Publication) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "0", "65536", "80/sctp", "1.2.3.4:80", "1.2.3:80:80", "[::g]:80:80", "80:", "-1"],
+    [
+        *(
+            "",
+            "x",
+            "0",
+            "65536",
+            "80/sctp",
+            "1.2.3.4:80",
+            "1.2.3:80:80",
+            "[::g]:80:80",
+            "80:",
+            "-1",
+        ),
+        *(
+            "90-80",
+            "80-",
+            "80-65536",
+            "0-80",
+            "8000-8010:80-82",
+            "8000:80-81",
+            "1-2-3",
+            "1.2.3.4:1-2",
+        ),
+        "9" * 5000,
+    ],
 )
 def test_what_p_refuses(text: str) -> None:
     with pytest.raises(UsageError):
+        Publication.all_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("80-82", [":80/tcp", ":81/tcp", ":82/tcp"]),
+        ("8080-8081:80-81/udp", ["8080:80/udp", "8081:81/udp"]),
+        ("127.0.0.1:8080-8081:80-81", ["127.0.0.1:8080:80/tcp", "127.0.0.1:8081:81/tcp"]),
+        ("[::1]::80-81", ["[::1]::80/tcp", "[::1]::81/tcp"]),
+    ],
+)
+def test_a_range_is_one_publication_a_port(text: str, expected: list[str]) -> None:
+    assert [str(one) for one in Publication.all_of(text)] == expected
+    with pytest.raises(UsageError, match="names no port"):
         Publication.parsed(text)
 
 
@@ -130,6 +170,31 @@ def test_free_ports_are_from_49153_up() -> None:
         foreign.listen()
         with reserving.reserved([Publication.parsed("80"), Publication.parsed("81")]) as held:
             assert [one.publication.host_port for one in held] == [49153, 49155]
+
+
+@pytest.mark.root
+def test_who_has_no_choice_goes_before_who_has_one() -> None:
+    with netns.fresh():
+        wanted = list(map(Publication.parsed, ["82", "8080-8082:80", "8080:81"]))
+        with reserving.reserved(wanted) as held:
+            ports = [one.publication.host_port for one in held]
+            assert ports == [49153, 8081, 8080]
+            with pytest.raises(reserving.PortTaken) as refused:
+                reserving.reserve(Publication.parsed("8080-8081:80"))
+            assert str(refused.value) == "ports 8080-8081/tcp of the host are taken"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("ip", ["127.0.0.1", "::1"])
+def test_who_has_a_port_is_told_from_who_has_it_elsewhere(ip: str) -> None:
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    at = f"[{ip}]" if ":" in ip else ip
+    told = f"{Path('/proc/self/comm').read_text().strip()}, process {os.getpid()},"
+    with netns.fresh(), socket.create_server((ip, 8080), family=family):
+        for text in (f"{at}:8080:80", "8080:80", "0.0.0.0:8080:80"):
+            assert owners.owner(Publication.parsed(text), None) == told
+        for text in ("127.0.0.2:8080:80", "8081:80", f"{at}:8080:80/udp"):
+            assert owners.owner(Publication.parsed(text), None) is None
 
 
 @pytest.mark.parametrize(

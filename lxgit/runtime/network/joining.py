@@ -126,12 +126,13 @@ class Connection:
 def joined(store: str, config: ContainerConfig) -> Iterator[Connection]:
     """Have a place on the bridge of the store at that path meanwhile.
 
-    NetworkUnusable, AddressesExhausted, PortTaken, NoSuchAddress, MissingProgram, ProgramFailed.
+    NetworkUnusable, AddressesExhausted, PortTaken, PortRefused, NoSuchAddress, MissingProgram,
+    ProgramFailed.
     """
     name = bridging.name_of(store)
     place = records.place_of(name)
     wanted = publishing.wanted(config.publish, config.exposed, everything=config.publish_all)
-    with reserved(wanted) as ports:
+    with reserved(wanted, place) as ports:
         try:
             with records.locked_networks(), _told():
                 connection = _enter(place, name, config, ports)

@@ -17,11 +17,12 @@ FIRST_PORT, LAST_PORT = 49153, 65535
 
 ANY_V4, ANY_V6 = "0.0.0.0", "::"  # noqa: S104 - what is published is for everybody
 
+_RANGE = "[0-9]{1,9}(?:-[0-9]{1,9})?"
+_EXPOSED = re.compile(rf"(?P<ports>{_RANGE})(?:/(?P<protocol>[a-z]+))?")
 _PUBLISHED = re.compile(
-    r"(?:(?P<ip>\[[0-9a-fA-F:.]+\]|[0-9]+\.[0-9.]+):)?(?:(?P<host>[0-9]*):)?"
-    r"(?P<port>[0-9]+)(?:/(?P<protocol>[a-z]+))?"
+    r"(?:(?P<ip>\[[0-9a-fA-F:.]+\]|[0-9]+\.[0-9.]+):)?"
+    rf"(?:(?P<host>(?:{_RANGE})?):)?{_EXPOSED.pattern}"
 )
-_EXPOSED = re.compile(r"(?P<port>[0-9]+)(?:/(?P<protocol>[a-z]+))?")
 
 
 class NoSuchPort(LxgitError):
@@ -41,28 +42,52 @@ class Port:
     @classmethod
     def parsed(cls, text: str) -> Self:
         """`80`, `80/tcp`, `53/udp`. UsageError."""
+        first, *more = cls.all_of(text)
+        if more:
+            raise _unreadable(text, "one of them, PORT[/udp]")
+        return first
+
+    @classmethod
+    def all_of(cls, text: str) -> list[Self]:
+        """The same, and `7000-7010/udp` for each of these. UsageError."""
         match = _EXPOSED.fullmatch(text)
         if match is None:
-            raise _unreadable(text, "PORT[/udp]")
-        return cls(_number(match["port"], text), _protocol(match["protocol"], text))
+            raise _unreadable(text, "PORT[-PORT][/udp]")
+        protocol = _protocol(match["protocol"], text)
+        return [cls(number, protocol) for number in _numbers(match["ports"], text)]
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
     """A port of a container, and where on the host it is to be reached.
 
-    `host_ip` is "" for every address of the host. `host_port` 0: one that is free.
+    `host_ip` is "" for every address of the host. `host_port` 0: one that is free. With `host_last`
+    it is the first that is free up to there.
     """
 
     port: Port
     host_ip: str = ""
     host_port: int = 0
+    host_last: int = 0
 
     def __str__(self) -> str:
         """As `-p` takes it."""
         ip = f"[{self.host_ip}]" if ":" in self.host_ip else self.host_ip
         before = f"{ip}:" if ip else ""
-        return f"{before}{self.host_port or ''}:{self.port}"
+        return f"{before}{self.host_ports}:{self.port}"
+
+    @property
+    def host_ports(self) -> str:
+        """The ports of the host that will do; "" for any."""
+        last = f"-{self.host_last}" if self.host_last else ""
+        return f"{self.host_port or ''}{last}"
+
+    @property
+    def choices(self) -> range:
+        """The ports of the host that will do, the best first."""
+        if not self.host_port:
+            return range(FIRST_PORT, LAST_PORT + 1)
+        return range(self.host_port, (self.host_last or self.host_port) + 1)
 
     @property
     def shown(self) -> str:
@@ -74,20 +99,42 @@ class Publication:
 
     @classmethod
     def parsed(cls, text: str) -> Self:
-        """`[IP:][HOST:]PORT[/udp]`; `IP::PORT` for a free port at that address. UsageError."""
+        """One of them, as `str` has it. UsageError."""
+        first, *more = cls.all_of(text)
+        if more:
+            raise _unreadable(text, "one of them")
+        return first
+
+    @classmethod
+    def all_of(cls, text: str) -> list[Self]:
+        """`[IP:][HOST:]PORT[/udp]`; `IP::PORT` for a free port at that address. UsageError.
+
+        HOST and PORT may be ranges: two of the same length go together, one by one, and of a range
+        for a single PORT the first that is free is taken.
+        """
         match = _PUBLISHED.fullmatch(text)
         if match is None or (match["ip"] and match["host"] is None):
             raise _unreadable(text, "-p [IP:][HOST:]PORT[/udp]")
         ip = _address((match["ip"] or "").strip("[]"), text)
-        host = _number(match["host"], text) if match["host"] else 0
-        port = Port(_number(match["port"], text), _protocol(match["protocol"], text))
-        return cls(port, ip, host)
+        protocol = _protocol(match["protocol"], text)
+        ports = [Port(number, protocol) for number in _numbers(match["ports"], text)]
+        if not match["host"]:
+            return [cls(port, ip) for port in ports]
+        hosts = _numbers(match["host"], text)
+        if len(ports) == 1 < len(hosts):
+            return [cls(ports[0], ip, hosts[0], hosts[-1])]
+        if len(hosts) != len(ports):
+            raise UsageError(
+                f"'{text}' has {len(hosts)} ports of the host for {len(ports)} of the container",
+                hint="ranges of the same length, such as 8000-8010:80-90",
+            )
+        return [cls(port, ip, host) for port, host in zip(ports, hosts, strict=True)]
 
 
 def wanted(
     published: Iterable[str], exposed: Iterable[str], *, everything: bool
 ) -> tuple[Publication, ...]:
-    """What `-p` asks for, and with `everything` (`-P`) what is exposed and not among it."""
+    """What `-p` asks for, one by one, and with `everything` (`-P`) what is exposed besides."""
     found = [Publication.parsed(text) for text in published]
     if everything:
         named = {one.port for one in found}
@@ -96,10 +143,15 @@ def wanted(
     return tuple(dict.fromkeys(found))
 
 
-def _number(text: str, whole: str) -> int:
-    if not 1 <= int(text) <= 65535:
-        raise UsageError(f"'{whole}' names no port", hint="ports are 1 to 65535")
-    return int(text)
+def _numbers(text: str, whole: str) -> range:
+    """`80`, or all of `80-90`. UsageError."""
+    first, _, last = text.partition("-")
+    found = range(int(first), int(last or first) + 1)
+    if not found or not 1 <= found[0] <= found[-1] <= LAST_PORT:
+        raise UsageError(
+            f"'{whole}' names no port", hint="ports are 1 to 65535, of a range the lower one first"
+        )
+    return found
 
 
 def _protocol(text: str | None, whole: str) -> str:

@@ -90,6 +90,11 @@ def place_of(name: str) -> Path:
     return rundir.NETWORKS / f"{_namespace()}-{name}"
 
 
+def places() -> list[Path]:
+    """Where the bridges of this network namespace are written down."""
+    return sorted(rundir.NETWORKS.glob(f"{_namespace()}-*"))
+
+
 def places_of(container: str) -> Iterator[Path]:
     """Where a container is written down, in whatever network namespace."""
     for path in rundir.NETWORKS.iterdir() if rundir.NETWORKS.is_dir() else ():

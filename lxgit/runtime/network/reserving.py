@@ -14,17 +14,24 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.records import replace
-from lxgit.runtime.network.publishing import ANY_V4, ANY_V6, FIRST_PORT, LAST_PORT, Publication
+from lxgit.runtime.network.publishing import ANY_V4, ANY_V6, FIRST_PORT, Publication
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 _BACKLOG = 128
 
 
 class PortTaken(LxgitError):
     """Somebody else listens on a port of the host."""
+
+    exit_code = 125
+
+
+class PortRefused(LxgitError):
+    """A port of the host that the kernel does not give, whoever has it."""
 
     exit_code = 125
 
@@ -43,32 +50,34 @@ class Reserved(NamedTuple):
 
 
 @contextlib.contextmanager
-def reserved(wanted: Iterable[Publication]) -> Iterator[list[Reserved]]:
-    """Hold ports of the host meanwhile. PortTaken, NoSuchAddress."""
+def reserved(wanted: Sequence[Publication], place: Path | None = None) -> Iterator[list[Reserved]]:
+    """Hold ports of the host meanwhile, which are all different ones.
+
+    `place` is where the bridge of the store is written down. PortTaken, PortRefused, NoSuchAddress.
+    """
     with contextlib.ExitStack() as held:
-        found: list[Reserved] = []
-        for one in wanted:
-            found.append(reserve(one))
-            for each in found[-1].sockets:
+        found: dict[Publication, Reserved] = {}
+        for one in sorted(wanted, key=lambda one: len(one.choices)):  # who has most can wait
+            found[one] = reserve(one, place)
+            for each in found[one].sockets:
                 held.enter_context(each)
-        yield found
+        yield [found[one] for one in wanted]
 
 
-def reserve(wanted: Publication) -> Reserved:
-    """Listen on a port of the host: the one that is wanted, or the first that is free."""
-    if wanted.host_port:
-        return Reserved(wanted, _listening(wanted))
-    for number in range(FIRST_PORT, LAST_PORT + 1):
-        with contextlib.suppress(PortTaken):
-            tried = replace(wanted, host_port=number)
+def reserve(wanted: Publication, place: Path | None = None) -> Reserved:
+    """Listen on the first port of the host that is free, of those that will do."""
+    for number in wanted.choices:
+        tried = replace(wanted, host_port=number, host_last=0)
+        try:
             return Reserved(tried, _listening(tried))
-    raise PortTaken(
-        f"every port of the host from {FIRST_PORT} up is taken", hint="-p HOST:PORT names a lower"
-    )
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise _refused(error, tried) from error
+    raise _taken(wanted, place)
 
 
 def _listening(wanted: Publication) -> tuple[socket.socket, ...]:
-    """A socket an address family, all or none."""
+    """A socket an address family, all or none. OSError."""
     with contextlib.ExitStack() as made:
         sockets = []
         for ip in (wanted.host_ip,) if wanted.host_ip else (ANY_V4, ANY_V6):
@@ -76,7 +85,7 @@ def _listening(wanted: Publication) -> tuple[socket.socket, ...]:
                 sockets.append(made.enter_context(_socket(ip, wanted)))
             except OSError as error:
                 if wanted.host_ip or error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
-                    raise _fault(error, wanted) from error
+                    raise
         made.pop_all()
     return tuple(sockets)
 
@@ -99,15 +108,32 @@ def _socket(ip: str, wanted: Publication) -> socket.socket:
     return made
 
 
-def _fault(error: OSError, wanted: Publication) -> LxgitError:
+def _refused(error: OSError, wanted: Publication) -> LxgitError:
     if error.errno == errno.EADDRNOTAVAIL:
         return NoSuchAddress(
             f"the host has no address {wanted.host_ip}", hint="-p PORT publishes at all it has"
         )
-    if error.errno != errno.EADDRINUSE:
-        return PortTaken(f"port {wanted.host_port} of the host cannot be had: {error.strerror}")
-    where = f" at {wanted.host_ip}" if wanted.host_ip else ""
-    return PortTaken(
-        f"port {wanted.host_port}/{wanted.port.protocol} of the host{where} is taken",
-        hint=f"-p {wanted.port} takes one that is free; 'lxgit ps' shows whose are published",
+    hint = "fewer ports, or a larger 'ulimit -n'" if error.errno == errno.EMFILE else None
+    return PortRefused(
+        f"port {wanted.host_port} of the host cannot be had: {error.strerror}", hint=hint
     )
+
+
+def _taken(wanted: Publication, place: Path | None) -> PortTaken:
+    from lxgit.runtime.network.owners import owner
+
+    if not wanted.host_port:
+        return PortTaken(
+            f"every port of the host from {FIRST_PORT} up is taken",
+            hint="-p HOST:PORT names a lower",
+        )
+    name = f"{wanted.host_ports}/{wanted.port.protocol}"
+    where = f" at {wanted.host_ip}" if wanted.host_ip else ""
+    told = (
+        f"ports {name} of the host{where} are"
+        if wanted.host_last
+        else f"port {name} of the host{where} is"
+    )
+    who = owner(wanted, place)
+    has = f"{who} has {wanted.host_port}; " if who else ""
+    return PortTaken(f"{told} taken", hint=f"{has}-p {wanted.port} takes one that is free")
