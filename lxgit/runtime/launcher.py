@@ -33,10 +33,13 @@ import struct
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.runtime.reaper import CODE
+from lxgit.runtime import reaper
+from lxgit.runtime.credentials import prologue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from lxgit.runtime.credentials import Credentials
 
 DESCRIPTOR = 3  # where the launcher expects its own file to be open
 TERMINAL = 200  # where it looks for a terminal; LXC itself has nothing open up there
@@ -79,10 +82,13 @@ class UnsupportedMachine(LxgitError):
     """No launcher for this processor."""
 
 
-def program(machine: str | None = None, *, init: bool = False) -> bytes:
+def program(
+    machine: str | None = None, *, init: bool = False, user: Credentials | None = None
+) -> bytes:
     """The launcher as an ELF executable for `machine` (uname -m), by default this one.
 
-    With `init` it has a child that becomes the command, and reaps (reaper.py).
+    With `init` it has a child that becomes the command, and reaps (reaper.py); `user` is who it
+    becomes first (credentials.py).
     """
     name = machine or os.uname().machine
     if name not in _MACHINES:
@@ -91,7 +97,8 @@ def program(machine: str | None = None, *, init: bool = False) -> bytes:
             hint="it can on " + " and ".join(sorted(_MACHINES)),
         )
     number, code = _MACHINES[name]
-    return _elf(number, (CODE[name] if init else b"") + code + _MESSAGE)
+    become = prologue(name, user) if user is not None else b""
+    return _elf(number, become + (reaper.CODE[name] if init else b"") + code + _MESSAGE)
 
 
 def arguments(

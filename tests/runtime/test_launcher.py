@@ -5,24 +5,34 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import re
 import shutil
 import signal
+import struct
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lxgit.runtime import launcher, reaper
+from lxgit.runtime import credentials, launcher, reaper
+from lxgit.runtime.credentials import Credentials
+from tests.support import machine as machines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SOURCES = Path(launcher.__file__).parent
+ROOT = Credentials(0, 0, (), 0)
+NO_GROUPS = struct.pack("<4IQ", 24, 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
     ("machine", "prefix"), [("x86_64", "x86_64-linux-gnu-"), ("aarch64", "aarch64-linux-gnu-")]
 )
-@pytest.mark.parametrize("name", ["launcher", "reaper"])
+@pytest.mark.parametrize("name", ["launcher", "reaper", "credentials"])
 def test_the_bytes_are_the_assembled_source(
     name: str, machine: str, prefix: str, tmp_path: Path
 ) -> None:
@@ -36,9 +46,12 @@ def test_the_bytes_are_the_assembled_source(
         [objcopy, "-O", "binary", "-j", ".text", tmp_path / "o", tmp_path / "code"], check=True
     )
     code = (tmp_path / "code").read_bytes()
-    held = launcher.program(machine) if name == "launcher" else reaper.CODE[machine]
-    assert held.endswith(code)
-    assert name == "launcher" or held == code
+    held = {
+        "launcher": launcher.program(machine)[-len(code) :],
+        "reaper": reaper.CODE[machine],
+        "credentials": credentials.prologue(machine, ROOT)[: -len(NO_GROUPS)],
+    }
+    assert held[name] == code
 
 
 def test_an_unknown_machine_is_refused() -> None:
@@ -204,3 +217,55 @@ def test_the_reaper_passes_signals_on(reap: list[str]) -> None:
         process.send_signal(signal.SIGUSR1)
         assert process.stdout.read() == b"got\n"
         assert process.wait() == 5
+
+
+@pytest.fixture(params=["native", "aarch64"])
+def becoming(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Credentials, str], subprocess.CompletedProcess[bytes]]:
+    """Runs a shell's script through a launcher that becomes somebody first."""
+    if reason := machines.lacks_root():
+        pytest.skip(reason)
+    emulator = shutil.which("qemu-aarch64")
+    if request.param != "native" and emulator is None:
+        pytest.skip("no qemu-aarch64: apt install qemu-user")
+
+    def becoming(user: Credentials, script: str) -> subprocess.CompletedProcess[bytes]:
+        made = launcher.program(None if request.param == "native" else request.param, user=user)
+        path = executable(tmp_path_factory, made)
+        before = [emulator] if request.param != "native" and emulator is not None else []
+        Path(path).parent.parent.chmod(0o755)
+        command = (b"sh", b"-c", script.encode())
+        return run([*before, path], launcher.arguments(b"/bin/sh", b"/", [], command))
+
+    return becoming
+
+
+STATUS = r"grep -E '^(Uid|Gid|Groups|CapBnd|CapEff)' /proc/self/status | tr -s '\t ' ' '"
+
+
+def test_it_becomes_the_user_with_all_groups(
+    becoming: Callable[[Credentials, str], subprocess.CompletedProcess[bytes]],
+) -> None:
+    every = int(re.findall(r"CapBnd:\s(\w+)", Path("/proc/self/status").read_text())[0], 16)
+    user = Credentials(33, 34, (5, 70_000, *range(100, 1000)), 1 << 21 | 1 << 6)
+    assert becoming(user, STATUS).stdout.decode().split("\n") == [
+        "Uid: 33 33 33 33",
+        "Gid: 34 34 34 34",
+        "Groups: " + " ".join(map(str, sorted(user.groups))) + " ",
+        "CapEff: 0000000000000000",
+        f"CapBnd: {every & ~user.dropped:016x}",
+        "",
+    ]
+
+
+def test_what_the_kernel_refuses_is_not_executed(
+    becoming: Callable[[Credentials, str], subprocess.CompletedProcess[bytes]],
+) -> None:
+    for user in (
+        Credentials(0xFFFF_FFFF, 1, (), 1 << 63),  # no such capability
+        Credentials(1, 1, (0xFFFF_FFFF,), 0),
+    ):
+        done = becoming(user, "echo it runs")
+        assert (done.returncode, done.stdout) == (125, b"")
+        assert done.stderr == b"lxgit: the kernel does not take the user\n"
