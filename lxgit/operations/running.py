@@ -12,7 +12,6 @@ from lxgit.errors import LxgitError
 from lxgit.operations.lookup import find_container
 from lxgit.runtime.attach import NotRunning, SupervisorLost, connect
 from lxgit.runtime.config import EXITED
-from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -73,9 +72,8 @@ def kill(repository: Repository, names: Sequence[str], number: int) -> None:
         for session in sessions if number == signal.SIGKILL else ():
             _wait_for_end(session, None)
     if number == signal.SIGKILL:
-        for container in found:  # one with a restart policy may have ended just before by itself
-            if container.config.restart.keeps:
-                end(container)
+        for container in found:  # a policy may start it again that ended just before by itself
+            end(container)
 
 
 def stop(
@@ -117,8 +115,8 @@ def stop(
             _wait_for_end(session, None)
         for container in stopped:
             container.tell("stop")
-    # One that has a restart policy may have been about to start: nobody listened.
-    if begun := [one.id for one in found if one.config.restart.keeps and one.is_running]:
+    # Nobody listens to what is about to start, by its restart policy, nor just after its end.
+    if begun := [one.id for one in found if one.is_running]:
         time.sleep(_MOMENT)
         stop(repository, begun, patience, by_user=by_user)
 
@@ -161,20 +159,11 @@ def _halted(container: Container) -> bool:
     """Whether a command in it has been told to end it, where that is its way."""
     if not container.config.halt:
         return False
-    from lxgit.runtime.process import Process
+    from lxgit.runtime.wanted import WantedCommand
 
-    halt = Process(
-        command=container.config.halt,
-        environment=(),
-        working_dir="/",
-        user="",
-        tty=False,
-        stdin_open=False,
-        detached=True,
-    )
+    halt = WantedCommand(container.config.halt, user="0", detached=True)
     try:
         with connect(container.id) as session:
-            session.wait_started()
             session.execute(halt)
     except LxgitError:  # it lost the command: the signal remains
         return False
@@ -204,11 +193,11 @@ def wait(repository: Repository, names: Sequence[str]) -> Iterator[int]:
 
 
 def _exit_code(container: Container) -> int:
-    try:
-        with connect(container.id) as session:
+    while container.is_running:
+        with contextlib.suppress(NotRunning, SupervisorLost), connect(container.id) as session:
             return session.wait()
-    except (NotRunning, SupervisorLost):
-        state = container.state
+        time.sleep(_MOMENT)  # nobody listens just before it starts, nor just after its end
+    state = container.state
     if state.exit_code is None and state.status == EXITED:
         return 128 + signal.SIGKILL  # it went with its supervisor, which was killed
     return state.exit_code or 0
@@ -255,49 +244,3 @@ def attach(repository: Repository, name: str, streams: Streams) -> int | None:
         session.wait_started()
         out, err, tty = streams.stdout, streams.stderr, container.config.tty
         return session.attach(client.Streams(streams.stdin, out, err, tty, streams.detach_keys))
-
-
-class Execution(NamedTuple):
-    """What `exec` asks for; `None` is as the container itself has it."""
-
-    command: tuple[str, ...]
-    environment: tuple[str, ...] = ()
-    working_dir: str | None = None
-    user: str | None = None
-    interactive: bool = False
-    tty: bool = False
-    detach: bool = False
-
-
-def execute(repository: Repository, name: str, wanted: Execution, streams: Streams) -> int | None:
-    """Execute another command in a running container: its exit code; 0 at once if detached.
-
-    None after the detach keys. NotRunning, NoSuchContainer, IsPaused; faults of the command have
-    Docker's exit codes, 126 and 127.
-    """
-    from lxgit.operations.pausing import require_unpaused
-    from lxgit.runtime import attach as client
-    from lxgit.runtime.process import Process
-
-    container = find_container(repository, name)
-    require_unpaused(container)
-    config = container.config
-    process = Process(
-        command=wanted.command,
-        environment=(*config.environment, *wanted.environment),
-        working_dir=wanted.working_dir or config.working_dir,
-        user=wanted.user or config.user,
-        tty=wanted.tty,
-        stdin_open=wanted.interactive,
-        window=streams.window,
-        detached=wanted.detach,
-    )
-    stdin = streams.stdin if wanted.interactive else None
-    with _session(container) as session:
-        session.wait_started()
-        session.execute(process)
-        container.tell(f"exec_start: {' '.join(wanted.command)}")
-        if wanted.detach:
-            return 0
-        out, err = streams.stdout, streams.stderr
-        return session.attach(client.Streams(stdin, out, err, wanted.tty, streams.detach_keys))
