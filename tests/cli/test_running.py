@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pexpect
@@ -17,6 +18,7 @@ from lxgit.cli.detaching import key_sequence
 from lxgit.cli.moments import moment, nanosecond_stamp
 from lxgit.errors import UsageError
 from tests.support.program import PROGRAM
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +51,12 @@ def wait_for(lxgit: Lxgit, text: str, container: str = "web") -> None:
 def row(lxgit: Lxgit, name: str) -> dict[str, Any]:
     rows = lxgit("ps", "-a", "--format", "json").json
     return next(found for found in rows if found["name"] == name)
+
+
+def is_connected(pid: int) -> bool:
+    """Whether a client has reached the supervisor."""
+    descriptors = Path(f"/proc/{pid}/fd").iterdir()
+    return any(os.readlink(fd).startswith("socket:") for fd in descriptors)
 
 
 class TestDetached:
@@ -195,7 +203,7 @@ class TestAttach:
     def test_the_exit_code_comes_through(self, web: Lxgit) -> None:
         command = [str(PROGRAM), "attach", "--no-stdin", "web"]
         with subprocess.Popen(command, env=web.environment(), stdout=subprocess.PIPE) as client:
-            time.sleep(0.3)
+            wait_until(lambda: is_connected(client.pid))
             web("stop", "web")
             assert client.communicate(timeout=20)[0] == b"bye\n"
         assert client.returncode == 5
@@ -314,8 +322,8 @@ class TestExec:
             terminal.send("\x10\x11")
             terminal.expect(pexpect.EOF)
         assert terminal.exitstatus == 0
-        commands = web("exec", "web", "sh", "-c", "cat /proc/[0-9]*/cmdline").out
-        assert "sleep\x00600\x00" in commands
+        commands = ("exec", "web", "sh", "-c", "cat /proc/[0-9]*/cmdline")
+        wait_until(lambda: "sleep\x00600\x00" in web(*commands, code=None).out)
 
     def test_detached(self, web: Lxgit) -> None:
         assert web("exec", "-d", "web", "sh", "-c", "echo x; sleep 0.2; touch /tmp/done").out == ""
