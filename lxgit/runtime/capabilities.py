@@ -57,6 +57,11 @@ def normalised(text: str) -> str:
     return name
 
 
+def mask_of_others(names: Iterable[str]) -> int:
+    """What this kernel knows but these, as a mask by their numbers."""
+    return sum(1 << number for number, name in enumerate(_known()) if name not in set(names))
+
+
 def kept(
     add: Iterable[str], drop: Iterable[str], default: Iterable[str] = DEFAULT
 ) -> tuple[str, ...]:
@@ -64,9 +69,12 @@ def kept(
 
     Names are normalised ones; `all` stands for what this kernel knows.
     """
-    with open(_LAST, encoding="ascii") as file:
-        known = NAMES[: int(file.read()) + 1]
     dropped, added = set(drop), set(add)
     base = set() if _ALL in dropped else set(default) - dropped
-    more = set(known) - dropped if _ALL in added else added
+    more = set(_known()) - dropped if _ALL in added else added
     return tuple(sorted(base | more))
+
+
+def _known() -> tuple[str, ...]:
+    with open(_LAST, encoding="ascii") as file:
+        return NAMES[: int(file.read()) + 1]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import capabilities, lxc, seccomp
+from lxgit.runtime.credentials import NEEDED, Credentials
 from lxgit.runtime.security import Device, Sysctl, Ulimit
 
 if TYPE_CHECKING:
@@ -29,15 +30,17 @@ def spec(
     config: ContainerConfig,
     root: Path,
     devices: Path,
-    user: User,
+    becomes: Credentials | None,
     apparmor: str | None,
     enforcement: Enforcement,
     directory: Path,
 ) -> lxc.ContainerSpec:
-    """What LXC is asked for. `devices` is the container's /dev, `directory` its one in /run."""
-    security = config.security
-    default = capabilities.SYSTEM if config.system else capabilities.DEFAULT
-    kept = capabilities.kept(security.cap_add, security.cap_drop, default)
+    """What LXC is asked for. `devices` is the container's /dev, `directory` its one in /run.
+
+    Who `becomes` somebody first needs capabilities for that, and does without them from then on.
+    """
+    security, kept = config.security, bounding_set(config)
+    granted = kept if becomes is None else tuple(sorted({*kept, *NEEDED}))
     return lxc.ContainerSpec(
         name=config.id,
         root=root,
@@ -45,7 +48,7 @@ def spec(
         hostname=config.hostname,
         idmap=config.idmap,
         network=config.network,
-        capabilities=None if config.privileged else kept,
+        capabilities=None if config.privileged else granted,
         apparmor=apparmor,
         seccomp=None if config.privileged else _seccomp(directory, kept),
         masked=not config.privileged,
@@ -55,10 +58,28 @@ def spec(
         ulimits=[Ulimit.of(text) for text in security.ulimits],
         start_hook=_sysctl_hook(config, directory),
         end_hook=enforcement.end_hook(directory),
-        uid=user.uid,
-        gid=user.gid,
-        groups=user.groups,
     )
+
+
+def bounding_set(config: ContainerConfig) -> tuple[str, ...]:
+    """The capabilities that a container's commands can have."""
+    if config.privileged:
+        return capabilities.NAMES
+    default = capabilities.SYSTEM if config.system else capabilities.DEFAULT
+    return capabilities.kept(config.security.cap_add, config.security.cap_drop, default)
+
+
+def credentials(config: ContainerConfig, user: User) -> Credentials | None:
+    """Whom a command has to become first; None for root alone, whom LXC starts it as.
+
+    Raises UnmappedId when the container does not have one of the ids.
+    """
+    if (user.uid, user.gid, user.groups) == (0, 0, ()):
+        return None
+    for number in (user.uid, user.gid, *user.groups):
+        config.ids.outside(number)
+    others = capabilities.mask_of_others(bounding_set(config))
+    return Credentials(user.uid, user.gid, user.groups, others)
 
 
 def _seccomp(directory: Path, kept: Collection[str]) -> Path:

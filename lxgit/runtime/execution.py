@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import openat2
-from lxgit.runtime import lxc, protocol
+from lxgit.runtime import confinement, lxc, protocol
 from lxgit.runtime.command import find_user
+from lxgit.runtime.credentials import NEEDED
 from lxgit.runtime.process import Process
 from lxgit.runtime.relay import Relay
 
@@ -76,10 +77,15 @@ class Execution:
             arguments = wanted.arguments(root, user, self._config.hostname)
         finally:
             os.close(root)
-        stdio = wanted.stdio(self._relay, devices, user, self._config.ids)
+        becomes = confinement.credentials(self._config, user)
+        # Who becomes somebody else gives up again what the container does not have.
+        has = confinement.bounding_set(self._config)
+        more = becomes is not None and not set(NEEDED) <= set(has)
+        stdio = wanted.stdio(self._relay, devices, user, self._config.ids, becomes)
         try:
-            who = None if (user.uid, user.gid) == (0, 0) else (user.uid, user.gid)
-            self._child = lxc.attach(self._config.id, directory, stdio, arguments, who)
+            self._child = lxc.attach(
+                self._config.id, directory, stdio, arguments, every_capability=more
+            )
             self._process = os.pidfd_open(self._child)
         finally:
             stdio.close()

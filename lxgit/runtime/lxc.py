@@ -94,9 +94,6 @@ class ContainerSpec:
     ulimits: Sequence[Ulimit] = ()
     start_hook: str | None = None  # a shell command of the host; LXC_PID is process 1 to be
     end_hook: str | None = None  # another, when it has ended and its control groups are there
-    uid: int = 0
-    gid: int = 0
-    groups: tuple[int, ...] = ()
 
 
 def config(spec: ContainerSpec) -> str:
@@ -133,16 +130,11 @@ def _fixed_lines() -> list[str]:
 
 def _id_lines(spec: ContainerSpec) -> list[str]:
     extents = spec.idmap.extents if spec.idmap is not None else ()
-    lines = [
+    return [
         f"lxc.idmap = {kind} {extent.inside} {extent.outside} {extent.count}"
         for kind in "ug"
         for extent in extents
     ]
-    if spec.uid or spec.gid or spec.groups:
-        lines += [f"lxc.init.uid = {spec.uid}", f"lxc.init.gid = {spec.gid}"]
-    if spec.groups:
-        lines.append("lxc.init.groups = " + ",".join(map(str, spec.groups)))
-    return lines
 
 
 def _network_lines(spec: ContainerSpec) -> list[str]:
@@ -247,19 +239,21 @@ def attach(
     directory: Path,
     stdio: Stdio,
     arguments: Sequence[bytes],
-    who: tuple[int, int] | None,
+    *,
+    every_capability: bool,
 ) -> int:
     """Run lxc-attach for a running container and return its process id; it is the command's parent.
 
-    `arguments` follow the launcher's name; `who` is a user and a group, if not root's. It exits
-    with the command's exit code, and with 128 + n after signal n.
+    `arguments` follow the launcher's name; it starts as root, with the container's
+    capabilities or with `every_capability`. It exits with the command's exit code, and with 128 + n
+    after signal n.
     """
-    ids = [b"--uid=%d" % who[0], b"--gid=%d" % who[1]] if who is not None else []
+    more = [b"--elevated-privileges=CAP"] if every_capability else []
     command: list[bytes] = [
         *(b"lxc-attach", b"--quiet"),
         *(b"--lxcpath", os.fsencode(directory.parent)),
         *(b"--name", name.encode()),
-        *ids,
+        *more,
         *(b"--", b"/proc/self/fd/%d" % launcher.DESCRIPTOR),
         *arguments,
     ]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lxgit.runtime.config import Settings
+    from lxgit.runtime.credentials import Credentials
     from lxgit.runtime.idmap import IdMap
     from lxgit.runtime.relay import Relay
 
@@ -79,12 +80,15 @@ class Process:
         """Where it starts, absolute."""
         return os.fsencode(os.path.join("/", self.working_dir))
 
-    def stdio(self, relay: Relay, devices: Path, user: User, ids: IdMap) -> lxc.Stdio:
+    def stdio(
+        self, relay: Relay, devices: Path, user: User, ids: IdMap, becomes: Credentials | None
+    ) -> lxc.Stdio:
         """A terminal or pipes, owned by the user so that /dev/stdout can be opened.
 
-        `devices` is the container's /dev. The other ends are the relay's.
+        `devices` is the container's /dev. The other ends are the relay's. `becomes` is for the
+        launcher.
         """
-        owner, program = ids.outside(user.uid), _launcher(devices, init=self.init)
+        owner, program = ids.outside(user.uid), _launcher(devices, becomes, init=self.init)
         if self.tty:
             group = ids.outside(terminal.TTY_GROUP)
             pty = terminal.open_pty(devices / "pts", owner, group)
@@ -106,10 +110,12 @@ def _null() -> int:
     return os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
 
 
-def _launcher(devices: Path, *, init: bool) -> int:
+def _launcher(devices: Path, becomes: Credentials | None, *, init: bool) -> int:
     """The launcher as a file that nobody has open for writing (ETXTBSY) and no path reaches."""
-    path = devices.with_name("init" if init else "launcher")
-    if not path.exists():
-        path.write_bytes(launcher.program(init=init))
-        path.chmod(0o755)
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    path = devices.with_name("launcher")
+    path.write_bytes(launcher.program(init=init, user=becomes))
+    path.chmod(0o755)
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        path.unlink()

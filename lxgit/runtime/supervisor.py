@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from lxgit.runtime.command import User
     from lxgit.runtime.containers import Container
+    from lxgit.runtime.credentials import Credentials
     from lxgit.runtime.execution import Execution
     from lxgit.runtime.health import HealthCheck
     from lxgit.runtime.network.joining import Connection
@@ -200,12 +200,14 @@ class Supervisor:
         rootfs.make_devices(_DEVICES, self._config.ids)
         devices.add(self._config.security.devices, _DEVICES, self._config.ids.outside(0))
         gate, self._gate = os.pipe()
-        stdio = first.stdio(self._relay, _DEVICES, user, self._config.ids)._replace(gate=gate)
+        becomes = confinement.credentials(self._config, user)
+        stdio = first.stdio(self._relay, _DEVICES, user, self._config.ids, becomes)
+        stdio = stdio._replace(gate=gate)
         if first.tty:
             rootfs.set_console(_DEVICES)
         self._furnish(root)
         os.close(root)
-        log = self._prepare_lxc(directory, user)
+        log = self._prepare_lxc(directory, becomes)
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
             listener.bind(os.fspath(rundir.socket_path(self._config.id)))
             listener.listen()
@@ -242,10 +244,16 @@ class Supervisor:
             rootfs.attach_sysfs(root)
         rootmount.finish_root(root, self._task.container)
 
-    def _prepare_lxc(self, directory: Path, user: User) -> int:
+    def _prepare_lxc(self, directory: Path, becomes: Credentials | None) -> int:
         """Write LXC's configuration; the descriptor to read its log from."""
         spec = confinement.spec(
-            self._config, _ROOT, _DEVICES, user, self._task.apparmor, self._enforcement, directory
+            self._config,
+            _ROOT,
+            _DEVICES,
+            becomes,
+            self._task.apparmor,
+            self._enforcement,
+            directory,
         )
         (directory / "config").write_text(lxc.config(spec), encoding="utf-8")
         os.mkfifo(directory / "log", 0o600)

@@ -28,7 +28,7 @@ SPEC = ContainerSpec(
 
 
 def test_the_whole_text() -> None:
-    text = config(replace(SPEC, masked=False, uid=33, gid=34, groups=(5, 6)))
+    text = config(replace(SPEC, masked=False))
     assert text == (
         "lxc.rootfs.path = dir:/run/lxgit/stage/root\n"
         "lxc.uts.name = web\n"
@@ -42,9 +42,6 @@ def test_the_whole_text() -> None:
         "lxc.idmap = u 70000 1879113728 1\n"
         "lxc.idmap = g 0 1879048192 65536\n"
         "lxc.idmap = g 70000 1879113728 1\n"
-        "lxc.init.uid = 33\n"
-        "lxc.init.gid = 34\n"
-        "lxc.init.groups = 5,6\n"
         "lxc.net.0.type = empty\n"
         "lxc.net.0.flags = up\n"
         "lxc.mount.auto = proc:mixed sys:ro cgroup:ro\n"

@@ -1,0 +1,54 @@
+"""Who a command is: user, groups and capabilities, as the image and its options have them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.support.program import Lxgit, Result
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+
+@pytest.mark.parametrize("options", [(), ("--cap-drop", "ALL", "--init"), ("--userns", "host")])
+def test_a_user_has_all_groups_and_no_capability(emptied: Lxgit, options: tuple[str, ...]) -> None:
+    script = "echo web:x:40:nobody,x >>/etc/group; echo odd:x:4:nobody >>/etc/group"
+    emptied("run", "--name", "made", "base", "sh", "-c", script)
+    emptied("commit", "-m", "Groups", "made")
+    emptied("run", "-d", "--name", "web", "-u", "nobody", *options, "base", "sleep", "600")
+    of_init = status(emptied("exec", "web", "cat", "/proc/1/status"))
+    of_other = status(emptied("exec", "-u", "nobody:40", "web", "cat", "/proc/self/status"))
+    assert of_init["Groups"] == "4 40"
+    assert of_other["Groups"] == ""
+    assert of_other["Gid"] == "40 40 40 40"
+    bounding = "0" * 16 if "ALL" in options else "00000000800405fb"
+    for one in (of_init, of_other):
+        assert one["Uid"] == "65534 65534 65534 65534"
+        assert one["CapEff"] == one["CapPrm"] == "0" * 16
+        assert one["CapBnd"] == bounding
+
+
+def status(told: Result) -> dict[str, str]:
+    """What /proc/PID/status has, its values with a space between words."""
+    pairs = (line.split(":", 1) for line in told.lines)
+    return {name: " ".join(value.split()) for name, value in pairs}
+
+
+def test_a_users_command_goes_with_its_supervisor(emptied: Lxgit) -> None:
+    """The kernel forgets the signal that LXC asked for when a process changes its user."""
+    emptied("run", "-d", "--name", "web", "-u", "nobody", "base", "sleep", "600")
+    process = int(emptied("inspect", "--format", "{{.State.Pid}}", "web").out)
+    starter = parent(process)  # lxc-start, which also goes with its parent
+    os.kill(parent(starter), signal.SIGKILL)
+    wait_until(lambda: not Path(f"/proc/{process}").exists())
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
