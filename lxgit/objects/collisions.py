@@ -21,13 +21,28 @@ from lxgit.objects.packs import PACK_HEADER, PACK_SIGNATURE, PACK_VERSION
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from concurrent.futures import Future, ThreadPoolExecutor
+    from typing import Protocol
+
+    class _Entries(Protocol):
+        """`count` entries of a pack, one behind the other."""
+
+        count: int
+
+        def chunks(self) -> Iterator[bytes]: ...
+
 
 _CHUNK = 1 << 20
+_AT_ONCE = 256  # entries
 _ATTACK = "the content holds one half of a SHA-1 collision attack, which no Git repository takes"
 
 
 class CollisionAttack(LxgitError):
     """Content that is made to have the SHA-1 of other content, which no Git accepts."""
+
+
+def load_libgit2() -> None:
+    """Have `hash_foreign` find it loaded."""
+    import pygit2  # noqa: F401
 
 
 def hash_foreign(data: bytes) -> ObjectID:
@@ -66,19 +81,18 @@ class CollisionCheck:
         if self._left and self._left[-1].end == start:
             self._left[-1].extend(end)
         else:
-            self._left.append(_Run(start, end))
+            self._left.append(_Run(self._fd, start, end))
 
     def begin(self, start: int, end: int) -> None:
         """Have the entry from `start` to `end`, which is a large one, checked from now on."""
-        self._submit([_Run(start, end)])
+        self._submit([_Run(self._fd, start, end)])
 
-    def begin_left(self) -> None:
-        """Have what was left checked from now on."""
-        if self._left:
-            self._submit(self._left)
-            self._left = []
+    def begin_held(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
+        """Have entries, their headers and bodies, checked before they are written."""
+        if entries:
+            self._submit([_Held(entries)])
 
-    def _submit(self, runs: Sequence[_Run]) -> None:
+    def _submit(self, runs: Sequence[_Entries]) -> None:
         if self._executor is None:
             from concurrent.futures import ThreadPoolExecutor
 
@@ -92,7 +106,7 @@ class CollisionCheck:
         for answer in self._begun:
             answer.result()
 
-    def _check(self, runs: Sequence[_Run]) -> None:
+    def _check(self, runs: Sequence[_Entries]) -> None:
         from lxgit.objects.git import Git, GitFailed
 
         index = f"{self._directory}/{TEMPORARY}idx_{os.urandom(8).hex()}"
@@ -109,14 +123,14 @@ class CollisionCheck:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(index)
 
-    def _pack(self, runs: Sequence[_Run]) -> Iterator[bytes]:
+    def _pack(self, runs: Sequence[_Entries]) -> Iterator[bytes]:
         """A pack of those entries alone; cut short when nobody waits for the answer any more."""
         count = sum(run.count for run in runs)
         header = PACK_HEADER.pack(PACK_SIGNATURE, PACK_VERSION, count)
         digest = hashlib.sha1(header, usedforsecurity=False)
         yield header
         for run in runs:
-            for data in read_written(self._fd, run.start, run.end):
+            for data in run.chunks():
                 if self._abandoned:
                     return
                 digest.update(data)
@@ -127,14 +141,31 @@ class CollisionCheck:
 class _Run:
     """Entries that follow each other in the pack, from offset `start` to `end`."""
 
-    __slots__ = ("count", "end", "start")
+    __slots__ = ("_fd", "_start", "count", "end")
 
-    def __init__(self, start: int, end: int) -> None:
-        self.start, self.end, self.count = start, end, 1
+    def __init__(self, fd: int, start: int, end: int) -> None:
+        self._fd, self._start, self.end, self.count = fd, start, end, 1
 
     def extend(self, end: int) -> None:
         self.end = end
         self.count += 1
+
+    def chunks(self) -> Iterator[bytes]:
+        return read_written(self._fd, self._start, self.end)
+
+
+class _Held:
+    """Entries that wait in memory for their place in the pack."""
+
+    def __init__(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
+        self._entries = entries
+        self.count = len(entries)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Many at a time: most are of some hundred bytes."""
+        for first in range(0, self.count, _AT_ONCE):
+            pieces = self._entries[first : first + _AT_ONCE]
+            yield b"".join([part for entry in pieces for part in entry])
 
 
 def read_written(fd: int, start: int, end: int) -> Iterator[bytes]:

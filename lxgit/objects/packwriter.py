@@ -263,12 +263,13 @@ class PackWriter:
         os.pwrite(fd, PACK_HEADER.pack(PACK_SIGNATURE, PACK_VERSION, len(self._index)), 0)
         digest = _FileDigest(fd)
         if self._borrower is not None:
+            unchecked = [(header, body) for _, header, body, left in self._waiting if left]
+            self._collisions.begin_held(unchecked)  # while the last blobs are compressed
             for _ in self._borrower.rest():
                 digest.take(self._end)
-            for oid, header, body, unchecked in self._waiting:
-                self._append(oid, header, body, unchecked=unchecked)
+            for oid, header, body, _ in self._waiting:
+                self._append(oid, header, body, unchecked=False)
             self._flush()
-            self._collisions.begin_left()
         trailer = digest.take(self._end)
         _write_durably(self._file, trailer)
         return trailer

@@ -200,6 +200,27 @@ class TestRefusal:
         scratch: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        self._have_git_find_one(scratch, monkeypatch)
+        monkeypatch.setattr(intake, "CHECK_FROM", 10_000)
+        error = self.refused(objects, archive, [archive.put(b"large" * 10_000)])
+        assert isinstance(error, CollisionAttack)
+
+    def test_an_attack_that_git_finds_in_what_waits_for_the_contents(
+        self,
+        objects: ObjectDatabase,
+        archive: Archive,
+        scratch: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        self._have_git_find_one(scratch, monkeypatch)
+        with importing(objects, archive) as (writer, taking):
+            taking.take([archive.put(b"good")], NullProgress())
+            writer.add(ObjectType.BLOB, b"a target")
+            with pytest.raises(CollisionAttack):
+                writer.finish()
+        assert pack_files(objects.git_dir) == []
+
+    def _have_git_find_one(self, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         fake = scratch / "fake-git"
         fake.write_text(
             "#!/bin/sh\necho 'fatal: SHA-1 appears to be part of a collision attack: 38762' >&2\n"
@@ -207,9 +228,6 @@ class TestRefusal:
         )
         fake.chmod(0o755)
         monkeypatch.setattr("lxgit.objects.git.git_program", lambda: str(fake))
-        monkeypatch.setattr(intake, "CHECK_FROM", 10_000)
-        error = self.refused(objects, archive, [archive.put(b"large" * 10_000)])
-        assert isinstance(error, CollisionAttack)
 
     def test_a_large_blob_passes_the_check_of_git(
         self,
