@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import marshal
 import os
-import pickle
 import select
 import signal
 import struct
@@ -41,10 +40,19 @@ class Helper:
 
     Of this one's open files it has those of `keeps`: another's pipe must not stay open for it, nor
     a lock be held by it. `nice` is how far it stands back where there are too few cores (nice(2)).
+    `prepare` is called in it at once, before there are jobs.
     """
 
-    def __init__(self, work: Work, *, keeps: Collection[int], nice: int = 0) -> None:
+    def __init__(
+        self,
+        work: Work,
+        *,
+        keeps: Collection[int],
+        nice: int = 0,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
         self._work = work
+        self._prepare = prepare
         self._keeps = keeps
         self._nice = nice
         self._pid = 0
@@ -58,7 +66,7 @@ class Helper:
         self._pid = os.fork()
         if not self._pid:
             os.nice(self._nice)
-            _serve(self._work, jobs, answers, self._keeps)
+            _serve(self._prepare, self._work, jobs, answers, self._keeps)
         os.close(jobs)
         os.close(answers)
         os.set_blocking(self._jobs, False)
@@ -140,6 +148,8 @@ def pump(helpers: Sequence[Helper], *, wait: bool = False) -> None:
 
 def pack_error(error: BaseException) -> bytes:
     """An exception as bytes, for the parent of this process."""
+    import pickle  # 1 ms, only for what goes wrong
+
     with contextlib.suppress(Exception):
         data = pickle.dumps(error)
         pickle.loads(data)  # noqa: S301  # our own; some cannot be made again
@@ -149,16 +159,21 @@ def pack_error(error: BaseException) -> bytes:
 
 def unpack_error(data: bytes) -> Exception:
     """The exception of a child of this process."""
+    import pickle
+
     error: Exception = pickle.loads(data)  # noqa: S301  # written by `pack_error`
     return error
 
 
-def _serve(work: Work, jobs: int, answers: int, keeps: Collection[int]) -> NoReturn:
+def _serve(
+    prepare: Callable[[], None], work: Work, jobs: int, answers: int, keeps: Collection[int]
+) -> NoReturn:
     """The child: until nobody has jobs any more. Leaves without anyone's clean-up."""
     try:
         _close_all_but({0, 1, 2, jobs, answers, *keeps})
         die_with_parent()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+        prepare()
         with open(jobs, "rb", buffering=1 << 16) as file:
             while head := file.read(_FRAME.size):
                 batch = marshal.loads(file.read(_FRAME.unpack(head)[0]))  # noqa: S302  # our parent's

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from lxgit.fsutil import write_all
-from lxgit.objects.collisions import CollisionAttack, hash_foreign
+from lxgit.objects.collisions import CollisionAttack, hash_foreign, load_libgit2
 from lxgit.objects.content import SourceChanged, from_job
 from lxgit.objects.helper import Helper, pack_error, pump, unpack_error
 from lxgit.objects.ids import ObjectID, ObjectType, hash_trusted, object_header
@@ -48,7 +48,8 @@ class Intake:
         self._writer = writer
         pack = writer.lend(self)
         # The packer has more to do, and can begin only behind the hasher.
-        self._hasher = Helper(_Hasher(trusted=writer.trusted), keeps=(source,), nice=3)
+        hasher = _Hasher(trusted=writer.trusted)
+        self._hasher = Helper(hasher, keeps=(source,), nice=3, prepare=hasher.prepare)
         self._packer = Helper(_Packer(pack), keeps=(source, pack))
         self._to_hash = _Queue(self._hasher)
         self._to_pack = _Queue(self._packer)
@@ -171,6 +172,11 @@ class _Hasher:
 
     def __init__(self, *, trusted: bool) -> None:
         self._trusted = trusted
+
+    def prepare(self) -> None:
+        """Before the first job is there: 40 ms, in which the archive's first headers are read."""
+        if not self._trusted:
+            load_libgit2()
 
     def __call__(self, jobs: list[Any]) -> list[tuple[bytes, int] | bytes]:
         return [self._answer(job) for job in jobs]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from urllib.parse import unquote_to_bytes
 
 from lxgit.objects import acl
 from lxgit.objects.metadata import NANOSECONDS
@@ -128,6 +127,8 @@ def xattrs(records: Records) -> tuple[tuple[bytes, bytes], ...]:
     found: dict[bytes, bytes] = {}
     for key, value in records.items():
         if key.startswith(_XATTR_BASE64):
+            from urllib.parse import unquote_to_bytes  # 2 ms, which hardly any archive needs
+
             found[unquote_to_bytes(key[len(_XATTR_BASE64) :])] = _unbase64(value)
         elif key.startswith(_XATTR):
             keyword = key[len(_XATTR) :]

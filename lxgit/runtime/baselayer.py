@@ -8,7 +8,6 @@ written.
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,6 +96,8 @@ def why_directories(store: Path) -> str:
 
 def _probe(store: Path) -> str:
     """Make and mount a layer of one file; what did not work."""
+    import tempfile
+
     try:
         with tempfile.TemporaryDirectory(prefix="probe-", dir=store) as name:
             with ErofsWriter(Path(name)) as sink:

@@ -36,6 +36,14 @@ def test_answers_come_in_the_order_of_the_jobs() -> None:
     assert answers == [value for n in range(100) for value in (n * 2, b"x" * n * 2)]
 
 
+def test_it_prepares_before_it_takes_jobs() -> None:
+    done: list[Any] = []
+    with Helper(lambda jobs: done + jobs, keeps=(), prepare=lambda: done.append("ready")) as helper:
+        assert done == []  # not here
+        helper.give([1])
+        assert collect(helper, 2) == ["ready", 1]
+
+
 def test_neither_side_waits_for_the_other() -> None:
     """Both pipes are full many times over before anything is taken out."""
     job = b"y" * 50_000
