@@ -99,9 +99,11 @@ def _write_and_exit(layers: LayerStore, tree: FileTree, built: Path, answer: int
 
 
 def _write(layers: LayerStore, tree: FileTree, built: Path) -> dict[str, object]:
-    written = write_base(layers, built, tree.replay)
+    # Or else the first run would have to look. Before there is much to write back: the kernel does
+    # that for the whole file system of the store when the overlay that is tried goes away.
     with suppress(LxgitError, OSError):
-        check_host(layers.path.parent)  # or else the first run would have to look
+        check_host(layers.path.parent)
+    written = write_base(layers, built, tree.replay)
     return {
         "form": written.form,
         "outside_range": sorted(written.outside_range),
