@@ -72,7 +72,8 @@ def ruleset(bridge: Bridge, members: Iterable[Member]) -> str:
         *_chain("prerouting", "type nat hook prerouting priority dstnat; policy accept;"),
         f'    iifname != "{name}" fib daddr type local jump published',
         "  }",
-        *_chain("output", "type nat hook output priority dstnat; policy accept;"),
+        # By number: the nft of Debian 12 (1.0.6) takes the name in prerouting alone.
+        *_chain("output", "type nat hook output priority -100; policy accept;"),
         "    ip daddr != 127.0.0.0/8 fib daddr type local jump published",
         "    ip6 daddr != ::1 fib daddr type local jump published",
         "  }",
