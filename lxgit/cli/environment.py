@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 ROOT_STORE = "/var/lib/lxgit"
 
+USER = os.geteuid()
+"""Who has called; for an ordinary user's containers the process becomes root of a namespace."""
+
 
 def variable(name: str) -> str | None:
     """The variable's value; None when it is not set or empty."""
@@ -33,7 +36,7 @@ def proxies() -> dict[str, str]:
 
 def default_store() -> str:
     """Where a store is that nobody named: root's, or the user's own below $XDG_DATA_HOME."""
-    if os.geteuid() == 0:
+    if USER == 0:
         return ROOT_STORE
     data = variable("XDG_DATA_HOME")
     # The XDG base directory specification: a relative path is invalid and ignored.

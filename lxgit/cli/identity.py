@@ -7,6 +7,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+from lxgit.cli import environment
 from lxgit.cli.environment import variable
 from lxgit.errors import UsageError
 from lxgit.operations.values import Identity, Signature
@@ -47,9 +48,9 @@ def _user() -> str:
     import pwd
 
     try:
-        return pwd.getpwuid(os.geteuid()).pw_name
+        return pwd.getpwuid(environment.USER).pw_name
     except KeyError:
-        return str(os.geteuid())
+        return str(environment.USER)
 
 
 def _person(text: str) -> tuple[str, str]:

@@ -26,7 +26,7 @@ from __future__ import annotations
 import sys
 import types
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from lxgit.tuples import NamedTuple
 
@@ -190,7 +190,7 @@ def _read_parameter(name: str, hint: Any, defaults: dict[str, Any]) -> Parameter
 
 def _read_type(annotation: Any) -> tuple[type, tuple[str, ...], bool]:  # noqa: ANN401
     """The type of one value, the words it is limited to, whether there may be several."""
-    if isinstance(annotation, types.UnionType):
+    if get_origin(annotation) in (types.UnionType, Union):
         (annotation,) = (part for part in get_args(annotation) if part is not types.NoneType)
     if get_origin(annotation) is tuple:
         return get_args(annotation)[0], (), True

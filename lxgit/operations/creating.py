@@ -15,6 +15,7 @@ from lxgit.operations.limiting import WantedLimits, WantedSecurity
 from lxgit.operations.lookup import find_commit, image_of, read_commit
 from lxgit.operations.networking import WantedNetwork
 from lxgit.runtime import containers as records
+from lxgit.runtime import rootless
 from lxgit.runtime.config import Request
 from lxgit.runtime.limits import DEFAULT_LOG
 from lxgit.runtime.restarts import RestartPolicy
@@ -88,6 +89,10 @@ def created(
     repository: Repository, request: RunRequest, identity: Identity, progress: Progress
 ) -> tuple[Container, Stack, Image]:
     """Make the container that a request asks for, while the caller keeps the layers."""
+    if rootless.is_active():
+        from lxgit.operations import ordinary
+
+        ordinary.check(request)
     if request.name is not None:
         from lxgit.operations.naming import check_container_name
 
@@ -99,6 +104,7 @@ def created(
     stack = materialised(repository, commit, image, progress)
     mounts = _mounts(repository, request, image.config)
     how = _program(request, image)
+    network = request.networking.checked(image.config)
     container = records.create(
         repository.containers_dir,
         Request(
@@ -115,13 +121,13 @@ def created(
             user=request.user or image.config.user,
             tty=request.tty or request.system,
             stdin_open=request.interactive,
-            **request.networking.checked(image.config),
+            **network,
             privileged=request.privileged,
             read_only=request.storage is not None and request.storage.read_only,
             mounts=mounts,
             host_ids=request.host_ids or request.privileged,
             limits=request.limits.applied(),
-            security=request.security.checked(request.networking.network),
+            security=request.security.checked(network["network"]),
             init=request.init,
             system=request.system,
             halt=() if request.stop_signal else how.halt,

@@ -23,6 +23,7 @@ from lxgit.objects.messages import clean_message
 from lxgit.operations.naming import branch_ref, check_branch_name
 from lxgit.operations.values import Imported
 from lxgit.records import dataclass
+from lxgit.runtime.directory_layer import words_for_hidden
 from lxgit.runtime.layers import LayerStore
 from lxgit.runtime.treelayer import LayerFailed, TreeLayer
 
@@ -234,15 +235,12 @@ def _publish_layer(layer: TreeLayer | None, image: Image, progress: Progress) ->
         return
     progress.phase("Finishing the layer")
     try:
-        _, hidden = layer.publish(image.filesystem)
+        _, left_out = layer.publish(image.filesystem)
     except LayerFailed as error:
         progress.warn(error.message)
         return
-    if hidden:
-        progress.warn(
-            f"{hidden} character devices 0:0 are kept and will not show in containers:"
-            " overlayfs takes them for whiteouts"
-        )
+    if left_out:
+        progress.warn(words_for_hidden(left_out))
 
 
 def _adopt_as_head(repository: Repository, ref: str, identity: Identity) -> bool:

@@ -10,6 +10,7 @@ from lxgit.objects.ids import from_hex
 from lxgit.operations.attached import drop_anonymous_volumes, unpin_commit
 from lxgit.operations.creating import created, layers_kept, materialised, require_host
 from lxgit.operations.lookup import AlreadyRunning, find_container, image_of
+from lxgit.operations.ordinary import become_root
 from lxgit.records import replace
 from lxgit.runtime import containers as records
 
@@ -65,6 +66,7 @@ def create(
     repository: Repository, request: RunRequest, *, identity: Identity, progress: Progress
 ) -> str:
     """Make a container, and do not start it; its id. Errors as `run` has them."""
+    become_root()
     with layers_kept(repository):
         container, _, _ = created(repository, request, identity, progress)
     return container.id

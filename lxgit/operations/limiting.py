@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from lxgit.operations.lookup import find_container
 from lxgit.records import replace
+from lxgit.runtime import rootless
 from lxgit.runtime.config import RUNNING
-from lxgit.runtime.limits import DEFAULT_PIDS, Limits
+from lxgit.runtime.limits import DEFAULT_PIDS, NO_LIMITS, LimitNotInForce, Limits
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from lxgit.runtime.containers import Container
     from lxgit.runtime.security import Security
 
-_BY_DEFAULT = Limits(pids=DEFAULT_PIDS)
+
+def _by_default() -> Limits:
+    return NO_LIMITS if rootless.is_active() else Limits(pids=DEFAULT_PIDS)
 
 
 class WantedLimits(NamedTuple):
@@ -28,11 +31,16 @@ class WantedLimits(NamedTuple):
     cpu_shares: int | None = None
     pids: int | None = None
 
-    def applied(self, to: Limits = _BY_DEFAULT) -> Limits:
-        """The limits then. Raises InvalidLimit."""
+    def applied(self, to: Limits | None = None) -> Limits:
+        """The limits then. Raises InvalidLimit; LimitNotInForce if an ordinary user wants one."""
         said = {name: value or None for name, value in self._asdict().items() if value is not None}
-        limits = replace(to, **said)
+        limits = replace(to or _by_default(), **said)
         limits.check()
+        if rootless.is_active() and limits != NO_LIMITS:
+            raise LimitNotInForce(
+                "an ordinary user has no control groups, so a container gets no limits",
+                hint="leave --memory, --cpus, --cpu-shares and --pids-limit out, or run as root",
+            )
         return limits
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from lxgit.fsutil import on_wait
@@ -20,8 +21,14 @@ def open_store(
 
     `waiting` is told in a line whom this process waits for, once it has waited for a second.
 
-    NoStore, NotAStore, PermissionError: see `lxgit.repository.open_repository`.
+    NoStore, NotAStore, PermissionError: see `lxgit.repository.open_repository`. NoNamespace: see
+    `become_root_for`.
     """
     if waiting is not None:
         on_wait(waiting)
-    return create_repository(path) if create else open_repository(path)
+    repository = create_repository(path) if create else open_repository(path)
+    if os.geteuid() != 0:
+        from lxgit.operations.ordinary import become_root_for
+
+        become_root_for(repository)
+    return repository

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.objects.metadata import Metadata
 from lxgit.records import dataclass
-from lxgit.runtime import erofs_mount, rundir
+from lxgit.runtime import erofs_mount, rootless, rundir
 from lxgit.runtime.bases import INDEX, TAR
 from lxgit.runtime.blobfill import BlobFiller
 from lxgit.runtime.directory_layer import DirectoryWriter
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a base layer turned out to be; see `Layer`, and `DirectoryWriter` for `hidden`."""
+    """What a base layer turned out to be; see `Layer`, and `DirectoryWriter` for `left_out`."""
 
     form: str
     outside_range: Collection[int]
     entries: int
-    hidden: int
+    left_out: int
 
 
 def write_base(
@@ -59,7 +59,7 @@ def write_base(
                 os.unlink(built / name)
     with DirectoryWriter(layers.directory_in(built)) as directory:
         fill(directory)
-    return Written(DIRECTORY, directory.outside_range, directory.entries, len(directory.hidden))
+    return Written(DIRECTORY, directory.outside_range, directory.entries, directory.left_out)
 
 
 def _write_erofs(
@@ -88,6 +88,8 @@ def why_directories(store: Path) -> str:
         boot, _, words = note.read_text(encoding="utf-8").partition("\n")
     except FileNotFoundError:
         boot = words = ""
+    if rootless.is_active():
+        return "an ordinary user cannot mount EROFS"
     if boot != rundir.boot_id():
         words = _probe(store)
         note.write_text(f"{rundir.boot_id()}\n{words}", encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.runtime import capabilities, lxc, seccomp
+from lxgit.runtime import capabilities, lxc, rootless, seccomp
 from lxgit.runtime.credentials import NEEDED, Credentials
 from lxgit.runtime.security import Device, Sysctl, Ulimit
 
@@ -52,6 +52,7 @@ def spec(
         apparmor=apparmor,
         seccomp=None if config.privileged else _seccomp(directory, kept),
         masked=not config.privileged,
+        in_groups=not rootless.is_active(),
         system=config.system,
         cgroup=enforcement.settings,
         devices=[Device.of(text).rule() for text in security.devices],

@@ -14,17 +14,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.objects.directory import read_metadata
-from lxgit.objects.metadata import Kind
 from lxgit.objects.names import encode_name
 from lxgit.objects.replay import Replayer, absent_link
 from lxgit.objects.tree import decode_tree
+from lxgit.runtime.directory_layer import is_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from lxgit.objects.changes import Change
     from lxgit.objects.database import ObjectDatabase
-    from lxgit.objects.entries import Entry
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.image import Image
     from lxgit.objects.metadata import Metadata
@@ -70,7 +69,7 @@ def write_delta(
     for path, change in sorted(touched.items()):
         if change.new is None and path in new.links:
             raise absent_link(path)
-        if change.new is None or _is_hidden(change.new):
+        if change.new is None or is_hidden(change.new.kind, change.new.rdev):
             if _shown_below(change) and _parent_stays(path, touched):
                 _ancestors(path, made, lookup, sink)
                 sink.whiteout(path)
@@ -84,13 +83,8 @@ def write_delta(
                 sink.opaque(path)
 
 
-def _is_hidden(entry: Entry) -> bool:
-    """Whether overlayfs would take the entry for a whiteout."""
-    return entry.kind is Kind.CHARACTER and entry.rdev == (0, 0)
-
-
 def _shown_below(change: Change) -> bool:
-    return change.old is not None and not _is_hidden(change.old)
+    return change.old is not None and not is_hidden(change.old.kind, change.old.rdev)
 
 
 def _parent_stays(path: bytes, touched: dict[bytes, Change]) -> bool:

@@ -14,6 +14,7 @@ from lxgit.errors import LxgitError
 from lxgit.fsutil import open_beneath, write_all
 from lxgit.objects.acl import ACCESS, DEFAULT, acl_entries
 from lxgit.objects.metadata import Kind, Metadata
+from lxgit.runtime import rootless
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from typing import Self
 
 CAPABILITY = b"security.capability"
-OVERLAY = b"trusted.overlay."
-_ESCAPED_OVERLAY = b"trusted.overlay.overlay."
-_OPAQUE = b"trusted.overlay.opaque"
 _HOLE = bytes(1 << 16)  # zeros in a row that become a hole, in bytes
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -32,20 +30,55 @@ class UnwritableAttribute(LxgitError):
     """The store's file system cannot hold something that the image has."""
 
 
+class UnwritableOwner(LxgitError):
+    """An ordinary user has too few ids for what the image has."""
+
+
 def escape_xattr(name: bytes) -> bytes:
     """An image's own `trusted.overlay.X` as a layer keeps it, so that overlayfs hands it back.
 
     Source: Documentation/filesystems/overlayfs.rst, "Nesting overlayfs mounts".
     """
-    return _ESCAPED_OVERLAY + name[len(OVERLAY) :] if name.startswith(OVERLAY) else name
+    own = rootless.overlay_prefix()
+    return own + b"overlay." + name[len(own) :] if name.startswith(own) else name
+
+
+def is_hidden(kind: Kind, rdev: tuple[int, int] | None) -> bool:
+    """Whether layers lack such an inode of an image.
+
+    Overlayfs takes a 0:0 character device for a whiteout, and an ordinary user can make no device.
+    """
+    if rootless.is_active():
+        return kind in (Kind.CHARACTER, Kind.BLOCK)
+    return kind is Kind.CHARACTER and rdev == (0, 0)
+
+
+def is_lost(name: bytes) -> bool:
+    """Whether layers lack such an attribute of an image: root of the host alone can set it."""
+    return rootless.is_active() and (
+        name.startswith(b"trusted.") or (name.startswith(b"security.") and name != CAPABILITY)
+    )
+
+
+def words_for_hidden(count: int) -> str:
+    """What to tell of so many things that layers lack."""
+    if rootless.is_active():
+        return (
+            f"{count} devices and attributes of the image are not in containers: root of the host"
+            " alone can make them"
+        )
+    return (
+        f"{count} character devices 0:0 are in the image and not in containers:"
+        " overlayfs takes them for whiteouts"
+    )
 
 
 class DirectoryWriter:
     """A sink that makes inodes below `root`, an empty directory, with the ids of the image.
 
     A context manager: the layer is complete when it has been left without an error.
-    `outside_range` collects the ids from 65,536 up that it has written, and `hidden` the 0:0
-    character devices that it has not: overlayfs takes them for whiteouts.
+    `outside_range` collects the ids from 65,536 up that it has written, and `left_out` counts what
+    it has not (`is_hidden`, `is_lost`).
     """
 
     def __init__(self, root: Path) -> None:
@@ -53,7 +86,8 @@ class DirectoryWriter:
         self._directories: list[tuple[bytes, Metadata]] = []
         self._at = (b"", os.dup(self._root))
         self.outside_range: set[int] = set()
-        self.hidden: list[bytes] = []
+        self._hidden: set[bytes] = set()
+        self.left_out = 0
         self.entries = 0
 
     def __enter__(self) -> Self:
@@ -87,7 +121,9 @@ class DirectoryWriter:
     def opaque(self, path: bytes) -> None:
         """Mark a directory: nothing of the layers below shows in it."""
         parent, name = self._parent(path)
-        os.setxattr(b"/proc/self/fd/%d/%b" % (parent, name), _OPAQUE, b"y", follow_symlinks=False)
+        target = b"/proc/self/fd/%d/%b" % (parent, name)
+        opaque = rootless.overlay_prefix() + b"opaque"
+        os.setxattr(target, opaque, b"y", follow_symlinks=False)
 
     def whiteout(self, path: bytes) -> None:
         """Hide what the layers below have at `path`."""
@@ -111,8 +147,8 @@ class DirectoryWriter:
     def _set(self, fd: int, path: bytes, metadata: Metadata) -> None:
         """Owner, mode, then what depends on them, then the times."""
         if metadata.uid or metadata.gid:
-            os.fchown(fd, metadata.uid, metadata.gid)
             self._note(metadata.uid, metadata.gid)
+            os.fchown(fd, metadata.uid, metadata.gid)
         os.fchmod(fd, metadata.mode)
         for name, value in metadata.xattrs:
             self._set_xattr(fd, path, name, value)
@@ -120,8 +156,8 @@ class DirectoryWriter:
 
     def _set_at(self, parent: int, name: bytes, path: bytes, metadata: Metadata) -> None:
         """The same for what cannot be opened: links and special files."""
-        os.chown(name, metadata.uid, metadata.gid, dir_fd=parent, follow_symlinks=False)
         self._note(metadata.uid, metadata.gid)
+        os.chown(name, metadata.uid, metadata.gid, dir_fd=parent, follow_symlinks=False)
         target = b"/proc/self/fd/%d/%b" % (parent, name)
         if not stat.S_ISLNK(os.lstat(target).st_mode):
             os.chmod(target, metadata.mode)
@@ -131,6 +167,10 @@ class DirectoryWriter:
         os.utime(name, ns=times, dir_fd=parent, follow_symlinks=False)
 
     def _set_xattr(self, target: int | bytes, path: bytes, name: bytes, value: bytes) -> None:
+        if is_lost(name):
+            self.left_out += 1
+            return
+        self._note(*_ids_within(name, value))
         try:
             if isinstance(target, int):
                 os.setxattr(target, escape_xattr(name), value)
@@ -143,9 +183,14 @@ class DirectoryWriter:
                 hint="the file system of the store must hold what the image has; ext4 keeps 4 KiB"
                 " of attributes a file, XFS and btrfs more",
             ) from None
-        self._note(*_ids_within(name, value))
 
     def _note(self, *ids: int) -> None:
+        for number in ids if rootless.is_active() else ():
+            if not rootless.has(number):
+                raise UnwritableOwner(
+                    f"the image has files of id {number}, and your ids end before that",
+                    hint="more of them in /etc/subuid and /etc/subgid would do: see subuid(5)",
+                )
         self.outside_range.update(number for number in ids if number > 0xFFFF)
 
     def symlink(self, path: bytes, metadata: Metadata, target: bytes) -> None:
@@ -157,9 +202,9 @@ class DirectoryWriter:
     def special(
         self, path: bytes, kind: Kind, metadata: Metadata, rdev: tuple[int, int] | None
     ) -> None:
-        """Make a FIFO or a device; a 0:0 character device is left out, and noted as hidden."""
-        if kind is Kind.CHARACTER and rdev == (0, 0):
-            self.hidden.append(path)
+        """Make a FIFO or a device, unless it is to be hidden."""
+        if is_hidden(kind, rdev):
+            self._hide(path)
             return
         parent, name = self._parent(path)
         if kind is Kind.FIFO:
@@ -171,8 +216,8 @@ class DirectoryWriter:
 
     def link(self, path: bytes, existing: bytes) -> None:
         """Make another name; of what was left out, nothing."""
-        if existing in self.hidden:
-            self.hidden.append(path)
+        if existing in self._hidden:
+            self._hide(path)
             return
         above, _, source = existing.rpartition(b"/")
         parent, name = self._parent(path)
@@ -182,11 +227,16 @@ class DirectoryWriter:
         finally:
             os.close(other)
 
+    def _hide(self, path: bytes) -> None:
+        self._hidden.add(path)
+        self.left_out += 1
+
     def _dress_directories(self) -> None:
         """Set the directories' metadata, the deepest first: putting something in moves an mtime."""
         for path, metadata in sorted(self._directories, reverse=True):
             fd = open_beneath(self._root, path, _DIRECTORY_FLAGS)
             try:
+                self._note(metadata.uid, metadata.gid)
                 os.fchown(fd, metadata.uid, metadata.gid)
                 self._set(fd, path, metadata)
             finally:

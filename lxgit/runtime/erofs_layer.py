@@ -19,7 +19,7 @@ from lxgit.objects.replay import Blob
 from lxgit.objects.tarwriter import TarWriter
 from lxgit.runtime.bases import INDEX, TAR
 from lxgit.runtime.blobfill import HOLE, pwrite_all, pwrite_sparse
-from lxgit.runtime.directory_layer import OVERLAY, escape_xattr, ids_outside_range
+from lxgit.runtime.directory_layer import escape_xattr, ids_outside_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -185,7 +185,7 @@ def _escaped(path: bytes, metadata: Metadata) -> Metadata:
             raise UnfitTree(f"{path!r} has the extended attribute {name!r}")
     if size > MAX_XATTRS:
         raise UnfitTree(f"{path!r} has {size} bytes of extended attributes")
-    if not any(name.startswith(OVERLAY) for name, _ in metadata.xattrs):
+    if all(escape_xattr(name) == name for name, _ in metadata.xattrs):
         return metadata
     xattrs = sorted((escape_xattr(name), value) for name, value in metadata.xattrs)
     return Metadata(metadata.mode, metadata.uid, metadata.gid, metadata.mtime, tuple(xattrs))

@@ -69,6 +69,11 @@ class IdMap:
         """Every id is itself: the host's own view."""
         return cls((Extent(0, 0, ID_COUNT),))
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether each id that it knows is the same on both sides."""
+        return all(extent.inside == extent.outside for extent in self.extents)
+
     def outside(self, inside: int) -> int:
         """The other side's id. UnmappedId when it has none."""
         for extent in self.extents:

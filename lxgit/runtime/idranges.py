@@ -6,6 +6,9 @@ that no line of either file touches, from 0x70000000 up. systemd's table of ids 
 leaves 0x70000000 to 0x7fffffff to nobody, its own containers end there, and ids over 0x7fffffff
 are taken for negative by some programs.
 
+An ordinary user's containers have all ids of the user's namespace, the same for each of them, and
+take no range (rootless.py).
+
 A range is taken by making `ranges/FIRST`, a link that names its container. A store begins its
 search at a place of its own, so that two stores on one host rarely give out the same range.
 """
@@ -18,6 +21,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.runtime import rootless
 from lxgit.runtime.idmap import ID_COUNT, MAX_EXTENTS, RANGE, Extent, IdMap, InvalidIdMap
 
 if TYPE_CHECKING:
@@ -46,6 +50,8 @@ def allocate(registry: Path, container: str, outside_range: Sequence[int]) -> Id
             f"the image uses {len(extra)} ids over {RANGE - 1}: {MAX_EXTENTS} ranges can be mapped",
             hint="--userns=host runs it with the ids as they are",
         )
+    if rootless.is_active():
+        return own_ids()
     count = 2 if extra else 1
     free = _free_ranges(registry)
     firsts = [first for first, _ in zip(free, range(count), strict=False)]
@@ -58,6 +64,11 @@ def allocate(registry: Path, container: str, outside_range: Sequence[int]) -> Id
     for first in firsts:
         os.symlink(container, registry / str(first))
     return idmap
+
+
+def own_ids() -> IdMap:
+    """The ids of this process's namespace as they are: what each container of a user has."""
+    return IdMap(tuple(Extent(run.first, run.first, run.length) for run in rootless.runs()))
 
 
 def release(registry: Path, idmap: IdMap) -> None:
@@ -85,7 +96,7 @@ def _free_ranges(registry: Path) -> Iterator[int]:
     """First ids of free ranges: root's, then high ones."""
     taken = _taken(registry)
     firsts = {first for first, _ in taken}
-    uids, gids = (list(_lines(path)) for path in _SUBIDS)
+    uids, gids = (list(rootless.lines(path)) for path in _SUBIDS)
     roots = [run for owner, *run in uids if owner in _ROOT and (owner, *run) in gids]
     own = [
         first
@@ -116,15 +127,3 @@ def _taken(registry: Path) -> list[tuple[int, int]]:
 
 def _touches(first: int, runs: Sequence[tuple[int, int]]) -> bool:
     return any(first < start + count and start < first + RANGE for start, count in runs)
-
-
-def _lines(path: str) -> Iterator[tuple[str, int, int]]:
-    """(owner, first id, count) of each line of subuid(5); a line that is none is passed over."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            for line in stream:
-                fields = line.strip().split(":")
-                if len(fields) == 3 and fields[1].isdecimal() and fields[2].isdecimal():
-                    yield fields[0], int(fields[1]), int(fields[2])
-    except FileNotFoundError:
-        return

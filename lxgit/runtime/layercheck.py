@@ -24,14 +24,17 @@ from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.replay import replay_image
 from lxgit.objects.scratch import ScratchObjects, hash_content
 from lxgit.progress import NullProgress
+from lxgit.records import replace
 from lxgit.runtime.bases import IMAGE, INDEX, TAR
 from lxgit.runtime.compressed_layer import is_intact
+from lxgit.runtime.directory_layer import is_hidden, is_lost
 from lxgit.runtime.erofs_layer import LayerTar, UnfitTree, make_index
 from lxgit.runtime.erofs_mount import mount_image
 from lxgit.runtime.layers import COMPRESSED, EROFS
 from lxgit.runtime.upper import apply_upper, read_upper
 
 if TYPE_CHECKING:
+    from lxgit.objects.changes import Change
     from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.filetree import Node
     from lxgit.objects.ids import ObjectID
@@ -122,19 +125,22 @@ def _directory_faults(
         return []
     wanted = _image(scratch, layer.shows)
     found = _image(scratch, (rootfs, links_id))
-    paths = [
-        change.path
-        for change in iter_differences(found, wanted)
-        if not (change.old is None and change.new is not None and _is_hidden(change.new))
-    ]
+    differences = iter_differences(found, wanted)
+    paths = [change.path for change in differences if not _is_left_out(change)]
     named = ", ".join(f"/{path.decode(errors='backslashreplace')}" for path in paths[:_MOST_NAMED])
     more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
     return [f"it differs from Git at {named}{more}"] if paths else []
 
 
-def _is_hidden(entry: Entry) -> bool:
-    """Whether no layer has the entry: overlayfs would take it for a whiteout."""
-    return entry.kind is Kind.CHARACTER and entry.rdev == (0, 0)
+def _is_left_out(change: Change) -> bool:
+    """Whether no layer has what makes the new entry another one (directory_layer.py)."""
+    if change.new is None:
+        return False
+    if change.old is None:
+        return is_hidden(change.new.kind, change.new.rdev)
+    metadata = change.new.metadata
+    kept = tuple(pair for pair in metadata.xattrs if not is_lost(pair[0]))
+    return change.old == replace(change.new, metadata=replace(metadata, xattrs=kept))
 
 
 def _hashed(_: bytes, node: Node) -> Entry:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.records import dataclass
-from lxgit.runtime import kernel, launcher
+from lxgit.runtime import kernel, launcher, rootless, rundir
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class ContainerSpec:
     apparmor: str | None  # a loaded profile; None: unconfined
     seccomp: Path | None = None  # a profile; None: every system call
     masked: bool = True
+    in_groups: bool = True  # control groups can be made for it
     system: bool = False  # its init may write to its control group
     cgroup: Sequence[Setting] = ()  # limits, in the order in which they are written
     devices: Sequence[str] = ()  # rules for more than the usual ones
@@ -185,7 +186,7 @@ def _security_lines(spec: ContainerSpec) -> list[str]:
     if spec.capabilities is not None:
         lines += [f"lxc.cap.keep = {name}" for name in spec.capabilities or ("none",)]
     if spec.masked:
-        lines += _device_lines(spec.devices)
+        lines += _device_lines(spec.devices) if spec.in_groups else []
         lines += [
             f"lxc.mount.entry = {spec.null} {path} none bind,optional 0 0" for path in _MASKED_FILES
         ]
@@ -216,7 +217,14 @@ class Stdio(NamedTuple):
             os.close(fd)
 
 
-def start(name: str, directory: Path, stdio: Stdio, arguments: Sequence[bytes]) -> int:
+def start(
+    name: str,
+    directory: Path,
+    stdio: Stdio,
+    arguments: Sequence[bytes],
+    *,
+    host_network: bool = False,
+) -> int:
     """Run lxc-start for the container and return its process id.
 
     `directory` holds `config` and the FIFO `log`; `arguments` follow the launcher's name. LXC and
@@ -231,7 +239,9 @@ def start(name: str, directory: Path, stdio: Stdio, arguments: Sequence[bytes]) 
         *(b"--", b"/proc/self/fd/%d" % launcher.DESCRIPTOR),
         *arguments,
     ]
-    return _spawn(LXC_START, command, stdio)
+    # At the end LXC goes back to the network that it came from, which for an ordinary user must not
+    # be the host's (EPERM; lxc_restore_phys_nics_to_netns, src/lxc/network.c).
+    return _spawn(LXC_START, command, stdio, apart=rootless.is_active() and not host_network)
 
 
 def attach(
@@ -260,11 +270,13 @@ def attach(
     return _spawn(LXC_ATTACH, command, stdio)
 
 
-def _spawn(program: str, command: list[bytes], stdio: Stdio) -> int:
+def _spawn(program: str, command: list[bytes], stdio: Stdio, *, apart: bool = False) -> int:
     parent = os.getpid()
     child = os.fork()
     if child == 0:
         try:
+            if apart:
+                kernel.unshare(kernel.CLONE_NEWNET)
             _execute(program, command, stdio, parent)
         finally:
             os._exit(125)
@@ -290,7 +302,9 @@ def _execute(program: str, command: list[bytes], stdio: Stdio, parent: int) -> N
         os.dup2(fd, number)
     # newuidmap on PATH would want lines for root in /etc/subuid; without it LXC, being root,
     # writes the maps itself.
-    os.execve(program, command, {b"PATH": b"/nonexistent"})  # noqa: S606
+    # An ordinary user has LXC keep its locks beside everything else that runs.
+    environment = {b"PATH": b"/nonexistent", b"XDG_RUNTIME_DIR": os.fsencode(rundir.RUN)}
+    os.execve(program, command, environment)  # noqa: S606
 
 
 def _stay_unconfined() -> None:
@@ -307,9 +321,13 @@ def _stay_unconfined() -> None:
 
 
 def remove_lock(name: str, lxcpath: Path) -> None:
-    """Remove the lock file that LXC leaves in /run/lxc for each container (src/lxc/lxclock.c)."""
+    """Remove the lock file that LXC leaves for each container (src/lxc/lxclock.c).
+
+    In /run/lxc for root, whatever XDG_RUNTIME_DIR says (get_rundir, src/lxc/utils.c).
+    """
+    place = rundir.RUN if rootless.is_active() else Path("/run")
     with contextlib.suppress(FileNotFoundError):
-        Path(f"/run/lxc/lock{lxcpath}/.{name}").unlink()
+        Path(f"{place}/lxc/lock{lxcpath}/.{name}").unlink()
 
 
 _LINE = re.compile(

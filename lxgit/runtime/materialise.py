@@ -120,6 +120,7 @@ class Materialiser:
     def _base(self, image: Image) -> Stack:
         from lxgit.objects.replay import replay_image
         from lxgit.runtime.baselayer import write_base
+        from lxgit.runtime.directory_layer import words_for_hidden
 
         def fill(sink: TreeSink) -> None:
             replay_image(self._database, image, sink, self._progress)
@@ -127,7 +128,8 @@ class Materialiser:
         self._progress.phase("Materialising")
         with self.layers.building() as built:
             written = write_base(self.layers, built, fill, self._database)
-            self._warn_of_hidden(written.hidden)
+            if written.left_out:
+                self._progress.warn(words_for_hidden(written.left_out))
             return self.layers.publish(
                 built,
                 image.filesystem,
@@ -136,11 +138,4 @@ class Materialiser:
                 idmap=IdMap.identity(),
                 outside_range=written.outside_range,
                 entries=written.entries,
-            )
-
-    def _warn_of_hidden(self, hidden: int) -> None:
-        if hidden:
-            self._progress.warn(
-                f"{hidden} character devices 0:0 are in the image and not in containers:"
-                " overlayfs takes them for whiteouts"
             )

@@ -110,8 +110,8 @@ class _Mounter:
             return
         with contextlib.ExitStack() as cleanup:
             namespace = None
-            if self._config.idmap is not None:
-                mapped = disk_to_host(IdMap.identity(), self._config.idmap)
+            mapped = disk_to_host(IdMap.identity(), self._config.ids)
+            if not mapped.changes_nothing:
                 namespace = cleanup.enter_context(user_namespace(mapped))
             for mount in mounts:
                 try:

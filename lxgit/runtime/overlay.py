@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.records import dataclass
-from lxgit.runtime import bases, kernel, rundir
+from lxgit.runtime import bases, kernel, rootless, rundir
 from lxgit.runtime.idmap import IdMap, disk_to_host, user_namespace
 from lxgit.tuples import NamedTuple
 
@@ -131,8 +131,8 @@ def _attach_lower(
     """Attach one layer; layers of one map share a user namespace, which lives until `cleanup`."""
     tree = kernel.open_tree(lower.path, clone=True)
     try:
-        if lower.idmap != idmap:  # else the ids on disk are the host's already
-            mapped = disk_to_host(lower.idmap, idmap)
+        mapped = disk_to_host(lower.idmap, idmap)
+        if not mapped.changes_nothing:  # else the ids on disk are the host's already
             if mapped not in namespaces:
                 namespaces[mapped] = cleanup.enter_context(user_namespace(mapped))
             kernel.set_mount_idmap(tree, namespaces[mapped])
@@ -146,6 +146,8 @@ def _stack(lowers: Sequence[bytes], writable: tuple[bytes, bytes] | None) -> int
         kernel.set_option(context, b"source", b"lxgit")
         for key, value in _OPTIONS:
             kernel.set_option(context, key, value)
+        if rootless.is_active():
+            kernel.set_option(context, b"userxattr")
         # One device number per inode number, also where the layers lie on several file systems.
         several = len({os.stat(path).st_dev for path in (*lowers, *(writable or ()))}) > 1
         kernel.set_option(context, b"xino", b"on" if several else b"off")

@@ -12,19 +12,13 @@ import os
 from pathlib import Path
 
 from lxgit.errors import LxgitError
-from lxgit.runtime import kernel, launcher, lxc, overlay, rundir
-from lxgit.runtime.idmap import Extent, IdMap, user_namespace
+from lxgit.runtime import idranges, kernel, launcher, lxc, overlay, rootless, rundir
+from lxgit.runtime.idmap import RANGE, Extent, IdMap, user_namespace
 from lxgit.runtime.overlay import Lower, Writable
 
 _OVERLAYFS_MAGIC = 0x794C_7630
 _APPARMOR_ENABLED = Path("/sys/module/apparmor/parameters/enabled")
 _APPARMOR_PROFILES = Path("/sys/kernel/security/apparmor/profiles")
-
-
-class NotRoot(LxgitError):
-    """Containers are root's."""
-
-    exit_code = 125
 
 
 class MissingProgram(LxgitError):
@@ -48,10 +42,11 @@ class UnusableStore(LxgitError):
 def check_host(store: Path, *, host_ids: bool = False) -> None:
     """Raise unless containers of this store can be started here.
 
-    NotRoot, MissingProgram, UnusableHost, UnusableStore.
+    An ordinary user becomes root of a namespace (`rootless.enter`). NoNamespace, MissingProgram,
+    UnusableHost, UnusableStore.
     """
     if os.geteuid() != 0:
-        raise NotRoot("containers need root", hint="try again with sudo")
+        rootless.enter()
     if not os.access(lxc.LXC_START, os.X_OK):
         raise MissingProgram("LXC is not installed", hint="apt install lxc")
     launcher.program()  # UnsupportedMachine
@@ -67,7 +62,7 @@ def check_host(store: Path, *, host_ids: bool = False) -> None:
 
 def _probe_user_namespace() -> None:
     try:
-        with user_namespace(_PROBE_MAP):
+        with user_namespace(_probe_map()):
             pass
     except OSError as error:
         raise UnusableHost(
@@ -76,7 +71,11 @@ def _probe_user_namespace() -> None:
         ) from error
 
 
-_PROBE_MAP = IdMap((Extent(0, 0x7FFF_0000, 65536),))
+def _probe_map() -> IdMap:
+    """Ids as a container may have them."""
+    if rootless.is_active():
+        return idranges.own_ids()
+    return IdMap((Extent(0, 0x7FFF_0000, RANGE),))
 
 
 def _user_namespace_hint(error: OSError) -> str:
@@ -94,7 +93,7 @@ def _probe_overlay(store: Path, *, host_ids: bool) -> None:
         )
     import tempfile
 
-    idmap = IdMap.identity() if host_ids else _PROBE_MAP
+    idmap = IdMap.identity() if host_ids else _probe_map()
     with tempfile.TemporaryDirectory(prefix="probe-", dir=store) as name:
         place = Path(name)
         for each in ("lower", "upper", "work"):
@@ -153,6 +152,8 @@ def apparmor_profile() -> str | None:
         enabled = _APPARMOR_ENABLED.read_bytes()
     if enabled.strip() != b"Y":
         return None
+    if rootless.is_active():
+        return lxc.APPARMOR  # which are loaded is root's to see: LXC fails where this one is not
     loaded = b""
     with contextlib.suppress(OSError):
         loaded = _APPARMOR_PROFILES.read_bytes()

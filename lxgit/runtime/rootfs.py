@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import follow_links, open_beneath, openat2, remove_tree
-from lxgit.runtime import kernel, terminal
+from lxgit.runtime import kernel, rootless, terminal
 from lxgit.runtime.fsids import making_files_for
 from lxgit.tuples import NamedTuple
 
@@ -158,7 +158,7 @@ def _copy_metadata(root: int, path: bytes, layer: Path) -> None:
 
 
 def _as_in_a_layer(name: bytes) -> bytes:
-    if not name.startswith(b"trusted.overlay."):
+    if not name.startswith(rootless.overlay_prefix()):
         return name
     from lxgit.runtime.directory_layer import escape_xattr  # rare, and costly to import
 
@@ -169,11 +169,16 @@ def make_devices(place: Path, idmap: IdMap) -> None:
     """Mount a container's /dev at `place`: a small tmpfs with devices, links, pts, shm, mqueue.
 
     The devices are real ones, made by root of the host and owned by the container's: a user
-    namespace could neither make them nor open them on a file system of its own.
+    namespace could neither make them nor open them on a file system of its own. An ordinary user's
+    containers have the host's own.
     """
     owner = idmap.outside(0)
     _tmpfs(place, owner, b"size=64k,nr_inodes=256,mode=0755", kernel.MS_NOEXEC)
     for name, major, minor in _DEVICES:
+        if rootless.is_active():
+            (place / name).touch()
+            kernel.mount(f"/dev/{name}", place / name, None, kernel.MS_BIND)
+            continue
         os.mknod(place / name, stat.S_IFCHR, os.makedev(major, minor))
         os.chmod(place / name, 0o666)  # noqa: S103 - as these devices are
         os.chown(place / name, owner, owner)

@@ -6,6 +6,10 @@
       b/                   0700: base layers that are mounted for all (bases.py)
       n/                   0700: bridges, and who is on them (network/records.py)
 
+An ordinary user has such a directory too, 0700: `lxgit` in the user's own of /run/user, or, where
+nobody has made that, /tmp/lxgit-UID. Neither depends on the environment, so whoever comes by su(1)
+or from cron(8) finds what runs.
+
 A container's directory is locked (flock(2) on the directory itself) by its supervisor for as long
 as that lives. One that nobody has locked is a leftover, and `abandoned` finds it.
 """
@@ -15,16 +19,34 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lxgit.runtime import kernel
+from lxgit.errors import LxgitError
+from lxgit.runtime import kernel, rootless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RUN = Path("/run/lxgit")
+
+class StrangeDirectory(LxgitError):
+    """What runs cannot be kept where it is looked for: somebody else has something there."""
+
+    exit_code = 125
+
+
+def _place() -> Path:
+    """Before and after `rootless.enter` the same."""
+    if os.stat("/run").st_uid == os.geteuid():
+        return Path("/run/lxgit")
+    user = rootless.user()
+    of_session = Path(f"/run/user/{user}")
+    return of_session / "lxgit" if of_session.is_dir() else Path(f"/tmp/lxgit-{user}")  # noqa: S108
+
+
+RUN = _place()
 STAGE = RUN / "stage"
 CONTAINERS = RUN / "c"
 BASES = RUN / "b"
@@ -38,18 +60,30 @@ def socket_path(container: str) -> Path:
 
 @cache
 def boot_id() -> str:
-    """This boot's random id (random(4), /proc/sys/kernel/random/boot_id)."""
+    """This boot's random id (random(4), /proc/sys/kernel/random/boot_id).
+
+    For an ordinary user with the ids of the user's namespace: what was written or tried under
+    others is of no more use than what was under another kernel.
+    """
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
+        boot = file.read().strip()
+    return f"{boot} {rootless.id_map().hex()}" if rootless.is_active() else boot
 
 
 def prepare() -> None:
     """Make the fixed directories, once a boot."""
     if STAGE.is_dir() and CONTAINERS.is_dir() and BASES.is_dir():
         return
+    RUN.mkdir(mode=0o700, exist_ok=True)
+    status = os.lstat(RUN)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise StrangeDirectory(
+            f"'{RUN}' is not yours, and what runs is to be there", hint="have its owner remove it"
+        )
     for directory in (RUN, CONTAINERS, STAGE):
         directory.mkdir(mode=0o711, exist_ok=True)
-        directory.chmod(0o711)  # whatever the umask was
+        # Whatever the umask was. An ordinary user's containers have a root who is that user.
+        directory.chmod(0o700 if rootless.is_active() else 0o711)
     BASES.mkdir(mode=0o700, exist_ok=True)
 
 

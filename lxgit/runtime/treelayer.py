@@ -56,7 +56,7 @@ class TreeLayer:
         self._stack.close()
 
     def publish(self, shows: FileSystem) -> tuple[Stack, int]:
-        """Wait for the child; the stack that shows `shows`, and how many 0:0 devices it hides.
+        """Wait for the child; the stack that shows `shows`, and how much of it layers lack.
 
         LayerFailed with the reason when the child could not write it.
         """
@@ -79,7 +79,7 @@ class TreeLayer:
             )
         except OSError as error:  # whatever it is: the commit is made, and the layer is a cache
             raise LayerFailed(f"the layer was not written: {error.strerror}") from error
-        return stack, said["hidden"]
+        return stack, said["left_out"]
 
 
 def _write_and_exit(layers: LayerStore, tree: FileTree, built: Path, answer: int) -> None:
@@ -108,5 +108,5 @@ def _write(layers: LayerStore, tree: FileTree, built: Path) -> dict[str, object]
         "form": written.form,
         "outside_range": sorted(written.outside_range),
         "entries": written.entries,
-        "hidden": written.hidden,
+        "left_out": written.left_out,
     }

@@ -3,7 +3,8 @@
 overlayfs keeps in it whole entries for what changed, a 0:0 character device (whiteout) for what was
 removed, and an attribute on a directory that hides all below it (opaque). Its own attributes are
 left out, and an image's `trusted.overlay.X`, kept as `trusted.overlay.overlay.X`, gets its name
-back. Source: Documentation/filesystems/overlayfs.rst.
+back; those of an ordinary user are under `user.overlay.` (rootless.py). Source:
+Documentation/filesystems/overlayfs.rst.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.scan import node_of, scan
 from lxgit.objects.treebuilder import TreeBuilder
 from lxgit.records import dataclass, field
-from lxgit.runtime.directory_layer import CAPABILITY, OVERLAY
+from lxgit.runtime import rootless
+from lxgit.runtime.directory_layer import CAPABILITY
 from lxgit.runtime.idmap import acl_to_image, capability_to_image
 
 if TYPE_CHECKING:
@@ -32,9 +34,6 @@ if TYPE_CHECKING:
     from lxgit.objects.scan import Inode
     from lxgit.objects.scratch import ScratchObjects
     from lxgit.runtime.idmap import IdMap
-
-_OPAQUE = b"trusted.overlay.opaque"
-_ESCAPED = b"trusted.overlay.overlay."
 
 
 @dataclass(slots=True)
@@ -59,6 +58,7 @@ def read_upper(root: int, idmap: IdMap, *, busy: bool = False) -> UpperState:
     inside the container.
     """
     state = UpperState()
+    opaque = rootless.overlay_prefix() + b"opaque", b"y"
     nodes: dict[tuple[int, int], Node] = {}
     for inode in scan(root, busy=busy):
         if inode.kind is Kind.CHARACTER and inode.status.st_rdev == 0:
@@ -71,7 +71,7 @@ def read_upper(root: int, idmap: IdMap, *, busy: bool = False) -> UpperState:
             if node is None:
                 node = nodes[identity] = node_of(root, inode, image_metadata(inode, idmap))
             state.nodes[inode.path] = node
-            if inode.kind is Kind.DIRECTORY and (_OPAQUE, b"y") in inode.xattrs:
+            if inode.kind is Kind.DIRECTORY and opaque in inode.xattrs:
                 state.opaque.append(inode.path)
     return state
 
@@ -89,10 +89,12 @@ def image_metadata(inode: Inode, idmap: IdMap) -> Metadata:
 
 
 def _image_xattrs(inode: Inode, idmap: IdMap) -> Iterator[tuple[bytes, bytes]]:
+    overlay = rootless.overlay_prefix()
+    escaped = overlay + b"overlay."
     for name, value in inode.xattrs:
-        if name.startswith(_ESCAPED):
-            yield OVERLAY + name[len(_ESCAPED) :], value
-        elif name.startswith(OVERLAY):
+        if name.startswith(escaped):
+            yield overlay + name[len(escaped) :], value
+        elif name.startswith(overlay):
             continue
         elif name == CAPABILITY:
             yield name, capability_to_image(value, idmap)

@@ -343,7 +343,7 @@ def test_no_git(based: Lxgit) -> None:
 
 @pytest.mark.root
 def test_no_root(passage: Path, busybox_tar: Path) -> None:
-    """An ordinary user has history, and is told that containers are root's."""
+    """An ordinary user has history, and is told what containers lack; see test_rootless.py."""
     home = passage / "user"
     home.mkdir()
     os.chown(home, USER, USER)
@@ -356,7 +356,7 @@ def test_no_root(passage: Path, busybox_tar: Path) -> None:
     assert as_user("show", "base:/etc/hosts").out == "127.0.0.1\tlocalhost\n"
     run = as_user("run", "base", "true")
     assert run.code == 125
-    refused(run, "containers need root", "sudo")
+    refused(run, "no ids for containers in /etc/subuid", "usermod --add-subuids")
     assert as_user("ps", "-aq").out == ""
     assert as_user("fsck").out == "No faults found.\n"
 

@@ -24,15 +24,15 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Session:
 
 
 def become_user(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    """For whoever asks for the effective user: the kernel still knows better."""
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    """For whoever asks who has called: the kernel still knows better."""
+    monkeypatch.setattr(environment, "USER", 1000)
     monkeypatch.setenv("HOME", str(home))
 
 
 def test_the_store_of_root_and_of_others(
     session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(environment, "USER", 0)
     assert session.store == "/var/lib/lxgit"
     become_user(monkeypatch, tmp_path)
     assert session.store == str(tmp_path / ".local/share/lxgit")

@@ -88,7 +88,8 @@ IMAGE = named(objects="directory entries image imageconfig links metadata names 
 CONTAINERS = {"lxgit.records"} | named(
     operations="attached values",
     eventlog="",
-    runtime="config containers health idmap idranges kernel limits names restarts rundir security",
+    runtime="config containers health idmap idranges kernel limits names restarts rootless rundir"
+    " security",
 )
 LISTED = named(cli="options tables")
 
@@ -115,7 +116,7 @@ RUN = (
     | named(
         cli="detaching identity progress run runoptions sizes",
         objects="git",
-        operations="creating healthwishes launching limiting networking running",
+        operations="creating healthwishes launching limiting networking ordinary running",
         runtime="attach bases capabilities cgroups command confinement devices enforcement freezer"
         " fsids keeper launcher layers logfile lxc materialise overlay probe process protocol"
         " reaper relay rootfs rootmount seccomp starting supervisor sweep terminal",

@@ -1,0 +1,59 @@
+"""An ordinary user's containers: who becomes root of a namespace, and what is refused there."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxgit.operations.creating import RunRequest
+    from lxgit.repository import Repository
+
+
+class RootsAlone(LxgitError):
+    """What the kernel gives to containers of the host's root alone."""
+
+    exit_code = 125
+
+
+def become_root_for(repository: Repository) -> None:
+    """Be root of a namespace where files of containers are, which have other owners than the user.
+
+    Nothing where the store has but history. NoNamespace.
+    """
+    places = (repository.layers_dir, repository.containers_dir, repository.volumes_dir)
+    if any(place.is_dir() and any(place.iterdir()) for place in places):
+        become_root()
+
+
+def become_root() -> None:
+    """Be root of a namespace, unless this process is root already. NoNamespace."""
+    if os.geteuid() != 0:
+        from lxgit.runtime import rootless
+
+        rootless.enter()
+
+
+def check(request: RunRequest) -> None:
+    """Raise RootsAlone if an ordinary user's container cannot have all that is asked for."""
+    for option, hint in _refused(request):
+        raise RootsAlone(f"{option} is for containers of root alone", hint=hint)
+
+
+def _refused(request: RunRequest) -> Iterator[tuple[str, str]]:
+    """Each option that an ordinary user cannot have, and what to do."""
+    as_root = "leave it out, or run lxgit as root"
+    if request.networking.network == "bridge":
+        yield "--network bridge", "--network user, the default of an ordinary user, or none"
+    if request.privileged:
+        yield "--privileged", as_root
+    if request.host_ids:
+        yield "--userns=host", as_root
+    if request.security.devices:
+        yield "--device", as_root
+    if request.system:
+        yield "--init-system", as_root
