@@ -11,7 +11,7 @@ import pytest
 
 from lxgit.objects.helper import HelperFailed
 from lxgit.objects.ingest import write_tree
-from lxgit.operations import importing
+from lxgit.operations import treecommit
 from lxgit.operations.importing import import_image
 from lxgit.operations.lookup import find_image
 from lxgit.repository import Repository, create_repository
@@ -69,7 +69,7 @@ def test_a_process_that_helps_is_killed(
         return write_tree(writer, intake, tree, progress)
 
     with monkeypatch.context() as patch:
-        patch.setattr(importing, "write_tree", killing)
+        patch.setattr(treecommit, "write_tree", killing)
         with pytest.raises(HelperFailed, match="killed"):
             take(repository, source)
     assert repository.refs.read("refs/heads/base") is None
@@ -83,7 +83,7 @@ def test_a_process_that_helps_is_killed(
 def test_the_layer_is_lost_and_not_the_image(
     repository: Repository, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = importing._start_layer
+    start = treecommit._start_layer
 
     def killing(*arguments: object) -> TreeLayer | None:
         layer = start(*arguments)  # type: ignore[arg-type]
@@ -91,7 +91,7 @@ def test_the_layer_is_lost_and_not_the_image(
         os.kill(layer._child, signal.SIGKILL)
         return layer
 
-    monkeypatch.setattr(importing, "_start_layer", killing)
+    monkeypatch.setattr(treecommit, "_start_layer", killing)
     (warning,) = take(repository, source)
     assert "its process was killed" in warning
     assert len(list(find_image(repository, "base").walk())) == 201
@@ -118,7 +118,7 @@ def test_a_source_that_changes_while_it_is_read(
         (source / "etc/7").write_bytes(b"short")
         return write_tree(writer, intake, tree, progress)
 
-    monkeypatch.setattr(importing, "write_tree", shrinking)
+    monkeypatch.setattr(treecommit, "write_tree", shrinking)
     with pytest.raises(SourceChanged, match="changed while it was read"):
         take(repository, source)
     assert left_in(repository) == []
