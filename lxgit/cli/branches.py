@@ -126,6 +126,7 @@ Silent = Annotated[bool, option("-q", "--quiet", help="without a word")]
         ("lxgit checkout base~0", "a commit, on no branch"),
         ("lxgit checkout -", "back to where HEAD was"),
         ("lxgit checkout --merge tuned web", "a stopped container, with what it changed"),
+        ("lxgit checkout --stash base web", "without that: 'lxgit stash pop web' has it back"),
     )
 )
 def checkout(
@@ -146,6 +147,9 @@ def checkout(
     merge: Annotated[
         bool, option("-m", "--merge", help="have the container keep its changes")
     ] = False,
+    stash: Annotated[
+        bool, option("--stash", help="put the container's changes away: 'stash pop' has them back")
+    ] = False,
     detach: Detach = False,
     quiet: Silent = False,
 ) -> None:
@@ -153,12 +157,14 @@ def checkout(
 
     No container is touched; those with changes on the branch that is left are named. With CONTAINER
     that one is put on the commit, and HEAD stays. It must have no changes, unless --merge carries
-    them over: path by path, and if both sides have changed one, nothing is done.
+    them over: path by path, and if both sides have changed one, nothing is done; or --stash.
     """
     if container is not None and target is not None and not new and not reset:
-        _move_container(session, target, container, merge=merge, quiet=quiet)
+        if merge and stash:
+            raise UsageError("--merge and --stash exclude each other")
+        _move_container(session, target, container, merge=merge, stash=stash, quiet=quiet)
         return
-    if container is not None or merge:
+    if container is not None or merge or stash:
         raise UsageError("a container is moved to a commit", hint="lxgit checkout REV CONTAINER")
     if new or reset:
         moved = _to_new(session, new or reset or "", target, force=reset is not None)
@@ -217,7 +223,7 @@ def _to(session: Session, target: str, *, detach: bool, only_branch: bool) -> He
 
 
 def _move_container(
-    session: Session, target: str, container: str, *, merge: bool, quiet: bool
+    session: Session, target: str, container: str, *, merge: bool, stash: bool, quiet: bool
 ) -> None:
     from lxgit.cli.moving import tell_moved
     from lxgit.operations.moving import checkout_container
@@ -225,7 +231,13 @@ def _move_container(
     repository, who = session.repository(), session.identity()
     with session.progress() as progress:
         moved = checkout_container(
-            repository, target, container, merge=merge, identity=who, progress=progress
+            repository,
+            target,
+            container,
+            merge=merge,
+            stash=stash,
+            identity=who,
+            progress=progress,
         )
     if not quiet:
         tell_moved(session, moved)

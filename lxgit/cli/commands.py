@@ -61,6 +61,17 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("commit", "worktree", "commit", "record what a container changed"),
         Listed("restore", "moving", "restore", "put paths of a container back"),
         Listed("reset", "moving", "reset", "drop what a container changed"),
+        Family(
+            "stash",
+            "put away what a container changed, and bring it back",
+            (
+                Listed("drop", "stashing", "drop", "delete a stash"),
+                Listed("list", "stashing", "list_", "list stashes"),
+                Listed("pop", "stashing", "pop", "bring a stash back, and delete it"),
+                Listed("push", "stashing", "push", "put away what a container changed"),
+                Listed("show", "stashing", "show", "show what a stash changes"),
+            ),
+        ),
     ),
     "Look at history": (
         Listed("log", "log", "log", "show the commits of a branch"),

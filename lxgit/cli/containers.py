@@ -45,6 +45,9 @@ def _removed(removed: RemovedContainer) -> str:
     lost = removed.uncommitted
     noun = "path" if lost == 1 else "paths"
     what = f", with {lost} uncommitted {noun}" if lost else ""
+    if removed.stashes:
+        noun = "stash" if removed.stashes == 1 else "stashes"
+        what += f"{' and' if lost else ', with'} {removed.stashes} {noun}"
     return f"Deleted {container_name(removed.container).replace('C', 'c', 1)}{what}."
 
 

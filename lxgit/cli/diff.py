@@ -69,7 +69,7 @@ def diff(
             write_json(session.out, map(change_fields, changes))
         elif changes:
             session.page()
-            _write(
+            write_comparison(
                 session,
                 comparison,
                 stat=stat,
@@ -83,14 +83,15 @@ def _name(change: SizedChange) -> str:
     return shown_path(change.change.path)
 
 
-def _write(
+def write_comparison(
     session: Session,
     comparison: Comparison,
     *,
     stat: bool,
-    line: Callable[[SizedChange], str] | None,
-    context: int,
+    line: Callable[[SizedChange], str] | None = None,
+    context: int = 3,
 ) -> None:
+    """What changed: how much, in a `line` each, or as text with so many lines of `context`."""
     if stat:
         write_stat(session.out, comparison.changes)
     elif line is not None:

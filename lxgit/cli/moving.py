@@ -12,7 +12,7 @@ from lxgit.cli.tables import short_id
 from lxgit.errors import UsageError
 
 if TYPE_CHECKING:
-    from lxgit.operations.values import ContainerMoved, ContainerReset
+    from lxgit.operations.values import ContainerMoved, ContainerReset, Stash
 
 
 @command(examples=(("lxgit reset --hard web", "and what it had is kept as a commit"),))
@@ -108,7 +108,16 @@ def tell_moved(session: Session, moved: ContainerMoved) -> None:
     if moved.carried:
         noun = "path" if moved.carried == 1 else "paths"
         session.out.line(f"Carried the changes of {moved.carried} {noun} over")
+    if moved.stashed is not None:
+        session.out.line(saved(moved.stashed))
+        name = moved.container.name
+        session.note("its changes are put away", hint=f"'lxgit stash pop {name}' has them back")
     _tell_kept(session, moved.container.name, moved.kept)
+
+
+def saved(stash: Stash) -> str:
+    """That a stash was made, in Git's words."""
+    return printable(f"Saved {stash.message}")
 
 
 def _tell_kept(session: Session, name: str, kept: str | None) -> None:

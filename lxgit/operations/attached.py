@@ -23,6 +23,7 @@ _NANOSECONDS = 1_000_000_000
 _ITSELF = Identity(*[Signature("lxgit", "", 0)] * 2)  # for reflogs that go with their refs
 _PINS = "refs/lxgit/containers/"
 _KEPT = "-kept"
+_STASH = "-stash-"
 
 
 def row_of(container: Container) -> ContainerRow:
@@ -149,6 +150,27 @@ def keep_commit(
         repository.refs.update(ref, commit, old=ANY, message=message, who=identity.committer)
 
 
+def stashed(repository: Repository, container: str) -> dict[int, ObjectID]:
+    """What was put away of the container of that id, by numbers that go up with time."""
+    beginning = _pin(container, _STASH)
+    refs = repository.refs.list(beginning)
+    return dict(sorted((int(ref.removeprefix(beginning)), oid) for ref, oid in refs.items()))
+
+
+def set_stash(
+    repository: Repository,
+    container: str,
+    number: int,
+    commit: ObjectID | None,
+    identity: Identity,
+    *,
+    old: ObjectID | None,
+) -> None:
+    """Keep a commit as what was put away, or with None keep it no longer. RefMoved."""
+    ref = _pin(container, f"{_STASH}{number}")
+    repository.refs.update(ref, commit, old=old, message="stash", who=identity.committer)
+
+
 def pinned(repository: Repository, container: str) -> ObjectID | None:
     """The commit that `pin_commit` keeps for the container of that id."""
     return repository.refs.read(_pin(container, ""))
@@ -178,12 +200,10 @@ def unpin_commit(repository: Repository, container: str, identity: Identity) -> 
     """Let go of what `pin_commit` keeps, after the container of that id has gone."""
     from lxgit.objects.refs import ANY
 
-    for name in ("", "-base", _KEPT):
-        ref = _pin(container, name)
-        if repository.refs.read(ref) is not None:
-            repository.refs.update(
-                ref, None, old=ANY, message="container removed", who=identity.committer
-            )
+    for ref in repository.refs.list(_pin(container, "")):
+        repository.refs.update(
+            ref, None, old=ANY, message="container removed", who=identity.committer
+        )
 
 
 def unpin_leftovers(repository: Repository, living: Collection[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.operations.attached import drop_anonymous_volumes, row_of, unpin_commit
+from lxgit.operations.attached import drop_anonymous_volumes, row_of, stashed, unpin_commit
 from lxgit.operations.lookup import AlreadyRunning, find_container
 from lxgit.operations.values import ContainerRow, ContainerState, RemovedContainer
 from lxgit.runtime import containers as records
@@ -108,7 +108,9 @@ def _remove(repository: Repository, container: Container, identity: Identity) ->
 
         end(container)
     with records.edited(container) as now, now.lock():
-        removed = RemovedContainer(row_of(now), _uncommitted(repository, now))
+        removed = RemovedContainer(
+            row_of(now), _uncommitted(repository, now), len(stashed(repository, now.id))
+        )
         erase(now)
     unpin_commit(repository, container.id, identity)
     return removed

@@ -213,6 +213,33 @@ class HeadMoved(NamedTuple):
     """Changed containers of the branch that was left."""
 
 
+class Stash(NamedTuple):
+    """What a container had changed, put away: a line of `stash list`."""
+
+    container: ContainerRow
+    number: int
+    """How many younger ones the container has: 0 is the youngest."""
+    oid: str
+    parent: str
+    """The commit that the container stood on."""
+    created: int
+    """Seconds since 1970."""
+    message: str
+    """One line."""
+
+    @property
+    def name(self) -> str:
+        """As Git has it."""
+        return f"stash@{{{self.number}}}"
+
+
+class Popped(NamedTuple):
+    """What `stash pop` brought back, and how many paths that changed."""
+
+    stash: Stash
+    paths: int
+
+
 class ContainerMoved(NamedTuple):
     """What `checkout REV CONTAINER` did."""
 
@@ -223,7 +250,9 @@ class ContainerMoved(NamedTuple):
     carried: int
     """Paths whose changes it has on the new commit too."""
     kept: str | None
-    """A commit of what it was, if it had changes."""
+    """A commit of what it was, if that was changed and not put away."""
+    stashed: Stash | None
+    """What was put away."""
 
 
 class ContainerReset(NamedTuple):
@@ -245,10 +274,11 @@ class RemovedRef(NamedTuple):
 
 
 class RemovedContainer(NamedTuple):
-    """A container that is gone, and how many uncommitted paths went with it."""
+    """A container that is gone, and how many uncommitted paths and stashes went with it."""
 
     container: ContainerRow
     uncommitted: int
+    stashes: int = 0
 
 
 class Pruned(NamedTuple):

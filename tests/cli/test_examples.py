@@ -26,6 +26,7 @@ EXAMPLES = {
 ON_A_TERMINAL = ("-it", "-ai")
 NOTED = {"checkout", "import", "reset", "restore", "switch"}  # say something beside the answer
 ON_RUNNING = {"attach", "exec", "kill", "pause", "port", "stats", "stop", "top", "unpause"}
+ON_STASHES = {"stash drop", "stash pop", "stash show"}
 MARKS = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 FROM_THE_ARCHIVE = [*MARKS, pytest.mark.network, pytest.mark.slow]
 
@@ -51,6 +52,14 @@ lxgit rm web >/dev/null
 lxgit run -d --name web -p 80 base sh -c 'trap exit TERM; sleep {seconds} & wait' >/dev/null
 {line}
 lxgit rm -f web >/dev/null
+"""
+
+# For commands about stashes, `web` has two.
+STASHED = """
+lxgit stash push web >/dev/null
+lxgit start -a web
+lxgit stash push web >/dev/null
+{line}
 """
 
 
@@ -92,6 +101,7 @@ def test_the_example_works(
     before += SERVER if "http://localhost" in line else ""
     seconds = 3 if name == "attach" else 600
     script = RUNNING.format(line=line, seconds=seconds) if name in ON_RUNNING else line
+    script = STASHED.format(line=line) if name in ON_STASHES else script
     command = ["unshare", "--mount", "bash", "-c", f"{before}\n{script}"]
     environment = lxgit.environment({"TERM": "xterm"})
     environment["PATH"] = f"{PROGRAM.parent}:{environment['PATH']}"

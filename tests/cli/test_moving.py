@@ -35,8 +35,8 @@ def paths(lxgit: Lxgit) -> list[str]:
 def test_checkout_of_a_container(web: Lxgit) -> None:
     refused = web("checkout", "base", "web", code=1)
     assert refused.err == (
-        "lxgit: container 'web' has changes\nhint: '--merge' carries them over;"
-        " 'lxgit commit' or 'lxgit reset --hard' first\n"
+        "lxgit: container 'web' has changes\nhint: '--merge' carries them over,"
+        " '--stash' puts them away; or 'lxgit commit' or 'lxgit reset --hard' first\n"
     )
     moved = web("checkout", "--merge", "base", "web")
     assert re.fullmatch(
@@ -77,6 +77,53 @@ def test_restore(web: Lxgit) -> None:
     assert paths(web) == ["/srv/index"]
 
 
+def test_stash_and_back(web: Lxgit) -> None:
+    saved = web("stash", "push", "web").out
+    assert re.fullmatch(r"Container web \(\w{12}\): Saved WIP on tuned: \w{12} Tune it\n", saved)
+    assert paths(web) == []
+    assert web("stash", "push", "web", code=1).err == "lxgit: container 'web' has not changed\n"
+    web("restore", "--source", "base", "web:/etc/motd")
+    web("stash", "push", "-m", "the old\nmotd")
+    lines = web("stash", "list", "web").lines
+    assert [line.split()[:2] for line in lines] == [
+        ["CONTAINER", "STASH"], ["web", "stash@{0}"], ["web", "stash@{1}"],
+    ]  # fmt: skip
+    assert lines[1].endswith(" On tuned: the old motd")
+    young, old = web("stash", "list", "--format", "json").json
+    assert (young["name"], old["message"]) == ("stash@{0}", saved.partition("Saved ")[2][:-1])
+    assert web("stash", "list", "-q", "--no-trunc").lines == [young["id"], old["id"]]
+    assert web("stash", "show", "web").out.startswith(" /etc/motd")
+    assert "+hi\n" in web("stash", "show", "-p", "web", "stash@{1}").out
+    popped = web("stash", "pop", "web", "1")
+    assert re.fullmatch(
+        rf"Container web \(\w{{12}}\): brought 1 path back\n"
+        rf"Dropped stash@\{{1\}} of web \({old['id'][:12]}\)\n",
+        popped.out,
+    )
+    assert paths(web) == ["/srv/index"]
+    assert web("stash", "drop", "web").out == f"Dropped stash@{{0}} of web ({young['id'][:12]})\n"
+    assert web("stash", "list", "-q").out == ""
+
+
+def test_checkout_with_a_stash(web: Lxgit) -> None:
+    moved = web("checkout", "--stash", "base", "web")
+    assert re.fullmatch(
+        r"Container web \(\w{12}\): \w{12} -> \w{12}, on branch 'base'\n"
+        r"Saved WIP on tuned: \w{12} .*\n",
+        moved.out,
+    )
+    assert moved.err == (
+        "lxgit: its changes are put away\nhint: 'lxgit stash pop web' has them back\n"
+    )
+    assert paths(web) == []
+    web("stash", "pop", "web")
+    assert paths(web) == ["/srv/index"]
+    assert web("checkout", "-q", "--stash", "tuned", "web").out == ""
+    web("restore", "--source", "base", "web:/etc/motd")
+    gone = web("rm", "web").out
+    assert gone.endswith(", with 1 uncommitted path and 1 stash.\n")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "error"),
     [
@@ -86,6 +133,11 @@ def test_restore(web: Lxgit) -> None:
         (["restore", "--source", "web", "web:/etc"], 1, "'web' is a container"),
         (["checkout", "-b", "new", "base", "web"], 2, "a container is moved to a commit"),
         (["checkout", "--merge", "base"], 2, "a container is moved to a commit"),
+        (["checkout", "--stash", "base"], 2, "a container is moved to a commit"),
+        (["checkout", "--stash", "--merge", "base", "web"], 2, "--merge and --stash exclude each"),
+        (["stash", "pop", "web"], 1, "container 'web' has no stash"),
+        (["stash", "drop", "web", "stash@{1}"], 1, "container 'web' has no stash"),
+        (["stash", "show", "web", "first"], 2, "'first' is no stash"),
         (["checkout", "nothing", "web"], 1, "there is no 'nothing'"),
         (["commit", "-m", "x", "--change", "RUN x", "web"], 1, "line 1, RUN: there is no such"),
         (["commit", "-m", "x", "--run", "[]", "web"], 1, "this is no JSON object"),
@@ -124,6 +176,11 @@ def test_commit_of_a_running_one(running: Lxgit, pause: str) -> None:
     assert made.err == "lxgit: warning: an image has no place for Dns: left out\n"
     assert running("status", "up").lines[-1] == "  no changes"
     assert running("run", "--rm", "--network", "none", "new").out == "x\n"
-    for words in (["reset", "--hard", "up"], ["restore", "up:/srv"], ["checkout", "base", "up"]):
+    for words in (
+        ["reset", "--hard", "up"],
+        ["restore", "up:/srv"],
+        ["checkout", "base", "up"],
+        ["stash", "push", "up"],
+    ):
         refused = running(*words, code=1)
         assert refused.err == "lxgit: container 'up' is running\nhint: 'lxgit stop up' first\n"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.operations import moving
+from lxgit.operations import moving, placing
 from lxgit.operations.branches import create_branch
 from lxgit.operations.containers import remove_containers
 from lxgit.operations.destination import NeedsName
@@ -16,14 +16,13 @@ from lxgit.operations.fsck import fsck
 from lxgit.operations.launching import start_detached
 from lxgit.operations.lookup import find_image
 from lxgit.operations.moving import (
-    Conflicts,
     ContainerChanged,
-    ContainerRuns,
     NotThere,
     checkout_container,
     reset,
     restore,
 )
+from lxgit.operations.placing import Conflicts, ContainerRuns
 from lxgit.operations.prune import prune
 from tests.operations.test_commit import changed, content
 from tests.support.stores import WHO, Listener
@@ -214,19 +213,20 @@ def test_one_that_runs_refuses(two: Lab) -> None:
         remove_containers(lab.repository, ["r"], force=True, identity=WHO)
 
 
-@pytest.mark.parametrize("step", ["_keep", "write_upper", "remove_tree", "remove_others"])
+@pytest.mark.parametrize("step", ["keep", "write_upper", "remove_tree", "remove_others"])
 def test_a_crash_leaves_the_old_or_the_new(
     two: Lab, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab = two
-    inner = getattr(moving, step)
+    room = moving if step == "keep" else placing
+    inner = getattr(room, step)
 
     def crash(*arguments: object, **more: object) -> None:
         inner(*arguments, **more)
         pytest.fail("killed", pytrace=False)
 
     with monkeypatch.context() as patch:
-        patch.setattr(moving, step, crash)
+        patch.setattr(room, step, crash)
         with pytest.raises(pytest.fail.Exception):
             move(lab, "new", merge=True)
     new = step == "remove_others"

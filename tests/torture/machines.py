@@ -72,6 +72,20 @@ OPERATIONS = (
         before=(("restore", "web:/etc/motd"),),
         containers=True,
     ),
+    # Of the two, one can go on as long as the changes are in one place or the other.
+    Operation(
+        "stash push",
+        ("stash", "push", "web"),
+        again=(("stash", "pop", "web"),),
+        containers=True,
+    ),
+    Operation(
+        "stash pop",
+        ("stash", "pop", "web"),
+        before=(("stash", "push", "web"),),
+        again=(("stash", "push", "web"),),
+        containers=True,
+    ),
     Operation("rm", ("rm", "web"), again=(("ps", "-a"),), containers=True),
     Operation("branch", ("branch", "new"), again=(("branch", "-f", "new"),)),
     Operation("branch -D", ("branch", "-D", "tuned"), again=(("branch", "tuned"),)),

@@ -1,0 +1,164 @@
+"""A stopped container is put elsewhere: what it stands on, what it shows, or both.
+
+Order, so that a crash at any point leaves the container as it was or as it is to be: what it had is
+kept as a commit; the new upper directory is written beside the old one; the record names both the
+commit and the directory, and is replaced in one step; the old directory goes.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.fsutil import remove_tree
+from lxgit.objects.commits import Commit, encode_commit
+from lxgit.objects.ids import ObjectType, from_hex, hex_id
+from lxgit.objects.image import read_image, write_image
+from lxgit.objects.merging import carry, changes_of, conflicts
+from lxgit.objects.messages import add_trailers
+from lxgit.operations.attached import keep_commit, pin_commit
+from lxgit.operations.creating import materialised
+from lxgit.operations.lookup import find_container, image_of
+from lxgit.operations.worktree import WorkTree, open_work_tree
+from lxgit.records import replace
+from lxgit.runtime.containers import edited, other_ids, release_ids
+from lxgit.runtime.newupper import other_name, remove_others, write_upper
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lxgit.objects.ids import ObjectID
+    from lxgit.objects.image import Image
+    from lxgit.objects.packwriter import PackWriter
+    from lxgit.operations.values import Identity
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+    from lxgit.runtime.idmap import IdMap
+
+_SHOWN = 5  # conflicts that an error names
+
+
+class ContainerRuns(LxgitError):
+    """The container must be stopped first."""
+
+
+class Conflicts(LxgitError):
+    """Paths that both the container and the new commit have changed; `paths` are all of them."""
+
+    def __init__(self, paths: Sequence[bytes], hint: str) -> None:
+        shown = ["/" + path.decode("utf-8", "surrogateescape") for path in paths[:_SHOWN]]
+        more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+        super().__init__(f"both have changed {', '.join(shown)}{more}", hint=hint)
+        self.paths = tuple(paths)
+
+
+class Aim(NamedTuple):
+    """What a container is to stand on, and what it is to show there; None: the commit itself."""
+
+    commit: ObjectID
+    branch: str | None
+    image: str
+    shown: Image | None
+
+
+@contextmanager
+def taken(repository: Repository, name: str) -> Iterator[tuple[WorkTree, PackWriter]]:
+    """A stopped container's files, ours and written to the store. ContainerRuns."""
+    with edited(find_container(repository, name)) as container:
+        if container.is_running:
+            raise ContainerRuns(
+                f"container '{container.config.name}' is running",
+                hint=f"'lxgit stop {container.config.name}' first",
+            )
+        with (
+            container.lock(),
+            repository.writing(),
+            repository.objects.writer() as writer,
+            open_work_tree(repository, container, writer) as tree,
+        ):
+            yield tree, writer
+
+
+def carried(tree: WorkTree, old: Image, new: Image, onto: Image, hint: str) -> Image:
+    """`onto` with what changed from `old` to `new`: written. Conflicts, with the `hint`.
+
+    `tree` is where the objects of all three are read.
+    """
+    ours, theirs = changes_of(old, new), changes_of(old, onto)
+    if paths := conflicts(ours, new, theirs, onto):
+        raise Conflicts(paths, hint)
+    filesystem = carry(tree.objects, tree.objects, ours, new.links, onto)
+    return read_image(tree.objects, write_image(tree.objects, *filesystem, onto.config))
+
+
+def written(tree: WorkTree, writer: PackWriter, message: str, identity: Identity) -> ObjectID:
+    """What the container is, as a commit over the one that it stands on."""
+    container = tree.container
+    told = add_trailers(f"{message}\n", [("Container", container.id)])
+    parent = from_hex(container.config.commit)
+    commit = Commit(tree.image.tree, (parent,), identity.author, identity.committer, told)
+    return writer.add(ObjectType.COMMIT, encode_commit(commit))
+
+
+def keep(
+    repository: Repository, tree: WorkTree, writer: PackWriter, verb: str, identity: Identity
+) -> str | None:
+    """Have a changed container's files durable, as a commit that gc leaves alone; None: no change.
+
+    It is there until the next such moment.
+    """
+    container = tree.container
+    parent = from_hex(container.config.commit)
+    oid = parent
+    if tree.is_changed:
+        oid = written(tree, writer, f"{container.config.name} before {verb}", identity)
+    with writer.finish():
+        keep_commit(repository, container.id, oid, identity, f"before {verb}")
+    return hex_id(oid) if oid != parent else None
+
+
+def place(
+    repository: Repository, tree: WorkTree, aim: Aim, identity: Identity, progress: Progress
+) -> Container:
+    """Have the container of the tree stand and show what it is to; what it was is lost."""
+    container = tree.container
+    base = image_of(repository, aim.commit)
+    ids = container.config.idmap
+    stack = None
+    if hex_id(aim.commit) != container.config.commit:
+        with repository.lock("layers", shared=True, what="the cache of layers"):
+            stack = materialised(repository, aim.commit, base, progress)
+        ids = _ids_for(repository, container, stack.outside_range)
+    config = replace(
+        container.config,
+        commit=hex_id(aim.commit),
+        branch=aim.branch,
+        image=aim.image,
+        base=None,
+        upper=other_name(container),
+        idmap=ids,
+    )
+    pin_commit(repository, container.id, config.commit, identity, base=container.mounted)
+    if aim.shown is not None and aim.shown.filesystem != base.filesystem:
+        write_upper(repository.objects, container.path / config.upper, config.ids, base, aim.shown)
+    remove_tree(container.path / "init")  # made for what was mounted below it
+    placed = container.configured(config)
+    remove_others(placed)
+    if ids != container.config.idmap:
+        remove_tree(container.path / "work")  # it is the old root's
+        release_ids(container)
+    pin_commit(repository, container.id, config.commit, identity)
+    return placed
+
+
+def _ids_for(
+    repository: Repository, container: Container, outside_range: Sequence[int]
+) -> IdMap | None:
+    """The container's ids, or others where the new image has some that they do not cover."""
+    ids = container.config.idmap
+    if ids is None or all(ids.covers(number) for number in outside_range):
+        return ids
+    return other_ids(repository.containers_dir, container.id, outside_range)

@@ -1,0 +1,176 @@
+"""Stashes: what a container has changed is put away, and brought back on whatever it is then.
+
+A stash is a commit of what the container was, over the one that it stood on, kept by a ref of the
+container's own. It is brought back path by path, as `checkout --merge` carries changes over: onto
+other changes, too, if none is in the way. It stays until that has worked.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError, UsageError
+from lxgit.objects.ids import from_hex, hex_id
+from lxgit.objects.merging import changes_of
+from lxgit.operations.attached import row_of, set_stash, stashed
+from lxgit.operations.lookup import find_container, image_of, read_commit
+from lxgit.operations.placing import Aim, carried, place, taken, written
+from lxgit.operations.values import Popped, Stash
+from lxgit.operations.worktree import NothingChanged, only_changed
+from lxgit.runtime.containers import all_containers, edited
+
+if TYPE_CHECKING:
+    from lxgit.objects.ids import ObjectID
+    from lxgit.objects.packwriter import PackWriter
+    from lxgit.operations.values import Identity
+    from lxgit.operations.worktree import WorkTree
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+
+_NAME = re.compile(r"stash@\{([0-9]{1,9})\}|([0-9]{1,9})", re.ASCII)
+
+
+class NoStash(LxgitError):
+    """The container has no such stash."""
+
+
+def push(
+    repository: Repository,
+    name: str | None,
+    message: str | None,
+    *,
+    identity: Identity,
+    progress: Progress,
+) -> Stash:
+    """Put away what a stopped container has changed: it is as its commit is then.
+
+    With no name the only changed container of HEAD's branch. NothingChanged, ContainerRuns.
+    """
+    name = name or only_changed(repository, "stash push").id
+    with taken(repository, name) as (tree, writer):
+        config = tree.container.config
+        if not tree.is_changed:
+            raise NothingChanged(f"container '{config.name}' has not changed")
+        stash = put_aside(repository, tree, writer, message, identity)
+        aim = Aim(from_hex(config.commit), config.branch, config.image, None)
+        place(repository, tree, aim, identity, progress)
+    return stash
+
+
+def put_aside(
+    repository: Repository,
+    tree: WorkTree,
+    writer: PackWriter,
+    message: str | None,
+    identity: Identity,
+) -> Stash:
+    """Make a stash of what a container has changed; its files are as they were."""
+    container = tree.container
+    oid = written(tree, writer, _message(repository, container, message), identity)
+    with writer.finish():
+        number = max(stashed(repository, container.id), default=0) + 1
+        set_stash(repository, container.id, number, oid, identity, old=None)
+    return _told(repository, container, 0, oid)
+
+
+def _message(repository: Repository, container: Container, given: str | None) -> str:
+    """As Git words it, on one line."""
+    config = container.config
+    where = config.branch or "(no branch)"
+    if given is not None:
+        return f"On {where}: {' '.join(given.split())}"
+    commit = read_commit(repository, from_hex(config.commit))
+    subject = commit.message.partition("\n")[0]
+    return f"WIP on {where}: {config.commit[:12]} {subject}".rstrip()
+
+
+def pop(
+    repository: Repository,
+    name: str,
+    which: str | None = None,
+    *,
+    identity: Identity,
+    progress: Progress,
+) -> Popped:
+    """Bring a stash back, the youngest or the one that `which` names, and drop it.
+
+    ContainerRuns, NoStash; Conflicts where the container has other changes in the way, and then
+    nothing has been done.
+    """
+    with taken(repository, name) as (tree, writer):
+        config = tree.container.config
+        stash, number = _find(repository, tree.container, which)
+        old = image_of(repository, from_hex(stash.parent))
+        new = image_of(repository, from_hex(stash.oid))
+        shown = carried(tree, old, new, tree.image, f"{stash.name} is still there; {_IN_THE_WAY}")
+        count = len(changes_of(tree.image, shown))
+        if count:
+            with writer.finish():
+                aim = Aim(from_hex(config.commit), config.branch, config.image, shown)
+                place(repository, tree, aim, identity, progress)
+        _drop(repository, stash, number, identity)
+    return Popped(stash, count)
+
+
+_IN_THE_WAY = "'lxgit commit' or 'lxgit restore' what is in its way first"
+
+
+def drop(repository: Repository, name: str, which: str | None, *, identity: Identity) -> Stash:
+    """Let go of a stash, the youngest or the one that `which` names; gc may take it. NoStash."""
+    with edited(find_container(repository, name)) as container:
+        stash, number = _find(repository, container, which)
+        _drop(repository, stash, number, identity)
+    return stash
+
+
+def list_stashes(repository: Repository, name: str | None = None) -> list[Stash]:
+    """The stashes of a container or of all, the youngest of each first."""
+    if name is not None:
+        return _stashes(repository, find_container(repository, name))
+    containers = all_containers(repository.containers_dir)
+    return [stash for container in containers for stash in _stashes(repository, container)]
+
+
+def find_stash(repository: Repository, name: str, which: str | None = None) -> Stash:
+    """A container's youngest stash, or the one that `which` names: `stash@{1}` or `1`. NoStash."""
+    return _find(repository, find_container(repository, name), which)[0]
+
+
+def _find(repository: Repository, container: Container, which: str | None) -> tuple[Stash, int]:
+    """A stash, and the number of its ref."""
+    match = _NAME.fullmatch(which or "0")
+    if match is None:
+        raise UsageError(f"'{which}' is no stash", hint="stash@{1}, or 1")
+    position = int(match[1] or match[2])
+    kept = [*stashed(repository, container.id).items()][::-1]
+    if position >= len(kept):
+        shown = container.config.name
+        what = f"stash@{{{position}}}" if kept else "stash"
+        raise NoStash(
+            f"container '{shown}' has no {what}", hint=f"'lxgit stash list {shown}' lists them"
+        )
+    number, oid = kept[position]
+    return _told(repository, container, position, oid), number
+
+
+def _stashes(repository: Repository, container: Container) -> list[Stash]:
+    kept = [*stashed(repository, container.id).values()][::-1]
+    return [_told(repository, container, position, oid) for position, oid in enumerate(kept)]
+
+
+def _told(repository: Repository, container: Container, position: int, oid: ObjectID) -> Stash:
+    commit = read_commit(repository, oid)
+    return Stash(
+        container=row_of(container),
+        number=position,
+        oid=hex_id(oid),
+        parent=hex_id(commit.parents[0]),
+        created=commit.committer.time,
+        message=commit.message.partition("\n")[0],
+    )
+
+
+def _drop(repository: Repository, stash: Stash, number: int, identity: Identity) -> None:
+    set_stash(repository, stash.container.id, number, None, identity, old=from_hex(stash.oid))

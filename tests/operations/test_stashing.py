@@ -1,0 +1,172 @@
+"""What a container has changed is put away, and brought back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.objects.ids import from_hex
+from lxgit.operations import stashing
+from lxgit.operations.branches import create_branch
+from lxgit.operations.containers import remove_containers
+from lxgit.operations.fsck import fsck
+from lxgit.operations.gc import gc
+from lxgit.operations.moving import checkout_container, reset, restore
+from lxgit.operations.placing import Conflicts
+from lxgit.operations.stashing import NoStash, drop, list_stashes, pop, push
+from lxgit.operations.worktree import NothingChanged
+from tests.operations.test_commit import changed, content
+from tests.support.stores import WHO, Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxgit.operations.values import Popped, Stash
+    from tests.operations.conftest import Lab
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+CHANGE = (
+    "echo mine > /etc/mine; rm /etc/profile; chmod 700 /srv; mkdir /d; echo x > /d/x; ln /d/x /d/y"
+)
+CHANGED = {
+    b"etc/mine": "A", b"etc/profile": "D", b"srv": "M", b"d": "A", b"d/x": "A", b"d/y": "A",
+}  # fmt: skip
+
+
+@pytest.fixture
+def web(lab: Lab) -> Iterator[Lab]:
+    """A container `c` of `base` that has changes; the store is sound at the end."""
+    lab.run("c", CHANGE)
+    yield lab
+    assert list(fsck(lab.repository, progress=Listener())) == []
+
+
+def put_away(lab: Lab, message: str | None = None) -> Stash:
+    return push(lab.repository, "c", message, identity=WHO, progress=lab.listener)
+
+
+def back(lab: Lab, which: str | None = None) -> Popped:
+    return pop(lab.repository, "c", which, identity=WHO, progress=lab.listener)
+
+
+def put_back(lab: Lab, path: bytes, source: str) -> None:
+    restore(lab.repository, "c", [path], source, identity=WHO, progress=lab.listener)
+
+
+@pytest.fixture
+def other(web: Lab) -> Lab:
+    """The same with a branch `other` that has a commit more than `base`."""
+    create_branch(web.repository, "other", "base", force=False, identity=WHO)
+    web.run("n", "echo new > /etc/motd; echo theirs > /etc/mine", image="other")
+    web.commit("n")
+    return web
+
+
+def test_put_away_and_back(web: Lab) -> None:
+    stash = put_away(web)
+    assert changed(web, "c") == {}
+    assert stash.parent == web.tip("base")
+    assert stash.message.startswith(f"WIP on base: {stash.parent[:12]} ")
+    assert content(web, f"{stash.oid}:/d/x") == b"x\n"
+    with pytest.raises(NothingChanged):
+        put_away(web)
+    assert back(web).paths == len(CHANGED)
+    assert changed(web, "c") == CHANGED
+    inodes = {(web.container("c").upper / name).stat().st_ino for name in ("d/x", "d/y")}
+    assert len(inodes) == 1
+    with pytest.raises(NoStash):
+        back(web)
+
+
+def test_gc_leaves_it_alone_until_it_goes(web: Lab) -> None:
+    old = put_away(web, "the\nfirst")
+    assert old.message == "On base: the first"
+    web.start("c")
+    young = put_away(web)
+    drop(web.repository, "c", "stash@{0}", identity=WHO)
+    gc(web.repository, now=True, progress=web.listener)
+    web.repository.objects.scan()
+    assert [one.oid for one in list_stashes(web.repository)] == [old.oid]
+    assert from_hex(young.oid) not in web.repository.objects
+    assert back(web).paths == len(CHANGED)
+    web.start("c")
+
+
+def test_onto_another_commit_and_other_changes(other: Lab) -> None:
+    lab = other
+    put_back(lab, b"/etc/mine", "base")
+    moved = checkout_container(
+        lab.repository, "other", "c", stash=True, identity=WHO, progress=lab.listener
+    )
+    assert (moved.branch, moved.carried, moved.kept) == ("other", 0, None)
+    assert changed(lab, "c") == {}
+    put_back(lab, b"/etc/motd", "base")
+    assert back(lab).paths == len(CHANGED) - 1
+    assert changed(lab, "c") == {
+        **{path: kind for path, kind in CHANGED.items() if path != b"etc/mine"}, b"etc/motd": "M",
+    }  # fmt: skip
+
+
+def test_what_is_in_the_way_leaves_everything_as_it_was(other: Lab) -> None:
+    lab = other
+    checkout_container(
+        lab.repository, "other", "c", stash=True, identity=WHO, progress=lab.listener
+    )
+    with pytest.raises(Conflicts) as caught:
+        back(lab)
+    assert caught.value.paths == (b"etc/mine",)
+    assert "stash@{0} is still there" in (caught.value.hint or "")
+    assert changed(lab, "c") == {}
+    assert len(list_stashes(lab.repository, "c")) == 1
+
+
+def test_a_clean_one_is_moved_without_a_stash(other: Lab) -> None:
+    reset(other.repository, "c", identity=WHO, progress=other.listener)
+    moved = checkout_container(
+        other.repository, "other", "c", stash=True, identity=WHO, progress=other.listener
+    )
+    assert moved.stashed is None
+    assert list_stashes(other.repository, "c") == []
+
+
+def test_they_are_numbered_from_the_youngest(web: Lab) -> None:
+    made = [put_away(web)]
+    for _ in range(10):  # so that numbers have two digits
+        web.start("c")
+        made.append(put_away(web))
+    listed = list_stashes(web.repository, "c")
+    assert [one.oid for one in listed] == [one.oid for one in reversed(made)]
+    assert [one.name for one in listed[:2]] == ["stash@{0}", "stash@{1}"]
+    assert drop(web.repository, "c", "10", identity=WHO).oid == made[0].oid
+    with pytest.raises(NoStash):
+        drop(web.repository, "c", "10", identity=WHO)
+
+
+def test_they_go_with_the_container(web: Lab) -> None:
+    put_away(web)
+    (gone,) = remove_containers(web.repository, ["c"], force=False, identity=WHO)
+    assert (gone.uncommitted, gone.stashes) == (0, 1)
+    assert list(web.repository.refs.list("refs/lxgit/")) == []
+
+
+@pytest.mark.parametrize(("step", "kept"), [("put_aside", 1), ("place", 1)])
+def test_a_crash_loses_nothing(
+    web: Lab, step: str, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = getattr(stashing, step)
+
+    def crash(*arguments: object) -> None:
+        inner(*arguments)
+        pytest.fail("killed", pytrace=False)
+
+    for act in (put_away, back):
+        with monkeypatch.context() as patch:
+            patch.setattr(stashing, step, crash)
+            if act is back and step == "put_aside":
+                break
+            with pytest.raises(pytest.fail.Exception):
+                act(web)
+        assert len(list_stashes(web.repository, "c")) == kept
+    assert changed(web, "c") == CHANGED
