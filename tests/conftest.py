@@ -176,6 +176,12 @@ def article_tar() -> Path:
 
 
 @pytest.fixture(scope="session")
+def postgresql_tar() -> Path:
+    """A real Debian with a database cluster, as a tar. Mark it `network`, `root`, `slow`."""
+    return _debian("postgresql", rootfs.POSTGRESQL)
+
+
+@pytest.fixture(scope="session")
 def large_debian_tar() -> Path:
     """A large Debian as a tar: 53,000 entries, 874 MB. Mark it `network`, `root`, `slow`."""
     return _debian("large", rootfs.LARGE)

@@ -27,6 +27,14 @@ SYSTEMD = ("--variant=minbase", "--include=systemd-sysv,dbus")
 ARTICLE = ("--variant=essential", "--include=iputils-ping,netcat-traditional")
 """One with ping and nc."""
 
+POSTGRESQL = (
+    "--variant=essential",
+    "--include=postgresql",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    "--dpkgopt=path-exclude=/usr/lib/*/libLLVM*",
+)
+"""One with a database, whose package makes it when it is installed; without LLVM; 290 MB."""
+
 LARGE = (
     "--variant=buildd",
     "--include=nginx,redis-server,python3-pip,git,nodejs,npm,vim",
