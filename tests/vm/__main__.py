@@ -1,7 +1,8 @@
 """Boot Debian 13 in QEMU, run the job in it, and say how it went: `python -m tests.vm`.
 
-Exit 0 when every step of the job passed. The job's output comes as it is made; what the machine's
-console said is shown when the job did not end.
+`--release bookworm` takes another than that of CI. Exit 0 when every step of the job passed.
+The job's output comes as it is made; what the machine's console said is shown when the job did not
+end.
 """
 
 from __future__ import annotations
@@ -91,14 +92,16 @@ def verdict(lines: list[str]) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.vm", description=__doc__)
     parser.add_argument("--timeout", type=float, default=1800, help="seconds for the whole job")
+    parser.add_argument("--release", choices=image.RELEASES, default=image.STOCK)
     arguments = parser.parse_args()
     started = time.monotonic()
-    system = image.system()
+    release = image.RELEASES[arguments.release]
+    system = image.system(release)
     with tempfile.TemporaryDirectory(prefix="lxgit-vm-") as scratch:
         job = Path(scratch, "job")
         debian = rootfs.cached_debian("essential", rootfs.ESSENTIAL)
         systemd = rootfs.cached_debian("systemd", rootfs.SYSTEMD)
-        image.job_disk(job, {"debian.tar": debian, "systemd.tar": systemd})
+        image.job_disk(job, {"debian.tar": debian, "systemd.tar": systemd}, release)
         print(f"disks ready after {time.monotonic() - started:.0f} s", flush=True)
         lines = boot(system, job, Path(scratch), arguments.timeout)
     passed = verdict(lines)

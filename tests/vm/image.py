@@ -1,8 +1,8 @@
-"""The disk of a stock Debian 13 with what lxgit needs, and the small one with the project.
+"""The disk of a stock Debian or Ubuntu with what lxgit needs, and the small one with the project.
 
 The first is made once and kept in the cache; a machine boots from it and leaves it as it is. It
-holds Debian's own kernel, systemd, AppArmor and LXC, and the Python packages that the tests import,
-in an environment of their own, but nothing of lxgit. That comes on the second disk.
+holds the release's own kernel, systemd, AppArmor and LXC, and the Python packages that the tests
+import, in an environment of their own, but nothing of lxgit. That comes on the second disk.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ from tests.support.machine import MIRROR, SUITE
 PROJECT = Path(__file__).parents[2]
 JOB = Path(__file__).with_name("job")
 
-_PYTHON = "3.13"  # Debian 13's
 _PACKAGES = (
-    *("linux-image-amd64", "systemd-sysv", "udev", "apparmor", "dbus"),
+    *("systemd-sysv", "udev", "apparmor", "dbus"),
     *("erofs-utils", "git", "lxc", "nftables", "uidmap", "python3-venv", "zstd"),
     *("acl", "attr", "binutils", "busybox-static", "e2fsprogs", "libcap2-bin", "procps", "rsync"),
     *("curl", "iproute2", "iptables"),
@@ -61,6 +60,33 @@ rm -rf "$1/root/wheels"
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """What a machine is made of: a suite of an archive, its Python, the packages of its kernel.
+
+    `form` is that of the base layers which its kernel and its erofs-utils allow.
+    """
+
+    suite: str
+    python: str
+    kernel: tuple[str, ...]
+    form: str
+    archive: tuple[str, ...]  # mmdebstrap's arguments after the suite and the target
+
+
+_UBUNTU = ("--components=main,universe", "http://archive.ubuntu.com/ubuntu")
+
+STOCK = SUITE
+RELEASES = {
+    release.suite: release
+    for release in (
+        Release(SUITE, "3.13", ("linux-image-amd64",), "erofs", (MIRROR,)),
+        Release("bookworm", "3.11", ("linux-image-amd64",), "directory", (MIRROR,)),
+        Release("noble", "3.12", ("linux-image-virtual", "initramfs-tools"), "directory", _UBUNTU),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """What QEMU boots: files in the cache, for reading only."""
 
@@ -69,24 +95,26 @@ class System:
     initrd: Path
 
 
-def system() -> System:
-    """The system of this version of the project, made if it is not there or too old.
+def system(release: Release) -> System:
+    """The system for this version of the project, made if it is not there or too old.
 
     CalledProcessError when the archive, the package index or mke2fs fails.
     """
-    wanted = repr((SUITE, _PACKAGES, _requirements(), _INSTALL, _DISK)).encode()
-    directory = rootfs.cache_directory() / f"vm-{hashlib.sha256(wanted).hexdigest()[:12]}"
+    made_of = (release.archive, release.kernel, _PACKAGES, _requirements(), _INSTALL, _DISK)
+    digest = hashlib.sha256(repr(made_of).encode()).hexdigest()
+    directory = rootfs.cache_directory() / f"vm-{release.suite}-{digest[:12]}"
     with rootfs.locked(directory.with_suffix(".lock")):
         if not rootfs.fresh(directory):
-            _build(directory)
+            _build(directory, release)
     return System(directory / "disk", directory / "kernel", directory / "initrd")
 
 
-def job_disk(image: Path, extras: dict[str, Path]) -> None:
+def job_disk(image: Path, extras: dict[str, Path], release: Release) -> None:
     """Write a disk with the project as it is now, the job, and `extras` under their names."""
     with tempfile.TemporaryDirectory(prefix="lxgit-vm-") as scratch:
         root = Path(scratch)
         shutil.copy(JOB, root / "job")
+        (root / "form").write_text(release.form)
         for name, file in extras.items():
             shutil.copy(file, root / name)
         listed = _run("git", "-C", PROJECT, "ls-files", "-z", *_NOT_IGNORED).stdout
@@ -109,8 +137,8 @@ def _requirements() -> list[str]:
     return [requirement for requirement in wanted if not requirement.startswith(_CHECKERS)]
 
 
-def _build(directory: Path) -> None:
-    """Bootstrap a Debian into a directory, and that into a disk."""
+def _build(directory: Path, release: Release) -> None:
+    """Bootstrap the release into a directory, and that into a disk."""
     for old in directory.parent.glob("vm-*"):
         if old.is_dir() and not rootfs.fresh(old):
             shutil.rmtree(old)
@@ -118,13 +146,14 @@ def _build(directory: Path) -> None:
         made, wheels, root = (Path(scratch, name) for name in ("made", "wheels", "root"))
         made.mkdir()
         pip = (sys.executable, "-m", "pip", "download", "--quiet", "--dest", wheels)
-        _run(*pip, "--only-binary=:all:", f"--python-version={_PYTHON}", *_requirements())
+        _run(*pip, "--only-binary=:all:", f"--python-version={release.python}", *_requirements())
         (wheels / "requirements.txt").write_text("\n".join(_requirements()))
         install = Path(scratch, "install")
         install.write_text(_INSTALL)
-        options = (f"--include={','.join(_PACKAGES)}", f"--customize-hook=copy-in {wheels} /root")
-        hook = f'--customize-hook=sh {install} "$1"'
-        _run("mmdebstrap", "--quiet", "--variant=apt", *options, hook, SUITE, root, MIRROR)
+        include = f"--include={','.join((*release.kernel, *_PACKAGES))}"
+        hooks = (f"--customize-hook=copy-in {wheels} /root", f'--customize-hook=sh {install} "$1"')
+        mmdebstrap = ("mmdebstrap", "--quiet", "--variant=apt", include, *hooks)
+        _run(*mmdebstrap, release.suite, root, *release.archive)
         for name, pattern in (("kernel", "vmlinuz-*"), ("initrd", "initrd.img-*")):
             shutil.copy(next((root / "boot").glob(pattern)), made / name)
         _make_disk(root, made / "disk", _DISK)
