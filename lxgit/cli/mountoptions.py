@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from lxgit.cli.sizes import parse_memory
 from lxgit.errors import UsageError
-from lxgit.operations.volumes import Mount, StorageRequest, check_target
+from lxgit.operations.volumes import PROPAGATIONS, Mount, StorageRequest, check_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _MAX_MODE = 0o7777
-_AS_IS = ("rw", "private", "rprivate", "z", "Z")  # z and Z: SELinux, which lxgit does not use
+_LABELS = ("z", "Z")  # SELinux's: containers have no type of their own, so none is needed
+_ACCESS = ("ro", "rw")
 _TRUE, _FALSE = ("", "true", "1"), ("false", "0")
 
 # What --mount calls each thing; several names are one.
 _NAMES = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly"}
 _KEYS = {
-    "bind": ("source", "target", "readonly", "bind-recursive"),
-    "volume": ("source", "target", "readonly", "volume-nocopy"),
+    "bind": ("source", "target", "readonly", "bind-propagation", "bind-recursive"),
+    "volume": ("source", "target", "readonly", "volume-nocopy", "volume-subpath"),
     "tmpfs": ("target", "readonly", "tmpfs-size", "tmpfs-mode"),
 }
 
@@ -49,13 +50,42 @@ def _volume(text: str) -> Mount:
     if len(parts) == 1:
         return Mount(kind="volume", target=check_target(text))
     source, target = parts[:2]
-    options = set(parts[2].split(",")) if len(parts) == 3 else set()
-    if unknown := options - {"ro", "nocopy", *_AS_IS}:
-        raise UsageError(f"'{text}': '{min(unknown)}' is no option of -v", hint="ro, rw, nocopy")
-    values: dict[str, Any] = {"target": check_target(target), "read_only": "ro" in options}
-    if source.startswith(("/", ".")):
-        return Mount(kind="bind", source=os.path.abspath(source), **values)
+    options = parts[2].split(",") if len(parts) == 3 else []
+    is_bind = source.startswith(("/", "."))
+    known = {*_ACCESS, *_LABELS, *(PROPAGATIONS if is_bind else ("nocopy",))}
+    if unknown := set(options) - known:
+        what = "a path of the host" if is_bind else "a volume"
+        raise UsageError(
+            f"'{text}': '{min(unknown)}' is no option of {what}", hint=", ".join(sorted(known))
+        )
+    values: dict[str, Any] = {
+        "target": check_target(target),
+        "read_only": _one_of(_ACCESS, options, text) == "ro",
+    }
+    if is_bind:
+        spread = _propagation(_one_of(tuple(PROPAGATIONS), options, text) or "rprivate")
+        return Mount(kind="bind", source=os.path.abspath(source), propagation=spread, **values)
     return Mount(kind="volume", source=source, fill="nocopy" not in options, **values)
+
+
+def _one_of(words: Sequence[str], options: Sequence[str], text: str) -> str:
+    """Which of the words was said; "" if none was. UsageError for two."""
+    said = [word for word in words if word in options]
+    if len(said) > 1:
+        raise UsageError(f"'{text}' says both '{said[0]}' and '{said[1]}'", hint="leave one out")
+    return said[0] if said else ""
+
+
+def _propagation(word: str) -> str:
+    """UsageError for what is none, and for what would carry mounts to the host."""
+    if word not in PROPAGATIONS:
+        raise UsageError(f"'{word}' is no propagation", hint=", ".join(PROPAGATIONS))
+    if (known := PROPAGATIONS[word]) is None:
+        raise UsageError(
+            f"'{word}': what a container mounts does not come to the host",
+            hint="rslave shows the host's later mounts to the container",
+        )
+    return known
 
 
 def _mount(text: str) -> Mount:
@@ -99,11 +129,19 @@ def _bind_values(values: Mapping[str, str]) -> dict[str, Any]:
     recursive = values.get("bind-recursive", "enabled")
     if recursive not in ("enabled", "disabled"):
         raise UsageError(f"bind-recursive is not '{recursive}'", hint="enabled or disabled")
-    return {"source": os.path.abspath(source), "recursive": recursive == "enabled"}
+    return {
+        "source": os.path.abspath(source),
+        "recursive": recursive == "enabled",
+        "propagation": _propagation(values.get("bind-propagation", "rprivate")),
+    }
 
 
 def _volume_values(values: Mapping[str, str]) -> dict[str, Any]:
-    return {"source": values.get("source", ""), "fill": not _flag("volume-nocopy", values)}
+    subpath = values.get("volume-subpath")
+    if subpath is not None and (subpath[:1] in ("", "/") or ".." in subpath.split("/")):
+        raise UsageError(f"'{subpath}' is no path in a volume", hint="volume-subpath=logs/web")
+    fill = not _flag("volume-nocopy", values) and not subpath
+    return {"source": values.get("source", ""), "fill": fill, "subpath": subpath or ""}
 
 
 def _tmpfs_values(values: Mapping[str, str]) -> dict[str, Any]:

@@ -142,8 +142,9 @@ def _mount(repository: Repository, mount: Mount) -> dict[str, Any]:
     if mount.kind == VOLUME:
         data = repository.volumes_dir / mount.source / "data"
         named = {"Name": mount.source, "Driver": "local", "Propagation": ""}
-        return {**values, **named, "Source": str(data)}
-    return {**values, "Propagation": "rprivate"}
+        part = {"Subpath": mount.subpath} if mount.subpath else {}
+        return {**values, **named, **part, "Source": str(data)}
+    return {**values, "Propagation": mount.propagation}
 
 
 def _port_map(publications: Iterable[Publication]) -> dict[str, list[dict[str, str]]]:

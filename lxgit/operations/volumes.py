@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Mount = mounting.Mount
 """These are here for the command line, which knows no room but operations."""
 check_target = checked_target
+PROPAGATIONS = mounting.PROPAGATIONS
 
 
 class MissingSource(LxgitError):

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.fsutil import open_beneath
 from lxgit.runtime import kernel, rundir
+from lxgit.runtime.mounts import PRIVATE, SLAVE
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_MOUNTINFO = "/proc/self/mountinfo"
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
@@ -31,10 +33,15 @@ class CannotMap(LxgitError):
 
 
 class View(NamedTuple):
-    """How mounts are shown: MOUNT_ATTR_* flags, and a user namespace for their ids, or None."""
+    """How mounts are shown: MOUNT_ATTR_* flags, and a user namespace for their ids, or None.
+
+    `propagation` is PRIVATE, SLAVE or RSLAVE. What the host mounts later is shown as the host has
+    it: writable where it is so, and with nobody as the owner.
+    """
 
     attributes: int
     namespace: int | None
+    propagation: str = PRIVATE
 
     @property
     def is_read_only(self) -> bool:
@@ -42,7 +49,8 @@ class View(NamedTuple):
 
     def apply(self, tree: int, *, recursive: bool = False) -> bool:
         """Show a detached mount so; whether its owners are mapped, if they are to be."""
-        kernel.set_mount_private(tree)
+        is_private = self.propagation == PRIVATE
+        kernel.set_mount_propagation(tree, kernel.MS_PRIVATE if is_private else kernel.MS_SLAVE)
         if self.attributes:
             kernel.set_mount_flags(tree, self.attributes, recursive=recursive)
         if self.namespace is None:
@@ -61,8 +69,9 @@ def mount_tree(source: str, place: int, view: View, *, recursive: bool) -> None:
 
     FileNotFoundError, NotADirectoryError without such a path. CannotMap.
     """
+    is_alike = not recursive or view.propagation != SLAVE
     with _copied(source, recursive=recursive) as tree:
-        if view.apply(tree, recursive=recursive):
+        if is_alike and view.apply(tree, recursive=recursive):
             kernel.move_mount(tree, place)
             return
     with _copied(source, recursive=False) as tree:
@@ -73,7 +82,25 @@ def mount_tree(source: str, place: int, view: View, *, recursive: bool) -> None:
             )
         kernel.move_mount(tree, place)
         if recursive:
-            _mount_below(os.fsencode(os.path.realpath(source)), tree, view)
+            below = view._replace(propagation=PRIVATE) if view.propagation == SLAVE else view
+            _mount_below(os.fsencode(os.path.realpath(source)), tree, below)
+
+
+def hears(source: str) -> bool:
+    """Whether a copy of the mount that a path is on can hear of later mounts there.
+
+    proc_pid_mountinfo(5): the mount is another's peer or slave.
+    """
+    fd = os.open(source, os.O_PATH | os.O_CLOEXEC)
+    try:
+        with open(f"/proc/self/fdinfo/{fd}", "rb") as info, open(_MOUNTINFO, "rb") as mounts:
+            number = re.search(rb"^mnt_id:\s*(\d+)$", info.read(), re.MULTILINE)
+            assert number is not None  # since Linux 3.15
+            words = next(line for line in map(bytes.split, mounts) if line[0] == number[1])
+    finally:
+        os.close(fd)
+    tags = words[6 : words.index(b"-", 6)]
+    return any(tag.startswith((b"shared:", b"master:")) for tag in tags)
 
 
 def _mount_below(source: bytes, top: int, view: View) -> None:
@@ -90,7 +117,7 @@ def _mount_below(source: bytes, top: int, view: View) -> None:
 
 def _points_below(source: bytes) -> list[bytes]:
     """Mount points below a path, but for lxgit's own, those above first (proc_pid_mountinfo(5))."""
-    with open("/proc/self/mountinfo", "rb") as stream:
+    with open(_MOUNTINFO, "rb") as stream:
         points = [_ESCAPED.sub(_unescaped, line.split()[4]) for line in stream]
     inside, own = source.rstrip(b"/") + b"/", os.fsencode(rundir.RUN) + b"/"
     return [p for p in points if p.startswith(inside) and p != inside and not p.startswith(own)]

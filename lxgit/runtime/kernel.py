@@ -214,9 +214,12 @@ def set_mount_flags(mount_fd: int, attributes: int, *, recursive: bool = False) 
     _mount_setattr(mount_fd, _MountAttr(attr_set=attributes), recursive=recursive)
 
 
-def set_mount_private(mount_fd: int) -> None:
-    """Have a mount, and those below it, hear nothing of later mounts where it was copied from."""
-    _mount_setattr(mount_fd, _MountAttr(propagation=MS_PRIVATE), recursive=True)
+def set_mount_propagation(mount_fd: int, propagation: int) -> None:
+    """MS_PRIVATE: a mount and those below it hear nothing of later mounts where they come from.
+
+    MS_SLAVE: they hear of those, and tell of none (mount_namespaces(7)).
+    """
+    _mount_setattr(mount_fd, _MountAttr(propagation=propagation), recursive=True)
 
 
 def _mount_setattr(mount_fd: int, attributes: _MountAttr, *, recursive: bool) -> None:

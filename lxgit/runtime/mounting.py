@@ -16,10 +16,19 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.fsutil import openat2
 from lxgit.runtime import kernel, rootfs, volumes
-from lxgit.runtime.binding import View, mount_tree
+from lxgit.runtime.binding import View, hears, mount_tree
 from lxgit.runtime.fsids import making_files_for
 from lxgit.runtime.idmap import IdMap, disk_to_host, user_namespace
-from lxgit.runtime.mounts import BIND, TMPFS, VOLUME, InvalidTarget, TargetTaken, is_late, is_ours
+from lxgit.runtime.mounts import (
+    BIND,
+    PRIVATE,
+    TMPFS,
+    VOLUME,
+    InvalidTarget,
+    TargetTaken,
+    is_late,
+    is_ours,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,11 +44,14 @@ class CannotMount(LxgitError):
     exit_code = 125
 
 
-def mount_points(mounts: Sequence[Mount]) -> dict[bytes, int]:
-    """The places that the image itself must have, and of which type; not those in other mounts."""
+def mount_points(mounts: Sequence[Mount], store: Path) -> dict[bytes, int]:
+    """The places that the image itself must have, and of which type; not those in other mounts.
+
+    `store` is the directory of volumes.
+    """
     places = {mount.target for mount in mounts}
     return {
-        os.fsencode(mount.target).strip(b"/"): _type(mount)
+        os.fsencode(mount.target).strip(b"/"): _type(mount, store)
         for mount in mounts
         if not places & set(_above(mount.target))
     }
@@ -50,10 +62,27 @@ def _above(target: str) -> Iterator[str]:
         yield target
 
 
-def _type(mount: Mount) -> int:
-    if mount.kind == BIND and not os.path.isdir(mount.source):
-        return stat.S_IFREG
-    return stat.S_IFDIR
+def _type(mount: Mount, store: Path) -> int:
+    """Whether a directory or a file is to be mounted; what there is not counts as a directory."""
+    is_directory = True
+    if mount.kind == BIND:
+        is_directory = os.path.isdir(mount.source)
+    elif mount.subpath:
+        with contextlib.suppress(OSError), _shown(mount, store) as shown:
+            is_directory = stat.S_ISDIR(os.fstat(shown).st_mode)
+    return stat.S_IFDIR if is_directory else stat.S_IFREG
+
+
+@contextlib.contextmanager
+def _shown(mount: Mount, store: Path) -> Iterator[int]:
+    """What is shown of a volume: a subpath is resolved in it, wherever a link in it leads."""
+    with contextlib.ExitStack() as opened:
+        fd = os.open(store / mount.source / "data", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        opened.callback(os.close, fd)
+        if mount.subpath:
+            fd = openat2(fd, os.fsencode(mount.subpath), os.O_PATH)
+            opened.callback(os.close, fd)
+        yield fd
 
 
 def fill_volumes(root: int, config: ContainerConfig, store: Path, *, first: bool) -> None:
@@ -139,15 +168,26 @@ class _Mounter:
         view = View(attributes, namespace)
         try:
             if mount.kind == BIND:
-                mount_tree(mount.source, place, view, recursive=mount.recursive)
+                self._bind(mount, place, view)
             else:
-                data = os.fspath(self._store / mount.source / "data")
-                mount_tree(data, place, view, recursive=False)
+                with _shown(mount, self._store) as shown:
+                    mount_tree(f"/proc/self/fd/{shown}", place, view, recursive=False)
         except (FileNotFoundError, NotADirectoryError):
+            part = f" '{mount.subpath}' in volume" if mount.subpath else ""
             raise CannotMount(
-                f"there is no '{mount.source}' to be shown as '{mount.target}'",
+                f"there is no{part} '{mount.source}' to be shown as '{mount.target}'",
                 hint="make it first",
             ) from None
+
+    @staticmethod
+    def _bind(mount: Mount, place: int, view: View) -> None:
+        if mount.propagation != PRIVATE and not hears(mount.source):
+            raise CannotMount(
+                f"'{mount.source}' is on a private mount, and no {mount.propagation} hears of it",
+                hint="'mount --make-rshared' on the host's mount first, or rprivate",
+            )
+        view = view._replace(propagation=mount.propagation)
+        mount_tree(mount.source, place, view, recursive=mount.recursive)
 
     def _attach_tmpfs(self, mount: Mount, place: int) -> None:
         ids = self._config.ids
@@ -175,7 +215,7 @@ class _Mounter:
         with contextlib.suppress(FileNotFoundError):
             return openat2(self._root, path, os.O_PATH)
         ids = self._config.ids
-        if _type(mount) == stat.S_IFDIR:
+        if _type(mount, self._store) == stat.S_IFDIR:
             return rootfs.made_directory(self._root, path, ids)
         above, _, name = path.rpartition(b"/")
         directory = rootfs.made_directory(self._root, above, ids)
@@ -197,6 +237,6 @@ class _Mounter:
             raise TargetTaken(f"'{mount.target}' and '{other.target}' are one place, '{found}'")
         self._taken[found] = mount
         is_directory = stat.S_ISDIR(os.fstat(place).st_mode)
-        if is_directory != (_type(mount) == stat.S_IFDIR):
+        if is_directory != (_type(mount, self._store) == stat.S_IFDIR):
             wanted = "no directory" if not is_directory else "a directory"
             raise CannotMount(f"'{mount.target}' is {wanted} in the container, unlike its source")

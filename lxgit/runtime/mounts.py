@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 
 BIND, VOLUME, TMPFS = "bind", "volume", "tmpfs"
 
+PRIVATE, SLAVE, RSLAVE = "rprivate", "slave", "rslave"
+"""What a container sees of the host's later mounts: none, those on the source, or any below it."""
+PROPAGATIONS = {
+    "private": PRIVATE,
+    "rprivate": PRIVATE,
+    "slave": SLAVE,
+    "rslave": RSLAVE,
+    "shared": None,
+    "rshared": None,
+}
+"""Docker's words. The two last would have the host see a container's mounts: none can be so."""
+
 MAX_MOUNTS = 1000
 _OURS = ("/dev", "/proc", "/sys")
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a place in a container
@@ -49,7 +61,9 @@ class Mount:
     source: str = ""  # of a bind: an absolute path of the host; of a volume: its name
     read_only: bool = False
     recursive: bool = True  # of a bind: with what the host has mounted below
+    propagation: str = PRIVATE  # of a bind
     fill: bool = True  # of a volume: when it is empty, with what the image has there
+    subpath: str = ""  # of a volume: what is shown of it, relative; "" is all
     # The rest is of a tmpfs.
     size: int | None = None  # bytes; None is the kernel's default, half of the memory
     mode: int = 0o1777

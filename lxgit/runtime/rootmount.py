@@ -87,4 +87,4 @@ def _mount_points(container: Container) -> dict[bytes, int]:
         return {}
     from lxgit.runtime import mounting
 
-    return mounting.mount_points(container.config.mounts)
+    return mounting.mount_points(container.config.mounts, _volumes(container))

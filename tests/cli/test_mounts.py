@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -17,6 +18,21 @@ if TYPE_CHECKING:
     from tests.support.program import Lxgit
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+
+def mounting(lxgit: Lxgit, script: str, *, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run a script of the host's in a mount namespace of its own; `lxgit` is there."""
+    environment = lxgit.environment()
+    environment["PATH"] = f"{PROGRAM.parent}:{environment['PATH']}"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-e", "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    return done
 
 
 class TestBinds:
@@ -49,29 +65,53 @@ class TestBinds:
 
     def test_what_is_mounted_below_comes_along(self, lx: Lxgit, scratch: Path) -> None:
         """In a mount namespace of the test's, where a tmpfs lies below the source."""
-        script = (
-            f"mkdir -p {scratch}/a/b && mount -t tmpfs t {scratch}/a/b && touch {scratch}/a/b/x && "
-            f"{Path(lx.environment()['HOME'])}/go"
-        )
-        go = scratch / "home/go"
         mount = f"type=bind,src={scratch}/a,dst=/mnt"
-        run = "lxgit run --rm"
-        go.write_text(
-            "#!/bin/sh\nset -e\n"
-            f"{run} --mount {mount},ro data sh -c 'ls /mnt/b; ! touch /mnt/b/y'\n"
-            f"{run} --mount {mount},bind-recursive=disabled data sh -c 'ls /mnt/b | wc -l'\n"
-        )
-        go.chmod(0o755)
-        environment = lx.environment()
-        environment["PATH"] = f"{PROGRAM.parent}:{environment['PATH']}"
-        done = subprocess.run(
-            ["unshare", "--mount", "sh", "-c", script],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
+        done = mounting(
+            lx,
+            f"""
+            mkdir -p {scratch}/a/b; mount -t tmpfs t {scratch}/a/b; touch {scratch}/a/b/x
+            run="lxgit run --rm --mount {mount}"
+            $run,ro data sh -c 'ls /mnt/b; ! touch /mnt/b/y'
+            $run,bind-recursive=disabled data sh -c 'ls /mnt/b | wc -l'
+            """,
         )
         assert done.stdout.split() == ["x", "0"], done.stderr
+
+    def test_what_is_mounted_later_comes_to_slaves(self, lx: Lxgit, scratch: Path) -> None:
+        """Also to what is shown for reading alone, where it is as the host has it."""
+        run = "lxgit run -d --network none --name"
+        done = mounting(
+            lx,
+            f"""
+            mkdir {scratch}/a; mount -t tmpfs t {scratch}/a
+            cd {scratch}/a; mkdir new top; mount -t tmpfs u top; mkdir top/new
+            mount --make-rshared .
+            {run} private -v $PWD:/mnt data sleep 600
+            {run} slave -v $PWD:/mnt:ro,slave data sleep 600
+            {run} rslave --mount type=bind,src=$PWD,dst=/mnt,bind-propagation=rslave,readonly \
+                data sleep 600
+            for place in new top/new; do mount -t tmpfs v $place; touch $place/later; done
+            for name in private slave rslave; do
+                echo $name: $(lxgit exec $name sh -c 'cd /mnt; ls -d new/later top/new/later')
+            done
+            lxgit exec rslave touch /mnt/x || lxgit inspect -f '{{{{json .Mounts}}}}' rslave
+            lxgit rm -f private slave rslave
+            """,
+        )
+        lines = done.stdout.splitlines()[3:]
+        assert lines[:3] == ["private:", "slave: new/later", "rslave: new/later top/new/later"]
+        assert json.loads(lines[3])[0]["Propagation"] == "rslave"
+
+    def test_no_slave_where_nobody_tells(self, lx: Lxgit, scratch: Path) -> None:
+        (scratch / "a").mkdir()
+        run = f"mount --make-rprivate /; lxgit run --rm -v {scratch}/a:/mnt:rslave data true"
+        done = mounting(lx, run, code=125)
+        assert done.stderr.startswith(f"lxgit: '{scratch}/a' is on a private mount, and no rslave")
+
+    def test_nothing_comes_from_a_container(self, lx: Lxgit, scratch: Path) -> None:
+        for word in ("shared", "rshared"):
+            refused = lx("run", "-v", f"{scratch}:/mnt:{word}", "data", "true", code=2)
+            assert refused.err.startswith(f"lxgit: '{word}': what a container mounts does not come")
 
     def test_a_file_system_without_mapped_mounts(self, lx: Lxgit) -> None:
         refused = lx("run", "--rm", "-v", "/proc/sys:/mnt", "data", "true", code=125)
@@ -100,6 +140,49 @@ class TestBinds:
         script = "echo >/mnt/null"
         refused = lx("run", "--rm", "-v", f"{scratch}:/mnt", "data", "sh", "-c", script, code=1)
         assert "Permission denied" in refused.err
+
+
+class TestSubpaths:
+    def test_a_directory_and_a_file_of_a_volume(self, lx: Lxgit) -> None:
+        sh(lx, "-v", "v:/srv", script="mkdir -p /srv/a/b; echo in >/srv/a/b/f; echo out >/srv/f")
+        part = "type=volume,source=v,volume-subpath="
+        script = "cat /data/f; echo more >/data/g; ls /data"
+        assert sh(lx, "--mount", f"{part}a/b,dst=/data", script=script) == ["in", "f", "g"]
+        assert (lx.store / "volumes/v/data/a/b/g").exists()
+        script = "cat /new/file; echo x >/new/file"
+        only = ("--mount", f"{part}f,dst=/new/file,readonly")
+        done = lx("run", "--name", "c", *only, "data", "sh", "-c", script, code=1)
+        assert done.out == "out\n"
+        assert lx("inspect", "-f", "{{(index .Mounts 0).Subpath}}", "c").out == "f\n"
+
+    def test_one_that_is_not_there(self, lx: Lxgit) -> None:
+        mount = "source=v,volume-subpath=a/b,dst=/data"
+        refused = lx("run", "--rm", "--mount", mount, "data", "true", code=125)
+        assert refused.err.startswith("lxgit: there is no 'a/b' in volume 'v' to be shown")
+        assert os.listdir(lx.store / "volumes/v/data") == []
+
+    def test_links_in_a_volume_stay_in_it(self, lx: Lxgit, scratch: Path) -> None:
+        """Also while one is swapped in for what was there."""
+        canary = scratch / "canary"
+        canary.mkdir()
+        sh(
+            lx,
+            "-v",
+            "v:/srv",
+            script=f"mkdir /srv/sub; ln -s {canary} /srv/link; ln -s ../.. /srv/up",
+        )
+        data = lx.store / "volumes/v/data"
+        for part in ("link", "up/etc"):
+            mount = f"source=v,volume-subpath={part},dst=/data"
+            refused = lx("run", "--rm", "--mount", mount, "data", "true", code=125)
+            assert "in volume 'v'" in refused.err
+        mount = "source=v,volume-subpath=up,dst=/data"
+        assert "sub" in sh(lx, "--mount", mount, script="ls /data")
+        mount = "source=v,volume-subpath=sub,dst=/data"
+        with exchanging(data / "sub", data / "link"):
+            for _ in range(4):
+                lx("run", "--rm", "--mount", mount, "data", "touch", "/data/x", code=None)
+        assert os.listdir(canary) == []
 
 
 class TestTmpfsAndTheRoot:
@@ -196,6 +279,16 @@ class TestPlaces:
 WRONG = (
     ("-v", "a:/b:rw:x"),
     ("-v", "a:/b:fast"),
+    ("-v", "a:/b:rslave"),
+    ("-v", "/etc:/b:nocopy"),
+    ("-v", "/etc:/b:ro,rw"),
+    ("-v", "/etc:/b:rslave,rprivate"),
+    ("--mount", "type=bind,source=/,target=/x,bind-propagation=fast"),
+    ("--mount", "type=bind,source=/,target=/x,bind-propagation=rshared"),
+    ("--mount", "type=bind,source=/,target=/x,volume-subpath=x"),
+    ("--mount", "source=v,target=/x,volume-subpath="),
+    ("--mount", "source=v,target=/x,volume-subpath=/x"),
+    ("--mount", "source=v,target=/x,volume-subpath=a/../../x"),
     ("-v", "v:relative"),
     ("-v", "v:"),
     ("-v", "a/b:/x"),
