@@ -28,6 +28,7 @@ _PACKED = re.compile(rb"([0-9a-f]{40}) ([^\n]+)\n|\^[0-9a-f]{40}\n|#[^\n]*\n")
 _LOGGED = re.compile(
     rb"[0-9a-f]{40} [0-9a-f]{40} [^\n\t]*<[^<>\n\t]*> [0-9]+ [+-][0-9]{4}(?:\t[^\n]*)?\n"
 )
+_CUT_OFF = re.compile(rb"[0-9a-f]{1,40}(?: [0-9a-f]{0,40}(?: [^\n]*)?)?")  # it has no end
 _MOST_TAGS = 10  # of tags of tags
 
 
@@ -135,10 +136,12 @@ class RefVerifier:
             return True
 
     def _log_faults(self) -> Iterator[RefFault]:
+        """Lines that are none. Not those that a power failure cut off, or left zeros of."""
         for path, content in self._files("logs"):
             name = path.removeprefix("logs/")
             for line in content.splitlines(keepends=True):
-                if not _LOGGED.fullmatch(line):
+                lost = _CUT_OFF.fullmatch(line.rstrip(b"\0")) or line.startswith(b"\0")
+                if not lost and not _LOGGED.fullmatch(line):
                     yield RefFault(f"the reflog of '{name}' is damaged: {line[:60]!r}", name)
 
 

@@ -37,13 +37,17 @@ class Reflogs:
     def append(self, name: str, entry: ReflogEntry) -> None:
         """Add a line, durably; one write, so that lines of several processes do not mix.
 
-        Without waiting for the disk, a power failure may leave zeros where the line was.
+        Until it is on the disk, a power failure may leave zeros where the line was, or a part.
         """
         path = f"{self._directory}/{name}"
         fd = self._open(path)
         try:
-            is_new = not os.fstat(fd).st_size
-            write_all(fd, _encode(entry))
+            size = os.fstat(fd).st_size
+            is_new = not size
+            torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+            if torn:
+                _blank_last_line(path)
+            write_all(fd, b"\n" + _encode(entry) if torn else _encode(entry))
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -75,7 +79,7 @@ class Reflogs:
         remove_empty_parents(path, f"{self._directory}/refs")
 
     def _open(self, path: str) -> int:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         for _ in range(3):  # another process may remove what was just made
             try:
                 return os.open(path, flags, 0o666)
@@ -84,6 +88,18 @@ class Reflogs:
             except IsADirectoryError:
                 remove_empty_directories(path)
         return os.open(path, flags, 0o666)
+
+
+def _blank_last_line(path: str) -> None:
+    """Make the last line one of zeros: it has no end, so nobody was told that it was there.
+
+    The file keeps its length, as another process may be about to append.
+    """
+    with open(path, "r+b") as file:
+        content = file.read()
+        begin = content.rfind(b"\n") + 1
+        file.seek(begin)
+        file.write(bytes(len(content) - begin))
 
 
 def remove_empty_directories(path: str) -> None:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.objects.commits import Signature
+from lxgit.objects.database import ObjectDatabase
 from lxgit.objects.filelock import FileLock, drop_stale_lock
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
+from lxgit.objects.refcheck import RefVerifier
 from lxgit.objects.refs import (
     ANY,
     DELETED,
@@ -472,3 +474,23 @@ class TestReflogs:
             file.write(b"\nrubbish\n\xff\0\n")
         put(refs, BASE, commits[1], commits[0])
         assert [entry.new for entry in refs.reflog(BASE)] == [commits[1], commits[0]]
+
+    @pytest.mark.parametrize("left", ["", "0", "01", "012", "0\0\0", "\0\0\0"])
+    def test_what_a_power_failure_leaves_of_a_line_is_none_and_harms_no_other(
+        self, refs: RefStore, stock: StockGit, git_dir: Path, commits: list[ObjectID], left: str
+    ) -> None:
+        """Whole lines, and of the next one parts and zeros; a digit is for a third of it."""
+        put(refs, BASE, commits[0])
+        path = git_dir / "logs" / BASE
+        line = path.read_bytes().removesuffix(b"\n")
+        third = len(line) // 3
+        parts = [line[:third], line[third : 2 * third], line[2 * third :], bytes(third)]
+        with path.open("ab") as file:
+            file.write(b"".join(parts[-1 if part == "\0" else int(part)] for part in left))
+        with ObjectDatabase(git_dir) as objects:
+            assert list(RefVerifier(git_dir, objects).faults()) == []
+            put(refs, BASE, commits[1], commits[0])
+            assert list(RefVerifier(git_dir, objects).faults()) == []
+        assert [entry.new for entry in refs.reflog(BASE)] == [commits[1], commits[0]]
+        assert stock.word("rev-parse", f"{BASE}@{{0}}") == hex_id(commits[1])
+        assert b"error" not in stock.fsck()
