@@ -180,6 +180,15 @@ def _unlink_files(root: int, directory: bytes) -> list[bytes]:
     return below
 
 
+def fsync_file(path: Path | str) -> None:
+    """Make a file's content durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def fsync_directory(path: Path | str) -> None:
     """Make the names in a directory durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -200,6 +209,12 @@ def sync_filesystem(path: Path | str) -> None:
             raise OSError(code, os.strerror(code), os.fspath(path))
     finally:
         os.close(fd)
+
+
+def boot_time() -> float:
+    """When the machine was started, in seconds since 1970 (proc_stat(5), btime)."""
+    with open("/proc/stat", "rb") as file:
+        return next(float(line.split()[1]) for line in file if line.startswith(b"btime "))
 
 
 def make_directories(path: str, *, mode: int = 0o777) -> None:

@@ -20,7 +20,7 @@ import time
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import fsync_directory, make_directories, write_all
+from lxgit.fsutil import boot_time, fsync_directory, make_directories, write_all
 from lxgit.objects.newfile import TEMPORARY, NewFile
 from lxgit.objects.reflogs import remove_empty_directories
 
@@ -63,7 +63,7 @@ class FileLock:
             try:
                 self._owned = self._try()
             except FileExistsError:
-                self._owned = _take_over(self._lock, started=None if patient else _boot_time())
+                self._owned = _take_over(self._lock, started=None if patient else boot_time())
                 if self._owned < 0 and not patient:
                     raise _held(self._lock) from None
                 time.sleep(0 if self._owned >= 0 else _PAUSE)
@@ -135,7 +135,7 @@ def drop_stale_lock(lock: str, *, started: float | None = None) -> bool:
 
     `started` is when the machine was, in seconds since 1970, if that is known better.
     """
-    fd = _take_over(lock, started=_boot_time() if started is None else started)
+    fd = _take_over(lock, started=boot_time() if started is None else started)
     if fd < 0:
         return False
     os.unlink(lock)
@@ -175,12 +175,6 @@ def _is_at(path: str, fd: int) -> bool:
         return os.path.samestat(os.lstat(path), os.fstat(fd))
     except FileNotFoundError:
         return False
-
-
-def _boot_time() -> float:
-    """When the machine was started, in seconds since 1970 (proc_stat(5), btime)."""
-    with open("/proc/stat", "rb") as file:
-        return next(float(line.split()[1]) for line in file if line.startswith(b"btime "))
 
 
 def _held(lock: str) -> RefLocked:

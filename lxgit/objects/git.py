@@ -15,7 +15,7 @@ import os
 from typing import TYPE_CHECKING
 
 from lxgit.errors import FREE_SPACE, LxgitError
-from lxgit.fsutil import fsync_directory, remove_tree, write_all
+from lxgit.fsutil import fsync_directory, fsync_file, remove_tree, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Container, Generator, Iterable, Iterator, Mapping, Sequence
@@ -253,11 +253,7 @@ def _flush(top: Path) -> None:
     """Have a directory with all below it on disk: Git leaves HEAD to chance."""
     for directory, _, files in os.walk(top, topdown=False):
         for name in files:
-            fd = os.open(os.path.join(directory, name), os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+            fsync_file(os.path.join(directory, name))
         fsync_directory(directory)
 
 
