@@ -50,11 +50,14 @@ class NotAStore(LxgitError):
 
 
 class Repository:
-    """An open store. Opening reads one small file; everything else is read when it is wanted."""
+    """An open store. Opening reads one small file; everything else is read when it is wanted.
+
+    `location` is its directory as text, for those who do without pathlib.
+    """
 
     def __init__(self, path: Path | str) -> None:
-        self._path = os.fspath(path)
-        self._git_dir = f"{self._path}/git"
+        self.location = os.fspath(path)
+        self._git_dir = f"{self.location}/git"
         self._moves: list[tuple[str, str | None, str | None, str]] = []  # to be told as events
 
     @cached_property
@@ -62,7 +65,7 @@ class Repository:
         """The store's directory."""
         from pathlib import Path  # 2 ms, which readers of history do not need
 
-        return Path(self._path)
+        return Path(self.location)
 
     @cached_property
     def git_dir(self) -> Path:

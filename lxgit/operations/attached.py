@@ -9,7 +9,8 @@ from lxgit.objects.commits import Signature
 from lxgit.objects.ids import from_hex
 from lxgit.operations.values import ContainerRow, ContainerState, Identity
 from lxgit.records import replace
-from lxgit.runtime.containers import all_containers, container_names
+from lxgit.runtime.containers import all_containers
+from lxgit.runtime.index import container_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

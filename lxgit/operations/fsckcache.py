@@ -11,7 +11,8 @@ from lxgit.objects.ids import from_hex
 from lxgit.operations.attached import pin_commit, unpinned_commits
 from lxgit.operations.prune import pinned_layers
 from lxgit.operations.values import Identity, Problem
-from lxgit.runtime.containers import BrokenContainer, all_containers, broken, container_names, load
+from lxgit.runtime.containers import BrokenContainer, all_containers, broken, load
+from lxgit.runtime.index import container_names
 from lxgit.runtime.layercheck import layer_faults
 from lxgit.runtime.layers import AbsentLayer, BrokenLayer, LayerStore, stack_name
 

@@ -19,8 +19,9 @@ from lxgit.objects.filecheck import is_counted
 from lxgit.objects.filelock import drop_stale_lock
 from lxgit.operations.attached import unpin_leftovers
 from lxgit.runtime import volumes
-from lxgit.runtime.containers import NoSuchContainer, all_containers, edited
+from lxgit.runtime.containers import all_containers, edited
 from lxgit.runtime.erasing import settled
+from lxgit.runtime.index import NoSuchContainer
 from lxgit.runtime.newupper import others, remove_others
 
 if TYPE_CHECKING:

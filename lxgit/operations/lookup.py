@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import hex_id
-from lxgit.objects.revisions import AmbiguousRevision, UnknownRevision, nearest_names
+from lxgit.objects.revisions import AmbiguousRevision, UnknownRevision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +38,8 @@ def classify(repository: Repository, text: str) -> Container | ObjectID:
     oid = repository.revisions.find_ref(text)
     if oid is not None:
         return oid
-    from lxgit.runtime.containers import container_names, load
+    from lxgit.runtime.containers import load
+    from lxgit.runtime.index import container_names
 
     containers = container_names(repository.containers_dir)
     identity = containers.get(text) or _by_prefix(repository, text, containers.values())
@@ -76,17 +77,11 @@ def find_commit(repository: Repository, revision: str) -> ObjectID:
 
 
 def find_container(repository: Repository, text: str) -> Container:
-    """The container of that name or id; NoSuchContainer that says what else it is, or is like."""
-    from lxgit.runtime.containers import NoSuchContainer, container_names, find
+    """The container of that name or id. Errors as `find_container_id`."""
+    from lxgit.operations.finding import find_container_id
+    from lxgit.runtime.containers import load
 
-    try:
-        return find(repository.containers_dir, text)
-    except NoSuchContainer as error:
-        if repository.revisions.ref_name(text) is not None:
-            error.hint = f"'{text}' is an image; 'lxgit ps -a' lists the containers"
-        elif nearest := nearest_names(text, container_names(repository.containers_dir)):
-            error.hint = "did you mean " + " or ".join(f"'{name}'" for name in nearest) + "?"
-        raise
+    return load(repository.containers_dir, find_container_id(repository, text))
 
 
 def read_commit(repository: Repository, oid: ObjectID) -> Commit:

@@ -67,7 +67,7 @@ def _check_free(repository: Repository, name: str, others: str, word: str) -> No
 
 
 def _check_containers(repository: Repository, name: str) -> None:
-    from lxgit.runtime.containers import container_names
+    from lxgit.runtime.index import container_names
 
     if name in container_names(repository.containers_dir):
         raise NameTaken(f"'{name}' is a container", hint="choose another name")

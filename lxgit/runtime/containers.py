@@ -24,7 +24,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 import time
 from typing import TYPE_CHECKING
 
@@ -44,6 +43,7 @@ from lxgit.runtime.config import (
     decoded_state,
     encoded,
 )
+from lxgit.runtime.index import NoSuchContainer, container_names, find_id, ids_of, is_id, is_name
 from lxgit.runtime.names import unused_name
 
 if TYPE_CHECKING:
@@ -56,17 +56,6 @@ if TYPE_CHECKING:
 
 _ALIVE = (RUNNING, RESTARTING)
 _PATIENCE = 30  # seconds for a supervisor to unmount, which writes back the file system below
-
-_ID = re.compile(r"[0-9a-f]{64}")
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
-
-
-class NoSuchContainer(LxgitError):
-    """Neither a container's name nor the beginning of an id."""
-
-
-class AmbiguousContainer(LxgitError):
-    """The beginning of several ids."""
 
 
 class ContainerNameTaken(LxgitError):
@@ -284,31 +273,13 @@ def release_ids(container: Container) -> None:
 
 def check_name(name: str) -> None:
     """Raise InvalidContainerName unless `name` can be a container's."""
-    if not _NAME.fullmatch(name) or len(name) > 128:
+    if not is_name(name):
         raise InvalidContainerName(
             f"'{name}' cannot be the name of a container",
             hint="letters, digits, and after the first also '_', '.' and '-'; 128 at most",
         )
-    if _ID.fullmatch(name):
+    if is_id(name):
         raise InvalidContainerName(f"'{name}' looks like a container's id", hint="take another")
-
-
-def container_names(containers: Path) -> dict[str, str]:
-    """Every container's name with its id, from the index alone."""
-    index = containers / ".names"
-    try:
-        names = os.listdir(index)
-    except FileNotFoundError:
-        return {}
-    found = {}
-    for name in names:
-        with contextlib.suppress(FileNotFoundError):
-            identity = os.readlink(index / name)
-            if (containers / identity / "config.json").exists():
-                found[name] = identity
-            elif not (containers / identity).exists():
-                (index / name).unlink()  # its container went, and a crash left the name
-    return found
 
 
 def all_containers(containers: Path) -> list[Container]:
@@ -318,14 +289,6 @@ def all_containers(containers: Path) -> list[Container]:
         with contextlib.suppress(BrokenContainer, FileNotFoundError):
             found.append(load(containers, identity))
     return sorted(found, key=lambda container: -container.config.created)
-
-
-def ids_of(containers: Path) -> list[str]:
-    """The ids of what has a directory, in no order."""
-    try:
-        return [name for name in os.listdir(containers) if _ID.fullmatch(name)]
-    except FileNotFoundError:
-        return []
 
 
 def broken(containers: Path) -> list[str]:
@@ -348,22 +311,8 @@ def load(containers: Path, identity: str) -> Container:
 
 
 def find(containers: Path, text: str) -> Container:
-    """The container that has this name, or whose id begins so.
-
-    Raises NoSuchContainer, or AmbiguousContainer with the candidates.
-    """
-    identity = container_names(containers).get(text)
-    if identity is None:
-        ids = [i for i in ids_of(containers) if i.startswith(text)] if text else []
-        if len(ids) > 1:
-            raise AmbiguousContainer(
-                f"several containers have ids that begin with '{text}'",
-                hint="one of " + ", ".join(sorted(i[:12] for i in ids)),
-            )
-        identity = ids[0] if ids else None
-    if identity is None:
-        raise NoSuchContainer(f"no container '{text}'", hint="'lxgit ps -a' lists them all")
-    return load(containers, identity)
+    """The container that has this name, or whose id begins so. Errors as `index.find_id`."""
+    return load(containers, find_id(containers, text))
 
 
 def rename(container: Container, name: str) -> Container:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from lxgit.fsutil import fsync_directory, remove_tree
 from lxgit.runtime import idranges
-from lxgit.runtime.containers import container_names, ids_of, registered
+from lxgit.runtime.containers import registered
+from lxgit.runtime.index import container_names, ids_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -14,8 +14,9 @@ import pytest
 from lxgit.records import replace
 from lxgit.runtime import idranges, launcher
 from lxgit.runtime.config import Request, encoded
-from lxgit.runtime.containers import all_containers, container_names, create
+from lxgit.runtime.containers import all_containers, create
 from lxgit.runtime.idmap import Extent, IdMap
+from lxgit.runtime.index import container_names
 from tests.cli.conftest import copied
 from tests.support import disks
 from tests.support.program import Lxgit

@@ -15,20 +15,18 @@ from lxgit.records import replace
 from lxgit.runtime import idranges
 from lxgit.runtime.config import EXITED, RUNNING, ContainerState, Request
 from lxgit.runtime.containers import (
-    AmbiguousContainer,
     BrokenContainer,
     Container,
     ContainerNameTaken,
     InvalidContainerName,
-    NoSuchContainer,
     all_containers,
     broken,
-    container_names,
     create,
     find,
 )
 from lxgit.runtime.erasing import remove
 from lxgit.runtime.idmap import Extent, InvalidIdMap
+from lxgit.runtime.index import AmbiguousContainer, NoSuchContainer, container_names
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,31 @@
+"""Which container a name means, for whoever wants to know no more of it.
+
+`exec` waits for this module to be imported: what only a wrong name needs is loaded then.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.runtime.index import NoSuchContainer, container_names, find_id
+
+if TYPE_CHECKING:
+    from lxgit.repository import Repository
+
+
+def find_container_id(repository: Repository, text: str) -> str:
+    """The id of the container of that name, or whose id begins so.
+
+    AmbiguousContainer; NoSuchContainer that says what else it is, or is like.
+    """
+    containers = f"{repository.location}/containers"
+    try:
+        return find_id(containers, text)
+    except NoSuchContainer as error:
+        from lxgit.objects.revisions import nearest_names
+
+        if repository.revisions.ref_name(text) is not None:
+            error.hint = f"'{text}' is an image; 'lxgit ps -a' lists the containers"
+        elif nearest := nearest_names(text, container_names(containers)):
+            error.hint = "did you mean " + " or ".join(f"'{name}'" for name in nearest) + "?"
+        raise
