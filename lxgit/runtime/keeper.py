@@ -19,13 +19,14 @@ from lxgit.runtime.config import RESTARTING
 from lxgit.runtime.containers import load
 from lxgit.runtime.relay import Loop, Relay
 from lxgit.runtime.restarts import Backoff
-from lxgit.runtime.rundir import socket_path
+from lxgit.runtime.runplace import socket_path
 from lxgit.runtime.supervisor import leave_the_caller, supervise
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from lxgit.runtime.config import ContainerState
+    from lxgit.runtime.containers import Container
     from lxgit.runtime.supervisor import Task
 
 
@@ -36,7 +37,7 @@ def keep(task: Task, channel: socket.socket, lock: int) -> NoReturn:
         kernel.set_process_name(b"lxgit:" + task.container.id[:9].encode())
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor passes its own on
         with bases.held(task.lowers):
-            _Keeper(task, lock).run(channel)
+            _Keeper(replace(task, kept=True), lock).run(channel)
     finally:
         os._exit(0)
 
@@ -59,11 +60,15 @@ class _Keeper:
             lasted = time.monotonic() - begin
             if state.status != RESTARTING or not self._wait(state, self._backoff.after(lasted)):
                 return
+            container = load(container.path.parent, container.id)  # it may have been changed
+            if not _is_wanted(container, state):
+                container.record(state.ended())
+                return
             nobody, channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             nobody.close()
             self._task = replace(
                 self._task,
-                container=load(container.path.parent, container.id),  # it may have been renamed
+                container=container,
                 detached=True,
                 restarts=state.restarts + 1,
             )
@@ -82,7 +87,7 @@ class _Keeper:
         container.record(replace(state, supervisor=os.getpid()))
         assert state.exit_code is not None  # it would not go on
         with rundir.claimed(container.id), socket.socket(*_KIND) as listener:
-            listener.bind(os.fspath(socket_path(container.id)))
+            listener.bind(socket_path(container.id))
             listener.listen()
             relay = Relay(None, self._stop, Loop(), control=self._control)
             relay.listen(listener)
@@ -105,6 +110,14 @@ class _Keeper:
         """A signal for a container that does not run: it was meant to end it."""
         del number
         self._stopped = True
+
+
+def _is_wanted(container: Container, state: ContainerState) -> bool:
+    """Whether its policy has it started again still."""
+    assert state.exit_code is not None  # it would not go on
+    return container.config.restart.wants(
+        exit_code=state.exit_code, stopped=False, restarts=state.restarts
+    )
 
 
 _KIND = (socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import follow_links, open_beneath, openat2, remove_tree
-from lxgit.runtime import kernel, rootless, terminal
+from lxgit.runtime import devpts, kernel, rootless
 from lxgit.runtime.fsids import making_files_for
 from lxgit.tuples import NamedTuple
 
@@ -190,7 +190,7 @@ def make_devices(place: Path, idmap: IdMap) -> None:
         os.chown(place / name, owner, owner)
     flags = kernel.MS_NODEV | kernel.MS_NOEXEC
     _tmpfs(place / "shm", owner, b"size=64m,mode=1777", flags)
-    terminal.mount_devpts(place / "pts", idmap.outside(terminal.TTY_GROUP))
+    devpts.mount_devpts(place / "pts", idmap.outside(devpts.TTY_GROUP))
 
 
 def _tmpfs(place: Path, owner: int, options: bytes, flags: int) -> None:

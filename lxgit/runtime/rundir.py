@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import kernel, rootless
+from lxgit.runtime.runplace import run_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,25 +38,11 @@ class StrangeDirectory(LxgitError):
     exit_code = 125
 
 
-def _place() -> Path:
-    """Before and after `rootless.enter` the same."""
-    if os.stat("/run").st_uid == os.geteuid():
-        return Path("/run/lxgit")
-    user = rootless.user()
-    of_session = Path(f"/run/user/{user}")
-    return of_session / "lxgit" if of_session.is_dir() else Path(f"/tmp/lxgit-{user}")  # noqa: S108
-
-
-RUN = _place()
+RUN = Path(run_directory())
 STAGE = RUN / "stage"
 CONTAINERS = RUN / "c"
 BASES = RUN / "b"
 NETWORKS = RUN / "n"
-
-
-def socket_path(container: str) -> Path:
-    """Where a running container's supervisor listens: 87 bytes, of 108 that unix(7) takes."""
-    return CONTAINERS / container / "attach"
 
 
 @cache

@@ -18,7 +18,7 @@ from lxgit.runtime import cgroups, protocol, rundir
 from lxgit.runtime.attach import Session, Streams, SupervisorLost, connect
 from lxgit.runtime.config import EXITED, RUNNING
 from lxgit.runtime.containers import find
-from lxgit.runtime.rundir import socket_path
+from lxgit.runtime.runplace import socket_path
 from lxgit.runtime.sweep import sweep
 from tests.runtime.conftest import leftovers
 from tests.support.waiting import wait_until
@@ -129,7 +129,7 @@ def test_sweeping_leaves_those_that_run(machine: Machine) -> None:
     container = machine.create("sleep", "60")
     session = machine.start(container)
     assert container.id not in sweep()
-    assert socket_path(container.id).exists()
+    assert os.path.exists(socket_path(container.id))
     assert cgroups.of_container(container.id)
     end(session)
 
@@ -180,7 +180,7 @@ def test_nonsense_from_a_client_is_not_listened_to(machine: Machine) -> None:
     container = machine.create("sleep", "60")
     session = machine.start(container)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
-        channel.connect(os.fspath(socket_path(container.id)))
+        channel.connect(socket_path(container.id))
         for packet in (b"w", b"w12345", b"s", b"s12", b"?", b"i", b"s\xff", b"\0" * 70000):
             channel.send(packet)
         assert channel.recv(10) == protocol.STARTED
