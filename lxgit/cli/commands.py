@@ -89,7 +89,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
     ),
     "Containers": (
         Listed("ps", "listings", "ps", "list containers"),
-        Listed("exec", "run", "exec_", "run another command in a running container"),
+        Listed("exec", "executing", "exec_", "run another command in a running container"),
         Listed("cp", "copying", "cp", "copy files between a container and the host"),
         Listed("logs", "running", "logs", "print what a container has written"),
         Listed("attach", "running", "attach", "connect this terminal to a running container"),

@@ -1,25 +1,17 @@
-"""Commands that run something in containers: run, start, exec."""
+"""Commands that start containers: run, start."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import TYPE_CHECKING, Annotated
 
 from lxgit.cli.detaching import DetachKeys, exit_code, key_sequence
 from lxgit.cli.params import argument, command, option
+from lxgit.cli.processoptions import Detach, check_terminal, terminal_size
 from lxgit.cli.report import fault
-from lxgit.cli.runoptions import (
-    Environment,
-    Interactive,
-    Tty,
-    User,
-    Wishes,
-    WorkingDir,
-    variables,
-)
+from lxgit.cli.runoptions import Wishes
 from lxgit.cli.session import Session
-from lxgit.errors import LxgitError, UsageError
+from lxgit.errors import LxgitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +34,6 @@ Image = Annotated[
 Program = Annotated[
     tuple[str, ...], argument("COMMAND", help="what to run; the image's Cmd by default")
 ]
-Detach = Annotated[bool, option("-d", "--detach", help="let it run by itself, and print its id")]
 Remove = Annotated[bool, option("--rm", help="delete the container at its end")]
 
 
@@ -79,7 +70,7 @@ def run(
     from lxgit.operations.launching import run, run_detached
 
     if not detach:
-        _check_terminal(interactive=wishes.how.interactive, tty=wishes.how.tty)
+        check_terminal(interactive=wishes.how.interactive, tty=wishes.how.tty)
     wanted = wishes.request(image, program, remove=remove)
     streams = _streams(detach_keys)
     with told_as_docker_does(image), session.progress() as progress:
@@ -94,26 +85,10 @@ def run(
     return 0
 
 
-def _check_terminal(*, interactive: bool, tty: bool) -> None:
-    if interactive and tty and not os.isatty(0):
-        raise UsageError(
-            "-it passes a terminal on, and standard input is none", hint="leave -t out for a pipe"
-        )
-
-
 def _streams(detach_keys: str | None) -> Streams:
     from lxgit.operations.values import Streams
 
-    return Streams(0, 1, 2, _window(), key_sequence(detach_keys))
-
-
-def _window() -> tuple[int, int] | None:
-    """Rows and columns of the terminal that the user sits at."""
-    for fd in (0, 1, 2):
-        with contextlib.suppress(OSError):
-            size = os.get_terminal_size(fd)
-            return size.lines, size.columns
-    return None
+    return Streams(0, 1, 2, terminal_size(), key_sequence(detach_keys))
 
 
 @contextlib.contextmanager
@@ -165,42 +140,3 @@ def start(
         start_detached(repository, container, progress=progress)
     session.out.line(container)
     return 0
-
-
-@command(
-    options_first=True,
-    examples=(
-        ("lxgit exec web ps", ""),
-        ("lxgit exec -u nobody -w /tmp -e A=b web sh -c 'id; pwd; echo $A'", ""),
-        ("lxgit exec -d web touch /tmp/done", "and do not wait for it"),
-    ),
-)
-def exec_(
-    session: Session,
-    container: Annotated[str, argument("CONTAINER", help="a running one", completes="container")],
-    program: Annotated[tuple[str, ...], argument("COMMAND", help="what to run in it")],
-    interactive: Interactive = False,
-    tty: Tty = False,
-    detach: Detach = False,
-    environment: Environment = (),
-    working_dir: WorkingDir = None,
-    user: User = None,
-    detach_keys: DetachKeys = None,
-) -> int:
-    """Run another command in a running container, and exit with its code."""
-    from lxgit.operations.running import Execution, execute
-
-    if not detach:
-        _check_terminal(interactive=interactive, tty=tty)
-    wanted = Execution(
-        command=program,
-        environment=variables(environment),
-        working_dir=working_dir,
-        user=user,
-        interactive=interactive and not detach,
-        tty=tty,
-        detach=detach,
-    )
-    return exit_code(
-        session, execute(session.repository(), container, wanted, _streams(detach_keys))
-    )

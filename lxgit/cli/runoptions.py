@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from lxgit.cli.environment import variable
 from lxgit.cli.params import option
-from lxgit.errors import UsageError
+from lxgit.cli.processoptions import Environment, Interactive, Tty, User, WorkingDir, variables
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -14,19 +13,6 @@ if TYPE_CHECKING:
     from lxgit.operations.healthwishes import WantedHealth
     from lxgit.operations.limiting import WantedLimits
     from lxgit.operations.volumes import StorageRequest
-
-Interactive = Annotated[bool, option("-i", "--interactive", help="pass standard input on")]
-Tty = Annotated[bool, option("-t", "--tty", help="give it a terminal")]
-Environment = Annotated[
-    tuple[str, ...],
-    option("-e", "--env", help="a variable; without =VALUE, as it is here", metavar="NAME[=VALUE]"),
-]
-WorkingDir = Annotated[
-    str | None, option("-w", "--workdir", help="the directory it starts in", metavar="PATH")
-]
-User = Annotated[
-    str | None, option("-u", "--user", help="who runs it, by name or id", metavar="USER[:GROUP]")
-]
 
 
 class How(NamedTuple):
@@ -96,7 +82,7 @@ class Storage(NamedTuple):
             "-v",
             "--volume",
             help="a volume, or with a slash in front a path of the host, at PATH",
-            metavar="[SOURCE:]PATH[:ro]",
+            metavar="[SOURCE:]PATH[:ro,rslave]",
         ),
     ] = ()
     mounts: Annotated[
@@ -325,20 +311,6 @@ class Wishes(NamedTuple):
             cidfile=self.life.cidfile,
             log_size=self.life.log_size(),
         )
-
-
-def variables(wanted: tuple[str, ...]) -> tuple[str, ...]:
-    """`NAME=VALUE`; a bare NAME with its value here, and left out where it has none."""
-    found = []
-    for item in wanted:
-        name, equals, _ = item.partition("=")
-        if not name:
-            raise UsageError(f"'{item}' names no variable", hint="-e NAME=VALUE")
-        if equals:
-            found.append(item)
-        elif (value := variable(name)) is not None:
-            found.append(f"{name}={value}")
-    return tuple(found)
 
 
 def _of_files(paths: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.operations.lookup import find_container
-from lxgit.runtime.attach import NotRunning, SupervisorLost, connect
+from lxgit.runtime.attach import IsPaused, NotRunning, SupervisorLost, connect
 from lxgit.runtime.freezer import CannotFreeze, wait_until_frozen
 
 if TYPE_CHECKING:
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
-
-
-class IsPaused(LxgitError):
-    """The container stands still, and would answer nobody."""
 
 
 class NotPaused(LxgitError):

@@ -1,38 +1,24 @@
-"""A client of a supervisor: the user's terminal or pipes on one side, the container on the other.
+"""A client of a supervisor: what it asks for, and what it hears.
 
-With a terminal the user's is set to raw: each key goes to the container as it is, Ctrl-C too, and
-so does each change of its size. Without one, signals that would end this process are sent to the
-command instead. Standard output that breaks (`| head`) ends the client; the container goes on.
+`exec` waits for this module to be imported, so it holds only what comes before the supervisor has
+its request; what comes after is in attachment.py, and is loaded while the command begins.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import select
-import signal
 import socket
 import time
 from typing import TYPE_CHECKING, Self
 
 from lxgit.errors import LxgitError
-from lxgit.runtime import protocol, terminal
-from lxgit.runtime.protocol import CHUNK, Message
-from lxgit.runtime.rundir import socket_path
+from lxgit.runtime import protocol
+from lxgit.runtime.protocol import Message
+from lxgit.runtime.runplace import socket_path
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import FrameType
-
-    from lxgit.runtime.process import Process
-
-# What Docker's --sig-proxy passes on, of those that are sent to end or to control a process.
-_PASSED_ON = (
-    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT),
-    *(signal.SIGUSR1, signal.SIGUSR2),
-)
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    from lxgit.runtime.wanted import WantedCommand
 
 
 class SupervisorLost(LxgitError):
@@ -49,6 +35,10 @@ class CommandTooLong(LxgitError):
 
 class NotRunning(LxgitError):
     """No supervisor listens for this container."""
+
+
+class IsPaused(LxgitError):
+    """The container stands still, and would answer nobody."""
 
 
 class Streams(NamedTuple):
@@ -83,19 +73,23 @@ class Session:
 
     def wait_started(self) -> None:
         """Until the command has been executed. StartFailed (125, 126, 127) when it was not."""
-        message = _receive(self._channel)
+        from lxgit.runtime import attachment  # noqa: F401  # for `attach`, while the command begins
+
+        message = receive(self._channel)
         if message.kind == protocol.FAILED:
             raise protocol.failure(message)
 
-    def execute(self, process: Process) -> None:
-        """Have another command join the container, and be attached to that from now on.
+    def execute(self, wanted: WantedCommand) -> None:
+        """Have another command join the container, and be attached to that: on a new session.
 
-        StartFailed (125, 126, 127) when it could not be executed.
+        StartFailed (125, 126, 127) when it could not be executed; IsPaused.
         """
-        request = protocol.EXECUTE + process.encoded()
+        request = protocol.EXECUTE + wanted.encoded()
         if len(request) > protocol.MAX_MESSAGE:
             raise CommandTooLong("the command and its environment take more than 64 KiB")
-        self._channel.send(request)
+        with contextlib.suppress(ConnectionError):  # told by what is received, or not
+            self._channel.send(request)
+        self.wait_started()
         self._receive_until(protocol.STARTED, None)
         if self._code is not None:
             raise NotRunning("the container has just ended")
@@ -141,13 +135,15 @@ class Session:
             if deadline is not None:
                 self._channel.settimeout(max(deadline - time.monotonic(), 0.001))
             try:
-                message = _receive(self._channel)
+                message = receive(self._channel)
             finally:
                 self._channel.settimeout(None)
             if message.kind == protocol.ENDED:
                 self._code = message.number()
             elif message.kind == protocol.FAILED:
                 raise protocol.failure(message)
+            elif message.kind == protocol.STANDS_STILL:
+                raise IsPaused("the container is paused")
             elif message.kind == kind:
                 return
 
@@ -157,15 +153,12 @@ class Session:
         128 + n when signal n ended this client first, None when the user typed the keys to detach:
         then the container goes on. BrokenPipeError when nobody reads `stdout` any more.
         """
-        with contextlib.ExitStack() as restore:
-            passed = _ENDING if streams.tty else _PASSED_ON
-            signals = restore.enter_context(caught(*passed, signal.SIGWINCH))
-            if streams.tty and streams.stdin is not None and os.isatty(streams.stdin):
-                restore.enter_context(terminal.raw(streams.stdin))
-            return _Attached(self._channel, streams, signals).run()
+        from lxgit.runtime.attachment import connected
+
+        return connected(self._channel, streams)
 
 
-def _receive(channel: socket.socket) -> Message:
+def receive(channel: socket.socket) -> Message:
     """The next message; SupervisorLost when there will be none."""
     try:
         message = Message.of(channel.recv(protocol.MAX_MESSAGE))
@@ -183,152 +176,8 @@ def connect(container: str) -> Session:
     """Attach to a running container by its whole id. NotRunning when it does not run."""
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        channel.connect(os.fspath(socket_path(container)))
+        channel.connect(socket_path(container))
     except OSError:
         channel.close()
         raise NotRunning(f"container {container[:12]} is not running") from None
     return Session(channel)
-
-
-@contextlib.contextmanager
-def caught(*numbers: int) -> Iterator[int]:
-    """Signals as bytes to be read from a descriptor, instead of what they do to a process."""
-    read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    before = {number: signal.signal(number, _note) for number in numbers}
-    wakeup = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-    try:
-        yield read
-    finally:
-        signal.set_wakeup_fd(wakeup)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        os.close(read)
-        os.close(write)
-
-
-def _note(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing: Python has written the number to the wakeup descriptor."""
-
-
-class _Attached:
-    """The loop of `Session.attach`."""
-
-    def __init__(self, channel: socket.socket, streams: Streams, signals: int) -> None:
-        self._channel = channel
-        self._streams = streams
-        self._stdin = streams.stdin  # None once it has ended
-        self._signals = signals
-        self._window = protocol.WINDOW  # bytes of input that may still be sent
-        self._keys = _Keys(streams.detach_keys)
-        self._result: int | None = None
-        self._ended = False
-        self._resize()
-
-    def run(self) -> int | None:
-        while True:
-            for call in self._ready():
-                call()
-                if self._ended:
-                    return self._result
-
-    def _end(self, result: int | None) -> None:
-        self._result = result
-        self._ended = True
-
-    def _ready(self) -> list[Callable[[], None]]:
-        """Wait; what there is to do then."""
-        calls: dict[int, Callable[[], None]] = {
-            self._channel.fileno(): self._from_container,
-            self._signals: self._take_signals,
-        }
-        if self._stdin is not None and self._window > 0:
-            calls[self._stdin] = self._from_user
-        poll = select.poll()  # unlike epoll it takes regular files, as in `< file`
-        for fd in calls:
-            poll.register(fd, select.POLLIN)
-        return [calls[fd] for fd, _ in poll.poll()]
-
-    def _from_user(self) -> None:
-        assert self._stdin is not None
-        try:
-            data = os.read(self._stdin, min(CHUNK, self._window))
-        except BlockingIOError:
-            return
-        except OSError:  # EIO: the user's terminal has gone
-            data = b""
-        if data:
-            if self._streams.tty and self._streams.detach_keys:
-                data = self._keys.pass_on(data)
-                if self._keys.typed:
-                    self._end(None)
-            if data:
-                self._window -= len(data)
-                self._channel.send(protocol.INPUT + data)
-        else:
-            self._stdin = None
-            self._channel.send(protocol.END_OF_INPUT)
-
-    def _from_container(self) -> None:
-        message = _receive(self._channel)
-        if message.kind == protocol.OUTPUT:
-            _write(self._streams.stdout, message.data)
-        elif message.kind == protocol.ERRORS:
-            _write(self._streams.stderr, message.data)
-        elif message.kind == protocol.TAKEN:
-            self._window += message.number()
-        elif message.kind == protocol.ENDED:
-            self._end(message.number())
-        elif message.kind == protocol.FAILED:
-            raise protocol.failure(message)
-
-    def _take_signals(self) -> None:
-        for number in os.read(self._signals, 64):
-            if number == signal.SIGWINCH:
-                self._resize()
-            elif self._streams.tty:
-                self._end(128 + number)
-            else:
-                self._channel.send(protocol.signal(number))
-
-    def _resize(self) -> None:
-        """Tell the size of the user's terminal, which any of the streams may be."""
-        if not self._streams.tty:
-            return
-        for fd in (self._streams.stdin, self._streams.stdout):
-            if fd is not None and os.isatty(fd):
-                self._channel.send(protocol.resize(terminal.window_size(fd)))
-                return
-
-
-class _Keys:
-    """Finds the keys to detach in what is typed, and keeps them from the container."""
-
-    def __init__(self, sequence: bytes) -> None:
-        self._sequence = sequence
-        self._held = b""
-        self.typed = False
-
-    def pass_on(self, data: bytes) -> bytes:
-        """What the container gets: without a beginning of the sequence, until it is another's."""
-        data = self._held + data
-        before, found, _ = data.partition(self._sequence)
-        self.typed = bool(found)
-        self._held = b""
-        if not found:
-            for length in range(min(len(self._sequence) - 1, len(data)), 0, -1):
-                if data.endswith(self._sequence[:length]):
-                    self._held = data[-length:]
-                    return data[:-length]
-        return before
-
-
-def _write(fd: int, data: bytes) -> None:
-    """Write everything, also where another has made the descriptor non-blocking."""
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(fd, view) :]
-        except BlockingIOError:
-            poll = select.poll()
-            poll.register(fd, select.POLLOUT)
-            poll.poll()

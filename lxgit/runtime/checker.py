@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 
 from lxgit.runtime import protocol
 from lxgit.runtime.health import Health, HealthCheck, HealthResult
-from lxgit.runtime.process import Process
 from lxgit.runtime.protocol import Message
+from lxgit.runtime.wanted import WantedCommand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lxgit.runtime.config import ContainerConfig
     from lxgit.runtime.relay import Loop
 
 _OUTPUT = 4096  # bytes that are kept of what a check prints
@@ -35,7 +34,6 @@ class Checker:
 
     def __init__(
         self,
-        config: ContainerConfig,
         check: HealthCheck,
         loop: Loop,
         execute: Callable[[socket.socket, bytes], None],
@@ -49,14 +47,7 @@ class Checker:
         self._report = report
         self._health = Health()
         self._since = time.monotonic()
-        self._process = Process(
-            command=check.command,
-            environment=config.environment,
-            working_dir=config.working_dir,
-            user=config.user,
-            tty=False,
-            stdin_open=False,
-        ).encoded()
+        self._request = WantedCommand(check.command).encoded()
         loop.after(check.interval, self._begin)
 
     def _begin(self) -> None:
@@ -67,7 +58,7 @@ class Checker:
         ours.settimeout(0)
         run = _Run(ours, self._loop, self._ended)
         self._loop.after(self._check.timeout, run.give_up)
-        self._execute(theirs, self._process)
+        self._execute(theirs, self._request)
 
     def _ended(self, result: HealthResult) -> None:
         is_starting = time.monotonic() - self._since < self._check.start_period

@@ -20,6 +20,7 @@ from lxgit.runtime.command import find_user
 from lxgit.runtime.credentials import NEEDED
 from lxgit.runtime.process import Process
 from lxgit.runtime.relay import Relay
+from lxgit.runtime.wanted import WantedCommand
 
 if TYPE_CHECKING:
     import socket
@@ -37,21 +38,30 @@ class NoWorkingDirectory(LxgitError):
 
 
 class Execution:
-    """One such command. `ended` is called when it has, and everything about it is told."""
+    """One such command. `ended` is called when it has, and everything about it is told.
+
+    `tell` has `lxgit events` know of its beginning and its end.
+    """
 
     def __init__(
         self,
         config: ContainerConfig,
         loop: Loop,
         channel: socket.socket,
+        tell: Callable[[str], None],
         ended: Callable[[Execution], None],
     ) -> None:
         self._config = config
+        self._tell = tell
         self._ended = ended
         self._relay = Relay(None, self._signal, loop)
         self._relay.add(channel, owns_input=True)
         self._child = 0
         self._process = -1
+
+    def refuse(self) -> None:
+        """Execute nothing, since the container stands still: it would answer nobody."""
+        self._finish(protocol.STANDS_STILL)
 
     def start(self, request: bytes, pid: int, devices: Path, directory: Path) -> None:
         """Execute what the client asked for in the container whose process 1 is `pid`.
@@ -59,12 +69,14 @@ class Execution:
         The client is told when that fails, and nothing is left of it.
         """
         try:
-            self._start(Process.decoded(request), pid, devices, directory)
-        except (LxgitError, OSError, ValueError, TypeError) as error:
+            wanted = WantedCommand.decoded(request)
+            self._start(Process.joining(self._config, wanted), pid, devices, directory)
+        except (LxgitError, OSError, ValueError, IndexError) as error:
             fault = error if isinstance(error, LxgitError) else LxgitError(str(error))
             self._finish(protocol.failed(fault))
             return
         self._relay.broadcast(protocol.STARTED)
+        self._tell(f"exec_start: {' '.join(wanted.command)}")
         self._relay.begin()
         self._relay.loop.watch(self._process, select.EPOLLIN, self._reap)
 
@@ -107,6 +119,7 @@ class Execution:
         code = os.waitstatus_to_exitcode(status)
         self._relay.read_rest()
         self._finish(protocol.ended(code if code >= 0 else 128 - code))
+        self._tell("exec_die")
 
     def _finish(self, last: bytes) -> None:
         self._relay.broadcast(last)

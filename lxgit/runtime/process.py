@@ -6,12 +6,11 @@ LXC's programs executes the launcher, and in nothing here.
 
 from __future__ import annotations
 
-import json
 import os
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from lxgit.records import asdict, dataclass
-from lxgit.runtime import launcher, lxc, terminal
+from lxgit.records import dataclass
+from lxgit.runtime import devpts, launcher, lxc, terminal
 from lxgit.runtime.command import User, environment, find_program
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from lxgit.runtime.credentials import Credentials
     from lxgit.runtime.idmap import IdMap
     from lxgit.runtime.relay import Relay
+    from lxgit.runtime.wanted import WantedCommand
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +55,19 @@ class Process:
             init=settings.init,
         )
 
-    def encoded(self) -> bytes:
-        """As JSON, bytes that are not UTF-8 as lone surrogates."""
-        return json.dumps(asdict(self)).encode()
-
     @classmethod
-    def decoded(cls, data: bytes) -> Self:
-        """The process that `encoded` made this of."""
-        values: dict[str, Any] = json.loads(data)
-        tuples = {name: tuple(v) for name, v in values.items() if isinstance(v, list)}
-        return cls(**{**values, **tuples})
+    def joining(cls, settings: Settings, wanted: WantedCommand) -> Self:
+        """Another one in that container."""
+        return cls(
+            wanted.command,
+            (*settings.environment, *wanted.environment),
+            wanted.working_dir or settings.working_dir,
+            wanted.user or settings.user,
+            wanted.tty,
+            wanted.stdin_open,
+            wanted.window,
+            wanted.detached,
+        )
 
     def arguments(self, root: int, user: User, hostname: str) -> list[bytes]:
         """The launcher's; finding the command now gives Docker's exit codes 126 and 127."""
@@ -90,8 +93,8 @@ class Process:
         """
         owner, program = ids.outside(user.uid), _launcher(devices, becomes, init=self.init)
         if self.tty:
-            group = ids.outside(terminal.TTY_GROUP)
-            pty = terminal.open_pty(devices / "pts", owner, group)
+            group = ids.outside(devpts.TTY_GROUP)
+            pty = devpts.open_pty(devices / "pts", owner, group)
             terminal.set_window_size(pty.main, self.window or (24, 80))
             relay.use_terminal(pty.main)
             return lxc.Stdio(_null(), _null(), _null(), program, pty.replica)

@@ -12,10 +12,11 @@ Each packet is one message: a letter, then its content.
         l                       I let go
         q BY_USER               no restart policy starts it when it has ended; nor after a
                                 reboot, if it is a user's wish: uint8, 1 or 0
-        X PROCESS               execute another command, and attach me to it (process.py), JSON
+        X COMMAND               execute another command, and attach me to it (wanted.py)
     to a client
         R                       the command has been started
         F CODE TEXT NUL HINT    it could not be; CODE is the exit code, uint8
+        z                       it is not executed, since the container stands still
         o DATA                  standard output, or the terminal's
         r DATA                  standard error
         a COUNT                 so many bytes of input have been taken, uint32
@@ -36,6 +37,7 @@ from lxgit.tuples import NamedTuple
 INPUT, END_OF_INPUT, RESIZE, SIGNAL, EXECUTE = b"i", b"e", b"w", b"s", b"X"
 STARTED, FAILED, OUTPUT, ERRORS, TAKEN, ENDED = b"R", b"F", b"o", b"r", b"a", b"x"
 PAUSE, HOLD, LET_GO, FOR_GOOD = b"p", b"h", b"l", b"q"
+STANDS_STILL = b"z"
 DONE = b"k"
 
 CHUNK = 65536  # bytes of data in one message at most

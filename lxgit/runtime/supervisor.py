@@ -34,11 +34,13 @@ from lxgit.runtime import (
 )
 from lxgit.runtime.command import find_user
 from lxgit.runtime.config import RESTARTING, RUNNING, ContainerState
+from lxgit.runtime.containers import load
 from lxgit.runtime.enforcement import Enforcement, reached
 from lxgit.runtime.freezer import Stillness
 from lxgit.runtime.logfile import LogWriter
 from lxgit.runtime.process import Process
 from lxgit.runtime.relay import Loop, Relay
+from lxgit.runtime.runplace import socket_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -67,6 +69,7 @@ class Task:
     window: tuple[int, int] | None  # rows and columns of its terminal
     detached: bool  # its input does not end when the first client leaves
     after_exit: Callable[[], None] | None  # with the container's lock held
+    kept: bool = False  # it has a keeper, which starts it again if its policy says so
     restarts: int = 0  # how often its policy has started it
 
 
@@ -128,7 +131,9 @@ class Supervisor:
         self._unready: LxgitError | None = None  # why the command must not begin
         self._connection: Connection | None = None
         self._lxc_status = 0  # as waitpid(2) gives it
-        self._state = ContainerState(status=RUNNING, supervisor=os.getpid(), restarts=task.restarts)
+        self._state = ContainerState(
+            status=RUNNING, supervisor=os.getpid(), kept=task.kept, restarts=task.restarts
+        )
 
     def run(self) -> None:
         """Start it, serve it, and clear up after it."""
@@ -172,14 +177,25 @@ class Supervisor:
             self._task.container.record(state)
         if state.started is not None:
             if state.oom_killed:
-                self._task.container.tell("oom")
-            self._task.container.tell("die", exitCode=str(state.exit_code))
+                self._tell("oom")
+            self._tell("die", exitCode=str(state.exit_code))
+
+    def _tell(self, action: str, **attributes: str) -> None:
+        """Have `lxgit events` know, by the name that the container has by now."""
+        self._container_now().tell(action, **attributes)
+
+    def _container_now(self) -> Container:
+        """The container with what others have changed of its record since its start."""
+        container = self._task.container
+        with contextlib.suppress(LxgitError, OSError):
+            return load(container.path.parent, container.id)
+        return container
 
     def _goes_on(self, state: ContainerState) -> bool:
         """Whether its policy has it started again; what could not be started is not."""
-        if state.started is None or state.exit_code is None:
+        if not self._task.kept or state.started is None or state.exit_code is None:
             return False
-        return self._config.restart.wants(
+        return self._container_now().config.restart.wants(
             exit_code=state.exit_code,
             stopped=state.stopped or state.shut_down,
             restarts=state.restarts,
@@ -209,9 +225,12 @@ class Supervisor:
         os.close(root)
         log = self._prepare_lxc(directory, becomes)
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-            listener.bind(os.fspath(rundir.socket_path(self._config.id)))
+            listener.bind(socket_path(self._config.id))
             listener.listen()
-            child = lxc.start(self._config.id, directory, stdio, arguments)
+            host_network = self._config.network == "host"
+            child = lxc.start(
+                self._config.id, directory, stdio, arguments, host_network=host_network
+            )
             stdio.close()
             self._serve(child, log, listener)
         # LXC leaves a group that somebody was still in, as a command that had joined, and all of
@@ -340,21 +359,21 @@ class Supervisor:
 
         self._state = replace(self._state, health=Health())
         loop, paused = self._relay.loop, lambda: self._state.paused
-        Checker(self._config, check, loop, self._execute, report, paused)
+        Checker(check, loop, self._execute, report, paused)
 
     def _execute(self, channel: socket.socket, request: bytes) -> None:
         """Have another command join the container, for the client on `channel`."""
         from lxgit.runtime.execution import Execution
 
-        execution = Execution(self._config, self._relay.loop, channel, self._executed)
+        loop, ended = self._relay.loop, self._executions.remove
+        execution = Execution(self._config, loop, channel, self._tell, ended)
         self._executions.append(execution)
+        if self._state.paused:
+            execution.refuse()
+            return
         assert self._state.pid is not None  # nobody is heard before it has been started
         directory = rundir.CONTAINERS / self._config.id
         execution.start(request, self._state.pid, _DEVICES, directory)
-
-    def _executed(self, execution: Execution) -> None:
-        self._executions.remove(execution)
-        self._task.container.tell("exec_die")
 
     def _signal(self, number: int) -> None:
         """Send the command a signal; one that comes too early waits, too late is lost."""
@@ -389,7 +408,7 @@ class Supervisor:
                 return  # nobody would know why it stands still
         self._state = state
         self._stillness.pause(paused=paused)
-        self._task.container.tell("pause" if paused else "unpause")
+        self._tell("pause" if paused else "unpause")
 
 
 def _pidfd_of_child(pid: int, parent: int) -> int:

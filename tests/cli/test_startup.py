@@ -88,8 +88,8 @@ IMAGE = named(objects="directory entries image imageconfig links metadata names 
 CONTAINERS = {"lxgit.records"} | named(
     operations="attached values",
     eventlog="",
-    runtime="config containers health idmap idranges kernel limits names restarts rootless rundir"
-    " security",
+    runtime="config containers health idmap idranges index kernel limits names restarts rootless"
+    " rundir runplace security",
 )
 LISTED = named(cli="options tables")
 
@@ -114,12 +114,23 @@ RUN = (
     | IMAGE
     | CONTAINERS
     | named(
-        cli="detaching identity progress run runoptions sizes",
+        cli="detaching identity processoptions progress run runoptions sizes",
         objects="git",
         operations="creating healthwishes launching limiting networking ordinary running",
-        runtime="attach bases capabilities cgroups command confinement devices enforcement freezer"
-        " fsids keeper launcher layers logfile lxc materialise overlay probe process protocol"
-        " reaper relay rootfs rootmount seccomp starting supervisor sweep terminal",
+        runtime="attach attachment bases capabilities cgroups command confinement devices devpts"
+        " enforcement freezer fsids keeper launcher layers logfile lxc materialise overlay probe"
+        " process protocol reaper relay rootfs rootmount seccomp starting supervisor sweep"
+        " terminal",
+    )
+)
+
+EXEC = (
+    PARSED
+    | {"lxgit.fsutil", "lxgit.repository"}
+    | named(
+        cli="detaching executing processoptions",
+        operations="executing finding store",
+        runtime="attach attachment index protocol runplace terminal wanted",
     )
 )
 
@@ -195,3 +206,15 @@ def test_what_run_loads(based: Lxgit) -> None:
     modules = loaded(based, "run", "--rm", "base", "true")
     assert ours(modules) - EROFS == RUN
     assert heavy(modules) <= {"json", "ctypes", "hashlib", "isal"}
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_what_exec_loads(based: Lxgit) -> None:
+    based("run", "-d", "--name", "web", "base", "sleep", "1000")
+    modules = loaded(based, "exec", "web", "true")
+    based("rm", "-f", "web")
+    assert ours(modules) == EXEC
+    assert not heavy(modules)
+    assert "pathlib" not in modules

@@ -15,13 +15,13 @@ from lxgit.operations import committing
 from lxgit.operations.attached import pin_commit
 from lxgit.operations.committing import CommitRequest, commit, prepare_commit
 from lxgit.operations.containers import remove_containers
+from lxgit.operations.executing import Streams, WantedCommand, execute
 from lxgit.operations.fsck import fsck
 from lxgit.operations.launching import start_detached
 from lxgit.operations.lookup import find_image
 from lxgit.operations.pausing import held, pause
-from lxgit.operations.running import Execution, execute, stop
+from lxgit.operations.running import stop
 from lxgit.operations.undo import undo
-from lxgit.operations.values import Streams
 from lxgit.operations.views import compare
 from lxgit.operations.worktree import ChangingTooFast, NothingChanged
 from lxgit.repository import open_repository
@@ -136,8 +136,8 @@ def test_status_and_commits_in_a_row(lab: Lab) -> None:
 
 def go_on(lab: Lab, name: str) -> None:
     """Make a file in the running container."""
-    wanted = Execution(("touch", f"/{name}"), detach=True)
-    execute(lab.repository, "c", wanted, Streams(None, 1, 2))
+    wanted = WantedCommand(("touch", f"/{name}"), detached=True)
+    execute(lab.repository, "c", wanted, Streams(None, 1, 2, tty=False))
 
 
 def test_stopped_started_and_committed_again(busy: Lab) -> None:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.operations.containers import list_containers, remove_containers
+from lxgit.operations.executing import Streams, WantedCommand, execute
 from lxgit.operations.launching import start_detached
-from lxgit.operations.pausing import IsPaused, NotPaused, held, pause, unpause
-from lxgit.operations.running import Execution, execute, kill, stop
-from lxgit.operations.values import Streams
+from lxgit.operations.pausing import NotPaused, held, pause, unpause
+from lxgit.operations.running import kill, stop
 from lxgit.runtime import cgroups
-from lxgit.runtime.attach import NotRunning
+from lxgit.runtime.attach import IsPaused, NotRunning
 from lxgit.runtime.freezer import is_frozen
 from lxgit.runtime.sweep import sweep
 from tests.support.stores import WHO
@@ -74,7 +74,7 @@ def test_what_is_refused(counting: Lab) -> None:
     with pytest.raises(IsPaused):
         pause(lab.repository, ["c"])
     with pytest.raises(IsPaused, match="is paused") as caught:
-        execute(lab.repository, "c", Execution(("true",)), Streams(None, 1, 2))
+        execute(lab.repository, "c", WantedCommand(("true",)), Streams(None, 1, 2, tty=False))
     assert caught.value.hint == "'lxgit unpause c' first"
     kill(lab.repository, ["c"], signal.SIGKILL)
     with pytest.raises(NotRunning):

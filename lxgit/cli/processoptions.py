@@ -1,0 +1,55 @@
+"""What a command in a container gets of its caller: the options of `run` and `exec` alike."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+from lxgit.cli.environment import variable
+from lxgit.cli.params import option
+from lxgit.errors import UsageError
+
+Interactive = Annotated[bool, option("-i", "--interactive", help="pass standard input on")]
+Tty = Annotated[bool, option("-t", "--tty", help="give it a terminal")]
+Detach = Annotated[bool, option("-d", "--detach", help="let it run by itself, and print its id")]
+Environment = Annotated[
+    tuple[str, ...],
+    option("-e", "--env", help="a variable; without =VALUE, as it is here", metavar="NAME[=VALUE]"),
+]
+WorkingDir = Annotated[
+    str | None, option("-w", "--workdir", help="the directory it starts in", metavar="PATH")
+]
+User = Annotated[
+    str | None, option("-u", "--user", help="who runs it, by name or id", metavar="USER[:GROUP]")
+]
+
+
+def variables(wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """`NAME=VALUE`; a bare NAME with its value here, and left out where it has none."""
+    found = []
+    for item in wanted:
+        name, equals, _ = item.partition("=")
+        if not name:
+            raise UsageError(f"'{item}' names no variable", hint="-e NAME=VALUE")
+        if equals:
+            found.append(item)
+        elif (value := variable(name)) is not None:
+            found.append(f"{name}={value}")
+    return tuple(found)
+
+
+def check_terminal(*, interactive: bool, tty: bool) -> None:
+    """Raise UsageError where a terminal is to be passed on, and there is none."""
+    if interactive and tty and not os.isatty(0):
+        raise UsageError(
+            "-it passes a terminal on, and standard input is none", hint="leave -t out for a pipe"
+        )
+
+
+def terminal_size() -> tuple[int, int] | None:
+    """Rows and columns of the terminal that the user sits at."""
+    for fd in (0, 1, 2):
+        if os.isatty(fd):
+            size = os.get_terminal_size(fd)
+            return size.lines, size.columns
+    return None

@@ -1,0 +1,40 @@
+"""Another command in a container that runs already: `exec`.
+
+The supervisor knows its container, so all that is done here is to find it and to ask.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.operations.finding import find_container_id
+from lxgit.runtime.attach import IsPaused, NotRunning, Streams, connect
+from lxgit.runtime.wanted import WantedCommand
+
+if TYPE_CHECKING:
+    from lxgit.repository import Repository
+
+__all__ = ["Streams", "WantedCommand", "execute"]
+
+
+def execute(
+    repository: Repository, name: str, wanted: WantedCommand, streams: Streams
+) -> int | None:
+    """Execute another command in a running container: its exit code; 0 at once if detached.
+
+    None after the detach keys. NotRunning, NoSuchContainer, IsPaused; faults of the command have
+    Docker's exit codes, 126 and 127.
+    """
+    container = find_container_id(repository, name)
+    try:
+        with connect(container) as session:
+            session.execute(wanted)
+            return 0 if wanted.detached else session.attach(streams)
+    except NotRunning:
+        raise NotRunning(
+            f"container '{name}' is not running", hint="'lxgit ps -a' shows how it ended"
+        ) from None
+    except IsPaused:
+        raise IsPaused(
+            f"container '{name}' is paused", hint=f"'lxgit unpause {name}' first"
+        ) from None
