@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from lxgit.cli.params import argument, command
+from lxgit.cli.params import argument, command, option
 from lxgit.cli.run import Image, Program, told_as_docker_does
 from lxgit.cli.runoptions import Limiting, Wishes
 from lxgit.cli.session import Session
+from lxgit.errors import UsageError
 
 
 @command(
@@ -38,6 +39,7 @@ def create(
     examples=(
         ("lxgit update --pids-limit 100 web", "at once where it runs"),
         ("lxgit update -m 0 --cpus 1.5 web", "0 takes a limit away"),
+        ("lxgit update --restart unless-stopped web", "when it ends next"),
     )
 )
 def update(
@@ -46,10 +48,17 @@ def update(
         tuple[str, ...], argument("CONTAINER", help="names or ids", completes="container")
     ],
     limiting: Limiting,
+    restart: Annotated[
+        str | None,
+        option("--restart", help="when to start it again, as 'run' has it", metavar="POLICY"),
+    ] = None,
 ) -> None:
-    """Change the limits of containers, running or not."""
-    from lxgit.operations.limiting import update
+    """Change the limits of containers, running or not, and when they are started again."""
+    from lxgit.operations.updating import update
 
-    update(session.repository(), containers, limiting.wanted())
+    if limiting == Limiting() and restart is None:
+        raise UsageError("nothing to change was said", hint="-m 256m, or --restart always")
+    with session.progress() as progress:
+        update(session.repository(), containers, limiting.wanted(), restart, progress)
     for container in containers:
         session.out.line(container)

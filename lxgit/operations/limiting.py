@@ -1,21 +1,15 @@
-"""What containers may: words of a command line become limits, which `update` changes later."""
+"""What containers may: words of a command line become limits."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lxgit.operations.lookup import find_container
 from lxgit.records import replace
 from lxgit.runtime import rootless
-from lxgit.runtime.config import RUNNING
 from lxgit.runtime.limits import DEFAULT_PIDS, NO_LIMITS, LimitNotInForce, Limits
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from lxgit.repository import Repository
-    from lxgit.runtime.containers import Container
     from lxgit.runtime.security import Security
 
 
@@ -73,26 +67,3 @@ class WantedSecurity(NamedTuple):
             ulimits=tuple(str(Ulimit.of(text)) for text in self.ulimits),
             sysctls=self.sysctls,
         )
-
-
-def update(repository: Repository, names: Sequence[str], wanted: WantedLimits) -> None:
-    """Give containers other limits, at once where they run.
-
-    Raises InvalidLimit and NoSuchContainer before anything is changed, and LimitNotInForce.
-    """
-    found = [find_container(repository, name) for name in names]
-    for container in found:
-        wanted.applied(container.config.limits)
-    for container in found:
-        _update(container, wanted)
-
-
-def _update(container: Container, wanted: WantedLimits) -> None:
-    from lxgit.runtime.containers import edited
-    from lxgit.runtime.enforcement import Enforcement
-
-    with edited(container) as now:
-        limits = wanted.applied(now.config.limits)
-        if now.state.status == RUNNING:
-            Enforcement(now.id, now.config.limits).change(limits)
-        now.configured(replace(now.config, limits=limits)).tell("update")

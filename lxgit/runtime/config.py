@@ -105,13 +105,22 @@ class ContainerState:
     pids_refused: bool = False  # it wanted more processes than its limit
     stopped: bool = False  # a user has ended it, so no policy starts it again
     shut_down: bool = False  # it was ended with the host, and its policy rests until the next boot
+    kept: bool = False  # it runs, and a keeper waits for its end (keeper.py)
     restarts: int = 0  # how often its policy has started it
     health: Health | None = None  # while it runs, and is checked
     endpoint: Endpoint | None = None  # while it runs, and is on a bridge
 
     def ended(self) -> ContainerState:
         """The same of a container that runs no more."""
-        return replace(self, status=EXITED, pid=None, supervisor=None, paused=False, endpoint=None)
+        return replace(
+            self,
+            status=EXITED,
+            pid=None,
+            supervisor=None,
+            paused=False,
+            kept=False,
+            endpoint=None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

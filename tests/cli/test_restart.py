@@ -89,6 +89,44 @@ def test_what_cannot_be_started_is_not_tried_again(emptied: Lxgit) -> None:
     emptied("run", "--restart", "sometimes", "base", "true", code=125)
 
 
+def test_another_policy_holds_at_the_next_end(emptied: Lxgit) -> None:
+    """Of one that runs, and of one that waits for its next life."""
+    script = "echo life >> /lives; [ -e /end ] || sleep 600; exit 3"
+    emptied(*RUN, "--restart", "on-failure:1", "base", "sh", "-c", script)
+    emptied("update", "--restart", "always", "web")
+    emptied("exec", "web", "sh", "-c", "touch /end; killall sleep")
+    wait_until(lambda: found(emptied)["RestartCount"] >= 3)
+    policy = found(emptied)["HostConfig"]["RestartPolicy"]
+    assert policy == {"Name": "always", "MaximumRetryCount": 0}
+    emptied("update", "--restart", "no", "web")
+    wait_until(lambda: found(emptied)["State"]["Status"] == "exited")
+    assert found(emptied)["State"]["ExitCode"] == 3
+
+
+def test_a_policy_for_one_that_has_no_keeper(emptied: Lxgit) -> None:
+    emptied(*RUN, "base", "sh", "-c", "[ -e /once ] || sleep 600; exit 3")
+    told = emptied("update", "--restart", "always", "web")
+    assert told.out == "web\n"
+    assert told.err == (
+        "lxgit: warning: container 'web' was started without a policy: 'always' holds from its next"
+        " start, as by 'lxgit restart web'\n"
+    )
+    emptied("exec", "web", "sh", "-c", "touch /once; killall sleep")
+    wait_until(lambda: found(emptied)["State"]["Status"] == "exited")
+    assert not emptied("update", "--restart", "on-failure", "web").err
+    emptied("start", "web")
+    wait_until(lambda: found(emptied)["RestartCount"] >= 2)
+    assert not emptied("update", "--restart", "always", "web").err
+
+
+def test_an_update_that_says_nothing_and_one_that_cannot_be(emptied: Lxgit) -> None:
+    emptied(*RUN, "base", "sleep", "600")
+    assert emptied("update", "web", code=2).err.startswith("lxgit: nothing to change was said\n")
+    refused = emptied("update", "--restart", "often", "-m", "64m", "web", code=1)
+    assert refused.err.startswith("lxgit: 'often' is no restart policy\n")
+    assert found(emptied)["HostConfig"]["Memory"] == 0
+
+
 def test_a_supervisor_that_was_killed_leaves_nothing(emptied: Lxgit) -> None:
     emptied(*RUN, "--restart", "always", "base", "sleep", "60")
     supervisor = found(emptied)["State"]["Pid"]

@@ -1,0 +1,58 @@
+"""`update`: other limits and another restart policy for containers that there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.operations.lookup import find_container
+from lxgit.records import replace
+from lxgit.runtime.config import RUNNING
+from lxgit.runtime.containers import edited
+from lxgit.runtime.restarts import RestartPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lxgit.operations.limiting import WantedLimits
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+
+
+def update(
+    repository: Repository,
+    names: Sequence[str],
+    limits: WantedLimits,
+    restart: str | None,
+    progress: Progress,
+) -> None:
+    """Give containers other limits, at once where they run, and another restart policy.
+
+    Raises InvalidLimit, InvalidPolicy and NoSuchContainer before anything is changed, and
+    LimitNotInForce.
+    """
+    policy = None if restart is None else RestartPolicy.of(restart)
+    found = [find_container(repository, name) for name in names]
+    for container in found:
+        limits.applied(container.config.limits)
+    for container in found:
+        _update(container, limits, policy, progress)
+
+
+def _update(
+    container: Container, wanted: WantedLimits, policy: RestartPolicy | None, progress: Progress
+) -> None:
+    from lxgit.runtime.enforcement import Enforcement
+
+    with edited(container) as now:
+        limits, state = wanted.applied(now.config.limits), now.state
+        if state.status == RUNNING:
+            Enforcement(now.id, now.config.limits).change(limits)
+        restart = policy or now.config.restart
+        now.configured(replace(now.config, limits=limits, restart=restart)).tell("update")
+    if policy is not None and policy.keeps and state.status == RUNNING and not state.kept:
+        name = now.config.name
+        progress.warn(
+            f"container '{name}' was started without a policy: '{policy.name}' holds from its next"
+            f" start, as by 'lxgit restart {name}'"
+        )
