@@ -15,9 +15,11 @@ through the launcher's arguments.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import signal
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 LXC_START = "/usr/bin/lxc-start"
 LXC_ATTACH = "/usr/bin/lxc-attach"
+_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 APPARMOR = "lxc-container-default-cgns"
 
 # What Docker hides of the host's /proc and /sys, or has read-only (moby, oci/defaults.go).
@@ -267,10 +270,24 @@ def attach(
         *(b"--", b"/proc/self/fd/%d" % launcher.DESCRIPTOR),
         *arguments,
     ]
-    return _spawn(LXC_ATTACH, command, stdio)
+    return _spawn(_sealed_copy(LXC_ATTACH), command, stdio)
 
 
-def _spawn(program: str, command: list[bytes], stdio: Stdio, *, apart: bool = False) -> int:
+@cache
+def _sealed_copy(program: str) -> int:
+    """A copy of a program in memory that nobody can write to, to be executed.
+
+    lxc-attach executes itself anew from such a copy, so that no container can write to the host's
+    own through /proc/PID/exe (CVE-2019-5736); out of one with these seals it does not, and is ready
+    2 ms sooner (src/lxc/rexec.c).
+    """
+    copy = os.memfd_create(os.path.basename(program), os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.write(copy, Path(program).read_bytes())
+    fcntl.fcntl(copy, fcntl.F_ADD_SEALS, _SEALS)
+    return copy
+
+
+def _spawn(program: str | int, command: list[bytes], stdio: Stdio, *, apart: bool = False) -> int:
     parent = os.getpid()
     child = os.fork()
     if child == 0:
@@ -283,7 +300,7 @@ def _spawn(program: str, command: list[bytes], stdio: Stdio, *, apart: bool = Fa
     return child
 
 
-def _execute(program: str, command: list[bytes], stdio: Stdio, parent: int) -> None:
+def _execute(program: str | int, command: list[bytes], stdio: Stdio, parent: int) -> None:
     """The child of `_spawn`: never returns."""
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the call above
