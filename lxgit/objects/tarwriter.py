@@ -9,6 +9,7 @@ negative), then the ACLs as GNU tar's `--acls` reads them, then the extended att
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from zlib import adler32
 
 from lxgit.objects import acl
 from lxgit.objects.metadata import NANOSECONDS, Kind, Metadata, format_mtime
@@ -180,5 +181,6 @@ def _header(
         kind, link.ljust(_NAME_SIZE, b"\0"), bytes(64), *rdev,
     )  # fmt: skip
     after = after.ljust(_BLOCK - len(before) - 8, b"\0")
-    checksum = sum(before) + sum(after) + 8 * 0x20
+    # Adler-32 has the sum in its lower half, and one more; a header's is smaller than its modulus.
+    checksum = (adler32(after, adler32(before)) & 0xFFFF) - 1 + 8 * 0x20
     return b"%b%06o\0 %b" % (before, checksum, after)
