@@ -135,6 +135,17 @@ class ObjectDatabase:
         """
         return self._attempt(oid, self._stream_packed, self._stream_loose)
 
+    def intact_blob(self, oid: ObjectID, limit: int) -> bytes | None:
+        """A blob of at most `limit` bytes that the checksums of its pack vouch for, not its id.
+
+        For whoever reads all contents of an image: a quarter less work than `stream`, which is for
+        those of which this returns None, whatever the reason.
+        """
+        if not self._scanned:
+            self.scan()
+        found = (pack.intact_blob(oid, limit) for pack in self._packs)
+        return next((data for data in found if data is not None), None)
+
     def __contains__(self, oid: ObjectID) -> bool:
         try:
             return self._attempt(oid, lambda *_: True, self._loose.require)

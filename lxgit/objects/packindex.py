@@ -15,15 +15,18 @@ costs a file descriptor.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import mmap
 import os
 import struct
 import sys
 from array import array
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lxgit.objects.ids import ObjectID
 from lxgit.objects.inflate import BadObjectData
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,10 +36,19 @@ _LARGE_OFFSET = 0x80000000
 _FANOUT_END = 8 + 1024
 _TRAILER = 20
 _MAPPED_FROM = 1 << 20
+_ENDLESS = 2**63 - 1
 
 
 class BadPack(Exception):
     """A pack or its index is not one that this can read."""
+
+
+class Place(NamedTuple):
+    """An object's bytes in the pack, from `begin` to `end`, and their CRC-32."""
+
+    begin: int
+    end: int
+    crc: int
 
 
 class PackIndex:
@@ -66,6 +78,30 @@ class PackIndex:
 
     def find(self, oid: bytes) -> int | None:
         """The object's offset in the pack, or None."""
+        number = self._number(oid)
+        return None if number is None else self._offset(number)
+
+    def locate(self, oid: bytes) -> Place | None:
+        """Where the object is in the pack, for whoever reads many."""
+        number = self._number(oid)
+        if number is None:
+            return None
+        at = self._crcs + 4 * number
+        crc = int.from_bytes(self._data[at : at + 4], "big")
+        return Place(self._offset(number), self._ends[number], crc)
+
+    @cached_property
+    def _ends(self) -> array[int]:
+        """Where each object ends, by its number: where the next one begins, or nowhere."""
+        offsets = list(map(self._offset, range(self.count)))
+        order = sorted(range(self.count), key=offsets.__getitem__)
+        ends = array("Q", (_ENDLESS,)) * self.count
+        for number, behind in itertools.pairwise(order):
+            ends[number] = offsets[behind]
+        return ends
+
+    def _number(self, oid: bytes) -> int | None:
+        """How many ids come before this one, if it is there."""
         first = oid[0]
         low, high = self._fanout[first], self._fanout[first + 1]
         data = self._data
@@ -78,7 +114,7 @@ class PackIndex:
             elif found > oid:
                 high = middle
             else:
-                return self._offset(middle)
+                return middle
         return None
 
     def _offset(self, number: int) -> int:

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 
 from lxgit.fsutil import write_all
 from lxgit.objects.ids import ObjectType
-from lxgit.objects.inflate import CHUNK, BadObjectData, inflate, inflate_chunks
+from lxgit.objects.inflate import CHUNK, BadObjectData, crc32, inflate, inflate_chunks
 from lxgit.objects.packdelta import apply_delta, apply_delta_to_file, result_size
 from lxgit.objects.packindex import PackIndex
 from lxgit.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
+
+    from lxgit.objects.ids import ObjectID
 
 PACK_HEADER = struct.Struct(">4sII")
 PACK_SIGNATURE = b"PACK"
@@ -167,6 +169,27 @@ class PackFile:
         if entry.kind in _TYPES:
             return _TYPES[entry.kind], self._inflate(entry, limit)
         return self._recall(offset) or self._read_delta(offset, limit)
+
+    def intact_blob(self, oid: ObjectID, limit: int) -> bytes | None:
+        """A blob that two checksums say is as it was written: of `limit` bytes at most, no delta.
+
+        One is the index's, of the blob as it stands here, by which Git copies objects from pack to
+        pack (`check_pack_crc`); the other ends the zlib stream, and is of what it inflates to. None
+        for any other: who reads it in the ordinary way is told what is wrong with it, if anything.
+        """
+        try:
+            place = self.index.locate(oid)
+            if place is None:
+                return None
+            fd = self._open()
+            size = min(place.end, self._size - _TRAILER) - place.begin
+            data = os.pread(fd, size, place.begin) if 0 < size <= limit else b""
+            kind, size, at = _read_header(data)
+            if kind != ObjectType.BLOB or size > limit or crc32(data) != place.crc:
+                return None
+            return inflate(memoryview(data)[at:], size, lambda _: b"")
+        except (BadObjectData, IndexError, FileNotFoundError):
+            return None
 
     def _read_delta(self, offset: int, limit: int) -> tuple[ObjectType, bytes]:
         kind, data, deltas = self._base(offset, limit)

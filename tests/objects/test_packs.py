@@ -66,6 +66,7 @@ def expect_equal(objects: ObjectDatabase, stock: StockGit) -> None:
         assert oid in objects
         if expected is ObjectType.BLOB:
             assert b"".join(objects.stream(oid)) == data
+        assert objects.intact_blob(oid, 1 << 20) in (data, None)
 
 
 @pytest.fixture
@@ -237,6 +238,38 @@ class TestLargeObjects:
         assert os.listdir("/proc/self/fd") == before
 
 
+class TestIntactBlobs:
+    """What the checksums of a pack vouch for."""
+
+    def test_each_that_stands_whole_in_a_pack(self, git_dir: Path) -> None:
+        contents = [b"", b"one", b"two" * 1000, random.Random(1).randbytes(200_000)]
+        write_pack(git_dir, [packcraft.blob(data) for data in contents[:3]])
+        write_pack(git_dir, [packcraft.blob(data) for data in contents[3:]])
+        with ObjectDatabase(git_dir) as objects:
+            for data in contents:
+                assert objects.intact_blob(hash_trusted(ObjectType.BLOB, data), 1 << 20) == data
+
+    def test_nothing_else(self, objects: ObjectDatabase, stock: StockGit) -> None:
+        loose = from_hex(stock.blob(b"loose"))
+        tree = Raw(UNKNOWN, ObjectType.TREE, b"")
+        large, dense = packcraft.blob(bytes(2 << 20)), packcraft.blob(os.urandom(2 << 20))
+        write_pack(stock.git_dir, [tree, large, dense])
+        for oid in (loose, tree.oid, large.oid, dense.oid, OTHER):
+            assert objects.intact_blob(oid, 1 << 20) is None
+
+    def test_any_damage_to_one(self, git_dir: Path) -> None:
+        entry = packcraft.blob(b"a short text, and another short text")
+        pack = write_pack(git_dir, [entry, packcraft.blob(b"behind it")])
+        whole = pack.read_bytes()
+        for at in range(12, 12 + len(entry.encode())):
+            for bit in range(8):
+                damaged = bytearray(whole)
+                damaged[at] ^= 1 << bit
+                pack.write_bytes(damaged)
+                with ObjectDatabase(git_dir) as objects:
+                    assert objects.intact_blob(entry.oid, 1 << 20) is None
+
+
 class TestHostilePacks:
     """Each of these is CorruptObject with the id in it, in little memory and time."""
 
@@ -245,6 +278,7 @@ class TestHostilePacks:
             for read in (objects.read, objects.describe, lambda oid: list(objects.stream(oid))):
                 with pytest.raises(CorruptObject, match=oid.hex()):
                     read(oid)
+            assert objects.intact_blob(oid, 1 << 20) is None
 
     def test_cut_short(self, git_dir: Path) -> None:
         entry = packcraft.blob(bytes(range(256)) * 10)
@@ -328,6 +362,7 @@ class TestHostilePacks:
                     objects.read(oid)
                 with pytest.raises(CorruptObject, match=oid.hex()):
                     list(objects.stream(oid))
+                assert objects.intact_blob(oid, 1 << 20) is None
         assert tracemalloc.get_traced_memory()[1] < 4 << 20
         tracemalloc.stop()
 
@@ -391,6 +426,7 @@ class TestHostilePacks:
         try:
             with ObjectDatabase(git_dir) as objects:
                 for oid, data in known.items():
+                    assert objects.intact_blob(oid, 1 << 20) in (data, None)
                     try:
                         assert objects.blob(oid) == data
                         assert b"".join(objects.stream(oid)) == data

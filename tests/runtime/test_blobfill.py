@@ -81,6 +81,21 @@ def test_damage_is_seen_by_either(repository: Repository, scratch: Path) -> None
         put_all(filler, ids)
 
 
+def test_where_checksums_are_damaged_ids_are_compared(
+    repository: Repository, scratch: Path
+) -> None:
+    ids = stored(repository, [b"%010d" % number for number in range(2000)])
+    (index,) = (repository.git_dir / "objects/pack").glob("*.idx")
+    index.chmod(0o600)
+    data = bytearray(index.read_bytes())
+    checksums = 8 + 1024 + 20 * len(ids)  # gitformat-pack(5)
+    data[checksums : checksums + 4 * len(ids)] = bytes(4 * len(ids))
+    index.write_bytes(data)
+    with BlobFiller(repository.objects, scratch / "file") as filler:
+        put_all(filler, ids)
+    assert (scratch / "file").read_bytes() == b"".join(b"%010d" % n for n in range(2000))
+
+
 def test_a_death_is_seen(repository: Repository, scratch: Path) -> None:
     ids = stored(repository, [b"%d" % number for number in range(200)])
     children = Path(f"/proc/self/task/{os.getpid()}/children")
