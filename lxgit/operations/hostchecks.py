@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lxgit.errors import LxgitError
+from lxgit.operations.networking import closed_chains
 from lxgit.operations.versions import program_version
 from lxgit.runtime import cgroups, lxc
 from lxgit.tuples import NamedTuple
@@ -18,6 +20,7 @@ from lxgit.tuples import NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lxgit.operations.networking import ClosedChain
     from lxgit.runtime.cgroups import Hierarchy
 
 _LEAST_KERNEL = (6, 5)
@@ -65,6 +68,7 @@ def all_checks(store: Path) -> list[Check]:
         ),
         selinux_check(_read("/sys/fs/selinux/enforce")),
         nft_check(program_version("nft", "--version")),
+        firewall_check(_closed_chains()),
         erofs_check(program_version("mkfs.erofs", "-V")),
         store_check(*file_system(store)),
         user_check(os.geteuid()),
@@ -161,6 +165,17 @@ def nft_check(version: str) -> Check:
     return _lacking("nft", "not installed", hint)
 
 
+def firewall_check(closed: Sequence[ClosedChain] | None) -> Check:
+    """A chain of nftables that drops what is forwarded has to be opened by who made it."""
+    if closed is None:
+        return _fine("Firewall", "as root, this tells whether one is in the way of bridges")
+    if not closed:
+        return _fine("Firewall", "nothing that bridges would have to be let through by hand")
+    names = ", ".join(f"'{chain.name}'" for chain in closed)
+    opening = "; ".join(chain.opening for chain in closed)
+    return _lacking("Firewall", f"what bridges forward is dropped by {names} of nftables", opening)
+
+
 def erofs_check(version: str) -> Check:
     """Without it layers are directories."""
     slower = "layers are directories, which take longer to make"
@@ -213,6 +228,14 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _sysctls() -> dict[str, str]:
     return {name: value for name, path in _SYSCTLS.items() if (value := _read(path)) is not None}
+
+
+def _closed_chains() -> list[ClosedChain] | None:
+    """None where the kernel does not say, or has no nftables."""
+    try:
+        return closed_chains()
+    except (OSError, LxgitError):
+        return None
 
 
 def _read(path: str) -> str | None:

@@ -85,6 +85,7 @@ def _run(
     with layers_kept(repository):
         container, stack, image = created(repository, request, identity, progress)
         after_exit = _remover(repository, container, identity) if request.remove else None
+        _warn_of_firewalls(container, progress)
         try:
             session = _started(
                 container, stack, image, streams.window, after_exit, detached=detached
@@ -94,6 +95,13 @@ def _run(
                 _discard(repository, container, identity)
             raise
     return container, session
+
+
+def _warn_of_firewalls(container: Container, progress: Progress) -> None:
+    if container.config.network == "bridge":
+        from lxgit.operations.networking import warn_of_closed_chains
+
+        warn_of_closed_chains(progress)
 
 
 def _started(
@@ -226,4 +234,5 @@ def _start_now(
     require_host(repository, host_ids=container.config.idmap is None)
     with layers_kept(repository):
         container, stack, image = stacked(repository, container, progress)
+        _warn_of_firewalls(container, progress)
         return _started(container, stack, image, window, detached=detached)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from lxgit.errors import UsageError
+from lxgit.errors import LxgitError, UsageError
 from lxgit.runtime import rootless
 from lxgit.tuples import NamedTuple
 
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from typing import TypedDict
 
     from lxgit.objects.imageconfig import ImageConfig
+    from lxgit.progress import Progress
     from lxgit.repository import Repository
     from lxgit.runtime.network.endpoint import Endpoint
+    from lxgit.runtime.network.neighbours import Chain
 
     class Settings(TypedDict):
         """Fields of a container's record, by their names."""
@@ -97,6 +99,42 @@ def _check_address(text: str, form: str) -> None:
 
     if packed_address(text) is None:
         raise UsageError(f"'{text}' is no address", hint=form)
+
+
+class ClosedChain(NamedTuple):
+    """A chain of the host's that lets nothing from or to a bridge through; what would open it."""
+
+    name: str
+    opening: str
+
+
+def closed_chains() -> list[ClosedChain]:
+    """Those of an administrator's own: others are told by lxgit to let a bridge through.
+
+    OSError where the kernel does not say; ProgramFailed, MissingProgram.
+    """
+    from lxgit.runtime.network import neighbours, records
+
+    return [
+        ClosedChain(str(chain), f"nft '{_opening(chain, records.NAMES)}'")
+        for chain in neighbours.closed(neighbours.all_chains())
+    ]
+
+
+def _opening(chain: Chain, names: str) -> str:
+    return "; ".join(
+        f'insert rule {chain} {direction} "{names}*" accept' for direction in ("iifname", "oifname")
+    )
+
+
+def warn_of_closed_chains(progress: Progress) -> None:
+    """Tell of what is about to keep a container on a bridge from the world."""
+    with contextlib.suppress(OSError, LxgitError):  # the bridge tells of what is missing
+        for chain in closed_chains():
+            progress.warn(
+                f"nftables' chain '{chain.name}' drops what this container's bridge forwards;"
+                f" to open it: {chain.opening}"
+            )
 
 
 class PublishedPort(NamedTuple):

@@ -93,6 +93,36 @@ def nothing_is_left_but(tool: str) -> Callable[[], bool]:
     return lambda: links() <= {"lo", "wan"} and "lxgit" not in said(tool, "-S")
 
 
+CLOSED = (
+    "add table inet mine",
+    "add chain inet mine forwarding { type filter hook forward priority 0; policy drop; }",
+    "add chain inet mine to-us { type filter hook input priority 0; policy drop; }",
+    "add rule inet mine to-us ct state established,related accept",
+)
+
+
+def test_a_chain_of_the_administrators_is_theirs_to_open(based: Lxgit, peer: Peer) -> None:
+    said("nft", "; ".join(CLOSED))
+    ping = ("run", "--rm", *PINGS, "base", "ping", "-c", "1", "-W", "1", "-w", "1", PEER)
+    refused = based(*ping, code=1)
+    told, _, opening = refused.err.rstrip("\n").partition("to open it: ")
+    assert told == (
+        "lxgit: warning: nftables' chain 'inet mine forwarding' drops what this container's"
+        " bridge forwards; "
+    )
+    info = based("info").out
+    assert f"is dropped by 'inet mine forwarding' of nftables\n         hint: {opening}\n" in info
+    assert not based("run", "--rm", "--network", "none", "base", "true").err
+    said("sh", "-c", opening)
+    assert not based("run", "--rm", *PINGS, "base", "ping", "-c", "1", "-w", "20", PEER).err
+    assert "missing Firewall" not in based("info").out
+    based("run", "-d", "--name", "web", "-p", "80", "base", *SERVE)
+    assert peer.run(*curl(HOST, 49153)) == "hello\n"
+    assert not based("restart", "-t", "0", "web").err
+    based("rm", "-f", "web")
+    wait_until(lambda: links() <= {"lo", "wan"})
+
+
 def test_rules_that_somebody_flushed_are_back_with_the_next_start(based: Lxgit, peer: Peer) -> None:
     based("run", "-d", "--name", "web", "-p", "80", "base", *SERVE)
     assert peer.run(*curl(HOST, 49153)) == "hello\n"

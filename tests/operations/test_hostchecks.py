@@ -8,6 +8,7 @@ import pytest
 
 from lxgit.operations import hostchecks
 from lxgit.operations.hostchecks import Check
+from lxgit.operations.networking import ClosedChain
 from lxgit.runtime.cgroups import Hierarchy
 
 TOP = Path("/sys/fs/cgroup")
@@ -71,6 +72,14 @@ UBUNTU_24 = {**DEBIAN_12, "kernel.apparmor_restrict_unprivileged_userns": "1"}
         (hostchecks.selinux_check("1"), True, "enforced", "ausearch"),
         (hostchecks.nft_check("1.0.6"), True, "1.0.6", ""),
         (hostchecks.nft_check(""), False, "not installed", "apt install nftables"),
+        (hostchecks.firewall_check(None), True, "as root", ""),
+        (hostchecks.firewall_check([]), True, "nothing", ""),
+        (
+            hostchecks.firewall_check(
+                [ClosedChain("ip a b", "nft x"), ClosedChain("ip c d", "nft y")]
+            ),
+            *(False, "dropped by 'ip a b', 'ip c d' of nftables", "nft x; nft y"),
+        ),
         (hostchecks.erofs_check("1.8.6"), True, "1.8.6", ""),
         (hostchecks.erofs_check("1.5"), False, "directories", "erofs-utils 1.8"),
         (hostchecks.erofs_check(""), False, "not installed", "apt install erofs-utils"),
@@ -97,5 +106,5 @@ def test_this_host(tmp_path: Path) -> None:
     checks = hostchecks.all_checks(tmp_path)
     assert [check.name for check in checks] == [
         *("Kernel", "WSL", "LXC", "Control groups", "User namespaces"),
-        *("AppArmor", "SELinux", "nft", "erofs-utils", "Store", "User"),
+        *("AppArmor", "SELinux", "nft", "Firewall", "erofs-utils", "Store", "User"),
     ]

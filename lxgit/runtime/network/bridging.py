@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NAMES = "lxgit"
-"""What the names of all bridges begin with."""
-
 _SYSCTL = "/proc/sys/net"
 _MTU = 1500  # Ethernet's, where nothing leads out of the host
 _LXC = (bytes([10, 0, 3, 0]), 24)  # lxc-net's own, whether it is up yet or not
@@ -26,7 +23,7 @@ _LXC = (bytes([10, 0, 3, 0]), 24)  # lxc-net's own, whether it is up yet or not
 
 def name_of(store: str) -> str:
     """The bridge of the store at this path: 13 letters, of the 15 that an interface may have."""
-    return f"{NAMES}{zlib.crc32(os.fsencode(store)):08x}"
+    return f"{records.NAMES}{zlib.crc32(os.fsencode(store)):08x}"
 
 
 def ready(place: Path, name: str, *, in_use: bool) -> Bridge:
@@ -89,7 +86,7 @@ def _is_public(address: bytes) -> bool:
 
 def _is_ours(device: int) -> bool:
     with contextlib.suppress(OSError):
-        return socket.if_indextoname(device).startswith(NAMES)
+        return socket.if_indextoname(device).startswith(records.NAMES)
     return False
 
 

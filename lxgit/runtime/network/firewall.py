@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from lxgit.runtime.network.records import Bridge, Member
 
 NFT = "/usr/sbin/nft"
-_PACKAGE = "nftables"
+PACKAGE = "nftables"
 
 
 def require() -> None:
     """Raise MissingProgram where there is no nft."""
-    program.require(NFT, _PACKAGE)
+    program.require(NFT, PACKAGE)
 
 
 def apply(text: str) -> None:
     """Have the kernel take rules, all or none. MissingProgram, ProgramFailed."""
-    program.run((NFT, "-f", "-"), text.encode("ascii"), package=_PACKAGE)
+    program.run((NFT, "-f", "-"), text.encode("ascii"), package=PACKAGE)
 
 
 def remove(name: str) -> None:

@@ -10,6 +10,8 @@ drops what is forwarded, the bridge is let through in their own terms:
     firewalld   its zone `trusted`, for as long as the bridge is there
     iptables    the chain FORWARD, if its policy is DROP and none of those has it
 
+A chain of an administrator's own that drops by its policy is theirs to open: `closed` finds it.
+
 Two rules, for what comes from the bridge and what goes to it: which of the latter may, the bridge's
 own table says (firewall.py). Where there is no such chain nothing is run: which chains there are is
 one question to the kernel. Sources: nf_tables.h, iptables(8), firewall-cmd(1).
@@ -23,7 +25,8 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
-from lxgit.runtime.network import netlink, program
+from lxgit.runtime.network import netlink, program, records
+from lxgit.runtime.network.firewall import NFT, PACKAGE
 from lxgit.runtime.network.program import ProgramFailed
 from lxgit.tuples import NamedTuple
 
@@ -33,7 +36,9 @@ if TYPE_CHECKING:
 _NETFILTER = 12  # NETLINK_NETFILTER
 _GETCHAIN = 10 << 8 | 4  # of nftables; NFT_MSG_GETCHAIN
 _TABLE, _NAME, _HOOK, _POLICY = 1, 3, 4, 5  # NFTA_CHAIN_*
+_HOOKNUM, _FORWARD = 1, 2  # NFTA_HOOK_HOOKNUM, NF_INET_FORWARD
 _INET, _IPV4, _IPV6 = 1, 2, 10  # NFPROTO_*
+_FAMILIES = {_INET: "inet", _IPV4: "ip", _IPV6: "ip6"}
 _DROP = 0
 
 _LEGACY_TABLES = "/proc/net/ip_tables_names"
@@ -48,6 +53,11 @@ class Chain(NamedTuple):
     table: str
     name: str
     drops: bool
+    forwards: bool = False  # it is at the hook for what is forwarded
+
+    def __str__(self) -> str:
+        """As nft(8) names it."""
+        return f"{_FAMILIES.get(self.family, self.family)} {self.table} {self.name}"
 
 
 def admit(bridge: str, chains: Collection[Chain], *, is_new: bool) -> None:
@@ -70,6 +80,27 @@ def forget(bridge: str) -> None:
     if _has_firewalld(chains):
         with contextlib.suppress(ProgramFailed):
             _tell_firewalld(_TRUSTED, f"--remove-interface={bridge}")
+
+
+def closed(chains: Collection[Chain]) -> list[Chain]:
+    """Those that drop by their policy what is forwarded, and that nobody has opened for lxgit.
+
+    Whether they let something through is in rules of all kinds, so only those count as opened whose
+    table speaks of lxgit's bridges. ProgramFailed, MissingProgram.
+    """
+    return [
+        one
+        for one in chains
+        if one.forwards and one.drops and one.family in _FAMILIES and not _is_known(one)
+    ]
+
+
+def _is_known(chain: Chain) -> bool:
+    """Whether a chain is one that `admit` sees to, or that its owner has opened."""
+    if chain.name == "FORWARD" and (_is_filter(chain, _IPV4) or _is_filter(chain, _IPV6)):
+        return True
+    table = ("list", "table", _FAMILIES[chain.family], chain.table)
+    return records.NAMES in program.run((NFT, *table), package=PACKAGE)
 
 
 def _rules(bridge: str) -> tuple[tuple[str, ...], ...]:
@@ -122,11 +153,13 @@ def all_chains() -> list[Chain]:
 
 def _chain(family: int, values: dict[int, bytes]) -> Chain:
     policy = values.get(_POLICY) if _HOOK in values else None
+    hook = netlink.attributes(values.get(_HOOK, b"")).get(_HOOKNUM, b"")
     return Chain(
         family,
         values[_TABLE].rstrip(b"\0").decode(),
         values[_NAME].rstrip(b"\0").decode(),
         policy is not None and int.from_bytes(policy, "big") == _DROP,
+        int.from_bytes(hook, "big") == _FORWARD,
     )
 
 

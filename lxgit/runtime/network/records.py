@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _MEMBER = re.compile(r"[0-9a-f]{64}")
 HOSTS = "hosts"
+NAMES = "lxgit"
+"""What the names of all bridges begin with, and of their tables of rules."""
 
 
 @dataclass(frozen=True, slots=True)
