@@ -69,6 +69,7 @@ def create(
     become_root()
     with layers_kept(repository):
         container, _, _ = created(repository, request, identity, progress)
+    container.settle()
     return container.id
 
 
@@ -94,6 +95,8 @@ def _run(
             if request.remove:
                 _discard(repository, container, identity)
             raise
+    if not request.remove:
+        container.settle()  # while its command runs
     return container, session
 
 

@@ -1,7 +1,8 @@
 """A container on disk: what it is, what it does now, who owns its files.
 
     containers/
-      .lock                     held while names and ids are given out or taken back
+      .lock                     held while names and ids are given out or taken back; the boot in
+                                which the index was last compared with the containers
       .names/NAME               a link to the container's id
       .ranges/FIRST             a link to the id of the container that has these host ids
       ID/                       64 hexadecimal digits
@@ -22,6 +23,7 @@ that did not live to correct it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
@@ -29,9 +31,9 @@ from typing import TYPE_CHECKING
 
 from lxgit import eventlog
 from lxgit.errors import LxgitError
-from lxgit.fsutil import LockHeld, locked, remove_tree, write_atomic
+from lxgit.fsutil import LockHeld, fsync_directory, fsync_file, locked, remove_tree, write_atomic
 from lxgit.records import dataclass, replace
-from lxgit.runtime import idranges, rundir
+from lxgit.runtime import idranges, index, rundir
 from lxgit.runtime.config import (
     RESTARTING,
     RUNNING,
@@ -45,6 +47,7 @@ from lxgit.runtime.config import (
 )
 from lxgit.runtime.index import NoSuchContainer, container_names, find_id, ids_of, is_id, is_name
 from lxgit.runtime.names import unused_name
+from lxgit.runtime.runplace import kernel_boot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -122,11 +125,12 @@ class Container:
         return replace(state.ended(), error=lost)
 
     def recorded_state(self) -> ContainerState:
-        """state.json as it stands."""
+        """state.json as it stands; a new one's where it has not come to the disk (`record`)."""
         try:
-            return _read(self.path / "state.json", decoded_state)
+            data = (self.path / "state.json").read_bytes()
         except FileNotFoundError:
-            return ContainerState()
+            data = b""
+        return _decoded(self.path, data, decoded_state) if data.strip(b"\0") else ContainerState()
 
     def record(self, state: ContainerState) -> None:
         """Write state.json. Not waited for: after a power failure no container runs anyway."""
@@ -143,6 +147,12 @@ class Container:
         """Write config.json anew; the container as it is then."""
         write_atomic(self.path / "config.json", encoded(config), durable=True)
         return replace(self, config=config)
+
+    def settle(self) -> None:
+        """Have a container that was just made outlive a power failure."""
+        fsync_file(self.path / "config.json")
+        fsync_directory(self.path)
+        fsync_directory(self.path.parent)
 
     @contextlib.contextmanager
     def lock(self, *, wait: bool = False) -> Iterator[int]:
@@ -237,8 +247,31 @@ def registered(containers: Path) -> Iterator[None]:
     """Be the only one to give out names and ids of the host, or to take them back."""
     for name in (".names", ".ranges"):
         (containers / name).mkdir(mode=0o700, exist_ok=True)
-    with locked(containers / ".lock", what="the list of containers"):
+    with locked(containers / ".lock", what="the list of containers") as lock:
+        boot = kernel_boot().encode()
+        if os.pread(lock, len(boot), 0) != boot:
+            _index(containers)
+            os.pwrite(lock, boot, 0)
         yield
+
+
+def _index(containers: Path) -> None:
+    """Have the names and ids of all containers in the index, once a boot.
+
+    Nobody waits for the disk with those: a power failure may have left a container without.
+    """
+    for container in all_containers(containers):
+        _take(containers / ".names" / container.config.name, container)
+        for first in idranges.firsts(container.config.idmap):
+            _take(containers / ".ranges" / str(first), container)
+
+
+def _take(entry: Path, container: Container) -> None:
+    """Make an entry of the index a container's, unless another one has it."""
+    if entry.is_symlink() and index.record(container.path.with_name(os.readlink(entry))) is None:
+        entry.unlink()
+    with contextlib.suppress(FileExistsError):
+        os.symlink(container.id, entry)
 
 
 @contextlib.contextmanager
@@ -305,9 +338,15 @@ def broken(containers: Path) -> list[str]:
 
 
 def load(containers: Path, identity: str) -> Container:
-    """One container by its whole id. BrokenContainer when its config.json is not one."""
+    """One container by its whole id. BrokenContainer when its config.json is not one.
+
+    FileNotFoundError when it is no more than a leftover: see `index.record`.
+    """
     path = containers / identity
-    return Container(path, _read(path / "config.json", decoded_config))
+    record = index.record(path)
+    if record is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    return Container(path, _decoded(path, record, decoded_config))
 
 
 def find(containers: Path, text: str) -> Container:
@@ -331,8 +370,8 @@ def rename(container: Container, name: str) -> Container:
     return renamed
 
 
-def _read(path: Path, decoded: Callable[[bytes], Record]) -> Record:
+def _decoded(path: Path, data: bytes, decode: Callable[[bytes], Record]) -> Record:
     try:
-        return decoded(path.read_bytes())
+        return decode(data)
     except InvalidRecord as error:
-        raise BrokenContainer(path.parent) from error
+        raise BrokenContainer(path) from error

@@ -10,7 +10,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from lxgit.fsutil import fsync_directory, remove_tree
-from lxgit.runtime import idranges
+from lxgit.runtime import idranges, index
 from lxgit.runtime.containers import registered
 from lxgit.runtime.index import container_names, ids_of
 
@@ -75,7 +75,7 @@ def settled(containers: Path) -> Iterator[Collection[str]]:
     """
     with registered(containers):
         for identity in ids_of(containers):
-            if not (containers / identity / "config.json").exists():
+            if index.record(containers / identity) is None:
                 remove_tree(containers / identity)
         _remove_gone(containers)
         idranges.drop_leftovers(containers / ".ranges")

@@ -78,6 +78,11 @@ def release(registry: Path, idmap: IdMap) -> None:
             (registry / str(extent.outside)).unlink()
 
 
+def firsts(idmap: IdMap | None) -> list[int]:
+    """The first ids of the ranges that `allocate` took."""
+    return [extent.outside for extent in idmap.extents[:2]] if idmap is not None else []
+
+
 def drop_leftovers(registry: Path) -> None:
     """Give back what containers that do not exist have taken; the caller holds the lock."""
     _taken(registry)

@@ -1,16 +1,18 @@
 """Containers by name and by id, as their directories and `.names` have them (containers.py).
 
-Nothing of a container is read here, so that whoever only has to find one loads no more than this.
-Directories are given as text or as paths.
+Whoever only has to find a container loads no more than this. Directories are given as text or as
+paths.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.runtime.runplace import kernel_boot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +42,7 @@ def is_name(text: str) -> bool:
 
 def container_names(containers: Path | str) -> dict[str, str]:
     """Every container's name with its id."""
+    _look_again(containers)
     try:
         names = os.listdir(f"{containers}/.names")
     except FileNotFoundError:
@@ -53,11 +56,59 @@ def _named(containers: Path | str, name: str) -> str | None:
     link = f"{containers}/.names/{name}"
     with contextlib.suppress(FileNotFoundError):
         identity = os.readlink(link)
-        if os.path.exists(f"{containers}/{identity}/config.json"):
+        if record(f"{containers}/{identity}") is not None:
             return identity
         if not os.path.exists(f"{containers}/{identity}"):
             os.unlink(link)  # its container went, and a crash left the name
     return None
+
+
+def record(container: Path | str) -> bytes | None:
+    """What stands in the record of a container, whose directory that is.
+
+    None when nothing does, nor anything in an upper directory: it came to nothing. The record is
+    not waited for at first, and a power failure leaves zeros of it, or none, when nobody was told
+    of the container yet. What was written in one is never taken for a leftover.
+    """
+    try:
+        with open(f"{container}/config.json", "rb") as file:
+            found = file.read()
+    except FileNotFoundError:
+        found = b""
+    return found if found.strip(b"\0") or _holds_data(container) else None
+
+
+def _holds_data(container: Path | str) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return any(
+            name.startswith("upper") and os.listdir(f"{container}/{name}")
+            for name in os.listdir(container)
+        )
+    return False
+
+
+def _look_again(containers: Path | str) -> None:
+    """Have the index compared with the containers, once a boot: see `containers.registered`.
+
+    A disk that cannot be written to has the index that it has.
+    """
+    try:
+        with open(f"{containers}/.lock", "rb") as file:
+            known = file.read()
+    except FileNotFoundError:
+        return  # no container was ever made
+    if known == kernel_boot().encode():
+        return
+    from pathlib import Path
+
+    from lxgit.runtime.containers import registered
+
+    try:
+        with registered(Path(containers)):
+            pass
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+            raise
 
 
 def ids_of(containers: Path | str) -> list[str]:
@@ -73,9 +124,14 @@ def find_id(containers: Path | str, text: str) -> str:
 
     Raises NoSuchContainer, or AmbiguousContainer with the candidates.
     """
+    _look_again(containers)
     if is_name(text) and (named := _named(containers, text)):
         return named
-    found = [identity for identity in ids_of(containers) if identity.startswith(text)]
+    found = [
+        identity
+        for identity in ids_of(containers)
+        if identity.startswith(text) and record(f"{containers}/{identity}") is not None
+    ]
     if len(found) > 1 and text:
         raise AmbiguousContainer(
             f"several containers have ids that begin with '{text}'",

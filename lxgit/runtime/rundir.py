@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import kernel, rootless
-from lxgit.runtime.runplace import run_directory
+from lxgit.runtime.runplace import kernel_boot, run_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,13 +47,12 @@ NETWORKS = RUN / "n"
 
 @cache
 def boot_id() -> str:
-    """This boot's random id (random(4), /proc/sys/kernel/random/boot_id).
+    """This boot's id.
 
     For an ordinary user with the ids of the user's namespace: what was written or tried under
     others is of no more use than what was under another kernel.
     """
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        boot = file.read().strip()
+    boot = kernel_boot()
     return f"{boot} {rootless.id_map().hex()}" if rootless.is_active() else boot
 
 

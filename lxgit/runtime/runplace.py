@@ -1,10 +1,11 @@
-"""Where the directory of what runs is (rundir.py), and a supervisor in it.
+"""Where the directory of what runs is (rundir.py), a supervisor in it, and in which boot.
 
 Whoever only wants to talk to a supervisor loads no more than this.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 
 
@@ -17,6 +18,13 @@ def run_directory() -> str:
     user = rootless.user()
     of_session = f"/run/user/{user}"
     return f"{of_session}/lxgit" if os.path.isdir(of_session) else f"/tmp/lxgit-{user}"  # noqa: S108
+
+
+@functools.cache
+def kernel_boot() -> str:
+    """This boot's random id (random(4), /proc/sys/kernel/random/boot_id)."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
 
 
 def socket_path(container: str) -> str:

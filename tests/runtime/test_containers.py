@@ -24,7 +24,7 @@ from lxgit.runtime.containers import (
     create,
     find,
 )
-from lxgit.runtime.erasing import remove
+from lxgit.runtime.erasing import remove, settled
 from lxgit.runtime.idmap import Extent, InvalidIdMap
 from lxgit.runtime.index import AmbiguousContainer, NoSuchContainer, container_names
 
@@ -189,7 +189,7 @@ def test_a_change_of_the_configuration(containers: Path) -> None:
     assert changed.config.stack == ("a", "b")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"id": 1, "idmap": 5}'])
+@pytest.mark.parametrize("content", [b"{", b"[]", b"{}", b'{"id": 1, "idmap": 5}'])
 def test_damage_is_told_and_harms_no_other(containers: Path, content: bytes) -> None:
     container = create(containers, REQUEST)
     other = create(containers, REQUEST)
@@ -213,3 +213,59 @@ def test_extents_are_kept_as_they_are(containers: Path) -> None:
     container = create(containers, replace(REQUEST, outside_range=(70000,)))
     assert find(containers, container.id).config.ids.extents[1].inside == 70000
     assert Extent(0, container.config.ids.outside(0), 65536) in container.config.ids.extents
+
+
+@pytest.mark.parametrize("content", [b"", bytes(900)])
+def test_a_record_that_did_not_reach_the_disk_is_none(containers: Path, content: bytes) -> None:
+    """Nobody was told of the container, or it was to go with the boot (--rm)."""
+    lost = create(containers, replace(REQUEST, name="web"))
+    (lost.path / "config.json").write_bytes(content)
+    assert all_containers(containers) == []
+    assert broken(containers) == []
+    assert container_names(containers) == {}
+    with pytest.raises(NoSuchContainer):
+        find(containers, lost.id)
+    made = create(containers, replace(REQUEST, name="web"))
+    with settled(containers) as living:
+        assert living == [made.id]
+    assert not lost.path.exists()
+
+
+@pytest.mark.parametrize("content", [b"", bytes(900)])
+def test_what_was_written_in_a_container_stays_whatever_becomes_of_its_record(
+    containers: Path, content: bytes
+) -> None:
+    container = create(containers, REQUEST)
+    (container.path / "upper").mkdir()
+    (container.path / "upper/written").touch()
+    (container.path / "config.json").write_bytes(content)
+    with settled(containers) as living:
+        assert living == [container.id]
+    assert broken(containers) == [container.id]
+    with pytest.raises(BrokenContainer, match=container.id[:12]):
+        find(containers, container.config.name)
+
+
+@pytest.mark.parametrize("content", [b"", bytes(300)])
+def test_a_state_that_did_not_reach_the_disk_is_none(containers: Path, content: bytes) -> None:
+    container = create(containers, REQUEST)
+    container.record(ContainerState(status=EXITED, exit_code=3))
+    (container.path / "state.json").write_bytes(content)
+    assert container.state == ContainerState()
+
+
+def test_names_and_ids_that_a_power_failure_took_are_known_after_the_next_boot(
+    containers: Path,
+) -> None:
+    containers_of_before = [create(containers, REQUEST) for _ in range(3)]
+    taken = set(os.listdir(containers / ".ranges"))
+    for entry in (*containers.glob(".names/*"), *containers.glob(".ranges/*")):
+        entry.unlink()
+    assert container_names(containers) == {}
+    (containers / ".lock").write_text("another boot")
+    assert container_names(containers) == {one.config.name: one.id for one in containers_of_before}
+    assert set(os.listdir(containers / ".ranges")) == taken
+    new = create(containers, REQUEST)
+    assert set(os.listdir(containers / ".ranges")) > taken
+    assert len(os.listdir(containers / ".ranges")) == 4
+    assert container_names(containers)[new.config.name] == new.id
