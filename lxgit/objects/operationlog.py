@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from lxgit.fsutil import locked, write_all, write_atomic
+from lxgit.fsutil import fsync_directory, locked, write_all, write_atomic
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -148,6 +148,8 @@ class OperationLog:
                 os.fsync(fd)
             finally:
                 os.close(fd)
+            if not size:
+                fsync_directory(self._path.parent)
             if size > _LARGEST:
                 lines = self._path.read_bytes().splitlines(keepends=True)
                 write_atomic(self._path, b"".join(lines[-_KEPT:]))

@@ -6,6 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from lxgit.fsutil import boot_time
 from lxgit.objects.commits import Signature
 from lxgit.objects.ids import from_hex
 from lxgit.operations.attached import pin_commit, unpinned_commits
@@ -124,14 +125,18 @@ def _layer_fault(layers: LayerStore, repository: Repository, layer: str) -> str 
 
 
 def _stack_fault(layers: LayerStore, name: str) -> str | None:
-    """What is wrong with the name of a stack; None as above."""
+    """What is wrong with the name of a stack; None as above.
+
+    One that was written before the machine was started may be all that a power cut left of it.
+    """
+    path = layers.path / "stacks" / name
     try:
-        written = (layers.path / "stacks" / name).read_bytes().decode("ascii").removesuffix("\n")
+        written = path.read_bytes().decode("ascii").removesuffix("\n")
         if not written.strip("\0"):  # what a power cut leaves of it
             return None
         top = layers.stack(written).layers[0]
     except AbsentLayer as error:
-        if (layers.path / written).exists():
+        if (layers.path / written).exists() or path.stat().st_mtime < boot_time():
             return None
         return f"the stack {name[:12]} cannot be mounted: {error.message}"
     except BrokenLayer as error:
