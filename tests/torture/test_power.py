@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.runtime.rundir import boot_id
 from tests.support import disks
 from tests.support.program import Lxgit
 from tests.torture import conftest
 from tests.torture.killing import Moment, check, wait
 from tests.torture.machines import DATED, OPERATIONS, Machine, Operation
+from tests.torture.power import reboot
 from tests.torture.tracing import Traced
 from tests.torture.verdict import State, leftovers
 
@@ -29,7 +29,6 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 _IN_SUITE = 3
 _EVERYWHERE = ("import", "commit")
-_ANOTHER_BOOT = "00000000-0000-0000-0000-000000000000"
 _CUT = [one for one in OPERATIONS if one.name not in ("materialise", "start", "prune")]
 """Those that change more than the cache of layers, or files of a running container."""
 
@@ -94,16 +93,7 @@ def _round(
         leftovers(lxgit.store)  # what is mounted of it
     with disks.mounted(kind, lost, scratch / "l") as place:
         lxgit = Lxgit(place / "machine/store", place / "machine/home")
-        _reboot(lxgit.store)
+        reboot(lxgit.store)
         found = check(machine, lxgit, before, after, acknowledged=traced.process.returncode == 0)
     when = moment or "at its end"
     return [f"{machine.operation.name} on {kind}, {when}: {fault}" for fault in found]
-
-
-def _reboot(store: Path) -> None:
-    """Another boot: layers tell the one they were made in, and locks of Git's are older than it."""
-    for description in store.glob("layers/*/layer.json"):
-        text = description.read_text(errors="replace")
-        description.write_text(text.replace(boot_id(), _ANOTHER_BOOT))
-    for lock in (store / "git").rglob("*.lock"):
-        lock.unlink()

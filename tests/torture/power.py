@@ -1,0 +1,26 @@
+"""What has changed for a store when its machine was started again."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from lxgit.runtime.rundir import boot_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_ANOTHER_BOOT = "00000000-0000-0000-0000-000000000000"
+
+
+def reboot(store: Path) -> None:
+    """Another boot: layers tell the one they were made in, and locks of Git's are older than it."""
+    for description in store.glob("layers/*/layer.json"):
+        text = description.read_text(errors="replace")
+        description.write_text(text.replace(boot_id(), _ANOTHER_BOOT))
+    if (index := store / "containers/.lock").exists():
+        index.write_text(_ANOTHER_BOOT)
+    for stack in store.glob("layers/stacks/*"):
+        os.utime(stack, (0, 0))
+    for lock in (store / "git").rglob("*.lock"):
+        lock.unlink()
