@@ -4,8 +4,8 @@ The one that walks the image writes the headers of a tar, and leaves gaps for th
 reads the blobs, checks them and writes them into the gaps meanwhile. When the walk is done, the
 first one helps with what is left.
 
-A blob is compared with the checksums of its pack, which is a quarter less work than with its id; with
-its id where it is a delta, large or loose, and where a checksum does not fit.
+A blob is compared with the checksums of its pack, which is a quarter less work than with its id;
+with its id where it is a delta, large or loose, and where a checksum does not fit.
 """
 
 from __future__ import annotations
