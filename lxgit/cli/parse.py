@@ -201,9 +201,11 @@ def _convert(parameter: Parameter, text: str) -> str | int:
         raise NotWellFormed
     if parameter.kind is int:
         digits = text.removeprefix("-")
-        if not (digits.isascii() and digits.isdecimal() and len(digits) <= _MOST_DIGITS):
-            name = parameter.declaration.names[0]
+        name = parameter.declaration.names[0]
+        if not (digits.isascii() and digits.isdecimal()):
             raise UsageError(f"invalid value for '{name}': '{text}' is not a whole number")
+        if len(digits) > _MOST_DIGITS:
+            raise UsageError(f"invalid value for '{name}': '{text}' has too many digits")
         return int(text)
     return text
 

@@ -11,7 +11,7 @@ from lxgit.cli.processoptions import Detach, check_terminal, terminal_size
 from lxgit.cli.report import fault
 from lxgit.cli.runoptions import Wishes
 from lxgit.cli.session import Session
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,9 +71,9 @@ def run(
 
     if not detach:
         check_terminal(interactive=wishes.how.interactive, tty=wishes.how.tty)
-    wanted = wishes.request(image, program, remove=remove)
     streams = _streams(detach_keys)
     with told_as_docker_does(image), session.progress() as progress:
+        wanted = wishes.request(image, program, remove=remove)
         repository, who = session.repository(), session.identity()
         if not detach:
             code = run(repository, wanted, streams, identity=who, progress=progress)
@@ -114,12 +114,14 @@ def told_as_docker_does(image: str | None) -> Iterator[None]:
 @command(
     examples=(
         ("lxgit start -ai web", "go on in it, as it was started"),
-        ("lxgit start web", "let it run by itself"),
+        ("lxgit start web", "let it run by itself; or several"),
     )
 )
 def start(
     session: Session,
-    container: Annotated[str, argument("CONTAINER", help="a stopped one", completes="container")],
+    containers: Annotated[
+        tuple[str, ...], argument("CONTAINER", help="a stopped one", completes="container")
+    ],
     attach: Annotated[
         bool, option("-a", "--attach", help="stay until it ends, for its output and exit code")
     ] = False,
@@ -134,9 +136,17 @@ def start(
     repository = session.repository()
     with session.progress() as progress:
         if attach or interactive:
-            streams = _streams(detach_keys)
-            code = start(repository, container, streams, interactive=interactive, progress=progress)
+            if len(containers) > 1:
+                raise UsageError("-a and -i are for one container", hint="start the others first")
+            code = start(
+                repository,
+                containers[0],
+                _streams(detach_keys),
+                interactive=interactive,
+                progress=progress,
+            )
             return exit_code(session, code)
-        start_detached(repository, container, progress=progress)
-    session.out.line(container)
+        for name in containers:
+            start_detached(repository, name, progress=progress)
+            session.out.line(name)
     return 0

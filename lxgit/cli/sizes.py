@@ -20,7 +20,7 @@ def parse_size(option: str, text: str) -> int:
             f"{option} takes a size, and '{text}' is none", hint="such as 500M, 10G or 2.5TiB"
         )
     power = " KMGTP".index(match[2].upper() or " ")
-    return _times(match[1], (1024 if match[3] else 1000) ** power)
+    return _within(option, text, _times(match[1], (1024 if match[3] else 1000) ** power))
 
 
 _MEMORY = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([BKMGT]?)(i?B)?", re.IGNORECASE)
@@ -38,7 +38,7 @@ def parse_memory(option: str, text: str) -> int:
             f"{option} takes a size, and '{text}' is none", hint="such as 512m, 2g or 1.5g"
         )
     power = " KMGT".index((match[2].upper() or "B").replace("B", " "))
-    return _times(match[1], 1024**power)
+    return _within(option, text, _times(match[1], 1024**power))
 
 
 def parse_processors(option: str, text: str) -> float:
@@ -46,6 +46,13 @@ def parse_processors(option: str, text: str) -> float:
     if not _PROCESSORS.fullmatch(text):
         raise UsageError(f"{option} takes a number, and '{text}' is none", hint="such as 1.5")
     return float(text)
+
+
+def _within(option: str, text: str, size: int) -> int:
+    """The size, if there can be so much: the kernel counts in 63 bits."""
+    if size >= 1 << 63:
+        raise UsageError(f"{option} {text} is more than there can be")
+    return size
 
 
 def _times(number: str, factor: int) -> int:

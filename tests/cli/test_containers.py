@@ -92,6 +92,7 @@ def test_what_the_command_finds(based: Lxgit) -> None:
     assert based("start", "-a", "short").out == f"{row(based, 'short')['id'][:12]}\n"
     assert based("run", "--rm", "--entrypoint", "echo", "base", "a", "b").out == "a b\n"
     assert "names no variable" in based("run", "-e", "=x", "base", code=2).err
+    assert "no such file" in based("run", "--env-file", "/none", "base", "true", code=125).err
 
 
 def test_head_is_the_image_by_default(based: Lxgit) -> None:
@@ -177,6 +178,15 @@ def test_a_terminal(based: Lxgit) -> None:
     assert terminal.exitstatus == 0
     refused = based("run", "-it", "base", "true", code=2)
     assert refused.err.endswith("hint: leave -t out for a pipe\n")
+
+
+def test_several_are_started_in_order(emptied: Lxgit) -> None:
+    for name in ("one", "two"):
+        emptied("create", "--name", name, "base", "sleep", "600")
+    refused = emptied("start", "-a", "one", "two", code=2)
+    assert refused.err.startswith("lxgit: -a and -i are for one container\n")
+    assert emptied("start", "one", "two").lines == ["one", "two"]
+    assert emptied("ps", "--format", "{{.Names}}").lines == ["two", "one"]
 
 
 def test_names(based: Lxgit) -> None:

@@ -238,11 +238,16 @@ def test_faults_in_words(words: list[str], message: str) -> None:
     assert caught.value.hint == "lxgit everything --help"
 
 
-@pytest.mark.parametrize("text", ["x", "", "5 ", "5.0", "1_0", "\u0663", "9" * 19])
+@pytest.mark.parametrize("text", ["x", "", "5 ", "5.0", "1_0", "\u0663"])
 def test_what_is_no_number(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse(everything, ["run", "-n", text])
     assert caught.value.message == f"invalid value for '-n': '{text}' is not a whole number"
+
+
+def test_a_number_beyond_all_measure() -> None:
+    with pytest.raises(UsageError, match="'9999999999999999999' has too many digits"):
+        parse(everything, ["run", "-n", "9" * 19])
 
 
 def test_help_has_the_description_the_examples_and_every_parameter() -> None:

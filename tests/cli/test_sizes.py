@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lxgit.cli.sizes import parse_size
+from lxgit.cli.sizes import parse_memory, parse_size
 from lxgit.errors import UsageError
 
 
@@ -29,3 +29,10 @@ def test_sizes_that_people_type(text: str, count: int) -> None:
 def test_sizes_that_are_none(text: str) -> None:
     with pytest.raises(UsageError, match="--max-size takes a size"):
         parse_size("--max-size", text)
+
+
+def test_no_size_is_beyond_what_the_kernel_counts() -> None:
+    assert parse_memory("--memory", "8388607t") < 1 << 63
+    for parse, text in ((parse_memory, "9223372036854775808"), (parse_size, "9999999PiB")):
+        with pytest.raises(UsageError, match=f"--memory {text} is more than there can be"):
+            parse("--memory", text)
