@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lxgit.operations.networking import ClosedChain
     from lxgit.runtime.cgroups import Hierarchy
 
-_LEAST_KERNEL = (6, 5)
+_LEAST_KERNEL = (5, 19)
 _DIRECT_EROFS = (6, 12)
 _LEAST_EROFS_UTILS = (1, 8)
 _CONTROLLERS = ("memory", "cpu", "pids")
@@ -76,11 +76,9 @@ def all_checks(store: Path) -> list[Check]:
 
 
 def kernel_check(release: str) -> Check:
-    """Overlayfs over idmapped layers, named one by one, came with Linux 6.5."""
+    """Overlayfs over idmapped layers came with Linux 5.19; 6.1 is the oldest that is tried."""
     if _numbers(release) < _LEAST_KERNEL:
-        return _lacking(
-            "Kernel", f"Linux {release} is too old", "Linux 6.5; bookworm-backports has one"
-        )
+        return _lacking("Kernel", f"Linux {release} is too old", "Linux 5.19 or newer")
     if _numbers(release) < _DIRECT_EROFS:
         return _fine("Kernel", f"Linux {release}; EROFS layers take loop devices before 6.12")
     return _fine("Kernel", f"Linux {release}")

@@ -103,7 +103,7 @@ def _probe_overlay(store: Path, *, host_ids: bool) -> None:
         if words := _in_child(place, idmap):
             raise UnusableStore(
                 f"containers cannot run on the store '{store}': {words}",
-                hint="lxgit needs Linux 6.5 and a file system such as ext4, xfs or btrfs",
+                hint="lxgit needs Linux 5.19 and a file system such as ext4, xfs or btrfs",
             )
 
 
