@@ -59,7 +59,7 @@ class PackIndex:
         size = len(self._data)
         if size < _FANOUT_END + 2 * _TRAILER or self._data[:8] != _SIGNATURE:
             raise BadPack("not an index of version 2")
-        self._fanout = (0, *struct.unpack_from(">256I", self._data, 8))
+        self._fanout: tuple[int, ...] = (0, *struct.unpack_from(">256I", self._data, 8))
         self.count = self._fanout[256]
         self._crcs = _FANOUT_END + 20 * self.count
         self._offsets = self._crcs + 4 * self.count
@@ -95,7 +95,7 @@ class PackIndex:
         """Where each object ends, by its number: where the next one begins, or nowhere."""
         offsets = list(map(self._offset, range(self.count)))
         order = sorted(range(self.count), key=offsets.__getitem__)
-        ends = array("Q", (_ENDLESS,)) * self.count
+        ends = array("Q", itertools.repeat(_ENDLESS, self.count))
         for number, behind in itertools.pairwise(order):
             ends[number] = offsets[behind]
         return ends
