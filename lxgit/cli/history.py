@@ -59,7 +59,7 @@ def show(
 def _show_commit(
     session: Session, repository: Repository, spec: str, *, stat: bool, name_status: bool
 ) -> None:
-    from lxgit.operations.history import annotated_tag, show_commit
+    from lxgit.operations.showing import annotated_tag, show_commit
 
     tag = annotated_tag(repository, spec)
     entry, comparison = show_commit(repository, spec)
@@ -111,8 +111,8 @@ def _write_chunks(session: Session, chunks: Iterable[bytes]) -> None:
 
 def _shown_fields(repository: Repository, spec: str) -> dict[str, object]:
     from lxgit.cli.lsview import listed_fields
-    from lxgit.operations.history import show_commit
     from lxgit.operations.listing import file_content
+    from lxgit.operations.showing import show_commit
     from lxgit.operations.views import has_path
 
     if not has_path(spec):

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Protocol
 
-    from lxgit.operations.history import AnnotatedTag
     from lxgit.operations.logvalues import Decoration, LogEntry
+    from lxgit.operations.showing import AnnotatedTag
     from lxgit.operations.values import Signature
 
     class Writer(Protocol):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from lxgit.cli.params import option, paths
-from lxgit.cli.tables import Format
 from lxgit.errors import UsageError
 
-AsFormat = Annotated[Format, option("--format", help="as a table, or JSON for programs")]
+AsFormat = Annotated[
+    Literal["table", "json"], option("--format", help="as a table, or JSON for programs")
+]
 AsText = Annotated[
     Literal["text", "json"], option("--format", help="as text, or JSON for programs")
 ]

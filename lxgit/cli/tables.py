@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from lxgit.cli.report import printable
 
@@ -10,9 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from lxgit.cli.output import Output
-
-Format = Literal["table", "json"]
-"""What `--format` takes."""
 
 _LEAST_WIDTH = 20  # text/tabwriter as Docker set it: cells of 20 columns or more,
 _PADDING = 3  # three of them blank

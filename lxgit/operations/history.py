@@ -1,4 +1,4 @@
-"""Looking at history: log, show, rev-parse. Nothing here writes."""
+"""Looking at history: log, rev-parse. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from lxgit.objects.history import EVERYWHERE, walk
-from lxgit.objects.ids import ObjectID, ObjectType, hex_id
-from lxgit.objects.refnames import BRANCHES, TAGS
-from lxgit.operations.logvalues import Decoration, Drawing, LogEntry, RefKind
+from lxgit.objects.ids import hex_id
 from lxgit.operations.lookup import clean_path, find_commit, image_of, read_commit
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lxgit.objects.commits import Commit, Signature
-    from lxgit.operations.comparison import Comparison
+    from lxgit.objects.commits import Commit
+    from lxgit.objects.ids import ObjectID
+    from lxgit.operations.logvalues import Drawing, LogEntry
     from lxgit.repository import Repository
 
 
@@ -70,12 +69,14 @@ def log(repository: Repository, request: LogRequest) -> Iterator[LogEntry]:
 def _entries(
     repository: Repository, request: LogRequest, shown: Iterator[_Found]
 ) -> Iterator[LogEntry]:
+    from lxgit.operations.showing import changed, decorations, log_entry  # while Git walks
+
     names = decorations(repository) if request.names else {}
     for found in shown:
         comparison = None
         if request.changes:
-            comparison = _comparison(repository, found.oid, found.paths)
-        entry = _log_entry(found.oid, found.commit, names, comparison)
+            comparison = changed(repository, found.oid, found.paths)
+        entry = log_entry(found.oid, found.commit, names, comparison)
         yield entry._replace(drawing=found.drawing)
 
 
@@ -136,6 +137,7 @@ def _graph(repository: Repository, request: LogRequest) -> Iterator[_Found]:
     """The commits with the drawing of their history; with paths, of those that changed them."""
     from lxgit.objects.graph import GraphLook, draw
     from lxgit.objects.pathhistory import kept_parents
+    from lxgit.operations.logvalues import Drawing
 
     arguments = _arguments(repository, request)
     paths = tuple(map(clean_path, request.paths))
@@ -157,95 +159,6 @@ def _graph(repository: Repository, request: LogRequest) -> Iterator[_Found]:
     ):
         drawing = Drawing(drawn.lead, drawn.mark, drawn.steps, drawn.padding)
         yield _Found(drawn.oid, read_commit(repository, drawn.oid), paths, drawing)
-
-
-def _log_entry(
-    oid: ObjectID,
-    commit: Commit,
-    names: dict[str, tuple[Decoration, ...]],
-    comparison: Comparison | None,
-) -> LogEntry:
-    return LogEntry(
-        hex_id(oid),
-        hex_id(commit.tree),
-        tuple(hex_id(parent) for parent in commit.parents),
-        commit.author,
-        commit.committer,
-        commit.message,
-        names.get(hex_id(oid), ()),
-        comparison.changes if comparison is not None else None,
-        comparison,
-    )
-
-
-def decorations(repository: Repository) -> dict[str, tuple[Decoration, ...]]:
-    """The names of each commit that has one, by id: HEAD, branches, tags."""
-    found: dict[str, list[Decoration]] = {}
-    head = repository.ref_reader.head()
-    if not isinstance(head, str):
-        found[hex_id(head)] = [Decoration(RefKind.HEAD, "HEAD", current=True)]
-    for ref, oid in repository.ref_reader.list(BRANCHES).items():
-        branch = Decoration(RefKind.BRANCH, ref.removeprefix(BRANCHES), current=ref == head)
-        found.setdefault(hex_id(oid), []).insert(0 if ref == head else 99, branch)
-    for ref, oid in repository.ref_reader.list(TAGS).items():
-        tag = Decoration(RefKind.TAG, ref.removeprefix(TAGS))
-        found.setdefault(hex_id(repository.revisions.peel(oid)), []).append(tag)
-    return {oid: tuple(names) for oid, names in found.items()}
-
-
-def against_parent(
-    repository: Repository, oid: ObjectID, paths: Sequence[bytes] = ()
-) -> Comparison:
-    """A commit compared with its first parent; a root commit, with nothing."""
-    from lxgit.operations.comparison import Comparison, empty_image, stored_side
-
-    parents = read_commit(repository, oid).parents
-    new = stored_side(repository, hex_id(oid), image_of(repository, oid))
-    if parents:
-        before = image_of(repository, parents[0])
-        old = stored_side(repository, hex_id(parents[0]), before)
-    else:
-        old = stored_side(repository, "nothing", empty_image(repository, new.image))
-    return Comparison(old, new, [clean_path(path) for path in paths])
-
-
-def _comparison(repository: Repository, oid: ObjectID, paths: Sequence[bytes]) -> Comparison | None:
-    """What a commit changed; None for one of another tool's, which has no image."""
-    from lxgit.objects.image import NotAnImage
-
-    try:
-        return against_parent(repository, oid, paths)
-    except NotAnImage:
-        return None
-
-
-def show_commit(repository: Repository, revision: str) -> tuple[LogEntry, Comparison]:
-    """A commit, and what it changed."""
-    oid = find_commit(repository, revision)
-    comparison = against_parent(repository, oid)
-    commit = read_commit(repository, oid)
-    entry = _log_entry(oid, commit, decorations(repository), comparison)
-    return entry, comparison
-
-
-class AnnotatedTag(NamedTuple):
-    """What an annotated tag says; `tagger` may be missing in old ones."""
-
-    name: str
-    tagger: Signature | None
-    message: str
-
-
-def annotated_tag(repository: Repository, text: str) -> AnnotatedTag | None:
-    """The annotated tag of that name, if it is one."""
-    from lxgit.objects.commits import decode_tag
-
-    name = repository.revisions.ref_name(text)
-    oid = repository.ref_reader.read(name) if name is not None else None
-    if oid is None or repository.objects.describe(oid)[0] is not ObjectType.TAG:
-        return None
-    tag = decode_tag(repository.objects.read(oid)[1])
-    return AnnotatedTag(tag.name, tag.tagger, tag.message)
 
 
 def rev_parse(repository: Repository, texts: Sequence[str]) -> list[str]:

@@ -103,7 +103,7 @@ LOG = (
     OPENED
     | READ_REFS
     | LISTED
-    | named(cli="human log logview", objects="git history", operations="history logvalues")
+    | named(cli="human log logview", objects="git history", operations="history logvalues showing")
 )
 PS = OPENED | LISTED | CONTAINERS | named(cli="human listings psview", operations="containers")
 RUN = (
