@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.operations.finding import find_container_id
+from lxgit.runtime import graceperiod
 from lxgit.runtime.attach import IsPaused, NotRunning, Streams, connect
 from lxgit.runtime.wanted import WantedCommand
 
@@ -27,7 +28,7 @@ def execute(
     """
     container = find_container_id(repository, name)
     try:
-        with connect(container) as session:
+        with graceperiod.begun(), connect(container) as session:
             session.execute(wanted)
             return 0 if wanted.detached else session.attach(streams)
     except NotRunning:

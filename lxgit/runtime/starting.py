@@ -6,7 +6,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from lxgit.runtime import bases
+from lxgit.runtime import bases, graceperiod
 from lxgit.runtime import idmap as idmaps
 from lxgit.runtime.attach import Session
 from lxgit.runtime.keeper import keep
@@ -51,7 +51,8 @@ def start_container(
     with bases.held(task.lowers):
         session = _forked(task, root)
         try:
-            session.wait_started()
+            with graceperiod.begun():
+                session.wait_started()
         except BaseException:
             session.close()
             raise

@@ -118,9 +118,9 @@ RUN = (
         objects="git",
         operations="creating healthwishes launching limiting networking ordinary running",
         runtime="attach attachment bases capabilities cgroups command confinement devices devpts"
-        " enforcement freezer fsids keeper launcher layers logfile lxc materialise overlay probe"
-        " process protocol reaper relay rootfs rootmount seccomp starting supervisor sweep"
-        " terminal",
+        " enforcement freezer fsids graceperiod keeper launcher layers logfile lxc materialise"
+        " overlay probe process protocol reaper relay rootfs rootmount seccomp starting supervisor"
+        " sweep terminal",
     )
 )
 
@@ -130,7 +130,7 @@ EXEC = (
     | named(
         cli="detaching executing processoptions",
         operations="executing finding store",
-        runtime="attach attachment index protocol runplace terminal wanted",
+        runtime="attach attachment graceperiod index protocol runplace terminal wanted",
     )
 )
 
