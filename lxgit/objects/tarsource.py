@@ -8,7 +8,6 @@ The decompressors are the system's programs: they run beside us, on the other co
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Protocol
@@ -149,6 +148,8 @@ def _unpacked(source: IO[bytes], taken: bytes, found: tuple[str, str] | None) ->
     if found is None:
         yield feed
         return
+    import shutil  # with bz2 and lzma, which take 1 ms
+
     command, package = found
     program, *options = command.split()
     executable = shutil.which(program, path=_PATH)

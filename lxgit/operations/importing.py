@@ -117,13 +117,14 @@ def opened_archive(
     limits: Limits = NO_LIMITS,
 ) -> Iterator[Source]:
     """A tar archive; its contents can be read while the context lasts."""
-    from lxgit.objects.tarreader import read_tar
     from lxgit.objects.tarsource import open_archive
 
     path, stream = (source, None) if isinstance(source, Path) else (None, source)
     with open_archive(path, stream, repository.scratch_dir) as archive:
 
         def read(offer: Offer) -> FileTree:
+            from lxgit.objects.tarreader import read_tar  # while libgit2 is loaded
+
             progress.phase("Reading the archive")
             return read_tar(archive, progress, offer, limits)
 
