@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from lxgit.cli.options import Filters, FormatOption, NoTrunc, Quiet
-from lxgit.cli.params import command, option
+from lxgit.cli.params import argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_ids, write_listing
 from lxgit.errors import UsageError
@@ -74,6 +74,7 @@ def ps(
 @command(
     examples=(
         ("lxgit images", ""),
+        ("lxgit images base", "those of this name; base:v1 is one alone"),
         ("lxgit images -a", "commits that have no name too"),
         ("lxgit images --tree", "which is made of which"),
         ("lxgit images --viz | dot -Tsvg >images.svg", "the same as a picture, with merges"),
@@ -83,6 +84,9 @@ def ps(
 )
 def images(
     session: Session,
+    name: Annotated[
+        str | None, argument("NAME", help="NAME[:TAG], or a pattern", completes="image")
+    ] = None,
     everything: Annotated[
         bool, option("-a", "--all", help="also commits that have no name, as <none>")
     ] = False,
@@ -113,10 +117,11 @@ def images(
     from lxgit.operations.imagelist import select_images
 
     sizes = ".Size" in format_
+    wanted = filters if name is None else (*filters, f"reference={name}")
     rows = (
         []
         if repository is None
-        else select_images(repository, everything=everything, filters=filters, sizes=sizes)
+        else select_images(repository, everything=everything, filters=wanted, sizes=sizes)
     )
     if quiet:
         write_ids(session.out, (row.oid for row in rows), whole=no_trunc)

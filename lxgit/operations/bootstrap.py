@@ -146,7 +146,8 @@ def _raise_failed(process: subprocess.Popen[bytes], listener: object, errors: li
     process.wait()
     assert isinstance(listener, threading.Thread)
     listener.join()
-    why = errors[-1] if errors else f"exit status {process.returncode}"
+    # The first is the cause, the others follow from it.
+    why = errors[0] if errors else f"exit status {process.returncode}"
     raise BootstrapFailed(
         f"mmdebstrap: {why}", hint="--mirror, --components and --variant say where it looks"
     )

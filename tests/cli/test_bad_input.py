@@ -7,6 +7,7 @@ the start of a running container in test_containers.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -428,3 +429,12 @@ def test_a_broken_ref(based: Lxgit) -> None:
     (based.store / "git/refs/heads/base").write_text("garbage\n")
     refused(based("log", code=1), "'refs/heads/base' is damaged", "logs/refs/heads/base")
     assert based("fsck", code=1).out.count("refs/heads/base") >= 1
+
+
+@pytest.mark.root
+def test_what_an_archive_does_not_have_is_told_in_its_own_words(lxgit: Lxgit) -> None:
+    if shutil.which("mmdebstrap") is None:
+        pytest.skip("no mmdebstrap on this machine")
+    mirror = "http://127.0.0.1:9/debian"
+    result = lxgit("bootstrap", "trixie", "base", "--mirror", mirror, code=1)
+    refused(result, f"mmdebstrap: Failed to fetch {mirror}", "--mirror")

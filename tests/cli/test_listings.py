@@ -157,6 +157,13 @@ def test_which_images(grown: Lxgit) -> None:
         ("dangling=false", ["tuned:latest", "base:latest", "base:v1"]),
     ]:
         assert grown("images", "--filter", text, *form).lines == found, text
+    for name, found in [
+        ("base", ["base:latest", "base:v1"]),
+        ("base:v1", ["base:v1"]),
+        ("t*", ["tuned:latest"]),
+        ("none", []),
+    ]:
+        assert grown("images", name, *form).lines == found, name
     grown("tag", "-d", "base/v1")
     grown("branch", "-D", "base")
     assert grown("images", "-a", *form).lines == ["tuned:latest", "<none>:<none>"]
