@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from lxgit import __version__
 
@@ -16,14 +17,25 @@ _MANY_OBJECTS = 100_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line, without the program's name; return the exit code."""
-    words = sys.argv[1:] if argv is None else argv
-    if list(words) == ["--version"]:  # scripts ask for it: nothing else is imported
+    """Run one command line, without the program's name; return the exit code.
+
+    Without `argv` it is this process's own, which ends with it.
+    """
+    if argv is None:
+        _leave(main(sys.argv[1:]))
+    if list(argv) == ["--version"]:  # scripts ask for it: nothing else is imported
         print(f"lxgit {__version__}")
         return 0
     gc.set_threshold(_MANY_OBJECTS)
     from lxgit.cli.dispatch import run_command_line
 
-    code = run_command_line(words)
-    gc.freeze()  # the process ends: looking for cycles before that takes 3 ms
-    return code
+    return run_command_line(argv)
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit without taking the interpreter down, which takes 2 ms and leaves nothing else behind."""
+    try:
+        print(end="", flush=True)  # there may be no standard output
+    except OSError:
+        code = code or 1
+    os._exit(code)

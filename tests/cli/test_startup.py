@@ -145,7 +145,7 @@ def loaded(lxgit: Lxgit, *words: str) -> set[str]:
         "sys.argv[0] = 'lxgit'\n"
         "atexit.register(lambda: os.write(2, '\\n'.join(sys.modules).encode()))\n"
         "from lxgit.cli.main import main\n"
-        "sys.exit(main())\n"
+        "sys.exit(main(sys.argv[1:]))\n"
     )
     done = subprocess.run(
         [sys.executable, "-I", "-c", code, *words],
