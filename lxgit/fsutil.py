@@ -7,6 +7,7 @@ import errno
 import fcntl
 import functools
 import os
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -257,6 +258,24 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def is_written_to(fd: int) -> bool:
+    """Whether any process may have the file, which is open here for reading, open for writing.
+
+    A lease for reading is given only where none has, mapped or not (fcntl(2), F_SETLEASE). It is
+    given back at once. Who opens the file in that moment waits for it; the signal that tells us of
+    that is one that nobody hears. Where a file system has no leases, the answer is yes.
+    """
+    fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EINVAL, errno.EACCES):
+            raise
+        return True
+    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False
 
 
 _TOLD_AFTER = 1.0

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 from lxgit.errors import LxgitError
 from lxgit.fsutil import open_beneath
 from lxgit.records import dataclass
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 CHUNK = 1 << 20
@@ -105,50 +106,68 @@ class SparseSlice:
         return 1, self.fd, self.offset, self.size, self.segments
 
 
+class Stamp(NamedTuple):
+    """What changes when a file does; times in nanoseconds since 1970.
+
+    Of the two, mtime can be set to anything by whoever owns the file, ctime by nobody.
+    """
+
+    inode: int
+    size: int
+    mtime: int
+    ctime: int
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """The stamp of a file with this status."""
+    return Stamp(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
 @dataclass(frozen=True, slots=True)
 class Below:
     """A file below an open directory, opened anew at each reading, never through a link."""
 
     directory: int
     path: bytes
-    size: int
+    found: Stamp
+    """As it was when it was found."""
 
-    def stamp(self) -> tuple[int, ...]:
-        """What changes when the file does: inode, size, mtime, ctime. SourceChanged if it went."""
+    @property
+    def size(self) -> int:
+        return self.found.size
+
+    def now(self) -> Stamp:
+        """What its stamp is now. SourceChanged when it is gone."""
         try:
             fd = open_beneath(self.directory, self.path, os.O_PATH | os.O_NOFOLLOW)
         except (FileNotFoundError, NotADirectoryError):
             raise SourceChanged(f"{self.path!r} went away") from None
         try:
-            status = os.fstat(fd)
+            return stamp_of(os.fstat(fd))
         finally:
             os.close(fd)
-        return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
     def anew(self) -> Below | None:
         """The same file as it is now; None when it is gone."""
         try:
-            fd = open_beneath(self.directory, self.path, os.O_PATH | os.O_NOFOLLOW)
-        except (FileNotFoundError, NotADirectoryError):
+            return Below(self.directory, self.path, self.now())
+        except SourceChanged:
             return None
-        try:
-            return Below(self.directory, self.path, os.fstat(fd).st_size)
-        finally:
-            os.close(fd)
 
     def chunks(self) -> Iterator[bytes]:
-        with self._opened() as fd:
+        with self.opened() as fd:
             yield from read_range(fd, 0, self.size)
 
     def whole(self) -> bytes:
-        with self._opened() as fd:
+        with self.opened() as fd:
             return read_whole(fd, 0, self.size)
 
     def job(self) -> tuple[Any, ...]:
-        return 2, self.directory, self.path, self.size
+        return 2, self.directory, self.path, *self.found
 
     @contextmanager
-    def _opened(self) -> Iterator[int]:
+    def opened(self) -> Iterator[int]:
+        """The file, to be read. SourceChanged when it has another size, or is gone."""
         try:
             fd = open_beneath(self.directory, self.path, os.O_RDONLY | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
@@ -162,12 +181,16 @@ class Below:
             os.close(fd)
 
 
-_KINDS: tuple[type[Slice | SparseSlice | Below], ...] = (Slice, SparseSlice, Below)
+def _below(directory: int, path: bytes, *stamp: int) -> Below:
+    return Below(directory, path, Stamp(*stamp))
+
+
+_MAKERS: tuple[Callable[..., Content], ...] = (Slice, SparseSlice, _below)
 
 
 def from_job(job: tuple[Any, ...]) -> Content:
     """The content that `Content.job` tells of; its descriptors are those of the fork's parent."""
-    content: Content = _KINDS[job[0]](*job[1:])
+    content: Content = _MAKERS[job[0]](*job[1:])
     return content
 
 

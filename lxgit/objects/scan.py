@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lxgit.fsutil import open_beneath
-from lxgit.objects.content import Below
+from lxgit.objects.content import Below, stamp_of
 from lxgit.objects.filetree import FileTree, Node
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.records import dataclass
@@ -148,7 +148,7 @@ def plain_metadata(inode: Inode) -> Metadata:
 def node_of(root: int, inode: Inode, metadata: Metadata) -> Node:
     """The node of an inode; the content of a file is read from below `root` when it is wanted."""
     assert inode.kind is not None
-    content = Below(root, inode.path, inode.status.st_size) if inode.kind is Kind.FILE else None
+    content = Below(root, inode.path, stamp_of(inode.status)) if inode.kind is Kind.FILE else None
     return Node(inode.kind, metadata, target=inode.target, content=content, rdev=inode.rdev)
 
 

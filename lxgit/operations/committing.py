@@ -36,6 +36,7 @@ from lxgit.records import dataclass, replace
 from lxgit.runtime.containers import edited
 from lxgit.runtime.directory_layer import ids_outside_range
 from lxgit.runtime.layers import LayerStore
+from lxgit.runtime.statcache import forget
 from lxgit.runtime.upper import drop_unrecorded
 
 if TYPE_CHECKING:
@@ -320,6 +321,7 @@ def _upper_to_layer(repository: Repository, container: Container, tree: WorkTree
     """Rename the upperdir into the cache, on the stack of its base; without that, drop it."""
     if not container.upper.exists():
         return
+    forget(container)
     remove_tree(container.path / "init")  # it would hide what the layer has of its directories
     layers = LayerStore(repository.layers_dir)
     assert container.config.base is not None

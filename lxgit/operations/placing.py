@@ -24,6 +24,7 @@ from lxgit.operations.worktree import WorkTree, open_work_tree
 from lxgit.records import replace
 from lxgit.runtime.containers import edited, other_ids, release_ids
 from lxgit.runtime.newupper import other_name, remove_others, write_upper
+from lxgit.runtime.statcache import forget
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ def place(
     remove_tree(container.path / "init")  # made for what was mounted below it
     placed = container.configured(config)
     remove_others(placed)
+    forget(placed)
     if ids != container.config.idmap:
         remove_tree(container.path / "work")  # it is the old root's
         release_ids(container)

@@ -18,7 +18,7 @@ from lxgit.objects.diff import iter_differences
 from lxgit.objects.entries import Entry
 from lxgit.objects.ids import ObjectType, from_hex
 from lxgit.objects.image import Image, read_image, write_image
-from lxgit.objects.ingest import write_node
+from lxgit.objects.ingest import write_content
 from lxgit.objects.metadata import Kind
 from lxgit.objects.refnames import BRANCHES
 from lxgit.objects.scratch import ScratchObjects, hash_content
@@ -26,6 +26,7 @@ from lxgit.operations.attached import containers_on, row_of
 from lxgit.operations.comparison import Comparison, Side, stored_side
 from lxgit.operations.lookup import find_container, image_of
 from lxgit.operations.values import ContainerChanges, Status
+from lxgit.runtime.statcache import TICK, StatCache, Watched
 from lxgit.runtime.upper import UpperState, apply_upper, read_upper
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class WorkTree:
         container: Container,
         state: UpperState,
         writer: PackWriter | None,
+        cache: StatCache,
         *,
         busy: bool = False,
         whole: bool = False,
@@ -74,6 +76,7 @@ class WorkTree:
         self.parent = image_of(repository, from_hex(container.config.commit))
         self._repository = repository
         self._writer = writer
+        self._cache = cache
         self.busy = busy
         self._whole = whole
         self.objects = ScratchObjects(repository.objects, writer)
@@ -118,18 +121,34 @@ class WorkTree:
         )
 
     def _entry_now(self, node: Node) -> Entry:
-        if self._writer is not None:
-            entry = write_node(self._writer, node)
+        oid = None
+        if node.content is not None:
+            oid = self._content_id(node.content)
+        elif node.kind is Kind.SYMLINK:
+            oid = self.objects.add(ObjectType.BLOB, node.target)
+        if oid is not None:
+            self._nodes[oid] = node
+        return Entry(node.kind, node.metadata, oid, node.rdev)
+
+    def _content_id(self, content: Content) -> ObjectID:
+        """The id of a file's content, which is read unless it is what it was the last time."""
+        assert isinstance(content, Below)
+        known = self._cache.find(content.found)
+        if known is not None and self._is_written(known):
+            return known
+        watched = Watched(content)
+        if self._writer is None:
+            oid = hash_content(watched)
         else:
-            oid = None
-            if node.content is not None:
-                oid = hash_content(node.content)
-            elif node.kind is Kind.SYMLINK:
-                oid = self.objects.add(ObjectType.BLOB, node.target)
-            entry = Entry(node.kind, node.metadata, oid, node.rdev)
-        if entry.oid is not None:
-            self._nodes[entry.oid] = node
-        return entry
+            oid = write_content(self._writer, watched)
+        if watched.settled:
+            self._cache.add(content.found, oid)
+        return oid
+
+    def _is_written(self, oid: ObjectID) -> bool:
+        """Whether a blob is where it is to be, if that is anywhere."""
+        writer = self._writer
+        return writer is None or oid in writer or self._repository.objects.freshen(oid)
 
     @property
     def is_changed(self) -> bool:
@@ -169,9 +188,6 @@ class WorkTree:
         return self._repository.objects.blob(oid)
 
 
-_TICK = 20_000_000  # nanoseconds between two times of an inode at most: CONFIG_HZ is 100 or more
-
-
 @contextmanager
 def _unchanged(content: Content | None) -> Iterator[None]:
     """SourceChanged when the file has been written to while it was read.
@@ -182,13 +198,13 @@ def _unchanged(content: Content | None) -> Iterator[None]:
     if not isinstance(content, Below):
         yield
         return
-    if time.time_ns() - content.stamp()[-1] < _TICK:
-        time.sleep(_TICK / 1e9)
-    before = content.stamp()
-    if time.time_ns() - before[-1] < _TICK:
+    if time.time_ns() - content.now().ctime < TICK:
+        time.sleep(TICK / 1e9)
+    before = content.now()
+    if time.time_ns() - before.ctime < TICK:
         raise SourceChanged(f"{content.path!r} has just been written to")
     yield
-    if content.stamp() != before:
+    if content.now() != before:
         raise SourceChanged(f"{content.path!r} changed while it was read")
 
 
@@ -211,12 +227,16 @@ def open_work_tree(
     try:
         fd = os.open(container.upper, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:  # it has not been started since it was made or committed
-        yield WorkTree(repository, container, UpperState(), writer, busy=bool(busy))
+        yield WorkTree(repository, container, UpperState(), writer, StatCache(), busy=bool(busy))
         return
     try:
         busy = container.is_running if busy is None else busy
+        cache = StatCache.of(container)
         state = read_upper(fd, container.config.ids, busy=busy)
-        yield WorkTree(repository, container, state, writer, busy=busy, whole=whole)
+        tree = WorkTree(repository, container, state, writer, cache, busy=busy, whole=whole)
+        if busy or writer is None:  # else the upper directory is about to go
+            cache.save(container)
+        yield tree
     finally:
         os.close(fd)
 

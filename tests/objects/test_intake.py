@@ -12,7 +12,7 @@ import pytest
 
 from lxgit.objects import collisions, intake
 from lxgit.objects.collisions import CollisionAttack
-from lxgit.objects.content import Below, Content, Slice, SourceChanged, SparseSlice
+from lxgit.objects.content import Below, Content, Slice, SourceChanged, SparseSlice, stamp_of
 from lxgit.objects.helper import HelperFailed, pump
 from lxgit.objects.ids import ObjectID, ObjectType, hash_blob, hex_id
 from lxgit.objects.intake import Intake
@@ -101,7 +101,7 @@ def test_every_kind_of_content(objects: ObjectDatabase, scratch: Path, archive: 
     archive.put(b"....datamore")
     directory = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY)
     sparse = SparseSlice(archive.fd, 4, 40_000, ((10, 4), (20_000, 4)))
-    below = Below(directory, b"below", 14)
+    below = Below(directory, b"below", stamp_of(os.stat(scratch / "below")))
     for source, content in ((archive.fd, sparse), (directory, below)):
         with objects.writer() as writer, Intake(writer, source) as taking:
             taking.take([content], NullProgress())
