@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.insight import HIDEABLE, SECURITY, Insight, documented
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.support.program import Lxgit
@@ -25,6 +26,31 @@ def test_the_table_tells_what_is_seen_from_inside(based: Lxgit) -> None:
     assert cells.pop("hidden").split() == [path for path in HIDEABLE if os.path.exists(path)]
     assert set(hidden) <= set(HIDEABLE)
     assert cells == told
+
+
+_VIEW = """
+grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp)' /proc/self/status
+cd /proc/self
+cat uid_map gid_map mountinfo limits oom_score_adj
+sed 's,/\\.lxc$,/,' cgroup  # LXC's leaf for who joins: of version 2 only leaves have processes
+cat attr/current 2>/dev/null
+for one in ns/*; do readlink $one; done
+env | grep -v ^SHLVL= | sort
+echo seen
+"""
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+@pytest.mark.parametrize("user", [(), ("-u", "1000:1000")])
+def test_another_command_is_as_confined_as_the_first(based: Lxgit, user: tuple[str, ...]) -> None:
+    based("run", "-d", *user, "-e", "A=b", "--name", "web", "base", "sh", "-c", f"{_VIEW} sleep 99")
+    wait_until(lambda: based("logs", "web").out.endswith("seen\n"))
+    first = based("logs", "web").out.splitlines()
+    assert based("exec", "web", "sh", "-c", _VIEW).out.splitlines() == first
+    assert any(line.startswith("Seccomp:\t2") for line in first)
+    based("rm", "-f", "web")
 
 
 def test_none_is_tighter() -> None:
