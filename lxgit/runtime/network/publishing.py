@@ -72,9 +72,13 @@ class Publication:
 
     def __str__(self) -> str:
         """As `-p` takes it."""
+        return f"{self._before}{self.host_ports}:{self.port}"
+
+    @property
+    def _before(self) -> str:
+        """The address, as it stands before a port; "" for every one."""
         ip = f"[{self.host_ip}]" if ":" in self.host_ip else self.host_ip
-        before = f"{ip}:" if ip else ""
-        return f"{before}{self.host_ports}:{self.port}"
+        return f"{ip}:" if ip else ""
 
     @property
     def host_ports(self) -> str:
@@ -92,10 +96,8 @@ class Publication:
     @property
     def shown(self) -> str:
         """As `ps` has it since 2013: `49153->4444`, and only what is not as usual besides."""
-        ip = f"[{self.host_ip}]" if ":" in self.host_ip else self.host_ip
-        before = f"{ip}:" if ip else ""
         after = "" if self.port.protocol == "tcp" else f"/{self.port.protocol}"
-        return f"{before}{self.host_port}->{self.port.number}{after}"
+        return f"{self._before}{self.host_port}->{self.port.number}{after}"
 
     @classmethod
     def parsed(cls, text: str) -> Self:
