@@ -3,9 +3,10 @@
     layer.tar     the tree as one canonical tar (objects.tarwriter), long runs of zeros as holes
     layer.erofs   an index of it, made by `mkfs.erofs --tar=i`: the inodes, which point into the tar
 
-The same tree gives the same two files. What EROFS, or mkfs.erofs, cannot hold as it is has to go
-into the directory form: see `UnfitTree`. Source: mkfs.erofs(1), erofs-utils 1.8.6, and what it was
-seen to do; tests/runtime/test_erofs_layer.py has each of the limits.
+The same tree gives the same two files, but for the id of the file system. What EROFS, or
+mkfs.erofs, cannot hold as it is has to go into the directory form: see `UnfitTree`. Source:
+mkfs.erofs(1), erofs-utils 1.8.6, and what it was seen to do; tests/runtime/test_erofs_layer.py has
+each of the limits.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
     from lxgit.runtime.blobfill import BlobFiller
 
 _PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# The file system's id says nothing here, and a time of its making would only change the bytes.
+# A time of its making would only change the bytes.
 _MKFS = ("mkfs.erofs", "--quiet", "-T0", "--mkfs-time")
-_UUID = "-U6c786769-7400-4000-8000-000000000001"
+_UUID_AT = 1024 + 48  # bytes: in the superblock (linux/fs/erofs/erofs_fs.h)
 
 MAX_XATTRS = 30_000  # bytes of an entry's names and values; mkfs.erofs fails over 32,000
 MAX_LINKS = 10_000  # names of one file: mkfs.erofs takes their square
@@ -191,18 +192,37 @@ def _escaped(path: bytes, metadata: Metadata) -> Metadata:
     return Metadata(metadata.mode, metadata.uid, metadata.gid, metadata.mtime, tuple(xattrs))
 
 
-def make_index(tar: Path, index: Path) -> None:
-    """Make the index of a tar; UnfitTree when mkfs.erofs cannot."""
-    make_erofs(tar, os.fspath(index), "--tar=i")
+def make_index(tar: Path, index: Path, *, uuid: bytes | None = None) -> None:
+    """Make the index of a tar, as a file system with that id; UnfitTree when mkfs.erofs cannot."""
+    make_erofs(tar, os.fspath(index), "--tar=i", uuid=uuid)
 
 
-def make_erofs(tar: Path, image: str, *options: str, inherited: tuple[int, ...] = ()) -> None:
-    """Have mkfs.erofs, which keeps the descriptors `inherited`, write an image; UnfitTree."""
+def index_uuid(index: Path) -> bytes:
+    """The id of an index that was made."""
+    with index.open("rb") as file:
+        return os.pread(file.fileno(), 16, _UUID_AT)
+
+
+def make_erofs(
+    tar: Path,
+    image: str,
+    *options: str,
+    inherited: tuple[int, ...] = (),
+    uuid: bytes | None = None,
+) -> None:
+    """Have mkfs.erofs, which keeps the descriptors `inherited`, write an image; UnfitTree.
+
+    Its id is another one each time, unless `uuid` says which. In an upper directory overlayfs notes
+    what each file was copied from, as inode so-and-so of the file system with that id. Were it the
+    same in the next image, it would find another file there, and give ESTALE for one of the two.
+    """
     import subprocess
 
+    digits = (uuid or os.urandom(16)).hex()
+    parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
     try:
         done = subprocess.run(
-            [*_MKFS, _UUID, *options, image, os.fspath(tar)],
+            [*_MKFS, f"-U{'-'.join(parts)}", *options, image, os.fspath(tar)],
             env={"PATH": _PROGRAMS, "LC_ALL": "C"},
             pass_fds=inherited,
             capture_output=True,

@@ -28,7 +28,7 @@ from lxgit.records import replace
 from lxgit.runtime.bases import IMAGE, INDEX, TAR
 from lxgit.runtime.compressed_layer import is_intact
 from lxgit.runtime.directory_layer import is_hidden, is_lost
-from lxgit.runtime.erofs_layer import LayerTar, UnfitTree, make_index
+from lxgit.runtime.erofs_layer import LayerTar, UnfitTree, index_uuid, make_index
 from lxgit.runtime.erofs_mount import mount_image
 from lxgit.runtime.layers import COMPRESSED, EROFS
 from lxgit.runtime.upper import apply_upper, read_upper
@@ -88,7 +88,7 @@ def _image_faults(database: ObjectDatabase, layer: Layer) -> list[str]:
 def _index_faults(layer: Layer) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="tmp-", dir=layer.path.parent) as scratch:
         again = Path(scratch, INDEX)
-        make_index(layer.path / TAR, again)
+        make_index(layer.path / TAR, again, uuid=index_uuid(layer.path / INDEX))
         with again.open("rb") as wanted, (layer.path / INDEX).open("rb") as found:
             while expected := wanted.read(_CHUNK):
                 if found.read(_CHUNK) != expected:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,8 +98,51 @@ def test_a_mount_shows_the_source(
 
 def test_the_same_tree_gives_the_same_files(source: Path, written: Path, scratch: Path) -> None:
     again = write(scratch / "again", filling(source))
-    for name in (TAR, INDEX):
-        subprocess.run(["cmp", written / name, again / name], check=True)
+    subprocess.run(["cmp", written / TAR, again / TAR], check=True)
+    erofs_layer.make_index(again / TAR, again / INDEX, uuid=erofs_layer.index_uuid(written / INDEX))
+    subprocess.run(["cmp", written / INDEX, again / INDEX], check=True)
+
+
+def test_a_file_that_was_copied_up_is_none_of_another_image(scratch: Path) -> None:
+    """Its inode number in the image that it came from is that of another file there."""
+
+    def files(*names: bytes) -> Callable[[TreeSink], None]:
+        def fill(sink: TreeSink) -> None:
+            sink.directory(b"", ROOT)
+            for name in names:
+                sink.file(name, PLAIN, 1, (b"x",))
+
+        return fill
+
+    for name in ("upper", "work"):
+        (scratch / name).mkdir()
+    first = write(scratch / "first", files(*[b"b%d" % number for number in range(9)], b"motd"))
+    with _changeable(first, scratch) as root:
+        origin = (first / "mounted/motd").stat().st_ino
+        (root / "motd").write_text("changed")
+    second = write(scratch / "second", files(*[b"a%d" % number for number in range(99)], b"motd"))
+    with _changeable(second, scratch) as root:
+        numbers = {path.stat().st_ino: path.name for path in (second / "mounted").iterdir()}
+        assert numbers[origin] != "motd"
+        assert (root / numbers[origin]).read_text() == "x"
+        assert (root / "motd").read_text() == "changed"
+
+
+@contextmanager
+def _changeable(layer: Path, scratch: Path) -> Iterator[Path]:
+    """A layer under overlayfs as containers have it, with `upper` and `work` of a directory."""
+    below, place = layer / "mounted", layer / "root"
+    below.mkdir()
+    place.mkdir()
+    options = f"lowerdir={below},upperdir={scratch}/upper,workdir={scratch}/work,index=off,xino=on"
+    with ExitStack() as stack:
+        mount = erofs_mount.mount_image(layer, (INDEX, TAR))
+        kernel.move_mount(mount, below)
+        os.close(mount)
+        stack.callback(unmount, below)
+        subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", place], check=True)
+        stack.callback(unmount, place)
+        yield place
 
 
 def test_zeros_take_no_space(scratch: Path) -> None:
