@@ -7,7 +7,6 @@ import errno
 import fcntl
 import functools
 import os
-import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -267,6 +266,8 @@ def is_written_to(fd: int) -> bool:
     given back at once. Who opens the file in that moment waits for it; the signal that tells us of
     that is one that nobody hears. Where a file system has no leases, the answer is yes.
     """
+    import signal  # 1 ms, which most commands do not need
+
     fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
     try:
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
