@@ -18,7 +18,7 @@ from lxgit.objects import packwriter
 from lxgit.objects.filecheck import is_counted
 from lxgit.objects.filelock import drop_stale_lock
 from lxgit.operations.attached import unpin_leftovers
-from lxgit.runtime import volumes
+from lxgit.runtime import rootless, volumes
 from lxgit.runtime.containers import all_containers, edited
 from lxgit.runtime.erasing import settled
 from lxgit.runtime.index import NoSuchContainer
@@ -128,7 +128,13 @@ def _ref_locks(git_dir: str) -> Iterator[str]:
 
 
 def _remove(path: str, used: set[tuple[int, int]], grace: float) -> bool:
-    """Remove what is not in use and was not touched for `grace` seconds."""
+    """Remove what is not in use and was not touched for `grace` seconds.
+
+    A day at least for an ordinary user whose store has containers: files that processes of another
+    user namespace have open cannot be told.
+    """
+    if rootless.is_active():
+        grace = max(grace, _DAY)
     with contextlib.suppress(FileNotFoundError):
         status = os.lstat(path)
         if (status.st_dev, status.st_ino) in used or status.st_mtime > time.time() - grace:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.operations.lookup import find_container
 from lxgit.runtime.attach import IsPaused, NotRunning, SupervisorLost, connect
-from lxgit.runtime.freezer import CannotFreeze, wait_until_frozen
+from lxgit.runtime.freezer import CannotFreeze, require, wait_until_frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,6 +23,7 @@ class NotPaused(LxgitError):
 
 def pause(repository: Repository, names: Sequence[str]) -> None:
     """Have running containers stand still. NotRunning, IsPaused, before any does; CannotFreeze."""
+    require()
     for container in _checked(repository, names, paused=False):
         with connect(container.id) as session:
             session.pause(paused=True)
@@ -77,6 +78,7 @@ def held(container: Container) -> Iterator[None]:
 
     Nothing to one that has ended. CannotFreeze.
     """
+    require()
     try:
         session = connect(container.id)
     except NotRunning:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, UsageError
 from lxgit.operations.lookup import find_container
+from lxgit.runtime import rootless
 from lxgit.runtime.attach import NotRunning
 from lxgit.runtime.cgroups import controllers
 from lxgit.runtime.containers import all_containers
-from lxgit.runtime.usage import Usage, processes, usage
+from lxgit.runtime.usage import Usage, inside_of, processes, usage
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ _PS = "/usr/bin/ps"
 
 class NoPs(LxgitError):
     """The host's ps is not installed."""
+
+
+class Uncounted(LxgitError):
+    """Nothing tells what the containers use."""
 
 
 class Statistics(NamedTuple):
@@ -47,8 +52,13 @@ def statistics(
 ) -> Iterator[list[Statistics]]:
     """What containers use, all that run by default, every `interval` seconds and for ever.
 
-    One that has ended is all zeros if it was named. NoSuchContainer.
+    One that has ended is all zeros if it was named. NoSuchContainer; Uncounted.
     """
+    if rootless.is_active():
+        raise Uncounted(
+            "what containers use is counted by control groups, which an ordinary user has not",
+            hint="'lxgit top' shows their processes; or run lxgit as root",
+        )
     before: dict[str, Usage] = {}
     while True:
         found = [find_container(repository, name) for name in names]
@@ -89,7 +99,8 @@ def top(repository: Repository, name: str, options: Sequence[str]) -> list[list[
             f"container '{container.config.name}' is not running",
             hint="'lxgit ps' lists what runs",
         )
-    pids = processes(container.id)
+    state = container.state
+    pids = inside_of(state.supervisor) if rootless.is_active() else processes(container.id)
     head, *lines = _ps(options or ("-ef",), pids).splitlines()
     titles = head.split()
     if "PID" not in titles:

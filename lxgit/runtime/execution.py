@@ -96,7 +96,7 @@ class Execution:
         stdio = wanted.stdio(self._relay, devices, user, self._config.ids, becomes)
         try:
             self._child = lxc.attach(
-                self._config.id, directory, stdio, arguments, every_capability=more
+                self._config.id, directory, stdio, arguments, pid=pid, every_capability=more
             )
             self._process = os.pidfd_open(self._child)
         finally:

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.runtime import cgroups
+from lxgit.runtime import cgroups, rootless
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -48,6 +48,15 @@ def is_frozen(container: str) -> bool:
     with contextlib.suppress(FileNotFoundError):  # it has just ended
         return (group / "freezer.state").read_text("ascii") == "FROZEN\n"
     return False
+
+
+def require() -> None:
+    """CannotFreeze where no container can be frozen."""
+    if rootless.is_active():
+        raise CannotFreeze(
+            "an ordinary user has no control groups, so a container cannot be made to stand still",
+            hint="'lxgit commit --pause=false' does without; or run lxgit as root",
+        )
 
 
 def wait_until_frozen(container: str) -> None:

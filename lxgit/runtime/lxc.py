@@ -19,7 +19,7 @@ import fcntl
 import os
 import re
 import signal
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ from lxgit.runtime import kernel, launcher, rootless, rundir
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from lxgit.runtime.idmap import IdMap
     from lxgit.runtime.limits import Setting
@@ -244,7 +244,9 @@ def start(
     ]
     # At the end LXC goes back to the network that it came from, which for an ordinary user must not
     # be the host's (EPERM; lxc_restore_phys_nics_to_netns, src/lxc/network.c).
-    return _spawn(LXC_START, command, stdio, apart=rootless.is_active() and not host_network)
+    apart = rootless.is_active() and not host_network
+    network = partial(kernel.unshare, kernel.CLONE_NEWNET) if apart else _stay
+    return _spawn(LXC_START, command, stdio, network)
 
 
 def attach(
@@ -253,13 +255,14 @@ def attach(
     stdio: Stdio,
     arguments: Sequence[bytes],
     *,
+    pid: int,
     every_capability: bool,
 ) -> int:
     """Run lxc-attach for a running container and return its process id; it is the command's parent.
 
-    `arguments` follow the launcher's name; it starts as root, with the container's
-    capabilities or with `every_capability`. It exits with the command's exit code, and with 128 + n
-    after signal n.
+    `pid` is the container's process 1, `arguments` follow the launcher's name; it starts as root,
+    with the container's capabilities or with `every_capability`. It exits with the command's exit
+    code, and with 128 + n after signal n.
     """
     more = [b"--elevated-privileges=CAP"] if every_capability else []
     command: list[bytes] = [
@@ -270,7 +273,20 @@ def attach(
         *(b"--", b"/proc/self/fd/%d" % launcher.DESCRIPTOR),
         *arguments,
     ]
-    return _spawn(_sealed_copy(LXC_ATTACH), command, stdio)
+    return _spawn(_sealed_copy(LXC_ATTACH), command, stdio, partial(_join_monitor_of, pid))
+
+
+def _stay() -> None:
+    """Keep the network of the supervisor."""
+
+
+def _join_monitor_of(pid: int) -> None:
+    """Have the network of the lxc-start whose child `pid` is: it listens on an abstract address."""
+    with open(f"/proc/{pid}/stat", "rb") as stream:
+        monitor = int(stream.read().rpartition(b")")[2].split()[1])  # proc_pid_stat(5), ppid
+    fd = os.open(f"/proc/{monitor}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    if not os.path.samestat(os.fstat(fd), os.stat("/proc/self/ns/net")):
+        kernel.setns(fd, kernel.CLONE_NEWNET)
 
 
 @cache
@@ -287,13 +303,14 @@ def _sealed_copy(program: str) -> int:
     return copy
 
 
-def _spawn(program: str | int, command: list[bytes], stdio: Stdio, *, apart: bool = False) -> int:
+def _spawn(
+    program: str | int, command: list[bytes], stdio: Stdio, enter_network: Callable[[], None]
+) -> int:
     parent = os.getpid()
     child = os.fork()
     if child == 0:
         try:
-            if apart:
-                kernel.unshare(kernel.CLONE_NEWNET)
+            enter_network()
             _execute(program, command, stdio, parent)
         finally:
             os._exit(125)

@@ -11,7 +11,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from lxgit.runtime import bases, kernel, overlay
+from lxgit.runtime import bases, handover, kernel, overlay, rundir
 from lxgit.runtime.attach import NotRunning
 from lxgit.runtime.rootmount import ROOT, finish_root, mount_root
 
@@ -42,13 +42,10 @@ def opened_root(container: Container, lowers: Sequence[Lower]) -> Iterator[int]:
 def running_root(container: Container) -> Iterator[int]:
     """The root of a container that runs, as its supervisor has mounted it. NotRunning."""
     try:
-        path = f"/proc/{container.state.supervisor}/root{ROOT}"
-        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
+        root = handover.receive(rundir.CONTAINERS / container.id)
+    except OSError:
         raise NotRunning(f"container {container.id[:12]} has just ended") from None
     try:
-        if not container.is_running:  # that number may be another process's by now
-            raise NotRunning(f"container {container.id[:12]} has just ended")
         yield root
     finally:
         os.close(root)

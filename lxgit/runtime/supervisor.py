@@ -25,6 +25,7 @@ from lxgit.runtime import (
     cgroups,
     confinement,
     devices,
+    handover,
     kernel,
     lxc,
     protocol,
@@ -262,6 +263,7 @@ class Supervisor:
         if self._config.network == "host":
             rootfs.attach_sysfs(root)
         rootmount.finish_root(root, self._task.container)
+        handover.offer(self._relay.loop, rundir.CONTAINERS / self._config.id, _ROOT)
 
     def _prepare_lxc(self, directory: Path, becomes: Credentials | None) -> int:
         """Write LXC's configuration; the descriptor to read its log from."""

@@ -67,6 +67,31 @@ def processes(container: str) -> set[int]:
     return found
 
 
+def inside_of(supervisor: int | None) -> set[int]:
+    """The same of a container without control groups.
+
+    Those that a supervisor has started, directly or not, and that have a number of their own in a
+    namespace below its own (proc_pid_status(5), NSpid).
+    """
+    parents: dict[int, int] = {}
+    depths: dict[int, int] = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        words = dict(
+            line.split(":", 1) for line in _read(Path("/proc", name, "status")).splitlines()
+        )
+        if "NSpid" in words:
+            parents[int(name)] = int(words["PPid"])
+            depths[int(name)] = len(words["NSpid"].split())
+    found = set()
+    for pid, depth in depths.items():
+        above: int | None = pid
+        while above and above != supervisor:
+            above = parents.get(above)
+        if above and depth > depths[above]:
+            found.add(pid)
+    return found
+
+
 def _cpu(container: str, hosts: Mapping[str, Hierarchy]) -> int:
     if "cpuacct" in hosts:
         return _number(_file(container, hosts, "cpuacct", "cpuacct.usage"))

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pwd
+import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pexpect
 
 from tests.support.program import Result
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 USER = 65534
+"""One without a name, a home and ids for containers."""
 
 _PROJECT = Path(__file__).parents[2]
 _PACKAGES = sysconfig.get_path("platlib")
@@ -29,9 +41,34 @@ def lacks_python() -> str | None:
     return None if passable else f"an ordinary user cannot reach {_PYTHON}"
 
 
+@contextlib.contextmanager
+def account() -> Iterator[int]:
+    """A user of this machine with ids for containers (subuid(5)): its number. Gone at the end."""
+    for path in ("/etc/subuid", "/etc/subgid"):  # useradd(8) gives ids where they are
+        Path(path).touch()
+    name = f"lxgit{os.getpid()}"
+    _retried("useradd", "--no-create-home", "--home-dir", "/nonexistent", name)
+    user = pwd.getpwnam(name).pw_uid
+    try:
+        yield user
+    finally:
+        shutil.rmtree(f"/tmp/lxgit-{user}", ignore_errors=True)
+        _retried("userdel", name)
+
+
+def _retried(*command: str) -> None:
+    """Run what gives up at once where another process has /etc/passwd locked."""
+    for _ in range(50):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{command}: {done.stderr}")
+
+
 @dataclass(frozen=True, slots=True)
 class OrdinaryUser:
-    """`user(…)` runs the program as USER; `passage` is a directory that everybody reaches.
+    """`user(…)` runs the program as a user; `passage` is a directory that everybody reaches.
 
     What the program imports is mounted there, in a mount namespace of its own, in which the shell
     commands of `before` can mount more.
@@ -40,21 +77,41 @@ class OrdinaryUser:
     passage: Path
     environment: dict[str, str]
     before: str = ""
+    number: int = USER
 
-    def __call__(self, *words: str) -> Result:
+    def __call__(self, *words: str, code: int | None = None, stdin: bytes = b"") -> Result:
+        """Run it; an AssertionError unless it exits with `code`, if that is given."""
+        done = subprocess.run(
+            self._command(words),
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        result = Result(words, done.returncode, done.stdout, done.stderr)
+        assert code in (None, result.code), f"{words}: {result.code}\n{result.out}\n{result.err}"
+        return result
+
+    def terminal(self, *words: str) -> pexpect.spawn[str]:
+        """The program on a terminal; close it when done."""
+        program, *arguments = self._command(words)
+        environment = {"TERM": "xterm", **self.environment}
+        return pexpect.spawn(program, arguments, env=environment, timeout=30, encoding="utf-8")
+
+    def _command(self, words: tuple[str, ...]) -> list[str]:
         places = [self.passage / name for name in ("project", "packages")]
         for place in places:
             place.mkdir(exist_ok=True)
         program = self.passage / "program"
         program.write_text(_PROGRAM.format(places=", ".join(repr(str(place)) for place in places)))
+        become = f"setpriv --reuid {self.number} --regid {self.number} --clear-groups"
         script = f"""
             set -e
             mount --bind {_PROJECT} {places[0]}
             mount --bind {_PACKAGES} {places[1]}
             {self.before}
             cd /
-            exec setpriv --reuid {USER} --regid {USER} --clear-groups {_PYTHON} -I {program} "$@"
+            exec {become} {_PYTHON} -I {program} "$@"
         """
-        command = ["unshare", "--mount", "sh", "-c", script, "sh", *words]
-        done = subprocess.run(command, env=self.environment, capture_output=True, check=False)
-        return Result(words, done.returncode, done.stdout, done.stderr)
+        return ["unshare", "--mount", "sh", "-c", script, "sh", *words]

@@ -1,0 +1,259 @@
+"""An ordinary user's containers: the program as a user runs it who has ids in /etc/subuid."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import unable
+from tests.support import machine, ordinary, waiting
+from tests.support.ordinary import OrdinaryUser
+from tests.support.program import Lxgit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+NONE = ("--network", "none")
+
+
+@pytest.fixture(scope="module")
+def user() -> Iterator[int]:
+    if reason := machine.lacks_program("newuidmap"):
+        unable(reason)
+    with ordinary.account() as number:
+        yield number
+
+
+@pytest.fixture
+def lxgit_of(passage: Path, user: int) -> Iterator[OrdinaryUser]:
+    """The program for that user, on a store without anything in it."""
+    home = passage / "home"
+    home.mkdir()
+    os.chown(home, user, user)
+    as_user = OrdinaryUser(passage, Lxgit(home / "store", home).environment(), number=user)
+    yield as_user
+    for container in as_user("ps", "-aq").lines:
+        as_user("rm", "-f", container)
+
+
+@pytest.fixture
+def person(lxgit_of: OrdinaryUser, busybox_tar: Path) -> OrdinaryUser:
+    """The same with an image, `base`."""
+    archive = lxgit_of.passage / "busybox.tar"
+    archive.write_bytes(busybox_tar.read_bytes())
+    archive.chmod(0o644)
+    lxgit_of("import", str(archive), "base", code=0)
+    return lxgit_of
+
+
+def test_a_command_runs(person: OrdinaryUser) -> None:
+    """Its root is the user outside; exit codes, output, input and a terminal are as for root."""
+    outside = f"0 0 1 1 1 {1 << 16}"
+    script = "tr -s ' \\n' ' ' </proc/self/uid_map; id -u; echo error >&2; exit 3"
+    ran = person("run", "--rm", *NONE, "base", "sh", "-c", script, code=3)
+    assert " ".join(ran.out.split()) == f"{outside} 0"
+    assert ran.err == "error\n"
+    assert person("run", "--rm", "-i", *NONE, "base", "cat", stdin=b"in", code=0).out == "in"
+    assert person("run", "--rm", *NONE, "base", "nope", code=127).out == ""
+    assert person("run", "--rm", *NONE, "-u", "nobody", "base", "id", "-u", code=0).out == "65534\n"
+    assert person("ps", "-aq", code=0).out == ""
+
+    terminal = person.terminal(
+        "run", "--rm", "-it", *NONE, "base", "sh", "-c", "tty; read x; exit 7"
+    )
+    terminal.expect("/dev/pts/0")
+    terminal.sendline("")
+    terminal.wait()
+    assert terminal.exitstatus == 7
+
+
+def test_isolation_as_seen_from_inside(person: OrdinaryUser) -> None:
+    """What the container of an ordinary user can do is what root's can, or less."""
+    script = """
+        grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status | tr -s '\\t' ' '
+        echo $(ls /dev)
+        ls /sys/class/net
+        mknod /null c 1 3 2>/dev/null || echo no devices
+        mount -t tmpfs none /mnt 2>/dev/null || echo no mounts
+        echo 1 2>/dev/null >/proc/sys/kernel/hostname || echo no parameters
+        head -c 1 /dev/zero | wc -c
+        cat /proc/1/comm
+    """
+    seen = person("run", "--rm", *NONE, "base", "sh", "-c", script, code=0).lines
+    assert seen == [
+        "CapEff: 00000000800405fb",
+        "CapBnd: 00000000800405fb",
+        "NoNewPrivs: 0",
+        "Seccomp: 2",
+        "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero",
+        "lo",
+        "no devices",
+        "no mounts",
+        "no parameters",
+        "1",
+        "sh",
+    ]
+
+
+def test_the_life_of_a_container(person: OrdinaryUser) -> None:
+    script = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.1; done"
+    person("run", "-d", "--name", "c1", *NONE, "base", "sh", "-c", script, code=0)
+    waiting.wait_until(lambda: person("logs", "c1").out == "ready\n")
+    assert "Up" in person("ps", code=0).lines[1]
+    joined = person(
+        "exec", "-u", "33", "c1", "sh", "-c", "id -u; readlink /proc/1/exe; exit 5", code=5
+    )
+    assert joined.out.splitlines()[0] == "33"
+    assert "sleep" in person("top", "c1", "-eo", "pid,args", code=0).out
+    assert person("inspect", "--format", "{{.State.Running}}", "c1", code=0).out == "true\n"
+    person("stop", "c1", code=0)
+    assert "Exit 9" in person("ps", "-a", code=0).lines[1]
+    person("start", "c1", code=0)
+    person("kill", "c1", code=0)
+    assert "Exit 137" in person("ps", "-a", code=0).lines[1]
+    person("rm", "c1", code=0)
+    assert person("ps", "-aq", code=0).out == ""
+
+
+def test_what_changed_is_committed_exactly(person: OrdinaryUser) -> None:
+    """Owners, modes, links, times and attributes come back as numbers of the image."""
+    script = """
+        mkdir -p /srv/a && echo file >/srv/a/f && ln /srv/a/f /srv/g && mkfifo /srv/p
+        chown 33:44 /srv/a/f && chmod 4755 /srv/a/f && chown 65534:1 /srv/a && chmod 2770 /srv/a
+        ln -s nowhere /srv/l && chown -h 7:8 /srv/l && touch -d @1000000000 /srv/p
+        rm /etc/hosts 2>/dev/null; rm -r /bin/vi; rm -r /root; mkdir /root; touch /root/new
+    """
+    person("run", "--name", "c1", *NONE, "base", "sh", "-c", script, code=0)
+    changed = person("diff", "--name-status", "c1", code=0).lines
+    assert {"D\t/bin/vi", "A\t/srv/a/f", "A\t/srv/g", "A\t/srv/l"} <= set(changed)
+    person("commit", "-m", "changes", "c1", code=0)
+    assert "Nothing to commit" in person("status", code=0).out
+    member = {one.name.removeprefix("./"): one for one in _members(person)}
+    found = member["srv/a/f"]
+    assert (found.uid, found.gid, found.mode, found.isfile()) == (33, 44, 0o4755, True)
+    assert (member["srv/g"].linkname, member["srv/a"].mode) == ("./srv/a/f", 0o2770)
+    assert (member["srv/a"].uid, member["srv/l"].uid, member["srv/p"].mtime) == (65534, 7, 10**9)
+    assert "bin/vi" not in member
+
+    shown = person("run", "--rm", *NONE, "base", "stat", "-c", "%u %g %a %h", "/srv/g", code=0)
+    assert shown.out == "33 44 4755 2\n"
+    assert person("run", "--rm", *NONE, "base", "ls", "-A", "/root", code=0).out == "new\n"
+    assert person("fsck", code=0).out == "No faults found.\n"
+    person("rm", "c1", code=0)
+    person("prune", code=0)
+    again = person("run", "--rm", *NONE, "base", "stat", "-c", "%u %g %a %h", "/srv/a/f", code=0)
+    assert again.out == "33 44 4755 2\n"
+
+
+def _members(person: OrdinaryUser) -> list[tarfile.TarInfo]:
+    exported = person("export", "base", code=0).stdout
+    with tarfile.open(fileobj=io.BytesIO(exported)) as tar:
+        return tar.getmembers()
+
+
+def test_files_are_copied(person: OrdinaryUser) -> None:
+    """To and from a container that runs, and one that does not."""
+    for arguments in (("sleep", "1000"), ("true",)):
+        person("run", "-d", "--name", "c1", *NONE, "base", *arguments, code=0)
+        if arguments == ("true",):
+            person("wait", "c1", code=0)
+        archive = person("cp", "c1:/etc/passwd", "-", code=0).stdout
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            assert tar.getnames() == ["./passwd"]
+        person("cp", "-", "c1:/srv", stdin=archive, code=0)
+        assert person("diff", "--name-status", "c1", code=0).out == "A\t/srv/passwd\n"
+        person("rm", "-f", "c1", code=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "fault", "hint"),
+    [
+        (["--network", "bridge"], "--network bridge is for containers of root", "--network user"),
+        (["--privileged"], "--privileged is for containers of root", "as root"),
+        (["--userns=host"], "--userns=host is for containers of root", "as root"),
+        (["--device", "/dev/null"], "--device is for containers of root", "as root"),
+        (["--init-system"], "--init-system is for containers of root", "as root"),
+        (["--memory", "100m"], "gets no limits", "leave --memory"),
+        (["--pids-limit", "10"], "gets no limits", "--pids-limit"),
+    ],
+)
+def test_what_is_roots_alone(
+    person: OrdinaryUser, options: list[str], fault: str, hint: str
+) -> None:
+    refused = person("run", "--rm", *options, "base", "true", code=125)
+    assert fault in refused.err
+    assert hint in refused.err.splitlines()[1]
+    assert person("ps", "-aq", code=0).out == ""
+
+
+def test_a_running_one_has_no_control_groups(person: OrdinaryUser) -> None:
+    person("run", "-d", "--name", "c1", *NONE, "base", "sh", "-c", "touch /new; sleep 1000", code=0)
+    waiting.wait_until(lambda: "/new" in person("diff", "--name-status", "c1").out)
+    for words in (["pause", "c1"], ["stats", "--no-stream"], ["commit", "-m", "x", "c1"]):
+        assert "an ordinary user has" in person(*words, code=1).err
+    assert "gets no limits" in person("update", "--memory", "100m", "c1", code=125).err
+    person("commit", "--pause=false", "-m", "x", "c1", code=0)
+    assert "no changes" in person("status", code=0).out
+
+
+def test_devices_stay_in_git(person: OrdinaryUser) -> None:
+    """They are told of, are not in containers, and are there after a commit; so with attributes."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, kind in (("dev", tarfile.DIRTYPE), ("dev/sda", tarfile.BLKTYPE)):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.devmajor, entry.mode = kind, 8, 0o755
+            tar.addfile(entry)
+        entry = tarfile.TarInfo("file")
+        entry.pax_headers = {
+            "SCHILY.xattr.trusted.x": "root's",
+            "SCHILY.xattr.user.overlay.opaque": "y",
+            "SCHILY.xattr.user.x": "anybody's",
+        }
+        tar.addfile(entry)
+        busybox = (person.passage / "busybox.tar").read_bytes()
+        with tarfile.open(fileobj=io.BytesIO(busybox)) as source:
+            for member in source.getmembers():
+                if not member.name.startswith("./dev"):
+                    tar.addfile(member, source.extractfile(member) if member.isfile() else None)
+    path = person.passage / "devices.tar"
+    path.write_bytes(archive.getvalue())
+    path.chmod(0o644)
+    person("import", str(path), "devices", code=0)
+    told = person("run", "--name", "c1", *NONE, "devices", "touch", "/new", code=0)
+    assert "2 devices and attributes of the image are not in containers" in told.err
+    assert person("diff", "--name-status", "c1", code=0).out == "A\t/new\n"
+    person("commit", "-m", "new", "c1", code=0)
+    exported = person("export", "devices", code=0).stdout
+    with tarfile.open(fileobj=io.BytesIO(exported)) as tar:
+        assert tar.getmember("./dev/sda").isblk()
+        headers = tar.getmember("./file").pax_headers
+    assert headers["SCHILY.xattr.trusted.x"] == "root's"
+    assert headers["SCHILY.xattr.user.overlay.opaque"] == "y"
+    assert person("fsck", code=0).out == "No faults found.\n"
+
+
+def test_ids_that_the_user_has_not(person: OrdinaryUser) -> None:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        entry = tarfile.TarInfo("file")
+        entry.uid = 100_000
+        tar.addfile(entry)
+    person("import", "-", "large", stdin=archive.getvalue(), code=0)
+    refused = person("run", *NONE, "large", "true", code=125)
+    assert "files of id 100000, and your ids end before that" in refused.err
+
+
+def test_without_newuidmap(person: OrdinaryUser) -> None:
+    hidden = "mount --bind /dev/null /usr/bin/newuidmap"
+    refused = replace(person, before=hidden)("run", *NONE, "base", "true", code=125)
+    assert "newuidmap, which is not installed" in refused.err
+    assert "apt install uidmap" in refused.err
