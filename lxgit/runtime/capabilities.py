@@ -35,6 +35,9 @@ SYSTEM = (
     "sys_tty_config",
 )
 
+# What root needs to become a user, and to leave behind what that may not have (credentials.py).
+BECOMING = ("setgid", "setpcap", "setuid")
+
 _ALL = "all"
 _LAST = "/proc/sys/kernel/cap_last_cap"
 

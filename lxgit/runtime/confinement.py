@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import capabilities, lxc, rootless, seccomp
-from lxgit.runtime.credentials import NEEDED, Credentials
 from lxgit.runtime.security import Device, Sysctl, Ulimit
 
 if TYPE_CHECKING:
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 
     from lxgit.runtime.command import User
     from lxgit.runtime.config import ContainerConfig
+    from lxgit.runtime.credentials import Credentials
     from lxgit.runtime.enforcement import Enforcement
 
 _REFUSED = "sysctl"
@@ -40,7 +40,7 @@ def spec(
     Who `becomes` somebody first needs capabilities for that, and does without them from then on.
     """
     security, kept = config.security, bounding_set(config)
-    granted = kept if becomes is None else tuple(sorted({*kept, *NEEDED}))
+    granted = kept if becomes is None else tuple(sorted({*kept, *capabilities.BECOMING}))
     return lxc.ContainerSpec(
         name=config.id,
         root=root,
@@ -79,6 +79,8 @@ def credentials(config: ContainerConfig, user: User) -> Credentials | None:
         return None
     for number in (user.uid, user.gid, *user.groups):
         config.ids.outside(number)
+    from lxgit.runtime.credentials import Credentials
+
     others = capabilities.mask_of_others(bounding_set(config))
     return Credentials(user.uid, user.gid, user.groups, others)
 

@@ -5,8 +5,8 @@ In a user namespace LXC gives a container's first process no supplementary group
 command begins as root of its container, and this code gives it its groups, its group and its user
 before anything else runs (credentials(7)). Two things are as if LXC had done it:
 
-- The bounding set is the container's. LXC has to leave `NEEDED` in it, which this code takes away
-  again, with all else that is not the container's: see `Credentials.dropped`.
+- The bounding set is the container's. LXC has to leave `capabilities.BECOMING` in it, which this
+  code takes away again, with all else that is not the container's: see `Credentials.dropped`.
 - The signal that comes when the parent dies stays what LXC asked for, though the kernel clears it
   with each change of ids (PR_SET_PDEATHSIG, prctl(2)). Who died in between is found at the gate.
 
@@ -20,8 +20,6 @@ from __future__ import annotations
 import struct
 
 from lxgit.tuples import NamedTuple
-
-NEEDED = ("setgid", "setpcap", "setuid")  # capabilities
 
 
 class Credentials(NamedTuple):

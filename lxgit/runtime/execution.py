@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import openat2
-from lxgit.runtime import confinement, lxc, protocol
+from lxgit.runtime import capabilities, confinement, lxc, protocol
 from lxgit.runtime.command import find_user
-from lxgit.runtime.credentials import NEEDED
 from lxgit.runtime.process import Process
 from lxgit.runtime.relay import Relay
 from lxgit.runtime.wanted import WantedCommand
@@ -92,7 +91,7 @@ class Execution:
         becomes = confinement.credentials(self._config, user)
         # Who becomes somebody else gives up again what the container does not have.
         has = confinement.bounding_set(self._config)
-        more = becomes is not None and not set(NEEDED) <= set(has)
+        more = becomes is not None and not set(capabilities.BECOMING) <= set(has)
         stdio = wanted.stdio(self._relay, devices, user, self._config.ids, becomes)
         try:
             self._child = lxc.attach(

@@ -34,7 +34,6 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import reaper
-from lxgit.runtime.credentials import prologue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -97,8 +96,14 @@ def program(
             hint="it can on " + " and ".join(sorted(_MACHINES)),
         )
     number, code = _MACHINES[name]
-    become = prologue(name, user) if user is not None else b""
+    become = b"" if user is None else _prologue(name, user)
     return _elf(number, become + (reaper.CODE[name] if init else b"") + code + _MESSAGE)
+
+
+def _prologue(machine: str, user: Credentials) -> bytes:
+    from lxgit.runtime.credentials import prologue
+
+    return prologue(machine, user)
 
 
 def arguments(
