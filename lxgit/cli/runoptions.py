@@ -207,6 +207,14 @@ class Life(NamedTuple):
         str | None, option("--cidfile", help="write its whole id there", metavar="FILE")
     ] = None
 
+    def noted(self) -> tuple[tuple[str, str], ...]:
+        """The labels, names and values. UsageError."""
+        if not self.labels:
+            return ()
+        from lxgit.cli.labels import labels_of
+
+        return tuple(labels_of(self.labels).items())
+
     def log_size(self) -> int | None:
         """Bytes; None for no limit. UsageError."""
         from lxgit.cli.sizes import parse_memory
@@ -307,7 +315,7 @@ class Wishes(NamedTuple):
             health=self.checking.wanted(),
             stop_signal=self.life.stop_signal,
             stop_timeout=self.life.stop_timeout,
-            labels=self.life.labels,
+            labels=self.life.noted(),
             cidfile=self.life.cidfile,
             log_size=self.life.log_size(),
         )

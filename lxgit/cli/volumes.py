@@ -33,10 +33,10 @@ def create(
     A volume outlives its containers; 'run -v VOLUME:PATH' makes it too, and a new one gets what the
     image has at PATH.
     """
+    from lxgit.cli.labels import labels_of
     from lxgit.operations.volumes import create_volume
 
-    pairs = (label.partition("=") for label in labels)
-    noted = {name: value for name, _, value in pairs}
+    noted = labels_of(labels)
     session.out.line(create_volume(session.repository(create=True), name, noted))
 
 

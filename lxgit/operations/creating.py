@@ -72,7 +72,7 @@ class RunRequest(NamedTuple):
     health: WantedHealth = WantedHealth()
     stop_signal: str | None = None
     stop_timeout: int | None = None  # seconds
-    labels: tuple[str, ...] = ()  # NAME=VALUE
+    labels: tuple[tuple[str, str], ...] = ()  # names and values
     cidfile: str | None = None
     log_size: int | None = DEFAULT_LOG  # bytes
 
@@ -251,10 +251,7 @@ def _stop_signal(name: str) -> str:
 
 def _labels(config: ImageConfig, request: RunRequest) -> tuple[str, ...]:
     """The image's, and those of the command line, which win."""
-    labels = dict(config.labels)
-    for item in request.labels:
-        name, _, value = item.partition("=")
-        labels[name] = value
+    labels = {**dict(config.labels), **dict(request.labels)}
     return tuple(f"{name}={value}" for name, value in labels.items())
 
 
