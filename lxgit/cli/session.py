@@ -37,6 +37,7 @@ class Session:
 
     def __init__(self, out: Output) -> None:
         self.out = out
+        self._answer = out.fd  # where it goes in the end
         self.store_option: str | None = None
         self._pager: Pager | None = None
         self._repository: Repository | None = None
@@ -91,8 +92,8 @@ class Session:
 
     @property
     def colour(self) -> bool:
-        """Whether the answer may have colours; ask before `page`."""
-        return self.paged or environment.wants_colour(self.out.fd)
+        """Whether the answer may have colours, a pager in between or not."""
+        return environment.wants_colour(self._answer)
 
     @property
     def paged(self) -> bool:

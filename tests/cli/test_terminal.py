@@ -55,6 +55,12 @@ def test_the_pager_gets_the_answer(lxgit: Lxgit) -> None:
     assert terminal.exitstatus == 3
 
 
+def test_a_pager_gets_no_colours_that_the_user_does_not_want(lxgit: Lxgit) -> None:
+    with page(lxgit, 1, PAGER="sed 's/^/paged: /'", NO_COLOR="1") as terminal:
+        terminal.expect("paged: line 0 plain")
+        terminal.expect(pexpect.EOF)
+
+
 def test_a_pager_that_stops_reading_is_no_fault(lxgit: Lxgit) -> None:
     with page(lxgit, 1_000_000, PAGER="head -1") as terminal:
         terminal.expect("line 0")
