@@ -17,10 +17,11 @@ from lxgit.records import replace
 from lxgit.runtime import bases, kernel, protocol, rundir
 from lxgit.runtime.config import RESTARTING
 from lxgit.runtime.containers import load
+from lxgit.runtime.leaving import leave_the_caller
 from lxgit.runtime.relay import Loop, Relay
 from lxgit.runtime.restarts import Backoff
 from lxgit.runtime.runplace import socket_path
-from lxgit.runtime.supervisor import leave_the_caller, supervise
+from lxgit.runtime.supervisor import supervise
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

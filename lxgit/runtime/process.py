@@ -122,3 +122,17 @@ def _launcher(devices: Path, becomes: Credentials | None, *, init: bool) -> int:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     finally:
         path.unlink()
+
+
+def pidfd_of_child(pid: int, parent: int) -> int:
+    """A handle on a process that is a child of `parent`; ProcessLookupError if it is not."""
+    fd = os.pidfd_open(pid)
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            fields = stream.read().rpartition(b")")[2].split()
+        if int(fields[1]) == parent:
+            return fd
+    except FileNotFoundError:
+        pass
+    os.close(fd)
+    raise ProcessLookupError(pid)

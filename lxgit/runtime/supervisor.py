@@ -9,12 +9,10 @@ are control groups and files in /run/lxgit, which the next command sweeps (cgrou
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import select
 import signal
 import socket
-import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
@@ -38,8 +36,9 @@ from lxgit.runtime.config import RESTARTING, RUNNING, ContainerState
 from lxgit.runtime.containers import load
 from lxgit.runtime.enforcement import Enforcement, reached
 from lxgit.runtime.freezer import Stillness
+from lxgit.runtime.leaving import leave_the_caller
 from lxgit.runtime.logfile import LogWriter
-from lxgit.runtime.process import Process
+from lxgit.runtime.process import Process, pidfd_of_child
 from lxgit.runtime.relay import Loop, Relay
 from lxgit.runtime.runplace import socket_path
 
@@ -87,29 +86,6 @@ def supervise(task: Task, channel: socket.socket, lock: int) -> NoReturn:
             channel.send(protocol.failed(LxgitError(_words(error))))
     finally:
         os._exit(0)
-
-
-def leave_the_caller(*keep: int) -> None:
-    """Keep nothing of whom we were forked from: session, directory, files, signals."""
-    gc.freeze()  # collecting one of its file objects would close a descriptor that is ours by now
-    os.setsid()
-    os.chdir("/")
-    os.umask(0o022)
-    null = os.open("/dev/null", os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    first = 3
-    for fd in (*sorted(keep), os.sysconf("SC_OPEN_MAX")):
-        os.closerange(first, fd)
-        first = fd + 1
-    # `sys` objects still hold those descriptors, now ours; nothing of them must be flushed.
-    sys.stdin = sys.stdout = sys.stderr = open(os.devnull, "r+", encoding="utf-8")  # noqa: SIM115
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTSTP):
-        signal.signal(number, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGWINCH):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 class Supervisor:
@@ -321,7 +297,7 @@ class Supervisor:
             os.close(self._init)
             self._init = None
         with contextlib.suppress(ProcessLookupError):  # it has ended already
-            self._init = _pidfd_of_child(pid, lxc_process)
+            self._init = pidfd_of_child(pid, lxc_process)
         self._state = replace(self._state, pid=pid, started=time.time_ns())
         try:
             self._enforcement.check()
@@ -411,20 +387,6 @@ class Supervisor:
         self._state = state
         self._stillness.pause(paused=paused)
         self._tell("pause" if paused else "unpause")
-
-
-def _pidfd_of_child(pid: int, parent: int) -> int:
-    """A handle on a process that is a child of `parent`; ProcessLookupError if it is not."""
-    fd = os.pidfd_open(pid)
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
-            fields = stream.read().rpartition(b")")[2].split()
-        if int(fields[1]) == parent:
-            return fd
-    except FileNotFoundError:
-        pass
-    os.close(fd)
-    raise ProcessLookupError(pid)
 
 
 def _words(error: OSError) -> str:

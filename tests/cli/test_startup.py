@@ -118,9 +118,9 @@ RUN = (
         objects="git",
         operations="creating healthwishes launching limiting networking ordinary running",
         runtime="attach attachment bases capabilities cgroups command confinement devices devpts"
-        " enforcement freezer fsids graceperiod handover keeper launcher layers logfile"
-        " lxc materialise overlay probe process protocol reaper relay rootfs rootmount"
-        " seccomp starting supervisor sweep terminal",
+        " enforcement freezer fsids graceperiod handover keeper launcher layers leaving"
+        " logfile lxc materialise overlay probe process protocol reaper relay rootfs"
+        " rootmount seccomp starting supervisor sweep terminal",
     )
 )
 
