@@ -147,10 +147,11 @@ def _find(repository: Repository, container: Container, which: str | None) -> tu
     kept = [*stashed(repository, container.id).items()][::-1]
     if position >= len(kept):
         shown = container.config.name
-        what = f"stash@{{{position}}}" if kept else "stash"
-        raise NoStash(
-            f"container '{shown}' has no {what}", hint=f"'lxgit stash list {shown}' lists them"
-        )
+        if kept:
+            fault, hint = f"stash@{{{position}}}", f"'lxgit stash list {shown}' lists what it has"
+        else:
+            fault, hint = "stash", f"'lxgit stash push {shown}' makes one of its changes"
+        raise NoStash(f"container '{shown}' has no {fault}", hint=hint)
     number, oid = kept[position]
     return _told(repository, container, position, oid), number
 
