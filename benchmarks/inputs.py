@@ -90,6 +90,7 @@ ICONS = Debian(
     "icons", "106,000 entries, 292 MB", (*rootfs.ESSENTIAL, "--include=papirus-icon-theme")
 )
 APT = Debian("apt", "4,400 entries, 115 MB", ("--variant=apt",))
+SYSTEM = Debian("systemd", "143 MB", rootfs.SYSTEMD)
 BUSYBOX = Busybox("busybox", "400 entries, 2 MB")
 
 
@@ -97,20 +98,23 @@ BUSYBOX = Busybox("busybox", "400 entries, 2 MB")
 class Inputs:
     """What all rows are measured on: `large` and `small` are compared with each other.
 
-    `icons` has many entries, `big` one big file. `commits` is the length of a long branch, `steps`
-    how much of the history of package operations is used.
+    `icons` has many entries, `big` one big file, `system` an init. `commits` is the length of a
+    long branch, `steps` how much of the history of package operations is used.
     """
 
     large: Image
     small: Image
     icons: Image
     big: Image
+    system: Image
     commits: int
     steps: int
 
 
-FULL = Inputs(LARGE, ESSENTIAL, ICONS, Busybox("big", "one file of 4 GiB", 4 << 30), 10_000, 20)
-QUICK = Inputs(ESSENTIAL, BUSYBOX, BUSYBOX, Busybox("64M", "one file of 64 MiB", 64 << 20), 500, 4)
+_4G = Busybox("big", "one file of 4 GiB", 4 << 30)
+_64M = Busybox("64M", "one file of 64 MiB", 64 << 20)
+FULL = Inputs(LARGE, ESSENTIAL, ICONS, _4G, SYSTEM, commits=10_000, steps=20)
+QUICK = Inputs(ESSENTIAL, BUSYBOX, BUSYBOX, _64M, SYSTEM, commits=500, steps=4)
 """Stand-ins with which all rows take about a minute: to see them work, not for their figures."""
 
 

@@ -15,13 +15,17 @@ from benchmarks.rows import (
     running,
     sizes,
     startup,
+    systems,
 )
 
 if TYPE_CHECKING:
     from benchmarks.harness import Row
     from benchmarks.workbench import Workbench
 
-MODULES = (startup, imports, containers, running, bridged, comparing, commits, logs, sizes, memory)
+MODULES = (
+    *(startup, imports, containers, running, systems, bridged),
+    *(comparing, commits, logs, sizes, memory),
+)
 
 
 def all_rows(bench: Workbench) -> list[Row]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import Contest, Failed, Row, Void
 from benchmarks.peers.docker import docker
+from benchmarks.rows.containers import warm_run
 from benchmarks.workbench import IMAGE
 from tests.support import netns
 
@@ -21,23 +22,14 @@ if TYPE_CHECKING:
     from benchmarks.programs import Program
     from benchmarks.workbench import Workbench
 
-_TRUE = ("run", "--rm", "--network", "bridge", IMAGE, "true")
+_RUN = ("run", "--rm", "--network", "bridge")
 _SLEEP = ("run", "--detach", "--publish", "80", IMAGE, "sleep", "86400")
 _MANY = 50
 
 
 def rows(bench: Workbench) -> list[Row]:
-    about = bench.inputs.small.about
     return [
-        Row(
-            "run-bridge",
-            f"`run --rm --network bridge IMAGE true`, {about}, warm",
-            "docker",
-            partial(_run, bench),
-            reach=0.8,
-            rounds=15,
-            warm_up=3,
-        ),
+        warm_run("run-bridge", _RUN, bench.inputs.small, "docker", 0.8, partial(_both, bench)),
         Row(
             "many",
             f"{_MANY} containers started at once, each with a published port: all up",
@@ -48,12 +40,6 @@ def rows(bench: Workbench) -> list[Row]:
             warm_up=0,
         ),
     ]
-
-
-@contextmanager
-def _run(bench: Workbench) -> Iterator[Contest]:
-    with _both(bench) as (lxgit, peer):
-        yield Contest(partial(lxgit.seconds, *_TRUE), partial(peer.seconds, *_TRUE))
 
 
 @contextmanager

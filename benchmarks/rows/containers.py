@@ -16,7 +16,8 @@ from benchmarks.workbench import IMAGE
 from tests.support import rootfs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from benchmarks.inputs import Image
     from benchmarks.peers.docker import Docker
@@ -43,7 +44,6 @@ while IFS= read -r file; do echo "$1" >> "$file"; done
 
 def rows(bench: Workbench) -> list[Row]:
     about = bench.inputs.large.about
-    true = " ".join((*TRUE, "IMAGE", "true"))
     ostree = cache(partial(_ostree, bench))
 
     def switch(name: str, what: str, play: Callable[[Store, str], float]) -> Row:
@@ -57,8 +57,8 @@ def rows(bench: Workbench) -> list[Row]:
         )
 
     def run(name: str, peer: str, reach: float, install: Callable[[Image], _Peer]) -> Row:
-        setup = partial(_run, bench, install)
-        return Row(name, f"`{true}`, {about}, warm", peer, setup, reach, rounds=15, warm_up=3)
+        programs = partial(_programs, bench, install)
+        return warm_run(name, TRUE, bench.inputs.large, peer, reach, programs)
 
     return [
         run("run", "podman `--runtime runc`", 0.8, bench.podman),
@@ -77,12 +77,33 @@ def rows(bench: Workbench) -> list[Row]:
     ]
 
 
+def warm_run(
+    name: str,
+    words: Sequence[str],
+    image: Image,
+    peer: str,
+    reach: float,
+    programs: Callable[[], AbstractContextManager[tuple[Program, Program]]],
+) -> Row:
+    """A container of `image` that does nothing, run with these words by both `programs`."""
+
+    @contextmanager
+    def setup() -> Iterator[Contest]:
+        with programs() as both:
+            ours, theirs = (partial(one.seconds, *words, IMAGE, "true") for one in both)
+            yield Contest(ours, theirs)
+
+    about = f"`{' '.join((*words, 'IMAGE', 'true'))}`, {image.about}, warm"
+    return Row(name, about, peer, setup, reach, rounds=15, warm_up=3)
+
+
 @contextmanager
-def _run(bench: Workbench, install: Callable[[Image], _Peer]) -> Iterator[Contest]:
-    large = bench.inputs.large
-    lxgit, peer = bench.store(large), install(large).program
+def _programs(
+    bench: Workbench, install: Callable[[Image], _Peer]
+) -> Iterator[tuple[Program, Program]]:
+    both = bench.store(bench.inputs.large).program, install(bench.inputs.large).program
     bench.settle()
-    yield Contest(partial(lxgit.run_true, IMAGE), partial(peer.seconds, *TRUE, IMAGE, "true"))
+    yield both
 
 
 @contextmanager

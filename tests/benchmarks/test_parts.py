@@ -14,7 +14,7 @@ from benchmarks.inputs import FULL, QUICK, Inputs
 from benchmarks.machine import Machine, mounted_type, processor
 from benchmarks.peers import docker, podman
 from benchmarks.programs import Program, environment
-from benchmarks.rows import all_rows
+from benchmarks.rows import all_rows, systems
 from benchmarks.workbench import Workbench, mounted_below
 
 MOUNTINFO = """\
@@ -126,3 +126,19 @@ def test_rows_are_listed_and_chosen(
     with pytest.raises(SystemExit, match="no such row: nothing"):
         command_line.main()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "figure"),
+    [
+        ("Startup finished in 2s\ngraphical.target reached after 1.867s in userspace.\n", 1.867),
+        ("multi-user.target reached after 431ms in userspace.\n", 0.431),
+    ],
+)
+def test_when_systemd_had_booted(said: str, figure: float) -> None:
+    assert systems.seconds(said) == figure
+
+
+def test_other_words_of_systemd_are_no_figure() -> None:
+    with pytest.raises(Failed, match="not yet finished"):
+        systems.seconds("Bootup is not yet finished")
