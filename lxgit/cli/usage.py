@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lxgit.cli.params import Command, Parameter
 
 _WIDTH = 88
+_TERMINAL = 80
 _LONGEST_EXAMPLE = 46  # columns; what longer ones are for stands farther right
 
 
@@ -91,10 +92,18 @@ def _paragraphs(command: Command) -> str:
     if not command.examples:
         return description
     width = min(max(len(line) for line, _ in command.examples), _LONGEST_EXAMPLE)
-    lines = [
-        f"  {line:{width}}  # {what}" if what else f"  {line}" for line, what in command.examples
-    ]
+    lines = [shown for line, what in command.examples for shown in _example(line, what, width)]
     return "\n".join((description, "", "\b", "Examples:", *lines))
+
+
+def _example(line: str, what: str, width: int) -> tuple[str, ...]:
+    """What it is for stands behind it, or above where a terminal of 80 columns would break it."""
+    if not what:
+        return (f"  {line}",)
+    for together in (f"  {line:{width}}  # {what}", f"  {line}  # {what}"):
+        if len(together) <= _TERMINAL - 2:
+            return (together,)
+    return (f"  # {what}", f"  {line}")
 
 
 def _declared(parameters: Sequence[Parameter]) -> Any:  # noqa: ANN401 - made for Typer's eyes
