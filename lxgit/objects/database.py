@@ -143,8 +143,16 @@ class ObjectDatabase:
         """
         if not self._scanned:
             self.scan()
-        found = (pack.intact_blob(oid, limit) for pack in self._packs)
-        return next((data for data in found if data is not None), None)
+        for pack in self._packs:
+            place = pack.index.locate(oid)
+            if place is None:
+                continue
+            if not pack.is_open:
+                self._make_room()
+            data = pack.intact_blob(place, limit)
+            if data is not None:
+                return data
+        return None
 
     def __contains__(self, oid: ObjectID) -> bool:
         try:

@@ -88,17 +88,24 @@ class PackIndex:
             return None
         at = self._crcs + 4 * number
         crc = int.from_bytes(self._data[at : at + 4], "big")
-        return Place(self._offset(number), self._ends[number], crc)
+        return Place(self._begin(number), self._ends[number], crc)
 
     @cached_property
     def _ends(self) -> array[int]:
         """Where each object ends, by its number: where the next one begins, or nowhere."""
-        offsets = list(map(self._offset, range(self.count)))
+        offsets = list(map(self._begin, range(self.count)))
         order = sorted(range(self.count), key=offsets.__getitem__)
         ends = array("Q", itertools.repeat(_ENDLESS, self.count))
         for number, behind in itertools.pairwise(order):
             ends[number] = offsets[behind]
         return ends
+
+    def _begin(self, number: int) -> int:
+        """The offset; of an object whose offset is damaged, one where nothing is."""
+        try:
+            return self._offset(number)
+        except BadObjectData:
+            return _ENDLESS
 
     def _number(self, oid: bytes) -> int | None:
         """How many ids come before this one, if it is there."""

@@ -23,7 +23,7 @@ from lxgit.records import dataclass
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from lxgit.objects.ids import ObjectID
+    from lxgit.objects.packindex import Place
 
 PACK_HEADER = struct.Struct(">4sII")
 PACK_SIGNATURE = b"PACK"
@@ -170,7 +170,7 @@ class PackFile:
             return _TYPES[entry.kind], self._inflate(entry, limit)
         return self._recall(offset) or self._read_delta(offset, limit)
 
-    def intact_blob(self, oid: ObjectID, limit: int) -> bytes | None:
+    def intact_blob(self, place: Place, limit: int) -> bytes | None:
         """A blob that two checksums say is as it was written: of `limit` bytes at most, no delta.
 
         One is the index's, of the blob as it stands here, by which Git copies objects from pack to
@@ -178,9 +178,6 @@ class PackFile:
         for any other: who reads it in the ordinary way is told what is wrong with it, if anything.
         """
         try:
-            place = self.index.locate(oid)
-            if place is None:
-                return None
             fd = self._open()
             size = min(place.end, self._size - _TRAILER) - place.begin
             data = os.pread(fd, size, place.begin) if 0 < size <= limit else b""

@@ -153,6 +153,8 @@ class TestManyPacks:
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (300, limits[1]))
         try:
+            for number, entry in enumerate(entries):
+                assert objects.intact_blob(entry.oid, 1000) == b"%d" % number
             streams = [objects.stream(entry.oid) for entry in entries]
             for number, stream in enumerate(streams):
                 assert b"".join(stream) == b"%d" % number

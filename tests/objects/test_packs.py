@@ -257,6 +257,18 @@ class TestIntactBlobs:
         for oid in (loose, tree.oid, large.oid, dense.oid, OTHER):
             assert objects.intact_blob(oid, 1 << 20) is None
 
+    def test_an_offset_beyond_the_index(self, git_dir: Path) -> None:
+        sound, broken = packcraft.blob(b"sound"), packcraft.blob(b"broken")
+        index = write_pack(git_dir, [sound, broken]).with_suffix(".idx")
+        data = bytearray(index.read_bytes())
+        number = sorted([sound.oid, broken.oid]).index(broken.oid)
+        data[8 + 1024 + 2 * 24 + 4 * number] = 0xFF  # far behind the end of the 64-bit offsets
+        index.write_bytes(data)
+        with ObjectDatabase(git_dir) as objects:
+            assert objects.intact_blob(broken.oid, 1 << 20) is None
+            assert objects.intact_blob(sound.oid, 1 << 20) is None  # its end is not known either
+            assert objects.blob(sound.oid) == b"sound"
+
     def test_any_damage_to_one(self, git_dir: Path) -> None:
         entry = packcraft.blob(b"a short text, and another short text")
         pack = write_pack(git_dir, [entry, packcraft.blob(b"behind it")])
