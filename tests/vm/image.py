@@ -63,15 +63,13 @@ rm -rf "$1/root/wheels"
 class Release:
     """What a machine is made of: a suite of an archive, its Python, the packages of its kernel.
 
-    `form` is that of the base layers which its kernel and its erofs-utils allow; `tests` says
-    whether the suite's own tools are there: its probes mount with ids mapped (mount(8) of 2023).
+    `form` is that of the base layers which its kernel and its erofs-utils allow.
     """
 
     suite: str
     python: str
     kernel: tuple[str, ...]
     form: str
-    tests: bool
     archive: tuple[str, ...]  # mmdebstrap's arguments after the suite and the target
 
 
@@ -81,11 +79,9 @@ STOCK = SUITE
 RELEASES = {
     release.suite: release
     for release in (
-        Release(SUITE, "3.13", ("linux-image-amd64",), "erofs", True, (MIRROR,)),
-        Release("bookworm", "3.11", ("linux-image-amd64",), "directory", False, (MIRROR,)),
-        Release(
-            "noble", "3.12", ("linux-image-virtual", "initramfs-tools"), "directory", True, _UBUNTU
-        ),
+        Release(SUITE, "3.13", ("linux-image-amd64",), "erofs", (MIRROR,)),
+        Release("bookworm", "3.11", ("linux-image-amd64",), "directory", (MIRROR,)),
+        Release("noble", "3.12", ("linux-image-virtual", "initramfs-tools"), "directory", _UBUNTU),
     )
 }
 
@@ -118,7 +114,7 @@ def job_disk(image: Path, extras: dict[str, Path], release: Release) -> None:
     with tempfile.TemporaryDirectory(prefix="lxgit-vm-") as scratch:
         root = Path(scratch)
         shutil.copy(JOB, root / "job")
-        (root / "release").write_text(f"form={release.form} tests={release.tests}\n")
+        (root / "release").write_text(f"suite={release.suite} form={release.form}\n")
         for name, file in extras.items():
             shutil.copy(file, root / name)
         listed = _run("git", "-C", PROJECT, "ls-files", "-z", *_NOT_IGNORED).stdout
