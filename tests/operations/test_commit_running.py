@@ -25,6 +25,7 @@ from lxgit.operations.undo import undo
 from lxgit.operations.views import compare
 from lxgit.operations.worktree import ChangingTooFast, NothingChanged
 from lxgit.repository import open_repository
+from lxgit.runtime import statcache
 from lxgit.runtime.freezer import is_frozen
 from tests.operations.conftest import Lab
 from tests.operations.test_commit import changed, content
@@ -53,8 +54,9 @@ ONCE = "[ -e /go ] || { touch /go; exit; }; "
 
 
 @pytest.fixture
-def busy(lab: Lab) -> Iterator[Lab]:
-    """A container `c` that rewrites a file in place all the time."""
+def busy(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """A container `c` that rewrites a file in place all the time, of which what can be is noted."""
+    monkeypatch.setattr(statcache, "_WORTH", 0)
     lab.run("c", ONCE + WRITE)
     start_detached(lab.repository, "c", progress=lab.listener)
     wait_until((lab.container("c").upper / "file").exists)
