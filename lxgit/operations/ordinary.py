@@ -49,6 +49,8 @@ def _refused(request: RunRequest) -> Iterator[tuple[str, str]]:
     as_root = "leave it out, or run lxgit as root"
     if request.networking.network == "bridge":
         yield "--network bridge", "--network user, the default of an ordinary user, or none"
+    if any(given.endswith(":host-gateway") for given in request.networking.add_host):
+        yield "--add-host NAME:host-gateway", "name an address of the host that others reach"
     if request.privileged:
         yield "--privileged", as_root
     if request.host_ids:

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from lxgit.runtime.credentials import Credentials
     from lxgit.runtime.execution import Execution
     from lxgit.runtime.health import HealthCheck
-    from lxgit.runtime.network.joining import Connection
+    from lxgit.runtime.network.endpoint import Network
     from lxgit.runtime.overlay import Lower
 
 _ROOT = rootmount.ROOT
@@ -106,7 +106,7 @@ class Supervisor:
         self._early_signals: list[int] = []
         self._lxc_runs = False
         self._unready: LxgitError | None = None  # why the command must not begin
-        self._connection: Connection | None = None
+        self._connection: Network | None = None
         self._lxc_status = 0  # as waitpid(2) gives it
         self._state = ContainerState(
             status=RUNNING, supervisor=os.getpid(), kept=task.kept, restarts=task.restarts
@@ -182,8 +182,9 @@ class Supervisor:
         self._enforcement = Enforcement(self._config.id, self._config.limits)
         lowers = mounts.enter_context(bases.held(self._task.lowers))
         mounts.enter_context(rundir.stage())
-        if self._config.network == "bridge":  # after the mounts, which take longer to be undone
-            self._connection = mounts.enter_context(self._joined())
+        if self._config.network in ("bridge", "user"):
+            # After the mounts, which take longer to be undone.
+            self._connection = mounts.enter_context(self._joined(directory))
         root = rootmount.mount_root(self._task.container, lowers)
         first = Process.first(self._config, self._task.window)
         user = find_user(root, first.user)
@@ -320,7 +321,11 @@ class Supervisor:
         for number in early:
             self._signal(number)
 
-    def _joined(self) -> AbstractContextManager[Connection]:
+    def _joined(self, directory: Path) -> AbstractContextManager[Network]:
+        if self._config.network == "user":
+            from lxgit.runtime.network import usernet
+
+            return usernet.joined(directory, self._config)
         from lxgit.runtime.network.joining import joined
 
         return joined(os.path.realpath(self._task.container.path.parent.parent), self._config)

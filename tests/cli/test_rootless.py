@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import socket
+import subprocess
 import tarfile
+import threading
+import urllib.request
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.conftest import unable
-from tests.support import machine, ordinary, waiting
+from tests.support import machine, netns, ordinary, waiting
 from tests.support.ordinary import OrdinaryUser
 from tests.support.program import Lxgit
 
@@ -257,3 +262,91 @@ def test_without_newuidmap(person: OrdinaryUser) -> None:
     refused = replace(person, before=hidden)("run", *NONE, "base", "true", code=125)
     assert "newuidmap, which is not installed" in refused.err
     assert "apt install uidmap" in refused.err
+
+
+@pytest.fixture
+def outside() -> Iterator[str]:
+    """An address at which a server says "reached" on port 4000, as it does on loopback."""
+    with netns.fresh():
+        for command in (
+            "link add outer type veth peer name inner",
+            "address add 192.0.2.1/24 dev outer",
+            "address add 198.51.100.1/32 dev inner",  # pasta gives a container those of outer
+            "link set inner up",
+            "link set outer up",
+            "route add default via 192.0.2.77",
+        ):
+            subprocess.run(["ip", *command.split()], check=True)
+        with socket.create_server(("0.0.0.0", 4000)) as server:
+            threading.Thread(target=_serve, args=(server,), daemon=True).start()
+            yield "198.51.100.1"
+
+
+def _serve(server: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            channel, _ = server.accept()
+            channel.sendall(b"reached\n")
+            channel.close()
+
+
+class TestNetwork:
+    """`before` gives the host's /dev/net/tun to everybody, as udev does where that runs."""
+
+    @pytest.fixture(params=["pasta", "slirp4netns"])
+    def connected(self, person: OrdinaryUser, request: pytest.FixtureRequest) -> OrdinaryUser:
+        if reason := machine.lacks_program(request.param):
+            unable(reason)
+        hidden = "" if request.param == "pasta" else "mount --bind /dev/null /usr/bin/pasta"
+        return replace(person, before=f"{_tun(person)}\n{hidden}")
+
+    def test_the_way_out(self, connected: OrdinaryUser, outside: str) -> None:
+        """A container reaches what the host does, but for the host's own loopback."""
+        reach = f"for host in {outside} 127.0.0.1; do nc -w 2 $host 4000 </dev/null; done"
+        script = f"{reach}; ls /sys/class/net"
+        ran = connected("run", "--rm", "base", "sh", "-c", script, code=0)
+        assert ran.lines == ["reached", "eth0", "lo"]
+
+    def test_published_ports(self, person: OrdinaryUser) -> None:
+        as_user = replace(person, before=_tun(person))
+        served = "echo inside >/index.html; httpd -h / -p 80; sleep 1000"
+        as_user("run", "-d", "--name", "c1", "-p", "8080:80", "base", "sh", "-c", served, code=0)
+        assert as_user("port", "c1", "80", code=0).out == "8080\n"
+        waiting.wait_until(lambda: _answer("127.0.0.1", 8080) == "inside\n")
+        taken = as_user("run", "--rm", "-p", "8080:80", "base", "true", code=125)
+        assert "port 8080/tcp of the host is taken" in taken.err
+        as_user("rm", "-f", "c1", code=0)
+        waiting.wait_until(lambda: _answer("127.0.0.1", 8080) is None)
+
+    def test_what_is_missing(self, person: OrdinaryUser) -> None:
+        closed = f"chmod 600 {person.passage}/tun"
+        both = "".join(
+            f"mount --bind /dev/null /usr/bin/{name}\n" for name in ("pasta", "slirp4netns")
+        )
+        for before, fault, hint in (
+            (f"{_tun(person)}\n{closed}", "/dev/net/tun, which is not open to you", "chmod 666"),
+            (f"{_tun(person)}\n{both}", "pasta, which is not installed", "apt install passt"),
+        ):
+            refused = replace(person, before=before)("run", "--rm", "base", "true", code=125)
+            assert fault in refused.err
+            assert hint in refused.err
+
+
+def _tun(person: OrdinaryUser) -> str:
+    """Shell commands that give /dev/net/tun to everybody, in a mount namespace."""
+    node = person.passage / "tun"
+    return f"""
+        [ -e {node} ] || mknod {node} c 10 200
+        chmod 666 {node}
+        mkdir -p /dev/net; touch -a /dev/net/tun
+        mount --bind {node} /dev/net/tun
+    """
+
+
+def _answer(address: str, port: int) -> str | None:
+    """What a web server says; None without one."""
+    try:
+        with urllib.request.urlopen(f"http://{address}:{port}/", timeout=5) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return None

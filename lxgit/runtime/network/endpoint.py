@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from lxgit.records import dataclass
 from lxgit.runtime.network.publishing import Publication
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from lxgit.runtime.relay import Loop
+
+
+class Network(Protocol):
+    """What a running container has of one, whichever way it goes."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is, for its record."""
+
+    def resolv_conf(self, dns: Sequence[str]) -> bytes:
+        """Its /etc/resolv.conf, with the servers that were asked for, if any were."""
+
+    def keep_hosts(self, file: Path, loop: Loop, /) -> None:
+        """Have an /etc/hosts say who its neighbours are, as long as the loop turns."""
+
+    def plug(self, pid: int, loop: Loop, /) -> None:
+        """Connect the network namespace of a process. LxgitError."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,21 +9,21 @@ from lxgit.runtime.rootfs import Injected
 
 if TYPE_CHECKING:
     from lxgit.runtime.config import ContainerConfig
-    from lxgit.runtime.network.joining import Connection
+    from lxgit.runtime.network.endpoint import Network
 
 HOST_GATEWAY = "host-gateway"
 """In the place of an address: the host's on the bridge, as in Docker."""
 
 
-def files(config: ContainerConfig, connection: Connection | None) -> Injected:
-    """What is mounted in /etc of a container, on a bridge if it has a `connection`."""
+def files(config: ContainerConfig, connection: Network | None) -> Injected:
+    """What is mounted in /etc of a container, which may have a `connection`."""
     lines = [
         b"127.0.0.1\tlocalhost\n",
         b"::1\tlocalhost ip6-localhost ip6-loopback\n",
         b"ff02::1\tip6-allnodes\n",
         b"ff02::2\tip6-allrouters\n",
     ]
-    if connection is None:
+    if config.network != "bridge":  # there it has an address that others see
         lines.append(b"127.0.1.1\t%s\n" % config.hostname.encode())
     for given in config.extra_hosts:
         name, _, address = given.partition(":")
@@ -34,7 +34,7 @@ def files(config: ContainerConfig, connection: Connection | None) -> Injected:
     return Injected(b"".join(lines), hostname, _resolv_conf(config, connection))
 
 
-def _resolv_conf(config: ContainerConfig, connection: Connection | None) -> bytes:
+def _resolv_conf(config: ContainerConfig, connection: Network | None) -> bytes:
     if connection is not None:
-        return resolver.for_bridge(config.dns, with_v6=bool(connection.bridge.subnet_v6))
+        return connection.resolv_conf(config.dns)
     return resolver.for_host(config.dns) if config.network == "host" else b""

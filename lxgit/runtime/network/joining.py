@@ -24,6 +24,7 @@ from lxgit.runtime.network import (
     neighbours,
     publishing,
     records,
+    resolver,
     subnets,
 )
 from lxgit.runtime.network.endpoint import Endpoint
@@ -34,7 +35,7 @@ from lxgit.runtime.network.reserving import reserved
 from lxgit.runtime.network.watching import Neighbours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from lxgit.runtime.config import ContainerConfig
@@ -89,6 +90,10 @@ class Connection:
             finally:
                 os.close(namespace)
         forward(loop, self.reserved, self.bridge.address(self.member.number))
+
+    def resolv_conf(self, dns: Sequence[str]) -> bytes:
+        """Its /etc/resolv.conf: `dns`, or the host's resolvers that it can reach."""
+        return resolver.for_bridge(dns, with_v6=bool(self.bridge.subnet_v6))
 
     def keep_hosts(self, file: Path, loop: Loop) -> None:
         """Have an /etc/hosts say who is on the bridge, as long as the loop turns."""

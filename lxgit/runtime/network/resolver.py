@@ -28,6 +28,11 @@ def for_host(dns: Sequence[str]) -> bytes:
     return _written(content, dns) if dns else content
 
 
+def for_user(servers: Sequence[str]) -> bytes:
+    """The host's own file with other servers."""
+    return _written(_read(RESOLV_CONF), servers)
+
+
 def for_bridge(dns: Sequence[str], *, with_v6: bool) -> bytes:
     """What a container on a bridge gets: `dns`, or the host's resolvers that it can reach."""
     content = _read(RESOLV_CONF)

@@ -1,0 +1,209 @@
+"""The way out for a container of an ordinary user, who can lay no cable to a bridge.
+
+A program of the user's is at the other end of a device in the container's network namespace, and
+does with sockets of its own what the container asks for: pasta(1), or where there is none
+slirp4netns(1). To the host all that is the user's doing. The host's loopback is not passed on, and
+nothing comes in but what is published.
+
+It is started when the namespace is there, before the command runs, and ended with the container;
+when the supervisor was killed it sees for itself that the namespace has gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.runtime import kernel, rootless
+from lxgit.runtime.network import program, publishing, resolver
+from lxgit.runtime.network.endpoint import Endpoint
+from lxgit.runtime.network.reserving import reserved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from lxgit.runtime.config import ContainerConfig
+    from lxgit.runtime.network.reserving import Reserved
+    from lxgit.runtime.relay import Loop
+
+PASTA = "/usr/bin/pasta"
+SLIRP = "/usr/bin/slirp4netns"
+_TUN = "/dev/net/tun"
+_INTERFACE = "eth0"
+_PASTA_RESOLVER = "169.254.1.1"  # of link-local addresses, which no router passes on
+_SLIRP_RESOLVER = "10.0.2.3"  # slirp4netns(1)
+
+
+class NoUserNetwork(LxgitError):
+    """Nothing is installed, or at work, that passes a container's traffic on."""
+
+    exit_code = 125
+
+
+class UserNetwork:
+    """A container's way out, from before its start until after its end."""
+
+    def __init__(self, directory: Path, ports: Sequence[Reserved]) -> None:
+        self._directory = directory
+        self._ports = ports
+        self._slirp: tuple[int, int] | None = None  # its process, and what keeps it going
+        self._with_pasta = os.access(PASTA, os.X_OK)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """What the container's record says: its ports on the host. It has no address there."""
+        ports = tuple(str(one.publication) for one in self._ports)
+        return Endpoint(
+            bridge="",
+            address="",
+            prefix=0,
+            gateway="",
+            address_v6="",
+            prefix_v6=0,
+            gateway_v6="",
+            mac="",
+            ports=ports,
+        )
+
+    def resolv_conf(self, dns: Sequence[str]) -> bytes:
+        """Its /etc/resolv.conf: `dns`, or the program, which asks the host's own resolver."""
+        own = _PASTA_RESOLVER if self._with_pasta else _SLIRP_RESOLVER
+        return resolver.for_user(dns or (own,))
+
+    def keep_hosts(self, _: Path, __: Loop) -> None:
+        """It has no neighbours whose names it could know."""
+
+    def plug(self, pid: int, _: Loop) -> None:
+        """Pass on what the network namespace of a process wants. NoUserNetwork, ProgramFailed."""
+        _in_network_of(pid, _open_ping)
+        if self._with_pasta:
+            self._start_pasta(pid)
+        else:
+            self._start_slirp(pid)
+
+    def _start_pasta(self, pid: int) -> None:
+        for one in self._ports:  # from here on they are pasta's
+            for each in one.sockets:
+                each.close()
+        program.run((PASTA, *self._pasta_options(), str(pid)), package="passt")
+
+    def _pasta_options(self) -> Iterator[str]:
+        yield from ("--config-net", "--quiet", "--no-map-gw", "--ns-ifname", _INTERFACE)
+        yield from ("--dns-forward", _PASTA_RESOLVER, "--pid", os.fspath(self._directory / "pasta"))
+        yield from ("--tcp-ns", "none", "--udp-ns", "none")  # nothing of the host's loopback
+        for protocol, option in (("tcp", "--tcp-ports"), ("udp", "--udp-ports")):
+            published = [one.publication for one in self._ports]
+            wanted = [one for one in published if one.port.protocol == protocol]
+            if not wanted:
+                yield from (option, "none")
+            for one in wanted:
+                address = f"{one.host_ip}/" if one.host_ip else ""
+                yield from (option, f"{address}{one.host_port}:{one.port.number}")
+
+    def _start_slirp(self, pid: int) -> None:
+        ready, told = os.pipe()
+        end, keep = os.pipe()
+        child = os.fork()
+        if child == 0:
+            _become_slirp(pid, told, end)
+        os.close(told)
+        os.close(end)
+        self._slirp = child, keep
+        with open(ready, "rb") as stream:
+            if stream.read(1) != b"1":
+                raise NoUserNetwork(
+                    "slirp4netns gives the container no network",
+                    hint="apt install passt, which does it better; or --network none",
+                )
+
+    def end(self) -> None:
+        """Pass nothing on any more."""
+        if self._slirp is not None:
+            child, keep = self._slirp
+            os.close(keep)
+            os.waitpid(child, 0)
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int((self._directory / "pasta").read_text("ascii")), signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def joined(directory: Path, config: ContainerConfig) -> Iterator[UserNetwork]:
+    """Have a way out meanwhile. `directory` is the container's in /run/lxgit.
+
+    NoUserNetwork, PortTaken, PortRefused, NoSuchAddress.
+    """
+    wanted = publishing.wanted(config.publish, config.exposed, everything=config.publish_all)
+    require(with_ports=bool(wanted))
+    with reserved(wanted) as ports:
+        network = UserNetwork(directory, ports)
+        try:
+            yield network
+        finally:
+            network.end()
+
+
+def require(*, with_ports: bool) -> None:
+    """NoUserNetwork unless there is a program for it, and the device that it needs."""
+    if not os.access(_TUN, os.R_OK | os.W_OK):
+        raise NoUserNetwork(
+            f"an ordinary user's containers have their network through {_TUN}, which is not open"
+            " to you",
+            hint=f"as root: modprobe tun; chmod 666 {_TUN}; or --network none, or host",
+        )
+    if os.access(PASTA, os.X_OK):
+        return
+    if not os.access(SLIRP, os.X_OK):
+        raise NoUserNetwork(
+            "an ordinary user's containers have their network from pasta, which is not installed",
+            hint="apt install passt; or --network none, or host",
+        )
+    if with_ports:
+        raise NoUserNetwork(
+            "slirp4netns publishes no ports", hint="apt install passt, whose pasta does"
+        )
+
+
+def _become_slirp(pid: int, told: int, end: int) -> None:
+    """The child of `_start_slirp`; never returns."""
+    try:
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        for fd in (told, end):
+            os.set_inheritable(fd, True)  # noqa: FBT003 - a single argument
+        os.execve(  # noqa: S606
+            SLIRP,
+            [
+                *("slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback"),
+                *(f"--ready-fd={told}", f"--exit-fd={end}", str(pid), _INTERFACE),
+            ],
+            {},
+        )
+    finally:
+        os._exit(1)
+
+
+def _in_network_of(pid: int, work: object) -> None:
+    """Have a child do some work in the network namespace of a process.
+
+    It would not come back to the host's, which is not this user's to enter.
+    """
+    assert callable(work)
+    child = os.fork()
+    if child == 0:
+        try:
+            fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            kernel.setns(fd, kernel.CLONE_NEWNET)
+            work()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
+def _open_ping() -> None:
+    """Let every group use ping(8), which has not cap_net_raw (ip-sysctl.rst)."""
+    run = rootless.runs()[-1]
+    with open("/proc/sys/net/ipv4/ping_group_range", "w", encoding="ascii") as file:
+        file.write(f"0 {run.first + run.length - 1}")
