@@ -13,6 +13,7 @@
         upper/ work/            overlayfs's; ids are the host's. The upper that config.json names
                                 is in force, another is a leftover (newupper.py)
         init/                   mount points that the image lacks, a layer below the upper
+        stat-cache              what its files had in them when they were last read (statcache.py)
         log log.1               what it printed (runtime/logfile.py)
 
 Whether a container runs is told by its lock: the kernel frees it when the supervisor dies, after
