@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 
 _ALIVE = (RUNNING, RESTARTING)
 _PATIENCE = 30  # seconds for a supervisor to unmount, which writes back the file system below
+_LAST_STEPS = 2  # seconds between the freeing of the lock and the end
 
 
 class ContainerNameTaken(LxgitError):
@@ -164,11 +165,25 @@ class Container:
         """
         with contextlib.ExitStack() as held:
             fd = self._acquire(held, wait=wait)
-            if (rundir.CONTAINERS / self.id).exists():  # of a supervisor that was killed
-                from lxgit.runtime.sweep import sweep
-
-                sweep()
+            self._clear_up()
             yield fd
+
+    def _clear_up(self) -> None:
+        """Sweep up after a supervisor that was killed, or let one come to its very end.
+
+        LockHeld when one lives that does not have this container's lock.
+        """
+        end = time.monotonic() + _LAST_STEPS
+        while (rundir.CONTAINERS / self.id).exists():
+            from lxgit.runtime.sweep import sweep
+
+            sweep()
+            if time.monotonic() > end:
+                raise LockHeld(
+                    f"another store has a container of the id {self.id[:12]} that runs",
+                    hint="one is a copy of the other: stop it there first",
+                )
+            time.sleep(0.005)
 
     def _acquire(self, held: contextlib.ExitStack, *, wait: bool) -> int:
         end = time.monotonic() + _PATIENCE

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lxgit.fsutil import LockHeld
 from lxgit.records import replace
-from lxgit.runtime import idranges
+from lxgit.runtime import idranges, rundir
 from lxgit.runtime.config import EXITED, RUNNING, ContainerState, Request
 from lxgit.runtime.containers import (
     BrokenContainer,
@@ -269,3 +269,18 @@ def test_names_and_ids_that_a_power_failure_took_are_known_after_the_next_boot(
     assert set(os.listdir(containers / ".ranges")) > taken
     assert len(os.listdir(containers / ".ranges")) == 4
     assert container_names(containers)[new.config.name] == new.id
+
+
+@pytest.mark.root
+def test_a_copy_in_another_store_that_runs_is_told_of(containers: Path) -> None:
+    """Its supervisor has the place under /run, and this container's lock is free."""
+    container = create(containers, REQUEST)
+    rundir.prepare()
+    with (
+        rundir.claimed(container.id),
+        pytest.raises(LockHeld, match="another store"),
+        container.lock(),
+    ):
+        pass
+    with container.lock():
+        pass
