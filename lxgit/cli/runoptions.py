@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from lxgit.cli.params import option
 from lxgit.cli.processoptions import Environment, Interactive, Tty, User, WorkingDir, variables
+from lxgit.errors import UsageError
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -137,6 +138,26 @@ class Isolation(NamedTuple):
         tuple[str, ...],
         option("--sysctl", help="a kernel parameter of its own", metavar="NAME=VALUE"),
     ] = ()
+    security: Annotated[
+        tuple[str, ...],
+        option(
+            "--security-opt",
+            help="no setuid program gives it more than it has",
+            metavar="no-new-privileges",
+        ),
+    ] = ()
+
+    def no_new_privileges(self) -> bool:
+        """Whether that is asked for: Docker's `no-new-privileges[:true|false]`. UsageError."""
+        asked = False
+        for text in self.security:
+            name, _, truth = text.replace("=", ":", 1).partition(":")
+            if name != "no-new-privileges" or truth not in ("", "true", "false"):
+                raise UsageError(
+                    f"--security-opt knows nothing of '{text}'", hint="it takes no-new-privileges"
+                )
+            asked = truth != "false"
+        return asked
 
 
 class Limiting(NamedTuple):
@@ -308,6 +329,7 @@ class Wishes(NamedTuple):
                 self.isolation.devices,
                 self.life.ulimits,
                 self.isolation.sysctls,
+                self.isolation.no_new_privileges(),
             ),
             init=self.life.init and not self.life.init_system,
             system=self.life.init_system,

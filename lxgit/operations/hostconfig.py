@@ -24,6 +24,7 @@ def host_config(config: ContainerConfig) -> dict[str, Any]:
         "PidsLimit": limits.pids or 0,
         "CapAdd": [name.upper() for name in security.cap_add],
         "CapDrop": [name.upper() for name in security.cap_drop],
+        "SecurityOpt": ["no-new-privileges"] if security.no_new_privileges else [],
         "Devices": [_device(text) for text in security.devices],
         "Ulimits": [_ulimit(text) for text in security.ulimits],
         "Init": config.init,

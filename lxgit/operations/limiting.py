@@ -46,6 +46,7 @@ class WantedSecurity(NamedTuple):
     devices: tuple[str, ...] = ()
     ulimits: tuple[str, ...] = ()
     sysctls: tuple[str, ...] = ()
+    no_new_privileges: bool = False
 
     def checked(self, network: str) -> Security:
         """In one spelling, for a container of this network.
@@ -66,4 +67,5 @@ class WantedSecurity(NamedTuple):
             devices=tuple(map(str, devices)),
             ulimits=tuple(str(Ulimit.of(text)) for text in self.ulimits),
             sysctls=self.sysctls,
+            no_new_privileges=self.no_new_privileges,
         )

@@ -51,6 +51,7 @@ def spec(
         capabilities=None if config.privileged else granted,
         apparmor=apparmor,
         seccomp=None if config.privileged else _seccomp(directory, kept),
+        no_new_privileges=security.no_new_privileges,
         masked=not config.privileged,
         in_groups=not rootless.is_active(),
         system=config.system,

@@ -90,6 +90,7 @@ class ContainerSpec:
     capabilities: Sequence[str] | None  # kept in the bounding set; None: all
     apparmor: str | None  # a loaded profile; None: unconfined
     seccomp: Path | None = None  # a profile; None: every system call
+    no_new_privileges: bool = False
     masked: bool = True
     in_groups: bool = True  # control groups can be made for it
     system: bool = False  # its init may write to its control group
@@ -186,6 +187,8 @@ def _security_lines(spec: ContainerSpec) -> list[str]:
     lines = [f"lxc.apparmor.profile = {spec.apparmor or 'unconfined'}"]
     if spec.seccomp is not None:
         lines.append(f"lxc.seccomp.profile = {spec.seccomp}")
+    if spec.no_new_privileges:
+        lines.append("lxc.no_new_privs = 1")
     if spec.capabilities is not None:
         lines += [f"lxc.cap.keep = {name}" for name in spec.capabilities or ("none",)]
     if spec.masked:

@@ -25,6 +25,7 @@ class Security:
     devices: tuple[str, ...] = ()  # HOST:CONTAINER:rwm
     ulimits: tuple[str, ...] = ()  # NAME=SOFT:HARD
     sysctls: tuple[str, ...] = ()  # NAME=VALUE
+    no_new_privileges: bool = False
 
 
 USUAL = Security()

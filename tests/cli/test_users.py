@@ -41,6 +41,20 @@ def status(told: Result) -> dict[str, str]:
     return {name: " ".join(value.split()) for name, value in pairs}
 
 
+def test_no_new_privileges_for_whoever_it_is(emptied: Lxgit) -> None:
+    for value in ("no-new-privileges", "no-new-privileges:false"):
+        emptied("run", "-d", "--name", "web", "--security-opt", value, "base", "sleep", "600")
+        seen = [
+            status(emptied("exec", *options, "web", "cat", "/proc/self/status"))["NoNewPrivs"]
+            for options in ((), ("-u", "nobody"))
+        ]
+        seen.append(status(emptied("exec", "web", "cat", "/proc/1/status"))["NoNewPrivs"])
+        assert seen == ["0" if value.endswith("false") else "1"] * 3
+        emptied("rm", "-f", "web")
+    refused = emptied("run", "--security-opt", "seccomp=unconfined", "base", "true", code=2)
+    assert refused.err.startswith("lxgit: --security-opt knows nothing of 'seccomp=unconfined'\n")
+
+
 def test_a_users_command_goes_with_its_supervisor(emptied: Lxgit) -> None:
     """The kernel forgets the signal that LXC asked for when a process changes its user."""
     emptied("run", "-d", "--name", "web", "-u", "nobody", "base", "sleep", "600")
