@@ -19,6 +19,7 @@ times are the same, so nothing is noted of one whose times need not move when it
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import struct
 import time
 from typing import TYPE_CHECKING
@@ -110,8 +111,6 @@ def _decoded(data: bytes) -> dict[Stamp, ObjectID]:
 
 
 def _digest(data: bytes) -> bytes:
-    import hashlib  # 2 ms, which who has no such cache does not need
-
     return hashlib.sha1(data, usedforsecurity=False).digest()
 
 
