@@ -14,6 +14,7 @@ from lxgit.operations.healthwishes import WantedHealth
 from lxgit.operations.limiting import WantedLimits, WantedSecurity
 from lxgit.operations.lookup import find_commit, image_of, read_commit
 from lxgit.operations.networking import WantedNetwork
+from lxgit.operations.ordinary import check, require_own
 from lxgit.runtime import containers as records
 from lxgit.runtime import rootless
 from lxgit.runtime.config import Request
@@ -89,10 +90,9 @@ def created(
     repository: Repository, request: RunRequest, identity: Identity, progress: Progress
 ) -> tuple[Container, Stack, Image]:
     """Make the container that a request asks for, while the caller keeps the layers."""
+    require_own(repository)
     if rootless.is_active():
-        from lxgit.operations import ordinary
-
-        ordinary.check(request)
+        check(request)
     if request.name is not None:
         from lxgit.operations.naming import check_container_name
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.operations.networking import closed_chains
 from lxgit.operations.versions import program_version
-from lxgit.runtime import cgroups, lxc
+from lxgit.runtime import cgroups, lxc, rootless
+from lxgit.runtime.idmap import RANGE
+from lxgit.runtime.network import usernet
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -71,7 +73,23 @@ def all_checks(store: Path) -> list[Check]:
         firewall_check(_closed_chains()),
         erofs_check(program_version("mkfs.erofs", "-V")),
         store_check(*file_system(store)),
-        user_check(os.geteuid()),
+        *user_checks(),
+    ]
+
+
+def user_checks() -> list[Check]:
+    """Who asks; and for an ordinary user, where a container's network comes from."""
+    if rootless.user() == 0:
+        return [_fine("User", "root")]
+    ids = min(sum(run.length for run in rootless.subordinate(kind)) for kind in ("uid", "gid"))
+    installed = os.access(rootless.NEWUIDMAP, os.X_OK)
+    return [
+        ordinary_check(rootless.user_name(), ids, newuidmap=installed),
+        user_network_check(
+            pasta=os.access(usernet.PASTA, os.X_OK),
+            slirp=os.access(usernet.SLIRP, os.X_OK),
+            device=os.access(usernet.TUN, os.R_OK | os.W_OK),
+        ),
     ]
 
 
@@ -194,12 +212,31 @@ def store_check(place: str, kind: str) -> Check:
     return _fine("Store", told)
 
 
-def user_check(uid: int) -> Check:
-    """Containers are root's so far."""
-    if uid == 0:
-        return _fine("User", "root")
-    told = "not root: a store of one's own works, and runs no containers"
-    return _lacking("User", told, "sudo lxgit …")
+def ordinary_check(name: str, ids: int, *, newuidmap: bool) -> Check:
+    """An ordinary user's containers want ids beside the user's own, and who may give them."""
+    if not newuidmap:
+        told = f"{name}, who runs no containers: newuidmap is not installed"
+        return _lacking("User", told, "apt install uidmap")
+    if not ids:
+        told = f"{name}, who runs no containers: no ids in /etc/subuid and /etc/subgid"
+        return _lacking("User", told, rootless.hint_for_ids(name))
+    told = f"{name}, with {ids} ids for containers, which get no limits"
+    if ids < RANGE - 1:
+        return _fine("User", told, "an image may want 65536: see subuid(5)")
+    return _fine("User", told)
+
+
+def user_network_check(*, pasta: bool, slirp: bool, device: bool) -> Check:
+    """What passes on the traffic of an ordinary user's containers."""
+    name = "User network"
+    if not device:
+        hint = f"as root: modprobe tun; chmod 666 {usernet.TUN}"
+        return _lacking(name, f"{usernet.TUN} is not there, or not open to you", hint)
+    if pasta:
+        return _fine(name, "pasta")
+    if slirp:
+        return _fine(name, "slirp4netns, which publishes no ports", "apt install passt")
+    return _lacking(name, "neither pasta nor slirp4netns is installed", "apt install passt")
 
 
 def file_system(path: Path) -> tuple[str, str]:

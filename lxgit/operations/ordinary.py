@@ -20,14 +20,30 @@ class RootsAlone(LxgitError):
     exit_code = 125
 
 
+class StoreOfAnother(LxgitError):
+    """A store whose containers have the ids of another user."""
+
+
 def become_root_for(repository: Repository) -> None:
     """Be root of a namespace where files of containers are, which have other owners than the user.
 
-    Nothing where the store has but history. NoNamespace.
+    Nothing where the store has but history. NoNamespace; StoreOfAnother, to root too, for whom the
+    owners of those files would be other ones.
     """
     places = (repository.layers_dir, repository.containers_dir, repository.volumes_dir)
     if any(place.is_dir() and any(place.iterdir()) for place in places):
+        require_own(repository)
         become_root()
+
+
+def require_own(repository: Repository) -> None:
+    """StoreOfAnother unless the store is this process's user's."""
+    owner = os.stat(repository.path).st_uid
+    if owner != os.geteuid():
+        raise StoreOfAnother(
+            f"the store at '{repository.path}' has containers of user {owner} alone",
+            hint=f"sudo -u '#{owner}' lxgit …; or another --store",
+        )
 
 
 def become_root() -> None:

@@ -27,7 +27,7 @@ def open_store(
     if waiting is not None:
         on_wait(waiting)
     repository = create_repository(path) if create else open_repository(path)
-    if os.geteuid() != 0:
+    if not os.geteuid() == os.stat(path).st_uid == 0:
         from lxgit.operations.ordinary import become_root_for
 
         become_root_for(repository)

@@ -28,7 +28,8 @@ from lxgit.tuples import NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_TOOLS = {"uid": "/usr/bin/newuidmap", "gid": "/usr/bin/newgidmap"}
+NEWUIDMAP = "/usr/bin/newuidmap"
+_TOOLS = {"uid": NEWUIDMAP, "gid": "/usr/bin/newgidmap"}
 _EVERY_ID = b"0 0 4294967295"
 _CLOSED = {
     # EPERM or EACCES: an LSM, or a switch of Debian's kernels.
@@ -176,15 +177,20 @@ def _arguments(kind: str) -> list[str]:
         name = user_name()
         raise NoNamespace(
             f"user '{name}' has no ids for containers in /etc/sub{kind}",
-            hint="as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
-            f"{name}, or other ids that nobody has",
+            hint=hint_for_ids(name),
         )
     return words
 
 
+def hint_for_ids(name: str) -> str:
+    """What gives a user ids."""
+    ranges = "--add-subuids 100000-165535 --add-subgids 100000-165535"
+    return f"as root: usermod {ranges} {name}, or other ids that nobody has"
+
+
 def subordinate(kind: str) -> list[Run]:
     """The ids that this process's user has of /etc/subuid or, `kind` being "gid", /etc/subgid."""
-    owners = {user_name(), str(os.geteuid())}
+    owners = {user_name(), str(user())}
     return [
         Run(first, count) for owner, first, count in lines(f"/etc/sub{kind}") if owner in owners
     ]
@@ -195,9 +201,9 @@ def user_name() -> str:
     import pwd
 
     try:
-        return pwd.getpwuid(os.geteuid()).pw_name
+        return pwd.getpwuid(user()).pw_name
     except KeyError:
-        return str(os.geteuid())
+        return str(user())
 
 
 def lines(path: str) -> Iterator[tuple[str, int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import pwd
 import socket
 import subprocess
 import tarfile
@@ -255,6 +256,44 @@ def test_ids_that_the_user_has_not(person: OrdinaryUser) -> None:
     person("import", "-", "large", stdin=archive.getvalue(), code=0)
     refused = person("run", *NONE, "large", "true", code=125)
     assert "files of id 100000, and your ids end before that" in refused.err
+
+
+def test_what_info_says(person: OrdinaryUser, user: int) -> None:
+    person("create", *NONE, "base", "true", code=0)  # from here on commands are in a namespace
+    name = pwd.getpwuid(user).pw_name
+    rows = {row["Name"]: row for row in person("info", "--format", "json", code=0).json["Checks"]}
+    assert rows["User"]["Told"] == f"{name}, with 65536 ids for containers, which get no limits"
+    assert "User network" in rows
+    assert f"Author: {name} <" in person("log", code=0).out
+
+
+def test_roots_commands_leave_it_alone(person: OrdinaryUser) -> None:
+    """To root of the host the owners of its files would be others than they are."""
+    person("create", *NONE, "base", "true", code=0)
+    store = person.passage / "home/store"
+    refused = Lxgit(store, person.passage)("ps", code=1)
+    assert f"has containers of user {person.number} alone" in refused.err
+
+
+def test_volumes_and_binds(person: OrdinaryUser) -> None:
+    """A bind's files are root's inside if they are the user's; volumes are kept."""
+    home = person.passage / "home"
+    (home / "file").write_text("mine")
+    os.chown(home / "file", person.number, person.number)
+    mounts = ("-v", f"{home}/file:/file", "-v", "data:/data", "--tmpfs", "/tmp", "--read-only")
+    script = "stat -c %u /file; cat /file; echo kept >/data/x; chown 33 /data/x; echo x >/x"
+    ran = person("run", "--rm", *NONE, *mounts, "base", "sh", "-c", script, code=1)
+    assert ran.out == "0\nmine"
+    shown = ("-v", "data:/data", "base", "sh", "-c", "stat -c %u /data/x; cat /data/x")
+    assert person("run", "--rm", *NONE, *shown, code=0).out == "33\nkept\n"
+    person("volume", "rm", "data", code=0)
+
+
+def test_a_restart_policy(person: OrdinaryUser) -> None:
+    script = "echo again; exit 1"
+    options = ("--name", "c1", "--restart", "on-failure:1", *NONE)
+    person("run", "-d", *options, "base", "sh", "-c", script, code=0)
+    waiting.wait_until(lambda: person("logs", "c1").out == "again\nagain\n")
 
 
 def test_without_newuidmap(person: OrdinaryUser) -> None:

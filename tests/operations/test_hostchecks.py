@@ -22,6 +22,9 @@ DEBIAN_12 = {"user.max_user_namespaces": "31000", "kernel.unprivileged_userns_cl
 UBUNTU_24 = {**DEBIAN_12, "kernel.apparmor_restrict_unprivileged_userns": "1"}
 
 
+ordinary, network = hostchecks.ordinary_check, hostchecks.user_network_check
+
+
 @pytest.mark.parametrize(
     ("check", "fine", "told", "hint"),
     [
@@ -65,8 +68,14 @@ UBUNTU_24 = {**DEBIAN_12, "kernel.apparmor_restrict_unprivileged_userns": "1"}
             "",
         ),
         (hostchecks.apparmor_check("Y", "snap (enforce)"), False, "not loaded", "apparmor_parser"),
-        (hostchecks.user_check(0), True, "root", ""),
-        (hostchecks.user_check(1000), False, "not root", "sudo"),
+        (ordinary("me", 65536, newuidmap=True), True, "me, with 65536 ids", ""),
+        (ordinary("me", 1000, newuidmap=True), True, "me, with 1000 ids", "65536"),
+        (ordinary("me", 0, newuidmap=True), False, "no ids", "usermod --add-subuids"),
+        (ordinary("me", 65536, newuidmap=False), False, "newuidmap", "apt install uidmap"),
+        (network(pasta=True, slirp=False, device=True), True, "pasta", ""),
+        (network(pasta=False, slirp=True, device=True), True, "no ports", "apt install passt"),
+        (network(pasta=False, slirp=False, device=True), False, "neither", "apt install passt"),
+        (network(pasta=True, slirp=True, device=False), False, "not open to you", "chmod 666"),
         (hostchecks.selinux_check(None), True, "off", ""),
         (hostchecks.selinux_check("0"), True, "permissive", ""),
         (hostchecks.selinux_check("1"), True, "enforced", "ausearch"),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 PASTA = "/usr/bin/pasta"
 SLIRP = "/usr/bin/slirp4netns"
-_TUN = "/dev/net/tun"
+TUN = "/dev/net/tun"
 _INTERFACE = "eth0"
 _PASTA_RESOLVER = "169.254.1.1"  # of link-local addresses, which no router passes on
 _SLIRP_RESOLVER = "10.0.2.3"  # slirp4netns(1)
@@ -148,11 +148,11 @@ def joined(directory: Path, config: ContainerConfig) -> Iterator[UserNetwork]:
 
 def require(*, with_ports: bool) -> None:
     """NoUserNetwork unless there is a program for it, and the device that it needs."""
-    if not os.access(_TUN, os.R_OK | os.W_OK):
+    if not os.access(TUN, os.R_OK | os.W_OK):
         raise NoUserNetwork(
-            f"an ordinary user's containers have their network through {_TUN}, which is not open"
+            f"an ordinary user's containers have their network through {TUN}, which is not open"
             " to you",
-            hint=f"as root: modprobe tun; chmod 666 {_TUN}; or --network none, or host",
+            hint=f"as root: modprobe tun; chmod 666 {TUN}; or --network none, or host",
         )
     if os.access(PASTA, os.X_OK):
         return
