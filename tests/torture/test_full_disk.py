@@ -32,7 +32,11 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 _IN_SUITE = 4
 _MOST_FREE = 4 << 20  # bytes: the largest of the operations fits in that
-_FILLED = [one for one in OPERATIONS if one.name in ("import", "commit", "branch", "tag", "gc")]
+_ALWAYS = ("import", "commit", "branch", "tag", "gc")
+_IN_TORTURE = (*_ALWAYS, "stash push", "stash pop", "undo")
+_FILLED = [
+    one for one in OPERATIONS if one.name in (_ALWAYS if conftest.ROUNDS <= 20 else _IN_TORTURE)
+]
 
 
 @pytest.mark.timeout(0)
