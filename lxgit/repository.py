@@ -175,7 +175,7 @@ class Repository:
 
     def repacking(self, *, wait: bool = True) -> AbstractContextManager[int]:
         """Keep everybody from replacing packs; taken before `collecting` by whoever wants both."""
-        return self.lock("repack", wait=wait, what="the packs")
+        return self.lock("repack", wait=wait, what="the list of packs")
 
     def config(self, key: str) -> str | None:
         """A value of the store's Git configuration, such as `user.name`; None where it has none.

@@ -83,7 +83,7 @@ def _numbered(family: int, subnet: str, number: int) -> str:
 def locked_networks() -> Iterator[None]:
     """Have every bridge of this host to oneself."""
     rundir.NETWORKS.mkdir(mode=0o700, exist_ok=True)
-    with locked(rundir.NETWORKS / ".lock", what="the networks of containers"):
+    with locked(rundir.NETWORKS / ".lock", what="the list of networks"):
         yield
 
 
