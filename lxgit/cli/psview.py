@@ -64,7 +64,7 @@ def _sizes(row: ContainerRow) -> str:
 
 
 def state(row: ContainerRow) -> str:
-    """`Up 21 seconds`, `Exit 0`, `Created`; `Lost` when its supervisor died."""
+    """`Up 21 seconds`, `Exit 0`, `Created`; `Lost` where its files do not say."""
     if row.runs:
         up = f"Up {ago(row.started or row.created).removesuffix(' ago')}"
         if row.state.value == "paused":

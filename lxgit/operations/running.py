@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.operations.lookup import find_container
 from lxgit.runtime.attach import NotRunning, SupervisorLost, connect
-from lxgit.runtime.config import EXITED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -197,10 +196,7 @@ def _exit_code(container: Container) -> int:
         with contextlib.suppress(NotRunning, SupervisorLost), connect(container.id) as session:
             return session.wait()
         time.sleep(_MOMENT)  # nobody listens just before it starts, nor just after its end
-    state = container.state
-    if state.exit_code is None and state.status == EXITED:
-        return 128 + signal.SIGKILL  # it went with its supervisor, which was killed
-    return state.exit_code or 0
+    return container.state.exit_code or 0
 
 
 def rename(repository: Repository, name: str, new: str) -> None:

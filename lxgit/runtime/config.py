@@ -110,6 +110,11 @@ class ContainerState:
     health: Health | None = None  # while it runs, and is checked
     endpoint: Endpoint | None = None  # while it runs, and is on a bridge
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs, or is about to again, as far as this goes."""
+        return self.status in (RUNNING, RESTARTING)
+
     def ended(self) -> ContainerState:
         """The same of a container that runs no more."""
         return replace(

@@ -36,8 +36,6 @@ from lxgit.fsutil import LockHeld, fsync_directory, fsync_file, locked, remove_t
 from lxgit.records import dataclass, replace
 from lxgit.runtime import idranges, index, rundir
 from lxgit.runtime.config import (
-    RESTARTING,
-    RUNNING,
     ContainerConfig,
     ContainerState,
     InvalidRecord,
@@ -58,7 +56,6 @@ if TYPE_CHECKING:
     from lxgit.runtime.config import Record
     from lxgit.runtime.idmap import IdMap
 
-_ALIVE = (RUNNING, RESTARTING)
 _PATIENCE = 30  # seconds for a supervisor to unmount, which writes back the file system below
 _LAST_STEPS = 2  # seconds between the freeing of the lock and the end
 
@@ -112,19 +109,17 @@ class Container:
     @property
     def is_running(self) -> bool:
         """Whether a supervisor lives and has not seen the end, or a keeper waits to start it."""
-        return self.state.status in _ALIVE
+        return self.state.is_alive
 
     @property
     def state(self) -> ContainerState:
         """What became of it, read now, and true even where its supervisor was killed."""
         state = self.recorded_state()
-        if state.status not in _ALIVE or self._is_locked():
+        if not state.is_alive or self.is_locked:
             return state
-        state = self.recorded_state()  # it may have ended between the two looks
-        if state.status not in _ALIVE:
-            return state
-        lost = "its supervisor was killed, or the machine went down"
-        return replace(state.ended(), error=lost)
+        from lxgit.runtime.lost import settled
+
+        return settled(self)
 
     def recorded_state(self) -> ContainerState:
         """state.json as it stands; a new one's where it has not come to the disk (`record`)."""
@@ -193,11 +188,13 @@ class Container:
                     locked(self.path / "lock", wait=wait, what=f"container '{self.config.name}'")
                 )
             except LockHeld:
-                if self.recorded_state().status in _ALIVE or time.monotonic() > end:
+                if self.recorded_state().is_alive or time.monotonic() > end:
                     raise
                 time.sleep(0.005)
 
-    def _is_locked(self) -> bool:
+    @property
+    def is_locked(self) -> bool:
+        """Whether somebody owns upper and work now."""
         try:
             fd = os.open(self.path / "lock", os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:

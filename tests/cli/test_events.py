@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lxgit import eventlog
 from tests.support.program import PROGRAM
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,6 +115,48 @@ def test_who_wanted_too_much_memory_and_volumes(based: Lxgit) -> None:
     assert told(based, "-f", "container=hog", "-f", "event=die", form="{{.Action}}") == ["die"]
     form = "{{.Action}} {{.ID}}"
     assert told(based, "-f", "volume=data", form=form) == ["create data", "destroy data"]
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_one_whose_supervisor_was_killed_dies_once(based: Lxgit) -> None:
+    """Whoever looks first tells of it, of many at once."""
+    based("run", "-d", "--network", "none", "--name", "web", "base", "sleep", "1000")
+    (state,) = based.store.glob("containers/*/state.json")
+    os.kill(json.loads(state.read_bytes())["supervisor"], signal.SIGKILL)
+    with ThreadPoolExecutor() as pool:
+        looking = [pool.submit(based, "ps", "-a") for _ in range(6)]
+        assert pool.submit(based, "wait", "web").result().out == "137\n"
+        assert {looked.result().code for looked in looking} == {0}
+    died = ("-f", "container=web", "-f", "event=die")
+    assert told(based, *died, form="{{.Actor.Attributes.exitCode}}") == ["137"]
+    (found,) = based("inspect", "web").json
+    assert (found["State"]["ExitCode"], found["State"]["Status"]) == (137, "exited")
+    assert "supervisor was killed" in found["State"]["Error"]
+    assert "Exit 137" in based("ps", "-a").out
+    based("start", "web")
+    based("rm", "-f", "web")
+    assert len(told(based, *died)) == 2
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_one_whose_keeper_was_killed_between_two_lives_has_died_before(based: Lxgit) -> None:
+    run = ("run", "-d", "--network", "none", "--name", "web", "--restart", "always")
+    based(*run, "base", "sh", "-c", "exit 4")
+    (state,) = based.store.glob("containers/*/state.json")
+    wait_until(lambda: json.loads(state.read_bytes())["restarts"] >= 4)  # 1.6 s until the next
+    wait_until(lambda: json.loads(state.read_bytes())["status"] == "restarting")
+    wait_until(lambda: json.loads(state.read_bytes())["supervisor"])
+    os.kill(json.loads(state.read_bytes())["supervisor"], signal.SIGKILL)
+    wait_until(lambda: "Exit 4" in based("ps", "-a").out)
+    lives = json.loads(state.read_bytes())["restarts"] + 1
+    form = "{{.Actor.Attributes.exitCode}}"
+    died = told(based, "-f", "container=web", "-f", "event=die", form=form)
+    assert died == ["4"] * lives
+    based("rm", "web")
 
 
 def test_a_line_as_dockers(based: Lxgit) -> None:

@@ -157,9 +157,10 @@ def test_running_is_what_the_lock_says(containers: Path) -> None:
     assert container.state.status == EXITED
     assert container.state.started == 5
     assert "killed" in str(container.state.error)
+    assert container.recorded_state().exit_code == 137  # by whom looked first
+    container.record(ContainerState(status=RUNNING))
     child = hold(container)
     assert find(containers, container.id).is_running
-    container.record(ContainerState(status=RUNNING))
     with pytest.raises(LockHeld):
         remove(container)
     os.kill(child, signal.SIGKILL)

@@ -89,7 +89,7 @@ def test_killed_it_takes_the_container_with_it(machine: Machine) -> None:
             session.wait()
     wait_until(lambda: not any(map(alive, pids)))
     state = find(machine.containers, container.id).state
-    assert (state.status, state.exit_code) == (EXITED, None)
+    assert (state.status, state.exit_code) == (EXITED, 137)
     assert "killed" in str(state.error)
     with container.lock():  # whoever takes the lock finds nothing that could still write
         assert not leftovers([container.id])
