@@ -13,7 +13,7 @@ from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id, write_ids, write_listing
 
 if TYPE_CHECKING:
-    from lxgit.operations.values import Stash
+    from lxgit.operations.values import DroppedStash, Stash
 
 _Container = Annotated[str, argument("CONTAINER", help="whose it is", completes="container")]
 _Stopped = Annotated[str, argument("CONTAINER", help="a stopped one", completes="container")]
@@ -171,5 +171,5 @@ def drop(session: Session, container: _Container, stash: _Which = None) -> None:
     session.out.line(_dropped(drop(repository, container, stash, identity=who)))
 
 
-def _dropped(stash: Stash) -> str:
+def _dropped(stash: DroppedStash) -> str:
     return f"Dropped {stash.name} of {stash.container.name} ({short_id(stash.oid)})"

@@ -16,9 +16,10 @@ from lxgit.objects.merging import changes_of
 from lxgit.operations.attached import row_of, set_stash, stashed
 from lxgit.operations.lookup import find_container, image_of, read_commit
 from lxgit.operations.placing import Aim, carried, place, taken, written
-from lxgit.operations.values import Popped, Stash
+from lxgit.operations.values import DroppedStash, Popped, Stash, stash_name
 from lxgit.operations.worktree import NothingChanged, only_changed
 from lxgit.runtime.containers import all_containers, edited
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from lxgit.objects.ids import ObjectID
@@ -101,28 +102,28 @@ def pop(
     """
     with taken(repository, name) as (tree, writer):
         config = tree.container.config
-        stash, number = _find(repository, tree.container, which)
-        old = image_of(repository, from_hex(stash.parent))
-        new = image_of(repository, from_hex(stash.oid))
-        shown = carried(tree, old, new, tree.image, f"{stash.name} is still there; {_IN_THE_WAY}")
+        kept = _find(repository, tree.container, which)
+        old = image_of(repository, read_commit(repository, kept.oid).parents[0])
+        new = image_of(repository, kept.oid)
+        name = stash_name(kept.position)
+        shown = carried(tree, old, new, tree.image, f"{name} is still there; {_IN_THE_WAY}")
         count = len(changes_of(tree.image, shown))
         if count:
             with writer.finish():
                 aim = Aim(from_hex(config.commit), config.branch, config.image, shown)
                 place(repository, tree, aim, identity, progress)
-        _drop(repository, stash, number, identity)
-    return Popped(stash, count)
+        return Popped(_drop(repository, tree.container, kept, identity), count)
 
 
 _IN_THE_WAY = "'lxgit commit' or 'lxgit restore' what is in its way first"
 
 
-def drop(repository: Repository, name: str, which: str | None, *, identity: Identity) -> Stash:
+def drop(
+    repository: Repository, name: str, which: str | None, *, identity: Identity
+) -> DroppedStash:
     """Let go of a stash, the youngest or the one that `which` names; gc may take it. NoStash."""
     with edited(find_container(repository, name)) as container:
-        stash, number = _find(repository, container, which)
-        _drop(repository, stash, number, identity)
-    return stash
+        return _drop(repository, container, _find(repository, container, which), identity)
 
 
 def list_stashes(repository: Repository, name: str | None = None) -> list[Stash]:
@@ -135,11 +136,20 @@ def list_stashes(repository: Repository, name: str | None = None) -> list[Stash]
 
 def find_stash(repository: Repository, name: str, which: str | None = None) -> Stash:
     """A container's youngest stash, or the one that `which` names: `stash@{1}` or `1`. NoStash."""
-    return _find(repository, find_container(repository, name), which)[0]
+    container = find_container(repository, name)
+    kept = _find(repository, container, which)
+    return _told(repository, container, kept.position, kept.oid)
 
 
-def _find(repository: Repository, container: Container, which: str | None) -> tuple[Stash, int]:
-    """A stash, and the number of its ref."""
+class _Kept(NamedTuple):
+    """Where a stash is among those of its container, the number of its ref, and its id."""
+
+    position: int
+    number: int
+    oid: ObjectID
+
+
+def _find(repository: Repository, container: Container, which: str | None) -> _Kept:
     match = _NAME.fullmatch(which or "0")
     if match is None:
         raise UsageError(f"'{which}' is no stash", hint="stash@{1}, or 1")
@@ -148,12 +158,11 @@ def _find(repository: Repository, container: Container, which: str | None) -> tu
     if position >= len(kept):
         shown = container.config.name
         if kept:
-            fault, hint = f"stash@{{{position}}}", f"'lxgit stash list {shown}' lists what it has"
+            fault, hint = stash_name(position), f"'lxgit stash list {shown}' lists what it has"
         else:
             fault, hint = "stash", f"'lxgit stash push {shown}' makes one of its changes"
         raise NoStash(f"container '{shown}' has no {fault}", hint=hint)
-    number, oid = kept[position]
-    return _told(repository, container, position, oid), number
+    return _Kept(position, *kept[position])
 
 
 def _stashes(repository: Repository, container: Container) -> list[Stash]:
@@ -173,5 +182,9 @@ def _told(repository: Repository, container: Container, position: int, oid: Obje
     )
 
 
-def _drop(repository: Repository, stash: Stash, number: int, identity: Identity) -> None:
-    set_stash(repository, stash.container.id, number, None, identity, old=from_hex(stash.oid))
+def _drop(
+    repository: Repository, container: Container, kept: _Kept, identity: Identity
+) -> DroppedStash:
+    """Without a look at it, which may be damaged."""
+    set_stash(repository, container.id, kept.number, None, identity, old=kept.oid)
+    return DroppedStash(row_of(container), stash_name(kept.position), hex_id(kept.oid))

@@ -230,13 +230,26 @@ class Stash(NamedTuple):
     @property
     def name(self) -> str:
         """As Git has it."""
-        return f"stash@{{{self.number}}}"
+        return stash_name(self.number)
+
+
+def stash_name(number: int) -> str:
+    """What Git calls a stash than which so many are younger."""
+    return f"stash@{{{number}}}"
+
+
+class DroppedStash(NamedTuple):
+    """A stash that is gone, by its container, its name until now, and its id."""
+
+    container: ContainerRow
+    name: str
+    oid: str
 
 
 class Popped(NamedTuple):
     """What `stash pop` brought back, and how many paths that changed."""
 
-    stash: Stash
+    stash: DroppedStash
     paths: int
 
 

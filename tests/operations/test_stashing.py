@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.objects.database import MissingObject
 from lxgit.objects.ids import from_hex
 from lxgit.operations import stashing
 from lxgit.operations.branches import create_branch
@@ -170,3 +171,14 @@ def test_a_crash_loses_nothing(
                 act(web)
         assert len(list_stashes(web.repository, "c")) == kept
     assert changed(web, "c") == CHANGED
+
+
+def test_fsck_says_whose_a_damaged_one_is(web: Lab) -> None:
+    """And it can be dropped."""
+    put_away(web)
+    ref = web.repository.git_dir / f"refs/lxgit/containers/{web.container('c').id}-stash-1"
+    ref.write_text("1" * 40 + "\n")
+    assert ("container c",) in {one.affected for one in fsck(web.repository, progress=Listener())}
+    with pytest.raises(MissingObject):
+        list_stashes(web.repository, "c")
+    assert drop(web.repository, "c", None, identity=WHO).name == "stash@{0}"
