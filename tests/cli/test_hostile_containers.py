@@ -115,6 +115,8 @@ def test_one_that_fills_the_disk(based_store: Path, scratch: Path, lxgit: Lxgit)
         assert result.out == "1\n"
         assert small("exec", "other", "echo", "on").out == "on\n"
         assert state(small, "other")["Running"] is True
+        # What ext4 reserves for root is out of its reach, and lxgit's.
+        assert small("run", "--rm", "--network", "none", "base", "echo", "on").out == "on\n"
         small("rm", "-f", "bad")
         before = beats(small)
         wait_until(lambda: beats(small) > before)
