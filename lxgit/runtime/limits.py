@@ -25,6 +25,7 @@ DEFAULT_PIDS = 2048  # what Podman has; a fork bomb ends there
 _PERIOD = 100_000  # microseconds: the kernel's own default
 _LEAST_MEMORY = 6 << 20  # bytes; below that nothing starts
 _LEAST_CPUS = 0.01  # one thousand microseconds a period, which is the kernel's least
+_PIDS = range(1, (1 << 22) + 1)  # PID_MAX_LIMIT, include/linux/threads.h
 _SHARES = range(2, 262_145)
 
 
@@ -63,8 +64,11 @@ class Limits:
             raise InvalidLimit(
                 f"--cpu-shares {self.cpu_shares} is out of range", hint="from 2 to 262144"
             )
-        if self.pids is not None and self.pids < 1:
-            raise InvalidLimit(f"--pids-limit {self.pids} is out of range", hint="0 is no limit")
+        if self.pids is not None and self.pids not in _PIDS:
+            raise InvalidLimit(
+                f"--pids-limit {self.pids} is out of range",
+                hint=f"from 1 to {_PIDS[-1]}; 0 is no limit",
+            )
 
 
 NO_LIMITS = Limits()

@@ -149,6 +149,7 @@ FAULTS = [
     (("--cpus", "x"), 2, "--cpus takes a number"),
     (("--cpus", "9999"), 125, "--cpus 9999 is out of range: this host has"),
     (("--cpu-shares", "1"), 125, "--cpu-shares 1 is out of range"),
+    (("--pids-limit", "4194305"), 125, "--pids-limit 4194305 is out of range"),
     (("--cap-add", "net_adm"), 125, "there is no capability 'net_adm'"),
     (("--ulimit", "x=1"), 125, "there is no ulimit 'x'"),
     (("--ulimit", "nofile"), 125, "'nofile' is no ulimit"),
