@@ -131,7 +131,7 @@ class RefVerifier:
         """Whether a branch is gone that HEAD may still name, or the store's first, not yet made."""
         try:
             with open(f"{self._git_dir}/logs/HEAD", "rb") as file:
-                return f" {name}".encode() in file.read() or name == f"{BRANCHES}main"
+                return b" " + os.fsencode(name) in file.read() or name == f"{BRANCHES}main"
         except FileNotFoundError:
             return True
 

@@ -190,6 +190,9 @@ HARM: dict[str, Harm] = {
     "HEAD of a branch that never was": Harm(
         lambda r: put(r.git_dir / "HEAD", b"ref: refs/heads/bbse\n"), "never was"
     ),
+    "HEAD of a branch whose name is no text": Harm(
+        lambda r: put(r.git_dir / "HEAD", b"ref: refs/heads/b\xe1se\n"), "never was"
+    ),
     "a reflog with nonsense": Harm(
         lambda r: put(r.git_dir / "logs/refs/heads/other", b"nonsense\n"), "reflog"
     ),
