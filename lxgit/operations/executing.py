@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lxgit.operations.finding import find_container_id
 from lxgit.runtime import graceperiod
-from lxgit.runtime.attach import IsPaused, NotRunning, Streams, connect
+from lxgit.runtime.streams import Streams
 from lxgit.runtime.wanted import WantedCommand
 
 if TYPE_CHECKING:
@@ -26,9 +25,20 @@ def execute(
     None after the detach keys. NotRunning, NoSuchContainer, IsPaused; faults of the command have
     Docker's exit codes, 126 and 127.
     """
+    with graceperiod.begun():
+        # While the kernel has begun to wait: all else that this takes, from here on.
+        return _execute(repository, name, wanted, streams)
+
+
+def _execute(
+    repository: Repository, name: str, wanted: WantedCommand, streams: Streams
+) -> int | None:
+    from lxgit.operations.finding import find_container_id
+    from lxgit.runtime.attach import IsPaused, NotRunning, connect
+
     container = find_container_id(repository, name)
     try:
-        with graceperiod.begun(), connect(container) as session:
+        with connect(container) as session:
             session.execute(wanted)
             return 0 if wanted.detached else session.attach(streams)
     except NotRunning:

@@ -133,12 +133,12 @@ def _started(
 def _attached(
     session: Session, container: Container, streams: Streams, *, with_input: bool
 ) -> int | None:
-    from lxgit.runtime import attach
+    from lxgit.runtime import streams as client
 
     stdin = streams.stdin if with_input else None
     out, err, tty = streams.stdout, streams.stderr, container.config.tty
     try:
-        return session.attach(attach.Streams(stdin, out, err, tty, streams.detach_keys))
+        return session.attach(client.Streams(stdin, out, err, tty, streams.detach_keys))
     finally:
         session.close()
 

@@ -232,7 +232,7 @@ def attach(repository: Repository, name: str, streams: Streams) -> int | None:
     Without `streams.stdin` output alone. NotRunning, NoSuchContainer, IsPaused.
     """
     from lxgit.operations.pausing import require_unpaused
-    from lxgit.runtime import attach as client
+    from lxgit.runtime import streams as client
 
     container = find_container(repository, name)
     require_unpaused(container)

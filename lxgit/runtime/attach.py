@@ -15,9 +15,9 @@ from lxgit.errors import LxgitError
 from lxgit.runtime import protocol
 from lxgit.runtime.protocol import Message
 from lxgit.runtime.runplace import socket_path
-from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
+    from lxgit.runtime.streams import Streams
     from lxgit.runtime.wanted import WantedCommand
 
 
@@ -39,19 +39,6 @@ class NotRunning(LxgitError):
 
 class IsPaused(LxgitError):
     """The container stands still, and would answer nobody."""
-
-
-class Streams(NamedTuple):
-    """Descriptors of the user's side; without `stdin` nothing is read. `tty`: of the container.
-
-    `detach_keys`, typed in a row at a terminal, end the client and leave the container running.
-    """
-
-    stdin: int | None
-    stdout: int
-    stderr: int
-    tty: bool
-    detach_keys: bytes = b""
 
 
 class Session:

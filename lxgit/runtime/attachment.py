@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from lxgit.runtime.attach import Streams
+    from lxgit.runtime.streams import Streams
 
 # What Docker's --sig-proxy passes on, of those that are sent to end or to control a process.
 _PASSED_ON = (

@@ -120,7 +120,7 @@ RUN = (
         runtime="attach attachment bases capabilities cgroups command confinement devices devpts"
         " enforcement freezer fsids graceperiod handover keeper launcher layers leaving"
         " logfile lxc materialise overlay probe process protocol reaper relay rootfs"
-        " rootmount seccomp starting supervisor sweep terminal",
+        " rootmount seccomp starting streams supervisor sweep terminal",
     )
 )
 
@@ -130,7 +130,7 @@ EXEC = (
     | named(
         cli="detaching executing processoptions",
         operations="executing finding store",
-        runtime="attach attachment graceperiod index protocol runplace terminal wanted",
+        runtime="attach attachment graceperiod index protocol runplace streams terminal wanted",
     )
 )
 

@@ -18,13 +18,15 @@ import pytest
 from lxgit.objects.metadata import Metadata
 from lxgit.records import replace
 from lxgit.runtime import cgroups, idmap, overlay, probe, rundir
-from lxgit.runtime.attach import Session, Streams
 from lxgit.runtime.config import Request
 from lxgit.runtime.containers import Container, all_containers, create
 from lxgit.runtime.starting import start_container
+from lxgit.runtime.streams import Streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from lxgit.runtime.attach import Session
 
 BUSYBOX = Path("/usr/bin/busybox")
 

@@ -30,11 +30,11 @@ CLIENT = """
     from pathlib import Path
     from lxgit.objects.metadata import Metadata
     from lxgit.runtime import probe, terminal
-    from lxgit.runtime.attach import Streams
     from lxgit.runtime.containers import load
     from lxgit.runtime.idmap import IdMap
     from lxgit.runtime.overlay import Lower
     from lxgit.runtime.starting import start_container
+    from lxgit.runtime.streams import Streams
 
     containers, identity, base = sys.argv[1:]
     session = start_container(
