@@ -22,7 +22,7 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from lxgit import __version__
 from lxgit.errors import LxgitError
@@ -83,7 +83,7 @@ def downloaded(
     `proxies` are the variables of the environment. DownloadFailed, WrongDigest, TooLarge; OSError
     as the system has it.
     """
-    if urlsplit(url).username is not None:
+    if _parts(url).username is not None:
         raise DownloadFailed(
             "an address with a password in it would be kept in the history",
             hint="'curl ADDRESS | lxgit import - NAME' reads from a pipe",
@@ -102,6 +102,13 @@ def downloaded(
             _check(file, sha256.lower(), progress)
         yield part
         file.remove()
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise DownloadFailed(f"'{url}': {error}") from None
 
 
 @contextmanager
@@ -208,7 +215,7 @@ def _fetch(
             file.start_anew(answer.version)
         if answer.total is not None:
             file.require(answer.total)
-        progress.phase(f"Downloading {os.path.basename(urlsplit(url).path) or url}", answer.total)
+        progress.phase(f"Downloading {os.path.basename(_parts(url).path) or url}", answer.total)
         progress.advance(answer.start)
         while data := _read(answer.body):
             file.append(data)
@@ -235,12 +242,14 @@ def _ask(opener: urllib.request.OpenerDirector, url: str, file: _File) -> _Answe
         request = urllib.request.Request(url, headers=headers)  # noqa: S310
         response = opener.open(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
+        error.close()  # the connection
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and start:
             if error.headers.get("Content-Range") == f"bytes */{start}":
                 return None
             file.start_anew(None)
             return _ask(opener, url, file)
-        raise DownloadFailed(f"'{url}': {error.code} {error.reason}", hint=_hint(error)) from None
+        said = f"{error.code} {_one_line(error.reason)}"
+        raise DownloadFailed(f"'{url}': {said}", hint=_hint(error)) from None
     except ValueError as error:  # an address that is none
         raise DownloadFailed(f"'{url}': {error}") from None
     except (OSError, http.client.HTTPException) as error:
@@ -254,13 +263,18 @@ def _ask(opener: urllib.request.OpenerDirector, url: str, file: _File) -> _Answe
 def _answer(response: http.client.HTTPResponse, start: int) -> _Answer:
     if response.status == http.client.PARTIAL_CONTENT:
         span, _, total = response.headers.get("Content-Range", "").partition("/")
-        if span.startswith(f"bytes {start}-") and total.isdigit():
-            return _Answer(response, start, int(total), None)
+        size = _size(total)
+        if span.startswith(f"bytes {start}-") and size is not None:
+            return _Answer(response, start, size, None)
         response.close()
         raise DownloadFailed(f"the server answers with other bytes than were asked for: {span!r}")
-    length = response.headers.get("Content-Length", "")
-    total_or_none = int(length) if length.isdigit() else None
-    return _Answer(response, 0, total_or_none, _version(response.headers))
+    length = _size(response.headers.get("Content-Length", ""))
+    return _Answer(response, 0, length, _version(response.headers))
+
+
+def _size(text: str) -> int | None:
+    """A number of bytes; None when it is none, or has more digits than any file."""
+    return int(text) if text.isdecimal() and len(text) < 20 else None
 
 
 def _version(headers: HTTPMessage) -> str | None:
@@ -346,7 +360,12 @@ def _reason(error: object) -> str:
         return f"no answer for {_TIMEOUT:.0f} seconds"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error) or type(error).__name__
+    return _one_line(error) or type(error).__name__
+
+
+def _one_line(said: object) -> str:
+    """What a server has said, or the library of it, without its newlines."""
+    return " ".join(str(said).split())
 
 
 def _hint(error: object) -> str | None:

@@ -148,6 +148,12 @@ def test_a_server_that_does_not_know_the_length(server: Server, repository: Repo
     assert listener.phases[0][1] is None
 
 
+@pytest.mark.parametrize("length", ["-5", "\xb2", "9" * 5000, "12 12", "0x10"])
+def test_a_length_that_is_none(server: Server, repository: Repository, length: str) -> None:
+    server.length = length
+    assert fetch(repository, f"{server.url}/rootfs.tar", SHA256) == BODY
+
+
 def test_an_import_that_failed_does_not_fetch_again(server: Server, repository: Repository) -> None:
     url = f"{server.url}/rootfs.tar"
     listener = Listener()
@@ -180,7 +186,8 @@ def test_redirects_lead_to_http_alone(server: Server, repository: Repository) ->
 
 
 def test_what_is_not_there(server: Server, repository: Repository) -> None:
-    with pytest.raises(DownloadFailed, match="404 Not Found"):
+    server.reason = "Not Found\r really"
+    with pytest.raises(DownloadFailed, match="404 Not Found really"):
         fetch(repository, f"{server.url}/nothing")
     with pytest.raises(DownloadFailed, match="Connection refused"):
         fetch(repository, "http://127.0.0.1:1/rootfs.tar")
@@ -188,6 +195,13 @@ def test_what_is_not_there(server: Server, repository: Repository) -> None:
         fetch(repository, "http://ada:secret@127.0.0.1/rootfs.tar")
     with pytest.raises(DownloadFailed):
         fetch(repository, "http:///rootfs.tar")
+    with pytest.raises(DownloadFailed, match="Invalid IPv6"):
+        fetch(repository, "http://[::1/rootfs.tar")
+    server.redirects = {"/loop": "/loop"}
+    for path in ("nothing", "loop"):
+        with pytest.raises(DownloadFailed) as caught:
+            fetch(repository, f"{server.url}/{path}")
+        assert "\n" not in caught.value.message
 
 
 def test_a_silent_server(

@@ -24,7 +24,8 @@ class Server(http.server.ThreadingHTTPServer):
         self.body = body
         self.etag: str | None = '"one"'
         self.ranges = True
-        self.length = True
+        self.length: bool | str = True  # or what it says of the length
+        self.reason: str | None = None  # of what is not there
         self.breaks: list[int] = []
         self.asked: list[tuple[str, str | None, str | None]] = []
         self.redirects: dict[str, str] = {}
@@ -58,7 +59,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             return
         if "rootfs" not in self.path:
-            self.send_error(404)
+            self.send_error(404, server.reason)
             return
         start = 0
         if server.ranges and headers["Range"] and headers["If-Range"] in (server.etag, None):
@@ -77,7 +78,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if start:
             self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
         if server.length:
-            self.send_header("Content-Length", str(total - start))
+            known = server.length if isinstance(server.length, str) else str(total - start)
+            self.send_header("Content-Length", known)
         if server.etag is not None:
             self.send_header("ETag", server.etag)
         self.end_headers()
