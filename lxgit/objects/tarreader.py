@@ -324,7 +324,11 @@ class _AccountNames:
             return {}
         lines = b"".join(node.content.chunks()).decode("utf-8", "surrogateescape").splitlines()
         fields = (line.split(":") for line in lines)
-        return {row[0]: int(row[2]) for row in fields if len(row) > 2 and row[2].isdigit()}
+        return {row[0]: int(row[2]) for row in fields if len(row) > 2 and _is_id(row[2])}
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 10
 
 
 def _with_xattr(metadata: Metadata, name: bytes, value: bytes) -> Metadata:

@@ -159,6 +159,15 @@ def test_names_in_acls_are_those_of_the_image(tmp_path: Path) -> None:
     assert node.metadata.mode == 0o640
 
 
+@pytest.mark.parametrize("number", ["\u00b2", "9" * 5000, "-1", "", "1e3"])
+def test_a_name_with_a_number_that_is_none_is_unknown(tmp_path: Path, number: str) -> None:
+    text = "user::rw-,user:joe:r--,group::r--,mask::r--,other::---"
+    archive = Archive().add("a", pax={"SCHILY.acl.access": text})
+    content = f"joe:x:{number}:5::/:/bin/sh\n".encode()
+    with pytest.raises(LxgitError, match="joe"):
+        read(tmp_path, archive.add("etc/passwd", content=content))
+
+
 def whole() -> bytes:
     archive = Archive().add("d", DIRECTORY, mode=0o700)
     archive.add("d/a", content=b"x" * 1000, pax={"SCHILY.xattr.user.x": "y", "mtime": "1.5"})
