@@ -132,7 +132,7 @@ class OperationLog:
             return
         for line in content.decode("utf-8", "surrogateescape").split("\n"):
             key, *fields = line.split("\t")
-            if len(fields) == 5 and fields[0].isdigit():  # no torn line
+            if len(fields) == 5 and fields[0].isdecimal():  # no torn line
                 time, name, old, new, message = fields
                 moved = Moved(name, _value(old), _value(new), message)
                 yield key, int(time), moved
