@@ -51,7 +51,7 @@ def test_redis(lxgit: Lxgit, large_debian_tar: Path) -> None:
         owner = ("stat", "-c", "%U", "/var/lib/redis/appendonlydir")
         assert lxgit("exec", "other", *owner).out == "redis\n"
     finally:
-        lxgit("rm", "-f", "db", "other", code=None)
+        lxgit("rm", "-f", *lxgit("ps", "-aq").lines, code=None)
 
 
 def test_postgresql(lxgit: Lxgit, postgresql_tar: Path) -> None:
@@ -70,7 +70,7 @@ def test_postgresql(lxgit: Lxgit, postgresql_tar: Path) -> None:
         assert told(lxgit, "other", "SELECT sum(n) FROM t") == str(1001 * 1002 // 2)
         assert told(lxgit, "db", "SELECT sum(n) FROM t") == str(1000 * 1001 // 2)
     finally:
-        lxgit("rm", "-f", "db", "other", code=None)
+        lxgit("rm", "-f", *lxgit("ps", "-aq").lines, code=None)
 
 
 def asked(lxgit: Lxgit, container: str, *words: str) -> str:
