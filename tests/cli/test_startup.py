@@ -106,9 +106,15 @@ LOG = (
     | named(cli="human log logview", objects="git history", operations="history logvalues showing")
 )
 PS = OPENED | LISTED | CONTAINERS | named(cli="human listings psview", operations="containers")
+BRIDGE = {"lxgit.runtime.network"} | {
+    f"lxgit.runtime.network.{name}"
+    for name in ("firewall", "neighbours", "netlink", "program", "publishing", "records", "subnets")
+}
+"""Asked whether a firewall is in the way; the supervisor, which is forked from it, has them all."""
+
 RUN = (
     OPENED
-    | {"lxgit.runtime.network", "lxgit.runtime.network.publishing"}
+    | BRIDGE
     | REFS
     | OBJECTS
     | IMAGE
@@ -120,7 +126,7 @@ RUN = (
         runtime="attach attachment bases capabilities cgroups command confinement devices devpts"
         " enforcement freezer fsids graceperiod handover keeper launcher layers leaving"
         " logfile lxc materialise overlay probe process protocol reaper relay rootfs"
-        " rootmount seccomp starting streams supervisor sweep terminal",
+        " rootmount sealed seccomp starting streams supervisor sweep terminal",
     )
 )
 
