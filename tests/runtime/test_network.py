@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 from pathlib import Path
@@ -182,6 +183,23 @@ def test_who_has_no_choice_goes_before_who_has_one() -> None:
             with pytest.raises(reserving.PortTaken) as refused:
                 reserving.reserve(Publication.parsed("8080-8081:80"))
             assert str(refused.value) == "ports 8080-8081/tcp of the host are taken"
+
+
+@pytest.mark.root
+def test_more_ports_than_files_may_be_open() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, limits[1]))
+    try:
+        with (
+            netns.fresh(),
+            pytest.raises(reserving.PortRefused) as refused,
+            reserving.reserved(Publication.all_of("20000-20099:80-179")),
+        ):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert str(refused.value).endswith("of the host cannot be had: Too many open files")
+    assert "ulimit -n" in str(refused.value.hint)
 
 
 @pytest.mark.root
