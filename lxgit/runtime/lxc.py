@@ -15,17 +15,17 @@ through the launcher's arguments.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import signal
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.records import dataclass
 from lxgit.runtime import kernel, launcher, rootless, rundir
+from lxgit.runtime.sealed import sealed_copy
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 LXC_START = "/usr/bin/lxc-start"
 LXC_ATTACH = "/usr/bin/lxc-attach"
-_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 APPARMOR = "lxc-container-default-cgns"
 
 # What Docker hides of the host's /proc and /sys, or has read-only (moby, oci/defaults.go).
@@ -276,7 +275,7 @@ def attach(
         *(b"--", b"/proc/self/fd/%d" % launcher.DESCRIPTOR),
         *arguments,
     ]
-    return _spawn(_sealed_copy(LXC_ATTACH), command, stdio, partial(_join_monitor_of, pid))
+    return _spawn(sealed_copy(LXC_ATTACH), command, stdio, partial(_join_monitor_of, pid))
 
 
 def _stay() -> None:
@@ -290,20 +289,6 @@ def _join_monitor_of(pid: int) -> None:
     fd = os.open(f"/proc/{monitor}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     if not os.path.samestat(os.fstat(fd), os.stat("/proc/self/ns/net")):
         kernel.setns(fd, kernel.CLONE_NEWNET)
-
-
-@cache
-def _sealed_copy(program: str) -> int:
-    """A copy of a program in memory that nobody can write to, to be executed.
-
-    lxc-attach executes itself anew from such a copy, so that no container can write to the host's
-    own through /proc/PID/exe (CVE-2019-5736); out of one with these seals it does not, and is ready
-    2 ms sooner (src/lxc/rexec.c).
-    """
-    copy = os.memfd_create(os.path.basename(program), os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.write(copy, Path(program).read_bytes())
-    fcntl.fcntl(copy, fcntl.F_ADD_SEALS, _SEALS)
-    return copy
 
 
 def _spawn(
