@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import write_atomic
+from lxgit.runtime import rootless
 from lxgit.runtime.containers import all_containers
 from lxgit.tuples import NamedTuple
 
@@ -57,7 +58,8 @@ def stop_all(repository: Repository, patience: float | None) -> list[str]:
 
 
 def unit(program: Sequence[str], store: str) -> str:
-    """The text of a systemd.service(5) for the store at this absolute path."""
+    """The text of a systemd.service(5) for the store at this absolute path, and its user."""
+    user = f"\nUser={rootless.user()}" if rootless.user() else ""
     command = " ".join(map(_quoted, (*program, "--store", store, "system")))
     return f"""\
 [Unit]
@@ -66,7 +68,7 @@ Wants=network-online.target
 After=network-online.target
 RequiresMountsFor={_quoted(store)}
 
-[Service]
+[Service]{user}
 Type=oneshot
 RemainAfterExit=yes
 ExecStart={command} start-all

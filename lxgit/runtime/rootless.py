@@ -151,13 +151,14 @@ def _write_maps(
         os.close(go)
         os.dup2(told, 2)
         if os.read(begin, 1):
-            code = int(any(_run(_TOOLS[kind], [str(parent), *maps[kind]]) for kind in maps))
+            children = [_started(_TOOLS[kind], [str(parent), *maps[kind]]) for kind in maps]
+            code = int(any(os.waitpid(child, 0)[1] for child in children))
     finally:
         os._exit(code)
 
 
-def _run(program: str, words: Sequence[str]) -> int:
-    return os.spawnve(os.P_WAIT, program, [program, *words], {})  # noqa: S606
+def _started(program: str, words: Sequence[str]) -> int:
+    return os.posix_spawn(program, [program, *words], {})
 
 
 def _arguments(kind: str) -> list[str]:

@@ -6,9 +6,9 @@
       b/                   0700: base layers that are mounted for all (bases.py)
       n/                   0700: bridges, and who is on them (network/records.py)
 
-An ordinary user has such a directory too, 0700: `lxgit` in the user's own of /run/user, or, where
-nobody has made that, /tmp/lxgit-UID. Neither depends on the environment, so whoever comes by su(1)
-or from cron(8) finds what runs.
+An ordinary user has such a directory too, 0700: /run/user/UID/lxgit, or /tmp/lxgit-UID for all of a
+boot in which that was needed once, before the user had logged in. Neither depends on the
+environment, so whoever comes by su(1) or from cron(8) finds what runs.
 
 A container's directory is locked (flock(2) on the directory itself) by its supervisor for as long
 as that lives. One that nobody has locked is a leftover, and `abandoned` finds it.
@@ -103,10 +103,14 @@ def claimed(container: str) -> Iterator[Path]:
     """Own a container's directory: made here, locked, removed at the end."""
     path = CONTAINERS / container
     fd = _claim(path)
+    # What cleans up in /tmp by age leaves alone what is locked (tmpfiles.d(5)).
+    top = os.open(RUN, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        fcntl.flock(top, fcntl.LOCK_SH)
         yield path
     finally:
         _remove(path)
+        os.close(top)
         os.close(fd)
 
 

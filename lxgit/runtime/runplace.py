@@ -16,8 +16,17 @@ def run_directory() -> str:
     from lxgit.runtime import rootless
 
     user = rootless.user()
-    of_session = f"/run/user/{user}"
-    return f"{of_session}/lxgit" if os.path.isdir(of_session) else f"/tmp/lxgit-{user}"  # noqa: S108
+    lasting, of_session = f"/tmp/lxgit-{user}", f"/run/user/{user}"  # noqa: S108
+    if os.path.isdir(of_session) and not _is_ours(lasting):
+        return f"{of_session}/lxgit"
+    return lasting
+
+
+def _is_ours(path: str) -> bool:
+    try:
+        return os.lstat(path).st_uid == os.geteuid()
+    except FileNotFoundError:
+        return False
 
 
 @functools.cache

@@ -6,12 +6,14 @@ import contextlib
 import io
 import os
 import pwd
+import shutil
 import socket
 import subprocess
 import tarfile
 import threading
 import urllib.request
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +25,6 @@ from tests.support.program import Lxgit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 
@@ -79,6 +80,13 @@ def test_a_command_runs(person: OrdinaryUser) -> None:
     terminal.sendline("")
     terminal.wait()
     assert terminal.exitstatus == 7
+
+
+def test_version_2_of_control_groups_alone(person: OrdinaryUser) -> None:
+    """As on most hosts, where the user may make no group in it."""
+    unified = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup"
+    run = replace(person, before=unified)
+    assert run("run", "--rm", *NONE, "base", "echo", "hi", code=0).out == "hi\n"
 
 
 def test_isolation_as_seen_from_inside(person: OrdinaryUser) -> None:
@@ -258,6 +266,30 @@ def test_ids_that_the_user_has_not(person: OrdinaryUser) -> None:
     assert "files of id 100000, and your ids end before that" in refused.err
 
 
+def test_where_what_runs_is_kept(person: OrdinaryUser) -> None:
+    """A stranger's directory is refused; that of the user's session is taken if there is one."""
+    session, lasting = (Path(f"{place}{person.number}") for place in ("/run/user/", "/tmp/lxgit-"))
+    shutil.rmtree(lasting, ignore_errors=True)
+    lasting.mkdir(mode=0o755)
+    try:
+        refused = person("run", "--rm", *NONE, "base", "true", code=125)
+        assert f"'{lasting}' is not yours" in refused.err
+        session.mkdir(parents=True)
+        os.chown(session, person.number, person.number)
+        person("run", "-d", "--name", "c1", *NONE, "base", "sleep", "1000", code=0)
+        assert (session / "lxgit").stat().st_mode & 0o7777 == 0o700
+        assert person("exec", "c1", "echo", "hi", code=0).out == "hi\n"
+        person("rm", "-f", "c1", code=0)
+    finally:
+        lasting.rmdir()
+        shutil.rmtree(session, ignore_errors=True)
+
+
+def test_the_unit_is_the_users(person: OrdinaryUser) -> None:
+    unit = person("system", "service", code=0).lines
+    assert f"User={person.number}" in unit
+
+
 def test_what_info_says(person: OrdinaryUser, user: int) -> None:
     person("create", *NONE, "base", "true", code=0)  # from here on commands are in a namespace
     name = pwd.getpwuid(user).pw_name
@@ -341,7 +373,8 @@ class TestNetwork:
 
     def test_the_way_out(self, connected: OrdinaryUser, outside: str) -> None:
         """A container reaches what the host does, but for the host's own loopback."""
-        reach = f"for host in {outside} 127.0.0.1; do nc -w 2 $host 4000 </dev/null; done"
+        others = "127.0.0.1 192.0.2.77 10.0.2.2"  # itself, and where a gateway could be the host
+        reach = f"for host in {outside} {others}; do nc -w 1 $host 4000 </dev/null; done"
         script = f"{reach}; ls /sys/class/net"
         ran = connected("run", "--rm", "base", "sh", "-c", script, code=0)
         assert ran.lines == ["reached", "eth0", "lo"]
