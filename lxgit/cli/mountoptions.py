@@ -52,12 +52,11 @@ def _volume(text: str) -> Mount:
     source, target = parts[:2]
     options = parts[2].split(",") if len(parts) == 3 else []
     is_bind = source.startswith(("/", "."))
-    known = {*_ACCESS, *_LABELS, *(PROPAGATIONS if is_bind else ("nocopy",))}
-    if unknown := set(options) - known:
+    own = tuple(PROPAGATIONS) if is_bind else ("nocopy",)
+    if unknown := set(options) - {*_ACCESS, *_LABELS, *own}:
         what = "a path of the host" if is_bind else "a volume"
-        raise UsageError(
-            f"'{text}': '{min(unknown)}' is no option of {what}", hint=", ".join(sorted(known))
-        )
+        hint = "ro, rw, rslave" if is_bind else "ro, rw, nocopy"
+        raise UsageError(f"'{text}': '{min(unknown)}' is no option of {what}", hint=hint)
     values: dict[str, Any] = {
         "target": check_target(target),
         "read_only": _one_of(_ACCESS, options, text) == "ro",
@@ -79,7 +78,7 @@ def _one_of(words: Sequence[str], options: Sequence[str], text: str) -> str:
 def _propagation(word: str) -> str:
     """UsageError for what is none, and for what would carry mounts to the host."""
     if word not in PROPAGATIONS:
-        raise UsageError(f"'{word}' is no propagation", hint=", ".join(PROPAGATIONS))
+        raise UsageError(f"'{word}' is no propagation", hint="rprivate, slave or rslave")
     if (known := PROPAGATIONS[word]) is None:
         raise UsageError(
             f"'{word}': what a container mounts does not come to the host",

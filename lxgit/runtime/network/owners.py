@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from lxgit.runtime.network.publishing import Publication
 
 _LISTENS = "0A"  # TCP_LISTEN, net/tcp_states.h
-_SUPERVISOR = "lxgit:"
+_SUPERVISOR = re.compile("lxgit:([0-9a-f]{9})")
 
 
 class _Process(NamedTuple):
@@ -38,15 +39,11 @@ def owner(wanted: Publication, place: Path | None) -> str | None:
     `place` is where the bridge of the store is written down: containers of others are told apart.
     """
     sockets = {f"socket:[{inode}]" for inode in _inodes(wanted)}
-    if not sockets:
-        return None
-    holders = sorted(_holders(sockets), key=lambda one: not one.name.startswith(_SUPERVISOR))
-    if not holders:
-        return None
-    pid, name = holders[0]
-    if not name.startswith(_SUPERVISOR):
-        return f"{name}, process {pid},"
-    return _container(name.removeprefix(_SUPERVISOR), place)
+    holders = list(_holders(sockets)) if sockets else []
+    for _, name in holders:
+        if match := _SUPERVISOR.fullmatch(name):
+            return _container(match[1], place)
+    return f"{holders[0].name}, process {holders[0].pid}," if holders else None
 
 
 def _container(beginning: str, place: Path | None) -> str:
