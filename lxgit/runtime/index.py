@@ -97,7 +97,7 @@ def _look_again(containers: Path | str) -> None:
             known = file.read()
     except FileNotFoundError:
         return  # no container was ever made
-    if known == kernel_boot().encode():
+    if known.startswith(kernel_boot().encode()):
         return
     from pathlib import Path
 
