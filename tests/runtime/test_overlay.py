@@ -69,6 +69,27 @@ def test_the_topmost_layer_wins_and_ids_are_the_images(
         }
 
 
+@pytest.mark.parametrize(
+    ("release", "known"),
+    [
+        ("6.1.0-50-amd64", False),
+        ("6.6.36.3-microsoft-standard-WSL2", False),
+        ("6.7.0", True),
+        ("6.12.48+deb13-amd64", True),
+        ("10.0-rc1", True),
+    ],
+)
+def test_which_kernels_take_a_layer_an_option(
+    monkeypatch: pytest.MonkeyPatch, release: str, known: bool
+) -> None:
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "x", release, "", "")))
+    overlay.takes_one_by_one.cache_clear()
+    try:
+        assert overlay.takes_one_by_one() is known
+    finally:
+        overlay.takes_one_by_one.cache_clear()
+
+
 def test_before_linux_6_7_a_stack_of_all_deltas_fits_in_one_option(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
