@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _LARGEST = 1 << 20  # bytes
 _PAUSE = 0.1  # seconds between two looks at what came
 
+_BEGIN = b'{"time": '
+"""Of a line, and in no other place of one: within a string it would have backslashes."""
+
 
 class Event(NamedTuple):
     """One thing that happened, at `time`, in nanoseconds since 1970."""
@@ -119,10 +122,13 @@ def _is_at(file: FileIO, path: Path) -> bool:
 
 
 def _events(data: bytes) -> Iterator[Event]:
-    """The events of whole lines; a line that is none, as a full disk leaves, is passed over."""
+    """The events of whole lines.
+
+    What a full disk or a power failure leaves of one has no end, so the next one stands behind it.
+    """
     from json import loads
 
     for line in data.splitlines():
         with contextlib.suppress(ValueError, TypeError, KeyError):
-            values = loads(line)
+            values = loads(line[max(line.rfind(_BEGIN), 0) :])
             yield Event(*(values[name] for name in Event._fields))

@@ -194,3 +194,12 @@ def test_a_torn_line_is_passed_over(tmp_path: Path) -> None:
         file.write(b'{"time": 1, "ty\n[]\n{}\n\xff\n')
     eventlog.record(tmp_path, "image", "tag", "2", {})
     assert [event.id for event in eventlog.past(tmp_path)] == ["1", "2"]
+
+
+@pytest.mark.parametrize("left", [b'{"time": 5, "type": "cont', bytes(80)])
+def test_what_a_crash_leaves_of_a_line_takes_no_other(tmp_path: Path, left: bytes) -> None:
+    eventlog.record(tmp_path, "image", "tag", "1", {})
+    with (tmp_path / "events").open("ab") as file:
+        file.write(left)
+    eventlog.record(tmp_path, "image", "tag", "2", {"a": '{"time": 7}'})
+    assert [event.id for event in eventlog.past(tmp_path)] == ["1", "2"]
