@@ -63,7 +63,7 @@ def all_checks(store: Path) -> list[Check]:
         wsl_check(os.uname().release),
         lxc_check(program_version(lxc.LXC_START, "--version")),
         cgroup_check(cgroups.hierarchies()),
-        user_namespace_check(_sysctls()),
+        user_namespace_check(_sysctls(), as_root=rootless.user() == 0),
         apparmor_check(
             _read("/sys/module/apparmor/parameters/enabled"),
             _read("/sys/kernel/security/apparmor/profiles"),
@@ -133,7 +133,7 @@ def cgroup_check(hierarchies: Sequence[Hierarchy]) -> Check:
     return _lacking("Control groups", told, hint)
 
 
-def user_namespace_check(sysctls: Mapping[str, str]) -> Check:
+def user_namespace_check(sysctls: Mapping[str, str], *, as_root: bool = True) -> Check:
     """Root's containers want the first; the two others are about ordinary users."""
     limit = sysctls.get("user.max_user_namespaces")
     if limit is None or limit == "0":
@@ -147,7 +147,8 @@ def user_namespace_check(sysctls: Mapping[str, str]) -> Check:
         if sysctls.get(name) == closed:
             other = "1" if closed == "0" else "0"
             told = f"for root alone: {name} is {closed}"
-            return _fine("User namespaces", told, f"for others: sysctl {name}={other}")
+            verdict = _fine if as_root else _lacking
+            return verdict("User namespaces", told, f"for others: sysctl {name}={other}")
     return _fine("User namespaces", "for root and others")
 
 

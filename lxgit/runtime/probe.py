@@ -81,6 +81,8 @@ def _probe_map() -> IdMap:
 def _user_namespace_hint(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return "`sysctl user.max_user_namespaces` is used up or 0: set it higher"
+    if rootless.is_active():
+        return "run lxgit as root"
     return "--userns=host runs containers without one, with less between them and the host"
 
 

@@ -109,17 +109,10 @@ def has(number: int) -> bool:
 def enter() -> None:
     """Become root of a namespace with the ids of this process's user, and with mounts of its own.
 
-    For a process of one thread. Its files stay open, its user's own id is 0 from now on, and no
-    process outside can be its child any more. Raises NoNamespace.
+    For a process of one thread, which goes on with its files and its children; its user's own id is
+    0 from now on. Raises NoNamespace.
     """
-    maps = {kind: _arguments(kind) for kind in _TOOLS}
-    words, told = os.pipe()
-    begin, go = os.pipe()
-    helper = os.fork()
-    if helper == 0:
-        _write_maps(os.getppid(), maps, begin, go, told)
-    os.close(begin)
-    os.close(told)
+    helper, go, words = _helper({kind: _arguments(kind) for kind in _TOOLS})
     try:
         kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS)
         os.write(go, b"\n")
@@ -134,27 +127,35 @@ def enter() -> None:
             said = stream.read().strip()
         _, status = os.waitpid(helper, 0)
     if status:
-        raise NoNamespace(f"newuidmap could not map your ids: {said}", hint=_SUBIDS_HINT)
+        raise NoNamespace(
+            f"newuidmap could not map your ids: {said}",
+            hint="/etc/subuid and /etc/subgid say which ids are yours: see subuid(5)",
+        )
     id_map.cache_clear()
     runs.cache_clear()
 
 
-_SUBIDS_HINT = "/etc/subuid and /etc/subgid say which ids are yours: see subuid(5)"
+def _helper(maps: Mapping[str, Sequence[str]]) -> tuple[int, int, int]:
+    """A child that stays outside and gives this process its ids, once it is in.
 
-
-def _write_maps(
-    parent: int, maps: Mapping[str, Sequence[str]], begin: int, go: int, told: int
-) -> None:
-    """The child of `enter`, which stays outside: once its parent is in, give it its ids."""
-    code = 1
-    try:
-        os.close(go)
-        os.dup2(told, 2)
-        if os.read(begin, 1):
-            children = [_started(_TOOLS[kind], [str(parent), *maps[kind]]) for kind in maps]
-            code = int(any(os.waitpid(child, 0)[1] for child in children))
-    finally:
-        os._exit(code)
+    Its id; what it is told by that it may begin; and what it says of a failure, until its end.
+    """
+    words, told = os.pipe()
+    begin, go = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.close(go)
+            os.dup2(told, 2)
+            if os.read(begin, 1):
+                tools = [_started(_TOOLS[kind], [str(os.getppid()), *maps[kind]]) for kind in maps]
+                code = int(any(os.waitpid(tool, 0)[1] for tool in tools))
+        finally:
+            os._exit(code)
+    os.close(begin)
+    os.close(told)
+    return child, go, words
 
 
 def _started(program: str, words: Sequence[str]) -> int:

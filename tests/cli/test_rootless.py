@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import unable
-from tests.support import machine, netns, ordinary, waiting
+from tests.support import machine, netns, ordinary, rootfs, waiting
+from tests.support.builder import Attributes, Builder, acl, capability
 from tests.support.ordinary import OrdinaryUser
 from tests.support.program import Lxgit
 
@@ -173,6 +174,56 @@ def _members(person: OrdinaryUser) -> list[tarfile.TarInfo]:
         return tar.getmembers()
 
 
+def test_every_attribute_comes_back(
+    person: OrdinaryUser, busybox_rootfs: Path, scratch: Path
+) -> None:
+    """Through a layer, a copy-up in a container, and a commit."""
+    tree = scratch / "tree"
+    subprocess.run(["cp", "-a", busybox_rootfs, tree], check=True)
+    (tree / "kept").mkdir()
+    builder = Builder(os.fsencode(tree / "kept"))
+    named = ("USER", 33, 4), ("group", None, 4), ("mask", None, 4)
+    access = acl([("user", None, 6), *named, ("other", None, 0)])
+    for name, attributes in {
+        b"capable": Attributes(0o755, xattrs={b"security.capability": capability(1 << 13)}),
+        b"acl": Attributes(0o640, xattrs={b"system.posix_acl_access": access}),
+        b"setuid": Attributes(0o6755, 33, 44),
+        b"noted": Attributes(0o600, 65534, 65534, xattrs={b"user.x": b"\0y"}),
+    }.items():
+        builder.file(name, name, attributes)
+    builder.sparse(b"sparse", [(1 << 20, b"end")], (1 << 20) + 3, Attributes(0o644, 5, 6))
+    builder.directory(b"sticky", Attributes(0o3775, 7, 8))
+    builder.node(b"fifo", "fifo", attributes=Attributes(0o620, 1, 5))
+    builder.file(b"pair", b"two names", Attributes(0o644, 9, 9))
+    builder.link(b"pair-too", b"pair")
+    builder.finish()
+    archive = rootfs.make_tar(tree, person.passage / "tree.tar")
+    archive.chmod(0o644)
+    person("import", str(archive), "kept", code=0)
+    before = _kept(person)
+    assert len(before) == 9
+    script = "for file in /kept/[!p]*; do touch -d @5 $file; done"  # which would part the two
+    person("run", "--name", "c1", *NONE, "kept", "sh", "-c", script, code=0)
+    assert len(person("diff", "--name-status", "c1", code=0).lines) == 6  # a directory is not told
+    person("commit", "-m", "touched", "c1", code=0)
+    assert _kept(person) == before
+    assert person("fsck", code=0).out == "No faults found.\n"
+
+
+def _kept(person: OrdinaryUser) -> dict[str, object]:
+    """All about the entries of /kept but their times."""
+    exported = person("export", "kept", code=0).stdout
+    with tarfile.open(fileobj=io.BytesIO(exported)) as tar:
+        return {
+            one.name: (
+                *(one.type, one.mode, one.uid, one.gid, one.size, one.linkname),
+                {name: value for name, value in one.pax_headers.items() if "xattr" in name},
+            )
+            for one in tar.getmembers()
+            if one.name.startswith("./kept/")
+        }
+
+
 def test_files_are_copied(person: OrdinaryUser) -> None:
     """To and from a container that runs, and one that does not."""
     for arguments in (("sleep", "1000"), ("true",)):
@@ -264,6 +315,16 @@ def test_ids_that_the_user_has_not(person: OrdinaryUser) -> None:
     person("import", "-", "large", stdin=archive.getvalue(), code=0)
     refused = person("run", *NONE, "large", "true", code=125)
     assert "files of id 100000, and your ids end before that" in refused.err
+
+
+def test_a_kernel_that_gives_no_namespace(person: OrdinaryUser) -> None:
+    """As Ubuntu's AppArmor has it. A store that has but history works all the same."""
+    for error, hint in (("EACCES", "restrict_unprivileged_userns"), ("ENOSPC", "max_user_names")):
+        denied = replace(person, denied=f"unshare {error}")
+        refused = denied("run", *NONE, "base", "true", code=125)
+        assert "the kernel gives no user namespace to ordinary users" in refused.err
+        assert hint in refused.err.splitlines()[1]
+        assert denied("images", "-q", code=0).out != ""
 
 
 def test_where_what_runs_is_kept(person: OrdinaryUser) -> None:

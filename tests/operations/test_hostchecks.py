@@ -46,6 +46,12 @@ ordinary, network = hostchecks.ordinary_check, hostchecks.user_network_check
         (hostchecks.user_namespace_check(DEBIAN_12), True, "root and others", ""),
         (hostchecks.user_namespace_check(UBUNTU_24), True, "root alone", "restrict_unprivileged"),
         (
+            hostchecks.user_namespace_check(UBUNTU_24, as_root=False),
+            False,
+            "root alone",
+            "restrict_unprivileged",
+        ),
+        (
             hostchecks.user_namespace_check({**DEBIAN_12, "kernel.unprivileged_userns_clone": "0"}),
             True,
             "kernel.unprivileged_userns_clone is 0",

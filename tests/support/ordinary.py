@@ -71,13 +71,15 @@ class OrdinaryUser:
     """`user(…)` runs the program as a user; `passage` is a directory that everybody reaches.
 
     What the program imports is mounted there, in a mount namespace of its own, in which the shell
-    commands of `before` can mount more.
+    commands of `before` can mount more. With `denied`, the kernel refuses a system call
+    (denied.py): its name, and the name of the error.
     """
 
     passage: Path
     environment: dict[str, str]
     before: str = ""
     number: int = USER
+    denied: str = ""
 
     def __call__(self, *words: str, code: int | None = None, stdin: bytes = b"") -> Result:
         """Run it; an AssertionError unless it exits with `code`, if that is given."""
@@ -106,12 +108,14 @@ class OrdinaryUser:
         program = self.passage / "program"
         program.write_text(_PROGRAM.format(places=", ".join(repr(str(place)) for place in places)))
         become = f"setpriv --reuid {self.number} --regid {self.number} --clear-groups"
+        deny = places[0] / "tests/support/denied.py"
+        through = f"{_PYTHON} {deny} {self.denied}" if self.denied else ""
         script = f"""
             set -e
             mount --bind {_PROJECT} {places[0]}
             mount --bind {_PACKAGES} {places[1]}
             {self.before}
             cd /
-            exec {become} {_PYTHON} -I {program} "$@"
+            exec {become} {through} {_PYTHON} -I {program} "$@"
         """
         return ["unshare", "--mount", "sh", "-c", script, "sh", *words]
