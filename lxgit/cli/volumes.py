@@ -150,5 +150,4 @@ def prune(
     pruned = prune_volumes(session.repository(), everything=everything, filters=filters)
     for name in pruned.names:
         session.out.line(name)
-    noun = "volume" if len(pruned.names) == 1 else "volumes"
-    session.out.line(f"Deleted {len(pruned.names)} {noun}, {size(pruned.size)}.")
+    session.out.line(f"Total reclaimed space: {size(pruned.size)}")

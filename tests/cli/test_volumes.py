@@ -101,7 +101,7 @@ class TestVolumes:
     def test_an_empty_list(self, lx: Lxgit) -> None:
         assert lx("volume", "ls").lines == ["DRIVER              VOLUME NAME"]
         assert lx("volume", "ls", "--format", "json").json == []
-        assert lx("volume", "prune", "-f").lines == ["Deleted 0 volumes, 0 B."]
+        assert lx("volume", "prune", "-f").lines == ["Total reclaimed space: 0 B"]
 
 
 def both(lxgit: Lxgit) -> list[dict[str, dict[str, object]]]:
@@ -156,13 +156,13 @@ class TestTheirCommands:
         lx("run", "--name", "c", "-v", "/srv", "-v", "kept:/mnt", "data", "touch", "/srv/x")
         lx("run", "--rm", "-v", "v:/srv", "data", "dd", "if=/dev/zero", "of=/srv/f", "bs=1M",
            "count=2")  # fmt: skip
-        assert lx("volume", "prune", "-f").lines == ["Deleted 0 volumes, 0 B."]
+        assert lx("volume", "prune", "-f").lines == ["Total reclaimed space: 0 B"]
         lx("rm", "c")
         assert len(lx("volume", "prune", "-f").lines) == 2
         assert lx("volume", "ls", "-q").lines == ["kept", "v"]
         pruned = lx("volume", "prune", "-f", "-a", "--filter", "name=v").lines
         assert pruned[0] == "v"
-        assert pruned[1].startswith("Deleted 1 volume, 2.1")
+        assert pruned[1].startswith("Total reclaimed space: 2.1")
 
     def test_a_damaged_one(self, lx: Lxgit) -> None:
         lx("volume", "create", "v")
