@@ -394,4 +394,7 @@ class Log:
     def failure(self) -> LxcFailed:
         """Why the container did not start: the first error is the cause, the others follow it."""
         cause = self.errors[0] if self.errors else "lxc-start ended without a word"
-        return LxcFailed(f"LXC could not start the container: {cause}")
+        hint = None
+        if "Failed to set limit " in cause:  # setup_resource_limits, src/lxc/conf.c
+            hint = "the host has less than --ulimit asks for: of nofile /proc/sys/fs/nr_open"
+        return LxcFailed(f"LXC could not start the container: {cause}", hint=hint)

@@ -154,6 +154,7 @@ FAULTS = [
     (("--ulimit", "x=1"), 125, "there is no ulimit 'x'"),
     (("--ulimit", "nofile"), 125, "'nofile' is no ulimit"),
     (("--ulimit", "nofile=9:3"), 125, "the soft limit is above the hard one"),
+    (("--ulimit", "nofile=-1"), 125, "Failed to set limit nofile"),
     (("--sysctl", "kernel.panic=1"), 125, "no kernel parameter 'kernel.panic' of its own"),
     (("--sysctl", "net.a/b=1"), 125, "no kernel parameter 'net.a/b' of its own"),
     (("--sysctl", "kernel.shmmax=1'; id; '"), 125, "is no setting"),
