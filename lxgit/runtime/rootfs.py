@@ -228,14 +228,24 @@ def attach_devices(root: int, devices: Path) -> None:
 
 
 def attach_sysfs(root: int) -> None:
-    """Mount the host's sysfs read-only, without what the host has mounted in it."""
+    """Mount the host's sysfs read-only, without what the host has mounted in it.
+
+    To an ordinary user the kernel gives both or nothing (mount_namespaces(7)).
+    """
     attributes = (
         kernel.MOUNT_ATTR_RDONLY
         | kernel.MOUNT_ATTR_NOSUID
         | kernel.MOUNT_ATTR_NODEV
         | kernel.MOUNT_ATTR_NOEXEC
     )
-    _bind_in_root(Path("/sys"), root, b"sys", stat.S_IFDIR, attributes=attributes)
+    _bind_in_root(
+        Path("/sys"),
+        root,
+        b"sys",
+        stat.S_IFDIR,
+        recursive=rootless.is_active(),
+        attributes=attributes,
+    )
 
 
 def make_directory(root: int, path: bytes, ids: IdMap) -> None:
@@ -287,7 +297,7 @@ def _bind_in_root(
         mount = kernel.open_tree(source, clone=True, recursive=recursive)
         try:
             if attributes:
-                kernel.set_mount_flags(mount, attributes)
+                kernel.set_mount_flags(mount, attributes, recursive=recursive)
             kernel.move_mount(mount, target)
         finally:
             os.close(mount)

@@ -351,6 +351,20 @@ def test_the_unit_is_the_users(person: OrdinaryUser) -> None:
     assert f"User={person.number}" in unit
 
 
+def test_the_hosts_network(person: OrdinaryUser) -> None:
+    """Its /sys is the host's, for reading alone: that network's own can be mounted by nobody."""
+    script = "ls /sys/class/net; mount | grep ' /sys' | grep -c -v '(ro,'; touch /sys/fs/cgroup/x"
+    ran = person("run", "--rm", "--network", "host", "base", "sh", "-c", script, code=1)
+    assert ran.lines == [*sorted(os.listdir("/sys/class/net")), "0"]
+
+
+def test_an_init_and_parameters(person: OrdinaryUser) -> None:
+    options = ("--init", "--sysctl", "net.ipv4.ip_default_ttl=77", "--ulimit", "nofile=100:200")
+    script = "cat /proc/sys/net/ipv4/ip_default_ttl; ulimit -n; exit 4"
+    ran = person("run", "--rm", *NONE, *options, "base", "sh", "-c", script, code=4)
+    assert ran.lines == ["77", "100"]
+
+
 def test_what_info_says(person: OrdinaryUser, user: int) -> None:
     person("create", *NONE, "base", "true", code=0)  # from here on commands are in a namespace
     name = pwd.getpwuid(user).pw_name
