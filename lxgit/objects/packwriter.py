@@ -280,17 +280,21 @@ class PackWriter:
         A file that is there already, even the same pack, may be about to be deleted by a gc.
         """
         keep = NewFile(self._directory)
+        in_vain: list[str] = []
         try:
             _write_durably(keep, KEEP)
             fcntl.flock(keep.fd, fcntl.LOCK_EX)
             files = ((keep, ".keep"), (self._file, ".pack"), (index, ".idx"))
             digest = trailer
-            while not _publish_all(f"{self._directory}/pack-{digest.hex()}", files):
+            while not _publish_all(f"{self._directory}/pack-{digest.hex()}", files, in_vain):
                 digest = hashlib.sha1(digest, usedforsecurity=False).digest()
             keep.settle()
         except BaseException:
             keep.close()
             raise
+        finally:
+            for path in in_vain:
+                os.unlink(path)
         return KeptPack(f"{self._directory}/pack-{digest.hex()}.pack", keep)
 
 
@@ -342,16 +346,19 @@ class _FileDigest:
         return self._digest.digest()
 
 
-def _publish_all(stem: str, files: Sequence[tuple[NewFile, str]]) -> bool:
-    """Name all the files `stem` and their suffix, or none and return false when one is taken."""
+def _publish_all(stem: str, files: Sequence[tuple[NewFile, str]], in_vain: list[str]) -> bool:
+    """Name all the files `stem` and their suffix; false when a name is taken.
+
+    `in_vain` gains the names that were given by then. They go when there are others: a file of
+    O_TMPFILE that has lost its only name gets none any more (linkat(2)).
+    """
     named = []
     try:
         for file, suffix in files:
             file.publish(stem + suffix)
             named.append(stem + suffix)
     except BaseException as error:
-        for path in reversed(named):
-            os.unlink(path)
+        in_vain += named
         if isinstance(error, FileExistsError):
             return False
         raise

@@ -329,6 +329,23 @@ class TestGc:
         assert stock("cat-file", "blob", hex_id(ids.pop())) == b"the same"
         kept[-1].release()
 
+    def test_a_pack_of_that_name_that_is_kept_no_more(
+        self, objects: ObjectDatabase, git_dir: Path, stock: StockGit
+    ) -> None:
+        """Two who write the same at once, and one is done before the other names its own."""
+        with ObjectDatabase(git_dir) as others, objects.writer() as one, others.writer() as other:
+            for writer in (one, other):
+                writer.add(ObjectType.BLOB, b"data")
+            one.finish().release()
+            kept = other.finish()
+            assert kept.path is not None
+            stock("verify-pack", kept.path)
+            kept.release()
+        assert sorted(path.suffix for path in (git_dir / "objects/pack").iterdir()) == [
+            *(".idx", ".idx"),
+            *(".pack", ".pack"),
+        ]
+
 
 class TestCrashes:
     PROGRAM = """
