@@ -24,20 +24,17 @@ class StoreOfAnother(LxgitError):
     """A store whose containers have the ids of another user."""
 
 
-def become_root_for(repository: Repository) -> None:
-    """Be root of a namespace where files of containers are, which have other owners than the user.
-
-    Nothing where the store has but history. NoNamespace; StoreOfAnother, to root too, for whom the
-    owners of those files would be other ones.
-    """
+def has_containers(repository: Repository) -> bool:
+    """Whether there are files with owners as containers have them, not history alone."""
     places = (repository.layers_dir, repository.containers_dir, repository.volumes_dir)
-    if any(place.is_dir() and any(place.iterdir()) for place in places):
-        require_own(repository)
-        become_root()
+    return any(place.is_dir() and any(place.iterdir()) for place in places)
 
 
 def require_own(repository: Repository) -> None:
-    """StoreOfAnother unless the store is this process's user's."""
+    """StoreOfAnother unless the store is this process's user's.
+
+    To root too: the owners of a user's containers are others for who is not in a namespace.
+    """
     owner = os.stat(repository.path).st_uid
     if owner != os.geteuid():
         raise StoreOfAnother(

@@ -21,14 +21,20 @@ def open_store(
 
     `waiting` is told in a line whom this process waits for, once it has waited for a second.
 
-    NoStore, NotAStore, PermissionError: see `lxgit.repository.open_repository`. NoNamespace: see
-    `become_root_for`.
+    An ordinary user becomes root of a namespace, where files of containers have the owners that
+    they are to have; but not who may `create` the store, to import what has its owners outside.
+
+    NoStore, NotAStore, PermissionError: see `lxgit.repository.open_repository`. NoNamespace;
+    StoreOfAnother.
     """
     if waiting is not None:
         on_wait(waiting)
     repository = create_repository(path) if create else open_repository(path)
     if not os.geteuid() == os.stat(path).st_uid == 0:
-        from lxgit.operations.ordinary import become_root_for
+        from lxgit.operations.ordinary import become_root, has_containers, require_own
 
-        become_root_for(repository)
+        if has_containers(repository):
+            require_own(repository)
+            if not create:
+                become_root()
     return repository

@@ -351,6 +351,21 @@ def test_the_unit_is_the_users(person: OrdinaryUser) -> None:
     assert f"User={person.number}" in unit
 
 
+def test_a_directory_is_imported_with_its_owners(person: OrdinaryUser) -> None:
+    """Those that the host has: not as a namespace would show them."""
+    person("create", *NONE, "base", "true", code=0)
+    tree = person.passage / "home/tree"
+    tree.mkdir()
+    for name, owner in (("roots", 0), ("own", person.number), ("other", 33)):
+        (tree / name).touch()
+        os.chown(tree / name, owner, owner)
+    person("import", str(tree), "tree", code=0)
+    exported = person("export", "tree", code=0).stdout
+    with tarfile.open(fileobj=io.BytesIO(exported)) as tar:
+        owners = {one.name.removeprefix("./"): one.uid for one in tar.getmembers()[1:]}
+    assert owners == {"roots": 0, "own": person.number, "other": 33}
+
+
 def test_the_hosts_network(person: OrdinaryUser) -> None:
     """Its /sys is the host's, for reading alone: that network's own can be mounted by nobody."""
     script = "ls /sys/class/net; mount | grep ' /sys' | grep -c -v '(ro,'; touch /sys/fs/cgroup/x"
