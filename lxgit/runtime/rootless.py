@@ -117,10 +117,7 @@ def enter() -> None:
         kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS)
         os.write(go, b"\n")
     except OSError as error:
-        hint = _CLOSED.get(errno.EPERM if error.errno == errno.EACCES else error.errno or 0)
-        raise NoNamespace(
-            f"the kernel gives no user namespace to ordinary users: {error.strerror}", hint=hint
-        ) from error
+        raise _closed(error) from error
     finally:
         os.close(go)
         with open(words, encoding="utf-8", errors="replace") as stream:
@@ -131,8 +128,19 @@ def enter() -> None:
             f"newuidmap could not map your ids: {said}",
             hint="/etc/subuid and /etc/subgid say which ids are yours: see subuid(5)",
         )
+    try:  # Ubuntu's AppArmor gives a namespace in which its root can do nothing
+        kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_SLAVE)
+    except OSError as error:
+        raise _closed(error) from error
     id_map.cache_clear()
     runs.cache_clear()
+
+
+def _closed(error: OSError) -> NoNamespace:
+    hint = _CLOSED.get(errno.EPERM if error.errno == errno.EACCES else error.errno or 0)
+    return NoNamespace(
+        f"the kernel gives no user namespace to ordinary users: {error.strerror}", hint=hint
+    )
 
 
 def _helper(maps: Mapping[str, Sequence[str]]) -> tuple[int, int, int]:

@@ -319,8 +319,12 @@ def test_ids_that_the_user_has_not(person: OrdinaryUser) -> None:
 
 def test_a_kernel_that_gives_no_namespace(person: OrdinaryUser) -> None:
     """As Ubuntu's AppArmor has it. A store that has but history works all the same."""
-    for error, hint in (("EACCES", "restrict_unprivileged_userns"), ("ENOSPC", "max_user_names")):
-        denied = replace(person, denied=f"unshare {error}")
+    for call, hint in (
+        ("unshare EPERM", "unprivileged_userns_clone"),
+        ("unshare ENOSPC", "max_user_namespaces"),
+        ("mount EACCES", "apparmor_restrict_unprivileged_userns"),
+    ):
+        denied = replace(person, denied=call)
         refused = denied("run", *NONE, "base", "true", code=125)
         assert "the kernel gives no user namespace to ordinary users" in refused.err
         assert hint in refused.err.splitlines()[1]

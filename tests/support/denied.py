@@ -12,7 +12,12 @@ import os
 import struct
 import sys
 
-_NUMBERS = {"fsopen": 430, "mount_setattr": 442, "unshare": 272}  # x86-64; the first two anywhere
+_NUMBERS = {
+    "fsopen": 430,
+    "mount_setattr": 442,
+    "mount": 165,
+    "unshare": 272,
+}  # x86-64; two anywhere
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _MODE_FILTER = 38, 22, 2
 _ALLOW, _ERRNO = 0x7FFF_0000, 0x0005_0000
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K, BPF_RET
@@ -29,12 +34,10 @@ def deny(number: int, error: int) -> None:
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in lines))
     program = struct.pack("HxxxxxxQ", len(lines), ctypes.addressof(code))
     libc = ctypes.CDLL(None, use_errno=True)
-    for arguments in (
-        (_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
-        (_PR_SET_SECCOMP, _MODE_FILTER, ctypes.c_char_p(program), 0, 0),
-    ):
-        if libc.prctl(*arguments):
-            raise OSError(ctypes.get_errno(), "prctl")
+    if os.geteuid() != 0 and libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
+    if libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.c_char_p(program), 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
 
 
 if __name__ == "__main__":

@@ -109,13 +109,13 @@ class OrdinaryUser:
         program.write_text(_PROGRAM.format(places=", ".join(repr(str(place)) for place in places)))
         become = f"setpriv --reuid {self.number} --regid {self.number} --clear-groups"
         deny = places[0] / "tests/support/denied.py"
-        through = f"{_PYTHON} {deny} {self.denied}" if self.denied else ""
+        through = f"{_PYTHON} {deny} {self.denied} /usr/bin/env" if self.denied else ""
         script = f"""
             set -e
             mount --bind {_PROJECT} {places[0]}
             mount --bind {_PACKAGES} {places[1]}
             {self.before}
             cd /
-            exec {become} {through} {_PYTHON} -I {program} "$@"
+            exec {through} {become} {_PYTHON} -I {program} "$@"
         """
         return ["unshare", "--mount", "sh", "-c", script, "sh", *words]
