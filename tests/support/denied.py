@@ -12,12 +12,8 @@ import os
 import struct
 import sys
 
-_NUMBERS = {
-    "fsopen": 430,
-    "mount_setattr": 442,
-    "mount": 165,
-    "unshare": 272,
-}  # x86-64; two anywhere
+# Of x86-64; the first two anywhere.
+_NUMBERS = {"fsopen": 430, "mount_setattr": 442, "mount": 165, "unshare": 272}
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _MODE_FILTER = 38, 22, 2
 _ALLOW, _ERRNO = 0x7FFF_0000, 0x0005_0000
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K, BPF_RET
