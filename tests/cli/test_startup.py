@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.support.program import Lxgit
 
 HEAVY = {
@@ -144,7 +146,11 @@ EROFS = {"lxgit.runtime.erofs_mount"}
 """Where base layers have that form: the last container took the mount with it."""
 
 
-def loaded(lxgit: Lxgit, *words: str) -> set[str]:
+_ALONE = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /run/lxgit; exec "$@"', "sh")
+"""A command that sees nothing of what other tests have running, and need not clear up after them."""
+
+
+def loaded(lxgit: Lxgit, *words: str, prefix: Sequence[str] = ()) -> set[str]:
     """The modules in memory when the command has ended."""
     code = (
         "import atexit, os, sys\n"
@@ -154,7 +160,7 @@ def loaded(lxgit: Lxgit, *words: str) -> set[str]:
         "sys.exit(main(sys.argv[1:]))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-I", "-c", code, *words],
+        [*prefix, sys.executable, "-I", "-c", code, *words],
         capture_output=True,
         text=True,
         env=lxgit.environment(),
@@ -209,7 +215,7 @@ def test_what_hot_commands_load(
 @pytest.mark.lxc
 def test_what_run_loads(based: Lxgit) -> None:
     based("run", "--rm", "base", "true")  # the first one probes the host
-    modules = loaded(based, "run", "--rm", "base", "true")
+    modules = loaded(based, "run", "--rm", "base", "true", prefix=_ALONE)
     assert ours(modules) - EROFS == RUN
     assert heavy(modules) <= {"json", "ctypes", "hashlib", "isal"}
 
