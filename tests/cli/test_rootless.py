@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tarfile
@@ -136,6 +138,29 @@ def test_the_life_of_a_container(person: OrdinaryUser) -> None:
     assert "Exit 137" in person("ps", "-a", code=0).lines[1]
     person("rm", "c1", code=0)
     assert person("ps", "-aq", code=0).out == ""
+
+
+def test_a_supervisor_that_is_killed(person: OrdinaryUser) -> None:
+    """Nothing of its container goes on, and the next command clears up."""
+    before = replace(person, before=_tun(person))
+    before("run", "-d", "--name", "c1", "base", "sh", "-c", "echo kept >/new; sleep 1000", code=0)
+    waiting.wait_until(lambda: "/new" in person("diff", "--name-status", "c1").out)
+    (state,) = (person.passage / "home/store/containers").glob("*/state.json")
+    os.kill(json.loads(state.read_text())["supervisor"], signal.SIGKILL)
+    waiting.wait_until(lambda: "Exit 137" in person("ps", "-a").out)
+    waiting.wait_until(lambda: not list(_processes_of(person.number)))
+    person("commit", "-m", "kept", "c1", code=0)
+    assert person("show", "base:/new", code=0).out == "kept\n"
+    assert os.listdir(f"/tmp/lxgit-{person.number}/c") == []
+
+
+def _processes_of(user: int) -> Iterator[str]:
+    """What a user runs, but for what has ended."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            status = Path("/proc", name, "status").read_text()
+            if f"\nUid:\t{user}\t" in status and "\nState:\tZ" not in status:
+                yield name
 
 
 def test_what_changed_is_committed_exactly(person: OrdinaryUser) -> None:
@@ -333,6 +358,7 @@ def test_a_kernel_that_gives_no_namespace(person: OrdinaryUser) -> None:
 
 def test_where_what_runs_is_kept(person: OrdinaryUser) -> None:
     """A stranger's directory is refused; that of the user's session is taken if there is one."""
+    had_any = Path("/run/user").exists()
     session, lasting = (Path(f"{place}{person.number}") for place in ("/run/user/", "/tmp/lxgit-"))
     shutil.rmtree(lasting, ignore_errors=True)
     lasting.mkdir(mode=0o755)
@@ -348,6 +374,8 @@ def test_where_what_runs_is_kept(person: OrdinaryUser) -> None:
     finally:
         lasting.rmdir()
         shutil.rmtree(session, ignore_errors=True)
+        if not had_any:
+            session.parent.rmdir()
 
 
 def test_the_unit_is_the_users(person: OrdinaryUser) -> None:
