@@ -147,7 +147,7 @@ EROFS = {"lxgit.runtime.erofs_mount"}
 
 
 _ALONE = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /run/lxgit; exec "$@"', "sh")
-"""A command that sees nothing of what other tests have running, and need not clear up after them."""
+"""In front of a command that is not to see, nor to clear up, what other tests have running."""
 
 
 def loaded(lxgit: Lxgit, *words: str, prefix: Sequence[str] = ()) -> set[str]:
