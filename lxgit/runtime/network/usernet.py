@@ -23,7 +23,7 @@ from lxgit.runtime.network.endpoint import Endpoint
 from lxgit.runtime.network.reserving import reserved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from lxgit.runtime.config import ContainerConfig
@@ -127,7 +127,10 @@ class UserNetwork:
             os.close(keep)
             os.waitpid(child, 0)
         with contextlib.suppress(OSError, ValueError):
-            os.kill(int((self._directory / "pasta").read_text("ascii")), signal.SIGTERM)
+            process = int((self._directory / "pasta").read_text("ascii"))
+            with open(f"/proc/{process}/comm", encoding="ascii") as name:
+                if name.read().startswith("pasta"):  # and no other process has its number
+                    os.kill(process, signal.SIGTERM)
 
 
 @contextlib.contextmanager
@@ -185,12 +188,11 @@ def _become_slirp(pid: int, told: int, end: int) -> None:
         os._exit(1)
 
 
-def _in_network_of(pid: int, work: object) -> None:
+def _in_network_of(pid: int, work: Callable[[], object]) -> None:
     """Have a child do some work in the network namespace of a process.
 
     It would not come back to the host's, which is not this user's to enter.
     """
-    assert callable(work)
     child = os.fork()
     if child == 0:
         try:
