@@ -58,14 +58,15 @@ def boot_id() -> str:
 
 def prepare() -> None:
     """Make the fixed directories, once a boot."""
-    if STAGE.is_dir() and CONTAINERS.is_dir() and BASES.is_dir():
-        return
-    RUN.mkdir(mode=0o700, exist_ok=True)
-    status = os.lstat(RUN)
+    with contextlib.suppress(FileExistsError):
+        RUN.mkdir(mode=0o700)
+    status = os.lstat(RUN)  # anybody may have made it, where it is below /tmp
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         raise StrangeDirectory(
             f"'{RUN}' is not yours, and what runs is to be there", hint="have its owner remove it"
         )
+    if STAGE.is_dir() and CONTAINERS.is_dir() and BASES.is_dir():
+        return
     for directory in (RUN, CONTAINERS, STAGE):
         directory.mkdir(mode=0o711, exist_ok=True)
         # Whatever the umask was. An ordinary user's containers have a root who is that user.

@@ -361,10 +361,11 @@ def test_where_what_runs_is_kept(person: OrdinaryUser) -> None:
     had_any = Path("/run/user").exists()
     session, lasting = (Path(f"{place}{person.number}") for place in ("/run/user/", "/tmp/lxgit-"))
     shutil.rmtree(lasting, ignore_errors=True)
-    lasting.mkdir(mode=0o755)
     try:
-        refused = person("run", "--rm", *NONE, "base", "true", code=125)
-        assert f"'{lasting}' is not yours" in refused.err
+        for part in ("", "stage", "b", "c"):  # down to the last of what a user's own has
+            (lasting / part).mkdir(mode=0o755)
+            refused = person("run", "--rm", *NONE, "base", "true", code=125)
+            assert f"'{lasting}' is not yours" in refused.err
         session.mkdir(parents=True)
         os.chown(session, person.number, person.number)
         person("run", "-d", "--name", "c1", *NONE, "base", "sleep", "1000", code=0)
@@ -372,7 +373,7 @@ def test_where_what_runs_is_kept(person: OrdinaryUser) -> None:
         assert person("exec", "c1", "echo", "hi", code=0).out == "hi\n"
         person("rm", "-f", "c1", code=0)
     finally:
-        lasting.rmdir()
+        shutil.rmtree(lasting)
         shutil.rmtree(session, ignore_errors=True)
         if not had_any:
             session.parent.rmdir()
