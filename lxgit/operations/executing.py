@@ -38,7 +38,7 @@ def _execute(
 
     container = find_container_id(repository, name)
     try:
-        with connect(container) as session:
+        with connect(f"{repository.location}/containers/{container}") as session:
             session.execute(wanted)
             return 0 if wanted.detached else session.attach(streams)
     except NotRunning:

@@ -25,7 +25,7 @@ def pause(repository: Repository, names: Sequence[str]) -> None:
     """Have running containers stand still. NotRunning, IsPaused, before any does; CannotFreeze."""
     require()
     for container in _checked(repository, names, paused=False):
-        with connect(container.id) as session:
+        with connect(container.path) as session:
             session.pause(paused=True)
             try:
                 _see(container)
@@ -37,7 +37,7 @@ def pause(repository: Repository, names: Sequence[str]) -> None:
 def unpause(repository: Repository, names: Sequence[str]) -> None:
     """Have paused containers go on. NotRunning, NotPaused, before any does."""
     for container in _checked(repository, names, paused=True):
-        with connect(container.id) as session:
+        with connect(container.path) as session:
             session.pause(paused=False)
 
 
@@ -80,7 +80,7 @@ def held(container: Container) -> Iterator[None]:
     """
     require()
     try:
-        session = connect(container.id)
+        session = connect(container.path)
     except NotRunning:
         yield
         return

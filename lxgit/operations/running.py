@@ -132,7 +132,7 @@ def end(container: Container) -> None:
 
 def _session(container: Container) -> Session:
     try:
-        return connect(container.id)
+        return connect(container.path)
     except NotRunning:
         raise NotRunning(
             f"container '{container.config.name}' is not running",
@@ -162,7 +162,7 @@ def _halted(container: Container) -> bool:
 
     halt = WantedCommand(container.config.halt, user="0", detached=True)
     try:
-        with connect(container.id) as session:
+        with connect(container.path) as session:
             session.execute(halt)
     except LxgitError:  # it lost the command: the signal remains
         return False
@@ -193,7 +193,7 @@ def wait(repository: Repository, names: Sequence[str]) -> Iterator[int]:
 
 def _exit_code(container: Container) -> int:
     while container.is_running:
-        with contextlib.suppress(NotRunning, SupervisorLost), connect(container.id) as session:
+        with contextlib.suppress(NotRunning, SupervisorLost), connect(container.path) as session:
             return session.wait()
         time.sleep(_MOMENT)  # nobody listens just before it starts, nor just after its end
     return container.state.exit_code or 0

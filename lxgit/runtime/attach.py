@@ -7,16 +7,20 @@ its request; what comes after is in attachment.py, and is loaded while the comma
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import time
 from typing import TYPE_CHECKING, Self
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import protocol
+from lxgit.runtime.index import is_locked
 from lxgit.runtime.protocol import Message
 from lxgit.runtime.runplace import socket_path
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lxgit.runtime.streams import Streams
     from lxgit.runtime.wanted import WantedCommand
 
@@ -159,12 +163,18 @@ def receive(channel: socket.socket) -> Message:
     return message
 
 
-def connect(container: str) -> Session:
-    """Attach to a running container by its whole id. NotRunning when it does not run."""
-    channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    try:
-        channel.connect(socket_path(container))
-    except OSError:
-        channel.close()
-        raise NotRunning(f"container {container[:12]} is not running") from None
-    return Session(channel)
+def connect(container: Path | str) -> Session:
+    """Attach to the running container of that directory. NotRunning when it does not run.
+
+    The copy of a store has containers of the same ids, so that one listens is not enough.
+    """
+    identity = os.path.basename(container)
+    if is_locked(container):
+        channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            channel.connect(socket_path(identity))
+        except OSError:
+            channel.close()
+        else:
+            return Session(channel)
+    raise NotRunning(f"container {identity[:12]} is not running")

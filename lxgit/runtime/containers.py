@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import time
 from typing import TYPE_CHECKING
@@ -44,7 +43,15 @@ from lxgit.runtime.config import (
     decoded_state,
     encoded,
 )
-from lxgit.runtime.index import NoSuchContainer, container_names, find_id, ids_of, is_id, is_name
+from lxgit.runtime.index import (
+    NoSuchContainer,
+    container_names,
+    find_id,
+    ids_of,
+    is_id,
+    is_locked,
+    is_name,
+)
 from lxgit.runtime.names import unused_name
 from lxgit.runtime.runplace import kernel_boot
 
@@ -195,17 +202,7 @@ class Container:
     @property
     def is_locked(self) -> bool:
         """Whether somebody owns upper and work now."""
-        try:
-            fd = os.open(self.path / "lock", os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(fd)
-        return False
+        return is_locked(self.path)
 
 
 def create(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 from typing import TYPE_CHECKING
 
@@ -109,6 +110,21 @@ def _look_again(containers: Path | str) -> None:
     except OSError as error:
         if error.errno not in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
             raise
+
+
+def is_locked(container: Path | str) -> bool:
+    """Whether somebody has the lock of the container of that directory, as its supervisor does."""
+    try:
+        fd = os.open(f"{container}/lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def ids_of(containers: Path | str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -319,14 +320,24 @@ def test_others_can_attach(machine: Machine) -> None:
     )
     machine.start(container, detached=True).close()
     producer = subprocess.Popen(["sh", "-c", "echo one; echo two"], stdout=subprocess.PIPE)
-    with producer as source, connect(container.id) as other:
+    with producer as source, connect(container.path) as other:
         assert source.stdout is not None
         out, err = os.memfd_create("out"), os.memfd_create("err")
         assert other.attach(Streams(source.stdout.fileno(), out, err, tty=False)) == 4
     assert os.pread(out, 100, 0) == b"got one\n"
     assert os.pread(err, 100, 0) == b"two\n"
     with pytest.raises(NotRunning):
-        connect("0" * 64)
+        connect(container.path)
+
+
+def test_the_copy_of_a_store_has_no_say(machine: Machine, place: Path) -> None:
+    container = machine.create("sleep", "60")
+    with machine.start(container) as session:
+        copy = shutil.copytree(container.path, place / "copy" / container.id)
+        with pytest.raises(NotRunning):
+            connect(copy)
+        session.send_signal(signal.SIGKILL)
+        assert session.wait() == 137
 
 
 def test_after_exit_runs_before_anybody_hears_of_the_end(machine: Machine, place: Path) -> None:

@@ -213,7 +213,7 @@ def test_a_reader_that_goes_away_ends_the_client_alone(machine: Machine) -> None
         assert head.stdin is not None
         with machine.start(container) as session, pytest.raises(BrokenPipeError):
             session.attach(Streams(None, head.stdin.fileno(), sys.stderr.fileno(), tty=False))
-    end(connect(container.id))
+    end(connect(container.path))
 
 
 def test_resident_memory_is_small(machine: Machine) -> None:
