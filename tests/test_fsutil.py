@@ -82,7 +82,7 @@ def test_who_renames_elsewhere_does_not_stop_a_way_up(tmp_path: Path) -> None:
     root = os.open(tmp_path / "root", os.O_PATH)
     with exchanging(tmp_path / "one", tmp_path / "other"):
         for _ in range(200):
-            os.close(openat2(root, b"a/../" * 800 + b"a", os.O_PATH))
+            os.close(openat2(root, b"a/../" * 20 + b"a", os.O_PATH))
     os.close(root)
 
 
