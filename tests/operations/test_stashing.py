@@ -18,6 +18,7 @@ from lxgit.operations.placing import Conflicts
 from lxgit.operations.stashing import NoStash, drop, list_stashes, pop, push
 from lxgit.operations.worktree import NothingChanged
 from tests.operations.test_commit import changed, content
+from tests.operations.test_moving import CHANGE, CHANGED
 from tests.support.stores import WHO, Listener
 
 if TYPE_CHECKING:
@@ -27,13 +28,6 @@ if TYPE_CHECKING:
     from tests.operations.conftest import Lab
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
-
-CHANGE = (
-    "echo mine > /etc/mine; rm /etc/profile; chmod 700 /srv; mkdir /d; echo x > /d/x; ln /d/x /d/y"
-)
-CHANGED = {
-    b"etc/mine": "A", b"etc/profile": "D", b"srv": "M", b"d": "A", b"d/x": "A", b"d/y": "A",
-}  # fmt: skip
 
 
 @pytest.fixture
