@@ -11,6 +11,7 @@ from lxgit.objects.diff import iter_differences
 from lxgit.objects.filecheck import unindexed_faults
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.operations.fsck import fsck
+from lxgit.operations.gc import gc
 from lxgit.operations.lookup import image_of
 from lxgit.operations.prune import prune
 from lxgit.operations.worktree import open_work_tree
@@ -119,13 +120,15 @@ def git_faults(store: Path) -> list[str]:
 
 
 def leftovers(store: Path) -> list[str]:
-    """What a store has beyond its contents, after `prune`: files that a crash left."""
+    """What a store has beyond its contents, after `prune` and, for packs, `gc`: left by a crash."""
     try:
         repository = open_repository(store)
     except NoStore:
         return []
     prune(repository, progress=NullProgress())
     living = {container.id for container in all_containers(repository.containers_dir)}
+    if unindexed_faults(repository.git_dir):  # of Git's, or named before its .keep was on the disk
+        gc(repository, progress=NullProgress())
     found = temporary_files(store)
     found += [fault.message for fault in unindexed_faults(repository.git_dir)]
     found += [
