@@ -35,13 +35,14 @@ class Family(NamedTuple):
     """Commands of two words, of which this is the first; `own` have the second for a name.
 
     `same` are second words that do what a command of one word does: the one of that name, or in
-    `ls=ps` the one behind the mark.
+    `ls=ps` the one behind the mark. `alone` is the second word that is meant where there is none.
     """
 
     name: str
     summary: str
     own: tuple[Listed, ...] = ()
     same: str = ""
+    alone: str = ""
 
     def members(self) -> list[Listed]:
         """Its commands by their second words, in the order of the alphabet."""
@@ -71,6 +72,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
                 Listed("push", "stashing", "push", "put away what a container changed"),
                 Listed("show", "stashing", "show", "show what a stash changes"),
             ),
+            alone="push",
         ),
     ),
     "Look at history": (
@@ -244,6 +246,8 @@ def family_help(family: Family) -> str:
         "",
         f"'lxgit help {family.name} COMMAND' tells more of one, with examples.",
     ]
+    if family.alone:
+        lines.append(f"'lxgit {family.name}' alone is 'lxgit {family.name} {family.alone}'.")
     return "\n".join(lines) + "\n"
 
 

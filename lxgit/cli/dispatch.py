@@ -80,10 +80,12 @@ def _global_options(session: Session, words: list[str]) -> list[str]:
 
 
 def run_command(session: Session, words: Sequence[str]) -> int:
-    """Run the command that the words begin with; of a family alone, list its commands."""
+    """Run the command that the words begin with; of most families alone, list its commands."""
     from lxgit.cli.parse import HelpWanted, NotWellFormed, parse
 
     family = commands.find_family(words[0])
+    if family is not None and len(words) == 1 and family.alone:
+        words = [*words, family.alone]
     if family is not None and (len(words) == 1 or words[1] in ("--help", "-h")):
         session.out.write(commands.family_help(family))
         return 0

@@ -78,7 +78,7 @@ def test_restore(web: Lxgit) -> None:
 
 
 def test_stash_and_back(web: Lxgit) -> None:
-    saved = web("stash", "push", "web").out
+    saved = web("stash").out  # as `stash push`, of the only changed one
     assert re.fullmatch(r"Container web \(\w{12}\): Saved WIP on tuned: \w{12} Tune it\n", saved)
     assert paths(web) == []
     assert web("stash", "push", "web", code=1).err == "lxgit: container 'web' has not changed\n"
