@@ -321,7 +321,7 @@ def _upper_to_layer(repository: Repository, container: Container, tree: WorkTree
     """Rename the upperdir into the cache, on the stack of its base; without that, drop it."""
     if not container.upper.exists():
         return
-    forget(container)
+    forget(container.path)
     remove_tree(container.path / "init")  # it would hide what the layer has of its directories
     layers = LayerStore(repository.layers_dir)
     assert container.config.base is not None

@@ -148,7 +148,7 @@ def place(
     remove_tree(container.path / "init")  # made for what was mounted below it
     placed = container.configured(config)
     remove_others(placed)
-    forget(placed)
+    forget(placed.path)
     if ids != container.config.idmap:
         remove_tree(container.path / "work")  # it is the old root's
         release_ids(container)

@@ -231,11 +231,11 @@ def open_work_tree(
         return
     try:
         busy = container.is_running if busy is None else busy
-        cache = StatCache.of(container)
+        cache = StatCache.of(container.path)
         state = read_upper(fd, container.config.ids, busy=busy)
         tree = WorkTree(repository, container, state, writer, cache, busy=busy, whole=whole)
         if busy or writer is None:  # else the upper directory is about to go
-            cache.save(container)
+            cache.save(container.path)
         yield tree
     finally:
         os.close(fd)

@@ -31,10 +31,10 @@ from lxgit.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import Any, Self
 
     from lxgit.objects.content import Below, Stamp
-    from lxgit.runtime.containers import Container
 
 TICK = 20_000_000
 """Nanoseconds between two times that the kernel gives at most: CONFIG_HZ is 100 or more."""
@@ -58,10 +58,10 @@ class StatCache:
         self._read = 0  # what the additions have cost, in bytes
 
     @classmethod
-    def of(cls, container: Container) -> Self:
-        """That of a container; an empty one where there is none that can be believed."""
+    def of(cls, container: Path) -> Self:
+        """That in a container's directory; an empty one where none there can be believed."""
         try:
-            data = (container.path / _NAME).read_bytes()
+            data = (container / _NAME).read_bytes()
         except OSError:
             return cls()
         return cls(_decoded(data))
@@ -78,7 +78,7 @@ class StatCache:
         self._current[stamp] = oid
         self._read += stamp.size + _OPENING
 
-    def save(self, container: Container) -> None:
+    def save(self, container: Path) -> None:
         """Keep what is known of the files that have been asked for, if that saves anything.
 
         Where it cannot be written, the next look at the container takes as long as this one.
@@ -86,12 +86,12 @@ class StatCache:
         if self._read < _WORTH and len(self._known) <= 2 * len(self._current):
             return
         with contextlib.suppress(OSError):
-            write_atomic(container.path / _NAME, _encoded(self._current), durable=False)
+            write_atomic(container / _NAME, _encoded(self._current), durable=False)
 
 
-def forget(container: Container) -> None:
+def forget(container: Path) -> None:
     """Drop what is known of an upper directory that has gone."""
-    (container.path / _NAME).unlink(missing_ok=True)
+    (container / _NAME).unlink(missing_ok=True)
 
 
 def _encoded(known: dict[Stamp, ObjectID]) -> bytes:

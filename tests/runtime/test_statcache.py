@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from lxgit.objects.content import Below, Stamp, stamp_of
 from lxgit.objects.ids import ObjectID
-from lxgit.records import dataclass
 from lxgit.runtime import statcache
 from lxgit.runtime.statcache import StatCache, Watched
 
@@ -33,13 +32,6 @@ _KNOWN = st.dictionaries(
 )
 ONE, OTHER = Stamp(1, 5 << 20, 3, 4), Stamp(2, 0, -3, -4)
 A, B = ObjectID(b"a" * 20), ObjectID(b"b" * 20)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """As much of a container as the cache looks at."""
-
-    path: Path
 
 
 @given(_KNOWN)
@@ -61,25 +53,24 @@ def test_what_is_damaged_is_none() -> None:
     assert statcache._decoded(later + statcache._digest(later)) == {}
 
 
-def filled(place: Place, known: dict[Stamp, ObjectID]) -> None:
-    cache = StatCache.of(place)  # type: ignore[arg-type]
+def filled(place: Path, known: dict[Stamp, ObjectID]) -> None:
+    cache = StatCache.of(place)
     for stamp, oid in known.items():
         cache.add(stamp, oid)
-    cache.save(place)  # type: ignore[arg-type]
+    cache.save(place)
 
 
 def test_it_holds_what_was_asked_for_alone(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    filled(place, {OTHER: B})
+    filled(tmp_path, {OTHER: B})
     assert not os.listdir(tmp_path)  # so little is read as quickly
-    filled(place, {ONE: A, OTHER: B, OTHER._replace(inode=3): B})
-    cache = StatCache.of(place)  # type: ignore[arg-type]
+    filled(tmp_path, {ONE: A, OTHER: B, OTHER._replace(inode=3): B})
+    cache = StatCache.of(tmp_path)
     assert [cache.find(ONE), cache.find(OTHER._replace(ctime=0))] == [A, None]
-    cache.save(place)  # type: ignore[arg-type]
-    assert StatCache.of(place).find(OTHER) is None  # type: ignore[arg-type]
+    cache.save(tmp_path)
+    assert StatCache.of(tmp_path).find(OTHER) is None
     assert os.listdir(tmp_path) == ["stat-cache"]
-    statcache.forget(place)  # type: ignore[arg-type]
-    statcache.forget(place)  # type: ignore[arg-type]
+    statcache.forget(tmp_path)
+    statcache.forget(tmp_path)
     assert not os.listdir(tmp_path)
 
 
@@ -88,7 +79,7 @@ def test_a_full_disk_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         raise OSError(errno.ENOSPC, "full")
 
     monkeypatch.setattr(statcache, "write_atomic", full)
-    filled(Place(tmp_path), {ONE: A})
+    filled(tmp_path, {ONE: A})
     assert not os.listdir(tmp_path)
 
 
