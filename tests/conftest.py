@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import hypothesis
 import pytest
@@ -84,7 +84,7 @@ def _needs(item: pytest.Item) -> list[str]:
     return [name for name in machine.LACKS if item.get_closest_marker(name)]
 
 
-def unable(reason: str) -> None:
+def unable(reason: str) -> NoReturn:
     """Skip the test with the reason, or fail it in CI, where everything must work."""
     if IN_CI:
         pytest.fail(f"this machine cannot run the test: {reason}", pytrace=False)

@@ -7,7 +7,6 @@ the start of a running container in test_containers.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import denied, disks
+from tests.conftest import unable
+from tests.support import denied, disks, machine
 from tests.support.ordinary import USER, OrdinaryUser
 from tests.support.program import PROGRAM, Lxgit, Result
 
@@ -433,8 +433,8 @@ def test_a_broken_ref(based: Lxgit) -> None:
 
 @pytest.mark.root
 def test_what_an_archive_does_not_have_is_told_in_its_own_words(lxgit: Lxgit) -> None:
-    if shutil.which("mmdebstrap") is None:
-        pytest.skip("no mmdebstrap on this machine")
+    if reason := machine.lacks_program("mmdebstrap"):
+        unable(reason)
     mirror = "http://127.0.0.1:9/debian"
     result = lxgit("bootstrap", "trixie", "base", "--mirror", mirror, code=1)
     refused(result, f"mmdebstrap: Failed to fetch {mirror}", "--mirror")

@@ -12,6 +12,7 @@ import pytest
 from lxgit.cli.completion import candidates, split
 from lxgit.cli.output import Output
 from lxgit.cli.session import Session
+from tests.conftest import unable
 from tests.support.program import PROGRAM
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def test_in_the_shell(shell: str, lxgit: Lxgit) -> None:
     """On a terminal: two unfinished words, a tab after each, and the command runs."""
     program = shutil.which(shell)
     if program is None:
-        pytest.skip(f"{shell} is not installed")
+        unable(f"{shell} is not installed")
     options, before = SHELLS[shell]
     environment = lxgit.environment({"TERM": "xterm" if shell == "fish" else "dumb"})
     environment["PATH"] = f"{os.path.dirname(PROGRAM)}:{environment['PATH']}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
@@ -15,6 +14,8 @@ import pytest
 from lxgit.cli.imagesview import write_dot
 from lxgit.cli.output import Output
 from lxgit.operations.imagegraph import Node
+from tests.conftest import unable
+from tests.support import machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -202,8 +203,8 @@ def test_the_tree_of_images(grown: Lxgit, git: StockGit) -> None:
 
 def drawn(dot: bytes) -> ET.Element:
     """What Graphviz makes of it."""
-    if shutil.which("dot") is None:
-        pytest.skip("Graphviz is not installed")
+    if reason := machine.lacks_program("dot"):
+        unable(reason)
     done = subprocess.run(["dot", "-Tsvg"], input=dot, capture_output=True, check=True)
     assert not done.stderr
     return ET.fromstring(done.stdout)
