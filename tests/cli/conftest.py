@@ -1,14 +1,18 @@
-"""Stores for commands: a small machine, and one with a history."""
+"""Stores for commands: a small machine, one with a history, and that of an ordinary user."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import unable
+from tests.support import machine, ordinary
+from tests.support.ordinary import OrdinaryUser
 from tests.support.peers import Peer, host_with_peer
 from tests.support.program import Lxgit
 from tests.support.stockgit import StockGit
@@ -129,3 +133,47 @@ def written_at(seconds: int) -> dict[str, str]:
         "GIT_COMMITTER_EMAIL": "bo@example.org",
         "GIT_COMMITTER_DATE": date,
     }
+
+
+@pytest.fixture(scope="module")
+def user() -> Iterator[int]:
+    if reason := machine.lacks_program("newuidmap"):
+        unable(reason)
+    with ordinary.account() as number:
+        yield number
+
+
+@pytest.fixture
+def lxgit_of(passage: Path, user: int) -> Iterator[OrdinaryUser]:
+    """The program for that user, on a store without anything in it."""
+    home = passage / "home"
+    home.mkdir()
+    os.chown(home, user, user)
+    as_user = OrdinaryUser(passage, Lxgit(home / "store", home).environment(), number=user)
+    yield as_user
+    for container in as_user("ps", "-aq").lines:
+        as_user("rm", "-f", container)
+
+
+@pytest.fixture
+def person(lxgit_of: OrdinaryUser, busybox_tar: Path) -> OrdinaryUser:
+    """The same with an image, `base`."""
+    archive = lxgit_of.passage / "busybox.tar"
+    archive.write_bytes(busybox_tar.read_bytes())
+    archive.chmod(0o644)
+    lxgit_of("import", str(archive), "base", code=0)
+    return lxgit_of
+
+
+@pytest.fixture
+def networked(person: OrdinaryUser) -> OrdinaryUser:
+    """The same where /dev/net/tun is everybody's, as udev has it where that runs."""
+    if not os.path.exists("/dev/net/tun"):
+        unable("the kernel has no /dev/net/tun")
+    node = person.passage / "tun"
+    commands = f"""
+        [ -e {node} ] || mknod {node} c 10 200
+        chmod 666 {node}
+        mount --bind {node} /dev/net/tun
+    """
+    return replace(person, before=commands)

@@ -9,59 +9,26 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tarfile
-import threading
-import urllib.request
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import unable
-from tests.support import machine, netns, ordinary, rootfs, waiting
+from tests.support import rootfs, waiting
 from tests.support.builder import Attributes, Builder, acl, capability
-from tests.support.ordinary import OrdinaryUser
 from tests.support.program import Lxgit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.support.ordinary import OrdinaryUser
+
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 
 NONE = ("--network", "none")
-
-
-@pytest.fixture(scope="module")
-def user() -> Iterator[int]:
-    if reason := machine.lacks_program("newuidmap"):
-        unable(reason)
-    with ordinary.account() as number:
-        yield number
-
-
-@pytest.fixture
-def lxgit_of(passage: Path, user: int) -> Iterator[OrdinaryUser]:
-    """The program for that user, on a store without anything in it."""
-    home = passage / "home"
-    home.mkdir()
-    os.chown(home, user, user)
-    as_user = OrdinaryUser(passage, Lxgit(home / "store", home).environment(), number=user)
-    yield as_user
-    for container in as_user("ps", "-aq").lines:
-        as_user("rm", "-f", container)
-
-
-@pytest.fixture
-def person(lxgit_of: OrdinaryUser, busybox_tar: Path) -> OrdinaryUser:
-    """The same with an image, `base`."""
-    archive = lxgit_of.passage / "busybox.tar"
-    archive.write_bytes(busybox_tar.read_bytes())
-    archive.chmod(0o644)
-    lxgit_of("import", str(archive), "base", code=0)
-    return lxgit_of
 
 
 def test_a_command_runs(person: OrdinaryUser) -> None:
@@ -140,10 +107,11 @@ def test_the_life_of_a_container(person: OrdinaryUser) -> None:
     assert person("ps", "-aq", code=0).out == ""
 
 
-def test_a_supervisor_that_is_killed(person: OrdinaryUser) -> None:
+def test_a_supervisor_that_is_killed(person: OrdinaryUser, networked: OrdinaryUser) -> None:
     """Nothing of its container goes on, and the next command clears up."""
-    before = replace(person, before=_tun(person))
-    before("run", "-d", "--name", "c1", "base", "sh", "-c", "echo kept >/new; sleep 1000", code=0)
+    networked(
+        "run", "-d", "--name", "c1", "base", "sh", "-c", "echo kept >/new; sleep 1000", code=0
+    )
     waiting.wait_until(lambda: "/new" in person("diff", "--name-status", "c1").out)
     (state,) = (person.passage / "home/store/containers").glob("*/state.json")
     os.kill(json.loads(state.read_text())["supervisor"], signal.SIGKILL)
@@ -456,93 +424,3 @@ def test_without_newuidmap(person: OrdinaryUser) -> None:
     refused = replace(person, before=hidden)("run", *NONE, "base", "true", code=125)
     assert "newuidmap, which is not installed" in refused.err
     assert "apt install uidmap" in refused.err
-
-
-@pytest.fixture
-def outside() -> Iterator[str]:
-    """An address at which a server says "reached" on port 4000, as it does on loopback."""
-    with netns.fresh():
-        for command in (
-            "link add outer type veth peer name inner",
-            "address add 192.0.2.1/24 dev outer",
-            "address add 198.51.100.1/32 dev inner",  # pasta gives a container those of outer
-            "link set inner up",
-            "link set outer up",
-            "route add default via 192.0.2.77",
-        ):
-            subprocess.run(["ip", *command.split()], check=True)
-        with socket.create_server(("0.0.0.0", 4000)) as server:
-            threading.Thread(target=_serve, args=(server,), daemon=True).start()
-            yield "198.51.100.1"
-
-
-def _serve(server: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while True:
-            channel, _ = server.accept()
-            channel.sendall(b"reached\n")
-            channel.close()
-
-
-class TestNetwork:
-    """`before` gives the host's /dev/net/tun to everybody, as udev does where that runs."""
-
-    @pytest.fixture(params=["pasta", "slirp4netns"])
-    def connected(self, person: OrdinaryUser, request: pytest.FixtureRequest) -> OrdinaryUser:
-        if reason := machine.lacks_program(request.param):
-            unable(reason)
-        hidden = "" if request.param == "pasta" else "mount --bind /dev/null /usr/bin/pasta"
-        return replace(person, before=f"{_tun(person)}\n{hidden}")
-
-    def test_the_way_out(self, connected: OrdinaryUser, outside: str) -> None:
-        """A container reaches what the host does, but for the host's own loopback."""
-        others = "127.0.0.1 192.0.2.77 10.0.2.2"  # itself, and where a gateway could be the host
-        reach = f"for host in {outside} {others}; do nc -w 1 $host 4000 </dev/null; done"
-        script = f"{reach}; ls /sys/class/net"
-        ran = connected("run", "--rm", "base", "sh", "-c", script, code=0)
-        assert ran.lines == ["reached", "eth0", "lo"]
-
-    def test_published_ports(self, person: OrdinaryUser) -> None:
-        as_user = replace(person, before=_tun(person))
-        served = "echo inside >/index.html; httpd -h / -p 80; sleep 1000"
-        as_user("run", "-d", "--name", "c1", "-p", "8080:80", "base", "sh", "-c", served, code=0)
-        assert as_user("port", "c1", "80", code=0).out == "8080\n"
-        waiting.wait_until(lambda: _answer("127.0.0.1", 8080) == "inside\n")
-        taken = as_user("run", "--rm", "-p", "8080:80", "base", "true", code=125)
-        assert "port 8080/tcp of the host is taken" in taken.err
-        as_user("rm", "-f", "c1", code=0)
-        waiting.wait_until(lambda: _answer("127.0.0.1", 8080) is None)
-
-    def test_what_is_missing(self, person: OrdinaryUser) -> None:
-        closed = f"chmod 600 {person.passage}/tun"
-        both = "".join(
-            f"mount --bind /dev/null /usr/bin/{name}\n" for name in ("pasta", "slirp4netns")
-        )
-        for before, fault, hint in (
-            (f"{_tun(person)}\n{closed}", "/dev/net/tun, which is not open to you", "chmod 666"),
-            (f"{_tun(person)}\n{both}", "pasta, which is not installed", "apt install passt"),
-        ):
-            refused = replace(person, before=before)("run", "--rm", "base", "true", code=125)
-            assert fault in refused.err
-            assert hint in refused.err
-
-
-def _tun(person: OrdinaryUser) -> str:
-    """Shell commands that give /dev/net/tun to everybody, in a mount namespace."""
-    if not os.path.exists("/dev/net/tun"):
-        unable("the kernel has no /dev/net/tun")
-    node = person.passage / "tun"
-    return f"""
-        [ -e {node} ] || mknod {node} c 10 200
-        chmod 666 {node}
-        mount --bind {node} /dev/net/tun
-    """
-
-
-def _answer(address: str, port: int) -> str | None:
-    """What a web server says; None without one."""
-    try:
-        with urllib.request.urlopen(f"http://{address}:{port}/", timeout=5) as answer:
-            return str(answer.read().decode())
-    except OSError:
-        return None
