@@ -46,7 +46,6 @@ from lxgit.runtime.config import (
 from lxgit.runtime.index import (
     NoSuchContainer,
     container_names,
-    find_id,
     ids_of,
     is_id,
     is_locked,
@@ -357,11 +356,6 @@ def load(containers: Path, identity: str) -> Container:
     if record is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     return Container(path, _decoded(path, record, decoded_config))
-
-
-def find(containers: Path, text: str) -> Container:
-    """The container that has this name, or whose id begins so. Errors as `index.find_id`."""
-    return load(containers, find_id(containers, text))
 
 
 def rename(container: Container, name: str) -> Container:

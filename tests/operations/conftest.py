@@ -14,8 +14,7 @@ from lxgit.operations.importing import import_image
 from lxgit.operations.launching import run, start
 from lxgit.operations.values import Streams
 from lxgit.repository import Repository, create_repository
-from lxgit.runtime.containers import find
-from tests.support.stores import WHO, Listener, stock_fsck
+from tests.support.stores import WHO, Listener, find, stock_fsck
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,11 +22,11 @@ from lxgit.runtime.containers import (
     all_containers,
     broken,
     create,
-    find,
 )
 from lxgit.runtime.erasing import remove, settled
 from lxgit.runtime.idmap import Extent, InvalidIdMap
 from lxgit.runtime.index import AmbiguousContainer, NoSuchContainer, container_names
+from tests.support.stores import find
 
 if TYPE_CHECKING:
     from pathlib import Path

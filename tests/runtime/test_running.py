@@ -17,12 +17,12 @@ from lxgit.fsutil import LockHeld
 from lxgit.runtime import overlay
 from lxgit.runtime.attach import NotRunning, connect
 from lxgit.runtime.config import EXITED, RUNNING
-from lxgit.runtime.containers import find
 from lxgit.runtime.idmap import IdMap
 from lxgit.runtime.logfile import read_log
 from lxgit.runtime.protocol import StartFailed
 from lxgit.runtime.security import Security
 from lxgit.runtime.streams import Streams
+from tests.support.stores import find
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ import pytest
 from lxgit.runtime import cgroups, protocol, rundir
 from lxgit.runtime.attach import Session, SupervisorLost, connect
 from lxgit.runtime.config import EXITED, RUNNING
-from lxgit.runtime.containers import find
 from lxgit.runtime.runplace import socket_path
 from lxgit.runtime.streams import Streams
 from lxgit.runtime.sweep import sweep
 from tests.runtime.conftest import leftovers
+from tests.support.stores import find
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:

@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING
 
 from lxgit.objects.commits import Signature
 from lxgit.operations.values import Identity
+from lxgit.runtime.containers import load
+from lxgit.runtime.index import find_id
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
 
 WHO = Identity(
     Signature("Ada", "ada@example.org", 1_700_000_000), Signature("Bo", "bo@x", 1_700_000_001)
@@ -29,6 +34,11 @@ class Listener:
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)
+
+
+def find(containers: Path, text: str) -> Container:
+    """The container that has this name, or whose id begins so. Errors as `index.find_id`."""
+    return load(containers, find_id(containers, text))
 
 
 def stock_fsck(repository: Repository) -> str:
