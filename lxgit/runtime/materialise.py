@@ -101,13 +101,13 @@ class Materialiser:
         return Image(self._database, rootfs, links, links, rootfs)
 
     def _delta(self, image: Image, below: Stack, changes: list[Change]) -> Stack:
-        from lxgit.runtime.delta import write_delta
-        from lxgit.runtime.directory_layer import DirectoryWriter
+        from lxgit.objects.delta import write_delta
+        from lxgit.runtime.directory_layer import DirectoryWriter, is_hidden
 
         self._progress.phase("Materialising the difference", len(changes))
         with self.layers.building() as built:
             with DirectoryWriter(self.layers.directory_in(built)) as sink:
-                write_delta(self._database, image, changes, sink)
+                write_delta(self._database, image, changes, sink, is_hidden=is_hidden)
             return self.layers.publish(
                 built,
                 image.filesystem,

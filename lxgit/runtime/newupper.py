@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from lxgit.fsutil import remove_tree, sync_filesystem
 from lxgit.objects.acl import ACCESS, DEFAULT
+from lxgit.objects.delta import write_delta
 from lxgit.objects.diff import diff_images
 from lxgit.objects.metadata import Metadata
-from lxgit.runtime.delta import write_delta
-from lxgit.runtime.directory_layer import CAPABILITY, DirectoryWriter
+from lxgit.runtime.directory_layer import CAPABILITY, DirectoryWriter, is_hidden
 from lxgit.runtime.idmap import acl_to_disk, capability_to_disk
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def write_upper(
     """
     place.mkdir(mode=0o700)
     with UpperWriter(place, ids) as sink:
-        write_delta(database, shown, diff_images(below, shown), sink)
+        changes = diff_images(below, shown)
+        write_delta(database, shown, changes, sink, is_hidden=is_hidden)
     sync_filesystem(place)
 
 

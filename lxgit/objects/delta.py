@@ -1,6 +1,7 @@
-"""A delta layer: what turns the file system of one image into that of another, for overlayfs.
+"""A delta: what turns the file system of one image into that of another, as a layer over it.
 
-The rules, each of which a mount breaks silently when it is not kept:
+The rules, each of which a mount of an overlayfs layer breaks silently when it is not kept, and what
+unpacks an OCI layer as well:
 
 - every directory in the layer carries its whole metadata, the ancestors of a change included;
 - a name is whited out only where the layers below show it and its directory stays;
@@ -11,23 +12,36 @@ The rules, each of which a mount breaks silently when it is not kept:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from lxgit.objects.directory import read_metadata
 from lxgit.objects.names import encode_name
 from lxgit.objects.replay import Replayer, absent_link
+from lxgit.objects.sink import TreeSink
 from lxgit.objects.tree import decode_tree
-from lxgit.runtime.directory_layer import is_hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from lxgit.objects.changes import Change
-    from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.image import Image
-    from lxgit.objects.metadata import Metadata
-    from lxgit.runtime.directory_layer import DirectoryWriter
+    from lxgit.objects.metadata import Kind, Metadata
+    from lxgit.objects.replay import BlobReader
+
+
+class DeltaSink(TreeSink, Protocol):
+    """Takes the entries of a delta: in each directory first what is removed from it."""
+
+    def whiteout(self, path: bytes) -> None:
+        """Hide what the layers below have at `path`."""
+
+    def opaque(self, path: bytes) -> None:
+        """A directory that was put stands where below there is another thing, or nothing."""
+
+
+def _never(_kind: Kind, _rdev: tuple[int, int] | None) -> bool:
+    return False
 
 
 class _Lookup:
@@ -54,23 +68,29 @@ class _Lookup:
 
 
 def write_delta(
-    database: ObjectDatabase, new: Image, changes: Iterable[Change], sink: DirectoryWriter
+    reader: BlobReader,
+    new: Image,
+    changes: Iterable[Change],
+    sink: DeltaSink,
+    *,
+    is_hidden: Callable[[Kind, tuple[int, int] | None], bool] = _never,
 ) -> None:
     """Write the layer that makes `new` of the image that `changes` start from.
 
     `changes` are those of `diff_images`, which have every member of a group of links that differs
-    in anything.
+    in anything. `is_hidden` says what no layer of this kind has. The order is always the same.
     """
     lookup = _Lookup(new)
     touched = {change.path: change for change in changes}
-    replayer = Replayer(database, new.links, sink)
+    replayer = Replayer(reader, new.links, sink)
     made = {b""}
     sink.directory(b"", lookup.metadata(b""))
-    for path, change in sorted(touched.items()):
+    for path, change in sorted(touched.items(), key=_place):
         if change.new is None and path in new.links:
             raise absent_link(path)
         if change.new is None or is_hidden(change.new.kind, change.new.rdev):
-            if _shown_below(change) and _parent_stays(path, touched):
+            shown = change.old is not None and not is_hidden(change.old.kind, change.old.rdev)
+            if shown and _parent_stays(path, touched):
                 _ancestors(path, made, lookup, sink)
                 sink.whiteout(path)
             continue
@@ -83,8 +103,12 @@ def write_delta(
                 sink.opaque(path)
 
 
-def _shown_below(change: Change) -> bool:
-    return change.old is not None and not is_hidden(change.old.kind, change.old.rdev)
+def _place(item: tuple[bytes, Change]) -> bytes:
+    """What a path is sorted by: behind its directory, and there what was removed first."""
+    path, change = item
+    above, slash, name = path.rpartition(b"/")
+    parent = above.replace(b"/", b"\0") + b"\0" if slash else b""
+    return parent + b"\0" + name if change.new is None else parent + name
 
 
 def _parent_stays(path: bytes, touched: dict[bytes, Change]) -> bool:
@@ -98,7 +122,7 @@ def _parent_stays(path: bytes, touched: dict[bytes, Change]) -> bool:
     )
 
 
-def _ancestors(path: bytes, made: set[bytes], lookup: _Lookup, sink: DirectoryWriter) -> None:
+def _ancestors(path: bytes, made: set[bytes], lookup: _Lookup, sink: DeltaSink) -> None:
     """Make the directories that lead to a path, each with its metadata in the new image."""
     for ancestor in _parents(path):
         if ancestor not in made:
