@@ -110,7 +110,7 @@ class Snapshot(NamedTuple):
             "-c",
             "--change",
             help="for the image's config: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL,"
-            " ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR",
+            " ONBUILD, SHELL, STOPSIGNAL, USER, VOLUME, WORKDIR",
             metavar="INSTRUCTION",
         ),
     ] = ()

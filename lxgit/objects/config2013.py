@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from lxgit.objects.dockerlines import BadInstruction
 from lxgit.objects.imageconfig import InvalidConfig, config_from_values, config_values
-from lxgit.objects.instructions import BadInstruction, checked, ports_of
+from lxgit.objects.instructions import checked, ports_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lxgit.objects.instructions import BadInstruction, json_words
+from lxgit.objects.dockerlines import BadInstruction
+from lxgit.objects.instructions import json_words
 
 if TYPE_CHECKING:
     from typing import Any

@@ -1,8 +1,9 @@
 """Instructions of a Dockerfile that say how an image wants to run, and what they do to its config.
 
-`commit --change` takes them one by one. Each is `NAME ARGUMENTS`; CMD, ENTRYPOINT and VOLUME also
-take a JSON array of strings, and what is none is a command line for `/bin/sh -c`, as Docker has it
-(Dockerfile reference). Variables stand for what ENV has said before.
+`commit --change` takes them one by one, a build (lxgit.build) between others. Each is `NAME
+ARGUMENTS`; CMD, ENTRYPOINT and VOLUME also take a JSON array of strings, and what is none is a
+command line for the image's SHELL, `/bin/sh -c` by default, as Docker has it (Dockerfile
+reference). Variables stand for what ENV has said before, or else ARG.
 """
 
 from __future__ import annotations
@@ -13,63 +14,44 @@ import re
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.objects.dockerlines import BadInstruction, Instruction, read_instructions
 from lxgit.objects.imageconfig import ImageConfig, InvalidConfig, decode_config, encode_config
-from lxgit.objects.words import expand, split_words
+from lxgit.objects.words import BACKSLASH, expand, split_words
 from lxgit.records import replace
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 SHELL = ("/bin/sh", "-c")
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but the tab
-_CONTINUED = re.compile(r"\\[ \t]*$")
 _PORT = re.compile(r"(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?(?:/(?P<kind>tcp|udp|sctp))?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _SIGNAL = re.compile(r"(SIG)?[A-Z][A-Z0-9]*([+-][0-9]{1,2})?|[0-9]{1,2}")
 _MOST_PORTS = 1 << 16
 
 
-class BadInstruction(LxgitError):
-    """A line that is no instruction, or one whose arguments make no sense."""
+class Scope(NamedTuple):
+    """What stands around an instruction: what ARG has set, and the escape character."""
+
+    arguments: Mapping[str, str] = {}
+    escape: str = BACKSLASH
+
+    def variables(self, config: ImageConfig) -> dict[str, str]:
+        """What variables stand for in it: what ENV says goes before what ARG says."""
+        return {**self.arguments, **variables(config)}
+
+    def words(self, rest: str, config: ImageConfig) -> list[str]:
+        """Its words, expanded. BadWord."""
+        known = self.variables(config)
+        return [expand(word, known, self.escape) for word in split_words(rest, self.escape)]
+
+    def word(self, rest: str, config: ImageConfig) -> str:
+        """All of it as one word, expanded. BadWord."""
+        return expand(rest, self.variables(config), self.escape)
 
 
-class Instruction(NamedTuple):
-    """One line: the name in capitals, and the rest as it was written."""
-
-    name: str
-    rest: str
-
-
-def read_instructions(text: str) -> Iterator[tuple[int, Instruction]]:
-    """The instructions of a text, each with the number of its first line.
-
-    Empty lines and those that begin with `#` are passed over; a backslash at the end of a line
-    goes on with the next. BadInstruction names the line.
-    """
-    lines = text.split("\n")
-    pending, first = "", 0
-    for number, ended in enumerate(lines, start=1):
-        line = ended.removesuffix("\r")
-        if line.lstrip().startswith("#"):
-            continue
-        first = first if pending else number
-        continued = _CONTINUED.search(line)
-        pending += line[: continued.start()] if continued else line
-        if not continued or number == len(lines):
-            if pending.strip():
-                yield first, _read(first, pending)
-            pending = ""
-
-
-def _read(number: int, line: str) -> Instruction:
-    if (bad := _CONTROL.search(line)) is not None:
-        raise BadInstruction(
-            f"line {number} has the character {bad[0]!a}", hint="only text can stand there"
-        )
-    name, _, rest = line.strip().partition(" ")
-    return Instruction(name.upper(), rest.strip())
+USUAL = Scope()
 
 
 def apply_text(config: ImageConfig, text: str) -> ImageConfig:
@@ -81,11 +63,11 @@ def apply_text(config: ImageConfig, text: str) -> ImageConfig:
             raise BadInstruction(
                 f"line {number}, {instruction.name}: {error.message}", hint=error.hint
             ) from None
-    return checked(config)
+    return config
 
 
-def apply(config: ImageConfig, instruction: Instruction) -> ImageConfig:
-    """The config after one instruction. BadInstruction, BadWord."""
+def apply(config: ImageConfig, instruction: Instruction, scope: Scope = USUAL) -> ImageConfig:
+    """The config after one instruction, which can be kept. BadInstruction, BadWord."""
     change = _CHANGES.get(instruction.name)
     if change is None:
         raise BadInstruction(
@@ -94,7 +76,7 @@ def apply(config: ImageConfig, instruction: Instruction) -> ImageConfig:
         )
     if not instruction.rest:
         raise BadInstruction("what to set is missing")
-    return change(config, instruction.rest)
+    return checked(change(config, instruction.rest, scope))
 
 
 def checked(config: ImageConfig) -> ImageConfig:
@@ -115,10 +97,16 @@ def variables(config: ImageConfig) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def command_of(rest: str) -> tuple[str, ...]:
-    """The exec form, a JSON array, as it is; the shell form behind `/bin/sh -c`."""
+def shell_of(config: ImageConfig) -> tuple[str, ...]:
+    """What a command line is for: what SHELL has said, or `/bin/sh -c`."""
+    said = config.extra.get("Shell")
+    return tuple(map(str, said)) if isinstance(said, list) and said else SHELL
+
+
+def command_of(rest: str, config: ImageConfig) -> tuple[str, ...]:
+    """The exec form, a JSON array, as it is; the shell form behind the image's shell."""
     words = json_words(rest)
-    return (*SHELL, rest) if words is None else words
+    return (*shell_of(config), rest) if words is None else words
 
 
 def json_words(rest: str) -> tuple[str, ...] | None:
@@ -134,51 +122,47 @@ def json_words(rest: str) -> tuple[str, ...] | None:
     return tuple(found)
 
 
-def pairs_of(rest: str, known: dict[str, str]) -> Iterator[tuple[str, str]]:
+def pairs_of(rest: str, config: ImageConfig, scope: Scope) -> Iterator[tuple[str, str]]:
     """`NAME=VALUE …`, or `NAME VALUE` where the value is all that follows."""
-    words = split_words(rest)
+    words = split_words(rest, scope.escape)
     if "=" not in words[0]:
-        name, _, value = rest.partition(" ")
-        if not value.strip():
+        name, *value = rest.split(maxsplit=1)
+        if not value:
             raise BadInstruction(f"'{name}' has no value", hint=f"{name}=VALUE")
-        yield expand(name, known), expand(value.strip(), known)
+        yield scope.word(name, config), scope.word(value[0], config)
         return
+    known = scope.variables(config)
     for word in words:
-        name, equals, value = word.partition("=")
+        name, equals, value_of = word.partition("=")
         if not name or not equals:
             raise BadInstruction(f"'{word}' is no NAME=VALUE")
-        yield expand(name, known), expand(value, known)
+        yield expand(name, known, scope.escape), expand(value_of, known, scope.escape)
 
 
-def _words(config: ImageConfig, rest: str) -> list[str]:
+def _cmd(config: ImageConfig, rest: str, _: Scope) -> ImageConfig:
+    return replace(config, cmd=command_of(rest, config))
+
+
+def _entrypoint(config: ImageConfig, rest: str, _: Scope) -> ImageConfig:
+    return replace(config, entrypoint=command_of(rest, config))
+
+
+def _env(config: ImageConfig, rest: str, scope: Scope) -> ImageConfig:
     known = variables(config)
-    return [expand(word, known) for word in split_words(rest)]
-
-
-def _cmd(config: ImageConfig, rest: str) -> ImageConfig:
-    return replace(config, cmd=command_of(rest))
-
-
-def _entrypoint(config: ImageConfig, rest: str) -> ImageConfig:
-    return replace(config, entrypoint=command_of(rest))
-
-
-def _env(config: ImageConfig, rest: str) -> ImageConfig:
-    known = variables(config)
-    for name, value in pairs_of(rest, dict(known)):
+    for name, value in pairs_of(rest, config, scope):
         if not _NAME.fullmatch(name):
             raise BadInstruction(f"'{name}' cannot be the name of a variable")
         known[name] = value
     return replace(config, env=tuple(f"{name}={value}" for name, value in known.items()))
 
 
-def _label(config: ImageConfig, rest: str) -> ImageConfig:
-    labels = dict(config.labels) | dict(pairs_of(rest, variables(config)))
+def _label(config: ImageConfig, rest: str, scope: Scope) -> ImageConfig:
+    labels = dict(config.labels) | dict(pairs_of(rest, config, scope))
     return replace(config, labels=tuple(sorted(labels.items())))
 
 
-def _expose(config: ImageConfig, rest: str) -> ImageConfig:
-    ports = {port for word in _words(config, rest) for port in ports_of(word)}
+def _expose(config: ImageConfig, rest: str, scope: Scope) -> ImageConfig:
+    ports = {port for word in scope.words(rest, config) for port in ports_of(word)}
     return replace(config, exposed_ports=tuple(sorted({*config.exposed_ports, *ports})))
 
 
@@ -192,38 +176,45 @@ def ports_of(word: str) -> Iterator[str]:
     return (f"{port}/{match['kind'] or 'tcp'}" for port in range(first, last + 1))
 
 
-def _volume(config: ImageConfig, rest: str) -> ImageConfig:
+def _volume(config: ImageConfig, rest: str, scope: Scope) -> ImageConfig:
     given = json_words(rest)
-    places = _words(config, rest) if given is None else list(given)
+    places = scope.words(rest, config) if given is None else list(given)
     if "" in places or not places:
         raise BadInstruction("a volume needs a path")
     return replace(config, volumes=tuple(sorted({*config.volumes, *places})))
 
 
-def _user(config: ImageConfig, rest: str) -> ImageConfig:
-    return replace(config, user=_one(config, rest))
+def _user(config: ImageConfig, rest: str, scope: Scope) -> ImageConfig:
+    return replace(config, user=_one(config, rest, scope))
 
 
-def _stop_signal(config: ImageConfig, rest: str) -> ImageConfig:
-    name = _one(config, rest)
+def _stop_signal(config: ImageConfig, rest: str, scope: Scope) -> ImageConfig:
+    name = _one(config, rest, scope)
     if not _SIGNAL.fullmatch(name.upper()):
         raise BadInstruction(f"'{name}' is no signal", hint="SIGTERM, SIGRTMIN+3 or 15")
     return replace(config, stop_signal=name)
 
 
-def _one(config: ImageConfig, rest: str) -> str:
-    words = _words(config, rest)
+def _one(config: ImageConfig, rest: str, scope: Scope) -> str:
+    words = scope.words(rest, config)
     if len(words) != 1 or not words[0]:
         raise BadInstruction(f"'{rest}' is not one word")
     return words[0]
 
 
-def _workdir(config: ImageConfig, rest: str) -> ImageConfig:
-    path = posixpath.join(config.working_dir or "/", expand(rest, variables(config)))
+def _workdir(config: ImageConfig, rest: str, scope: Scope) -> ImageConfig:
+    path = posixpath.join(config.working_dir or "/", scope.word(rest, config))
     return replace(config, working_dir=posixpath.normpath(path).replace("//", "/"))
 
 
-def _onbuild(config: ImageConfig, rest: str) -> ImageConfig:
+def _shell(config: ImageConfig, rest: str, _: Scope) -> ImageConfig:
+    words = json_words(rest)
+    if not words:
+        raise BadInstruction(f"'{rest}' is no JSON array", hint='SHELL ["/bin/bash", "-c"]')
+    return replace(config, extra={**config.extra, "Shell": list(words)})
+
+
+def _onbuild(config: ImageConfig, rest: str, _: Scope) -> ImageConfig:
     """Kept as Docker keeps it, for whoever builds on the image."""
     name = rest.partition(" ")[0].upper()
     if name in ("ONBUILD", "FROM", "MAINTAINER"):
@@ -233,13 +224,13 @@ def _onbuild(config: ImageConfig, rest: str) -> ImageConfig:
     return replace(config, extra={**config.extra, "OnBuild": triggers})
 
 
-def _healthcheck(config: ImageConfig, rest: str) -> ImageConfig:
+def _healthcheck(config: ImageConfig, rest: str, _: Scope) -> ImageConfig:
     from lxgit.objects.healthcheck import healthcheck_of
 
     return replace(config, extra={**config.extra, "Healthcheck": healthcheck_of(rest)})
 
 
-_CHANGES: dict[str, Callable[[ImageConfig, str], ImageConfig]] = {
+_CHANGES: dict[str, Callable[[ImageConfig, str, Scope], ImageConfig]] = {
     "CMD": _cmd,
     "ENTRYPOINT": _entrypoint,
     "ENV": _env,
@@ -247,6 +238,7 @@ _CHANGES: dict[str, Callable[[ImageConfig, str], ImageConfig]] = {
     "HEALTHCHECK": _healthcheck,
     "LABEL": _label,
     "ONBUILD": _onbuild,
+    "SHELL": _shell,
     "STOPSIGNAL": _stop_signal,
     "USER": _user,
     "VOLUME": _volume,

@@ -2,7 +2,13 @@
 
 As Docker has it (moby/buildkit, frontend/dockerfile/shell/lex.go): a word may have parts in single
 quotes, which stand as they are, and in double quotes, where a backslash keeps `"`, `$` and itself.
-`$name`, `${name}`, `${name:-other}` and `${name:+other}` stand for variables.
+`$name`, `${name}` and these stand for variables:
+
+    ${name:-other}   other where it is unset or empty; ${name-other} where it is unset
+    ${name:+other}   other where it is neither; ${name+other} where it is set
+    ${name:?words}   an error with these words where it is unset or empty; ${name?words} where unset
+
+A Dockerfile may have another character in the place of the backslash (`# escape=`).
 """
 
 from __future__ import annotations
@@ -15,15 +21,20 @@ from lxgit.errors import LxgitError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+BACKSLASH = "\\"
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]")
+_MODIFIER = re.compile(r":?[-+?]")
 _BLANK = " \t"
+_LONGEST = 1 << 20  # characters of a word: variables of variables would fill any memory
+_DEEPEST = 32  # of one ${a:-${b:-…}} in another
 
 
 class BadWord(LxgitError):
-    """A quote or a variable without its end."""
+    """A quote or a variable without its end, a variable that must be set, or a word too long."""
 
 
-def split_words(text: str) -> list[str]:
+def split_words(text: str, escape: str = BACKSLASH) -> list[str]:
     """The words as they are written, quotes and all; blanks within quotes part nothing. BadWord."""
     words: list[str] = []
     current: list[str] = []
@@ -31,7 +42,7 @@ def split_words(text: str) -> list[str]:
     for letter in text:
         if escaped:
             escaped = False
-        elif letter == "\\" and quote != "'":
+        elif letter == escape and quote != "'":
             escaped = True
         elif quote:
             quote = "" if letter == quote else quote
@@ -43,40 +54,65 @@ def split_words(text: str) -> list[str]:
             continue
         current.append(letter)
     if quote:
-        raise BadWord(f"a quote ({quote}) has no end", hint=f"in {text!r}")
+        raise BadWord(f"a quote ({quote}) has no end", hint=f"in {_shown(text)}")
     return [*words, "".join(current)] if current else words
 
 
-def expand(word: str, variables: Mapping[str, str]) -> str:
-    """The word without its quotes, with what its variables stand for; an unknown one is empty."""
-    return _Expansion(word, variables).run()
+def expand(word: str, variables: Mapping[str, str], escape: str = BACKSLASH) -> str:
+    """The word without its quotes, with what its variables stand for; an unknown one is empty.
+
+    BadWord.
+    """
+    return _Expansion(word, variables, escape, 0).run()
+
+
+def expand_text(text: str, variables: Mapping[str, str]) -> str:
+    """The same of lines, in which quotes are letters as any other: a here-document."""
+    return _Expansion(text, variables, BACKSLASH, 0, quotes=False).run()
 
 
 class _Expansion:
-    def __init__(self, word: str, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        word: str,
+        variables: Mapping[str, str],
+        escape: str,
+        depth: int,
+        *,
+        quotes: bool = True,
+    ) -> None:
         self._word = word
         self._variables = variables
+        self._escape = escape
+        self._depth = depth
+        self._quotes = quotes
         self._at = 0
 
     def run(self) -> str:
-        made = []
+        made: list[str] = []
+        length = 0
         while self._at < len(self._word):
             made.append(self._part())
+            length += len(made[-1])
+            if length > _LONGEST:
+                raise BadWord("its variables make it longer than 1 MiB")
         return "".join(made)
 
     def _part(self) -> str:
         letter = self._word[self._at]
-        if letter == "'":
+        if letter == "'" and self._quotes:
             return self._single()
-        if letter == '"':
+        if letter == '"' and self._quotes:
             return self._double()
         if letter == "$":
             return self._variable()
         self._at += 1
-        if letter == "\\" and self._at < len(self._word):
-            self._at += 1
-            return self._word[self._at - 1]
-        return letter
+        if letter != self._escape or self._at == len(self._word):
+            return letter
+        if not self._quotes and self._word[self._at] not in ("$", self._escape):
+            return letter
+        self._at += 1
+        return self._word[self._at - 1]
 
     def _single(self) -> str:
         end = self._end("'", self._at + 1)
@@ -86,26 +122,33 @@ class _Expansion:
 
     def _double(self) -> str:
         self._at += 1
-        made = []
+        made: list[str] = []
+        length = 0
         while not self._word.startswith('"', self._at):
             if self._at >= len(self._word):
-                raise BadWord(f"a '\"' is missing in {self._word!r}")
-            letter = self._word[self._at]
-            if letter == "$":
-                made.append(self._variable())
-                continue
-            if letter == "\\" and self._word[self._at + 1 : self._at + 2] in ('"', "$", "\\"):
-                self._at += 1
-            made.append(self._word[self._at])
-            self._at += 1
+                raise BadWord(f"a '\"' is missing in {_shown(self._word)}")
+            made.append(self._part_of_double())
+            length += len(made[-1])
+            if length > _LONGEST:
+                raise BadWord("its variables make it longer than 1 MiB")
         self._at += 1
         return "".join(made)
+
+    def _part_of_double(self) -> str:
+        letter = self._word[self._at]
+        if letter == "$":
+            return self._variable()
+        kept = self._word[self._at + 1 : self._at + 2]
+        if letter == self._escape and kept in ('"', "$", self._escape):
+            self._at += 1
+        self._at += 1
+        return self._word[self._at - 1]
 
     def _end(self, letter: str, begin: int) -> int:
         """Where a letter stands next; BadWord when it does not."""
         end = self._word.find(letter, begin)
         if end < 0:
-            raise BadWord(f"a '{letter}' is missing in {self._word!r}")
+            raise BadWord(f"a '{letter}' is missing in {_shown(self._word)}")
         return end
 
     def _variable(self) -> str:
@@ -121,25 +164,50 @@ class _Expansion:
     def _braced(self) -> str:
         match = _NAME.match(self._word, self._at + 1)
         if match is None:
-            raise BadWord(f"'${{' without a name in {self._word!r}")
-        value = self._variables.get(match[0], "")
-        rest = self._word[match.end() :]
+            raise BadWord(f"'${{' without a name in {_shown(self._word)}")
         end = self._closing(match.end())
         self._at = end + 1
-        if rest.startswith("}"):
-            return value
-        other = expand(self._word[match.end() + 2 : end], self._variables)
-        if rest.startswith(":-"):
-            return value or other
-        if rest.startswith(":+"):
-            return other if value else ""
-        raise BadWord(f"'{rest[:2]}' is not understood in {self._word!r}", hint="${NAME:-OTHER}")
+        value = self._variables.get(match[0])
+        if end == match.end():
+            return value or ""
+        modifier = _MODIFIER.match(self._word, match.end(), end)
+        if modifier is None:
+            raise BadWord(
+                f"'{self._word[match.end() : match.end() + 2]}' is not understood"
+                f" in {_shown(self._word)}",
+                hint="${NAME:-OTHER}",
+            )
+        return self._chosen(match[0], value, modifier[0], self._word[modifier.end() : end])
+
+    def _chosen(self, name: str, value: str | None, modifier: str, other: str) -> str:
+        """What `${name<modifier>other}` stands for."""
+        counts = bool(value) if modifier.startswith(":") else value is not None
+        if modifier.endswith("+"):
+            return self._other(other) if counts else ""
+        if counts:
+            return value or ""
+        if modifier.endswith("-"):
+            return self._other(other)
+        raise BadWord(f"'{name}' is not set", hint=self._other(other) or None)
+
+    def _other(self, text: str) -> str:
+        if self._depth == _DEEPEST:
+            raise BadWord(f"more than {_DEEPEST} variables stand in each other")
+        return _Expansion(text, self._variables, self._escape, self._depth + 1).run()
 
     def _closing(self, begin: int) -> int:
         """Where the brace closes that was opened before `begin`; BadWord when it does not."""
         depth = 1
-        for position in range(begin, len(self._word)):
-            depth += {"{": 1, "}": -1}.get(self._word[position], 0)
+        for match in _BRACE.finditer(self._word, begin):
+            depth += 1 if match[0] == "{" else -1
             if not depth:
-                return position
-        raise BadWord(f"a '}}' is missing in {self._word!r}")
+                return match.start()
+        raise BadWord(f"a '}}' is missing in {_shown(self._word)}")
+
+
+_BRACE = re.compile("[{}]")
+
+
+def _shown(text: str) -> str:
+    """A text for a message, its beginning if it is long."""
+    return repr(text if len(text) <= 80 else f"{text[:80]}…")

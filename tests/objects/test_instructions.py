@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lxgit.objects.config2013 import apply_json
+from lxgit.objects.dockerlines import BadInstruction, Heredoc, Instruction, read_instructions
 from lxgit.objects.imageconfig import ImageConfig, decode_config, encode_config
-from lxgit.objects.instructions import BadInstruction, Instruction, apply_text, read_instructions
-from lxgit.objects.words import BadWord, expand, split_words
+from lxgit.objects.instructions import apply_text
+from lxgit.objects.words import BadWord, expand, expand_text, split_words
 
 OLD = ImageConfig(
     env=("PATH=/bin", "HOME=/root"),
@@ -62,6 +63,13 @@ OLD = ImageConfig(
             "extra": {"Healthcheck": {"Timeout": 5 * 10**8, "Test": ["CMD", "true"]}},
         }),
         ("ONBUILD RUN make", {"extra": {"OnBuild": ["RUN make"]}}),
+        ('SHELL ["/bin/bash", "-c"]\nCMD a b', {
+            "cmd": ("/bin/bash", "-c", "a b"),
+            "extra": {"Shell": ["/bin/bash", "-c"]},
+        }),
+        ("ENV A=${HOME-x}${NO-y}${HOME+z} B=${NO:+x}${HOME:?no}", {
+            "env": (*OLD.env, "A=/rootyz", "B=/root"),
+        }),
         ("# nothing\n\nUSER \\\n  www\r\nCMD x", {"user": "www", "cmd": ("/bin/sh", "-c", "x")}),
     ],
 )  # fmt: skip
@@ -82,7 +90,10 @@ def test_what_an_instruction_changes(text: str, changed: dict[str, object]) -> N
         ("EXPOSE 0", "line 1, EXPOSE: '0' is no port"),
         ("EXPOSE 65536", "line 1, EXPOSE: '65536' is no port"),
         ("EXPOSE 9-8", "line 1, EXPOSE: '9-8' is no port"),
-        ("EXPOSE 1-65535", "the image cannot keep that: config.json is larger than 1 MiB"),
+        (
+            "EXPOSE 1-65535",
+            "line 1, EXPOSE: the image cannot keep that: config.json is larger than 1 MiB",
+        ),
         ("ENV A", "line 1, ENV: 'A' has no value"),
         ("ENV A=1 B", "line 1, ENV: 'B' is no NAME=VALUE"),
         ("ENV a*=1", "line 1, ENV: 'a*' cannot be the name of a variable"),
@@ -98,8 +109,15 @@ def test_what_an_instruction_changes(text: str, changed: dict[str, object]) -> N
         ("ONBUILD onbuild RUN x", "line 1, ONBUILD: ONBUILD cannot stand there"),
         ("CMD a\x1b[2J", "line 1 has the character '\\x1b'"),
         ("USER a\nCMD \0", "line 2 has the character '\\x00'"),
-        ('CMD ["\\u0000"]', "there is a NUL"),
-        ('CMD ["\\ud800"]', "the image cannot keep that"),
+        ('CMD ["\\u0000"]', "line 1, CMD: there is a NUL"),
+        (
+            "ENV A=" + "x" * 1000 + "\nENV A=$A$A$A$A$A$A$A$A$A$A" * 4,
+            "line 5, ENV: its variables make it longer",
+        ),
+        ("SHELL sh -c", "line 1, SHELL: 'sh -c' is no JSON array"),
+        ("USER ${A:?who}", "line 1, USER: 'A' is not set"),
+        ("USER " + "${A:-" * 40 + "}" * 40, "line 1, USER: more than 32 variables"),
+        ('CMD ["\\ud800"]', "line 1, CMD: the image cannot keep that"),
     ],
 )
 def test_what_is_refused_by_line(text: str, words: str) -> None:
@@ -115,6 +133,42 @@ def test_lines_have_numbers() -> None:
         (4, Instruction("CMD", "b  c")),
         (7, Instruction("ENV", "d=e")),
     ]
+
+
+def test_here_documents() -> None:
+    text = "RUN <<A cat <<-'B' '<<C' d<<E\n1\nA\n\t2 \\\n\tB\nCMD <<F\n"
+    assert list(read_instructions(text, with_heredocs=("RUN",))) == [
+        (
+            1,
+            Instruction(
+                "RUN",
+                "<<A cat <<-'B' '<<C' d<<E",
+                (
+                    Heredoc("A", "1\n", True, "<<A", "A"),
+                    Heredoc("B", "2 \\\n", False, "<<-'B'", "\tB"),
+                ),
+            ),
+        ),
+        (6, Instruction("CMD", "<<F")),
+    ]
+
+
+def test_a_here_document_has_an_end() -> None:
+    with pytest.raises(BadInstruction) as caught:
+        list(read_instructions("USER a\nRUN <<EOF\nEOF ", with_heredocs=("RUN",)))
+    assert caught.value.message == "line 2: the here-document 'EOF' has no end"
+
+
+def test_another_escape_character() -> None:
+    text = "USER a`\n\n  # no\n b\nCMD C:\\\nCMD x``"
+    assert [one.rest for _, one in read_instructions(text, escape="`")] == ["a b", "C:\\", "x``"]
+    assert split_words("a` b c\\", "`") == ["a` b", "c\\"]
+    assert expand("a` b`$c\\", {}, "`") == "a b$c\\"
+
+
+def test_a_here_document_has_quotes_as_they_are() -> None:
+    text = """it's "$a" \\$b \\n '${a:-'x'}'"""
+    assert expand_text(text, {"a": "1"}) == """it's "1" $b \\n '1'"""
 
 
 @given(st.text("aB ='\"\\$${}:-+\t1", max_size=12))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.objects.instructions import BadInstruction
+from lxgit.objects.dockerlines import BadInstruction
 from lxgit.operations import committing
 from lxgit.operations.attached import pin_commit
 from lxgit.operations.committing import CommitRequest, commit, prepare_commit
