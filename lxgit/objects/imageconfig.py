@@ -38,10 +38,27 @@ class ImageConfig:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
+_ARCHITECTURES = {
+    "aarch64": "arm64",
+    "armel": "arm",
+    "armhf": "arm",
+    "armv7l": "arm",
+    "i386": "386",
+    "i686": "386",
+    "ppc64el": "ppc64le",
+    "x86_64": "amd64",
+}
+"""OCI image-spec, config.md: `architecture` is one of Go's names."""
+
 _STRINGS = {"WorkingDir": "working_dir", "User": "user", "StopSignal": "stop_signal"}
 _STRINGS |= {"architecture": "architecture", "os": "os"}
 _LISTS = {"Env": "env", "Cmd": "cmd", "Entrypoint": "entrypoint"}
 _SETS = {"ExposedPorts": "exposed_ports", "Volumes": "volumes"}
+
+
+def architecture_name(machine: str) -> str:
+    """The name that images have for what uname(2) or dpkg calls a machine; others stay."""
+    return _ARCHITECTURES.get(machine, machine)
 
 
 def config_values(config: ImageConfig) -> dict[str, Any]:

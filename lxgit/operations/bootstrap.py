@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from lxgit.repository import Repository
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "i386": "i686", "armhf": "armv7l"}
 
 
 class BootstrapFailed(LxgitError):
@@ -62,7 +61,7 @@ def bootstrap(
     told = f"Bootstrap Debian {system.suite}"
     if system.include:
         told += f" with {', '.join(system.include)}"
-    machine = _MACHINES.get(system.architecture, system.architecture or os.uname().machine)
+    machine = system.architecture or os.uname().machine
     target = Target(name, message or told, orphan, trusted=True, architecture=machine)
     with (
         _running(_arguments(system), environment, progress) as archive,

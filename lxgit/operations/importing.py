@@ -45,7 +45,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The commit that an import makes. `trusted`: no stranger chose the content."""
+    """The commit that an import makes. `trusted`: no stranger chose the content.
+
+    `architecture` as uname(2) or dpkg calls it.
+    """
 
     branch: str
     message: str

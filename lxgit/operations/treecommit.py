@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lxgit.objects.commits import Commit, decode_commit, encode_commit
 from lxgit.objects.ids import ObjectType, hex_id
 from lxgit.objects.image import Image, read_image, write_image
-from lxgit.objects.imageconfig import ImageConfig
+from lxgit.objects.imageconfig import ImageConfig, architecture_name
 from lxgit.objects.ingest import write_tree
 from lxgit.objects.messages import clean_message
 from lxgit.operations.naming import branch_ref
@@ -94,7 +94,7 @@ def _image(repository: Repository, commit: ObjectID | None) -> Image | None:
 def _config(tree: FileTree, target: Target) -> ImageConfig:
     """What a new image wants to run: a shell."""
     shell = "/bin/bash" if tree.has_program(b"/bin/bash") else "/bin/sh"
-    return ImageConfig(cmd=(shell,), architecture=target.architecture)
+    return ImageConfig(cmd=(shell,), architecture=architecture_name(target.architecture))
 
 
 def _start_layer(stack: ExitStack, repository: Repository, tree: FileTree) -> TreeLayer | None:

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lxgit.objects.imageconfig import ImageConfig, InvalidConfig, decode_config, encode_config
+from lxgit.objects.imageconfig import (
+    ImageConfig,
+    InvalidConfig,
+    architecture_name,
+    decode_config,
+    encode_config,
+)
 
 texts = st.text(st.characters(exclude_categories=()), max_size=20)
 lists = st.lists(texts, max_size=3).map(tuple)
@@ -72,3 +78,11 @@ def test_the_spelling() -> None:
 def test_bad_configs_are_refused(data: bytes) -> None:
     with pytest.raises(InvalidConfig):
         decode_config(data)
+
+
+@pytest.mark.parametrize(
+    ("machine", "name"),
+    [("x86_64", "amd64"), ("aarch64", "arm64"), ("armhf", "arm"), ("riscv64", "riscv64")],
+)
+def test_machines_have_the_names_of_oci(machine: str, name: str) -> None:
+    assert architecture_name(machine) == name
