@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 BACKSLASH = "\\"
 
@@ -36,10 +36,20 @@ class BadWord(LxgitError):
 
 def split_words(text: str, escape: str = BACKSLASH) -> list[str]:
     """The words as they are written, quotes and all; blanks within quotes part nothing. BadWord."""
-    words: list[str] = []
-    current: list[str] = []
+    return [text[begin:end] for begin, end in _spans(text, escape)]
+
+
+def first_word(text: str, escape: str = BACKSLASH) -> tuple[str, str]:
+    """The first of them, and what follows it; both empty where there is none. BadWord."""
+    begin, end = next(_spans(text, escape), (0, 0))
+    return text[begin:end], text[end:].lstrip(_BLANK)
+
+
+def _spans(text: str, escape: str) -> Iterator[tuple[int, int]]:
+    """Where each word begins and ends."""
     quote, escaped = "", False
-    for letter in text:
+    begin: int | None = None
+    for place, letter in enumerate(text):
         if escaped:
             escaped = False
         elif letter == escape and quote != "'":
@@ -49,13 +59,15 @@ def split_words(text: str, escape: str = BACKSLASH) -> list[str]:
         elif letter in "'\"":
             quote = letter
         elif letter in _BLANK:
-            words += ["".join(current)] if current else []
-            current = []
+            if begin is not None:
+                yield begin, place
+            begin = None
             continue
-        current.append(letter)
+        begin = place if begin is None else begin
     if quote:
         raise BadWord(f"a quote ({quote}) has no end", hint=f"in {_shown(text)}")
-    return [*words, "".join(current)] if current else words
+    if begin is not None:
+        yield begin, len(text)
 
 
 def expand(word: str, variables: Mapping[str, str], escape: str = BACKSLASH) -> str:
