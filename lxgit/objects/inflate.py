@@ -28,6 +28,7 @@ LEVEL = 1
 """Of compression. Git's own default is 6: 5 times the time for a tenth less."""
 
 _SMALL = 16 << 10
+_GZIP = 16 + 15  # zlib.h, deflateInit2: a gzip header, and the largest window
 
 CHUNK = 1 << 20
 """The most bytes that a streaming reader holds of one object."""
@@ -56,6 +57,11 @@ def compress_hastily(data: bytes) -> bytes:
 def deflater() -> Any:  # noqa: ANN401  # those of zlib and of ISA-L share no type
     """A zlib.compressobj for a stream in pieces."""
     return codec.compressobj(LEVEL)
+
+
+def gzipper() -> Any:  # noqa: ANN401  # as above
+    """A compressobj that writes a gzip member (RFC 1952) without a name and without a time."""
+    return codec.compressobj(LEVEL, codec.DEFLATED, _GZIP)
 
 
 def inflater() -> Any:  # noqa: ANN401  # as above
