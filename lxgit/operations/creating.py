@@ -76,6 +76,7 @@ class RunRequest(NamedTuple):
     labels: tuple[tuple[str, str], ...] = ()  # names and values
     cidfile: str | None = None
     log_size: int | None = DEFAULT_LOG  # bytes
+    owner: str = ""  # whom it ends with (runtime/ownership.py); the image's volumes are left out
 
 
 class Program(NamedTuple):
@@ -102,7 +103,7 @@ def created(
     image = image_of(repository, commit)
     branch, label = image_label(repository, revision, hex_id(commit))
     stack = materialised(repository, commit, image, progress)
-    mounts = _mounts(repository, request, image.config)
+    mounts = _mounts(repository, request, () if request.owner else image.config.volumes)
     how = _program(request, image)
     network = request.networking.checked(image.config)
     container = records.create(
@@ -137,14 +138,17 @@ def created(
             health=request.health.applied(image.config),
             labels=_labels(image.config, request),
             log_size=request.log_size,
+            owner=request.owner,
         ),
         lambda made: _kept(repository, made, hex_id(commit), mounts, request.cidfile, identity),
     )
     return container, stack, image
 
 
-def _mounts(repository: Repository, request: RunRequest, config: ImageConfig) -> tuple[Mount, ...]:
-    if request.storage is None and not config.volumes and not request.system:
+def _mounts(
+    repository: Repository, request: RunRequest, image_volumes: tuple[str, ...]
+) -> tuple[Mount, ...]:
+    if request.storage is None and not image_volumes and not request.system:
         return ()
     from lxgit.operations.volumes import StorageRequest, planned
 
@@ -153,7 +157,7 @@ def _mounts(repository: Repository, request: RunRequest, config: ImageConfig) ->
         from lxgit.operations.systems import with_memory
 
         wanted = wanted._replace(mounts=with_memory(wanted.mounts))
-    return planned(repository, wanted, config.volumes)
+    return planned(repository, wanted, image_volumes)
 
 
 @contextmanager

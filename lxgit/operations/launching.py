@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
@@ -13,9 +14,10 @@ from lxgit.operations.lookup import AlreadyRunning, find_container, image_of
 from lxgit.operations.ordinary import become_root
 from lxgit.records import replace
 from lxgit.runtime import containers as records
+from lxgit.runtime.ownership import lives
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from lxgit.objects.image import Image
     from lxgit.operations.creating import RunRequest
@@ -62,6 +64,33 @@ def run_detached(
     return container.id
 
 
+@contextmanager
+def ran(
+    repository: Repository,
+    request: RunRequest,
+    streams: Streams,
+    *,
+    identity: Identity,
+    progress: Progress,
+) -> Iterator[tuple[Container, int]]:
+    """A container of the caller's own, which `request.owner` names, and its command's exit code.
+
+    Its command has ended by then, and it goes with the context. Errors as `run` has them.
+    """
+    container, session = _run(repository, request, streams, identity, progress)
+    try:
+        code = _attached(session, container, streams, with_input=False)
+        assert code is not None  # nobody can detach
+        yield container, code
+    finally:
+        session.close()
+        if container.is_running:
+            from lxgit.operations.running import end
+
+            end(container)
+        _discard(repository, container, identity)
+
+
 def create(
     repository: Repository, request: RunRequest, *, identity: Identity, progress: Progress
 ) -> str:
@@ -85,17 +114,19 @@ def _run(
     require_host(repository, host_ids=request.host_ids or request.privileged)
     with layers_kept(repository):
         container, stack, image = created(repository, request, identity, progress)
-        after_exit = _remover(repository, container, identity) if request.remove else None
+        after_exit = None
+        if request.remove or request.owner:
+            after_exit = _remover(repository, container, identity)
         _warn_of_firewalls(container, progress)
         try:
             session = _started(
                 container, stack, image, streams.window, after_exit, detached=detached
             )
         except LxgitError:
-            if request.remove:
+            if request.remove or request.owner:
                 _discard(repository, container, identity)
             raise
-    if not request.remove:
+    if not request.remove and not request.owner:
         container.settle()  # while its command runs
     return container, session
 
@@ -138,7 +169,9 @@ def _attached(
     stdin = streams.stdin if with_input else None
     out, err, tty = streams.stdout, streams.stderr, container.config.tty
     try:
-        return session.attach(client.Streams(stdin, out, err, tty, streams.detach_keys))
+        return session.attach(
+            client.Streams(stdin, out, err, tty, streams.detach_keys, bool(container.config.owner))
+        )
     finally:
         session.close()
 
@@ -146,9 +179,14 @@ def _attached(
 def _remover(
     repository: Repository, container: Container, identity: Identity
 ) -> Callable[[], None]:
-    """What the supervisor does at the end of a container that was run with --rm."""
+    """What the supervisor does at the end of a container that was run with --rm.
+
+    Of one that is a command's own it is that command that deletes it, if it lives.
+    """
 
     def remove() -> None:
+        if container.config.owner and lives(repository.scratch_dir, container.config.owner):
+            return
         from lxgit.runtime.erasing import erase
 
         with records.edited(container) as now:  # a commit of it comes to its end first

@@ -13,16 +13,17 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from lxgit.fsutil import remove_tree
+from lxgit.fsutil import LockHeld, remove_tree
 from lxgit.objects import packwriter
 from lxgit.objects.filecheck import is_counted
 from lxgit.objects.filelock import drop_stale_lock
 from lxgit.operations.attached import unpin_leftovers
 from lxgit.runtime import rootless, volumes
 from lxgit.runtime.containers import all_containers, edited
-from lxgit.runtime.erasing import settled
+from lxgit.runtime.erasing import remove, settled
 from lxgit.runtime.index import NoSuchContainer
 from lxgit.runtime.newupper import others, remove_others
+from lxgit.runtime.ownership import lives
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,6 +66,7 @@ def sweep(repository: Repository) -> int:
     """
     swept = packwriter.sweep(repository.git_dir)
     swept += sum(drop_stale_lock(lock) for lock in _ref_locks(str(repository.git_dir)))
+    swept += sum(map(_drop_ownerless, _ownerless(repository)))
     with settled(repository.containers_dir) as living:
         swept += unpin_leftovers(repository, living)
     with volumes.settled(repository.volumes_dir) as gone:
@@ -81,6 +83,20 @@ def sweep(repository: Repository) -> int:
     for path in gits:
         swept += _remove(path, used, 0 if quiet else _DAY)
     return swept
+
+
+def _ownerless(repository: Repository) -> list[Container]:
+    """The containers of commands that were killed."""
+    owned = (one for one in all_containers(repository.containers_dir) if one.config.owner)
+    return [one for one in owned if not lives(repository.scratch_dir, one.config.owner)]
+
+
+def _drop_ownerless(container: Container) -> int:
+    """Delete a container whose owner is gone, unless its supervisor is about to."""
+    with contextlib.suppress(LockHeld, FileNotFoundError):
+        remove(container)
+        return 1
+    return 0
 
 
 def _drop_others(container: Container) -> int:

@@ -2,7 +2,8 @@
 
 With a terminal the user's is set to raw: each key goes to the container as it is, Ctrl-C too, and
 so does each change of its size. Without one, signals that would end this process are sent to the
-command instead. Standard output that breaks (`| head`) ends the client; the container goes on.
+command instead, unless the client keeps them. Standard output that breaks (`| head`) ends the
+client; the container goes on.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 def connected(channel: socket.socket, streams: Streams) -> int | None:
     """See `Session.attach`."""
     with contextlib.ExitStack() as restore:
-        passed = _ENDING if streams.tty else _PASSED_ON
+        passed = _ENDING if streams.tty else () if streams.keeps_signals else _PASSED_ON
         signals = restore.enter_context(_caught(*passed, signal.SIGWINCH))
         if streams.tty and streams.stdin is not None and os.isatty(streams.stdin):
             restore.enter_context(terminal.raw(streams.stdin))

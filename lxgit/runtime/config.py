@@ -63,6 +63,7 @@ class Settings:
     restart: RestartPolicy = NEVER
     health: HealthCheck | None = None
     log_size: int | None = DEFAULT_LOG  # bytes; None: no limit
+    owner: str = ""  # the command that it ends and goes with (ownership.py)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -209,6 +209,7 @@ class Relay:
         self._paused = True
         self._input: Input | None = None
         self._input_of: Client | None = None  # whose departure ends the input
+        self._left: Callable[[], None] | None = None  # called at that departure
         self._tty: int | None = None
 
     def use_terminal(self, main: int) -> None:
@@ -242,12 +243,22 @@ class Relay:
         """Whether every output has ended."""
         return not self._outputs
 
-    def add(self, channel: socket.socket, *, owns_input: bool = False) -> None:
-        """Attach a client; with `owns_input` the container's input ends when it leaves."""
+    def add(
+        self,
+        channel: socket.socket,
+        *,
+        owns_input: bool = False,
+        left: Callable[[], None] | None = None,
+    ) -> None:
+        """Attach a client; with `owns_input` the container's input ends when it leaves.
+
+        Then `left` is called as well.
+        """
         client = Client(self, channel)
         self.clients.append(client)
         if owns_input:
             self._input_of = client
+            self._left = left
 
     def listen(self, listener: socket.socket) -> None:
         """Attach whoever connects."""
@@ -276,6 +287,8 @@ class Relay:
         self._control(client, Message(protocol.LET_GO, b""))
         if client is self._input_of and self._tty is None and self._input is not None:
             self._input.end()
+        if client is self._input_of and self._left is not None:
+            self._left()
         self.pace()
 
     def read_rest(self) -> None:

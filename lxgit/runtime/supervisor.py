@@ -101,7 +101,11 @@ class Supervisor:
         self._relay = Relay(self._output, self._signal, Loop(), self._execute, self._control)
         self._executions: list[Execution] = []
         self._abandoned: list[Execution] = []
-        self._relay.add(channel, owns_input=not task.detached)
+        self._relay.add(
+            channel,
+            owns_input=not task.detached,
+            left=(lambda: self._signal(signal.SIGKILL)) if self._config.owner else None,
+        )
         self._init: int | None = None  # pidfd of the command
         self._early_signals: list[int] = []
         self._lxc_runs = False

@@ -1,0 +1,54 @@
+"""Containers that are a command's own: they end with it and go with it, whatever ends it.
+
+The record of such a container names its owner, a directory in STORE/tmp that the command has open
+and locked (flock(2)) as long as it lives. Its supervisor kills the container when the command's
+connection ends, and deletes it then; what a supervisor that was killed as well has left is deleted
+by whoever sweeps (operations/leftovers.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lxgit.fsutil import remove_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PREFIX = "owner-"
+
+
+@contextlib.contextmanager
+def owning(scratch: Path) -> Iterator[Path]:
+    """A directory of this process alone, in `scratch`, whose name is an owner's; it goes again."""
+    import tempfile
+
+    path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=scratch))
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield path
+        finally:
+            os.close(fd)
+    finally:
+        remove_tree(path)
+
+
+def lives(scratch: Path, owner: str) -> bool:
+    """Whether the command of that name is still there."""
+    try:
+        fd = os.open(scratch / owner, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
