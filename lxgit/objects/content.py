@@ -106,6 +106,26 @@ class SparseSlice:
         return 1, self.fd, self.offset, self.size, self.segments
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Bytes in memory."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def chunks(self) -> Iterator[bytes]:
+        return (self.data[at : at + CHUNK] for at in range(0, len(self.data), CHUNK))
+
+    def whole(self) -> bytes:
+        return self.data
+
+    def job(self) -> tuple[Any, ...]:
+        return 3, self.data
+
+
 class Stamp(NamedTuple):
     """What changes when a file does; times in nanoseconds since 1970.
 
@@ -185,7 +205,7 @@ def _below(directory: int, path: bytes, *stamp: int) -> Below:
     return Below(directory, path, Stamp(*stamp))
 
 
-_MAKERS: tuple[Callable[..., Content], ...] = (Slice, SparseSlice, _below)
+_MAKERS: tuple[Callable[..., Content], ...] = (Slice, SparseSlice, _below, Held)
 
 
 def from_job(job: tuple[Any, ...]) -> Content:

@@ -61,12 +61,18 @@ def _passing_over_the_gone(*, busy: bool) -> Iterator[None]:
             raise
 
 
-def scan(root: int, *, busy: bool = False) -> Iterator[Inode]:
+def _nothing(_: bytes) -> bool:
+    return False
+
+
+def scan(
+    root: int, *, busy: bool = False, skip: Callable[[bytes], bool] = _nothing
+) -> Iterator[Inode]:
     """Every inode below the open directory `root`, itself (`b""`) first, parents before children.
 
-    Stays on any file systems that are mounted below; sorted by name in each directory. OSError as
-    the kernel has it; a file that goes away meanwhile is one too, or is left out where the
-    directory is `busy`: somebody works in it.
+    Stays on any file systems that are mounted below; sorted by name in each directory; passes over
+    a path that is to be `skip`ped, and all below it. OSError as the kernel has it; a file that goes
+    away meanwhile is one too, or is left out where the directory is `busy`: somebody works in it.
     """
     yield _inode(b"/proc/self/fd/%d/." % root, b"")
     stack = [_Listing(root, b"")]
@@ -75,6 +81,8 @@ def scan(root: int, *, busy: bool = False) -> Iterator[Inode]:
         with _passing_over_the_gone(busy=busy), stack[-1].opened() as fd:
             for name in stack[-1].names:
                 path = stack[-1].prefix + name
+                if skip(path):
+                    continue
                 with _passing_over_the_gone(busy=busy):
                     # A path by descriptor: no limit on depth, and no parent can be swapped.
                     inode = _inode(b"/proc/self/fd/%d/%b" % (fd, name), path)

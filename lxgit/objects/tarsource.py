@@ -33,6 +33,11 @@ _PROGRAMS = {  # by their magic numbers: what unpacks it, and the Debian package
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
+def is_compressed(head: bytes) -> bool:
+    """Whether a file that begins so is compressed in a way that can be undone."""
+    return head.startswith(tuple(_PROGRAMS))
+
+
 class InvalidArchive(LxgitError):
     """An archive that is damaged, cut short, or holds what no root filesystem can."""
 
