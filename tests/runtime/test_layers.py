@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.objects.changeset import apply
 from lxgit.objects.commits import Commit, encode_commit
 from lxgit.objects.ids import ObjectID, ObjectType
 from lxgit.objects.image import Image, read_image, write_image
@@ -22,7 +23,7 @@ from lxgit.repository import Repository, create_repository
 from lxgit.runtime.idmap import IdMap
 from lxgit.runtime.layers import COMPRESSED, DIRECTORY, LayerStore, Stack
 from lxgit.runtime.materialise import MAX_DEPTH, Materialiser
-from lxgit.runtime.upper import apply_upper, drop_unrecorded, read_upper
+from lxgit.runtime.upper import drop_unrecorded, read_upper
 from tests.support import forms
 from tests.support.overlays import on_overlay
 from tests.support.stores import Listener
@@ -133,7 +134,7 @@ class Machine:
             state = read_upper(fd, IdMap.identity())
             with objects.writer() as writer:
                 scratch = ScratchObjects(objects, writer)
-                rootfs, links = apply_upper(
+                rootfs, links = apply(
                     state, self.image, scratch, lambda _, node: write_node(writer, node)
                 )
                 tree = write_image(scratch, rootfs, links, ImageConfig())
