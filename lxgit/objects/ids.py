@@ -75,6 +75,6 @@ def hash_trusted(kind: ObjectType, data: bytes) -> ObjectID:
 
 def hash_blob(data: bytes) -> ObjectID:
     """A blob's id by collision-detecting SHA-1 (libgit2's); ValueError for an attack."""
-    import pygit2
+    from lxgit.objects.libgit2 import libgit2
 
-    return ObjectID(pygit2.hash(data).raw)
+    return ObjectID(libgit2().hash(data).raw)
