@@ -84,6 +84,10 @@ class Repository:
         return self.path / "volumes"
 
     @cached_property
+    def networks_dir(self) -> Path:
+        return self.path / "networks"
+
+    @cached_property
     def scratch_dir(self) -> Path:
         return self.path / "tmp"
 

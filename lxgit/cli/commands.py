@@ -121,6 +121,19 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
             " rm run start stats stop top unpause update wait",
         ),
         Family(
+            "network",
+            "manage which containers can talk to which",
+            (
+                Listed("connect", "networks", "connect", "put a container on one more"),
+                Listed("create", "networks", "create", "make a network"),
+                Listed("disconnect", "networks", "disconnect", "take a container off one"),
+                Listed("inspect", "networks", "inspect", "show everything about networks"),
+                Listed("ls", "networks", "ls", "list networks"),
+                Listed("prune", "networks", "prune", "delete those that no container has"),
+                Listed("rm", "networks", "rm", "delete networks"),
+            ),
+        ),
+        Family(
             "volume",
             "manage what containers share and outlives them",
             (

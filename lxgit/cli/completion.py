@@ -155,6 +155,8 @@ def _values(session: Session, parameter: Parameter, unfinished: str) -> list[Can
             return _containers(session, unfinished) or [FILES]
         case "volume":
             offered = _volumes(session)
+        case "network":
+            offered = _networks(session)
         case "place" | "copied" if ":/" in unfinished:
             offered = _places(session, unfinished)
         case kind:
@@ -166,6 +168,12 @@ def _volumes(session: Session) -> list[Candidate]:
     from lxgit.operations.volumes import complete_volumes
 
     return [(name, "volume") for name in complete_volumes(session.repository())]
+
+
+def _networks(session: Session) -> list[Candidate]:
+    from lxgit.operations.networks import complete_networks
+
+    return [(name, "network") for name in complete_networks(session.repository())]
 
 
 def _names(session: Session, kind: str) -> list[Candidate]:

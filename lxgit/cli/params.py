@@ -42,6 +42,7 @@ Completes = Literal[
     "format",
     "image",
     "json",
+    "network",
     "path",
     "place",
     "revision",

@@ -52,7 +52,7 @@ def template_fields(row: ContainerRow, *, no_trunc: bool) -> dict[str, object]:
         "Label": lambda name: labels.get(name, ""),
         "Mounts": ",".join(row.mounts),
         "LocalVolumes": str(len(row.volumes)),
-        "Networks": row.network,
+        "Networks": ",".join(row.networks),
     }
 
 
@@ -94,7 +94,7 @@ def container_fields(row: ContainerRow) -> dict[str, object]:
         "exit_code": row.exit_code,
         "ports": list(row.ports),
         "labels": dict(label.partition("=")[::2] for label in row.labels),
-        "network": row.network,
+        "networks": list(row.networks),
         **({} if row.size is None else {"size": row.size, "virtual_size": row.virtual_size}),
     }
 

@@ -41,14 +41,17 @@ class How(NamedTuple):
 class Networking(NamedTuple):
     """Whom it can talk to."""
 
-    network: Annotated[
-        Literal["bridge", "user", "none", "host"] | None,
+    networks: Annotated[
+        tuple[str, ...],
         option(
             "--network",
-            help="one of this store's containers, the default; the way out of an ordinary user's,"
-            " their default; an empty one, or the host's",
+            "--net",
+            help="bridge, this store's, the default; user, the way out of an ordinary user's, their"
+            " default; none, host; or those that 'network create' made",
+            metavar="NETWORK",
+            completes="network",
         ),
-    ] = None
+    ] = ()
     publish: Annotated[
         tuple[str, ...],
         option(
@@ -72,6 +75,16 @@ class Networking(NamedTuple):
         tuple[str, ...],
         option("--add-host", help="a line of its /etc/hosts", metavar="NAME:ADDRESS"),
     ] = ()
+    aliases: Annotated[
+        tuple[str, ...],
+        option("--network-alias", help="a further name for the others there", metavar="NAME"),
+    ] = ()
+    address: Annotated[
+        str | None, option("--ip", help="of a network with a --subnet", metavar="ADDRESS")
+    ] = None
+    mac: Annotated[
+        str | None, option("--mac-address", help="of its Ethernet interface", metavar="ADDRESS")
+    ] = None
 
 
 class Storage(NamedTuple):

@@ -45,7 +45,7 @@ def row_of(container: Container) -> ContainerRow:
         ports=tuple(state.endpoint.shown) if state.endpoint is not None else (),
         labels=config.labels,
         health=state.health.status if state.health is not None else "",
-        network=config.network,
+        networks=config.networks,
         mounts=tuple(mount.source for mount in config.mounts if mount.source),
         volumes=tuple(mount.source for mount in config.mounts if mount.kind == "volume"),
     )

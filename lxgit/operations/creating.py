@@ -17,7 +17,7 @@ from lxgit.operations.networking import WantedNetwork
 from lxgit.operations.ordinary import check, require_own
 from lxgit.runtime import containers as records
 from lxgit.runtime import rootless
-from lxgit.runtime.config import Request
+from lxgit.runtime.config import BUILT_IN, Request
 from lxgit.runtime.limits import DEFAULT_LOG
 from lxgit.runtime.restarts import RestartPolicy
 from lxgit.tuples import NamedTuple
@@ -105,7 +105,7 @@ def created(
     stack = materialised(repository, commit, image, progress)
     mounts = _mounts(repository, request, () if request.owner else image.config.volumes)
     how = _program(request, image)
-    network = request.networking.checked(image.config)
+    network = request.networking.checked(image.config, repository.networks_dir)
     container = records.create(
         repository.containers_dir,
         Request(
@@ -140,7 +140,7 @@ def created(
             log_size=request.log_size,
             owner=request.owner,
         ),
-        lambda made: _kept(repository, made, hex_id(commit), mounts, request.cidfile, identity),
+        lambda made: _kept(repository, made, hex_id(commit), mounts, request, identity),
     )
     return container, stack, image
 
@@ -166,7 +166,7 @@ def _kept(
     container: str,
     commit: str,
     mounts: tuple[Mount, ...],
-    cidfile: str | None,
+    request: RunRequest,
     identity: Identity,
 ) -> Iterator[None]:
     """What a container needs beside its directory is there while that is made."""
@@ -175,9 +175,13 @@ def _kept(
             from lxgit.operations.volumes import existing
 
             kept.enter_context(existing(repository, mounts))
+        if own := [name for name in request.networking.networks if name not in BUILT_IN]:
+            from lxgit.operations.networks import kept_networks
+
+            kept.enter_context(kept_networks(repository, own))
         kept.enter_context(pinned_commit(repository, container, commit, identity))
-        if cidfile is not None:
-            kept.enter_context(_id_written(cidfile, container))
+        if request.cidfile is not None:
+            kept.enter_context(_id_written(request.cidfile, container))
         yield
 
 

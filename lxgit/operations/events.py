@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Event = eventlog.Event
 
-_KEYS = ("container", "event", "image", "label", "type", "volume")
+_KEYS = ("container", "event", "image", "label", "network", "type", "volume")
 
 
 def events(

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from lxgit.operations.hostconfig import host_config
-from lxgit.operations.networking import network_settings
+from lxgit.operations.networking import endpoints_of, network_settings
 from lxgit.runtime.config import RESTARTING, RUNNING
 from lxgit.runtime.mounts import TMPFS, VOLUME
 from lxgit.runtime.network.publishing import Publication
@@ -44,7 +44,9 @@ def container_values(repository: Repository, container: Container) -> dict[str, 
         "ContainerConfig": settings,
         "HostConfig": _host_config(config),
         "Mounts": [_mount(repository, mount) for mount in config.mounts if mount.kind != TMPFS],
-        "NetworkSettings": network_settings(state.endpoint, config.exposed),
+        "NetworkSettings": network_settings(
+            config, state.endpoint, endpoints_of(container), repository.networks_dir
+        ),
         "GraphDriver": {
             "Name": "overlay",
             "Data": {"Layers": list(config.stack), "UpperDir": str(container.upper)},

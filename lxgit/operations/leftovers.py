@@ -38,6 +38,7 @@ _OURS = (
     ("tmp", "*"),
     ("containers/*", "*.*.tmp"),
     ("layers/*", "*.*.tmp"),
+    ("networks", "*.*.tmp"),
 )
 _GITS = (
     ("git/objects", "tmp_*"),

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from lxgit.errors import LxgitError, UsageError
 from lxgit.runtime import rootless
+from lxgit.runtime.config import NO_BRIDGE, Attachment
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
     from typing import TypedDict
 
     from lxgit.objects.imageconfig import ImageConfig
     from lxgit.progress import Progress
     from lxgit.repository import Repository
+    from lxgit.runtime.config import Settings
+    from lxgit.runtime.containers import Container
     from lxgit.runtime.network.endpoint import Endpoint
     from lxgit.runtime.network.neighbours import Chain
+    from lxgit.runtime.networks import Network
 
-    class Settings(TypedDict):
+    class NetworkSettings(TypedDict):
         """Fields of a container's record, by their names."""
 
         network: str
+        aliases: tuple[str, ...]
+        address: str
+        mac: str
+        connected: tuple[Attachment, ...]
         publish: tuple[str, ...]
         exposed: tuple[str, ...]
         publish_all: bool
@@ -34,29 +44,26 @@ ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - as Docker writes every address of the ho
 
 
 class WantedNetwork(NamedTuple):
-    """What was asked for: see `lxgit run --help`."""
+    """What was asked for: see `lxgit run --help`. Aliases and addresses are for the first one."""
 
-    network: str | None = None  # "bridge" for root, "user" for others
+    networks: tuple[str, ...] = ()  # "bridge" for root, "user" for others
     publish: tuple[str, ...] = ()
     publish_all: bool = False
     expose: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()
     add_host: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    address: str | None = None
+    mac: str | None = None
 
-    def checked(self, image: ImageConfig) -> Settings:
-        """The settings of a container of that image. UsageError where they cannot be."""
+    def checked(self, image: ImageConfig, definitions: Path) -> NetworkSettings:
+        """The settings of a container of that image. UsageError where they cannot be.
+
+        `definitions` is where networks are written down that users have made. NoSuchNetwork.
+        """
         from lxgit.runtime.network.publishing import Port, Publication
 
-        network = self.network or default_network()
-        if network == "user" and not rootless.is_active():
-            raise UsageError(
-                "--network user is what ordinary users have", hint="--network bridge is root's"
-            )
-        if network in ("none", "host") and (self.publish or self.publish_all):
-            raise UsageError(
-                f"there is nothing to publish with --network {network}",
-                hint=f"-p and -P are for --network {default_network()}, the default",
-            )
+        first, *connected = self._attachments(definitions)
         exposed = {port for text in self.expose for port in Port.all_of(text)}
         for text in image.exposed_ports:
             with contextlib.suppress(UsageError):  # what has other protocols runs all the same
@@ -67,7 +74,11 @@ class WantedNetwork(NamedTuple):
         for given in self.add_host:
             _check_host(given)
         return {
-            "network": network,
+            "network": first.network,
+            "aliases": first.aliases,
+            "address": first.address,
+            "mac": first.mac,
+            "connected": tuple(connected),
             "publish": tuple(str(one) for one in dict.fromkeys(published)),
             "exposed": tuple(
                 str(port) for port in sorted(exposed | {one.port for one in published})
@@ -76,6 +87,74 @@ class WantedNetwork(NamedTuple):
             "dns": self.dns,
             "extra_hosts": self.add_host,
         }
+
+    def _attachments(self, definitions: Path) -> list[Attachment]:
+        """Where it is to be; one that is on no bridge has one all the same, without anything."""
+        names = self.networks or (default_network(),)
+        if without := next((name for name in names if name in NO_BRIDGE), None):
+            self._check_without(without, names)
+            return [Attachment(without)]
+        from lxgit.runtime import networks
+
+        found = [networks.find(definitions, name) for name in names]
+        _check_networks(found, publishes=bool(self.publish or self.publish_all))
+        first = checked_attachment(found[0], self.aliases, self.address or "", self.mac or "")
+        return [first, *(Attachment(one.name) for one in found[1:])]
+
+    def _check_without(self, network: str, names: Sequence[str]) -> None:
+        """UsageError for what is asked of one that is on no bridge."""
+        if network == "user" and not rootless.is_active():
+            raise UsageError(
+                "--network user is what ordinary users have", hint="--network bridge is root's"
+            )
+        if len(names) > 1:
+            raise UsageError(f"with --network {network} there is no other", hint="leave one out")
+        if network != "user" and (self.publish or self.publish_all):
+            raise UsageError(
+                f"there is nothing to publish with --network {network}",
+                hint=f"-p and -P are for --network {default_network()}, the default",
+            )
+        for option in ("aliases", "address", "mac"):
+            if getattr(self, option):
+                raise UsageError(
+                    f"--network {network} has no {_OPTIONS[option]}",
+                    hint="'lxgit network create' makes one that has",
+                )
+
+
+_OPTIONS = {"aliases": "--network-alias", "address": "--ip", "mac": "--mac-address"}
+
+
+def _check_networks(found: Sequence[Network], *, publishes: bool) -> None:
+    for network in found:
+        if found.count(network) > 1:
+            raise UsageError(f"--network {network.name} is said twice", hint="once is enough")
+    if publishes and found[0].internal:
+        raise UsageError(
+            f"nothing is published from network '{found[0].name}', which is internal",
+            hint="name one first that is not: ports are the first one's",
+        )
+
+
+def checked_attachment(
+    network: Network, aliases: tuple[str, ...], address: str, mac: str = ""
+) -> Attachment:
+    """What a container is to have on a network. UsageError."""
+    for alias in aliases:
+        if not _ALIAS.fullmatch(alias):
+            raise UsageError(f"'{alias}' cannot be a name of a host", hint="--network-alias db")
+    if address:
+        network.number_of(address)
+    if mac and not _MAC.fullmatch(mac):
+        raise UsageError(
+            f"'{mac}' is no Ethernet address of one interface",
+            hint="--mac-address 02:00:00:00:00:01",
+        )
+    return Attachment(network.name, aliases, address, mac.lower())
+
+
+_ALIAS = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,252}")
+_MAC = re.compile(r"[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}")
 
 
 def default_network() -> str:
@@ -172,19 +251,56 @@ def published_ports(repository: Repository, name: str, port: str | None) -> list
     return [PublishedPort(str(one.port), one.host_ip, one.host_port) for one in kept]
 
 
-def network_settings(endpoint: Endpoint | None, exposed: Sequence[str]) -> dict[str, Any]:
-    """Where a container is on its bridge, as `inspect` shows it: empty values while it is not."""
-    ports: dict[str, list[dict[str, str]] | None] = dict.fromkeys(exposed)
+def network_settings(
+    config: Settings, endpoint: Endpoint | None, ends: Mapping[str, Endpoint], definitions: Path
+) -> dict[str, Any]:
+    """Where a container is on its networks, as `inspect` shows it: empty while it is not there.
+
+    `endpoint` is its state's, with its ports; `ends` are those by the names of its networks.
+    """
+    ports: dict[str, list[dict[str, str]] | None] = dict.fromkeys(config.exposed)
     mapping: dict[str, str] = {}
     for one in endpoint.publications if endpoint is not None else ():
         everywhere = ANY_ADDRESS if not one.host_ip else one.host_ip
         binding = {"HostIp": everywhere, "HostPort": str(one.host_port)}
         ports[str(one.port)] = [*(ports.get(str(one.port)) or ()), binding]
         mapping[str(one.port.number)] = str(one.host_port)
+    first = ends.get(config.network)
     return {
-        "Bridge": endpoint.bridge if endpoint else "",
+        "Bridge": first.bridge if first else "",
         "Ports": ports if endpoint is not None else {},
         "PortMapping": mapping,
+        **_addresses(first),
+        "Networks": {
+            one.network: {
+                "Aliases": list(one.aliases),
+                "NetworkID": _id_of(definitions, one.network),
+                **_addresses(ends.get(one.network)),
+            }
+            for one in config.attachments or (Attachment(config.network),)
+        },
+    }
+
+
+def endpoints_of(container: Container) -> dict[str, Endpoint]:
+    """Where a container is while it runs, by the names of its networks."""
+    if not container.config.attachments or not container.is_running:
+        return {}
+    from lxgit.runtime.network.connection import connections_of
+
+    return {one.bridge.network: one.endpoint for one in connections_of(container.id)}
+
+
+def _id_of(definitions: Path, network: str) -> str:
+    from lxgit.runtime import networks
+
+    with contextlib.suppress(LxgitError):  # a damaged one has none
+        return networks.find(definitions, network).id
+    return ""
+
+
+def _addresses(endpoint: Endpoint | None) -> dict[str, Any]:
+    return {
         "IPAddress": endpoint.address if endpoint else "",
         "IPPrefixLen": endpoint.prefix if endpoint else 0,
         "Gateway": endpoint.gateway if endpoint else "",

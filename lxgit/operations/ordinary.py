@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.runtime.config import NO_BRIDGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,8 +61,9 @@ def check(request: RunRequest) -> None:
 def _refused(request: RunRequest) -> Iterator[tuple[str, str]]:
     """Each option that an ordinary user cannot have, and what to do."""
     as_root = "leave it out, or run lxgit as root"
-    if request.networking.network == "bridge":
-        yield "--network bridge", "--network user, the default of an ordinary user, or none"
+    for network in request.networking.networks:
+        if network not in NO_BRIDGE:
+            yield f"--network {network}", "--network user, the default of an ordinary user, or none"
     if any(given.endswith(":host-gateway") for given in request.networking.add_host):
         yield "--add-host NAME:host-gateway", "name an address of the host that others reach"
     if request.privileged:

@@ -208,7 +208,7 @@ def rename(repository: Repository, name: str, new: str) -> None:
     check_container_name(repository, new)
     renamed = rename_record(container, new)
     renamed.tell("rename", oldName=container.config.name)
-    if container.is_running and container.config.network == "bridge":
+    if container.is_running and container.config.attachments:
         from lxgit.runtime.network import joining
 
         joining.rename(container.id, container.config.name, new)

@@ -128,7 +128,7 @@ def _since(repository: Repository, value: str) -> Test:
 
 
 def _network(_: Repository, value: str) -> Test:
-    return lambda container: container.config.network == value
+    return lambda container: value in container.config.networks
 
 
 def _volume(_: Repository, value: str) -> Test:

@@ -110,7 +110,7 @@ class ContainerRow(NamedTuple):
     health: str = ""
     """`starting`, `healthy` or `unhealthy`; empty where nothing is checked."""
     """`NAME=VALUE` each."""
-    network: str = ""
+    networks: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
     """Names of volumes and paths of the host that are mounted in it."""
     volumes: tuple[str, ...] = ()

@@ -33,6 +33,22 @@ class InvalidRecord(LxgitError):
     """Bytes that are not the record they should be."""
 
 
+NO_BRIDGE = ("none", "host", "user")
+"""What a container has in the place of a network on a bridge."""
+BUILT_IN = ("bridge", *NO_BRIDGE)
+"""The networks that every store has; nobody made them, and nobody deletes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A network of bridges that a container is on, by its name, and what it has there."""
+
+    network: str
+    aliases: tuple[str, ...] = ()  # what the others there may call it besides its names
+    address: str = ""  # of IPv4; "" for any
+    mac: str = ""  # 02:00:00:00:00:01; "" for any
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How a container runs, whatever its name, its ids and the commit that it stands on."""
@@ -43,7 +59,11 @@ class Settings:
     user: str = ""
     tty: bool = False
     stdin_open: bool = False
-    network: str = "none"  # or "host", "bridge"
+    network: str = "none"  # or "host", "user", "bridge", or the name of one that a user made
+    aliases: tuple[str, ...] = ()  # on that network, as `address` and `mac`: see Attachment
+    address: str = ""
+    mac: str = ""
+    connected: tuple[Attachment, ...] = ()  # to further ones
     publish: tuple[str, ...] = ()  # as `-p` takes them
     exposed: tuple[str, ...] = ()  # PORT/PROTOCOL
     publish_all: bool = False
@@ -64,6 +84,18 @@ class Settings:
     health: HealthCheck | None = None
     log_size: int | None = DEFAULT_LOG  # bytes; None: no limit
     owner: str = ""  # the command that it ends and goes with (ownership.py)
+
+    @property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """The networks of bridges that it is on; its ports are published from the first."""
+        if self.network in NO_BRIDGE:
+            return ()
+        return Attachment(self.network, self.aliases, self.address, self.mac), *self.connected
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """All that it has, by their names."""
+        return tuple(one.network for one in self.attachments) or (self.network,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +243,11 @@ def _mounts(values: list[dict[str, Any]]) -> tuple[Mount, ...]:
     return tuple(_built(record, value) for value in values)
 
 
+def _connected(values: list[dict[str, Any]]) -> tuple[Attachment, ...]:
+    record: Any = Attachment
+    return tuple(_built(record, value) for value in values)
+
+
 def _endpoint(values: dict[str, Any]) -> object:
     from lxgit.runtime.network import endpoint  # of those that run
 
@@ -232,6 +269,7 @@ def _health(values: dict[str, Any]) -> object:
 
 
 _VALUES: dict[str, Callable[[Any], object]] = {
+    "connected": _connected,
     "endpoint": _endpoint,
     "idmap": _idmap,
     "mounts": _mounts,

@@ -186,7 +186,7 @@ class Supervisor:
         self._enforcement = Enforcement(self._config.id, self._config.limits)
         lowers = mounts.enter_context(bases.held(self._task.lowers))
         mounts.enter_context(rundir.stage())
-        if self._config.network in ("bridge", "user"):
+        if self._config.network not in ("none", "host"):
             # After the mounts, which take longer to be undone.
             self._connection = mounts.enter_context(self._joined(directory))
         root = rootmount.mount_root(self._task.container, lowers)
@@ -332,7 +332,8 @@ class Supervisor:
             return usernet.joined(directory, self._config)
         from lxgit.runtime.network.joining import joined
 
-        return joined(os.path.realpath(self._task.container.path.parent.parent), self._config)
+        store = self._task.container.path.parent.parent
+        return joined(os.path.realpath(store), store / "networks", self._config)
 
     def _check(self, check: HealthCheck) -> None:
         """Have the container's health checked from now on."""

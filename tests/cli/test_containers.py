@@ -113,7 +113,7 @@ def test_isolation_is_what_was_asked_for(based: Lxgit) -> None:
     links = "ls /sys/class/net; grep -c : /proc/net/dev"
     apart = based("run", "--rm", "--network", "none", "base", "sh", "-c", links)
     assert apart.lines == ["lo", "1"]
-    assert based("run", "--network", "void", "base", "true", code=2).err.startswith("lxgit: ")
+    assert based("run", "--network", "void", "base", "true", code=125).err.startswith("lxgit: ")
 
 
 def test_ps(running: Lxgit) -> None:

@@ -28,6 +28,7 @@ EXAMPLES = {
 ON_A_TERMINAL = ("-it", "-ai")
 NOTED = {"checkout", "import", "reset", "restore", "switch"}  # say something beside the answer
 ON_RUNNING = {"attach", "exec", "kill", "pause", "port", "stats", "stop", "top", "unpause"}
+ON_NETWORKS = {"network connect", "network inspect", "network rm"}
 ON_STASHES = {"stash drop", "stash pop", "stash show"}
 MARKS = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 FROM_THE_ARCHIVE = [*MARKS, pytest.mark.network, pytest.mark.slow]
@@ -61,6 +62,13 @@ STASHED = """
 lxgit stash push web >/dev/null
 lxgit start -a web
 lxgit stash push web >/dev/null
+{line}
+"""
+
+# For commands about networks that there are.
+NETWORKED = """
+lxgit network create backend >/dev/null
+lxgit network create --subnet 172.30.0.0/24 fixed >/dev/null
 {line}
 """
 
@@ -104,6 +112,7 @@ def test_the_example_works(
     seconds = 3 if name == "attach" else 600
     script = RUNNING.format(line=line, seconds=seconds) if name in ON_RUNNING else line
     script = STASHED.format(line=line) if name in ON_STASHES else script
+    script = NETWORKED.format(line=line) if name in ON_NETWORKS else script
     command = ["unshare", "--mount", "bash", "-c", f"{before}\n{script}"]
     environment = lxgit.environment({"TERM": "xterm"})
     environment["PATH"] = f"{PROGRAM.parent}:{environment['PATH']}"

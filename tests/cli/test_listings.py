@@ -124,7 +124,7 @@ def test_what_ps_tells(three: Lxgit) -> None:
     assert re.fullmatch(r"\S+ +next:latest .*Exit 0 .* two +0 B \(virtual [0-9.]+ MB\)", lines[2])
     three("start", "-a", "one", code=3)
     (row,) = three("ps", "-as", "--filter", "name=one", "--format", "json").json
-    assert (row["size"], row["labels"], row["network"]) == (6, {"a": "1"}, "none")
+    assert (row["size"], row["labels"], row["networks"]) == (6, {"a": "1"}, ["none"])
     assert row["virtual_size"] > 1_000_000
     told = three("ps", "-a", "--filter", "name=two", "--format", "{{json .}}").out
     fields = json.loads(told)

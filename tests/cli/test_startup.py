@@ -127,7 +127,7 @@ RUN = (
         operations="creating healthwishes launching limiting networking ordinary running",
         runtime="attach attachment bases capabilities cgroups command confinement devices devpts"
         " enforcement freezer fsids graceperiod handover keeper launcher layers leaving"
-        " logfile lxc materialise overlay probe process protocol reaper relay rootfs"
+        " logfile lxc materialise networks overlay probe process protocol reaper relay rootfs"
         " rootmount sealed seccomp starting streams supervisor sweep terminal",
     )
 )

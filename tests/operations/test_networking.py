@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from lxgit.errors import UsageError
 from lxgit.objects.imageconfig import ImageConfig
 from lxgit.operations.networking import WantedNetwork, network_settings
+from lxgit.runtime.config import Settings
 from lxgit.runtime.network.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 IMAGE = ImageConfig(exposed_ports=("443", "53/udp", "3868/sctp"))
 
 
-def test_what_is_exposed_is_the_images_and_ones_own() -> None:
+def test_what_is_exposed_is_the_images_and_ones_own(tmp_path: Path) -> None:
     wanted = WantedNetwork(publish=("80", "80", "8080:443"), expose=("22/tcp", "53/udp"))
-    settings = wanted.checked(IMAGE)
+    settings = wanted.checked(IMAGE, tmp_path)
     assert settings["exposed"] == ("22/tcp", "53/udp", "80/tcp", "443/tcp")
     assert settings["publish"] == (":80/tcp", "8080:443/tcp")
     assert not settings["publish_all"]
@@ -23,8 +29,16 @@ def test_what_is_exposed_is_the_images_and_ones_own() -> None:
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        (WantedNetwork(network="none", publish=("80",)), "nothing to publish"),
-        (WantedNetwork(network="host", publish_all=True), "nothing to publish"),
+        (WantedNetwork(networks=("none",), publish=("80",)), "nothing to publish"),
+        (WantedNetwork(networks=("host",), publish_all=True), "nothing to publish"),
+        (WantedNetwork(networks=("none", "bridge")), "there is no other"),
+        (WantedNetwork(networks=("host",), aliases=("db",)), "no --network-alias"),
+        (WantedNetwork(networks=("none",), address="10.1.1.1"), "no --ip"),
+        (WantedNetwork(networks=("bridge", "bridge")), "said twice"),
+        (WantedNetwork(address="10.1.1.1"), "no subnet that somebody chose"),
+        (WantedNetwork(aliases=("a b",)), "'a b' cannot be a name of a host"),
+        (WantedNetwork(mac="01:00:00:00:00:01"), "no Ethernet address of one interface"),
+        (WantedNetwork(mac="02:00:00"), "no Ethernet address of one interface"),
         (WantedNetwork(publish=("x",)), "'x' names no port"),
         (WantedNetwork(expose=("0",)), "'0' names no port"),
         (WantedNetwork(dns=("example.org",)), "'example.org' is no address"),
@@ -33,20 +47,22 @@ def test_what_is_exposed_is_the_images_and_ones_own() -> None:
         (WantedNetwork(add_host=("a\nb:192.0.2.1",)), "names no host"),
     ],
 )
-def test_what_cannot_be_is_said(wanted: WantedNetwork, words: str) -> None:
+def test_what_cannot_be_is_said(wanted: WantedNetwork, words: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=words):
-        wanted.checked(IMAGE)
+        wanted.checked(IMAGE, tmp_path)
 
 
-def test_addresses_of_hosts() -> None:
+def test_addresses_of_hosts(tmp_path: Path) -> None:
     given = ("db:2001:db8::1", "host:host-gateway")
-    assert WantedNetwork(add_host=given).checked(IMAGE)["extra_hosts"] == given
+    assert WantedNetwork(add_host=given).checked(IMAGE, tmp_path)["extra_hosts"] == given
 
 
-def test_inspect_has_dockers_keys() -> None:
+def test_inspect_has_dockers_keys(tmp_path: Path) -> None:
     ports = ("49153:80/tcp", "127.0.0.1:8080:80/tcp")
     addresses = ("10.130.4.2", 22, "10.130.4.1", "", 0, "", "02:6c:78:67:00:02")
-    told = network_settings(Endpoint("lxgit0", *addresses, ports), ("80/tcp", "443/tcp"))
+    config = Settings(network="bridge", exposed=("80/tcp", "443/tcp"))
+    end = Endpoint("lxgit0", *addresses, ports)
+    told = network_settings(config, end, {"bridge": end}, tmp_path)
     assert told["Ports"] == {
         "80/tcp": [
             {"HostIp": "0.0.0.0", "HostPort": "49153"},
@@ -54,5 +70,8 @@ def test_inspect_has_dockers_keys() -> None:
         ],
         "443/tcp": None,
     }
-    assert (told["IPAddress"], told["IPPrefixLen"], told["Gateway"]) == addresses[:3]
-    assert network_settings(None, ("80/tcp",))["Ports"] == {}
+    for shown in (told, told["Networks"]["bridge"]):
+        assert (shown["IPAddress"], shown["IPPrefixLen"], shown["Gateway"]) == addresses[:3]
+    stopped = network_settings(config, None, {}, tmp_path)
+    assert stopped["Ports"] == {}
+    assert stopped["Networks"]["bridge"]["IPAddress"] == ""

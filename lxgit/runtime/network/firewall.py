@@ -6,6 +6,9 @@
     prerouting   what comes from elsewhere to a published port goes on to its container
     output       and so does what the host itself sends to one of its addresses but loopback
 
+An internal network has the first chain alone, which passes on nothing from or to elsewhere. What
+one bridge sends to another, whichever network or store has it, is from elsewhere too.
+
 What comes from loopback, or from the containers of the same bridge to an address of the host, is
 not in here: the supervisor listens on the port and passes it on (forwarder.py). The kernel would
 route 127.0.0.1 to another interface only with `route_localnet`, with which whoever is on that
@@ -52,18 +55,32 @@ def ruleset(bridge: Bridge, members: Iterable[Member]) -> str:
     lines = [
         *(f"table inet {name}", f"delete table inet {name}", f"table inet {name} {{"),
         *_chain("forward", "type filter hook forward priority filter; policy accept;"),
-        f'    iifname "{name}" ip saddr != {bridge.subnet}/{subnets.PREFIX} drop',
+        *((f'    iifname "{name}" oifname != "{name}" drop',) if bridge.internal else ()),
+        f'    iifname "{name}" ip saddr != {bridge.subnet}/{bridge.prefix} drop',
         *_only(
             bridge.subnet_v6,
             f'    iifname "{name}" ip6 saddr != {bridge.subnet_v6}/{subnets.PREFIX_V6} drop',
         ),
         f'    iifname "{name}" accept',
-        f'    oifname "{name}" ct state established,related accept',
-        f'    oifname "{name}" ct status dnat accept',
+        *(() if bridge.internal else _answers(name)),
         f'    oifname "{name}" drop',
         "  }",
+        *(() if bridge.internal else _translation(bridge, members)),
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _answers(name: str) -> Iterator[str]:
+    yield f'    oifname "{name}" ct state established,related accept'
+    yield f'    oifname "{name}" ct status dnat accept'
+
+
+def _translation(bridge: Bridge, members: Iterable[Member]) -> list[str]:
+    name = bridge.name
+    return [
         *_chain("postrouting", "type nat hook postrouting priority srcnat; policy accept;"),
-        f'    ip saddr {bridge.subnet}/{subnets.PREFIX} oifname != "{name}" masquerade',
+        f'    ip saddr {bridge.subnet}/{bridge.prefix} oifname != "{name}" masquerade',
         *_only(
             bridge.subnet_v6,
             f'    ip6 saddr {bridge.subnet_v6}/{subnets.PREFIX_V6} oifname != "{name}" masquerade',
@@ -80,9 +97,7 @@ def ruleset(bridge: Bridge, members: Iterable[Member]) -> str:
         *_chain("published"),
         *(f"    {rule}" for member in members for rule in _published(bridge, member)),
         "  }",
-        "}",
     ]
-    return "\n".join(lines) + "\n"
 
 
 def _chain(name: str, hook: str = "") -> list[str]:

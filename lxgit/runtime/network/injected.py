@@ -23,7 +23,7 @@ def files(config: ContainerConfig, connection: Network | None) -> Injected:
         b"ff02::1\tip6-allnodes\n",
         b"ff02::2\tip6-allrouters\n",
     ]
-    if config.network != "bridge":  # there it has an address that others see
+    if not config.attachments:  # there it has an address that others see
         lines.append(b"127.0.1.1\t%s\n" % config.hostname.encode())
     for given in config.extra_hosts:
         name, _, address = given.partition(":")

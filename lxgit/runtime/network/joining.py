@@ -1,9 +1,13 @@
-"""A container on its store's bridge, from before its start until after its end.
+"""A container on bridges, from before its start until after its end.
 
-First, in the supervisor before LXC starts: the bridge and its rules, an address, ports of the host,
-a place in the others' /etc/hosts. Then, when LXC has made the container's network namespace and
-before the command runs: the cable into it. All goes again at the end, and when the supervisor was
-killed with the next command's sweep; the cable goes with the container's namespace in any case.
+First, in the supervisor before LXC starts: each bridge and its rules, an address, ports of the
+host, a place in the others' /etc/hosts. Then, when LXC has made the container's network namespace
+and before the command runs: the cables into it (connection.py). All goes again at the end, and when
+the supervisor was killed with the next command's sweep; the cables go with the container's
+namespace in any case.
+
+`connect` and `disconnect` do the same while it runs, from whatever command; the supervisor finds
+what they have written down.
 """
 
 from __future__ import annotations
@@ -11,12 +15,11 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import socket
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.records import dataclass, replace
-from lxgit.runtime import kernel
+from lxgit.records import replace
+from lxgit.runtime import networks
 from lxgit.runtime.network import (
     bridging,
     firewall,
@@ -26,166 +29,185 @@ from lxgit.runtime.network import (
     records,
     resolver,
     subnets,
+    watching,
 )
-from lxgit.runtime.network.endpoint import Endpoint
+from lxgit.runtime.network.connection import Connection, connections_of, told
 from lxgit.runtime.network.forwarder import forward
-from lxgit.runtime.network.netlink import Netlink, Veth
-from lxgit.runtime.network.records import Bridge, Member
+from lxgit.runtime.network.netlink import Netlink
+from lxgit.runtime.network.records import Member
 from lxgit.runtime.network.reserving import reserved
-from lxgit.runtime.network.watching import Neighbours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from lxgit.runtime.config import ContainerConfig
+    from lxgit.runtime.config import Attachment, ContainerConfig
+    from lxgit.runtime.network.endpoint import Endpoint
     from lxgit.runtime.network.reserving import Reserved
+    from lxgit.runtime.networks import Network
     from lxgit.runtime.relay import Loop
 
-INTERFACE = "eth0"
+MOST = 10
+"""The networks that a container can be on: its interfaces have a digit each."""
 
 
-class NetworkUnusable(LxgitError):
-    """The host gives no network to containers."""
+class AddressTaken(LxgitError):
+    """An address that another container of the network has."""
 
     exit_code = 125
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """Where a container is on its bridge."""
+class Joined:
+    """What a container's supervisor has of its networks; its ports lead to the first."""
 
-    place: Path
-    bridge: Bridge
-    member: Member
-    reserved: tuple[Reserved, ...]
+    def __init__(self, connections: Sequence[Connection], ports: Sequence[Reserved]) -> None:
+        self._connections = connections
+        self._ports = ports
+        self._container = connections[0].member.container
 
     @property
     def endpoint(self) -> Endpoint:
-        """The same for the container's record."""
-        bridge, number = self.bridge, self.member.number
-        return Endpoint(
-            bridge=bridge.name,
-            address=bridge.address(number),
-            prefix=subnets.PREFIX,
-            gateway=bridge.address(1),
-            address_v6=bridge.address_v6(number),
-            prefix_v6=subnets.PREFIX_V6 if bridge.subnet_v6 else 0,
-            gateway_v6=bridge.address_v6(1),
-            mac=self.member.mac.hex(":"),
-            ports=self.member.ports,
-        )
+        """Where it is on the first, for its record."""
+        return self._connections[0].endpoint
 
     def plug(self, pid: int, loop: Loop) -> None:
-        """Lay the cable into the network namespace of a process, and let the loop forward to it.
+        """Lay the cables into the network namespace of a process, and let the loop forward to it.
 
+        Those to networks of later too: a reboot from inside makes another namespace.
         NetworkUnusable.
         """
-        with _told():
-            namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                self._add_veth(namespace)
-                with _inside(namespace):
-                    self._configure()
-            finally:
-                os.close(namespace)
-        forward(loop, self.reserved, self.bridge.address(self.member.number))
+        for connection in connections_of(self._container):
+            connection.plug(pid)
+        forward(loop, self._ports, self._connections[0].address)
 
     def resolv_conf(self, dns: Sequence[str]) -> bytes:
         """Its /etc/resolv.conf: `dns`, or the host's resolvers that it can reach."""
-        return resolver.for_bridge(dns, with_v6=bool(self.bridge.subnet_v6))
+        outward = [one.bridge for one in self._connections if not one.bridge.internal]
+        if not outward:
+            return resolver.for_internal(dns)
+        return resolver.for_bridge(dns, with_v6=any(bridge.subnet_v6 for bridge in outward))
 
     def keep_hosts(self, file: Path, loop: Loop) -> None:
-        """Have an /etc/hosts say who is on the bridge, as long as the loop turns."""
-        neighbours = Neighbours(self.place, os.open(file, os.O_RDWR | os.O_CLOEXEC))
+        """Have an /etc/hosts say who is on its networks, as long as the loop turns."""
+        opened = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+        neighbours = watching.Neighbours(self._container, opened)
         loop.watch(neighbours.fd, select.EPOLLIN, neighbours.changed)
-
-    def _add_veth(self, namespace: int) -> None:
-        name = _cable(self.member.container)
-        bridge = socket.if_nametoindex(self.bridge.name)
-        with Netlink() as netlink:
-            netlink.delete(name)  # of before a reboot from inside, whose namespace is still ending
-            mac, mtu = self.member.mac, self.bridge.mtu
-            netlink.add_veth(Veth(name, bridge, INTERFACE, namespace, mac, mtu))
-
-    def _configure(self) -> None:
-        """Within the container's namespace."""
-        packed, end = bridging.packed, self.endpoint
-        index = socket.if_nametoindex(INTERFACE)
-        # Another container that advertises itself as a router would be believed.
-        bridging.set_key(f"ipv6/conf/{INTERFACE}/accept_ra", "0")
-        bridging.set_key(f"ipv6/conf/{INTERFACE}/accept_dad", "0")
-        if not self.bridge.subnet_v6:
-            bridging.set_key(f"ipv6/conf/{INTERFACE}/disable_ipv6", "1")
-        bridging.set_key("ipv4/ping_group_range", "0 2147483647")  # ping(8) without cap_net_raw
-        with Netlink() as netlink:
-            netlink.add_address(index, packed(end.address), end.prefix)
-            if end.address_v6:
-                netlink.add_address(index, packed(end.address_v6), end.prefix_v6)
-            netlink.set_up(index)
-            for gateway in filter(None, (end.gateway, end.gateway_v6)):
-                netlink.add_default_route(packed(gateway))
 
 
 @contextlib.contextmanager
-def joined(store: str, config: ContainerConfig) -> Iterator[Connection]:
-    """Have a place on the bridge of the store at that path meanwhile.
+def joined(store: str, definitions: Path, config: ContainerConfig) -> Iterator[Joined]:
+    """Have a place on the bridges of a container's networks meanwhile, of the store at that path.
 
-    NetworkUnusable, AddressesExhausted, PortTaken, PortRefused, NoSuchAddress, MissingProgram,
-    ProgramFailed.
+    `definitions` is where networks are written down that users have made. NetworkUnusable,
+    AddressesExhausted, AddressTaken, SubnetInUse, PortTaken, PortRefused, NoSuchAddress,
+    NoSuchNetwork, MissingProgram, ProgramFailed.
     """
-    name = bridging.name_of(store)
-    place = records.place_of(name)
+    found = [(networks.find(definitions, one.network), one) for one in config.attachments]
     wanted = publishing.wanted(config.publish, config.exposed, everything=config.publish_all)
-    with reserved(wanted, place) as ports:
+    with reserved(wanted, store) as ports:
+        published = tuple(str(one.publication) for one in ports)
         try:
-            with records.locked_networks(), _told():
-                connection = _enter(place, name, config, ports)
-            yield connection
+            with records.locked_networks(), told():
+                connections = [
+                    _enter(
+                        store,
+                        network,
+                        _newcomer(config, attachment, network, index),
+                        () if index else published,
+                    )
+                    for index, (network, attachment) in enumerate(found)
+                ]
+            yield Joined(connections, ports)
         finally:
-            with contextlib.suppress(LxgitError, OSError):  # the next sweep finds the rest
-                leave(place, name, config.id)
+            sweep(config.id)
 
 
-def _enter(
-    place: Path, name: str, config: ContainerConfig, ports: Iterable[Reserved]
-) -> Connection:
+def _newcomer(
+    config: ContainerConfig, attachment: Attachment, network: Network, interface: int
+) -> Member:
+    """A container as it is to be on a network; number 0 is for any. UsageError."""
+    names = (config.name, config.id[:12], config.hostname, *attachment.aliases)
+    return Member(
+        container=config.id,
+        number=network.number_of(attachment.address) if attachment.address else 0,
+        names=tuple(dict.fromkeys(names)),
+        interface=interface,
+        asked_mac=attachment.mac,
+    )
+
+
+def _enter(store: str, network: Network, member: Member, ports: tuple[str, ...]) -> Connection:
     firewall.require()
+    name = bridging.name_of(store, network)
+    place = records.place_of(name)
     before = records.members(place)
     if not before:
         records.forget_dead()
-    number = subnets.free_number({member.number for member in before})
-    names = tuple(dict.fromkeys((config.name, config.id[:12], config.hostname)))
-    publications = tuple(str(one.publication) for one in ports)
-    member = Member(config.id, number, names, publications)
+    member = replace(member, number=_number(network, member, before), ports=ports)
     records.write_member(place, member)  # first, so that the sweep finds what comes now
-    bridge = bridging.ready(place, name, in_use=bool(before))
+    bridge = bridging.ready(place, store, network, in_use=bool(before))
     is_new, chains = not before, neighbours.all_chains()
     is_flushed = not any(chain.table == name for chain in chains)  # as nftables.service does
-    if publications or is_new or is_flushed:
+    if ports or is_new or is_flushed:
         firewall.apply(firewall.ruleset(bridge, (*before, member)))
     neighbours.admit(name, chains, is_new=is_new)
     records.write_hosts(place, hosts.of_members(bridge, (*before, member)))
-    return Connection(place, bridge, member, tuple(ports))
+    return Connection(place, bridge, member)
 
 
-def leave(place: Path, name: str, container: str) -> None:
-    """Give back what a container has on a bridge, and the bridge itself after the last one."""
+def _number(network: Network, member: Member, before: Sequence[Member]) -> int:
+    """The one that it asks for, or any that nobody has. AddressTaken, AddressesExhausted."""
+    taken = {one.number: one for one in before}
+    if owner := taken.get(member.number):
+        raise AddressTaken(
+            f"container '{owner.names[0]}' has that address of network '{network.name}'",
+            hint="--ip with another, or none: then one is found that is free",
+        )
+    return member.number or subnets.free_number(taken, network.prefix)
+
+
+def connect(
+    store: str, config: ContainerConfig, attachment: Attachment, network: Network, pid: int
+) -> None:
+    """Put a running container, whose process that is, on a further network. Errors as `joined`."""
+    with records.locked_networks(), told():
+        taken = {one.member.interface for one in connections_of(config.id)}
+        free = next(number for number in range(MOST) if number not in taken)
+        member = _newcomer(config, attachment, network, free)
+        try:
+            _enter(store, network, member, ()).plug(pid)
+        except BaseException:
+            _leave(records.place_of(bridging.name_of(store, network)), config.id)
+            raise
+    watching.tell(config.id)
+
+
+def disconnect(store: str, container: str, network: Network) -> None:
+    """Take a running container off a network."""
     with records.locked_networks():
-        if not (place / container).exists():
-            return
-        with Netlink() as netlink:
-            netlink.delete(_cable(container))
-        had_ports = any(one.ports for one in records.members(place) if one.container == container)
-        (place / container).unlink()
-        left = records.members(place)
-        bridge = records.bridge_at(place)
-        if not left or bridge is None:
-            bridging.remove(place, name)
-            return
-        if had_ports:
-            firewall.apply(firewall.ruleset(bridge, left))
-        records.write_hosts(place, hosts.of_members(bridge, left))
+        _leave(records.place_of(bridging.name_of(store, network)), container)
+    watching.tell(container)
+
+
+def _leave(place: Path, container: str) -> None:
+    """Give back what a container has on a bridge, and the bridge itself after the last one.
+
+    The caller holds the lock.
+    """
+    if not (place / container).exists():
+        return
+    name = place.name.partition("-")[2]
+    gone = records.member_at(place, container)
+    with Netlink() as netlink:
+        netlink.delete(gone.cable)
+    (place / container).unlink()
+    left, bridge = records.members(place), records.bridge_at(place)
+    if not left or bridge is None:
+        bridging.remove(place, name)
+        return
+    if gone.ports:
+        firewall.apply(firewall.ruleset(bridge, left))
+    records.write_hosts(place, hosts.of_members(bridge, left))
 
 
 def rename(container: str, old: str, new: str) -> None:
@@ -202,45 +224,13 @@ def rename(container: str, old: str, new: str) -> None:
 
 
 def sweep(container: str) -> None:
-    """Give back what a container had whose supervisor was killed."""
+    """Give back all that a container had that does not run any more."""
     for place in records.places_of(container):
-        name = place.name.partition("-")[2]
-        if place == records.place_of(name):
-            with contextlib.suppress(LxgitError, OSError):  # whoever is on it next tries again
-                leave(place, name, container)
-        else:  # of another network namespace, which holds what else there may be
-            with records.locked_networks():
+        with records.locked_networks():
+            if place == records.place_of(place.name.partition("-")[2]):
+                with contextlib.suppress(LxgitError, OSError):  # whoever is on it next tries again
+                    _leave(place, container)
+            else:  # of another network namespace, which holds what else there may be
                 (place / container).unlink(missing_ok=True)
                 if not records.members(place):
                     records.forget(place)
-
-
-def _cable(container: str) -> str:
-    """The name of the host's end: 15 letters, as many as an interface may have."""
-    return f"lxv{container[:12]}"
-
-
-@contextlib.contextmanager
-def _inside(namespace: int) -> Iterator[None]:
-    """Be in another network namespace meanwhile, this thread alone."""
-    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        kernel.setns(namespace, kernel.CLONE_NEWNET)
-        try:
-            yield
-        finally:
-            kernel.setns(own, kernel.CLONE_NEWNET)
-    finally:
-        os.close(own)
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """What the kernel refuses is told with the way around it."""
-    try:
-        yield
-    except OSError as error:
-        raise NetworkUnusable(
-            f"this host gives the container no network: {error}",
-            hint="--network none runs it without one",
-        ) from error

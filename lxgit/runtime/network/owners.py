@@ -20,7 +20,6 @@ from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from lxgit.runtime.network.publishing import Publication
 
@@ -33,25 +32,26 @@ class _Process(NamedTuple):
     name: str
 
 
-def owner(wanted: Publication, place: Path | None) -> str | None:
+def owner(wanted: Publication, store: str) -> str | None:
     """Words for who has the first port that is wanted; None where that cannot be found out.
 
-    `place` is where the bridge of the store is written down: containers of others are told apart.
+    `store` is the path of the one that asks: containers of others are told apart.
     """
     sockets = {f"socket:[{inode}]" for inode in _inodes(wanted)}
     holders = list(_holders(sockets)) if sockets else []
     for _, name in holders:
         if match := _SUPERVISOR.fullmatch(name):
-            return _container(match[1], place)
+            return _container(match[1], store)
     return f"{holders[0].name}, process {holders[0].pid}," if holders else None
 
 
-def _container(beginning: str, place: Path | None) -> str:
+def _container(beginning: str, store: str) -> str:
     """A container by the first digits of its id."""
-    for other in records.places():
-        for member in records.members(other):
+    for place in records.places():
+        for member in records.members(place):
             if member.container.startswith(beginning):
-                elsewhere = "" if other == place else " of another store"
+                bridge = records.bridge_at(place)
+                elsewhere = "" if bridge and bridge.store == store else " of another store"
                 return f"container '{member.names[0]}'{elsewhere}"
     return f"container {beginning}"  # it comes or goes just now
 

@@ -2,7 +2,8 @@
 
     /run/lxgit/n/                0700
       .lock                      held while a bridge, an address or a rule comes or goes
-      <namespace>-<bridge>/      one a store, and a network namespace that lxgit is used in
+      <namespace>-<bridge>/      one a network of a store's, and a network namespace that lxgit is
+                                 used in
         bridge                   Bridge, as JSON
         <container id>           Member, as JSON: one that runs, or was killed and not yet swept
         hosts                    lines for the /etc/hosts of all of them
@@ -41,9 +42,13 @@ class Bridge:
     """A bridge of this host, and the addresses that are its own."""
 
     name: str
-    subnet: str  # 10.130.4.0, a /22
-    subnet_v6: str  # a /64; "" where the host has no IPv6
+    subnet: str  # 10.130.4.0
+    subnet_v6: str  # a /64; "" for one without IPv6
     mtu: int  # bytes
+    prefix: int = subnets.PREFIX  # of `subnet`, in bits
+    internal: bool = False  # nothing leads out of it
+    network: str = "bridge"  # whose it is, by its name
+    store: str = ""  # and in which store, by its path
 
     def address(self, number: int) -> str:
         """The IPv4 address of a member; 1 is the bridge's own."""
@@ -62,6 +67,13 @@ class Member:
     number: int
     names: tuple[str, ...]
     ports: tuple[str, ...] = ()  # publications, as `-p` takes them, each with a port of the host
+    interface: int = 0  # the number of its end of the cable: eth0
+    asked_mac: str = ""  # 02:00:00:00:00:01; "" for one of its number's
+
+    @property
+    def cable(self) -> str:
+        """The name of the host's end: 15 letters, as many as an interface may have."""
+        return f"lx{'v' if not self.interface else self.interface}{self.container[:12]}"
 
     @property
     def publications(self) -> tuple[Publication, ...]:
@@ -71,6 +83,8 @@ class Member:
     @property
     def mac(self) -> bytes:
         """The Ethernet address that belongs to its number, so that no neighbour has a stale one."""
+        if self.asked_mac:
+            return bytes.fromhex(self.asked_mac.replace(":", ""))
         return b"\x02lxg" + self.number.to_bytes(2, "big")
 
 
@@ -97,11 +111,10 @@ def places() -> list[Path]:
     return sorted(rundir.NETWORKS.glob(f"{_namespace()}-*"))
 
 
-def places_of(container: str) -> Iterator[Path]:
+def places_of(container: str) -> list[Path]:
     """Where a container is written down, in whatever network namespace."""
-    for path in rundir.NETWORKS.iterdir() if rundir.NETWORKS.is_dir() else ():
-        if (path / container).exists():
-            yield path
+    found = rundir.NETWORKS.iterdir() if rundir.NETWORKS.is_dir() else ()
+    return sorted(path for path in found if (path / container).exists())
 
 
 def _namespace() -> int:
@@ -123,13 +136,19 @@ def write_bridge(place: Path, bridge: Bridge) -> None:
 
 def members(place: Path) -> list[Member]:
     """Who is on a bridge, in the order of their numbers; none whose supervisor left no trace."""
-    found = []
-    for name in os.listdir(place) if place.is_dir() else ():
-        if _MEMBER.fullmatch(name) and (rundir.CONTAINERS / name).exists():
-            values = json.loads((place / name).read_bytes())
-            tuples = {key: tuple(v) for key, v in values.items() if isinstance(v, list)}
-            found.append(Member(**{**values, **tuples}))
+    found = (
+        member_at(place, name)
+        for name in (os.listdir(place) if place.is_dir() else ())
+        if _MEMBER.fullmatch(name) and (rundir.CONTAINERS / name).exists()
+    )
     return sorted(found, key=lambda member: member.number)
+
+
+def member_at(place: Path, container: str) -> Member:
+    """A container that is written down there. FileNotFoundError."""
+    values = json.loads((place / container).read_bytes())
+    tuples = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
+    return Member(**{**values, **tuples})
 
 
 def write_member(place: Path, member: Member) -> None:

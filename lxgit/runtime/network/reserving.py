@@ -19,7 +19,6 @@ from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 _BACKLOG = 128
 
@@ -50,21 +49,22 @@ class Reserved(NamedTuple):
 
 
 @contextlib.contextmanager
-def reserved(wanted: Sequence[Publication], place: Path | None = None) -> Iterator[list[Reserved]]:
+def reserved(wanted: Sequence[Publication], store: str = "") -> Iterator[list[Reserved]]:
     """Hold ports of the host meanwhile, which are all different ones.
 
-    `place` is where the bridge of the store is written down. PortTaken, PortRefused, NoSuchAddress.
+    `store` is the path of the one that asks, to tell others from. PortTaken, PortRefused,
+    NoSuchAddress.
     """
     with contextlib.ExitStack() as held:
         found: dict[Publication, Reserved] = {}
         for one in sorted(wanted, key=lambda one: len(one.choices)):  # who has most can wait
-            found[one] = reserve(one, place)
+            found[one] = reserve(one, store)
             for each in found[one].sockets:
                 held.enter_context(each)
         yield [found[one] for one in wanted]
 
 
-def reserve(wanted: Publication, place: Path | None = None) -> Reserved:
+def reserve(wanted: Publication, store: str = "") -> Reserved:
     """Listen on the first port of the host that is free, of those that will do."""
     for number in wanted.choices:
         tried = replace(wanted, host_port=number, host_last=0)
@@ -73,7 +73,7 @@ def reserve(wanted: Publication, place: Path | None = None) -> Reserved:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise _refused(error, tried) from error
-    raise _taken(wanted, place)
+    raise _taken(wanted, store)
 
 
 def _listening(wanted: Publication) -> tuple[socket.socket, ...]:
@@ -119,7 +119,7 @@ def _refused(error: OSError, wanted: Publication) -> LxgitError:
     )
 
 
-def _taken(wanted: Publication, place: Path | None) -> PortTaken:
+def _taken(wanted: Publication, store: str) -> PortTaken:
     from lxgit.runtime.network.owners import owner
 
     if not wanted.host_port:
@@ -134,6 +134,6 @@ def _taken(wanted: Publication, place: Path | None) -> PortTaken:
         if wanted.host_last
         else f"port {name} of the host{where} is"
     )
-    who = owner(wanted, place)
+    who = owner(wanted, store)
     has = f"{who} has {wanted.host_port}; " if who else ""
     return PortTaken(f"{told} taken", hint=f"{has}-p {wanted.port} takes one that is free")

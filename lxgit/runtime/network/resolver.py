@@ -21,6 +21,8 @@ BEHIND = (
 _LARGEST = 1 << 16
 _NONE = b"# no resolver of the host can be reached from a bridge: --dns ADDRESS\n"
 
+_NOBODY = b"# nothing leads out of this network: --dns ADDRESS\n"
+
 
 def for_host(dns: Sequence[str]) -> bytes:
     """For who shares the host's network: the host's own file, or the same with `dns`."""
@@ -31,6 +33,11 @@ def for_host(dns: Sequence[str]) -> bytes:
 def for_user(servers: Sequence[str]) -> bytes:
     """The host's own file with other servers."""
     return _written(_read(RESOLV_CONF), servers)
+
+
+def for_internal(dns: Sequence[str]) -> bytes:
+    """For who reaches nobody outside: `dns` alone, or nobody to ask, so that nobody waits."""
+    return _written(b"", dns) or _NOBODY
 
 
 def for_bridge(dns: Sequence[str], *, with_v6: bool) -> bytes:

@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
 PREFIX, PREFIX_V6 = 22, 64
 _POOL = range(10 << 24 | 128 << 16, 10 << 24 | 192 << 16, 1 << (32 - PREFIX))
-SIZE = 1 << (32 - PREFIX)
-
-LARGEST = SIZE - 2
-"""The highest number that a container has in its subnet; 1 is the bridge's, the last for all."""
+_SIZE = 1 << (32 - PREFIX)
 
 
 class AddressesExhausted(LxgitError):
@@ -41,12 +38,18 @@ def free_subnet(used: Iterable[tuple[bytes, int]], store: str) -> bytes:
     begin = zlib.crc32(os.fsencode(store)) % len(_POOL)
     for index in range(len(_POOL)):
         first = _POOL[(begin + index) % len(_POOL)]
-        if not any(first < end and start < first + SIZE for start, end in taken):
+        if not any(first < end and start < first + _SIZE for start, end in taken):
             return first.to_bytes(4, "big")
     raise AddressesExhausted(
         "every subnet of 10.128.0.0/10 is in use on this host, or reached by one of its routes",
         hint="--network none runs it without a network",
     )
+
+
+def is_free(subnet: bytes, prefix: int, used: Iterable[tuple[bytes, int]]) -> bool:
+    """Whether nothing of what is `used`, as above, lies in a subnet, nor that in it."""
+    ((first, last),) = _ranges([(subnet, prefix)])
+    return not any(first < end and start < last for start, end in _ranges(used))
 
 
 def _ranges(used: Iterable[tuple[bytes, int]]) -> Iterator[tuple[int, int]]:
@@ -67,12 +70,15 @@ def numbered(subnet: bytes, number: int) -> bytes:
     return (int.from_bytes(subnet, "big") + number).to_bytes(len(subnet), "big")
 
 
-def free_number(taken: Collection[int]) -> int:
-    """The lowest number from 2 up that no container has. Raises AddressesExhausted."""
-    for number in range(2, LARGEST + 1):
+def free_number(taken: Collection[int], prefix: int = PREFIX) -> int:
+    """The lowest number from 2 up that no container has. Raises AddressesExhausted.
+
+    1 is the bridge's own, and the last one of the subnet is for all.
+    """
+    for number in range(2, (1 << (32 - prefix)) - 1):
         if number not in taken:
             return number
     raise AddressesExhausted(
-        f"{len(taken)} containers run on this store's bridge, which has no more addresses",
+        f"{len(taken)} containers run on this network's bridge, which has no more addresses",
         hint="--network none runs it without a network",
     )

@@ -1,0 +1,225 @@
+"""Commands about networks: network create, ls, inspect, rm, connect, disconnect, prune."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from lxgit.cli.options import Filters, FormatOption
+from lxgit.cli.params import argument, command, option
+from lxgit.cli.session import Session
+
+if TYPE_CHECKING:
+    from lxgit.operations.networks import NetworkRow
+
+Names = Annotated[tuple[str, ...], argument("NETWORK", help="names or ids", completes="network")]
+Name = Annotated[str, argument("NETWORK", help="its name or id", completes="network")]
+Container = Annotated[str, argument("CONTAINER", help="its name or id", completes="container")]
+_HEAD = {"ID": "NETWORK ID", "Name": "NAME", "Driver": "DRIVER", "Scope": "SCOPE"}
+
+
+@command(
+    examples=(
+        ("lxgit network create backend", "prints its id; 'run --network backend' is on it"),
+        ("lxgit network create --subnet 172.30.0.0/24 fixed", "for 'run --ip'"),
+        ("lxgit network create --internal quiet", "without a way out"),
+    )
+)
+def create(
+    session: Session,
+    name: Annotated[str, argument("NAME", help="what it is to be called")],
+    subnets: Annotated[
+        tuple[str, ...],
+        option("--subnet", help="its addresses; by default such as are free", metavar="CIDR"),
+    ] = (),
+    ipv6: Annotated[bool, option("--ipv6", help="IPv6 also where the host has none")] = False,
+    internal: Annotated[
+        bool, option("--internal", help="nothing leads out of it, nor into it")
+    ] = False,
+    labels: Annotated[
+        tuple[str, ...], option("--label", help="a note to it", metavar="NAME[=VALUE]")
+    ] = (),
+) -> None:
+    """Make a network, and print its id.
+
+    Its containers reach each other by name, and the world, but no container of another network.
+    A container can be on several. The bridge is there while one runs on it.
+    """
+    from lxgit.cli.labels import labels_of
+    from lxgit.operations.networks import WantedDefinition, create_network
+
+    wanted = WantedDefinition(name, subnets, ipv6, internal, labels_of(labels))
+    session.out.line(create_network(session.repository(create=True), wanted))
+
+
+@command(
+    examples=(
+        ("lxgit network ls", ""),
+        ("lxgit network ls -q --filter type=custom", "ids of those that somebody made"),
+        ("lxgit network ls --format '{{.Name}} {{.Subnets}}'", ""),
+        ("lxgit network ls --format json", "for programs"),
+    )
+)
+def ls(
+    session: Session,
+    quiet: Annotated[bool, option("-q", "--quiet", help="ids alone")] = False,
+    filters: Filters = (),
+    no_trunc: Annotated[bool, option("--no-trunc", help="whole ids")] = False,
+    format_: FormatOption = "table",
+) -> None:
+    """List networks. Filters: name (a part of it), id, driver, type (builtin, custom), label."""
+    from lxgit.cli.tables import short_id, write_listing
+    from lxgit.operations.networks import list_networks, select_networks
+
+    repository = session.repository_to_list()
+    rows = [] if repository is None else list_networks(repository)
+    chosen = select_networks(rows, filters)
+    if quiet:
+        for row in chosen:
+            session.out.line(short_id(row.id, whole=no_trunc))
+        return
+    fields = [_fields(row, no_trunc=no_trunc) for row in chosen]
+    columns = ("ID", "Name", "Driver", "Scope")
+    write_listing(session.out, format_, fields, head=_HEAD, columns=columns, fields=fields)
+
+
+def _fields(row: NetworkRow, *, no_trunc: bool) -> dict[str, object]:
+    """Docker's keys, and which addresses it has."""
+    from lxgit.cli.human import nanosecond_date
+    from lxgit.cli.tables import short_id
+
+    return {
+        "ID": short_id(row.id, whole=no_trunc),
+        "Name": row.name,
+        "Driver": row.driver,
+        "Scope": "local",
+        "Internal": row.internal,
+        "IPv6": any(":" in subnet for subnet, _ in row.subnets),
+        "Subnets": [subnet for subnet, _ in row.subnets],
+        "CreatedAt": nanosecond_date(row.created) if row.created else "",
+        "Labels": dict(row.labels),
+    }
+
+
+@command(
+    examples=(
+        ("lxgit network inspect backend", "its subnet, and who is on it"),
+        ("lxgit network inspect --format '{{json .Containers}}' backend", ""),
+    )
+)
+def inspect(session: Session, names: Names, format_: FormatOption = "json") -> None:
+    """Show everything about networks, as JSON or by a template.
+
+    Addresses are those in force while a container runs on it.
+    """
+    from lxgit.operations.networks import list_networks
+
+    rows = [_values(row) for row in list_networks(session.repository(), names)]
+    if format_ == "json":
+        from json import dumps
+
+        session.out.line(dumps(rows, indent=4))
+    else:
+        from lxgit.cli.templates import write_templated
+
+        write_templated(session.out, format_, rows)
+
+
+def _values(row: NetworkRow) -> dict[str, Any]:
+    from lxgit.cli.human import nanosecond_date
+
+    return {
+        "Name": row.name,
+        "Id": row.id,
+        "Created": nanosecond_date(row.created) if row.created else "",
+        "Scope": "local",
+        "Driver": row.driver,
+        "EnableIPv6": any(":" in subnet for subnet, _ in row.subnets),
+        "IPAM": {
+            "Driver": "default",
+            "Config": [{"Subnet": subnet, "Gateway": gateway} for subnet, gateway in row.subnets],
+        },
+        "Internal": row.internal,
+        "Containers": {
+            member.id: {
+                "Name": member.name,
+                "MacAddress": member.mac,
+                "IPv4Address": member.address,
+                "IPv6Address": member.address_v6,
+            }
+            for member in row.members
+        },
+        "Labels": dict(row.labels),
+    }
+
+
+@command(examples=(("lxgit network rm backend", ""),))
+def rm(
+    session: Session,
+    names: Names,
+    force: Annotated[bool, option("-f", "--force", help="pass over such as there are not")] = False,
+) -> None:
+    """Delete networks. One that a container has, running or not, stays."""
+    from lxgit.operations.networks import remove_networks
+
+    remove_networks(session.repository(), names, force=force)
+    for name in names:
+        session.out.line(name)
+
+
+@command(
+    examples=(
+        ("lxgit network connect backend web", "at once where it runs"),
+        ("lxgit network connect --alias db --ip 172.30.0.7 fixed web", ""),
+    )
+)
+def connect(
+    session: Session,
+    network: Name,
+    container: Container,
+    aliases: Annotated[
+        tuple[str, ...], option("--alias", help="a further name of its there", metavar="NAME")
+    ] = (),
+    address: Annotated[
+        str | None, option("--ip", help="of a network with a --subnet", metavar="ADDRESS")
+    ] = None,
+) -> None:
+    """Put a container on a network more, besides those that it has."""
+    from lxgit.operations.networks import connect
+
+    connect(session.repository(), network, container, aliases=aliases, address=address or "")
+
+
+@command(examples=(("lxgit network disconnect bridge web", "at once where it runs"),))
+def disconnect(
+    session: Session,
+    network: Name,
+    container: Container,
+) -> None:
+    """Take a container off a network. One that has no other left has no network."""
+    from lxgit.operations.networks import disconnect
+
+    disconnect(session.repository(), network, container)
+
+
+@command(
+    examples=(
+        ("lxgit network prune -f", ""),
+        ("lxgit network prune -f --filter label=stage=test", ""),
+    )
+)
+def prune(
+    session: Session,
+    filters: Annotated[
+        tuple[str, ...], option("--filter", help="what fits alone", metavar="KEY=VALUE")
+    ] = (),
+    force: Annotated[bool, option("-f", "--force", help="do not ask")] = False,
+) -> None:
+    """Delete the networks that no container has, and print their names."""
+    from lxgit.operations.networks import prune_networks
+
+    if not force:
+        from lxgit.cli.asking import confirm
+
+        confirm(session, "this deletes networks that no container has")
+    for name in prune_networks(session.repository(), filters):
+        session.out.line(name)

@@ -1,0 +1,373 @@
+"""Networks that users have named: made, listed, deleted; containers put on them and taken off."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.operations.lookup import find_container
+from lxgit.operations.networking import checked_attachment
+from lxgit.operations.ordinary import RootsAlone
+from lxgit.operations.selecting import has_label, parse_filters
+from lxgit.records import replace
+from lxgit.runtime import networks as records
+from lxgit.runtime import rootless
+from lxgit.runtime.config import BUILT_IN, NO_BRIDGE, RESTARTING
+from lxgit.runtime.containers import all_containers, edited
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from lxgit.repository import Repository
+    from lxgit.runtime.config import Attachment, ContainerConfig
+    from lxgit.runtime.containers import Container
+    from lxgit.runtime.network.connection import Connection
+    from lxgit.runtime.networks import Network
+
+
+class NetworkInUse(LxgitError):
+    """A network that containers have."""
+
+
+class NotConnected(LxgitError):
+    """A container that is not on a network, and is to leave it."""
+
+
+class CannotConnect(LxgitError):
+    """A container that cannot come to a network, or leave it, as it is."""
+
+
+class WantedDefinition(NamedTuple):
+    """What `network create` asks for; see its help."""
+
+    name: str
+    subnets: tuple[str, ...] = ()
+    ipv6: bool = False
+    internal: bool = False
+    labels: Mapping[str, str] = {}
+
+
+class Member(NamedTuple):
+    """A container that has a network; while it does not run there, its addresses are "" ."""
+
+    id: str
+    name: str
+    address: str = ""  # 10.1.2.3/24
+    address_v6: str = ""
+    mac: str = ""
+
+
+class NetworkRow(NamedTuple):
+    """A line of `network ls`. `created` is in nanoseconds since 1970; addresses are text."""
+
+    id: str
+    name: str
+    driver: str
+    created: int = 0
+    internal: bool = False
+    subnets: tuple[tuple[str, str], ...] = ()  # in force or asked for, each with its gateway
+    labels: Mapping[str, str] = {}
+    members: tuple[Member, ...] = ()
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether every store has it."""
+        return self.name in BUILT_IN
+
+
+def create_network(repository: Repository, wanted: WantedDefinition) -> str:
+    """Write a new network down; its id. It is made with the first container that runs on it.
+
+    RootsAlone, UsageError, InvalidNetworkName, NetworkNameTaken, SubnetOverlaps.
+    """
+    if rootless.is_active() or os.geteuid() != 0:
+        raise RootsAlone(
+            "networks of one's own are for containers of root alone",
+            hint="an ordinary user's have --network user, none or host",
+        )
+    subnet, subnet_v6 = records.checked_subnets(wanted.subnets)
+    network = records.Network(
+        id=os.urandom(32).hex(),
+        name=wanted.name,
+        created=time.time_ns(),
+        subnet=subnet,
+        subnet_v6=subnet_v6,
+        ipv6=wanted.ipv6,
+        internal=wanted.internal,
+        labels=dict(wanted.labels),
+    )
+    with records.settled(repository.networks_dir):
+        records.create(repository.networks_dir, network)
+    return network.id
+
+
+@contextmanager
+def kept_networks(repository: Repository, names: Iterable[str]) -> Iterator[None]:
+    """Keep networks from being deleted while a container is made that has them. NoSuchNetwork."""
+    with records.kept(repository.networks_dir):
+        for name in names:
+            records.find(repository.networks_dir, name)
+        yield
+
+
+def list_networks(repository: Repository, names: Sequence[str] | None = None) -> list[NetworkRow]:
+    """All networks, those first that every store has; or those that are named.
+
+    NoSuchNetwork, BrokenNetwork.
+    """
+    users = _users(repository)
+    if names is None:
+        names = (*_built_in(), *records.names(repository.networks_dir))
+    return [_row(repository, name, users) for name in names]
+
+
+def _built_in() -> tuple[str, ...]:
+    return ("host", "none", "user") if rootless.is_active() else ("bridge", "host", "none")
+
+
+def _row(repository: Repository, name: str, users: Mapping[str, list[Container]]) -> NetworkRow:
+    if name in NO_BRIDGE:
+        members = tuple(Member(one.id, one.config.name) for one in users.get(name, ()))
+        identity = f"{2 + NO_BRIDGE.index(name)}".ljust(64, "0")
+        driver = {"none": "null"}.get(name, name)
+        return NetworkRow(identity, name, driver, members=members)
+    network = records.find(repository.networks_dir, name)
+    found = [(one, _connection(one, network)) for one in users.get(network.name, ())]
+    return NetworkRow(
+        network.id,
+        network.name,
+        "bridge",
+        network.created,
+        network.internal,
+        _subnets(network, [connection for _, connection in found if connection is not None]),
+        network.labels,
+        tuple(_member(container, connection) for container, connection in found),
+    )
+
+
+def _connection(container: Container, network: Network) -> Connection | None:
+    """Where a container is on a network now; None if it does not run."""
+    if not container.is_running:
+        return None
+    from lxgit.runtime.network.connection import connections_of
+
+    for one in connections_of(container.id):
+        if one.bridge.network == network.name:
+            return one
+    return None
+
+
+def _subnets(network: Network, found: Sequence[Connection]) -> tuple[tuple[str, str], ...]:
+    if found:
+        bridge, end = found[0].bridge, found[0].endpoint
+        there = [(f"{bridge.subnet}/{end.prefix}", end.gateway)]
+        if end.address_v6:
+            there.append((f"{bridge.subnet_v6}/{end.prefix_v6}", end.gateway_v6))
+        return tuple(there)
+    return tuple((subnet, "") for subnet in (network.subnet, network.subnet_v6) if subnet)
+
+
+def _member(container: Container, connection: Connection | None) -> Member:
+    name = container.config.name
+    if connection is None:
+        return Member(container.id, name)
+    end = connection.endpoint
+    address_v6 = f"{end.address_v6}/{end.prefix_v6}" if end.address_v6 else ""
+    return Member(container.id, name, f"{end.address}/{end.prefix}", address_v6, end.mac)
+
+
+def _users(repository: Repository) -> dict[str, list[Container]]:
+    """The containers that have each network, running or not."""
+    found: dict[str, list[Container]] = {}
+    for container in all_containers(repository.containers_dir):
+        for name in container.config.networks:
+            found.setdefault(name, []).append(container)
+    return found
+
+
+def complete_networks(repository: Repository) -> list[str]:
+    """Every network's name: for completion."""
+    return [*_built_in(), *records.names(repository.networks_dir)]
+
+
+def select_networks(rows: Iterable[NetworkRow], filters: Sequence[str]) -> list[NetworkRow]:
+    """Those that pass Docker's filters: `name`, `id`, `driver`, `type`, `label`, `dangling`.
+
+    `type` is `builtin` or `custom`. Several of one key ask for any of them, of different keys for
+    all; each `label` must be there. UsageError.
+    """
+    wanted = parse_filters(filters, ("name", "id", "driver", "type", "label", "dangling"))
+    return [row for row in rows if _fits(row, wanted)]
+
+
+def _fits(row: NetworkRow, wanted: Mapping[str, Sequence[str]]) -> bool:
+    labels = [f"{name}={value}" for name, value in row.labels.items()]
+    kind = "builtin" if row.is_built_in else "custom"
+    unused = "true" if not (row.members or row.is_built_in) else "false"
+    return (
+        all(has_label(labels, value) for value in wanted.get("label", ()))
+        and any(part in row.name for part in wanted.get("name", ("",)))
+        and any(row.id.startswith(part) for part in wanted.get("id", ("",)))
+        and row.driver in wanted.get("driver", (row.driver,))
+        and kind in wanted.get("type", (kind,))
+        and unused in wanted.get("dangling", (unused,))
+    )
+
+
+def remove_networks(repository: Repository, names: Sequence[str], *, force: bool) -> None:
+    """Delete networks; none when one may not go.
+
+    NetworkInUse, also with `force`: that only passes over such as there are not (NoSuchNetwork).
+    """
+    with records.settled(repository.networks_dir):
+        users = _users(repository)
+        going = []
+        for name in names:
+            if name in BUILT_IN:
+                raise NetworkInUse(f"every store has network '{name}'", hint="it cannot be deleted")
+            found = _known(repository, name, force=force)
+            if containers := users.get(found or ""):
+                told = ", ".join(f"'{one.config.name}'" for one in containers)
+                raise NetworkInUse(
+                    f"network '{found}' is in use by container {told}",
+                    hint="'lxgit network disconnect', or 'lxgit rm CONTAINER', first",
+                )
+            going.append(found)
+        for name in dict.fromkeys(filter(None, going)):
+            records.remove(repository.networks_dir, name)
+
+
+def _known(repository: Repository, name: str, *, force: bool) -> str | None:
+    """The name of a network; None for one that there is not, with `force`. NoSuchNetwork."""
+    if name in records.names(repository.networks_dir):
+        return name  # a damaged one too
+    try:
+        return records.find(repository.networks_dir, name).name
+    except records.NoSuchNetwork:
+        if force:
+            return None
+        raise
+
+
+def prune_networks(repository: Repository, filters: Sequence[str] = ()) -> tuple[str, ...]:
+    """Delete the networks that no container has; their names."""
+    with records.settled(repository.networks_dir):
+        rows = select_networks(list_networks(repository), (*filters, "dangling=true"))
+        for row in rows:
+            records.remove(repository.networks_dir, row.name)
+    return tuple(row.name for row in rows)
+
+
+def connect(
+    repository: Repository,
+    network: str,
+    container: str,
+    *,
+    aliases: tuple[str, ...] = (),
+    address: str = "",
+) -> None:
+    """Put a container on a further network, at once where it runs.
+
+    CannotConnect, NoSuchNetwork, NoSuchContainer, UsageError, and what `run` raises.
+    """
+    with kept_networks(repository, [network]), edited(find_container(repository, container)) as now:
+        found = records.find(repository.networks_dir, network)
+        attachment = checked_attachment(found, aliases, address)
+        config = _with(now.config, attachment)
+        state = now.state
+        if state.is_alive:
+            _require_bridge(now)
+        if state.pid is not None and state.is_alive:
+            from lxgit.runtime.network import joining
+
+            joining.connect(_path(repository), now.config, attachment, found, state.pid)
+        now.configured(config)
+        records.tell(repository.networks_dir, found.name, "connect", container=now.id)
+
+
+def _require_bridge(container: Container) -> None:
+    """CannotConnect for one that runs, and was not made ready for networks."""
+    if not container.config.attachments and container.state.status != RESTARTING:
+        name = container.config.name
+        raise CannotConnect(
+            f"container '{name}' runs with --network {container.config.network}",
+            hint=f"'lxgit stop {name}' first",
+        )
+
+
+def _with(config: ContainerConfig, attachment: Attachment) -> ContainerConfig:
+    """A container on one more network. CannotConnect."""
+    from lxgit.runtime.network.joining import MOST
+
+    name, network = config.name, attachment.network
+    if config.network in ("host", "user"):
+        raise CannotConnect(
+            f"container '{name}' has --network {config.network}, and can have no other",
+            hint=f"'lxgit run --network {network}' makes one that has",
+        )
+    if network in config.networks:
+        raise CannotConnect(
+            f"container '{name}' is on network '{network}' already",
+            hint=f"'lxgit network disconnect {network} {name}' takes it off",
+        )
+    if len(config.attachments) >= MOST:
+        raise CannotConnect(f"container '{name}' is on {MOST} networks, the most that it can be on")
+    return _attached(config, (*config.attachments, attachment))
+
+
+def _attached(config: ContainerConfig, attachments: Sequence[Attachment]) -> ContainerConfig:
+    """A container with these networks in the place of what it had."""
+    if not attachments:
+        return replace(config, network="none", aliases=(), address="", mac="", connected=())
+    first, *others = attachments
+    return replace(
+        config,
+        network=first.network,
+        aliases=first.aliases,
+        address=first.address,
+        mac=first.mac,
+        connected=tuple(others),
+    )
+
+
+def disconnect(repository: Repository, network: str, container: str) -> None:
+    """Take a container off a network, at once where it runs. One that has none left has "none".
+
+    NotConnected, CannotConnect, NoSuchNetwork, NoSuchContainer.
+    """
+    with edited(find_container(repository, container)) as now:
+        found = records.find(repository.networks_dir, network)
+        attachments, name = now.config.attachments, now.config.name
+        left = [one for one in attachments if one.network != found.name]
+        if len(left) == len(attachments):
+            raise NotConnected(
+                f"container '{name}' is not on network '{found.name}'",
+                hint=f"'lxgit inspect {name}' shows where it is",
+            )
+        if now.state.is_alive:
+            _require_spare(now, found)
+            from lxgit.runtime.network import joining
+
+            joining.disconnect(_path(repository), now.id, found)
+        now.configured(_attached(now.config, left))
+        records.tell(repository.networks_dir, found.name, "disconnect", container=now.id)
+
+
+def _require_spare(container: Container, network: Network) -> None:
+    """CannotConnect if a running container's ports, or all that it has, hang on a network."""
+    config, first = container.config, container.config.attachments[0]
+    has_ports = bool(config.publish or config.publish_all)
+    if first.network == network.name and has_ports:
+        raise CannotConnect(
+            f"container '{config.name}' has its published ports from network '{network.name}'",
+            hint=f"'lxgit stop {config.name}' first",
+        )
+
+
+def _path(repository: Repository) -> str:
+    """The store's path, as bridges are named by it."""
+    return os.path.realpath(repository.path)

@@ -1,0 +1,164 @@
+"""Networks that users have made: who reaches whom, and what comes and goes; all in namespaces."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit import eventlog
+from tests.support.peers import HOST, PEER, PINGS, SERVE, curl, ip, nothing_is_left, said, settings
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.support.peers import Peer
+    from tests.support.program import Lxgit
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+
+def fetch(name: str) -> tuple[str, ...]:
+    """A command that prints what a web server says, as soon as it is there."""
+    return ("sh", "-c", f"until wget -q -T 1 -O - http://{name}/; do sleep 0.1; done")
+
+
+def misses(address: str) -> tuple[str, ...]:
+    """A command that fails, but for who reaches a web server."""
+    return ("wget", "-q", "-T", "1", "-O", "-", f"http://{address}/")
+
+
+def test_names_and_ports_are_within_one_network(based: Lxgit, peer: Peer) -> None:
+    for name in ("red", "blue"):
+        based("network", "create", name)
+    based("run", "-d", "--name", "web", "--network", "red", "-p", "8080:80", "base", *SERVE)
+    based("run", "-d", "--name", "idle", "--network", "blue", "base", "sleep", "1000")
+    address = settings(based, "web")["IPAddress"]
+    run = ("run", "--rm", "--network")
+    assert based(*run, "red", "base", *fetch("web")).out == "hello\n"
+    for stranger in ("blue", "bridge"):
+        based(*run, stranger, "base", "grep", "web", "/etc/hosts", code=1)
+        based(*run, stranger, "base", *misses(address), code=1)
+    # Who has both reaches both; what is published, all do.
+    assert based(*run, "blue", "--network", "red", "base", *fetch("web")).out == "hello\n"
+    assert peer.run(*curl(HOST, 8080)) == said(*curl("127.0.0.1", 8080)) == "hello\n"
+    assert based("exec", "idle", *fetch(f"{HOST}:8080")).out == "hello\n"
+    reach = f"ping -c 1 -w 5 {PEER} >/dev/null"
+    based(*run, "blue", *PINGS, "base", "sh", "-c", reach)
+    based("rm", "-f", "web", "idle")
+    wait_until(nothing_is_left)
+
+
+def test_a_running_container_comes_and_goes(based: Lxgit, peer: Peer) -> None:
+    based("network", "create", "--subnet", "172.30.0.0/29", "fixed")
+    based("run", "-d", "--name", "web", "base", *SERVE)
+    based("run", "-d", "--name", "seer", "--network", "fixed", "base", "sleep", "1000")
+    based("exec", "seer", "grep", "web", "/etc/hosts", code=1)
+    based("network", "connect", "--alias", "www", "--ip", "172.30.0.5", "fixed", "web")
+    wait_until(lambda: "www" in based("exec", "seer", "cat", "/etc/hosts").out)
+    assert based("exec", "seer", *fetch("www")).out == "hello\n"
+    wait_until(lambda: "seer" in based("exec", "web", "cat", "/etc/hosts").out)
+    assert "inet 172.30.0.5/29" in based("exec", "web", "ip", "address", "show", "eth1").out
+    there = based("inspect", "web").json[0]["NetworkSettings"]["Networks"]
+    assert (there["fixed"]["IPAddress"], there["fixed"]["Aliases"]) == ("172.30.0.5", ["www"])
+    # After a restart it is there again.
+    based("restart", "-t", "0", "web")
+    assert based("exec", "seer", *fetch("www")).out == "hello\n"
+    based("network", "disconnect", "fixed", "web")
+    wait_until(lambda: "www" not in based("exec", "seer", "cat", "/etc/hosts").out)
+    wait_until(lambda: "seer" not in based("exec", "web", "cat", "/etc/hosts").out)
+    assert "eth1" not in based("exec", "web", "ip", "address").out
+    actions = [one.action for one in eventlog.past(based.store) if one.type == "network"]
+    assert actions == ["create", "connect", "disconnect"]
+    based("rm", "-f", "web", "seer")
+    wait_until(nothing_is_left)
+
+
+def test_nothing_leads_out_of_an_internal_network(based: Lxgit, peer: Peer) -> None:
+    based("network", "create", "--internal", "quiet")
+    based("run", "-d", "--name", "web", "--network", "quiet", "base", *SERVE)
+    run = ("run", "--rm", "--network", "quiet")
+    assert based(*run, "base", *fetch("web")).out == "hello\n"
+    shown = based(*run, "base", "sh", "-c", "ip route; cat /etc/resolv.conf").out
+    assert "default" not in shown
+    assert "nameserver" not in shown
+    # One that makes its own way is stopped at the bridge, and so is who looks for it from outside.
+    found = settings(based, "web")
+    way = f"ip route add default via {found['Gateway']}; ping -c 1 -W 1 {PEER}"
+    based(*run, *PINGS, "--cap-add", "net_admin", "base", "sh", "-c", way, code=1)
+    peer.run("ip", "route", "add", f"{found['IPAddress']}/32", "via", HOST)
+    failing = f"! curl -sS --max-time 1 http://{found['IPAddress']}/"
+    peer.run("sh", "-c", failing)
+    based(*run, "-p", "80", "base", "true", code=2)
+    based("rm", "-f", "web")
+    wait_until(nothing_is_left)
+
+
+def test_a_network_that_is_in_use_stays(based: Lxgit, peer: Peer) -> None:
+    identity = based("network", "create", "--label", "stage=test", "red").out.strip()
+    based("create", "--name", "later", "--network", "red", "base", "true")
+    assert "in use by container 'later'" in based("network", "rm", "red", code=1).err
+    assert based("network", "prune", "-f").out == ""
+    shown = based("network", "inspect", identity[:12]).json[0]
+    assert [one["Name"] for one in shown["Containers"].values()] == ["later"]
+    assert based("ps", "-aq", "--filter", "network=red").out
+    based("network", "disconnect", "red", "later")
+    assert based("start", "-a", "later").out == ""
+    assert based("network", "prune", "-f", "--filter", "label=stage=test").out == "red\n"
+    assert based("network", "ls", "--format", "{{.Name}}").lines == ["bridge", "host", "none"]
+    assert "there is no network 'red'" in based("run", "--network", "red", "base", code=125).err
+
+
+def test_addresses_that_somebody_chose(based: Lxgit, peer: Peer) -> None:
+    based("network", "create", "--subnet", "172.30.0.0/29", "--subnet", "fd00:1::/64", "fixed")
+    run = ("run", "--rm", "--network", "fixed")
+    based(*run[:1], "-d", "--name", "first", *run[2:], "--ip", "172.30.0.2", "base", "sleep", "99")
+    taken = based(*run, "--ip", "172.30.0.2", "base", "true", code=125).err
+    assert "container 'first' has that address" in taken
+    chosen = ("--ip", "172.30.0.6", "--mac-address", "02:00:00:00:00:77", "--network-alias", "x")
+    shown = based(*run, *chosen, "base", "sh", "-c", "ip address show eth0; cat /etc/hosts").out
+    for word in ("172.30.0.6/29", "fd00:1::6/64", "02:00:00:00:00:77", " x\n"):
+        assert word in shown
+    based(*run, "--ip", "172.30.0.7", "base", "true", code=2)  # that of all
+    based("rm", "-f", "first")
+    wait_until(nothing_is_left)
+    ip("address", "add", "172.30.0.1/24", "dev", "wan")
+    assert "has addresses or routes in 172.30.0.0/29" in based(*run, "base", "true", code=125).err
+    wait_until(nothing_is_left)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("create", "bridge"), "a network that every store has"),
+        (("create", "a/b"), "cannot be the name of a network"),
+        (("create", "--subnet", "10.0.0.0/8", "x"), "a subnet has 16 to 29 bits"),
+        (("create", "--subnet", "10.0.0.1/24", "x"), "is no subnet"),
+        (("create", "--subnet", "fd00::/48", "x"), "has 64 bits"),
+        (("create", "--subnet", "127.0.0.0/16", "x"), "is not for containers"),
+        (("create", "--subnet", "10.1.0.0/24", "--subnet", "10.2.0.0/24", "x"), "another subnet"),
+        (("create", "--subnet", "172.30.8.0/24", "x"), "network 'taken' has 172.30.0.0/16"),
+        (("create", "taken"), "a network is named 'taken' already"),
+        (("rm", "none"), "every store has network 'none'"),
+        (("rm", "nosuch"), "there is no network 'nosuch'"),
+        (("rm", "../taken"), "there is no network '../taken'"),
+        (("connect", "taken", "alone"), "container 'alone' has --network host"),
+        (("disconnect", "taken", "alone"), "is not on network 'taken'"),
+        (("inspect", "nosuch"), "there is no network 'nosuch'"),
+    ],
+)
+def test_what_cannot_be_is_said(based: Lxgit, arguments: tuple[str, ...], words: str) -> None:
+    based("network", "create", "--subnet", "172.30.0.0/16", "taken")
+    based("create", "--name", "alone", "--network", "host", "base", "true")
+    done = based("network", *arguments, code=None)
+    assert done.code in (1, 2)
+    assert words in done.err
+    assert "hint: " in done.err
+
+
+def test_a_damaged_one_can_be_deleted(based: Lxgit) -> None:
+    based("network", "create", "red")
+    (based.store / "networks" / "red.json").write_text(json.dumps({"name": "red"}))
+    assert "network 'red' is damaged" in based("network", "inspect", "red", code=1).err
+    based("network", "rm", "red")
+    assert based("network", "ls", "-q", "--filter", "type=custom").out == ""
