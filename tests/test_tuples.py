@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pickle
 import typing
+from typing import Any
+
+import pytest
 
 from lxgit.tuples import NamedTuple
 
@@ -36,6 +39,17 @@ def test_fields_defaults_and_annotations_are_those_of_typing() -> None:
     assert repr(Place("here")) == "Place(name='here', at=(0, 0))"
 
 
+@pytest.mark.parametrize("kind", [Place, Typing])
+def test_fields_are_given_by_place_or_by_name(kind: Any) -> None:
+    made = kind("here", (1, 2))
+    assert made == kind(at=(1, 2), name="here") == kind("here", at=(1, 2))
+    assert (made.name, made.at, made._asdict()) == ("here", (1, 2), {"name": "here", "at": (1, 2)})
+    assert made._replace(name="there") == ("there", (1, 2))
+    match made:
+        case kind("here", at):
+            assert at == (1, 2)
+
+
 def test_what_else_stands_in_the_class_is_kept() -> None:
     assert Place.__doc__ == "Somewhere."
     assert (Place.__module__, Place.__qualname__) == (__name__, "Place")
@@ -46,3 +60,19 @@ def test_what_else_stands_in_the_class_is_kept() -> None:
 def test_one_goes_from_process_to_process() -> None:
     copy = pickle.loads(pickle.dumps(Place("here")))
     assert (type(copy), copy) == (Place, Place("here"))
+
+
+@pytest.mark.parametrize("values", [(), (1, 2, 3)])
+def test_values_that_do_not_fit_are_an_error(values: tuple[Any, ...]) -> None:
+    for kind in (Place, Typing):
+        with pytest.raises(TypeError):
+            kind(*values)
+
+
+@pytest.mark.parametrize("named", [{}, {"name": "again"}, {"colour": "red"}])
+def test_names_that_do_not_fit_are_an_error(named: dict[str, Any]) -> None:
+    for kind in (Place, Typing):
+        with pytest.raises(TypeError):
+            kind(*["here"] if named else [], **named)
+        with pytest.raises(TypeError):
+            kind("here")._replace(**{**named, "size": 1})

@@ -136,6 +136,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("bootstrap", "images", "bootstrap", "make an image from Debian's archive"),
         Listed("import", "images", "import_", "make an image from a tar or a directory"),
         Listed("export", "images", "export", "write an image as a tar"),
+        Listed("save", "sending", "save", "write images with their histories for other tools"),
         Listed("images", "listings", "images", "list images"),
         Listed("rmi", "images", "rmi", "delete names of images"),
         Listed("history", "imagehistory", "history", "show how an image came to be"),
@@ -143,7 +144,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
             "image",
             "manage images, as Docker has it: image ls",
             (Listed("inspect", "containers", "image_inspect", "show everything about them"),),
-            same="history import ls=images rm=rmi tag",
+            same="history import ls=images rm=rmi save tag",
         ),
     ),
     "The store": (

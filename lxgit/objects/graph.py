@@ -12,9 +12,9 @@ commit, and what it draws before them is taken apart.
 from __future__ import annotations
 
 from contextlib import closing
-from enum import Enum
 from typing import TYPE_CHECKING
 
+from lxgit.enums import Enum
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.tuples import NamedTuple
 

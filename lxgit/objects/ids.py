@@ -8,9 +8,9 @@ as Git checks what it receives, and such an image is refused.
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import NewType
 
+from lxgit.enums import Enum
 from lxgit.errors import LxgitError
 
 ObjectID = NewType("ObjectID", bytes)
@@ -23,7 +23,7 @@ class InvalidObjectID(LxgitError):
     """Not forty hexadecimal digits."""
 
 
-class ObjectType(IntEnum):
+class ObjectType(Enum):
     """The four types, numbered as in a pack (gitformat-pack)."""
 
     COMMIT = 1
@@ -75,6 +75,6 @@ def hash_trusted(kind: ObjectType, data: bytes) -> ObjectID:
 
 def hash_blob(data: bytes) -> ObjectID:
     """A blob's id by collision-detecting SHA-1 (libgit2's); ValueError for an attack."""
-    import pygit2
+    from lxgit.objects.libgit2 import libgit2
 
-    return ObjectID(pygit2.hash(data).raw)
+    return ObjectID(libgit2().hash(data).raw)

@@ -15,11 +15,12 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from lxgit.fsutil import write_all
-from lxgit.objects.collisions import CollisionAttack, hash_foreign, load_libgit2
+from lxgit.objects.collisions import CollisionAttack, hash_foreign
 from lxgit.objects.content import SourceChanged, from_job
 from lxgit.objects.helper import Helper, pack_error, pump, unpack_error
 from lxgit.objects.ids import ObjectID, ObjectType, hash_trusted, object_header
 from lxgit.objects.inflate import compress_hastily, crc32, deflater
+from lxgit.objects.libgit2 import libgit2
 from lxgit.objects.packwriter import STREAM_FROM, entry_header
 
 if TYPE_CHECKING:
@@ -174,9 +175,9 @@ class _Hasher:
         self._trusted = trusted
 
     def prepare(self) -> None:
-        """Before the first job is there: 40 ms, in which the archive's first headers are read."""
+        """Before the first job is there: 8 ms, in which the archive's first headers are read."""
         if not self._trusted:
-            load_libgit2()
+            libgit2()
 
     def __call__(self, jobs: list[Any]) -> list[tuple[bytes, int] | bytes]:
         return [self._answer(job) for job in jobs]
@@ -218,7 +219,7 @@ class _Packer:
         return answers
 
     def _append(self, content: Content) -> tuple[int, int, int]:
-        header = entry_header(ObjectType.BLOB, content.size)
+        header = entry_header(ObjectType.BLOB.value, content.size)
         if content.size > STREAM_FROM:
             return self._append_stream(header, content)
         data = content.whole()

@@ -23,9 +23,9 @@ There is one spelling for each content; a reader refuses every other.
 from __future__ import annotations
 
 import re
-from enum import Enum
 from itertools import pairwise
 
+from lxgit.enums import Enum
 from lxgit.errors import LxgitError
 from lxgit.objects.names import escape_line_name
 from lxgit.records import dataclass

@@ -31,7 +31,7 @@ PACK_VERSION = 2
 
 _TRAILER = 20
 _OFS_DELTA, _REF_DELTA = 6, 7
-_TYPES = {int(kind): kind for kind in ObjectType}
+_TYPES = {kind.value: kind for kind in ObjectType}
 _FIRST_READ = 4096
 _HEADER = 32  # bytes: more than type and size, and the id of a base
 _MAX_CHAIN = 4096  # Git makes none deeper: its pack.depth is capped at 4,095
@@ -182,7 +182,7 @@ class PackFile:
             size = min(place.end, self._size - _TRAILER) - place.begin
             data = os.pread(fd, size, place.begin) if 0 < size <= limit else b""
             kind, size, at = _read_header(data)
-            if kind != ObjectType.BLOB or size > limit or crc32(data) != place.crc:
+            if kind != ObjectType.BLOB.value or size > limit or crc32(data) != place.crc:
                 return None
             return inflate(memoryview(data)[at:], size, lambda _: b"")
         except (BadObjectData, IndexError, FileNotFoundError):

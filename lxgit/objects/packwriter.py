@@ -126,7 +126,7 @@ class PackWriter:
         oid = hash_foreign(data) if bulk else hash_trusted(kind, data)
         if self._has(oid):
             return oid
-        header, body = entry_header(kind, len(data)), compress(data)
+        header, body = entry_header(kind.value, len(data)), compress(data)
         unchecked = not (bulk or self.trusted)
         if self._borrower is None:
             self._append(oid, header, body, unchecked=unchecked)
@@ -239,7 +239,7 @@ class PackWriter:
         self._end = start
 
     def _write_stream(self, size: int, chunks: Iterable[bytes]) -> tuple[ObjectID, int]:
-        header = entry_header(ObjectType.BLOB, size)
+        header = entry_header(ObjectType.BLOB.value, size)
         digest = hashlib.sha1(object_header(ObjectType.BLOB, size), usedforsecurity=False)
         engine, crc, seen = deflater(), crc32(header), 0
         self._write(header)

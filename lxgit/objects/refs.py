@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
+from lxgit.enums import Enum
 from lxgit.errors import LxgitError
 from lxgit.fsutil import fsync_directory
 from lxgit.objects.filelock import FileLock, RefConflict, RefLocked

@@ -7,7 +7,7 @@ share nothing 1 s.
 
 from __future__ import annotations
 
-import pygit2
+from lxgit.objects.libgit2 import libgit2
 
 LARGEST = 16 << 20  # bytes
 
@@ -21,7 +21,7 @@ def unified_hunks(old: bytes, new: bytes, *, context: int = 3) -> bytes | None:
     if max(len(old), len(new)) > LARGEST:
         return None
     # libgit2 keeps pointers into both: the arguments must outlive the patch.
-    patch = pygit2.Patch.create_from(old, new, context_lines=context)
+    patch = libgit2().Patch.create_from(old, new, context_lines=context)
     if patch.delta.is_binary:
         return None
     _, at, hunks = (patch.data or b"").partition(b"\n@@ ")

@@ -110,6 +110,21 @@ class TreeBuilder:
             return
         parent.entries.pop(name, None)
 
+    def clear(self, path: bytes) -> None:
+        """Remove all that stands below the directory at `path`; no directory is nothing to do."""
+        if not path:
+            self._root.entries.clear()
+            return
+        try:
+            parent, name = self._parent(path)
+        except NotADirectoryError:
+            return
+        below = parent.entries.get(name)
+        if isinstance(below, Subdirectory):
+            below = parent.entries[name] = self._opened(below.oid)
+        if isinstance(below, _Open):
+            below.entries.clear()
+
     def write(self) -> ObjectID:
         """Write every directory that was touched, children first; returns the root's tree."""
         order = [self._root]

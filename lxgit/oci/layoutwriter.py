@@ -29,6 +29,9 @@ MANIFEST = f"{_PREFIX}.manifest.v1+json"
 CONFIG = f"{_PREFIX}.config.v1+json"
 LAYER = f"{_PREFIX}.layer.v1.tar+gzip"
 
+REF_NAME = "org.opencontainers.image.ref.name"
+IMAGE_NAME = "io.containerd.image.name"
+
 
 class Descriptor(NamedTuple):
     """What names a blob: its digest, `sha256:…`, and its size in bytes."""
@@ -87,15 +90,21 @@ class LayoutWriter:
         }
         return Written(self.blob(MANIFEST, encode(manifest)), described, found)
 
-    def finish(self, images: Iterable[tuple[Written, Mapping[str, str]]]) -> None:
-        """Write the index: of each image its manifest, and annotations."""
-        manifests = []
-        for image, notes in images:
-            entry = image.manifest.values()
-            manifests.append(entry | {"annotations": notes} if notes else entry)
+    def finish(self, images: Iterable[tuple[Written, str | None]]) -> None:
+        """Write the index: of each image its manifest, and its name, `NAME:TAG`, if it has one."""
+        manifests = [image.manifest.values() | _named(name) for image, name in images]
         index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}
         (self.place / "index.json").write_bytes(encode(index))
         (self.place / "oci-layout").write_bytes(encode({"imageLayoutVersion": "1.0.0"}))
+
+
+def _named(name: str | None) -> dict[str, Any]:
+    """The annotations by which readers find an image: OCI's has the tag, containerd's it all."""
+    if name is None:
+        return {}
+    path, _, tag = name.rpartition(":")
+    whole = f"docker.io/{'' if '/' in path else 'library/'}{name}"
+    return {"annotations": {REF_NAME: tag, IMAGE_NAME: whole}}
 
 
 def blob_path(digest: str) -> str:

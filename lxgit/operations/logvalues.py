@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING
 
+from lxgit.enums import Enum
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.objects.changeset import apply
 from lxgit.objects.content import Below, SourceChanged
 from lxgit.objects.diff import iter_differences
 from lxgit.objects.entries import Entry
@@ -27,7 +28,7 @@ from lxgit.operations.comparison import Comparison, Side, stored_side
 from lxgit.operations.lookup import find_container, image_of
 from lxgit.operations.values import ContainerChanges, Status
 from lxgit.runtime.statcache import TICK, StatCache, Watched
-from lxgit.runtime.upper import UpperState, apply_upper, read_upper
+from lxgit.runtime.upper import UpperState, read_upper
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -88,7 +89,7 @@ class WorkTree:
         base = self.parent
         if self.container.mounted != self.container.config.commit:
             base = image_of(self._repository, from_hex(self.container.mounted))
-        return apply_upper(self.state, base, self.objects, self._entry)
+        return apply(self.state, base, self.objects, self._entry)
 
     def configured(self, config: ImageConfig) -> Image:
         """The image that a commit of the container with this config would have."""

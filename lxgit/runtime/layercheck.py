@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.objects.changeset import apply
 from lxgit.objects.diff import iter_differences
 from lxgit.objects.directory import Directory, write_directory
 from lxgit.objects.entries import Entry
@@ -31,7 +32,7 @@ from lxgit.runtime.directory_layer import is_hidden, is_lost
 from lxgit.runtime.erofs_layer import LayerTar, UnfitTree, index_uuid, make_index
 from lxgit.runtime.erofs_mount import mount_image
 from lxgit.runtime.layers import COMPRESSED, EROFS
-from lxgit.runtime.upper import apply_upper, read_upper
+from lxgit.runtime.upper import read_upper
 
 if TYPE_CHECKING:
     from lxgit.objects.changes import Change
@@ -117,7 +118,7 @@ def _directory_faults(
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         state = read_upper(fd, layer.idmap)
-        rootfs, links = apply_upper(state, below, scratch, _hashed)
+        rootfs, links = apply(state, below, scratch, _hashed)
     finally:
         os.close(fd)
     links_id = scratch.add(ObjectType.BLOB, encode_links(links))

@@ -15,38 +15,26 @@ from typing import TYPE_CHECKING
 
 from lxgit.fsutil import open_beneath
 from lxgit.objects.acl import ACCESS, DEFAULT
-from lxgit.objects.links import Links
+from lxgit.objects.changeset import Changeset
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.scan import node_of, scan
-from lxgit.objects.treebuilder import TreeBuilder
 from lxgit.records import dataclass, field
 from lxgit.runtime import rootless
 from lxgit.runtime.directory_layer import CAPABILITY
 from lxgit.runtime.idmap import acl_to_image, capability_to_image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from lxgit.objects.entries import Entry
     from lxgit.objects.filetree import Node
-    from lxgit.objects.ids import ObjectID
-    from lxgit.objects.image import Image
     from lxgit.objects.scan import Inode
-    from lxgit.objects.scratch import ScratchObjects
     from lxgit.runtime.idmap import IdMap
 
 
 @dataclass(slots=True)
-class UpperState:
-    """What an upperdir holds.
+class UpperState(Changeset):
+    """What an upperdir holds: changes, and sockets, which no commit keeps."""
 
-    `nodes` by path (`b""` the root, parents before children), where links share a node; `removed`
-    paths; `opaque` directories; `sockets`, which no commit keeps.
-    """
-
-    nodes: dict[bytes, Node] = field(default_factory=dict)
-    removed: list[bytes] = field(default_factory=list)
-    opaque: list[bytes] = field(default_factory=list)
     sockets: list[bytes] = field(default_factory=list)
 
 
@@ -102,63 +90,6 @@ def _image_xattrs(inode: Inode, idmap: IdMap) -> Iterator[tuple[bytes, bytes]]:
             yield name, acl_to_image(value, idmap)
         else:
             yield name, value
-
-
-def apply_upper(
-    state: UpperState,
-    base: Image,
-    objects: ScratchObjects,
-    entry_of: Callable[[bytes, Node], Entry | None],
-) -> tuple[ObjectID, Links]:
-    """The file system of `base` with the upperdir over it: its tree, written, and its links.
-
-    `entry_of(path, node)` is the entry of a node; it writes the content or only hashes it, or says
-    None of what is gone by now. The cost is in proportion to what the upperdir holds.
-    """
-    builder = TreeBuilder(objects, objects, base.rootfs)
-    for path in state.removed:
-        builder.remove(path)
-    entries: dict[int, Entry] = {}
-    gone: list[bytes] = []
-    opaque = set(state.opaque)
-    for path, node in state.nodes.items():
-        entry = entries.get(id(node))
-        if entry is None:
-            entry = entry_of(path, node)
-            if entry is None:
-                gone.append(path)
-                continue
-            entries[id(node)] = entry
-        if path in opaque:
-            builder.remove(path)
-        builder.put(path, entry)
-    for path in gone:
-        del state.nodes[path]
-    return builder.write(), _links(state, base.links)
-
-
-def _links(state: UpperState, old: Links) -> Links:
-    """The groups of the base without the paths that the upperdir hides, and the upperdir's own."""
-    names: dict[int, list[bytes]] = {}
-    for path, node in state.nodes.items():
-        if node.children is None:
-            names.setdefault(id(node), []).append(path)
-    hiding = {path for group in names.values() for path in group}
-    hiding.update(state.removed, state.opaque)
-    kept = (
-        [path for path in group if path not in state.nodes and not _is_below(path, hiding)]
-        for group in old.groups
-    )
-    return Links([*kept, *names.values()])
-
-
-def _is_below(path: bytes, hiding: set[bytes]) -> bool:
-    """Whether a path or a directory that leads to it is hidden."""
-    while path:
-        if path in hiding:
-            return True
-        path = path.rpartition(b"/")[0]
-    return b"" in hiding
 
 
 def drop_unrecorded(root: int, state: UpperState) -> None:

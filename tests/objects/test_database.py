@@ -83,7 +83,7 @@ def test_a_loose_object_under_another_name(objects: ObjectDatabase, stock: Stock
 
 def test_an_object_too_large_to_be_read_whole(objects: ObjectDatabase, git_dir: Path) -> None:
     oid = ObjectID(bytes(range(20)))
-    write_pack(git_dir, [Raw(oid, ObjectType.TREE, b"", size=1 << 40)])
+    write_pack(git_dir, [Raw(oid, ObjectType.TREE.value, b"", size=1 << 40)])
     with pytest.raises(ObjectTooLarge, match=hex_id(oid)):
         objects.tree(oid)
 

@@ -251,7 +251,7 @@ class TestIntactBlobs:
 
     def test_nothing_else(self, objects: ObjectDatabase, stock: StockGit) -> None:
         loose = from_hex(stock.blob(b"loose"))
-        tree = Raw(UNKNOWN, ObjectType.TREE, b"")
+        tree = Raw(UNKNOWN, ObjectType.TREE.value, b"")
         large, dense = packcraft.blob(bytes(2 << 20)), packcraft.blob(os.urandom(2 << 20))
         write_pack(stock.git_dir, [tree, large, dense])
         for oid in (loose, tree.oid, large.oid, dense.oid, OTHER):
@@ -308,7 +308,7 @@ class TestHostilePacks:
         self.expect_corrupt(git_dir, entry.oid)
 
     def test_another_object_than_the_id_says(self, git_dir: Path) -> None:
-        write_pack(git_dir, [Raw(UNKNOWN, ObjectType.BLOB, b"something else")])
+        write_pack(git_dir, [Raw(UNKNOWN, ObjectType.BLOB.value, b"something else")])
         with ObjectDatabase(git_dir) as objects:
             with pytest.raises(CorruptObject, match="another object"):
                 objects.blob(UNKNOWN)
@@ -360,12 +360,12 @@ class TestHostilePacks:
         tracemalloc.stop()
 
     def test_a_header_without_end(self, git_dir: Path) -> None:
-        write_pack(git_dir, [Raw(UNKNOWN, ObjectType.BLOB, b"", deflated=b"", size=1 << 200)])
+        write_pack(git_dir, [Raw(UNKNOWN, ObjectType.BLOB.value, b"", deflated=b"", size=1 << 200)])
         self.expect_corrupt(git_dir, UNKNOWN)
 
     def test_few_bytes_that_inflate_to_many(self, git_dir: Path) -> None:
         bomb = zlib.compress(bytes(200 << 20), 9)
-        write_pack(git_dir, [Raw(UNKNOWN, ObjectType.BLOB, b"", size=10, deflated=bomb)])
+        write_pack(git_dir, [Raw(UNKNOWN, ObjectType.BLOB.value, b"", size=10, deflated=bomb)])
         write_pack(git_dir, [Raw(OTHER, OFS_DELTA, b"", size=9, deflated=bomb, between=b"\x20")])
         tracemalloc.start()
         with ObjectDatabase(git_dir) as objects:

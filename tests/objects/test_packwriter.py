@@ -20,6 +20,7 @@ from lxgit.objects.content import SourceChanged
 from lxgit.objects.database import ObjectDatabase
 from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectType, hash_blob, hash_trusted, hex_id
+from lxgit.objects.libgit2 import libgit2
 from lxgit.objects.packindex import PackIndex, encode_index
 from lxgit.objects.packwriter import STREAM_FROM, sweep
 from tests.support import rlimits
@@ -292,10 +293,8 @@ class TestForeignContent:
     def test_an_attack_that_libgit2_finds(
         self, objects: ObjectDatabase, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        import pygit2
-
         def refuse(data: bytes) -> None:
-            raise pygit2.GitError("SHA1 collision attack detected")
+            raise libgit2().GitError("SHA1 collision attack detected")
 
         monkeypatch.setattr(packwriter, "_BULK_FROM", -1)
         monkeypatch.setattr(collisions, "hash_blob", refuse)

@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
-import stat
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.objects.changeset import apply
 from lxgit.objects.commits import Commit, encode_commit
 from lxgit.objects.ids import ObjectID, ObjectType
 from lxgit.objects.image import Image, read_image, write_image
 from lxgit.objects.imageconfig import ImageConfig
-from lxgit.objects.ingest import write_node, write_tree
-from lxgit.objects.intake import Intake
-from lxgit.objects.scan import read_tree
+from lxgit.objects.ingest import write_node
 from lxgit.objects.scratch import ScratchObjects
 from lxgit.repository import Repository, create_repository
 from lxgit.runtime.idmap import IdMap
 from lxgit.runtime.layers import COMPRESSED, DIRECTORY, LayerStore, Stack
 from lxgit.runtime.materialise import MAX_DEPTH, Materialiser
-from lxgit.runtime.upper import apply_upper, drop_unrecorded, read_upper
+from lxgit.runtime.upper import drop_unrecorded, read_upper
 from tests.support import forms
+from tests.support.meddling import Meddler
 from tests.support.overlays import on_overlay
-from tests.support.stores import Listener
+from tests.support.stores import Listener, image_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
-
-NAMES = [b"a", b"b", b"c", b"d", b".git", b"%x", b"\xff"]
-
 
 SEEDS = {forms.FILE: range(10), forms.LOOP: range(3), COMPRESSED: range(5), DIRECTORY: range(6)}
 
@@ -83,19 +78,9 @@ class Machine:
         root.mkdir(exist_ok=True)
         fd = os.open(root, os.O_RDONLY)
         try:
-            return self.image_of(fd)
+            return image_of(self.repository, fd)
         finally:
             os.close(fd)
-
-    def image_of(self, fd: int) -> Image:
-        """The image of a directory, in Git."""
-        tree, _ = read_tree(fd, Listener())
-        objects = self.repository.objects
-        with objects.writer() as writer, Intake(writer, fd) as intake:
-            rootfs = write_tree(writer, intake, tree, Listener())
-            image = write_image(writer, rootfs, tree.links(), ImageConfig())
-            writer.finish().release()
-        return read_image(objects, image)
 
     def stack(self) -> Stack:
         return self.materialiser.stack(self.image)
@@ -113,7 +98,7 @@ class Machine:
         def work() -> None:
             change()
             fd = os.open(".", os.O_RDONLY)
-            walked.write_bytes(self.image_of(fd).tree)
+            walked.write_bytes(image_of(self.repository, fd).tree)
 
         on_overlay(stack, container, work)
         by_walk = read_image(self.repository.objects, walked.read_bytes())  # type: ignore[arg-type]
@@ -133,7 +118,7 @@ class Machine:
             state = read_upper(fd, IdMap.identity())
             with objects.writer() as writer:
                 scratch = ScratchObjects(objects, writer)
-                rootfs, links = apply_upper(
+                rootfs, links = apply(
                     state, self.image, scratch, lambda _, node: write_node(writer, node)
                 )
                 tree = write_image(scratch, rootfs, links, ImageConfig())
@@ -161,119 +146,9 @@ class Machine:
         with mounted(stack.lowers) as fd:
             root = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_DIRECTORY)
             try:
-                return self.image_of(root)
+                return image_of(self.repository, root)
             finally:
                 os.close(root)
-
-
-class Meddler:
-    """Random changes of the current directory, all of them legal."""
-
-    def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
-
-    def __call__(self) -> None:
-        for _ in range(self.random.randint(1, 12)):
-            self.random.choice(
-                [
-                    self.write,
-                    self.write,
-                    self.make,
-                    self.remove,
-                    self.link,
-                    self.move,
-                    self.chmod,
-                    self.chown,
-                    self.symlink,
-                    self.fifo,
-                    self.touch,
-                    self.xattr,
-                ]
-            )()
-
-    def entries(self, *, directories: bool) -> list[bytes]:
-        found = []
-        for top, below, files in os.walk(b"."):
-            for name in (*below, *files):
-                path = os.path.join(top, name)
-                if stat.S_ISDIR(os.lstat(path).st_mode) is directories:
-                    found.append(path)
-        return sorted(found)
-
-    def directory(self) -> bytes:
-        return self.random.choice([b".", *self.entries(directories=True)])
-
-    def new(self) -> bytes:
-        return os.path.join(self.directory(), self.random.choice(NAMES))
-
-    def some(self) -> bytes | None:
-        found = self.entries(directories=False)
-        return self.random.choice(found) if found else None
-
-    def gone(self, path: bytes) -> bytes:
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
-        elif os.path.lexists(path):
-            os.unlink(path)
-        return path
-
-    def write(self) -> None:
-        path = self.gone(self.new()) if self.random.random() < 0.5 else self.some()
-        if path is not None and not os.path.islink(path) and not _is_special(path):
-            with open(path, "ab" if self.random.random() < 0.5 else "wb") as file:
-                file.write(b"%d" % self.random.randint(0, 3))
-
-    def make(self) -> None:
-        path = self.gone(self.new())
-        os.mkdir(path, self.random.choice([0o755, 0o1777, 0o700]))
-
-    def remove(self) -> None:
-        found = [*self.entries(directories=False), *self.entries(directories=True)]
-        if found:
-            self.gone(self.random.choice(found))
-
-    def link(self) -> None:
-        path, existing = self.new(), self.some()
-        if existing is not None and path != existing and not existing.startswith(path + b"/"):
-            self.gone(path)
-            os.link(existing, path, follow_symlinks=False)
-
-    def move(self) -> None:
-        path, existing = self.new(), self.some()
-        if existing is not None and path != existing and not existing.startswith(path + b"/"):
-            self.gone(path)
-            os.rename(existing, path)
-
-    def chmod(self) -> None:
-        path = self.some()
-        if path is not None and not os.path.islink(path):
-            os.chmod(path, self.random.choice([0o644, 0o755, 0o4755, 0o600]))
-
-    def chown(self) -> None:
-        path = self.some()
-        if path is not None:
-            os.chown(path, self.random.randint(0, 3), 0, follow_symlinks=False)
-
-    def symlink(self) -> None:
-        os.symlink(self.random.choice(NAMES), self.gone(self.new()))
-
-    def fifo(self) -> None:
-        os.mkfifo(self.gone(self.new()))
-
-    def touch(self) -> None:
-        path = self.some()
-        if path is not None:
-            moment = self.random.randint(-5, 5)
-            os.utime(path, ns=(moment, moment), follow_symlinks=False)
-
-    def xattr(self) -> None:
-        path = self.some()
-        if path is not None and not os.path.islink(path) and not _is_special(path):
-            os.setxattr(path, b"user.x", b"%d" % self.random.randint(0, 2))
-
-
-def _is_special(path: bytes) -> bool:
-    return os.path.lexists(path) and stat.S_ISFIFO(os.lstat(path).st_mode)
 
 
 def same(left: Image, right: Image) -> None:

@@ -37,7 +37,7 @@ class Raw:
 
 def blob(data: bytes) -> Raw:
     """A blob as it should be."""
-    return Raw(hash_trusted(ObjectType.BLOB, data), ObjectType.BLOB, data)
+    return Raw(hash_trusted(ObjectType.BLOB, data), ObjectType.BLOB.value, data)
 
 
 def distance(offset: int) -> bytes:

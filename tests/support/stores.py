@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.objects.commits import Signature
+from lxgit.objects.image import read_image, write_image
+from lxgit.objects.imageconfig import ImageConfig
+from lxgit.objects.ingest import write_tree
+from lxgit.objects.intake import Intake
+from lxgit.objects.scan import read_tree
 from lxgit.operations.values import Identity
 from lxgit.runtime.containers import load
 from lxgit.runtime.index import find_id
@@ -12,6 +17,7 @@ from lxgit.runtime.index import find_id
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lxgit.objects.image import Image
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
 
@@ -44,3 +50,14 @@ def find(containers: Path, text: str) -> Container:
 def stock_fsck(repository: Repository) -> str:
     """What `git fsck --strict --no-dangling` prints."""
     return repository.git.run(["fsck", "--strict", "--no-dangling", "--no-progress"]).decode()
+
+
+def image_of(repository: Repository, fd: int, config: ImageConfig | None = None) -> Image:
+    """The image of the directory that is open as `fd`, in Git and without a commit."""
+    tree, _ = read_tree(fd, Listener())
+    objects = repository.objects
+    with objects.writer() as writer, Intake(writer, fd) as intake:
+        rootfs = write_tree(writer, intake, tree, Listener())
+        image = write_image(writer, rootfs, tree.links(), config or ImageConfig())
+        writer.finish().release()
+    return read_image(objects, image)

@@ -1,0 +1,112 @@
+"""Images leave the store in forms that other tools read: archives, or a directory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.fsutil import remove_tree
+from lxgit.objects.history import walk
+from lxgit.objects.ids import hex_id
+from lxgit.objects.refnames import BRANCHES, TAGS
+from lxgit.oci.archivewriter import docker_manifest, write_archive
+from lxgit.oci.imagewriter import ImageWriter
+from lxgit.oci.layoutwriter import LayoutWriter
+from lxgit.operations.lookup import find_commit
+from lxgit.operations.scratchspace import scratch_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from lxgit.objects.commits import Commit
+    from lxgit.objects.ids import ObjectID
+    from lxgit.oci.layoutwriter import Written
+    from lxgit.operations.exporting import ByteSink
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+
+
+class PlaceTaken(LxgitError):
+    """What is to be written is there already."""
+
+
+def save_archive(
+    repository: Repository,
+    names: Sequence[str],
+    output: ByteSink,
+    *,
+    docker: bool,
+    squash: bool = False,
+    progress: Progress,
+) -> None:
+    """Write images as one archive, as `docker load` or as `skopeo copy oci-archive:…` reads it.
+
+    Errors of the names as `find_commit`; NotAnImage, NotForOCI; OSError as the output has it.
+    """
+    with scratch_directory(repository) as place:
+        images = _write(repository, place, names, squash=squash, progress=progress)
+        if docker:
+            (place / "manifest.json").write_bytes(docker_manifest(images))
+        write_archive(place, output.write, progress)
+
+
+def save_directory(
+    repository: Repository,
+    names: Sequence[str],
+    place: Path,
+    *,
+    squash: bool = False,
+    progress: Progress,
+) -> None:
+    """Write images as an OCI image layout in a directory that is not there yet. PlaceTaken.
+
+    Other errors as `save_archive`; then nothing is left.
+    """
+    try:
+        place.mkdir(mode=0o700)
+    except FileExistsError:
+        raise PlaceTaken(f"'{place}' is there already", hint="name a new directory") from None
+    try:
+        _write(repository, place, names, squash=squash, progress=progress)
+    except BaseException:
+        remove_tree(place)
+        raise
+
+
+def _write(
+    repository: Repository,
+    place: Path,
+    names: Sequence[str],
+    *,
+    squash: bool,
+    progress: Progress,
+) -> list[tuple[Written, str | None]]:
+    """Write a layout; its images, with the names that they have outside."""
+    found = [(find_commit(repository, name), _reference(repository, name)) for name in names]
+    layout = LayoutWriter(place)
+    writer = ImageWriter(layout, repository.objects, progress)
+    images = [
+        (writer.write(first_parents(repository, oid), squash=squash), reference)
+        for oid, reference in found
+    ]
+    layout.finish(images)
+    return images
+
+
+def first_parents(repository: Repository, tip: ObjectID) -> list[Commit]:
+    """The history of a commit along first parents, the oldest first."""
+    found = walk(repository.git, [hex_id(tip)], first_parent=True)
+    return [commit for _, commit in found][::-1]
+
+
+def _reference(repository: Repository, name: str) -> str | None:
+    """`NAME:TAG` for a branch or a tag, as `images` lists it; None for what has no such name."""
+    ref = repository.revisions.ref_name(name)
+    if ref == "HEAD":
+        head = repository.refs.head()
+        ref = head if isinstance(head, str) else None
+    if ref is not None and ref.startswith(BRANCHES):
+        return ref.removeprefix(BRANCHES) + ":latest"
+    image, slash, tag = (ref or "").removeprefix(TAGS).rpartition("/")
+    return f"{image}:{tag}" if slash else None

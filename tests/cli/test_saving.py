@@ -1,0 +1,137 @@
+"""save: what other tools make of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.fsutil import remove_tree
+from tests.support import awkward
+from tests.support.compare import assert_same_tree
+from tests.support.rootfs import extract_tar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.program import Lxgit
+    from tests.support.stockgit import StockGit
+
+pytestmark = pytest.mark.root
+
+NOT_FOR_UMOCI = (
+    *("overlay", "paths-long", "paths-deep", "xattr-names", "xattrs/value-empty"),
+    *(f"times/{kind}-last-of-ext4" for kind in ("file", "fifo", "symlink", "directory")),
+)
+"""What umoci or its language keeps otherwise; lxgit's own reader brings all of it back."""
+
+
+def skopeo(*arguments: str | Path) -> bytes:
+    return subprocess.run(["skopeo", *arguments], check=True, capture_output=True).stdout
+
+
+def unpacked(layout: Path, tag: str, to: Path) -> Path:
+    """What umoci makes of an image."""
+    subprocess.run(["umoci", "unpack", "--image", f"{layout}:{tag}", to], check=True)
+    return to / "rootfs"
+
+
+def test_other_tools_make_the_same_tree(lxgit: Lxgit, scratch: Path) -> None:
+    """Where next to nothing was, over replaced directories; as a history, and as one layer."""
+    one, two = scratch / "one", scratch / "two"
+    one.mkdir()
+    (one / "names").write_text("a file where a directory comes")
+    (one / "gone/below").mkdir(parents=True)
+    (one / "gone/below/file").touch()
+    (one / "links/replaced").mkdir(parents=True)
+    awkward.build(two)
+    for path in NOT_FOR_UMOCI:
+        remove(two / path)
+    for marker in (two / "names").glob(".wh.*"):
+        marker.unlink()
+    for root in (one, two):
+        lxgit("import", root, "base")
+    for name, options in {"layers": (), "layer": ("--squash",)}.items():
+        layout = scratch / name
+        assert lxgit("save", "base", "--format", "oci-dir", "-o", layout, *options).out == ""
+        assert_same_tree(two, unpacked(layout, "latest", scratch / f"bundle-{name}"))
+
+
+def remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        remove_tree(path)
+    else:
+        path.unlink()
+
+
+@pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
+def test_an_archive(grown: Lxgit, scratch: Path, form: str) -> None:
+    there = scratch / "image.tar"
+    result = grown("save", "tuned", "-o", there, "--format", form)
+    assert (result.out, result.err) == ("", "")
+    assert there.stat().st_mode & 0o777 == 0o600  # it may hold /etc/shadow
+    assert grown("save", "tuned", "--format", form).stdout == there.read_bytes()
+    config = json.loads(skopeo("inspect", "--config", "--raw", f"{form}:{there}"))
+    assert [entry["comment"] for entry in config["history"]] == ["A small machine", "Tune it"]
+    assert config["author"] == "Ada <ada@example.org>"
+    layout = scratch / "layout"
+    skopeo("copy", "-q", f"{form}:{there}", f"oci:{layout}:it")
+    exported = scratch / "exported.tar"
+    grown("export", "tuned", "-o", exported)
+    expected = extract_tar(exported, scratch / "expected")
+    assert_same_tree(expected, unpacked(layout, "it", scratch / "bundle"))
+    assert not list((grown.store / "tmp").iterdir())
+
+
+def test_several_images_share_their_layers(grown: Lxgit, git: StockGit, scratch: Path) -> None:
+    """What `docker load` reads: by name, or without one."""
+    grown("tag", "base:v1", "base")
+    there = scratch / "images.tar"
+    grown("save", "base", "tuned", "base:v1", "HEAD", git.word("rev-parse", "base"), "-o", there)
+    with tarfile.open(there) as archive:
+        names = archive.getnames()
+        manifest = json.load(archive.extractfile("./manifest.json"))  # type: ignore[arg-type]
+    tags = [image["RepoTags"] for image in manifest]
+    assert tags == [["base:latest"], ["tuned:latest"], ["base:v1"], ["tuned:latest"], None]
+    layers = [image["Layers"] for image in manifest]
+    assert layers[0] == layers[2] == layers[4] == layers[1][:1]
+    assert {f"./{blob}" for image in layers for blob in image} < set(names)
+    listed = json.loads(skopeo("list-tags", f"docker-archive:{there}"))["Tags"]
+    assert set(listed) == {"base:latest", "tuned:latest", "base:v1", "@4"}
+
+
+def test_no_archive_goes_to_a_terminal(based: Lxgit) -> None:
+    with based.terminal("save", "base") as terminal:
+        terminal.expect_exact("lxgit: an archive is nothing for a terminal")
+        terminal.expect_exact("hint: lxgit save base -o image.tar")
+    assert terminal.exitstatus == 2
+
+
+def test_a_directory_is_new_or_not_made(based: Lxgit, scratch: Path) -> None:
+    to_directory = ("save", "base", "--format", "oci-dir")
+    assert based(*to_directory, code=2).err.endswith("hint: -o DIRECTORY\n")
+    place = scratch / "taken"
+    place.mkdir()
+    result = based(*to_directory, "-o", place, code=1)
+    assert result.err == f"lxgit: '{place}' is there already\nhint: name a new directory\n"
+    place.rmdir()
+    based("save", "nowhere", "--format", "oci-dir", "-o", place, code=1)
+    assert not place.exists()
+    based(*to_directory, "-o", place)
+    assert sorted(os.listdir(place)) == ["blobs", "index.json", "oci-layout"]
+
+
+def test_what_no_layer_holds_is_refused_by_path(lxgit: Lxgit, scratch: Path) -> None:
+    root = scratch / "root"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/.wh.hosts").touch()
+    lxgit("import", root, "base")
+    there = scratch / "image.tar"
+    result = lxgit("save", "base", "-o", there, code=1)
+    assert result.err.startswith("lxgit: '/etc/.wh.hosts' cannot be in an image of OCI")
+    assert not there.exists()
+    assert not list((lxgit.store / "tmp").iterdir())
