@@ -34,6 +34,13 @@ Message = Annotated[
     option("-m", "--message", help="the message; several make paragraphs", metavar="TEXT"),
 ]
 
+TlsVerify = Annotated[
+    bool,
+    option(
+        "--tls-verify", help="=false: a registry without TLS will do, or one of any certificate"
+    ),
+]
+
 
 def message_of(paragraphs: tuple[str, ...]) -> str | None:
     """What `-m` gave; None where it was not given."""

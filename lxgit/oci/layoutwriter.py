@@ -15,6 +15,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from lxgit.oci.reference import parse_reference
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -91,7 +92,10 @@ class LayoutWriter:
         return Written(self.blob(MANIFEST, encode(manifest)), described, found)
 
     def finish(self, images: Iterable[tuple[Written, str | None]]) -> None:
-        """Write the index: of each image its manifest, and its name, `NAME:TAG`, if it has one."""
+        """Write the index: of each image its manifest, and its name, `NAME:TAG`, if it has one.
+
+        BadReference for a name that no registry takes.
+        """
         manifests = [image.manifest.values() | _named(name) for image, name in images]
         index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}
         (self.place / "index.json").write_bytes(encode(index))
@@ -102,9 +106,8 @@ def _named(name: str | None) -> dict[str, Any]:
     """The annotations by which readers find an image: OCI's has the tag, containerd's it all."""
     if name is None:
         return {}
-    path, _, tag = name.rpartition(":")
-    whole = f"docker.io/{'' if '/' in path else 'library/'}{name}"
-    return {"annotations": {REF_NAME: tag, IMAGE_NAME: whole}}
+    reference = parse_reference(name)
+    return {"annotations": {REF_NAME: reference.tag, IMAGE_NAME: str(reference)}}
 
 
 def blob_path(digest: str) -> str:

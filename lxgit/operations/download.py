@@ -16,18 +16,25 @@ import errno
 import hashlib
 import http.client
 import os
-import ssl
 import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-from lxgit import __version__
 from lxgit.errors import LxgitError
 from lxgit.fsutil import locked, write_all, write_atomic
 from lxgit.objects.limits import TooLarge, free_space, no_room
+from lxgit.operations.httpclient import (
+    TIMEOUT,
+    USER_AGENT,
+    DownloadFailed,
+    hint_of,
+    make_opener,
+    one_line,
+    reason_of,
+)
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -38,16 +45,10 @@ if TYPE_CHECKING:
     from lxgit.progress import Progress
     from lxgit.repository import Repository
 
-_TIMEOUT = 30.0  # seconds without a byte
 _ATTEMPTS = 3  # in a row that bring nothing
 _PAUSE = 1.0  # seconds before another
 _CHUNK = 1 << 18
 _LITTLE = 64 << 20  # bytes
-_SCHEMES = ("http", "https")
-
-
-class DownloadFailed(LxgitError):
-    """The file cannot be had from there, or not now."""
 
 
 class WrongDigest(LxgitError):
@@ -93,7 +94,7 @@ def downloaded(
     with _owned(part, url) as fd:
         file = _File(fd, part, max_size)
         try:
-            _fetch_all(_opener(proxies), url, file, progress)
+            _fetch_all(make_opener(proxies), url, file, progress)
         except BaseException:
             if not file.size:
                 file.remove()
@@ -228,19 +229,19 @@ def _read(body: http.client.HTTPResponse) -> bytes:
     try:
         return body.read1(_CHUNK)  # what is there, not what will be
     except (OSError, http.client.HTTPException) as error:
-        raise _Interrupted(_reason(error)) from None
+        raise _Interrupted(reason_of(error)) from None
 
 
 def _ask(opener: urllib.request.OpenerDirector, url: str, file: _File) -> _Answer | None:
     """The server's answer; None when the file is whole already."""
-    headers = {"User-Agent": f"lxgit/{__version__}", "Accept-Encoding": "identity"}
+    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
     start = file.size if file.version is not None else 0
     if start:
         headers |= {"Range": f"bytes={start}-", "If-Range": file.version or ""}
     try:
         # The address has one of two schemes, and so has every one that it leads to.
         request = urllib.request.Request(url, headers=headers)  # noqa: S310
-        response = opener.open(request, timeout=_TIMEOUT)
+        response = opener.open(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         error.close()  # the connection
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and start:
@@ -248,15 +249,15 @@ def _ask(opener: urllib.request.OpenerDirector, url: str, file: _File) -> _Answe
                 return None
             file.start_anew(None)
             return _ask(opener, url, file)
-        said = f"{error.code} {_one_line(error.reason)}"
-        raise DownloadFailed(f"'{url}': {said}", hint=_hint(error)) from None
+        said = f"{error.code} {one_line(error.reason)}"
+        raise DownloadFailed(f"'{url}': {said}", hint=hint_of(error)) from None
     except ValueError as error:  # an address that is none
         raise DownloadFailed(f"'{url}': {error}") from None
     except (OSError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(reason, TimeoutError | ConnectionError | http.client.HTTPException) and start:
-            raise _Interrupted(_reason(reason)) from None
-        raise DownloadFailed(f"'{url}': {_reason(reason)}", hint=_hint(reason)) from None
+            raise _Interrupted(reason_of(reason)) from None
+        raise DownloadFailed(f"'{url}': {reason_of(reason)}", hint=hint_of(reason)) from None
     return _answer(response, start)
 
 
@@ -300,77 +301,3 @@ def _check(file: _File, sha256: str, progress: Progress) -> None:
             f"what was downloaded has the SHA-256 {digest.hexdigest()}, not {sha256}",
             hint="nothing was imported; ask whoever gave you the digest",
         )
-
-
-def _opener(proxies: Mapping[str, str]) -> urllib.request.OpenerDirector:
-    """One that knows two schemes and no other, and no proxies but these."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        _Proxies(proxies),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        _Redirects(),
-    ):
-        opener.add_handler(handler)
-    return opener
-
-
-class _Proxies(urllib.request.ProxyHandler):
-    """Proxies by the variables `http_proxy`, `https_proxy` and `no_proxy`, whatever their case."""
-
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        # As in curl, `HTTP_PROXY` does not count: a web server sets it from a request's header.
-        chosen = {name.lower(): value for name, value in variables.items() if name != "HTTP_PROXY"}
-        super().__init__(
-            {one: chosen[f"{one}_proxy"] for one in _SCHEMES if chosen.get(f"{one}_proxy")}
-        )
-        self._direct = [name.strip().lstrip(".") for name in chosen.get("no_proxy", "").split(",")]
-
-    def proxy_open(self, req: urllib.request.Request, proxy: str, type: str) -> object:  # noqa: A002
-        host = (req.host or "").rpartition("@")[2].partition(":")[0]
-        if any(name == "*" or f".{host}".endswith(f".{name}") for name in self._direct if name):
-            return None
-        return super().proxy_open(req, proxy, type)
-
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Goes on to http(s) alone, and from https to https."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        scheme = urlsplit(newurl).scheme
-        if scheme not in _SCHEMES or (req.type == "https" and scheme != "https"):
-            raise DownloadFailed(f"'{req.full_url}' leads to '{newurl}', which is not as safe")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _reason(error: object) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
-    if isinstance(error, TimeoutError):
-        return f"no answer for {_TIMEOUT:.0f} seconds"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return _one_line(error) or type(error).__name__
-
-
-def _one_line(said: object) -> str:
-    """What a server has said, or the library of it, without its newlines."""
-    return " ".join(str(said).split())
-
-
-def _hint(error: object) -> str | None:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return "SSL_CERT_FILE names more authorities; --sha256 does not make up for one"
-    if isinstance(error, urllib.error.HTTPError):
-        return "see whether a browser finds it there"
-    return "see whether the address is right, and whether a proxy is needed"

@@ -12,6 +12,7 @@ from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.oci.archivewriter import docker_manifest, write_archive
 from lxgit.oci.imagewriter import ImageWriter
 from lxgit.oci.layoutwriter import LayoutWriter
+from lxgit.oci.reference import parse_reference
 from lxgit.operations.lookup import find_commit
 from lxgit.operations.scratchspace import scratch_directory
 
@@ -101,12 +102,19 @@ def first_parents(repository: Repository, tip: ObjectID) -> list[Commit]:
 
 
 def _reference(repository: Repository, name: str) -> str | None:
-    """`NAME:TAG` for a branch or a tag, as `images` lists it; None for what has no such name."""
+    """`NAME:TAG` for a branch or a tag, as `images` lists it; None for what has no such name.
+
+    BadReference for one that no registry takes.
+    """
     ref = repository.revisions.ref_name(name)
     if ref == "HEAD":
         head = repository.refs.head()
         ref = head if isinstance(head, str) else None
     if ref is not None and ref.startswith(BRANCHES):
-        return ref.removeprefix(BRANCHES) + ":latest"
-    image, slash, tag = (ref or "").removeprefix(TAGS).rpartition("/")
-    return f"{image}:{tag}" if slash else None
+        image, tag = ref.removeprefix(BRANCHES), "latest"
+    else:
+        image, _, tag = (ref or "").removeprefix(TAGS).rpartition("/")
+    if not image:
+        return None
+    parse_reference(f"{image}:{tag}")
+    return f"{image}:{tag}"

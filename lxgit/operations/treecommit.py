@@ -15,6 +15,7 @@ from lxgit.objects.image import Image, read_image, write_image
 from lxgit.objects.imageconfig import ImageConfig, architecture_name
 from lxgit.objects.ingest import write_tree
 from lxgit.objects.messages import clean_message
+from lxgit.operations.arriving import adopt_as_head
 from lxgit.operations.naming import branch_ref
 from lxgit.operations.values import Imported
 from lxgit.runtime.directory_layer import words_for_hidden
@@ -65,7 +66,7 @@ def commit_tree(
         assert oid is not None
         became_head = False
         if oid != parent:
-            became_head = _adopt_as_head(repository, ref, identity)  # HEAD names no other then
+            became_head = adopt_as_head(repository, ref, identity)  # HEAD names no other then
             repository.refs.update(
                 ref, oid, old=tip, message=f"import: {target.message}", who=identity.committer
             )
@@ -116,12 +117,3 @@ def _publish_layer(layer: TreeLayer | None, image: Image, progress: Progress) ->
         return
     if left_out:
         progress.warn(words_for_hidden(left_out))
-
-
-def _adopt_as_head(repository: Repository, ref: str, identity: Identity) -> bool:
-    """The first branch of a store becomes HEAD."""
-    head = repository.refs.head()
-    if not isinstance(head, str) or repository.refs.read(head) is not None:
-        return head == ref
-    repository.refs.set_head(ref, message=f"checkout: first branch {ref}", who=identity.committer)
-    return True

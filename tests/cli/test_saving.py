@@ -135,3 +135,10 @@ def test_what_no_layer_holds_is_refused_by_path(lxgit: Lxgit, scratch: Path) -> 
     assert result.err.startswith("lxgit: '/etc/.wh.hosts' cannot be in an image of OCI")
     assert not there.exists()
     assert not list((lxgit.store / "tmp").iterdir())
+
+
+def test_a_name_that_no_registry_takes(based: Lxgit) -> None:
+    based("branch", "Mine")
+    result = based("save", "Mine", code=1)
+    assert result.err.startswith("lxgit: 'Mine:latest' names no image in a registry")
+    assert based("save", based("rev-parse", "Mine").out.strip()).stdout

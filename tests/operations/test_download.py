@@ -13,7 +13,8 @@ import pytest
 
 from lxgit.objects.limits import TooLarge
 from lxgit.operations import download
-from lxgit.operations.download import DownloadFailed, WrongDigest, downloaded
+from lxgit.operations.download import WrongDigest, downloaded
+from lxgit.operations.httpclient import DownloadFailed
 from lxgit.repository import create_repository
 from tests.support.webserver import Handler, Server, serving
 
@@ -207,7 +208,7 @@ def test_what_is_not_there(server: Server, repository: Repository) -> None:
 def test_a_silent_server(
     server: Server, repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(download, "TIMEOUT", 0.2)
     server.breaks = [1000]
     monkeypatch.setattr(Handler, "_answer", lambda *_: threading.Event().wait(1))
     with pytest.raises(DownloadFailed, match="no answer"):

@@ -1,0 +1,266 @@
+"""Registries, through skopeo(1): the one module that knows it.
+
+It knows TLS, credentials (containers-auth.json(5)), mirrors and insecure registries
+(containers-registries.conf(5)), and checks what it copies against its digests. What it reads and
+writes here is an OCI image layout.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lxgit.errors import FREE_SPACE, LxgitError
+from lxgit.objects.tarsource import MissingProgram
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from lxgit.oci.reference import Reference
+
+_PATH = "/usr/local/bin:/usr/bin:/bin"
+_ANSWER_WITHIN = 30  # seconds for a question, which is a few requests of some kilobytes
+_STALLED = 60.0  # seconds in which nothing comes of an image
+_POLL = 0.05
+_MOST_SAID = 1 << 16
+_MOST_ANSWERED = 4 << 20  # bytes; what registries take for a manifest (distribution-spec)
+
+
+class RegistryFailed(LxgitError):
+    """A registry cannot be used, or not now."""
+
+
+class NoSuchImage(LxgitError):
+    """The registry has no such image, as far as it tells."""
+
+
+class AccessDenied(LxgitError):
+    """The registry wants somebody else, or to know who it is."""
+
+
+class NotLoggedIn(LxgitError):
+    """There are no credentials to forget."""
+
+
+class Access(NamedTuple):
+    """How registries are reached.
+
+    `environment` is what of the caller's skopeo needs: where credentials are, and proxies. Without
+    `tls_verify` a registry may have any certificate, or none.
+    """
+
+    environment: Mapping[str, str]
+    tls_verify: bool = True
+
+
+class Copy:
+    """A copy under way."""
+
+    def __init__(self, process: subprocess.Popen[bytes], said: int, host: str) -> None:
+        self._process = process
+        self._said = said
+        self._host = host
+
+    def ended(self, within: float = 0) -> bool:
+        """Whether it is complete, after so many seconds at most. Errors as of `receiving`."""
+        try:
+            code = self._process.wait(within)
+        except subprocess.TimeoutExpired:
+            return False
+        if code != 0:
+            raise _failure(os.pread(self._said, _MOST_SAID, 0), self._host)
+        return True
+
+    def wait(self, amount: Callable[[], int], heard: Callable[[int], None]) -> None:
+        """Wait until it is complete; `amount` says how many bytes have come, `heard` how many more.
+
+        RegistryFailed when none come for a minute.
+        """
+        before, since = amount(), time.monotonic()
+        heard(before)
+        while not self.ended(_POLL):
+            now = amount()
+            if now != before:
+                heard(now - before)
+                before, since = now, time.monotonic()
+            elif time.monotonic() - since > _STALLED:
+                raise RegistryFailed(
+                    f"'{self._host}' has sent nothing for {_STALLED:.0f} seconds", hint="try again"
+                )
+        heard(amount() - before)
+
+
+def manifest(reference: Reference, access: Access) -> bytes:
+    """The manifest or index that a reference stands for, as the registry has it.
+
+    With a digest it is what that says. NoSuchImage, AccessDenied, RegistryFailed, MissingProgram.
+    """
+    return _ask(["inspect", "--raw", f"docker://{reference}"], reference, access)
+
+
+def config(reference: Reference, access: Access) -> bytes:
+    """The config of an image, as the registry has it. Errors as of `manifest`."""
+    return _ask(["inspect", "--raw", "--config", f"docker://{reference}"], reference, access)
+
+
+@contextmanager
+def receiving(reference: Reference, layout: Path, access: Access) -> Iterator[Copy]:
+    """Copy an image into an OCI image layout, beside which it may write what is unfinished.
+
+    Blobs that are in the layout already are not fetched. The copy ends with the context. Errors as
+    of `manifest`, told by the `Copy`.
+    """
+    words = ["copy", "--quiet", "--retry-times", "2", "--dest-oci-accept-uncompressed-layers"]
+    if not access.tls_verify:
+        words.append("--src-tls-verify=false")
+    words += [f"docker://{reference}", f"oci:{layout.name}"]
+    with _copying(words, layout, reference.host, access) as copy:
+        yield copy
+
+
+def send(layout: Path, reference: Reference, access: Access) -> None:
+    """Copy the only image of an OCI image layout to a registry. Errors as of `manifest`."""
+    words = ["copy", "--quiet", "--retry-times", "2"]
+    if not access.tls_verify:
+        words.append("--dest-tls-verify=false")
+    words += [f"oci:{layout.name}", f"docker://{reference}"]
+    with _copying(words, layout, reference.host, access) as copy:
+        while not copy.ended(_POLL):
+            pass
+
+
+def login(host: str, user: str, password: str, access: Access) -> None:
+    """Keep credentials for a registry, once it has accepted them. Errors as of `manifest`."""
+    words = ["login", "--username", user, "--password-stdin", *_tls(access), host]
+    _run(words, host, access, given=password.encode("utf-8", "surrogateescape"))
+
+
+def logout(host: str, access: Access) -> None:
+    """Forget the credentials for a registry. NotLoggedIn."""
+    try:
+        _run(["logout", host], host, access)
+    except RegistryFailed as error:
+        if "not logged in" in error.message:
+            raise NotLoggedIn(f"nobody is logged in to '{host}'") from None
+        raise
+
+
+def _tls(access: Access) -> list[str]:
+    return [] if access.tls_verify else ["--tls-verify=false"]
+
+
+def _ask(words: Sequence[str], reference: Reference, access: Access) -> bytes:
+    options = [*words[:-1], *_tls(access), words[-1]]
+    answer = _run(options, reference.host, access)
+    if len(answer) > _MOST_ANSWERED:
+        raise RegistryFailed(f"'{reference.host}' has a manifest of over 4 MiB for {reference}")
+    return answer
+
+
+def _run(words: Sequence[str], host: str, access: Access, given: bytes = b"") -> bytes:
+    command = [_program(), f"--command-timeout={_ANSWER_WITHIN}s", *words]
+    try:
+        done = subprocess.run(
+            command,
+            input=given,
+            capture_output=True,
+            env=_environment(access),
+            timeout=_ANSWER_WITHIN + 5,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise _failure(b"context deadline exceeded", host) from None
+    if done.returncode != 0:
+        raise _failure(done.stderr, host)
+    return done.stdout
+
+
+@contextmanager
+def _copying(words: Sequence[str], layout: Path, host: str, access: Access) -> Iterator[Copy]:
+    """Skopeo running beside the layout: a path with a colon in it has no place in its arguments."""
+    said = os.memfd_create("skopeo", os.MFD_CLOEXEC)
+    process = None
+    try:
+        process = subprocess.Popen(
+            [_program(), f"--tmpdir={layout.parent}", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            cwd=layout.parent,
+            env=_environment(access),
+        )
+        yield Copy(process, said, host)
+    finally:
+        if process is not None:
+            process.kill()
+            process.wait()
+        os.close(said)
+
+
+def _program() -> str:
+    found = shutil.which("skopeo", path=_PATH)
+    if found is None:
+        raise MissingProgram(
+            "skopeo, which talks to registries, is not installed", hint="apt install skopeo"
+        )
+    return found
+
+
+def _environment(access: Access) -> dict[str, str]:
+    return {"PATH": _PATH, **access.environment, "LC_ALL": "C.UTF-8"}
+
+
+def _failure(said: bytes, host: str) -> LxgitError:
+    """The error for what skopeo said on its way out."""
+    why = _reason(said.decode(errors="replace"))
+    for pattern, kind, message, hint in _KNOWN:
+        if re.search(pattern, why, re.IGNORECASE):
+            return kind(message.format(host=host, why=why), hint=hint.format(host=host))
+    return RegistryFailed(f"'{host}': {why}")
+
+
+_LOGIN = "'lxgit login {host}' says who you are"
+_REACH = "see that the network and the name are right; HTTPS_PROXY says a way through"
+_KNOWN: tuple[tuple[str, type[LxgitError], str, str], ...] = (
+    (r"manifest unknown|name unknown|not found|\b404\b", NoSuchImage,
+     "'{host}' has no such image ({why})", "'lxgit search WORD' finds some of Docker Hub's"),
+    (r"HTTP response to HTTPS client", RegistryFailed,
+     "'{host}' speaks no TLS", "--tls-verify=false does without"),
+    (r"x509|certificate", RegistryFailed, "the certificate of '{host}' is not to be trusted: {why}",
+     "/etc/containers/certs.d/{host}/ca.crt says whose is; --tls-verify=false takes any"),
+    (r"toomanyrequests|\b429\b", AccessDenied, "'{host}' has had too many requests from here",
+     "wait; or 'lxgit login {host}'"),
+    (r"unauthorized|authentication required|invalid username/password|denied|\b40[13]\b",
+     AccessDenied, "'{host}' refuses that, or has no such image: {why}", _LOGIN),
+    (r"no such host|lookup |unreachable|refused|timeout|deadline exceeded|no route|reset by peer",
+     RegistryFailed, "'{host}' cannot be reached: {why}", _REACH),
+    (r"no space left|quota exceeded", RegistryFailed, "the disk is full", FREE_SPACE),
+)  # fmt: skip
+"""What skopeo says, and what it means; the first that fits."""
+
+_PREFIX = re.compile(
+    r"^(?:initializing (?:source|destination) \S+: |pinging container registry \S+: "
+    r"|(?:Get|Post|Put|Head|Patch) \\?\"[^\"]*\": |reading manifest \S+ in (?=\S+: )"
+    r"|authenticating creds for \S+: |logging into \S+: |trying to reuse blob \S+ at destination: )"
+)
+
+
+def _reason(text: str) -> str:
+    """What went wrong, without the way there; on one line, and no longer than one can read."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    last = next((line for line in reversed(lines) if "level=fatal" in line), "".join(lines[-1:]))
+    found = re.search(r'msg="(.*)"$', last)
+    why = found[1].replace('\\"', '"').replace("\\\\", "\\") if found else last
+    while shorter := _PREFIX.sub("", why, count=1):
+        if shorter == why:
+            break
+        why = shorter
+    printable = "".join(letter if letter.isprintable() else "?" for letter in why)
+    return printable[:300] or "skopeo failed"

@@ -1,0 +1,115 @@
+"""An image that was pulled, loaded or built gets its name: a branch, or a tag.
+
+A name that is there moves forward as long as nobody has committed on it: where the new commit
+descends from the old one, or where the old one came the same way, as the last entry of the ref's
+reflog says. Another move wants to be forced, and is kept in the reflog as any other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.objects.history import is_ancestor
+from lxgit.objects.ids import hex_id
+from lxgit.objects.refnames import BRANCHES, TAGS, short_name
+from lxgit.operations.naming import branch_ref, check_branch_name, check_tag_name, tag_ref
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from lxgit.objects.ids import ObjectID
+    from lxgit.operations.values import Identity
+    from lxgit.repository import Repository
+
+PULL, LOAD, BUILD = "pull", "load", "build"
+"""The ways that an image can come: what its entry in the reflog begins with."""
+
+_WAYS = tuple(f"{way}:" for way in (PULL, LOAD, BUILD))
+
+
+class NameHasCommits(LxgitError):
+    """The name is at a commit that somebody made, and that would be left behind."""
+
+
+class Arrival(NamedTuple):
+    """What a name was and is; `old` is None for a new one."""
+
+    ref: str
+    old: ObjectID | None
+    new: ObjectID
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there was no such name."""
+        return self.old is None
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the name was at this very commit."""
+        return self.old == self.new
+
+
+def ref_for(repository: Repository, name: str) -> str:
+    """The ref that NAME or NAME:TAG stands for, there or not. InvalidName, NameTaken."""
+    name = name.removesuffix(":latest")
+    if ":" in name:
+        check_tag_name(repository, tag_ref(name).removeprefix(TAGS))
+        return tag_ref(name)
+    check_branch_name(repository, name)
+    return branch_ref(name)
+
+
+def arrive(
+    repository: Repository,
+    ref: str,
+    commit: ObjectID,
+    *,
+    way: str,
+    source: str,
+    force: bool = False,
+    identity: Identity,
+) -> Arrival:
+    """Have a ref of `ref_for` name a commit, which is durable; the first branch becomes HEAD.
+
+    `way` is PULL, LOAD or BUILD, `source` what the reflog says behind it. NameHasCommits unless it
+    may move; RefMoved when somebody else has just moved it; RefConflict.
+    """
+    value = repository.refs.read(ref)
+    old = None if value is None else repository.revisions.peel(value)
+    if old != commit:
+        if old is not None and not force:
+            _check_movable(repository, ref, old, commit)
+        adopt_as_head(repository, ref, identity)  # HEAD names no other then
+        repository.refs.update(
+            ref, commit, old=value, message=f"{way}: {source}", who=identity.committer
+        )
+    return Arrival(ref, old, commit)
+
+
+def _check_movable(repository: Repository, ref: str, old: ObjectID, new: ObjectID) -> None:
+    entries = repository.refs.reflog(ref)
+    if entries and entries[0].message.startswith(_WAYS):
+        return
+    if not is_ancestor(repository.git, old, new):
+        raise NameHasCommits(
+            f"'{_shown(ref)}' has commits that the new image does not descend from",
+            hint="another name keeps both; --force moves it, and the reflog keeps"
+            f" {hex_id(old)[:12]}",
+        )
+
+
+def _shown(ref: str) -> str:
+    """A ref as `images` has it: `base`, `base:v1`."""
+    image, slash, tag = short_name(ref).rpartition("/")
+    return f"{image}:{tag}" if slash and ref.startswith(TAGS) else short_name(ref)
+
+
+def adopt_as_head(repository: Repository, ref: str, identity: Identity) -> bool:
+    """Have HEAD name the first branch of a store; whether it names `ref` now."""
+    head = repository.refs.head()
+    if not isinstance(head, str) or repository.refs.read(head) is not None:
+        return head == ref
+    if not ref.startswith(BRANCHES):
+        return False
+    repository.refs.set_head(ref, message=f"checkout: first branch {ref}", who=identity.committer)
+    return True
