@@ -34,6 +34,15 @@ def proxies() -> dict[str, str]:
     return {name: os.environ[name] for name in wanted if name in os.environ}
 
 
+def for_registries() -> dict[str, str]:
+    """What skopeo wants to know: proxies, credentials (containers-auth.json(5)), authorities."""
+    names = (
+        *("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "REGISTRY_AUTH_FILE", "DOCKER_CONFIG"),
+        *("CONTAINERS_REGISTRIES_CONF", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+    )
+    return proxies() | {name: os.environ[name] for name in names if name in os.environ}
+
+
 def default_store() -> str:
     """Where a store is that nobody named: root's, or the user's own below $XDG_DATA_HOME."""
     if USER == 0:

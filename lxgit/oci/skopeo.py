@@ -125,15 +125,20 @@ def receiving(reference: Reference, layout: Path, access: Access) -> Iterator[Co
         yield copy
 
 
-def send(layout: Path, reference: Reference, access: Access) -> None:
-    """Copy the only image of an OCI image layout to a registry. Errors as of `manifest`."""
-    words = ["copy", "--quiet", "--retry-times", "2"]
+def send(layout: Path, reference: Reference, access: Access) -> str:
+    """Copy the only image of an OCI image layout to a registry; the digest that it has there.
+
+    Blobs that are there already are not sent. Errors as of `manifest`.
+    """
+    digest = layout.with_name(f"{layout.name}.digest")
+    words = ["copy", "--quiet", "--retry-times", "2", f"--digestfile={digest.name}"]
     if not access.tls_verify:
         words.append("--dest-tls-verify=false")
     words += [f"oci:{layout.name}", f"docker://{reference}"]
     with _copying(words, layout, reference.host, access) as copy:
         while not copy.ended(_POLL):
             pass
+    return digest.read_text("ascii").strip()
 
 
 def login(host: str, user: str, password: str, access: Access) -> None:

@@ -101,20 +101,23 @@ def first_parents(repository: Repository, tip: ObjectID) -> list[Commit]:
     return [commit for _, commit in found][::-1]
 
 
-def _reference(repository: Repository, name: str) -> str | None:
-    """`NAME:TAG` for a branch or a tag, as `images` lists it; None for what has no such name.
-
-    BadReference for one that no registry takes.
-    """
+def name_and_tag(repository: Repository, name: str) -> tuple[str, str] | None:
+    """What `images` lists a branch or a tag as; None for what has no such name."""
     ref = repository.revisions.ref_name(name)
     if ref == "HEAD":
         head = repository.refs.head()
         ref = head if isinstance(head, str) else None
     if ref is not None and ref.startswith(BRANCHES):
-        image, tag = ref.removeprefix(BRANCHES), "latest"
-    else:
-        image, _, tag = (ref or "").removeprefix(TAGS).rpartition("/")
-    if not image:
+        return ref.removeprefix(BRANCHES), "latest"
+    image, _, tag = (ref or "").removeprefix(TAGS).rpartition("/")
+    return (image, tag) if image else None
+
+
+def _reference(repository: Repository, name: str) -> str | None:
+    """The name that an image has in an archive; BadReference for one that no registry takes."""
+    named = name_and_tag(repository, name)
+    if named is None:
         return None
-    parse_reference(f"{image}:{tag}")
-    return f"{image}:{tag}"
+    reference = ":".join(named)
+    parse_reference(reference)
+    return reference

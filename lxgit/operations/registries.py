@@ -1,0 +1,48 @@
+"""Who one is at a registry, and how it is reached."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lxgit.oci import skopeo
+from lxgit.oci.reference import HUB
+from lxgit.oci.skopeo import Access
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LOOPBACK = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?")
+
+
+def access_to(host: str, environment: Mapping[str, str], *, tls_verify: bool) -> Access:
+    """How a registry, `HOST[:PORT]`, is reached: one on loopback without TLS too, as by Docker.
+
+    `environment` has what of the caller's skopeo needs: where credentials are, and proxies.
+    """
+    return Access(environment, tls_verify and not _LOOPBACK.fullmatch(host))
+
+
+def login(
+    registry: str | None,
+    user: str,
+    password: str,
+    environment: Mapping[str, str],
+    *,
+    tls_verify: bool = True,
+) -> str:
+    """Keep credentials where skopeo and Podman find them, once the registry accepts them; its name.
+
+    Docker Hub's for None. AccessDenied, RegistryFailed, MissingProgram.
+    """
+    host = registry or HUB
+    access = access_to(host, environment, tls_verify=tls_verify)
+    skopeo.login(host, user, password, access)
+    return host
+
+
+def logout(registry: str | None, environment: Mapping[str, str]) -> str:
+    """Forget the credentials for a registry, Docker Hub's for None; its name. NotLoggedIn."""
+    host = registry or HUB
+    skopeo.logout(host, Access(environment))
+    return host
