@@ -81,7 +81,7 @@ def supervise(task: Task, channel: socket.socket, lock: int) -> NoReturn:
         os.ftruncate(lock, 0)
         os.pwrite(lock, b"%d\n" % os.getpid(), 0)
         Supervisor(task, channel, lock).run()
-    except OSError as error:  # before the container, or after it: run() tells of what is between
+    except Exception as error:  # noqa: BLE001  # run() tells of all but a fault of lxgit's own
         with contextlib.suppress(OSError):
             channel.send(protocol.failed(_not_set_up(error)))
     finally:
@@ -403,6 +403,9 @@ class Supervisor:
         self._tell("pause" if paused else "unpause")
 
 
-def _not_set_up(error: OSError) -> LxgitError:
-    fault = in_words(error)
+def _not_set_up(error: Exception) -> LxgitError:
+    if isinstance(error, OSError):
+        fault = in_words(error)
+    else:
+        fault = LxgitError(f"{type(error).__name__}: {error}")
     return LxgitError(f"the container could not be set up: {fault.message}", hint=fault.hint)

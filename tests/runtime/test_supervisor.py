@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.runtime import cgroups, launcher, lxc, protocol, rundir
+from lxgit.runtime import cgroups, launcher, lxc, protocol, rootmount, rundir
 from lxgit.runtime.attach import Session, SupervisorLost, connect
 from lxgit.runtime.config import EXITED, RUNNING
 from lxgit.runtime.protocol import StartFailed
@@ -124,6 +124,14 @@ def test_lxc_that_never_opens_its_log_is_an_end_with_a_reason(
     with pytest.raises(StartFailed, match="lxc-start ended without a word"):
         machine.start(container)
     assert container.state.status == EXITED
+
+
+def test_a_fault_of_its_own_is_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(rootmount, "mount_root")
+    container = machine.create("true")
+    with pytest.raises(StartFailed, match=r"could not be set up: AttributeError: .*mount_root"):
+        machine.start(container)
+    assert container.state.status != RUNNING
 
 
 def test_too_few_open_files_are_told(machine: Machine) -> None:
