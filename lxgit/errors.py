@@ -9,6 +9,9 @@ Library code raises; `lxgit.cli` alone turns an error into text and an exit code
 
 from __future__ import annotations
 
+import errno
+import os
+
 FREE_SPACE = "free some space ('lxgit prune' drops cached layers), then try again"
 """The hint where a disk is full, or a quota used up."""
 
@@ -28,3 +31,34 @@ class UsageError(LxgitError):
     """The command was put together wrongly."""
 
     exit_code = 2
+
+
+_DISK = "'dmesg' says more of the disk; 'lxgit fsck' verifies the store"
+
+_HINTS = {
+    errno.EACCES: "run it as root: sudo lxgit …",
+    errno.EPERM: "run it as root: sudo lxgit …",
+    errno.EDQUOT: FREE_SPACE,
+    errno.EIO: _DISK,
+    errno.EMFILE: "raise the limit: ulimit -n",
+    errno.ENOSPC: FREE_SPACE,
+    errno.EROFS: "remount it for writing, or choose another place with --store",
+    errno.ESTALE: _DISK,
+    errno.EUCLEAN: _DISK,
+}
+
+
+def in_words(error: LxgitError | OSError) -> LxgitError:
+    """The error itself, or what a system call says, in one line with a hint."""
+    if isinstance(error, LxgitError):
+        return error
+    names = (error.filename, error.filename2)  # some are numbers of descriptors
+    parts = [os.fsdecode(name) for name in names if isinstance(name, str | bytes)]
+    return LxgitError(": ".join((*parts, reason(error))), hint=_HINTS.get(error.errno or 0))
+
+
+def reason(error: BaseException | None) -> str:
+    """Why, without where: `no space left on device`."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[:1].lower() + error.strerror[1:]
+    return str(error)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from ctypes import CDLL
     from pathlib import Path
 
@@ -122,6 +122,16 @@ def _libc() -> CDLL:
     import ctypes
 
     return ctypes.CDLL(None, use_errno=True)
+
+
+def close_all_but(keep: Iterable[int]) -> None:
+    """Close every open file of this process but those: also one above a limit set since."""
+    first = 0
+    for fd in sorted(keep):
+        if fd > first:  # an empty range would be every one: its last is -1
+            os.closerange(first, fd)
+        first = fd + 1
+    os.closerange(first, 2**31 - 1)
 
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import stat
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from lxgit.fsutil import (
     remove_tree,
     write_atomic,
 )
+from tests.support import rlimits
 from tests.support.swapping import exchanging
 
 if TYPE_CHECKING:
@@ -43,15 +43,11 @@ def test_a_deep_tree_is_opened_and_removed(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     deepest = make_deep(root, 500)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-    try:
+    with rlimits.open_files(64):
         fd = os.open(root, os.O_RDONLY)
         os.close(open_beneath(fd, deepest + b"/file", os.O_RDONLY))
         os.close(fd)
         remove_tree(root)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert not root.exists()
     remove_tree(root)
 

@@ -18,7 +18,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import die_with_parent, write_all
+from lxgit.fsutil import close_all_but, die_with_parent, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -170,7 +170,7 @@ def _serve(
 ) -> NoReturn:
     """The child: until nobody has jobs any more. Leaves without anyone's clean-up."""
     try:
-        _close_all_but({0, 1, 2, jobs, answers, *keeps})
+        close_all_but({0, 1, 2, jobs, answers, *keeps})
         die_with_parent()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
         prepare()
@@ -183,15 +183,6 @@ def _serve(
             _say(answers, pack_error(error))
     finally:
         os._exit(0)
-
-
-def _close_all_but(keep: set[int]) -> None:
-    after = 0
-    for fd in sorted(keep):
-        if fd > after:  # an empty range would be every one: its last is -1
-            os.closerange(after, fd)
-        after = fd + 1
-    os.closerange(after, 2**31 - 1)
 
 
 def _say(answers: int, said: list[Any] | bytes) -> None:

@@ -13,7 +13,7 @@ import select
 import signal
 from typing import TYPE_CHECKING
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, in_words
 from lxgit.fsutil import openat2
 from lxgit.runtime import capabilities, confinement, lxc, protocol
 from lxgit.runtime.command import find_user
@@ -70,9 +70,11 @@ class Execution:
         try:
             wanted = WantedCommand.decoded(request)
             self._start(Process.joining(self._config, wanted), pid, devices, directory)
-        except (LxgitError, OSError, ValueError, IndexError) as error:
-            fault = error if isinstance(error, LxgitError) else LxgitError(str(error))
-            self._finish(protocol.failed(fault))
+        except (LxgitError, OSError) as error:
+            self._finish(protocol.failed(in_words(error)))
+            return
+        except (ValueError, IndexError) as error:  # no lxgit of ours has asked
+            self._finish(protocol.failed(LxgitError(str(error))))
             return
         self._relay.broadcast(protocol.STARTED)
         self._tell(f"exec_start: {' '.join(wanted.command)}")

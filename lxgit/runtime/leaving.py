@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 
+from lxgit.fsutil import close_all_but
+
 
 def leave_the_caller(*keep: int) -> None:
     """Keep nothing of whom we were forked from: session, directory, files, signals."""
@@ -17,10 +19,7 @@ def leave_the_caller(*keep: int) -> None:
     null = os.open("/dev/null", os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
-    first = 3
-    for fd in (*sorted(keep), os.sysconf("SC_OPEN_MAX")):
-        os.closerange(first, fd)
-        first = fd + 1
+    close_all_but({0, 1, 2, *keep})
     # `sys` objects still hold those descriptors, now ours; nothing of them must be flushed.
     sys.stdin = sys.stdout = sys.stderr = open(os.devnull, "r+", encoding="utf-8")  # noqa: SIM115
     signal.set_wakeup_fd(-1)

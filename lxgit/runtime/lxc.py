@@ -15,6 +15,7 @@ through the launcher's arguments.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -294,6 +295,8 @@ def _join_monitor_of(pid: int) -> None:
 def _spawn(
     program: str | int, command: list[bytes], stdio: Stdio, enter_network: Callable[[], None]
 ) -> int:
+    if os.sysconf("SC_OPEN_MAX") <= max(launcher.TERMINAL, launcher.GATE):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     parent = os.getpid()
     child = os.fork()
     if child == 0:

@@ -19,7 +19,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, in_words
 from lxgit.records import dataclass
 from lxgit.runtime import bases, kernel, rootless, rundir
 from lxgit.runtime.idmap import IdMap, disk_to_host, user_namespace
@@ -267,4 +267,4 @@ def _make_and_send(make: Callable[[], int], channel: socket.socket) -> None:
         rundir.enter_stage()
         socket.send_fds(channel, [b"ok"], [make()])
     except (OSError, LxgitError) as error:
-        channel.send(str(error).encode("utf-8", "replace")[:4096])
+        channel.send(str(in_words(error)).encode("utf-8", "replace")[:4096])

@@ -11,7 +11,7 @@ import errno
 import os
 from pathlib import Path
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, in_words
 from lxgit.runtime import idranges, kernel, launcher, lxc, overlay, rootless, rundir
 from lxgit.runtime.idmap import RANGE, Extent, IdMap, user_namespace
 from lxgit.runtime.overlay import Lower, Writable
@@ -117,7 +117,7 @@ def _in_child(place: Path, idmap: IdMap) -> str:
         try:
             _try_stack(place, idmap)
         except (LxgitError, OSError) as error:
-            os.write(write, str(error).encode("utf-8", "replace"))
+            os.write(write, str(in_words(error)).encode("utf-8", "replace"))
         finally:
             os._exit(0)
     os.close(write)

@@ -16,7 +16,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, in_words
 from lxgit.records import dataclass, replace
 from lxgit.runtime import (
     bases,
@@ -81,9 +81,9 @@ def supervise(task: Task, channel: socket.socket, lock: int) -> NoReturn:
         os.ftruncate(lock, 0)
         os.pwrite(lock, b"%d\n" % os.getpid(), 0)
         Supervisor(task, channel, lock).run()
-    except OSError as error:  # before the container, or after it: run() tells of what is between
+    except Exception as error:  # noqa: BLE001  # run() tells of all but a fault of lxgit's own
         with contextlib.suppress(OSError):
-            channel.send(protocol.failed(LxgitError(_words(error))))
+            channel.send(protocol.failed(_not_set_up(error)))
     finally:
         os._exit(0)
 
@@ -139,7 +139,7 @@ class Supervisor:
             self._record(replace(self._state, exit_code=code))
             return protocol.ended(code)
         except (LxgitError, OSError) as error:
-            fault = error if isinstance(error, LxgitError) else LxgitError(_words(error))
+            fault = error if isinstance(error, LxgitError) else _not_set_up(error)
             message = protocol.failed(fault)
             self._record(replace(self._state, exit_code=message[1], error=fault.message))
             return message
@@ -273,6 +273,8 @@ class Supervisor:
             os.close(process)
             lxc.remove_lock(self._config.id, rundir.CONTAINERS)
             self._lxc_runs = False
+            if log_open:  # of a FIFO that nobody has ever opened for writing epoll tells no end
+                logged()
             self._abandoned = [*self._executions]
             for execution in self._abandoned:
                 execution.abandon()
@@ -280,7 +282,10 @@ class Supervisor:
 
         def logged() -> None:
             nonlocal log_open
-            data = os.read(log, 65536)
+            try:
+                data = os.read(log, 65536)
+            except BlockingIOError:
+                return
             self._log.feed(data)
             if not data:
                 loop.forget(log)
@@ -399,5 +404,9 @@ class Supervisor:
         self._tell("pause" if paused else "unpause")
 
 
-def _words(error: OSError) -> str:
-    return f"the container could not be set up: {error}"
+def _not_set_up(error: Exception) -> LxgitError:
+    if isinstance(error, OSError):
+        fault = in_words(error)
+    else:
+        fault = LxgitError(f"{type(error).__name__}: {error}")
+    return LxgitError(f"the container could not be set up: {fault.message}", hint=fault.hint)

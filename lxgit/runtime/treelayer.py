@@ -7,7 +7,7 @@ import os
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, in_words, reason
 from lxgit.fsutil import die_with_parent
 from lxgit.runtime.baselayer import write_base
 from lxgit.runtime.idmap import IdMap
@@ -78,7 +78,7 @@ class TreeLayer:
                 entries=said["entries"],
             )
         except OSError as error:  # whatever it is: the commit is made, and the layer is a cache
-            raise LayerFailed(f"the layer was not written: {error.strerror}") from error
+            raise LayerFailed(f"the layer was not written: {reason(error)}") from error
         return stack, said["left_out"]
 
 
@@ -88,8 +88,9 @@ def _write_and_exit(layers: LayerStore, tree: FileTree, built: Path, answer: int
         die_with_parent()
         os.nice(_NICE)
         said = _write(layers, tree, built)
-    except LxgitError as error:
-        said = {"error": error.message, "hint": error.hint}
+    except (LxgitError, OSError) as error:
+        fault = in_words(error)
+        said = {"error": fault.message, "hint": fault.hint}
     except BaseException as error:  # noqa: BLE001  # it is told in the parent
         said = {"error": str(error)[:_MESSAGE_SIZE]}
     try:

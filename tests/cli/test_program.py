@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +17,7 @@ from tests.support.program import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.support.program import Lxgit
 
@@ -35,6 +38,30 @@ def test_the_overview_lists_every_command(lxgit: Lxgit, words: list[str]) -> Non
         assert any(line.split()[:1] == [name] for line in result.lines)
     assert max(map(len, result.lines)) < 80
     assert result.err == ""
+
+
+def test_an_interrupt_before_there_is_anything_to_interrupt(scratch: Path) -> None:
+    """It dies of the signal, as any program does, and shows nobody where Python was."""
+    script = """
+        import sys
+        class Interrupting:  # whoever imports what the command line is read with
+            def find_spec(self, name, path=None, target=None):
+                if name == "lxgit.cli.dispatch":
+                    import os, signal
+                    os.kill(os.getpid(), signal.SIGINT)
+        sys.meta_path.insert(0, Interrupting())
+        from lxgit.cli.main import main
+        assert "typing" not in sys.modules
+        main(["ps"])
+    """
+    command = [
+        sys.executable,
+        "-IS",
+        "-c",
+        "import sys; sys.path[:] = sys.argv[1:]\n" + dedent(script),
+    ]
+    done = subprocess.run([*command, *sys.path], capture_output=True, cwd=scratch, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
 
 
 def test_python_runs_the_package(lxgit: Lxgit) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import time
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from lxgit.objects.database import (
     WrongType,
 )
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
+from tests.support import rlimits
 from tests.support.packcraft import Raw, blob, write_pack
 
 if TYPE_CHECKING:
@@ -150,16 +150,12 @@ class TestManyPacks:
         entries = [blob(b"%d" % number) for number in range(400)]
         for entry in entries:
             write_pack(git_dir, [entry])
-        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (300, limits[1]))
-        try:
+        with rlimits.open_files(300):
             for number, entry in enumerate(entries):
                 assert objects.intact_blob(entry.oid, 1000) == b"%d" % number
             streams = [objects.stream(entry.oid) for entry in entries]
             for number, stream in enumerate(streams):
                 assert b"".join(stream) == b"%d" % number
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
     def test_consolidating_leaves_few_with_everything_in_them(
         self, objects: ObjectDatabase, stock: StockGit

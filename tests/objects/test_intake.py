@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import signal
 import threading
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from lxgit.objects.helper import HelperFailed, pump
 from lxgit.objects.ids import ObjectID, ObjectType, hash_blob, hex_id
 from lxgit.objects.intake import Intake
 from lxgit.progress import NullProgress
+from tests.support import rlimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -266,12 +266,8 @@ class TestRefusal:
 
     def test_a_full_disk(self, objects: ObjectDatabase, archive: Archive) -> None:
         contents: list[Content] = [archive.put(os.urandom(1 << 20)) for _ in range(4)]
-        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, limits[1]))
-        try:
+        with rlimits.file_size(2 << 20):
             error = self.refused(objects, archive, contents)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert isinstance(error, OSError)
         assert "too large" in str(error)
 

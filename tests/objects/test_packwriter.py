@@ -3,7 +3,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from lxgit.objects.ids import ObjectType, hash_blob, hash_trusted, hex_id
 from lxgit.objects.libgit2 import libgit2
 from lxgit.objects.packindex import PackIndex, encode_index
 from lxgit.objects.packwriter import STREAM_FROM, sweep
+from tests.support import rlimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -451,13 +451,12 @@ while True:
         assert pack_files(git_dir) == ["pack-1.keep"]
 
     def test_a_full_disk_leaves_nothing(self, objects: ObjectDatabase, git_dir: Path) -> None:
-        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, limits[1]))
-        try:
-            with objects.writer() as writer, pytest.raises(OSError, match="too large"):
-                writer.add_stream(LARGE, large_chunks())
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        with (
+            rlimits.file_size(2 << 20),
+            objects.writer() as writer,
+            pytest.raises(OSError, match="too large"),
+        ):
+            writer.add_stream(LARGE, large_chunks())
         assert pack_files(git_dir) == []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import socket
 import subprocess
 from pathlib import Path
@@ -14,7 +13,7 @@ from lxgit.errors import UsageError
 from lxgit.runtime.network import firewall, hosts, owners, publishing, reserving, resolver, subnets
 from lxgit.runtime.network.publishing import Port, Publication
 from lxgit.runtime.network.records import Bridge, Member
-from tests.support import netns
+from tests.support import netns, rlimits
 
 NONE = "# no resolver of the host can be reached from a bridge: --dns ADDRESS\n"
 BRIDGE = Bridge("lxgit0", "10.130.4.0", "fd12:3456:789a::", 1500)
@@ -187,17 +186,13 @@ def test_who_has_no_choice_goes_before_who_has_one() -> None:
 
 @pytest.mark.root
 def test_more_ports_than_files_may_be_open() -> None:
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (100, limits[1]))
-    try:
-        with (
-            netns.fresh(),
-            pytest.raises(reserving.PortRefused) as refused,
-            reserving.reserved(Publication.all_of("20000-20099:80-179")),
-        ):
-            pass
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    with (
+        rlimits.open_files(100),
+        netns.fresh(),
+        pytest.raises(reserving.PortRefused) as refused,
+        reserving.reserved(Publication.all_of("20000-20099:80-179")),
+    ):
+        pass
     assert str(refused.value).endswith("of the host cannot be had: Too many open files")
     assert "ulimit -n" in str(refused.value.hint)
 

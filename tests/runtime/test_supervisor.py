@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.runtime import cgroups, protocol, rundir
+from lxgit.runtime import cgroups, launcher, lxc, protocol, rootmount, rundir
 from lxgit.runtime.attach import Session, SupervisorLost, connect
 from lxgit.runtime.config import EXITED, RUNNING
+from lxgit.runtime.protocol import StartFailed
 from lxgit.runtime.runplace import socket_path
 from lxgit.runtime.streams import Streams
 from lxgit.runtime.sweep import sweep
 from tests.runtime.conftest import leftovers
+from tests.support import rlimits
 from tests.support.stores import find
 from tests.support.waiting import wait_until
 
@@ -49,7 +51,10 @@ def test_it_keeps_nothing_of_its_caller(machine: Machine, place: Path) -> None:
     container = machine.create("sleep", "60")
     with open(place / "held", "w") as held:
         os.set_inheritable(held.fileno(), True)
-        session = machine.start(container)
+        high = os.dup2(held.fileno(), 1000)
+        with rlimits.open_files(high):  # as in a shell that opens files, then limits them
+            session = machine.start(container)
+        os.close(high)
     os.chdir("/")
     pid = process(container)
     proc = Path(f"/proc/{pid}")
@@ -108,6 +113,35 @@ def test_killed_lxc_is_an_end_with_a_reason(machine: Machine) -> None:
         assert session.wait() == 137
     state = find(machine.containers, container.id).state
     assert (state.status, state.exit_code) == (EXITED, 137)
+
+
+def test_lxc_that_never_opens_its_log_is_an_end_with_a_reason(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a FIFO that nobody has opened for writing the kernel tells no end."""
+    monkeypatch.setattr(lxc, "LXC_START", "/bin/false")
+    container = machine.create("true")
+    with pytest.raises(StartFailed, match="lxc-start ended without a word"):
+        machine.start(container)
+    assert container.state.status == EXITED
+
+
+def test_a_fault_of_its_own_is_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(rootmount, "mount_root")
+    container = machine.create("true")
+    with pytest.raises(StartFailed, match=r"could not be set up: AttributeError: .*mount_root"):
+        machine.start(container)
+    assert container.state.status != RUNNING
+
+
+def test_too_few_open_files_are_told(machine: Machine) -> None:
+    container = machine.create("true")
+    with (
+        rlimits.open_files(launcher.TERMINAL),
+        pytest.raises(StartFailed, match=r"could not be set up: too many open files$") as fault,
+    ):
+        machine.start(container)
+    assert fault.value.hint == "raise the limit: ulimit -n"
 
 
 def test_groups_go_though_somebody_is_still_in_them(machine: Machine) -> None:
