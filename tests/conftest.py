@@ -16,9 +16,12 @@ import pytest
 
 from tests.support import leaks, machine, netns, ordinary, rootfs
 from tests.support.program import Lxgit
+from tests.support.registry import registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.support.registry import Registry
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -141,6 +144,27 @@ def lxgit(store_dir: Path, scratch: Path) -> Lxgit:
     home = scratch / "home"
     home.mkdir()
     return Lxgit(store_dir, home)
+
+
+@pytest.fixture
+def open_registry(scratch: Path) -> Iterator[Registry]:
+    """A registry on loopback, for everybody."""
+    with _registry(scratch, private=False) as made:
+        yield made
+
+
+@pytest.fixture
+def private_registry(scratch: Path) -> Iterator[Registry]:
+    """A registry on loopback that wants a password."""
+    with _registry(scratch, private=True) as made:
+        yield made
+
+
+def _registry(scratch: Path, *, private: bool) -> contextlib.AbstractContextManager[Registry]:
+    for program in ("docker-registry", "skopeo"):
+        if reason := machine.lacks_program(program):
+            unable(reason)
+    return registry(scratch / "registry", private=private)
 
 
 @pytest.fixture(scope="session")

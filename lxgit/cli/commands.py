@@ -149,6 +149,9 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("bootstrap", "images", "bootstrap", "make an image from Debian's archive"),
         Listed("import", "images", "import_", "make an image from a tar or a directory"),
         Listed("export", "images", "export", "write an image as a tar"),
+        Listed("push", "sending", "push", "send an image and its history to a registry"),
+        Listed("login", "registries", "login", "have a registry know who you are"),
+        Listed("logout", "registries", "logout", "have a registry forget who you are"),
         Listed("save", "sending", "save", "write images with their histories for other tools"),
         Listed("images", "listings", "images", "list images"),
         Listed("rmi", "images", "rmi", "delete names of images"),
@@ -157,7 +160,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
             "image",
             "manage images, as Docker has it: image ls",
             (Listed("inspect", "containers", "image_inspect", "show everything about them"),),
-            same="history import ls=images rm=rmi save tag",
+            same="history import ls=images rm=rmi push save tag",
         ),
     ),
     "The store": (

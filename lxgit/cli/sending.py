@@ -1,10 +1,12 @@
-"""Commands that bring images to other tools: save."""
+"""Commands that bring images elsewhere: push, save."""
 
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from typing import Annotated, Literal
 
+from lxgit.cli.options import TlsVerify
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.session import Session
 from lxgit.errors import UsageError
@@ -12,6 +14,55 @@ from lxgit.errors import UsageError
 Squash = Annotated[
     bool, option("--squash", help="the image as one layer, without the history that led to it")
 ]
+
+
+@command(
+    examples=(
+        ("lxgit push ada/web", "the branch 'ada/web' to Docker Hub, after 'lxgit login'"),
+        ("lxgit push registry.example.org/team/web:v1", "'team/web:v1', which is so called here"),
+        ("lxgit push base localhost:5000/base:today", "under another name"),
+        ("lxgit push --squash base registry.example.org/base", "as one layer"),
+    )
+)
+def push(
+    session: Session,
+    name: Annotated[str, argument("NAME[:TAG]", help="what to push", completes="image")],
+    destination: Annotated[
+        str | None,
+        argument("DESTINATION", help="where to, [HOST[:PORT]/]PATH[:TAG]; NAME says it if not"),
+    ] = None,
+    tag: Annotated[
+        str | None, option("-t", "--tag", help="the tag, if NAME has none", metavar="TAG")
+    ] = None,
+    squash: Squash = False,
+    tls_verify: TlsVerify = True,
+    quiet: Annotated[bool, option("-q", "--quiet", help="without progress")] = False,
+) -> None:
+    """Send an image and its history to a registry: every commit that changed a file is a layer.
+
+    What the registry has already is not sent again. Prints the name that pins the image, by its
+    digest. 'lxgit login' says who you are.
+    """
+    from lxgit.cli.environment import for_registries
+    from lxgit.cli.progress import QuietProgress
+    from lxgit.operations import pushing
+
+    if tag is not None:
+        if ":" in name.rpartition("/")[2]:
+            raise UsageError(f"'{name}' has a tag already", hint="leave out -t")
+        name = f"{name}:{tag}"
+    repository = session.repository()
+    with nullcontext(QuietProgress()) if quiet else session.progress() as progress:
+        pushed = pushing.push(
+            repository,
+            name,
+            destination,
+            squash=squash,
+            tls_verify=tls_verify,
+            environment=for_registries(),
+            progress=progress,
+        )
+    session.out.line(pushed.pinned)
 
 
 @command(

@@ -75,10 +75,7 @@ def parse_reference(text: str) -> Reference:
     path, colon, tag = rest.partition(":")
     if colon and not _TAG.fullmatch(tag):
         raise _bad(text, f"'{tag[:80]}' is no tag")
-    if host in ("index.docker.io", "registry-1.docker.io"):
-        host = HUB
-    if not _HOST.fullmatch(host):
-        raise _bad(text, f"'{host[:80]}' is no host")
+    host = parse_host(host)
     if not _PATH.fullmatch(path) or _ID.fullmatch(path) or len(host) + len(path) >= _LONGEST:
         raise _bad(text, "its path is of small letters and digits, with '.', '_', '-' between")
     if host == HUB and "/" not in path:
@@ -86,8 +83,15 @@ def parse_reference(text: str) -> Reference:
     return Reference(host, path, tag, digest)
 
 
+def parse_host(text: str) -> str:
+    """The registry that a user wrote, `HOST[:PORT]`; Docker Hub has several. BadReference."""
+    if not _HOST.fullmatch(text):
+        raise BadReference(f"'{text[:80]}' is no host", hint="HOST[:PORT]: localhost:5000")
+    return HUB if text in ("index.docker.io", "registry-1.docker.io") else text
+
+
 def _is_host(word: str) -> bool:
-    return word == "localhost" or not word.islower() or "." in word or ":" in word
+    return word == "localhost" or word != word.lower() or "." in word or ":" in word
 
 
 def _bad(text: str, why: str) -> BadReference:

@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from lxgit.oci import skopeo
-from lxgit.oci.reference import HUB
+from lxgit.oci.reference import HUB, parse_host
 from lxgit.oci.skopeo import Access
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_INDEX = "https://index.docker.io/v1/"
 _LOOPBACK = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?")
 
 
@@ -33,16 +34,24 @@ def login(
 ) -> str:
     """Keep credentials where skopeo and Podman find them, once the registry accepts them; its name.
 
-    Docker Hub's for None. AccessDenied, RegistryFailed, MissingProgram.
+    Docker Hub's for None. BadReference, AccessDenied, RegistryFailed, MissingProgram.
     """
-    host = registry or HUB
+    host = _host(registry)
     access = access_to(host, environment, tls_verify=tls_verify)
     skopeo.login(host, user, password, access)
     return host
 
 
 def logout(registry: str | None, environment: Mapping[str, str]) -> str:
-    """Forget the credentials for a registry, Docker Hub's for None; its name. NotLoggedIn."""
-    host = registry or HUB
+    """Forget the credentials for a registry, Docker Hub's for None; its name.
+
+    BadReference, NotLoggedIn.
+    """
+    host = _host(registry)
     skopeo.logout(host, Access(environment))
     return host
+
+
+def _host(registry: str | None) -> str:
+    """As a user has named it: Docker's index of 2013 was an address."""
+    return HUB if registry is None or registry == _INDEX else parse_host(registry)

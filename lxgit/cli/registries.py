@@ -1,0 +1,120 @@
+"""Commands about registries: login, logout."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+from lxgit.cli.options import TlsVerify
+from lxgit.cli.params import argument, command, option
+from lxgit.cli.session import Session
+from lxgit.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MOST = 1 << 16  # bytes of a password; tokens are long
+
+Where = Annotated[
+    str | None, argument("REGISTRY", help="HOST[:PORT]; Docker Hub where there is none")
+]
+
+
+@command(
+    examples=(
+        ("lxgit login", "asks for a name and a password, for Docker Hub"),
+        ("lxgit login -u ada localhost:5000", "asks for the password"),
+        ("pass show hub | lxgit login -u ada --password-stdin", "from a password manager"),
+    )
+)
+def login(
+    session: Session,
+    registry: Where = None,
+    user: Annotated[
+        str | None, option("-u", "--username", help="who you are there", metavar="NAME")
+    ] = None,
+    password: Annotated[
+        str | None,
+        option("-p", "--password", help="seen by all on this machine", metavar="TEXT"),
+    ] = None,
+    from_stdin: Annotated[
+        bool, option("--password-stdin", help="read the password from standard input")
+    ] = False,
+    email: Annotated[
+        str | None, option("-e", "--email", help="of 2013; nobody asks for it now", metavar="TEXT")
+    ] = None,
+    tls_verify: TlsVerify = True,
+) -> None:
+    """Have a registry know you from now on, in 'pull', 'push' and 'search'.
+
+    The registry is asked whether it takes name and password; they are kept where skopeo, Podman and
+    Buildah have theirs (containers-auth.json(5)).
+    """
+    from lxgit.cli.environment import for_registries
+    from lxgit.operations import registries
+
+    if email is not None:
+        session.note("no registry wants an address today: -e does nothing")
+    if from_stdin:
+        if password is not None:
+            raise UsageError("-p and --password-stdin exclude each other")
+        if user is None:
+            raise UsageError("--password-stdin needs a name", hint="-u NAME")
+        password = _one_line(_read_stdin())
+    user = user or _asked("Username: ", _line)
+    if password is None:
+        from getpass import getpass
+
+        password = _asked("Password: ", getpass)
+    registries.login(registry, user, password, for_registries(), tls_verify=tls_verify)
+    session.out.line("Login Succeeded")
+
+
+def _read_stdin() -> bytes:
+    """All that comes; UsageError where that is more than a password."""
+    data = b""
+    while len(data) <= _MOST and (more := os.read(0, _MOST)):
+        data += more
+    if len(data) > _MOST:
+        raise UsageError("standard input has no password: it is too long")
+    return data
+
+
+def _one_line(given: bytes) -> str:
+    """A password, as editors and echo(1) leave it: with a newline, which is none of it."""
+    text = given.decode("utf-8", "surrogateescape")
+    password = text.removesuffix("\n").removesuffix("\r")
+    if not password or "\n" in password:
+        raise UsageError("standard input has no password: it is one line")
+    return password
+
+
+def _asked(question: str, ask: Callable[[str], str]) -> str:
+    """What a person answers; UsageError where none is there, or nothing is said."""
+    if not (os.isatty(0) and os.isatty(2)):
+        raise UsageError(
+            "there is no terminal to ask on", hint="-u NAME --password-stdin reads the password"
+        )
+    try:
+        answer = ask(question)
+    except EOFError:
+        answer = ""
+    if not answer:
+        raise UsageError("nothing was said")
+    return answer
+
+
+def _line(question: str) -> str:
+    """A line from the terminal; standard output is for answers of ours."""
+    os.write(2, question.encode())
+    return os.read(0, _MOST).decode("utf-8", "surrogateescape").strip()
+
+
+@command(examples=(("lxgit logout localhost:5000", ""),))
+def logout(session: Session, registry: Where = None) -> None:
+    """Have a registry know you no more: forget the name and the password for it."""
+    from lxgit.cli.environment import for_registries
+    from lxgit.operations import registries
+
+    host = registries.logout(registry, for_registries())
+    session.out.line(f"Removed the credentials for {host}")
