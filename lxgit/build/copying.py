@@ -14,7 +14,7 @@ import os
 import posixpath
 from typing import TYPE_CHECKING
 
-from lxgit.build.ownership import mode_change, owner_of
+from lxgit.build.ownership import Owner, mode_change, owner_of
 from lxgit.build.sources import ImageSource, joined, resolved
 from lxgit.build.taking import clean
 from lxgit.errors import LxgitError
@@ -24,7 +24,7 @@ from lxgit.objects.metadata import Kind, Metadata
 from lxgit.records import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from lxgit.build.archives import Archives
     from lxgit.build.taking import CopyRequest, Root, Taken
@@ -59,48 +59,66 @@ class _Copier:
         self._place = os.fsencode(clean(posixpath.join("/", workdir, text)))
 
     def run(self, taken: Taken) -> Changeset:
-        if len(taken.roots) > 1 and not self._means_directory:
-            raise BadDestination(
-                f"'/{os.fsdecode(self._place)}' is to take several things, and is no directory",
-                hint="a destination that ends in '/' is one",
-            )
-        if self._means_directory and taken.roots:
-            self._make_directory(resolved(self._target, self._place))
+        self._check_several(taken.roots)
         for root in taken.roots:
             self._copy(root)
         return self._target.changes
 
+    def _check_several(self, roots: Sequence[Root]) -> None:
+        """Several files go into a directory; several directories become one wherever they go."""
+        if len(roots) < 2 or all(root.node.kind is Kind.DIRECTORY for root in roots):
+            return
+        if not self._is_directory(resolved(self._target, self._place)):
+            raise BadDestination(
+                f"several files are to go to '/{os.fsdecode(self._place)}', which is no directory",
+                hint="a destination that ends in '/' is made as one",
+            )
+
+    def _is_directory(self, place: bytes) -> bool:
+        present = self._target.find(place)
+        if present is None:
+            return self._means_directory
+        return present.kind is Kind.DIRECTORY or self._means_directory
+
     def _copy(self, root: Root) -> None:
         place = resolved(self._target, self._place)
-        if root.node.kind is Kind.DIRECTORY:
-            self._make_directory(place)
-            self._put_all(place, root.below)
-            return
         tree = self._archives.tree(root.node) if root.may_unpack else None
-        if tree is not None:
-            self._make_directory(place)
+        if root.node.kind is Kind.DIRECTORY:
+            self._make_directory(place, self._chown, root.node.metadata.mtime)
+            self._put_all(place, root.below)
+        elif tree is not None:
+            self._make_directory(place, self._chown)
             self._extract(place, tree)
-            return
-        present = self._target.find(place)
-        if self._means_directory or (present is not None and present.kind is Kind.DIRECTORY):
-            if not root.name:
-                raise BadDestination(
-                    "what is fetched has no name of its own", hint="let the destination name it"
-                )
-            place = joined(place, root.name)
         else:
-            self._make_directory(place.rpartition(b"/")[0])
-        self._put_all(place, ((b"", root.node),))
+            self._put_all(self._place_of_file(place, root.name), ((b"", root.node),))
 
-    def _make_directory(self, place: bytes) -> None:
-        """Make a directory, and those above it that are missing; no link is in the path."""
+    def _place_of_file(self, place: bytes, name: bytes) -> bytes:
+        """Where a file goes, in a directory that is there."""
+        if not self._is_directory(place):
+            self._make_directory(place.rpartition(b"/")[0], self._chown)
+            return place
+        if not name:
+            raise BadDestination(
+                "what is fetched has no name of its own", hint="let the destination name it"
+            )
+        self._make_directory(place, self._chown)
+        return joined(place, name)
+
+    def _make_directory(
+        self, place: bytes, owner: Owner | None = None, mtime: int | None = None
+    ) -> None:
+        """Make a directory, and those above it that are missing; no link is in the path.
+
+        `mtime` is that of the last one.
+        """
         parts = place.split(b"/") if place else []
         for count in range(1, len(parts) + 1):
             path = b"/".join(parts[:count])
             present = self._target.find(path)
             if present is None:
-                uid, gid = self._chown or (0, 0)
-                self._target.put(path, Node(Kind.DIRECTORY, Metadata(0o755, uid, gid, self._now)))
+                time = self._now if mtime is None or path != place else mtime
+                metadata = Metadata(0o755, *(owner or Owner(0, 0)), time)
+                self._target.put(path, Node(Kind.DIRECTORY, metadata))
             elif present.kind is not Kind.DIRECTORY:
                 raise BadDestination(
                     f"'/{os.fsdecode(path)}' in the image is a {present.kind.value},"
@@ -137,40 +155,17 @@ class _Copier:
     def _extract(self, place: bytes, tree: FileTree) -> None:
         """Put what an archive has into a directory. Its own root stays as it is."""
         places = {b"": place}
-        owned: dict[int, Node] = {}
         for rest, node in tree.walk():
-            if not rest:
-                continue
             above, _, name = rest.rpartition(b"/")
             path = joined(places[above], name)
+            if node.metadata is not IMPLIED:
+                if rest:
+                    self._target.put(path, node)
+            else:  # a directory that is only on the way, and may be a link to one
+                path = resolved(self._target, path)
+                self._make_directory(path)
             if node.kind is Kind.DIRECTORY:
-                path = self._extract_directory(path, node)
                 places[rest] = path
-                continue
-            if id(node) not in owned:
-                owned[id(node)] = self._owned(node)
-            self._target.put(path, owned[id(node)])
-
-    def _extract_directory(self, path: bytes, node: Node) -> bytes:
-        """Put a directory; one that the archive only implies may be a link to one. Says where."""
-        present = self._target.find(path)
-        if node.metadata is not IMPLIED:
-            self._target.put(path, self._owned(node))
-        elif present is not None and present.kind is Kind.SYMLINK:
-            path = resolved(self._target, path)
-            self._make_directory(path)
-        elif present is None or present.kind is not Kind.DIRECTORY:
-            self._target.put(path, self._owned(Node(Kind.DIRECTORY, self._implied())))
-        return path
-
-    def _implied(self) -> Metadata:
-        return Metadata(0o755, 0, 0, self._now)
-
-    def _owned(self, node: Node) -> Node:
-        if self._chown is None:
-            return node
-        metadata = replace(node.metadata, uid=self._chown.uid, gid=self._chown.gid)
-        return Node(node.kind, metadata, target=node.target, content=node.content, rdev=node.rdev)
 
 
 class _Target:

@@ -117,7 +117,7 @@ class _Finder:
             if text in request.fetched:
                 yield Root(address_name(text), request.fetched[text])
             elif request.parents:
-                yield self._with_parents(text)
+                yield from self._with_parents(text)
             else:
                 for path in self._matches(text):
                     yield from self._root(path)
@@ -151,36 +151,34 @@ class _Finder:
         return node is not None and node.kind is Kind.DIRECTORY
 
     def _root(self, path: bytes) -> Iterator[Root]:
-        """What stands at a path, unless it is excluded."""
+        """What stands at a path, unless it is a file that is excluded."""
         name = path.rpartition(b"/")[2]
-        if name and self._exclude.matches(name):
-            return
         place = resolved(self._source, path)
         node = self._source.find(place)
         if node is None:
             raise _missing(os.fsdecode(path))
-        if node.kind is not Kind.DIRECTORY:
+        if node.kind is Kind.DIRECTORY:
+            below = remaining(partial(self._source.walk, place), self._exclude)
+            yield Root(name, node, tuple(below))
+        elif not self._exclude.matches(name):
             yield Root(name, node, may_unpack=self._request.unpack)
-            return
-        below = remaining(partial(self._source.walk, place), self._exclude)
-        yield Root(name, node, tuple(below))
 
-    def _with_parents(self, text: str) -> Root:
+    def _with_parents(self, text: str) -> Iterator[Root]:
         """What fits a pattern, with the directories that lead there, from `/./` on."""
         base, pivot, pattern = text.partition("/./")
         if not pivot:
             base, pattern = "", text
-        place = resolved(self._source, os.fsencode(clean(base)))
-        node = self._source.find(place)
-        if node is None or node.kind is not Kind.DIRECTORY:
-            raise _missing(base)
-        wanted = partial(
-            remaining, partial(self._source.walk, place), only(clean(pattern) or "**"), None
-        )
-        below = tuple(remaining(wanted, self._exclude))
-        if not below and not has_wildcards(text) and not self._exclude:
-            raise _missing(text)
-        return Root(b"", node, below)
+        wanted = only(clean(pattern) or "**")
+        for path in self._matches(base):
+            place = resolved(self._source, path)
+            node = self._source.find(place)
+            if node is None or node.kind is not Kind.DIRECTORY:
+                raise _missing(base)
+            found = partial(remaining, partial(self._source.walk, place), wanted, None)
+            below = tuple(remaining(found, self._exclude))
+            if not below and not has_wildcards(text) and not self._exclude:
+                raise _missing(text)
+            yield Root(b"", node, below)
 
 
 def _missing(path: str) -> NotInSource:
