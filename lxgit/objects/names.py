@@ -28,7 +28,7 @@ LINKS = b"links"
 """Where its hard links do."""
 
 # Every reserved name has one of these in it, whatever its case: the quick way out.
-_SUSPECT = re.compile(rb"git|mailmap|gi|~[0-9]|maba|mailma", re.IGNORECASE)
+_SUSPECT = re.compile(rb"\.git|\.mailmap|~[0-9]", re.IGNORECASE)
 
 _ESCAPED = re.compile(rb"[%\\]")
 _ESCAPE = re.compile(rb"%([0-9A-F]{2})")

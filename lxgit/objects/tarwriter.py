@@ -96,7 +96,7 @@ def member(
     rdev: tuple[int, int] = (0, 0),
 ) -> bytes:
     """The header or headers of one member; `size` in bytes."""
-    records = b"".join(_records(name, metadata, size=size, link=link))
+    records = _records(name, metadata, size=size, link=link)
     seconds = metadata.mtime // NANOSECONDS
     header = _header(
         name[:_NAME_SIZE],
@@ -118,21 +118,24 @@ def _fitting(number: int) -> int:
     return number if number <= _MAX_OCTAL_7 else 0
 
 
-def _records(name: bytes, metadata: Metadata, *, size: int, link: bytes) -> Iterable[bytes]:
+def _records(name: bytes, metadata: Metadata, *, size: int, link: bytes) -> bytes:
+    found = []
     if len(name) > _NAME_SIZE or not name.isascii():
-        yield _record(b"path", name)
+        found.append(_record(b"path", name))
     if len(link) > _NAME_SIZE or not link.isascii():
-        yield _record(b"linkpath", link)
+        found.append(_record(b"linkpath", link))
     if size > _MAX_OCTAL_11:
-        yield _record(b"size", b"%d" % size)
+        found.append(_record(b"size", b"%d" % size))
     if metadata.uid > _MAX_OCTAL_7:
-        yield _record(b"uid", b"%d" % metadata.uid)
+        found.append(_record(b"uid", b"%d" % metadata.uid))
     if metadata.gid > _MAX_OCTAL_7:
-        yield _record(b"gid", b"%d" % metadata.gid)
+        found.append(_record(b"gid", b"%d" % metadata.gid))
     mtime = metadata.mtime
     if mtime % NANOSECONDS or not 0 <= mtime // NANOSECONDS <= _MAX_OCTAL_11:
-        yield _record(b"mtime", _mtime(mtime))
-    yield from _attribute_records(metadata)
+        found.append(_record(b"mtime", _mtime(mtime)))
+    if metadata.xattrs:
+        found += _attribute_records(metadata)
+    return b"".join(found)
 
 
 def _mtime(mtime: int) -> bytes:
@@ -142,8 +145,6 @@ def _mtime(mtime: int) -> bytes:
 
 
 def _attribute_records(metadata: Metadata) -> Iterable[bytes]:
-    if not metadata.xattrs:
-        return
     values = dict(metadata.xattrs)
     for key, name in _ACLS:
         if name in values:
