@@ -148,6 +148,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
     "Images": (
         Listed("bootstrap", "images", "bootstrap", "make an image from Debian's archive"),
         Listed("import", "images", "import_", "make an image from a tar or a directory"),
+        Listed("build", "building", "build", "make an image from a Dockerfile"),
         Listed("export", "images", "export", "write an image as a tar"),
         Listed("push", "sending", "push", "send an image and its history to a registry"),
         Listed("login", "registries", "login", "have a registry know who you are"),
@@ -157,10 +158,16 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("rmi", "images", "rmi", "delete names of images"),
         Listed("history", "imagehistory", "history", "show how an image came to be"),
         Family(
+            "builder",
+            "build images, and forget how they were built",
+            (Listed("prune", "building", "prune", "forget the steps of builds"),),
+            same="build",
+        ),
+        Family(
             "image",
             "manage images, as Docker has it: image ls",
             (Listed("inspect", "containers", "image_inspect", "show everything about them"),),
-            same="history import ls=images rm=rmi push save tag",
+            same="build history import ls=images rm=rmi push save tag",
         ),
     ),
     "The store": (

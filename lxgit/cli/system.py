@@ -39,8 +39,8 @@ def df(
 ) -> None:
     """Show what the store takes of the disk, and what would come back.
 
-    By 'gc' from images, by 'prune' from layers, by 'container prune' and 'volume prune' from the
-    others.
+    By 'gc' from images, by 'prune' from layers, by 'container prune' and 'volume prune' from these,
+    by 'builder prune' and then 'gc' from the build cache, which is a part of the images.
     """
     from lxgit.operations.diskusage import disk_shares
 

@@ -78,6 +78,12 @@ def expand(word: str, variables: Mapping[str, str], escape: str = BACKSLASH) -> 
     return _Expansion(word, variables, escape, 0).run()
 
 
+def quoted(text: str, escape: str = BACKSLASH) -> str:
+    """A word that `expand` makes the text of."""
+    plain = text.translate({ord(letter): escape + letter for letter in ('"', "$", escape)})
+    return f'"{plain}"'
+
+
 def expand_text(text: str, variables: Mapping[str, str]) -> str:
     """The same of lines, in which quotes are letters as any other: a here-document."""
     return _Expansion(text, variables, BACKSLASH, 0, quotes=False).run()

@@ -18,7 +18,7 @@ from lxgit.errors import LxgitError
 from lxgit.fsutil import remove_tree
 from lxgit.objects.commits import Commit, encode_commit
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
-from lxgit.objects.messages import add_trailers, clean_message
+from lxgit.objects.messages import add_trailers, clean_message, shell_line
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.attached import pin_commit, pinned, record_container, row_of
 from lxgit.operations.destination import BranchMoved, Destination, destination_of, is_own
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lxgit.objects.image import Image
+    from lxgit.objects.imageconfig import ImageConfig
     from lxgit.objects.packwriter import PackWriter
     from lxgit.operations.comparison import Comparison
     from lxgit.operations.values import Identity
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 class CommitRequest:
     """What `commit [CONTAINER [NAME[:TAG]]]` asks for.
 
-    `changes` are instructions of a Dockerfile for the image's config, `run` is the JSON of 2013.
+    `config` is what the image's is before the changes, None that of the parent; `changes` are instructions of a Dockerfile for the image's config, `run` is the JSON of 2013.
     Without `pause` a running container goes on while its files are read.
     """
 
@@ -63,6 +64,7 @@ class CommitRequest:
     name: str | None = None
     force: bool = False
     allow_empty: bool = False
+    config: ImageConfig | None = None
     changes: tuple[str, ...] = ()
     run: str | None = None
     pause: bool = True
@@ -100,13 +102,13 @@ def commit(
     """
     with edited(_container(repository, request)) as container:
         destination = _destination(repository, container, request)
-        made = _commit_now(repository, container, destination, request, message, identity, progress)
+        made = commit_to(repository, container, destination, request, message, identity, progress)
         container.tell("commit", imageID=made.oid)
     consolidate(repository)
     return made
 
 
-def _commit_now(
+def commit_to(
     repository: Repository,
     container: Container,
     destination: Destination,
@@ -115,6 +117,7 @@ def _commit_now(
     identity: Identity,
     progress: Progress,
 ) -> Committed:
+    """Commit a container whose record the caller may change. Errors as `commit` has them."""
     with (
         repository.writing(),
         repository.objects.writer() as writer,
@@ -179,7 +182,7 @@ def _configured(tree: WorkTree, request: CommitRequest) -> tuple[Image, list[str
     """The image with the config that was asked for; what was, and has no place there."""
     from lxgit.objects.instructions import apply_text
 
-    config = tree.parent.config
+    config = tree.parent.config if request.config is None else request.config
     ignored: list[str] = []
     if request.run is not None:
         from lxgit.objects.config2013 import apply_json
@@ -245,17 +248,10 @@ def _check_changed(tree: WorkTree, request: CommitRequest, destination: Destinat
 
 
 def _commit(container: Container, tree: WorkTree, message: str, identity: Identity) -> Commit:
-    command = " ".join(_quoted(word) for word in container.config.command)
+    command = shell_line(container.config.command)
     told = add_trailers(clean_message(message), [("Container", container.id), ("Command", command)])
     parent = from_hex(container.config.commit)
     return Commit(tree.image.tree, (parent,), identity.author, identity.committer, told)
-
-
-def _quoted(word: str) -> str:
-    """A word as a shell takes it, on one line."""
-    import shlex
-
-    return shlex.quote(word) if word.isprintable() else shlex.quote(ascii(word)[1:-1])
 
 
 def _move_ref(

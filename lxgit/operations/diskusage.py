@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from lxgit.operations.attached import row_of
+from lxgit.operations.buildcache import cache_use
 from lxgit.operations.gc import gc
 from lxgit.operations.imagelist import select_images
 from lxgit.operations.images import names_by_id
@@ -32,7 +33,10 @@ class Share(NamedTuple):
     """Those that a container has, or that run."""
     size: int
     reclaimable: int
-    """By `gc`, `prune`, `container prune` and `volume prune`, in this order."""
+    """By `gc`, `prune`, `container prune`, `volume prune`, and `builder prune` with `gc` after it.
+
+    In this order; the images' size has that of the build cache in it.
+    """
 
 
 class ImageShare(NamedTuple):
@@ -59,7 +63,7 @@ class DiskUsage(NamedTuple):
 
 
 def disk_shares(repository: Repository, progress: Progress) -> DiskUsage:
-    """What images, layers, containers and volumes take."""
+    """What images, layers, containers, volumes and the steps of builds take."""
     containers = all_containers(repository.containers_dir)
     rows = tuple((row_of(one), _size(os.fspath(one.upper))) for one in containers)
     used = {one.config.commit for one in containers}
@@ -88,6 +92,7 @@ def disk_shares(repository: Repository, progress: Progress) -> DiskUsage:
             sum(volume.size for volume in kept),
             sum(volume.size for volume in free),
         ),
+        _build_cache(repository),
     )
     return DiskUsage(shares, rows, kept)
 
@@ -105,6 +110,12 @@ def _layers(repository: Repository) -> Share:
     size = sum(sizes.values())
     kept = sum(sizes[name] for name in active)
     return Share("Layers", len(sizes), len(active), size, size - kept)
+
+
+def _build_cache(repository: Repository) -> Share:
+    """The steps of builds; those are active that a name or a container has come of."""
+    use = cache_use(repository)
+    return Share("Build Cache", use.steps, use.named, use.size, use.size)
 
 
 def _size(path: str) -> int:

@@ -73,7 +73,7 @@ def test_system_df(busy: Lxgit) -> None:
     script = "head -c 3000000 /dev/zero >/x"
     busy("run", "--network", "none", "--name", "done", "base", "sh", "-c", script)
     rows = {row["type"]: row for row in busy("system", "df", "--format", "json").json}
-    assert list(rows) == ["Images", "Layers", "Containers", "Local Volumes"]
+    assert list(rows) == ["Images", "Layers", "Containers", "Local Volumes", "Build Cache"]
     assert (rows["Images"]["total"], rows["Images"]["active"]) == (1, 1)
     assert rows["Images"]["size"] > 100_000
     containers = rows["Containers"]

@@ -1,0 +1,187 @@
+"""`RUN --mount=…`: what a command is shown while it runs, and no commit has.
+
+    type=bind     files of the build context, or of `from`; what is written to them is thrown away
+    type=cache    a directory that outlives the build, found again by its `id`
+    type=tmpfs    memory
+    type=secret   a file, or with `env` a variable, that `--secret` gives
+
+Source: Dockerfile reference, "RUN --mount".
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+from lxgit.objects.dockerlines import BadInstruction
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+BIND, CACHE, TMPFS, SECRET = "bind", "cache", "tmpfs", "secret"
+
+_SECRETS = "/run/secrets"
+_SAME = {
+    "dst": "target",
+    "destination": "target",
+    "src": "source",
+    "ro": "readonly",
+    "rw": "readwrite",
+}
+_COMMON = {"type", "target"}
+_OWNED = {"mode", "uid", "gid"}
+_KEYS = {
+    BIND: _COMMON | {"source", "from", "readonly", "readwrite"},
+    CACHE: _COMMON | _OWNED | {"id", "sharing", "readonly", "readwrite"},
+    TMPFS: _COMMON | {"size"},
+    SECRET: _COMMON | _OWNED | {"id", "required", "env"},
+}
+_SHARING = ("shared", "private", "locked")
+_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+class RunMount(NamedTuple):
+    """One mount; `target` is absolute, or "" for a secret that is a variable alone.
+
+    `origin` is the stage or image of a bind, "" for the build context. `size` is in bytes.
+    A cache that is `locked` has one command at a time.
+    """
+
+    kind: str
+    target: str
+    source: str = ""
+    origin: str = ""
+    id: str = ""
+    read_only: bool = False
+    required: bool = False
+    locked: bool = False
+    variable: str = ""
+    mode: int = 0o755
+    owner: tuple[int, int] = (0, 0)
+    size: int | None = None
+
+
+def run_mount(text: str, workdir: str) -> RunMount:
+    """What `--mount=TEXT` asks for. BadInstruction."""
+    values = _values(text)
+    kind = values.get("type", BIND)
+    if kind == "ssh":
+        raise BadInstruction("--mount=type=ssh is not there", hint="a key can be a secret")
+    if kind not in _KEYS:
+        raise BadInstruction(f"--mount: there is no type '{kind}'", hint=" ".join(_KEYS))
+    if unknown := sorted(values.keys() - _KEYS[kind]):
+        raise BadInstruction(
+            f"--mount=type={kind} takes no '{unknown[0]}'", hint=" ".join(sorted(_KEYS[kind]))
+        )
+    made = _MAKERS[kind](values)
+    if made.target:
+        made = made._replace(target=posixpath.normpath(posixpath.join(workdir, made.target)))
+    elif not made.variable:
+        raise BadInstruction(f"--mount={text}: it has no target", hint="target=/PATH")
+    return made
+
+
+def _values(text: str) -> dict[str, str]:
+    """`key=value,key` by its keys, each by its one name; a key alone is `true`."""
+    values: dict[str, str] = {}
+    for part in text.split(","):
+        key, equals, value = part.partition("=")
+        key = key.strip().lower()
+        values[_SAME.get(key, key)] = value if equals else "true"
+    return values
+
+
+def _bind(values: Mapping[str, str]) -> RunMount:
+    read_only = not _switch(values, "readwrite")
+    if "readonly" in values:
+        read_only = _switch(values, "readonly")
+    return RunMount(
+        BIND,
+        values.get("target", ""),
+        source=values.get("source", "."),
+        origin=values.get("from", ""),
+        read_only=read_only,
+    )
+
+
+def _cache(values: Mapping[str, str]) -> RunMount:
+    if values.get("sharing", "shared") not in _SHARING:
+        raise BadInstruction(f"sharing={values['sharing']} means nothing", hint=" ".join(_SHARING))
+    if values.get("sharing") == "private":
+        raise BadInstruction("a cache is not private", hint="another id= is another cache")
+    target = values.get("target", "")
+    return RunMount(
+        CACHE,
+        target,
+        id=values.get("id", "") or target,
+        read_only=_switch(values, "readonly"),
+        locked=values.get("sharing") == "locked",
+        mode=_octal(values, 0o755),
+        owner=_owner(values),
+    )
+
+
+def _tmpfs(values: Mapping[str, str]) -> RunMount:
+    size = _size(values["size"]) if "size" in values else None
+    return RunMount(TMPFS, values.get("target", ""), size=size)
+
+
+def _secret(values: Mapping[str, str]) -> RunMount:
+    target, variable = values.get("target", ""), values.get("env", "")
+    name = values.get("id", "") or posixpath.basename(target)
+    if not name:
+        raise BadInstruction("a secret has no id", hint="--mount=type=secret,id=NAME")
+    if not target and not variable:
+        target = posixpath.join(_SECRETS, name)
+    return RunMount(
+        SECRET,
+        target,
+        id=name,
+        required=_switch(values, "required"),
+        variable=variable,
+        mode=_octal(values, 0o400),
+        owner=_owner(values),
+    )
+
+
+_MAKERS: dict[str, Callable[[Mapping[str, str]], RunMount]] = {
+    BIND: _bind,
+    CACHE: _cache,
+    TMPFS: _tmpfs,
+    SECRET: _secret,
+}
+
+
+def _switch(values: Mapping[str, str], name: str) -> bool:
+    value = values.get(name, "false")
+    if value not in ("true", "false", "1", "0"):
+        raise BadInstruction(f"{name}={value} is neither true nor false")
+    return value in ("true", "1")
+
+
+def _octal(values: Mapping[str, str], default: int) -> int:
+    text = values.get("mode", f"{default:o}")
+    if not text.isascii() or not 0 < len(text) <= 5 or text.strip("01234567"):
+        raise BadInstruction(f"mode={text} is no mode", hint="mode=0755")
+    return int(text, 8)
+
+
+def _owner(values: Mapping[str, str]) -> tuple[int, int]:
+    return _number(values, "uid"), _number(values, "gid")
+
+
+def _number(values: Mapping[str, str], name: str) -> int:
+    text = values.get(name, "0")
+    if not text.isascii() or not text.isdecimal() or len(text) > 9:
+        raise BadInstruction(f"{name}={text} is no id", hint=f"{name}=1000")
+    return int(text)
+
+
+def _size(text: str) -> int:
+    number = text.lower().removesuffix("b") or text
+    unit = number[-1:] if number[-1:] in "kmg" else ""
+    digits = number.removesuffix(unit)
+    if not digits.isascii() or not digits.isdecimal() or len(digits) > 12:
+        raise BadInstruction(f"size={text} is no size", hint="size=64m")
+    return int(digits) * _UNITS[unit]

@@ -1,0 +1,258 @@
+"""Commands that build images: build, builder prune."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Annotated
+
+from lxgit.cli.options import Message, message_of
+from lxgit.cli.params import argument, command, option
+from lxgit.cli.session import Session
+from lxgit.errors import LxgitError, UsageError
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxgit.cli.output import Output
+    from lxgit.operations.buildvalues import BuildRequest
+    from lxgit.operations.values import Streams
+
+_CHUNK = 1 << 16
+
+
+class Recipe(NamedTuple):
+    """What is built."""
+
+    file: Annotated[
+        str | None,
+        option("-f", "--file", help="the Dockerfile, or - for stdin", metavar="FILE"),
+    ] = None
+    names: Annotated[
+        tuple[str, ...],
+        option("-t", "--tag", help="a name for what comes of it", metavar="NAME[:TAG]"),
+    ] = ()
+    build_args: Annotated[
+        tuple[str, ...],
+        option("--build-arg", help="for an ARG; $NAME's value by default", metavar="NAME[=VALUE]"),
+    ] = ()
+    target: Annotated[
+        str | None,
+        option("--target", help="the last stage; the file's by default", metavar="STAGE"),
+    ] = None
+    labels: Annotated[
+        tuple[str, ...], option("--label", help="a note to the image", metavar="NAME[=VALUE]")
+    ] = ()
+    message: Message = ()
+
+
+class Manner(NamedTuple):
+    """How it is built."""
+
+    network: Annotated[
+        str | None, option("--network", help="of RUN: bridge, host, none", metavar="NAME")
+    ] = None
+    secrets: Annotated[
+        tuple[str, ...],
+        option("--secret", help="for RUN --mount=type=secret", metavar="id=NAME,src=FILE|env=NAME"),
+    ] = ()
+    no_cache: Annotated[bool, option("--no-cache", help="do each step anew")] = False
+    pull: Annotated[bool, option("--pull", help="ask for newer images of FROM")] = False
+    force: Annotated[
+        bool, option("--force", help="move the name, whatever its history; the reflog keeps it")
+    ] = False
+
+
+@command(
+    examples=(
+        ("lxgit build .", "the Dockerfile of this directory; prints each step and its commit"),
+        ("lxgit build -t web:v2 /srv/web", "on a tag; a name alone is a branch"),
+        ("lxgit build -t web --build-arg VERSION=2 --target runtime .", ""),
+        ("lxgit build - </srv/Dockerfile", "without a context; or with one, as a tar"),
+        ("ID=$(lxgit build -q .)", "the id alone"),
+        ("lxgit build --secret id=key,src=/srv/key .", "for RUN --mount=type=secret,id=key"),
+    )
+)
+def build(
+    session: Session,
+    recipe: Recipe,
+    manner: Manner,
+    where: Annotated[
+        str, argument("PATH", help="a directory, - for stdin, or a URL", completes="path")
+    ],
+    quiet: Annotated[bool, option("-q", "--quiet", help="the id alone")] = False,
+    iidfile: Annotated[
+        str | None, option("--iidfile", help="write the whole id there", metavar="FILE")
+    ] = None,
+) -> None:
+    """Build an image from a Dockerfile: each instruction becomes a commit.
+
+    RUN is run in a container as 'lxgit run' makes one. A step that was built before, on the same
+    parent and with the same files, is found again ('lxgit builder prune' forgets those). Where a
+    step fails those before it are kept.
+    """
+    from lxgit.cli.environment import proxies
+    from lxgit.operations.building import build, opened_context
+
+    request = _request(recipe, manner)
+    repository = session.repository(create=True)
+    lines = _Lines(session.out, quiet=quiet)
+    with (
+        session.progress() as progress,
+        open(0, "rb", buffering=0, closefd=False) as stdin,
+        opened_context(
+            repository, where, file=recipe.file, stdin=stdin, proxies=proxies(), progress=progress
+        ) as context,
+        _streams(quiet=quiet) as streams,
+    ):
+        made = build(
+            repository,
+            context,
+            request,
+            streams,
+            lines,
+            identity=session.identity(),
+            progress=progress,
+        )
+    if iidfile is not None:
+        from lxgit.cli.newfile import new_file
+
+        with new_file(iidfile) as file:
+            file.write(made.oid.encode())
+    lines.ends(made.oid)
+
+
+class _Lines:
+    """Tells of each step as Docker did in 2013."""
+
+    def __init__(self, out: Output, *, quiet: bool) -> None:
+        self._out = out
+        self._quiet = quiet
+
+    def begins(self, text: str, parent: str) -> None:
+        self._tell(f"{text} ({parent})")
+
+    def made(self, commit: str, *, cached: bool) -> None:
+        if cached:
+            self._tell("===> Using cache")
+        self._tell(f"===> {commit}")
+
+    def ends(self, oid: str) -> None:
+        self._tell("Build successful.")
+        self._out.line(oid if self._quiet else f"===> {oid}")
+
+    def _tell(self, line: str) -> None:
+        if not self._quiet:
+            from lxgit.cli.report import printable
+
+            self._out.line(printable(line))
+            self._out.flush()  # what RUN prints comes after it
+
+
+@contextmanager
+def _streams(*, quiet: bool) -> Iterator[Streams]:
+    """Where what RUN prints goes; when that is nowhere, to stderr after all if the build fails."""
+    from lxgit.operations.values import Streams
+
+    if not quiet:
+        yield Streams(None, 1, 2)
+        return
+    with tempfile.TemporaryFile(buffering=0) as file:
+        try:
+            yield Streams(None, file.fileno(), file.fileno())
+        except LxgitError:
+            _show(file)
+            raise
+
+
+def _show(file: IO[bytes]) -> None:
+    file.seek(0)
+    while chunk := file.read(_CHUNK):
+        os.write(2, chunk)
+
+
+def _request(recipe: Recipe, manner: Manner) -> BuildRequest:
+    """The options as plain values. UsageError."""
+    from lxgit.cli.labels import labels_of
+    from lxgit.operations.buildvalues import BuildRequest
+
+    return BuildRequest(
+        names=recipe.names,
+        arguments=dict(_arguments(recipe.build_args)),
+        secrets=dict(_secret(text) for text in manner.secrets),
+        target=recipe.target,
+        labels=tuple(labels_of(recipe.labels).items()),
+        network=manner.network,
+        message=message_of(recipe.message),
+        use_cache=not manner.no_cache,
+        pull=manner.pull,
+        force=manner.force,
+    )
+
+
+def _arguments(texts: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """`NAME=VALUE`, or NAME with the variable's value; none where that is not set."""
+    from lxgit.cli.environment import variable
+
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name:
+            raise UsageError(f"'{text}' names no argument", hint="--build-arg NAME=VALUE")
+        found = value if equals else variable(name)
+        if found is not None:
+            yield name, found
+
+
+def _secret(text: str) -> tuple[str, bytes]:
+    """`id=NAME,src=FILE` or `id=NAME,env=NAME`: the id, and the content."""
+    from lxgit.cli.environment import variable
+
+    fields = dict(part.partition("=")[::2] for part in text.split(","))
+    identity = fields.pop("id", "")
+    fields.pop("type", None)
+    source = fields.pop("src", None) or fields.pop("source", None)
+    name = fields.pop("env", None)
+    if not identity or fields or (source and name):
+        raise UsageError(
+            f"'{text}' is no secret", hint="--secret id=NAME,src=FILE, or id=NAME,env=VARIABLE"
+        )
+    if source:
+        with open(source, "rb") as file:
+            return identity, file.read()
+    value = variable(name or identity)
+    if value is None:
+        raise UsageError(f"the variable '{name or identity}' is not set", hint=f"--secret {text}")
+    return identity, value.encode("utf-8", "surrogateescape")
+
+
+@command(
+    examples=(
+        ("lxgit builder prune", "what no branch, tag or container has come of"),
+        ("lxgit builder prune -a", "all of it, caches of RUN --mount=type=cache too"),
+    )
+)
+def prune(
+    session: Session,
+    everything: Annotated[
+        bool, option("-a", "--all", help="all steps, and the caches that RUN has mounted")
+    ] = False,
+    force: Annotated[bool, option("-f", "--force", help="do not ask")] = False,
+) -> None:
+    """Forget the steps of builds, which are done anew then.
+
+    Images stay. What the forgotten steps take of the disk is free after 'lxgit gc'.
+    """
+    from lxgit.cli.asking import confirm
+    from lxgit.operations.buildcache import prune_cache
+
+    repository = session.repository()
+    if not force:
+        what = (
+            "all steps of builds, and the caches of RUN" if everything else "loose steps of builds"
+        )
+        confirm(session, f"this forgets {what}")
+    gone = prune_cache(repository, everything=everything)
+    mounts = f", and {gone.mounts} caches of RUN" if gone.mounts else ""
+    session.out.line(f"Forgot {gone.steps} steps of builds{mounts}.")

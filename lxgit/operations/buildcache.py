@@ -1,0 +1,91 @@
+"""The cache of builds: the commit that an instruction has come to, found again by what it was.
+
+    refs/lxgit/cache/<key>    a commit
+
+The key is the SHA-256 of all that the instruction depends on: its parent, itself with what its
+variables stand for, and a digest of the files that it takes. So what the cache keeps from gc is a
+ref as any other, and hidden from transfers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from lxgit.objects.ids import hex_id
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from lxgit.objects.ids import ObjectID
+    from lxgit.repository import Repository
+
+CACHE = "refs/lxgit/cache/"
+_NAMED = ("--branches", "--tags", "--glob=refs/lxgit/containers/*")
+_VERSION = 1
+"""Of what goes into a key: with another one, nothing is found that was made before."""
+
+
+class PrunedCache(NamedTuple):
+    """What `builder prune` dropped: steps, and directories of `RUN --mount=type=cache`."""
+
+    steps: int
+    mounts: int
+
+
+class CacheUse(NamedTuple):
+    """How many steps the cache has, and how many of them a branch, tag or container has come of.
+
+    `size` is what the others take of the disk, in bytes.
+    """
+
+    steps: int
+    named: int
+    size: int
+
+
+def cache_ref(parent: ObjectID, *parts: object) -> str:
+    """The ref of an instruction: `parts` are what it depends on beside its parent, as JSON."""
+    text = json.dumps([_VERSION, hex_id(parent), *parts], sort_keys=True)
+    return CACHE + hashlib.sha256(text.encode()).hexdigest()
+
+
+def cache_use(repository: Repository) -> CacheUse:
+    """What there is."""
+    refs = repository.refs.list(CACHE)
+    loose = _loose(repository, refs)
+    if not loose:
+        return CacheUse(len(refs), len(refs), 0)
+    ids = sorted({hex_id(refs[ref]) for ref in loose})
+    revisions = "".join(f"{oid}\n" for oid in (*ids, "--not", *_NAMED))
+    options = ["rev-list", "--objects", "--disk-usage", "--stdin"]
+    size = int(repository.git.run(options, stdin=revisions.encode()))
+    return CacheUse(len(refs), len(refs) - len(loose), size)
+
+
+def prune_cache(repository: Repository, *, everything: bool = False) -> PrunedCache:
+    """Forget the steps that no branch, tag or container has come of, or with `everything` all.
+
+    With `everything` the directories of `RUN --mount=type=cache` go too, those that no container
+    has. What the commits take of the disk is gc's to free.
+    """
+    refs = repository.refs.list(CACHE)
+    dropped = list(refs) if everything else _loose(repository, refs)
+    if dropped:
+        lines = "".join(f"delete {ref}\n" for ref in dropped)
+        repository.git.run(["update-ref", "--stdin"], stdin=lines.encode())
+    mounts = 0
+    if everything:
+        from lxgit.operations.buildmounts import drop_caches
+
+        mounts = drop_caches(repository)
+    return PrunedCache(len(dropped), mounts)
+
+
+def _loose(repository: Repository, refs: dict[str, ObjectID]) -> list[str]:
+    """Those of the refs whose commits nothing else leads to."""
+    if not refs:
+        return []
+    said = repository.git.run(["rev-list", *_NAMED])
+    named = set(said.decode("ascii").split())
+    return [ref for ref, oid in refs.items() if hex_id(oid) not in named]

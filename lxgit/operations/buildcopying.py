@@ -1,0 +1,95 @@
+"""COPY, ADD and WORKDIR: what they take, a digest of it for the cache, and the files to write."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lxgit.build.archives import Archives
+from lxgit.build.copying import copy_into
+from lxgit.build.dockerfile import copied_words
+from lxgit.build.sources import ImageSource
+from lxgit.build.taking import CopyRequest, Root, Taken, take
+from lxgit.build.writing import write_changes
+from lxgit.objects.filetree import Node
+from lxgit.objects.metadata import Kind, Metadata
+from lxgit.objects.words import expand, expand_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lxgit.build.dockerfile import Step
+    from lxgit.build.sources import Source
+    from lxgit.objects.dockerlines import Heredoc
+    from lxgit.objects.ids import ObjectID
+    from lxgit.objects.image import Image
+    from lxgit.objects.imageconfig import ImageConfig
+    from lxgit.objects.instructions import Scope
+    from lxgit.objects.links import Links
+    from lxgit.objects.packwriter import PackWriter
+    from lxgit.operations.buildcommits import WriteFiles
+    from lxgit.operations.buildsteps import Site
+
+
+@contextmanager
+def copied(
+    site: Site, step: Step, source: Source, config: ImageConfig, scope: Scope
+) -> Iterator[tuple[str, WriteFiles]]:
+    """A digest of what COPY or ADD takes, and what writes it into an image while this lasts."""
+    request = _request(site, step, config, scope)
+    with Archives(site.repository.scratch_dir, site.progress) as archives:
+        taken = take(source, request)
+        yield taken.digest.hex(), _writer(site, config, taken, request, archives)
+
+
+def directory_made(site: Site, config: ImageConfig) -> WriteFiles:
+    """What writes an image with the directory of its WORKDIR, its own if it has it."""
+    request = CopyRequest((), config.working_dir, site.now)
+    nothing = Root(b"", Node(Kind.DIRECTORY, Metadata(0o755, 0, 0, site.now)))
+    archives = Archives(site.repository.scratch_dir, site.progress)
+    return _writer(site, config, Taken((nothing,), b"", {}), request, archives)
+
+
+def _writer(
+    site: Site, config: ImageConfig, taken: Taken, request: CopyRequest, archives: Archives
+) -> WriteFiles:
+    objects = site.repository.objects
+
+    def write(image: Image, writer: PackWriter) -> tuple[ObjectID, Links]:
+        site.progress.phase("Copying")
+        source = ImageSource(image, objects)
+        changes = copy_into(source, config.working_dir, taken, request, archives)
+        written = write_changes(changes, image, taken.ids, objects, writer)
+        site.progress.phase("")
+        return written
+
+    return write
+
+
+def _request(site: Site, step: Step, config: ImageConfig, scope: Scope) -> CopyRequest:
+    """The instruction with what its variables stand for. BadInstruction, BadWord."""
+    known = scope.variables(config)
+    words = [expand(word, known, scope.escape) for word in copied_words(step.rest, scope.escape)]
+    documents = {
+        expand(one.word, {}, scope.escape): (one.name, _content(one, known))
+        for one in step.heredocs
+    }
+    *sources, destination = words
+    return CopyRequest(
+        sources=tuple(word for word in sources if word not in documents),
+        destination=destination,
+        now=site.now,
+        inline=tuple(documents[word] for word in sources if word in documents),
+        unpack=step.name == "ADD",
+        parents=step.switch("parents"),
+        exclude=tuple(expand(text, known, scope.escape) for text in step.all_of("exclude")),
+        chown=expand(step.flag("chown"), known, scope.escape),
+        chmod=expand(step.flag("chmod"), known, scope.escape),
+    )
+
+
+def _content(document: Heredoc, known: Mapping[str, str]) -> bytes:
+    text = document.content
+    if document.expands:
+        text = expand_text(text, known)
+    return text.encode("utf-8", "surrogateescape")

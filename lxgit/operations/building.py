@@ -1,0 +1,118 @@
+"""`build`: a Dockerfile becomes commits, each instruction one, RUN in a container.
+
+    build/        what a Dockerfile says, and what COPY takes of a context
+    buildstages   which stages there are to be built, and what each begins with
+    buildsteps    one instruction: found in the cache, or made a commit
+    buildcache    the refs that have a step found again
+
+Nothing that a build needs outlives it but its commits, which the refs of the cache keep: a build
+that is killed at any moment leaves whole steps, and its container goes (runtime/ownership.py).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from lxgit.build.arguments import before_stages, unused
+from lxgit.build.context import MAX_DOCKERFILE, archive_context, directory_context
+from lxgit.build.dockerfile import parse
+from lxgit.errors import UsageError
+from lxgit.objects.ids import hex_id
+from lxgit.objects.imageconfig import architecture_name
+from lxgit.operations.buildstages import Stages
+from lxgit.operations.buildsteps import Site
+from lxgit.operations.buildvalues import Built
+from lxgit.operations.download import downloaded
+from lxgit.operations.gc import consolidate
+from lxgit.operations.ordinary import become_root
+from lxgit.runtime import ownership
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lxgit.build.context import Context
+    from lxgit.operations.buildvalues import BuildRequest, Teller
+    from lxgit.operations.values import Identity, Streams
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+
+
+def build(
+    repository: Repository,
+    context: Context,
+    request: BuildRequest,
+    streams: Streams,
+    teller: Teller,
+    *,
+    identity: Identity,
+    progress: Progress,
+) -> Built:
+    """Build what a context's Dockerfile says, and give it its names.
+
+    BadDockerfile says the line of a step that failed; what was made before it stays in the cache.
+    """
+    become_root()
+    dockerfile = parse(context.dockerfile)
+    for warning in dockerfile.warnings:
+        progress.warn(warning)
+    outer = before_stages(dockerfile, request.arguments, architecture_name(os.uname().machine))
+    for name in unused(dockerfile, request.arguments):
+        progress.warn(f"--build-arg {name}: no ARG of the Dockerfile has that name")
+    with ownership.owning(repository.scratch_dir) as owner:
+        site = Site(
+            repository,
+            dockerfile,
+            context,
+            request,
+            outer,
+            owner,
+            streams,
+            teller,
+            identity,
+            progress,
+        )
+        oid = Stages(site).build()
+    consolidate(repository)
+    return Built(hex_id(oid))
+
+
+@contextmanager
+def opened_context(
+    repository: Repository,
+    where: str,
+    *,
+    file: str | None = None,
+    stdin: io.FileIO,
+    proxies: Mapping[str, str],
+    progress: Progress,
+) -> Iterator[Context]:
+    """What COPY may take, and the Dockerfile with it, as long as the context lasts.
+
+    `where` is a directory, an address (http, https) of a Dockerfile or an archive, or `-`: one of
+    these comes on `stdin`. `file` is the Dockerfile, `-` where that comes on `stdin`. UsageError,
+    NoDockerfile, BadContext, BadIgnoreFile, DownloadFailed.
+    """
+    scratch = repository.scratch_dir
+    with ExitStack() as stack:
+        if where == "-" and file == "-":
+            raise UsageError("standard input cannot be both", hint="lxgit build -f - DIRECTORY")
+        if where == "-":
+            opened = archive_context(None, stdin, scratch, file=file, progress=progress)
+        elif where.startswith(("http://", "https://")):
+            path = stack.enter_context(
+                downloaded(repository, where, proxies=proxies, progress=progress)
+            )
+            opened = archive_context(path, None, scratch, file=file, progress=progress)
+        elif file == "-":
+            opened = directory_context(where, text=_text(stdin))
+        else:
+            opened = directory_context(where, file=file)
+        yield stack.enter_context(opened)
+
+
+def _text(stream: io.FileIO) -> bytes:
+    """A Dockerfile from a stream; of one that is too long, more than it may have."""
+    return io.BufferedReader(stream).read(MAX_DOCKERFILE + 1)

@@ -1,0 +1,188 @@
+"""`RUN --mount`: what is laid out for a command before it runs, and goes when it has.
+
+Files of the context, or of another stage, are copied into the build's own directory and shown from
+there, so that no link leads out of them and what the command writes to them is nobody's. A cache is
+a volume with a label. A secret is a file for the time of the command alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from lxgit.build.runmounts import BIND, CACHE, TMPFS
+from lxgit.build.taking import CopyRequest, take
+from lxgit.errors import LxgitError
+from lxgit.fsutil import locked, remove_tree
+from lxgit.objects.dockerlines import BadInstruction
+from lxgit.objects.metadata import Kind, Metadata
+from lxgit.runtime import mounts, volumes
+from lxgit.runtime.directory_layer import DirectoryWriter
+from lxgit.runtime.mounts import Mount
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from lxgit.build.runmounts import RunMount
+    from lxgit.build.sources import Found
+    from lxgit.build.taking import Taken
+    from lxgit.operations.buildsteps import Site, Stage
+    from lxgit.repository import Repository
+
+LABEL = "lxgit.build.cache"
+"""Of a volume that is a cache: its id."""
+
+
+class NoSecret(LxgitError):
+    """A step needs a secret that nobody gave."""
+
+
+class Shown(NamedTuple):
+    """What a command is shown: mounts, and variables, `NAME=VALUE` each."""
+
+    mounts: tuple[Mount, ...] = ()
+    environment: tuple[str, ...] = ()
+
+
+def taken_for(stage: Stage, wanted: Sequence[RunMount]) -> dict[RunMount, Taken]:
+    """The files that binds show. NotInSource, and the errors of `take`."""
+    found = {}
+    for one in wanted:
+        if one.kind == BIND:
+            source = stage.source_of(one.origin) if one.origin else stage.site.context.source
+            found[one] = take(source, CopyRequest((one.source,), "/", stage.site.now))
+    return found
+
+
+@contextmanager
+def laid_out(
+    site: Site, wanted: Sequence[RunMount], taken: Mapping[RunMount, Taken]
+) -> Iterator[Shown]:
+    """What a command is shown, while the context lasts. NoSecret; OSError."""
+    found: list[Mount] = []
+    environment: list[str] = []
+    with ExitStack() as held:
+        place = held.enter_context(_directory(site.owner))
+        for number, one in enumerate(wanted):
+            path = place / str(number)
+            if one.kind == BIND:
+                shown = _lay_out(path, taken[one])
+                found.append(
+                    Mount(
+                        kind=mounts.BIND,
+                        target=one.target,
+                        source=os.fspath(shown),
+                        read_only=one.read_only,
+                    )
+                )
+            elif one.kind == CACHE:
+                found.append(held.enter_context(_cache(site.repository, one)))
+            elif one.kind == TMPFS:
+                found.append(Mount(kind=mounts.TMPFS, target=one.target, size=one.size))
+            elif (content := _secret(site, one)) is not None:
+                if one.variable:
+                    environment.append(f"{one.variable}={os.fsdecode(content)}")
+                if one.target:
+                    _write(path, content, one)
+                    found.append(
+                        Mount(
+                            kind=mounts.BIND,
+                            target=one.target,
+                            source=os.fspath(path),
+                            read_only=True,
+                        )
+                    )
+        yield Shown(tuple(found), tuple(environment))
+
+
+@contextmanager
+def _directory(owner: Path) -> Iterator[Path]:
+    place = owner / "mounts"
+    place.mkdir(mode=0o700)
+    try:
+        yield place
+    finally:
+        remove_tree(place)
+
+
+def _lay_out(place: Path, taken: Taken) -> Path:
+    """The files in a directory of their own; the path of what is to be shown."""
+    place.mkdir(mode=0o700)
+    if len(taken.roots) != 1:
+        raise BadInstruction("a bind shows one file or directory", hint="source=PATH")
+    (root,) = taken.roots
+    with DirectoryWriter(place) as sink:
+        if root.node.kind is Kind.DIRECTORY:
+            _put_all(sink, [(b"", root.node), *root.below])
+            return place
+        sink.directory(b"", Metadata(0o755, 0, 0, 0))
+        _put_all(sink, [(b"file", root.node)])
+    return place / "file"
+
+
+def _put_all(sink: DirectoryWriter, found: Sequence[Found]) -> None:
+    """Give nodes to a sink; those that are links of each other stay it."""
+    first: dict[int, bytes] = {}
+    for path, node in found:
+        if node.kind is Kind.DIRECTORY:
+            sink.directory(path, node.metadata)
+        elif id(node) in first:
+            sink.link(path, first[id(node)])
+        elif node.content is not None:
+            sink.file(path, node.metadata, node.content.size, node.content.chunks())
+        elif node.kind is Kind.SYMLINK:
+            sink.symlink(path, node.metadata, node.target)
+        else:
+            sink.special(path, node.kind, node.metadata, node.rdev)
+        first.setdefault(id(node), path)
+
+
+@contextmanager
+def _cache(repository: Repository, wanted: RunMount) -> Iterator[Mount]:
+    """The volume that is the cache of that id, made when it is wanted for the first time."""
+    name = f"build-cache-{hashlib.sha256(os.fsencode(wanted.id)).hexdigest()[:16]}"
+    with volumes.kept(repository.volumes_dir):
+        is_new = name not in volumes.names(repository.volumes_dir)
+        volume = volumes.create(repository.volumes_dir, name, {LABEL: wanted.id})
+        if is_new:
+            os.chown(volume.data, *wanted.owner)
+            volume.data.chmod(wanted.mode)
+    mount = Mount(
+        kind=mounts.VOLUME,
+        target=wanted.target,
+        source=name,
+        read_only=wanted.read_only,
+        fill=False,
+    )
+    what = f"the build cache '{wanted.id}'"
+    with locked(volume.path / "commands", shared=not wanted.locked, what=what):
+        yield mount
+
+
+def drop_caches(repository: Repository) -> int:
+    """Delete the caches that no container has; how many."""
+    from lxgit.operations.volumes import prune_volumes
+
+    gone = prune_volumes(repository, everything=True, filters=(f"label={LABEL}",))
+    return len(gone.names)
+
+
+def _secret(site: Site, wanted: RunMount) -> bytes | None:
+    """The content of a secret; None where it was not given, and may be missing."""
+    content = site.request.secrets.get(wanted.id)
+    if content is None and wanted.required:
+        raise NoSecret(
+            f"the secret '{wanted.id}' was not given", hint=f"--secret id={wanted.id},src=FILE"
+        )
+    return content
+
+
+def _write(path: Path, content: bytes, wanted: RunMount) -> None:
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(content)
+        os.fchown(file.fileno(), *wanted.owner)
+        os.fchmod(file.fileno(), wanted.mode)

@@ -1,0 +1,46 @@
+"""What a build is asked for, what it tells meanwhile, and what comes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class BuildRequest(NamedTuple):
+    """What `build` asks for; see `lxgit build --help`.
+
+    `names` are as `-t` takes them. `arguments` is `--build-arg`, by name; `secrets` has the content
+    of each by its id.
+    """
+
+    names: tuple[str, ...] = ()
+    arguments: Mapping[str, str] = {}
+    secrets: Mapping[str, bytes] = {}
+    target: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    network: str | None = None
+    message: str | None = None
+    use_cache: bool = True
+    pull: bool = False
+    force: bool = False
+
+
+class Teller(Protocol):
+    """Who hears of each step of a build."""
+
+    def begins(self, text: str, parent: str) -> None:
+        """An instruction, and the commit that it is about to change, 40 digits; "" for FROM."""
+
+    def made(self, commit: str, *, cached: bool) -> None:
+        """The commit that has come of it; `cached` was there already."""
+
+
+class Built(NamedTuple):
+    """What a build made: the last commit, and the names that it has now."""
+
+    oid: str
+    names: tuple[str, ...] = ()
