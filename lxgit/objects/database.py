@@ -19,7 +19,7 @@ from lxgit.objects.packindex import BadPack
 from lxgit.objects.packs import PackFile, TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
     from typing import Self
 
@@ -135,11 +135,12 @@ class ObjectDatabase:
         """
         return self._attempt(oid, self._stream_packed, self._stream_loose)
 
-    def intact_blob(self, oid: ObjectID, limit: int) -> bytes | None:
-        """A blob of at most `limit` bytes that the checksums of its pack vouch for, not its id.
+    def intact_blob(self, oid: ObjectID, whole: int) -> Iterator[bytes] | None:
+        """A blob that the checksums of its pack vouch for, not its id.
 
         For whoever reads all contents of an image: a quarter less work than `stream`, which is for
-        those of which this returns None, whatever the reason.
+        those of which this returns None, whatever the reason. In one piece up to `whole` bytes; of
+        a larger one, damage may show as late as in that of `stream`.
         """
         if not self._scanned:
             self.scan()
@@ -149,9 +150,9 @@ class ObjectDatabase:
                 continue
             if not pack.is_open:
                 self._make_room()
-            data = pack.intact_blob(place, limit)
-            if data is not None:
-                return data
+            chunks = pack.intact_blob(place, whole)
+            if chunks is not None:
+                return _naming(oid, chunks)
         return None
 
     def __contains__(self, oid: ObjectID) -> bool:
@@ -359,13 +360,18 @@ def _checked(oid: ObjectID, kind: ObjectType, data: bytes) -> bytes:
     return data
 
 
-def _checked_stream(oid: ObjectID, size: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    digest = hashlib.sha1(object_header(ObjectType.BLOB, size), usedforsecurity=False)
+def _naming(oid: ObjectID, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The chunks; what is wrong with them is wrong with that object."""
     try:
-        for chunk in chunks:
-            digest.update(chunk)
-            yield chunk
+        yield from chunks
     except BadObjectData as error:
         raise CorruptObject(oid, str(error)) from None
+
+
+def _checked_stream(oid: ObjectID, size: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    digest = hashlib.sha1(object_header(ObjectType.BLOB, size), usedforsecurity=False)
+    for chunk in _naming(oid, chunks):
+        digest.update(chunk)
+        yield chunk
     if digest.digest() != oid:
         raise CorruptObject(oid, "its bytes are those of another object")

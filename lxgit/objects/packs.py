@@ -21,7 +21,7 @@ from lxgit.objects.packindex import PackIndex
 from lxgit.records import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from lxgit.objects.packindex import Place
 
@@ -121,15 +121,19 @@ class PackFile:
 
         return read
 
-    def _entry(self, offset: int, count: int = _FIRST_READ) -> _Entry:
-        """The header at `offset`, with the beginning of what follows: `count` bytes in all."""
+    def _bytes(self, offset: int, count: int) -> bytes:
+        """`count` bytes of an entry, from its beginning."""
         fd = self._open()
         if not PACK_HEADER.size <= offset < self._size - _TRAILER:
             raise BadObjectData("the index points outside of its pack")
-        data = os.pread(fd, count, offset)
+        return os.pread(fd, count, offset)
+
+    def _entry(self, offset: int) -> _Entry:
+        """The header at `offset`, with the beginning of what follows."""
+        data = self._bytes(offset, _FIRST_READ)
+        kind, size, at = _read_header(data)
+        base = offset
         try:
-            kind, size, at = _read_header(data)
-            base = offset
             if kind == _OFS_DELTA:
                 distance, at = _read_distance(data, at)
                 base = offset - distance
@@ -170,23 +174,39 @@ class PackFile:
             return _TYPES[entry.kind], self._inflate(entry, limit)
         return self._recall(offset) or self._read_delta(offset, limit)
 
-    def intact_blob(self, place: Place, limit: int) -> bytes | None:
-        """A blob that two checksums say is as it was written: of `limit` bytes at most, no delta.
+    def intact_blob(self, place: Place, whole: int) -> Iterable[bytes] | None:
+        """A blob that two checksums say is as it was written, and that is no delta.
 
         One is the index's, of the blob as it stands here, by which Git copies objects from pack to
         pack (`check_pack_crc`); the other ends the zlib stream, and is of what it inflates to. None
         for any other: who reads it in the ordinary way is told what is wrong with it, if anything.
+
+        In one piece up to `whole` bytes. A larger one comes in chunks, and when the second checksum
+        does not fit, BadObjectData is raised in place of the last.
         """
         try:
             fd = self._open()
-            size = min(place.end, self._size - _TRAILER) - place.begin
-            data = os.pread(fd, size, place.begin) if 0 < size <= limit else b""
+            begin, end = place.begin, min(place.end, self._size - _TRAILER)
+            data = os.pread(fd, min(end - begin, whole), begin) if begin < end else b""
             kind, size, at = _read_header(data)
-            if kind != ObjectType.BLOB.value or size > limit or crc32(data) != place.crc:
+            if kind != ObjectType.BLOB.value:
                 return None
-            return inflate(memoryview(data)[at:], size, lambda _: b"")
-        except (BadObjectData, IndexError, FileNotFoundError):
+            if self._checksum(data, begin + len(data), end) != place.crc:
+                return None
+            if len(data) < end - begin or size > whole:
+                return self._chunks(self._entry(begin))
+            return (inflate(memoryview(data)[at:], size, lambda _: b""),)
+        except (BadObjectData, FileNotFoundError):
             return None
+
+    def _checksum(self, data: bytes, begin: int, end: int) -> int:
+        """The CRC-32 of some bytes, and of what follows them from `begin` to `end`."""
+        crc = crc32(data)
+        read = self._reader(begin)
+        while begin < end and (data := read(min(end - begin, CHUNK))):
+            crc = crc32(data, crc)
+            begin += len(data)
+        return crc
 
     def _read_delta(self, offset: int, limit: int) -> tuple[ObjectType, bytes]:
         kind, data, deltas = self._base(offset, limit)
@@ -231,9 +251,9 @@ class PackFile:
 
     def describe(self, offset: int) -> tuple[ObjectType, int]:
         """The type of the object at `offset`, and its size in bytes, without reading it."""
-        entry = self._entry(offset, _HEADER)
-        if kind := _TYPES.get(entry.kind):
-            return kind, entry.size
+        number, size, _ = _read_header(self._bytes(offset, _HEADER))
+        if kind := _TYPES.get(number):
+            return kind, size
         chain = [entry for _, entry in self._chain(offset)]
         return _TYPES[chain[-1].kind], self._size_of(chain[0])
 
@@ -297,16 +317,19 @@ def _spill(chunks: Iterator[bytes], target: int) -> int:
 
 
 def _read_header(data: bytes) -> tuple[int, int, int]:
-    """The (type, size) of an entry, and where its header ends; IndexError when it does not."""
-    byte = data[0]
-    kind, size, shift, at = byte >> 4 & 7, byte & 15, 4, 1
-    while byte & 0x80:
-        byte = data[at]
-        size |= (byte & 0x7F) << shift
-        shift += 7
-        at += 1
-        if shift > 67:
-            raise BadObjectData("broken size in its pack")
+    """The (type, size) of an entry, and where its header ends."""
+    try:
+        byte = data[0]
+        kind, size, shift, at = byte >> 4 & 7, byte & 15, 4, 1
+        while byte & 0x80:
+            byte = data[at]
+            size |= (byte & 0x7F) << shift
+            shift += 7
+            at += 1
+            if shift > 67:
+                raise BadObjectData("broken size in its pack")
+    except IndexError:
+        raise BadObjectData("its pack is cut short") from None
     if kind in {0, 5}:
         raise BadObjectData(f"its type is {kind}, which no object has")
     return kind, size, at

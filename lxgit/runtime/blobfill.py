@@ -5,7 +5,7 @@ reads the blobs, checks them and writes them into the gaps meanwhile. When the w
 first one helps with what is left.
 
 A blob is compared with the checksums of its pack, which is a quarter less work than with its id;
-with its id where it is a delta, large or loose, and where a checksum does not fit.
+with its id where it is a delta or loose, and where a checksum of the pack's does not fit.
 """
 
 from __future__ import annotations
@@ -105,9 +105,8 @@ class _Filling:
 
     def __call__(self, jobs: list[_Job]) -> list[None]:
         for oid, offset, _ in jobs:
-            data = self._database.intact_blob(oid, _WHOLE)
             position = offset
-            for chunk in self._database.stream(oid) if data is None else (data,):
+            for chunk in self._database.intact_blob(oid, _WHOLE) or self._database.stream(oid):
                 pwrite_sparse(self._fd, chunk, position)
                 position += len(chunk)
         return [None] * len(jobs)

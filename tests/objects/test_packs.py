@@ -66,7 +66,13 @@ def expect_equal(objects: ObjectDatabase, stock: StockGit) -> None:
         assert oid in objects
         if expected is ObjectType.BLOB:
             assert b"".join(objects.stream(oid)) == data
-        assert objects.intact_blob(oid, 1 << 20) in (data, None)
+        assert intact(objects, oid) in (data, None)
+
+
+def intact(objects: ObjectDatabase, oid: ObjectID) -> bytes | None:
+    """A blob as `intact_blob` has it, joined."""
+    chunks = objects.intact_blob(oid, 1 << 20)
+    return None if chunks is None else b"".join(chunks)
 
 
 @pytest.fixture
@@ -247,15 +253,48 @@ class TestIntactBlobs:
         write_pack(git_dir, [packcraft.blob(data) for data in contents[3:]])
         with ObjectDatabase(git_dir) as objects:
             for data in contents:
-                assert objects.intact_blob(hash_trusted(ObjectType.BLOB, data), 1 << 20) == data
+                assert intact(objects, hash_trusted(ObjectType.BLOB, data)) == data
+
+    def test_large_ones_in_chunks(self, git_dir: Path) -> None:
+        contents = [bytes(3 << 20), os.urandom(3 << 20), os.urandom((1 << 20) + 1)]
+        write_pack(git_dir, [packcraft.blob(data) for data in contents])
+        with ObjectDatabase(git_dir) as objects:
+            for data in contents:
+                oid = hash_trusted(ObjectType.BLOB, data)
+                assert intact(objects, oid) == data
+                sizes = [len(chunk) for chunk in objects.intact_blob(oid, 1 << 20) or ()]
+                assert len(sizes) > 1
+                assert max(sizes) <= 1 << 20
 
     def test_nothing_else(self, objects: ObjectDatabase, stock: StockGit) -> None:
         loose = from_hex(stock.blob(b"loose"))
         tree = Raw(UNKNOWN, ObjectType.TREE.value, b"")
-        large, dense = packcraft.blob(bytes(2 << 20)), packcraft.blob(os.urandom(2 << 20))
-        write_pack(stock.git_dir, [tree, large, dense])
-        for oid in (loose, tree.oid, large.oid, dense.oid, OTHER):
-            assert objects.intact_blob(oid, 1 << 20) is None
+        large_tree = Raw(OTHER, ObjectType.TREE.value, os.urandom(2 << 20))
+        write_pack(stock.git_dir, [tree, large_tree])
+        for oid in (loose, tree.oid, large_tree.oid, from_hex("11" * 20)):
+            assert intact(objects, oid) is None
+
+    @pytest.mark.parametrize("at", [100, 1 << 20, 3 << 20])
+    def test_damage_to_a_large_one(self, git_dir: Path, at: int) -> None:
+        entry = packcraft.blob(os.urandom(3 << 20))
+        pack = write_pack(git_dir, [entry])
+        damaged = bytearray(pack.read_bytes())
+        damaged[at] ^= 1
+        pack.write_bytes(damaged)
+        with ObjectDatabase(git_dir) as objects:
+            assert intact(objects, entry.oid) is None
+
+    def test_a_large_one_that_was_compressed_wrong(self, git_dir: Path) -> None:
+        data = os.urandom(3 << 20)
+        wrong = bytearray(zlib.compress(data))
+        wrong[-1] ^= 1
+        oid = hash_trusted(ObjectType.BLOB, data)
+        write_pack(git_dir, [Raw(oid, ObjectType.BLOB.value, data, deflated=bytes(wrong))])
+        with (
+            ObjectDatabase(git_dir) as objects,
+            pytest.raises(CorruptObject, match=oid.hex()),
+        ):
+            intact(objects, oid)
 
     def test_an_offset_beyond_the_index(self, git_dir: Path) -> None:
         sound, broken = packcraft.blob(b"sound"), packcraft.blob(b"broken")
@@ -265,8 +304,8 @@ class TestIntactBlobs:
         data[8 + 1024 + 2 * 24 + 4 * number] = 0xFF  # far behind the end of the 64-bit offsets
         index.write_bytes(data)
         with ObjectDatabase(git_dir) as objects:
-            assert objects.intact_blob(broken.oid, 1 << 20) is None
-            assert objects.intact_blob(sound.oid, 1 << 20) is None  # its end is not known either
+            assert intact(objects, broken.oid) is None
+            assert intact(objects, sound.oid) is None  # its end is not known either
             assert objects.blob(sound.oid) == b"sound"
 
     def test_any_damage_to_one(self, git_dir: Path) -> None:
@@ -279,7 +318,7 @@ class TestIntactBlobs:
                 damaged[at] ^= 1 << bit
                 pack.write_bytes(damaged)
                 with ObjectDatabase(git_dir) as objects:
-                    assert objects.intact_blob(entry.oid, 1 << 20) is None
+                    assert intact(objects, entry.oid) is None
 
 
 class TestHostilePacks:
@@ -290,7 +329,7 @@ class TestHostilePacks:
             for read in (objects.read, objects.describe, lambda oid: list(objects.stream(oid))):
                 with pytest.raises(CorruptObject, match=oid.hex()):
                     read(oid)
-            assert objects.intact_blob(oid, 1 << 20) is None
+            assert intact(objects, oid) is None
 
     def test_cut_short(self, git_dir: Path) -> None:
         entry = packcraft.blob(bytes(range(256)) * 10)
@@ -374,7 +413,7 @@ class TestHostilePacks:
                     objects.read(oid)
                 with pytest.raises(CorruptObject, match=oid.hex()):
                     list(objects.stream(oid))
-                assert objects.intact_blob(oid, 1 << 20) is None
+                assert intact(objects, oid) is None
         assert tracemalloc.get_traced_memory()[1] < 4 << 20
         tracemalloc.stop()
 
@@ -438,7 +477,7 @@ class TestHostilePacks:
         try:
             with ObjectDatabase(git_dir) as objects:
                 for oid, data in known.items():
-                    assert objects.intact_blob(oid, 1 << 20) in (data, None)
+                    assert intact(objects, oid) in (data, None)
                     try:
                         assert objects.blob(oid) == data
                         assert b"".join(objects.stream(oid)) == data
