@@ -22,6 +22,8 @@ from lxgit.build.dockerfile import parse
 from lxgit.errors import UsageError
 from lxgit.objects.ids import hex_id
 from lxgit.objects.imageconfig import architecture_name
+from lxgit.operations import leftovers
+from lxgit.operations.arriving import BUILD, arrive, ref_for
 from lxgit.operations.buildstages import Stages
 from lxgit.operations.buildsteps import Site
 from lxgit.operations.buildvalues import Built
@@ -53,8 +55,10 @@ def build(
     """Build what a context's Dockerfile says, and give it its names.
 
     BadDockerfile says the line of a step that failed; what was made before it stays in the cache.
+    NameHasCommits where a name is at a commit that somebody has made; NameTaken, InvalidName.
     """
     become_root()
+    refs = {name: ref_for(repository, name) for name in request.names}
     dockerfile = parse(context.dockerfile)
     for warning in dockerfile.warnings:
         progress.warn(warning)
@@ -74,7 +78,21 @@ def build(
             identity,
             progress,
         )
-        oid = Stages(site).build()
+        try:
+            oid = Stages(site).build()
+        except BaseException:
+            leftovers.drop_owned(repository, owner.name)
+            raise
+    for name, ref in refs.items():
+        arrive(
+            repository,
+            ref,
+            oid,
+            way=BUILD,
+            source=name,
+            force=request.force,
+            identity=identity,
+        )
     consolidate(repository)
     return Built(hex_id(oid))
 

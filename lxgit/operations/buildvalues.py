@@ -40,7 +40,6 @@ class Teller(Protocol):
 
 
 class Built(NamedTuple):
-    """What a build made: the last commit, and the names that it has now."""
+    """What a build made: the id of the last commit."""
 
     oid: str
-    names: tuple[str, ...] = ()

@@ -56,8 +56,9 @@ if TYPE_CHECKING:
 class CommitRequest:
     """What `commit [CONTAINER [NAME[:TAG]]]` asks for.
 
-    `config` is what the image's is before the changes, None that of the parent; `changes` are instructions of a Dockerfile for the image's config, `run` is the JSON of 2013.
-    Without `pause` a running container goes on while its files are read.
+    `config` is what the image's is before the changes, None that of the parent; `changes` are
+    instructions of a Dockerfile for it, `run` is the JSON of 2013. Without `pause` a running
+    container goes on while its files are read.
     """
 
     container: str | None = None

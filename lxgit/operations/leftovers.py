@@ -18,6 +18,7 @@ from lxgit.objects import packwriter
 from lxgit.objects.filecheck import is_counted
 from lxgit.objects.filelock import drop_stale_lock
 from lxgit.operations.attached import unpin_leftovers
+from lxgit.operations.running import end
 from lxgit.runtime import rootless, volumes
 from lxgit.runtime.containers import all_containers, edited
 from lxgit.runtime.erasing import remove, settled
@@ -90,6 +91,14 @@ def _ownerless(repository: Repository) -> list[Container]:
     """The containers of commands that were killed."""
     owned = (one for one in all_containers(repository.containers_dir) if one.config.owner)
     return [one for one in owned if not lives(repository.scratch_dir, one.config.owner)]
+
+
+def drop_owned(repository: Repository, owner: str) -> None:
+    """Delete the containers of a command that gives up, whatever they are about."""
+    for container in all_containers(repository.containers_dir):
+        if container.config.owner == owner:
+            end(container)
+            _drop_ownerless(container)
 
 
 def _drop_ownerless(container: Container) -> int:
