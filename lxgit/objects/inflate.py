@@ -69,6 +69,11 @@ def inflater() -> Any:  # noqa: ANN401  # as above
     return codec.decompressobj()
 
 
+def gunzipper() -> Any:  # noqa: ANN401  # as above
+    """A decompressobj for one member of gzip."""
+    return codec.decompressobj(_GZIP)
+
+
 def crc32(data: bytes, value: int = 0) -> int:
     """zlib.crc32, of the faster library."""
     checksum: int = codec.crc32(data, value)

@@ -42,16 +42,16 @@ _TO_DISK = 8 << 20
 class Intake:
     """Writes contents as blobs of `writer`'s pack; the processes run as long as its `with`.
 
-    `source` is the file descriptor that the contents are read from, `writer` not used before.
+    `sources` are the file descriptors that the contents are read from, `writer` not used before.
     """
 
-    def __init__(self, writer: PackWriter, source: int) -> None:
+    def __init__(self, writer: PackWriter, *sources: int) -> None:
         self._writer = writer
         pack = writer.lend(self)
         # The packer has more to do, and can begin only behind the hasher.
         hasher = _Hasher(trusted=writer.trusted)
-        self._hasher = Helper(hasher, keeps=(source,), nice=3, prepare=hasher.prepare)
-        self._packer = Helper(_Packer(pack), keeps=(source, pack))
+        self._hasher = Helper(hasher, keeps=sources, nice=3, prepare=hasher.prepare)
+        self._packer = Helper(_Packer(pack), keeps=(*sources, pack))
         self._to_hash = _Queue(self._hasher)
         self._to_pack = _Queue(self._packer)
         self._offered: list[Content] = []

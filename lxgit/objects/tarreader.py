@@ -75,14 +75,15 @@ def read_tar(
     progress: Progress,
     offer: Callable[[Content], None] = _keep,
     limits: Limits = NO_LIMITS,
+    tree: FileTree | None = None,
 ) -> FileTree:
-    """The root filesystem that the archive holds.
+    """The root filesystem that the archive holds, put into `tree` if there is one.
 
     The contents of its files are slices of `archive.fd`, which must stay open as long as they;
     `offer` gets each as soon as it can be read. InvalidArchive or InvalidPath for what is damaged,
     cut short or impossible; TooDeep, TooManyEntries or TooLarge for what is too much.
     """
-    reader = _Reader(archive, offer, limits)
+    reader = _Reader(archive, offer, limits, FileTree() if tree is None else tree)
     while reader.step():
         progress.advance()
     return reader.finished()
@@ -92,13 +93,17 @@ class _Reader:
     """Turns members into nodes, one after the other."""
 
     def __init__(
-        self, archive: ArchiveFile, offer: Callable[[Content], None], limits: Limits
+        self,
+        archive: ArchiveFile,
+        offer: Callable[[Content], None],
+        limits: Limits,
+        tree: FileTree,
     ) -> None:
         self._archive = archive
         self._offer = offer
         self._account = Account(limits)
-        self._position = 0  # of what is read next
-        self._tree = FileTree()
+        self._position = archive.start  # of what is read next
+        self._tree = tree
         self._global: Records = {}
         self._own: Records = {}  # what the headers ahead of a member say about it
         self._headers = 0  # bytes of extended headers so far
