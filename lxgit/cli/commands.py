@@ -151,6 +151,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("build", "building", "build", "make an image from a Dockerfile"),
         Listed("export", "images", "export", "write an image as a tar"),
         Listed("push", "sending", "push", "send an image and its history to a registry"),
+        Listed("search", "registries", "search", "find images in a registry"),
         Listed("login", "registries", "login", "have a registry know who you are"),
         Listed("logout", "registries", "logout", "have a registry forget who you are"),
         Listed("save", "sending", "save", "write images with their histories for other tools"),

@@ -1,11 +1,11 @@
-"""Commands about registries: login, logout."""
+"""Commands about registries: login, logout, search."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Annotated
 
-from lxgit.cli.options import TlsVerify
+from lxgit.cli.options import FormatOption, TlsVerify
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.session import Session
 from lxgit.errors import UsageError
@@ -13,7 +13,19 @@ from lxgit.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lxgit.operations.searching import Found
+
 _MOST = 1 << 16  # bytes of a password; tokens are long
+
+_MOST_FOUND = 100
+_DESCRIPTION = 45  # letters, as Docker shows them
+_HEAD = {
+    "Name": "NAME",
+    "Description": "DESCRIPTION",
+    "StarCount": "STARS",
+    "IsOfficial": "OFFICIAL",
+    "IsAutomated": "AUTOMATED",
+}
 
 Where = Annotated[
     str | None, argument("REGISTRY", help="HOST[:PORT]; Docker Hub where there is none")
@@ -118,3 +130,58 @@ def logout(session: Session, registry: Where = None) -> None:
 
     host = registries.logout(registry, for_registries())
     session.out.line(f"Removed the credentials for {host}")
+
+
+@command(
+    examples=(
+        ("lxgit search centos", "on Docker Hub"),
+        ("lxgit search --limit 5 --no-trunc nginx", "five, with all that they say of themselves"),
+        ("lxgit search localhost:5000/app", "in a registry of your own"),
+        ("lxgit search localhost:5000/", "all that it has"),
+        ("lxgit search --format '{{.Name}} {{.StarCount}}' debian", ""),
+    )
+)
+def search(
+    session: Session,
+    term: Annotated[str, argument("TERM", help="a word, or HOST[:PORT]/WORD for another registry")],
+    limit: Annotated[int, option("--limit", help="so many at most, 1 to 100", metavar="N")] = 25,
+    no_trunc: Annotated[bool, option("--no-trunc", help="descriptions in full")] = False,
+    quiet: Annotated[bool, option("-q", "--quiet", help="names alone")] = False,
+    format_: FormatOption = "table",
+    tls_verify: TlsVerify = True,
+) -> None:
+    """Find images in a registry: on Docker Hub, where TERM names no other.
+
+    A registry that has no index is asked for all names, of which those with the word are shown.
+    """
+    from lxgit.cli.environment import for_registries
+    from lxgit.cli.report import printable
+    from lxgit.cli.tables import write_listing
+    from lxgit.operations import searching
+
+    if not 1 <= limit <= _MOST_FOUND:
+        raise UsageError(f"--limit is 1 to {_MOST_FOUND}")
+    found = searching.search(term, limit=limit, tls_verify=tls_verify, environment=for_registries())
+    if quiet:
+        for each in found:
+            session.out.line(printable(each.name))
+        return
+    if format_ == "table":
+        session.out.line(f'Found {len(found)} results matching your query ("{printable(term)}")')
+    fields = [_fields(each, whole=no_trunc or format_ == "json") for each in found]
+    columns = ("Name", "Description")
+    write_listing(session.out, format_, fields, head=_HEAD, columns=columns, fields=fields)
+
+
+def _fields(found: Found, *, whole: bool) -> dict[str, object]:
+    """Docker's keys; of a description what fits, on one line."""
+    description = " ".join(found.description.split())
+    if not whole and len(description) > _DESCRIPTION:
+        description = f"{description[: _DESCRIPTION - 3]}..."
+    return {
+        "Name": found.name,
+        "Description": description,
+        "StarCount": found.stars,
+        "IsOfficial": found.official,
+        "IsAutomated": found.automated,
+    }

@@ -69,18 +69,21 @@ def parse_reference(text: str) -> Reference:
     named, at, digest = text.partition("@")
     if at and not _DIGEST.fullmatch(digest):
         raise _bad(text, f"'{digest[:80]}' is no digest")
-    host, slash, rest = named.partition("/")
-    if not slash or not _is_host(host):
-        host, rest = HUB, named
+    host, rest = split_host(named)
     path, colon, tag = rest.partition(":")
     if colon and not _TAG.fullmatch(tag):
         raise _bad(text, f"'{tag[:80]}' is no tag")
-    host = parse_host(host)
     if not _PATH.fullmatch(path) or _ID.fullmatch(path) or len(host) + len(path) >= _LONGEST:
         raise _bad(text, "its path is of small letters and digits, with '.', '_', '-' between")
     if host == HUB and "/" not in path:
         path = f"library/{path}"
     return Reference(host, path, tag, digest)
+
+
+def split_host(text: str) -> tuple[str, str]:
+    """The registry that a name begins with, Docker Hub for none, and the rest. BadReference."""
+    host, slash, rest = text.partition("/")
+    return (parse_host(host), rest) if slash and _is_host(host) else (HUB, text)
 
 
 def parse_host(text: str) -> str:

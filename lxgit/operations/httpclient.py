@@ -26,13 +26,22 @@ class DownloadFailed(LxgitError):
     """The file cannot be had from there, or not now."""
 
 
-def make_opener(proxies: Mapping[str, str]) -> urllib.request.OpenerDirector:
-    """One that knows two schemes and no other, and no proxies but these."""
+def make_opener(
+    proxies: Mapping[str, str], *, tls_verify: bool = True
+) -> urllib.request.OpenerDirector:
+    """One that knows two schemes and no other, and no proxies but these.
+
+    Without `tls_verify` it takes any certificate.
+    """
+    tls = ssl.create_default_context()
+    if not tls_verify:
+        tls.check_hostname = False
+        tls.verify_mode = ssl.CERT_NONE
     made = urllib.request.OpenerDirector()
     for handler in (
         _Proxies(proxies),
         urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
+        urllib.request.HTTPSHandler(context=tls),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
         _Redirects(),

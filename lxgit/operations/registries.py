@@ -21,7 +21,12 @@ def access_to(host: str, environment: Mapping[str, str], *, tls_verify: bool) ->
 
     `environment` has what of the caller's skopeo needs: where credentials are, and proxies.
     """
-    return Access(environment, tls_verify and not _LOOPBACK.fullmatch(host))
+    return Access(environment, tls_verify and not is_loopback(host))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a registry, `HOST[:PORT]`, is on this machine, where nobody is in between."""
+    return _LOOPBACK.fullmatch(host) is not None
 
 
 def login(
