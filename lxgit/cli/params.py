@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import sys
 import types
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from lxgit.tuples import NamedTuple
@@ -126,17 +126,13 @@ class Command:
         names = code.co_varnames[1 : code.co_argcount]
         defaults = self.function.__defaults__ or ()
         given = dict(zip(reversed(names), reversed(defaults), strict=False))
-        return tuple(one for name in names for one in _spread(name, self._hints[name], given))
-
-    @cached_property
-    def _hints(self) -> dict[str, Any]:
-        return _evaluated(self.function)
+        hints = _evaluated(self.function)
+        return tuple(one for name in names for one in _spread(name, hints[name], given))
 
     def call(self, session: Session, values: dict[str, Any]) -> int | None:
         """Call the function with a value for each of `parameters`, by name."""
-        groups = {
-            name: _filled(hint, values) for name, hint in self._hints.items() if _is_group(hint)
-        }
+        hints = _evaluated(self.function)
+        groups = {name: _filled(hint, values) for name, hint in hints.items() if _is_group(hint)}
         return self.function(session, **values, **groups)
 
 
@@ -151,6 +147,7 @@ def command(
     return decorate
 
 
+@cache
 def _evaluated(annotated: Any) -> dict[str, Any]:  # noqa: ANN401 - a function or a class
     """What its annotations stand for: typing.get_type_hints without a compiler (lxgit.tuples)."""
     names = vars(sys.modules[annotated.__module__])

@@ -142,10 +142,10 @@ def decode_signature(line: bytes, encoding: str | None = None) -> Signature:
     email, _, tail = rest.partition(b">")
     seconds, _, offset = tail.rpartition(b">")[2].strip().partition(b" ")
     return Signature(
-        name=_decode(name.strip(), encoding),
-        email=_decode(email.strip(), encoding),
-        time=int(seconds) if seconds.isdigit() and len(seconds) < 20 else 0,
-        offset=_minutes(offset),
+        _decode(name.strip(), encoding),
+        _decode(email.strip(), encoding),
+        int(seconds) if seconds.isdigit() and len(seconds) < 20 else 0,
+        _minutes(offset),
     )
 
 

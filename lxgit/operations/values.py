@@ -6,9 +6,9 @@ a named tuple 0.05.
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING
 
+from lxgit.enums import Enum
 from lxgit.objects import commits
 from lxgit.tuples import NamedTuple
 

@@ -45,6 +45,7 @@ HEAVY = {
     "json",
     "unicodedata",
     "ctypes",
+    "enum",
     "hashlib",
     "secrets",
 }
@@ -76,7 +77,7 @@ PARSED = DISPATCH | {"lxgit.cli.params", "lxgit.cli.parse"}
 
 OPENED = (
     PARSED
-    | {"lxgit.fsutil", "lxgit.repository"}
+    | {"lxgit.enums", "lxgit.fsutil", "lxgit.repository"}
     | named(
         cli="report",
         objects="commits ids refnames revisions",
@@ -198,7 +199,7 @@ def test_what_is_loaded(lxgit: Lxgit, words: list[str], allowed: set[str]) -> No
     [
         (["branch"], BRANCH, set()),
         (["log", "-n", "5"], LOG, set()),
-        (["ps"], PS, {"json", "ctypes"}),
+        (["ps"], PS, {"enum", "json", "ctypes"}),
     ],
     ids=["branch", "log", "ps"],
 )
@@ -217,7 +218,7 @@ def test_what_run_loads(based: Lxgit) -> None:
     based("run", "--rm", "base", "true")  # the first one probes the host
     modules = loaded(based, "run", "--rm", "base", "true", prefix=_ALONE)
     assert ours(modules) - EROFS == RUN
-    assert heavy(modules) <= {"json", "ctypes", "hashlib", "isal"}
+    assert heavy(modules) <= {"enum", "json", "ctypes", "hashlib", "isal"}
 
 
 @pytest.mark.root
