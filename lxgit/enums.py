@@ -6,12 +6,12 @@ tests/test_enums.py compares the two.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from enum import Enum
-    from typing import Self
+    from typing import Any, Self
 else:
 
     class _Maker(type):

@@ -9,10 +9,11 @@ what this package uses. Type checkers see its own; tests/test_records.py compare
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, NoReturn
 
 _FIELDS = "__lxgit_fields__"
 _VALUES = "__lxgit_values__"

@@ -9,10 +9,10 @@ a tenth of one more for each instance. Type checkers see `typing`'s own.
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import NamedTuple, Self
+    from typing import Any, NamedTuple, Self
 else:
 
     class _Fields(tuple):

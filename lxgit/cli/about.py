@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
 from lxgit.cli import commands
 from lxgit.cli.dispatch import run_command
-from lxgit.cli.params import argument, command
+from lxgit.cli.params import Annotated, Literal, argument, command
 from lxgit.cli.session import Session
 
 

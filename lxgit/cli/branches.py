@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from lxgit.cli.answers import container_name, write_removed
 from lxgit.cli.options import AsFormat, NoTrunc, Quiet, take
-from lxgit.cli.params import argument, command, option
+from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import printable
 from lxgit.cli.session import Session
 from lxgit.cli.tables import columns, short_id, write_ids, write_json

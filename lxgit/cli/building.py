@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from lxgit.cli.options import Message, message_of
-from lxgit.cli.params import argument, command, option
+from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.errors import LxgitError, UsageError
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import IO
 
     from lxgit.cli.output import Output
     from lxgit.operations.buildvalues import BuildRequest

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 from lxgit.cli.answers import container_name
 from lxgit.cli.options import FormatOption
-from lxgit.cli.params import argument, command, option
+from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.session import Session
 
 if TYPE_CHECKING:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from lxgit.cli.params import argument, command, option
+from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.run import Image, Program, told_as_docker_does
 from lxgit.cli.runoptions import Limiting, Wishes
 from lxgit.cli.session import Session

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from lxgit.cli.params import option
+from lxgit.cli.params import Annotated, option
 from lxgit.errors import UsageError
 
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from lxgit.cli.changes import change_fields, name_status_line, write_stat
 from lxgit.cli.diffview import write_diff
 from lxgit.cli.human import shown_path
 from lxgit.cli.options import AsText, Paths
-from lxgit.cli.params import argument, command, option
+from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_json
 

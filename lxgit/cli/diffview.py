@@ -6,7 +6,7 @@ lines of the same make: `old owner 0:0`, `new owner 33:33`. Modes are whole: 104
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from lxgit.cli.changes import full_mode
 from lxgit.cli.human import nanosecond_date, quote_path, size
@@ -14,9 +14,12 @@ from lxgit.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Protocol
 
     from lxgit.cli.logview import Writer
     from lxgit.operations.values import Entry, SizedChange
+else:
+    Protocol = object
 
 _BOLD, _RED, _GREEN, _CYAN, _RESET = b"\x1b[1m", b"\x1b[31m", b"\x1b[32m", b"\x1b[36m", b"\x1b[m"
 _COLOURS = {b"+": _GREEN, b"-": _RED, b"@": _CYAN}

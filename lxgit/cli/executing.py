@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from lxgit.cli.detaching import DetachKeys, exit_code, key_sequence
-from lxgit.cli.params import argument, command
+from lxgit.cli.params import Annotated, argument, command
 from lxgit.cli.processoptions import (
     Detach,
     Environment,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from lxgit.cli.changes import name_status_line
 from lxgit.cli.logview import Look, commit_fields, write_entry, write_tag
 from lxgit.cli.options import AsFormat, AsText, Stat
-from lxgit.cli.params import argument, command, option
+from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id, write_json
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-from lxgit.cli.params import command, option
+from lxgit.cli.params import Annotated, command, option
 from lxgit.cli.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 _Format = Annotated[
     str,

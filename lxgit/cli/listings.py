@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from lxgit.cli.options import Filters, FormatOption, NoTrunc, Quiet
-from lxgit.cli.params import argument, command, option
+from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_ids, write_listing
 from lxgit.errors import UsageError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lxgit.cli.sizes import parse_memory
 from lxgit.errors import UsageError
@@ -12,6 +12,7 @@ from lxgit.operations.volumes import PROPAGATIONS, Mount, StorageRequest, check_
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
 _MAX_MODE = 0o7777
 _LABELS = ("z", "Z")  # SELinux's: containers have no type of their own, so none is needed

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 from lxgit.cli.options import Filters, FormatOption
-from lxgit.cli.params import argument, command, option
+from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from lxgit.operations.networks import NetworkRow
 
 Names = Annotated[tuple[str, ...], argument("NETWORK", help="names or ids", completes="network")]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from lxgit.cli.params import option, paths
+from lxgit.cli.params import Annotated, Literal, option, paths
 from lxgit.errors import UsageError
 
 AsFormat = Annotated[

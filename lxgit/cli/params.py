@@ -17,6 +17,8 @@ Options that several commands take together are the fields of a NamedTuple, anno
 parameter of that class, without a default of its own, is a group and gets all of them in one; a
 group may hold others.
 
+`Annotated` and `Literal` are this module's, which type checkers take for those of `typing`.
+
 The types: `bool` is a flag, `int`, `str`, a `Literal` of strings a value, `tuple[str, ...]` any
 number of them; with `| None` where there is no default.
 """
@@ -24,16 +26,39 @@ number of them; with `| None` where there is no default.
 from __future__ import annotations
 
 import sys
-import types
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING
 
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Annotated, Any, Literal
 
     from lxgit.cli.session import Session
+else:
+
+    class _Bracketed:
+        """What stands in the brackets: of `typing`, whose import takes as long as a command."""
+
+        def __init__(self, inside: object) -> None:
+            self.inside = inside
+
+        def __class_getitem__(cls, inside: object) -> _Bracketed:
+            return cls(inside if isinstance(inside, tuple) else (inside,))
+
+        def __or__(self, other: None) -> _Bracketed:
+            return self  # whether it may be left out, its default says
+
+    class Annotated(_Bracketed):
+        """A type, and a Declaration."""
+
+    class Literal(_Bracketed):
+        """The words that a value is limited to."""
+
+
+_UNION: Any = type(int | None)
+_NONE = type(None)
 
 Completes = Literal[
     "branch",
@@ -180,7 +205,7 @@ def _filled(group: Any, values: dict[str, Any]) -> Any:  # noqa: ANN401 - a Name
 
 
 def _read_parameter(name: str, hint: Any, defaults: dict[str, Any]) -> Parameter:  # noqa: ANN401
-    annotation, declaration = get_args(hint)
+    annotation, declaration = hint.inside
     kind, choices, multiple = _read_type(annotation)
     required = name not in defaults
     return Parameter(name, declaration, kind, choices, multiple, required, defaults.get(name))
@@ -188,10 +213,24 @@ def _read_parameter(name: str, hint: Any, defaults: dict[str, Any]) -> Parameter
 
 def _read_type(annotation: Any) -> tuple[type, tuple[str, ...], bool]:  # noqa: ANN401
     """The type of one value, the words it is limited to, whether there may be several."""
-    if get_origin(annotation) in (types.UnionType, Union):
-        (annotation,) = (part for part in get_args(annotation) if part is not types.NoneType)
-    if get_origin(annotation) is tuple:
-        return get_args(annotation)[0], (), True
-    if get_origin(annotation) is Literal:
-        return str, get_args(annotation), False
+    if isinstance(annotation, _UNION):
+        (annotation,) = (part for part in annotation.__args__ if part is not _NONE)
+    if getattr(annotation, "__origin__", None) is tuple:
+        return annotation.__args__[0], (), True
+    if hasattr(annotation, "inside"):
+        return str, annotation.inside, False
     return annotation, (), False
+
+
+__all__ = [
+    "Annotated",
+    "Command",
+    "Completes",
+    "Declaration",
+    "Literal",
+    "Parameter",
+    "argument",
+    "command",
+    "option",
+    "paths",
+]

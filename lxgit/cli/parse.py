@@ -9,12 +9,13 @@ takes `=true` and `=false`, as Docker's do: `--pause=false`, `-d=false`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 from lxgit.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any, NoReturn
 
     from lxgit.cli.params import Command, Parameter
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
 
 from lxgit.cli.environment import variable
-from lxgit.cli.params import option
+from lxgit.cli.params import Annotated, option
 from lxgit.errors import UsageError
 
 Interactive = Annotated[bool, option("-i", "--interactive", help="pass standard input on")]

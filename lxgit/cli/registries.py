@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from lxgit.cli.options import FormatOption, TlsVerify
-from lxgit.cli.params import argument, command, option
+from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.errors import UsageError
 

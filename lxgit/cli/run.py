@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from lxgit.cli.detaching import DetachKeys, exit_code, key_sequence
-from lxgit.cli.params import argument, command, option
+from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.processoptions import Detach, check_terminal, terminal_size
 from lxgit.cli.report import fault
 from lxgit.cli.runoptions import Wishes

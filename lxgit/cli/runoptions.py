@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
-from lxgit.cli.params import option
+from lxgit.cli.params import Annotated, Literal, option
 from lxgit.cli.processoptions import Environment, Interactive, Tty, User, WorkingDir, variables
 from lxgit.errors import UsageError
 from lxgit.tuples import NamedTuple

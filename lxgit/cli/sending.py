@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from contextlib import nullcontext
-from typing import Annotated, Literal
 
 from lxgit.cli.options import TlsVerify
-from lxgit.cli.params import argument, command, option
+from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.errors import UsageError
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
 
 from lxgit.cli.environment import ROOT_STORE
-from lxgit.cli.params import command, option
+from lxgit.cli.params import Annotated, command, option
 from lxgit.cli.session import Session
 
 

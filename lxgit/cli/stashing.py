@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from lxgit.cli.answers import container_name
 from lxgit.cli.human import ago, iso_date
 from lxgit.cli.moving import saved
 from lxgit.cli.options import FormatOption, Message, NoTrunc, Quiet, message_of
-from lxgit.cli.params import argument, command, option
+from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id, write_ids, write_listing
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from lxgit.cli.human import size
 from lxgit.cli.options import AsText
-from lxgit.cli.params import command, option
+from lxgit.cli.params import Annotated, command, option
 from lxgit.cli.report import printable
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_json

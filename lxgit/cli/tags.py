@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from lxgit.cli.answers import write_removed
 from lxgit.cli.options import AsFormat, Message, NoTrunc, Quiet, message_of, take
-from lxgit.cli.params import argument, command, option
+from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import printable
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_ids, write_json

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from lxgit.cli.options import Filters, FormatOption
-from lxgit.cli.params import argument, command, option
+from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 
 if TYPE_CHECKING:

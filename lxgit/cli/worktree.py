@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from lxgit.cli.changes import change_fields, status_line, total
 from lxgit.cli.human import quote_path
 from lxgit.cli.options import AsText, Message, message_of, take
-from lxgit.cli.params import argument, command, option
+from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id
 from lxgit.errors import UsageError

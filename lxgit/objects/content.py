@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import open_beneath
@@ -14,7 +14,9 @@ from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
+    from typing import Any, Protocol
+else:
+    Protocol = object
 
 CHUNK = 1 << 20
 

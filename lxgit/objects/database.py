@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, ObjectType, hash_trusted, hex_id, object_header
@@ -21,13 +21,12 @@ from lxgit.objects.packs import PackFile, TooLarge
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
-    from typing import Self
+    from typing import Self, TypeVar
 
     from lxgit.objects.packwriter import PackWriter
 
+    _T = TypeVar("_T")
     _Packed = Callable[[PackFile, int, ObjectID], "_T"]
-
-_T = TypeVar("_T")
 
 READ_LIMIT = 512 << 20
 """The most bytes of one object that `read` takes into memory."""

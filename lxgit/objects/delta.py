@@ -12,7 +12,7 @@ unpacks an OCI layer as well:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from lxgit.objects.directory import read_metadata
 from lxgit.objects.names import encode_name
@@ -22,12 +22,15 @@ from lxgit.objects.tree import decode_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import Protocol
 
     from lxgit.objects.changes import Change
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.image import Image
     from lxgit.objects.metadata import Kind, Metadata
     from lxgit.objects.replay import BlobReader
+else:
+    Protocol = object
 
 
 class DeltaSink(TreeSink, Protocol):

@@ -15,14 +15,14 @@ import select
 import signal
 import struct
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import close_all_but, die_with_parent, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
-    from typing import NoReturn, Self
+    from typing import Any, NoReturn, Self
 
     Work = Callable[[list[Any]], list[Any]]
     """Jobs to as many answers; what it raises is raised in the parent."""

@@ -8,12 +8,17 @@ as Git checks what it receives, and such an image is refused.
 
 from __future__ import annotations
 
-from typing import NewType
+from typing import TYPE_CHECKING
 
 from lxgit.enums import Enum
 from lxgit.errors import LxgitError
 
-ObjectID = NewType("ObjectID", bytes)
+if TYPE_CHECKING:
+    from typing import NewType
+
+    ObjectID = NewType("ObjectID", bytes)
+else:
+    ObjectID = bytes
 """20 raw bytes; `hex_id` for people."""
 
 ZERO_ID = ObjectID(bytes(20))

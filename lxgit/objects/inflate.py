@@ -6,10 +6,11 @@ few bytes that inflate to gigabytes do no harm.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from typing import Any
 
 codec: Any
 try:

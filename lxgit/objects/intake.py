@@ -12,7 +12,7 @@ import hashlib
 import os
 from collections import deque
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lxgit.fsutil import write_all
 from lxgit.objects.collisions import CollisionAttack, hash_foreign
@@ -25,7 +25,7 @@ from lxgit.objects.packwriter import STREAM_FROM, entry_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Self
+    from typing import Any, Self
 
     from lxgit.objects.content import Content
     from lxgit.objects.packwriter import PackWriter

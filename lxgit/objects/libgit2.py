@@ -7,7 +7,10 @@ takes 40 more, half of them for enums, and would do nothing here.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _PACKAGE = "pygit2"
 _EXTENSION = "pygit2._pygit2"

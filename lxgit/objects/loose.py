@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lxgit.objects.ids import ObjectID, ObjectType
 from lxgit.objects.inflate import BadObjectData, InflateError, inflate_rest, inflater
@@ -15,6 +15,7 @@ from lxgit.objects.inflate import BadObjectData, InflateError, inflate_rest, inf
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import FileIO
+    from typing import Any
 
 _LONGEST_HEADER = 32
 _FIRST_READ = 4096

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Protocol
 
     from lxgit.objects.metadata import Kind, Metadata
+else:
+    Protocol = object
 
 
 class TreeSink(Protocol):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from lxgit.objects.imageconfig import ImageConfig
     from lxgit.runtime.health import HealthCheck
 

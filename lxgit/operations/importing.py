@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from lxgit.objects.intake import Intake
 from lxgit.objects.limits import NO_LIMITS, Account, limits_for
@@ -20,6 +20,7 @@ from lxgit.records import dataclass
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from typing import IO
 
     from lxgit.objects.content import Content
     from lxgit.objects.filetree import FileTree

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, UsageError
 from lxgit.runtime import rootless
@@ -14,7 +14,7 @@ from lxgit.tuples import NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-    from typing import TypedDict
+    from typing import Any, TypedDict
 
     from lxgit.objects.imageconfig import ImageConfig
     from lxgit.progress import Progress

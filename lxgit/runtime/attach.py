@@ -10,7 +10,7 @@ import contextlib
 import os
 import socket
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import protocol
@@ -20,6 +20,7 @@ from lxgit.runtime.runplace import socket_path
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Self
 
     from lxgit.runtime.streams import Streams
     from lxgit.runtime.wanted import WantedCommand

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.records import asdict, dataclass, fields, replace
@@ -21,6 +21,7 @@ from lxgit.runtime.security import USUAL, Security
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, TypeVar
 
     from lxgit.runtime.mounts import Mount
     from lxgit.runtime.network.endpoint import Endpoint
@@ -190,7 +191,8 @@ class Request(Settings):
         )
 
 
-Record = TypeVar("Record", ContainerConfig, ContainerState)
+if TYPE_CHECKING:
+    Record = TypeVar("Record", ContainerConfig, ContainerState)
 
 
 def encoded(record: ContainerConfig | ContainerState) -> bytes:

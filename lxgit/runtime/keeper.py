@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from lxgit.records import replace
 from lxgit.runtime import bases, kernel, protocol, rundir
@@ -25,6 +25,7 @@ from lxgit.runtime.supervisor import supervise
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
+    from typing import NoReturn
 
     from lxgit.runtime.config import ContainerState
     from lxgit.runtime.containers import Container

@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from lxgit.fsutil import write_all
 from lxgit.tuples import NamedTuple
@@ -28,6 +28,7 @@ from lxgit.tuples import NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import IO
 
 OUT, ERR = "out", "err"
 

@@ -12,7 +12,7 @@ import contextlib
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import open_beneath
@@ -23,14 +23,15 @@ from lxgit.runtime.idmap import acl_to_disk, capability_to_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Self
+    from typing import Self, TypeVar
 
     from lxgit.objects.metadata import Metadata
     from lxgit.runtime.idmap import IdMap
 
+    Made = TypeVar("Made")
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ATTEMPTS = 5
-Made = TypeVar("Made")
 _TYPES = {
     Kind.FILE: stat.S_IFREG,
     Kind.DIRECTORY: stat.S_IFDIR,

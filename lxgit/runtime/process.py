@@ -7,7 +7,7 @@ LXC's programs executes the launcher, and in nothing here.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from lxgit.records import dataclass
 from lxgit.runtime import devpts, launcher, lxc, terminal
@@ -15,6 +15,7 @@ from lxgit.runtime.command import User, environment, find_program
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Self
 
     from lxgit.runtime.config import Settings
     from lxgit.runtime.credentials import Credentials

@@ -14,7 +14,7 @@ import select
 import signal
 import socket
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, in_words
 from lxgit.records import dataclass, replace
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
     from contextlib import AbstractContextManager
     from pathlib import Path
+    from typing import NoReturn
 
     from lxgit.runtime.containers import Container
     from lxgit.runtime.credentials import Credentials

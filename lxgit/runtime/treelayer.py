@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, in_words, reason
 from lxgit.fsutil import die_with_parent
@@ -15,7 +15,7 @@ from lxgit.runtime.probe import check_host
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Self
+    from typing import Any, Self
 
     from lxgit.objects.filetree import FileTree
     from lxgit.runtime.layers import FileSystem, LayerStore, Stack

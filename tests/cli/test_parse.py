@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lxgit.cli.commands import all_commands
 from lxgit.cli.output import Output
-from lxgit.cli.params import Command, argument, command, option, paths
+from lxgit.cli.params import Annotated, Command, Literal, argument, command, option, paths
 from lxgit.cli.parse import HelpWanted, NotWellFormed, parse
 from lxgit.cli.session import Session
 from lxgit.cli.usage import explain, help_text, typer_command

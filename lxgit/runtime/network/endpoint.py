@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from lxgit.records import dataclass
 from lxgit.runtime.network.publishing import Publication
@@ -10,8 +10,11 @@ from lxgit.runtime.network.publishing import Publication
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+    from typing import Protocol
 
     from lxgit.runtime.relay import Loop
+else:
+    Protocol = object
 
 
 class Network(Protocol):

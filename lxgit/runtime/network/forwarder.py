@@ -16,12 +16,13 @@ import socket
 import struct
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
     from lxgit.runtime.network.reserving import Reserved
     from lxgit.runtime.relay import Loop

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, UsageError
 from lxgit.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Self
 
 FIRST_PORT, LAST_PORT = 49153, 65535
 """The host's ports for those who ask for none in particular, as in Docker since 2013."""
