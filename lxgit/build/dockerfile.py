@@ -25,7 +25,7 @@ MAX_SIZE = 1 << 20
 """Bytes of a Dockerfile."""
 
 _FLAGS: dict[str, tuple[str, ...]] = {
-    "ADD": ("chown", "chmod", "checksum", "exclude", "keep-git-dir", "link", "unpack"),
+    "ADD": ("chown", "chmod", "checksum", "exclude", "link"),
     "COPY": ("from", "chown", "chmod", "exclude", "link", "parents"),
     "FROM": ("platform",),
     "RUN": ("mount", "network", "security"),

@@ -93,7 +93,6 @@ def build(
     parent and with the same files, is found again ('lxgit builder prune' forgets those). Where a
     step fails those before it are kept.
     """
-    from lxgit.cli.environment import proxies
     from lxgit.operations.building import build, opened_context
 
     request = _request(recipe, manner)
@@ -103,7 +102,12 @@ def build(
         session.progress() as progress,
         open(0, "rb", buffering=0, closefd=False) as stdin,
         opened_context(
-            repository, where, file=recipe.file, stdin=stdin, proxies=proxies(), progress=progress
+            repository,
+            where,
+            file=recipe.file,
+            stdin=stdin,
+            proxies=request.proxies,
+            progress=progress,
         ) as context,
         _streams(quiet=quiet) as streams,
     ):
@@ -175,6 +179,7 @@ def _show(file: IO[bytes]) -> None:
 
 def _request(recipe: Recipe, manner: Manner) -> BuildRequest:
     """The options as plain values. UsageError."""
+    from lxgit.cli.environment import proxies
     from lxgit.cli.labels import labels_of
     from lxgit.operations.buildvalues import BuildRequest
 
@@ -182,6 +187,7 @@ def _request(recipe: Recipe, manner: Manner) -> BuildRequest:
         names=recipe.names,
         arguments=dict(_arguments(recipe.build_args)),
         secrets=dict(_secret(text) for text in manner.secrets),
+        proxies=proxies(),
         target=recipe.target,
         labels=tuple(labels_of(recipe.labels).items()),
         network=manner.network,

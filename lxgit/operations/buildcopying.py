@@ -9,11 +9,13 @@ from lxgit.build.archives import Archives
 from lxgit.build.copying import copy_into
 from lxgit.build.dockerfile import copied_words
 from lxgit.build.sources import ImageSource
-from lxgit.build.taking import CopyRequest, Root, Taken, take
+from lxgit.build.taking import CopyRequest, Root, Taken, is_address, take
 from lxgit.build.writing import write_changes
+from lxgit.objects.dockerlines import BadInstruction
 from lxgit.objects.filetree import Node
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.words import expand, expand_text
+from lxgit.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,9 +39,35 @@ def copied(
 ) -> Iterator[tuple[str, WriteFiles]]:
     """A digest of what COPY or ADD takes, and what writes it into an image while this lasts."""
     request = _request(site, step, config, scope)
-    with Archives(site.repository.scratch_dir, site.progress) as archives:
-        taken = take(source, request)
-        yield taken.digest.hex(), _writer(site, config, taken, request, archives)
+    with (
+        Archives(site.repository.scratch_dir, site.progress) as archives,
+        _fetched(site, step, request, config, scope) as whole,
+    ):
+        taken = take(source, whole)
+        yield taken.digest.hex(), _writer(site, config, taken, whole, archives)
+
+
+@contextmanager
+def _fetched(
+    site: Site, step: Step, request: CopyRequest, config: ImageConfig, scope: Scope
+) -> Iterator[CopyRequest]:
+    """The request with what is at its addresses, if ADD has any."""
+    addresses = [word for word in request.sources if step.name == "ADD" and is_address(word)]
+    if not addresses:
+        yield request
+        return
+    from lxgit.operations.fetching import fetched
+
+    if any(address.rstrip("/").endswith(".git") for address in addresses):
+        raise BadInstruction("a repository is not fetched", hint="clone it into the build context")
+    with fetched(
+        site.repository,
+        addresses,
+        checksum=scope.word(step.flag("checksum"), config),
+        proxies=site.request.proxies,
+        progress=site.progress,
+    ) as nodes:
+        yield replace(request, fetched=nodes)
 
 
 def directory_made(site: Site, config: ImageConfig) -> WriteFiles:
