@@ -28,6 +28,7 @@ EXAMPLES = {
 }
 ON_A_TERMINAL = ("-it", "-ai")
 NOTED = {"checkout", "import", "reset", "restore", "switch"}  # say something beside the answer
+ON_RECIPES = {"build", "builder build", "image build", "insert"}
 ON_RUNNING = {"attach", "exec", "kill", "pause", "port", "stats", "stop", "top", "unpause"}
 ON_NETWORKS = {"network connect", "network inspect", "network rm"}
 ON_STASHES = {"stash drop", "stash pop", "stash show"}
@@ -44,8 +45,23 @@ cd {directory}
 cp {archive} rootfs.tar.xz
 """
 
+# For builds, there are Dockerfiles and what they ask for.
+RECIPES = """
+cat >Dockerfile <<'END'
+FROM base AS runtime
+ARG VERSION
+RUN --mount=type=secret,id=key echo "$VERSION" >/version
+END
+mkdir /srv/web
+cp Dockerfile /srv/web
+cp Dockerfile /srv/Dockerfile
+echo x >/srv/key
+echo x >index.html
+"""
+
 # For what is fetched from http://localhost:8000.
 SERVER = """
+: >server.log
 python3 -u -m http.server --bind 127.0.0.1 8000 >server.log 2>&1 &
 trap "kill $!; wait" EXIT
 until grep -q Serving server.log; do sleep 0.05; done
@@ -118,6 +134,7 @@ def test_the_example_works(
 ) -> None:
     copied(lived_store, lxgit.store)
     before = SURROUNDINGS.format(rootfs=busybox_rootfs, archive=archive, directory=scratch)
+    before += RECIPES if name in ON_RECIPES else ""
     before += SERVER if "http://localhost" in line else ""
     seconds = 3 if name == "attach" else 600
     script = RUNNING.format(line=line, seconds=seconds) if name in ON_RUNNING else line

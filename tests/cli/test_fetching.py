@@ -99,3 +99,54 @@ def test_what_cannot_be_had(based: Lxgit, server: Server) -> None:
     server.length = str(1 << 60)
     assert "room" in refused(based, f"ADD {server.url}/rootfs /x")
     assert "a password" in refused(based, "ADD http://me:secret@127.0.0.1:1/x /x")
+
+
+def test_insert_of_2013(based: Lxgit, server: Server) -> None:
+    made = built(based, f"INSERT {server.url}/rootfs/x /x")
+    assert based("show", f"{made}:/x").out == BODY.decode()
+    assert based("log", "--oneline", made).lines[0].endswith(f" INSERT {server.url}/rootfs/x /x")
+    assert "INSERT: it takes one address" in refused(based, "INSERT /etc/passwd /x")
+    assert "INSERT: it needs a source" in refused(based, f"INSERT {server.url}/x")
+
+
+def test_insert_goes_on_the_branch(based: Lxgit, server: Server) -> None:
+    url = f"{server.url}/rootfs/x"
+    old = based("rev-parse", "base").out
+    first = based("insert", "base", f"{url}?token=secret", "/srv/").out
+    assert based("rev-parse", "--short", "base").out == first
+    assert based("rev-parse", "base~1").out == old
+    assert based("show", "base:/srv/x").out == BODY.decode()
+    log = based("log", "base").out
+    assert f"Insert {url} at /srv/" in log
+    assert "secret" not in log
+    assert "insert: " in based("reflog", "base").lines[0]
+    based("insert", "-m", "Again", "HEAD", url, "/y")
+    assert based("log", "--oneline", "base").lines[0].endswith(" Again")
+    based("undo")
+    assert based("rev-parse", "--short", "base").out == first
+    detached = based("insert", old.strip(), url, "/z").out.strip()
+    based("tag", "base:v1", "base")
+    assert based("insert", "base:v1", url, "/z").out.strip() != detached
+    assert based("rev-parse", "--short", "base").out == first
+    based("gc", "--now")
+    assert based("show", f"{detached}:/z").out == BODY.decode()
+
+
+def test_insert_refuses(based: Lxgit, server: Server) -> None:
+    before = based("rev-parse", "base").out
+    for words, told in (
+        (("none", f"{server.url}/rootfs", "/x"), "there is no 'none'"),
+        (("base", "file:///etc/passwd", "/x"), "is no address"),
+        (("base", f"{server.url}/nothing", "/x"), "404"),
+        (("base", f"{server.url}/rootfs", "/etc/passwd/x"), "not a directory"),
+    ):
+        assert told in based("insert", *words, code=None).err
+    assert based("rev-parse", "base").out == before
+
+
+def test_archives_are_unpacked_or_not(based: Lxgit, server: Server, busybox_tar: Path) -> None:
+    server.body = busybox_tar.read_bytes()
+    url = f"{server.url}/rootfs.tar"
+    made = built(based, f"ADD --unpack {url} /a/", f"ADD --unpack=false {url} /b/")
+    assert "busybox" in based("ls", f"{made}:/a/bin").out
+    assert "rootfs.tar" in based("ls", f"{made}:/b").out
