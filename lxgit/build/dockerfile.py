@@ -25,7 +25,7 @@ MAX_SIZE = 1 << 20
 """Bytes of a Dockerfile."""
 
 _FLAGS: dict[str, tuple[str, ...]] = {
-    "ADD": ("chown", "chmod", "checksum", "exclude", "keep-git-dir", "link", "unpack"),
+    "ADD": ("chown", "chmod", "checksum", "exclude", "link", "unpack"),
     "COPY": ("from", "chown", "chmod", "exclude", "link", "parents"),
     "FROM": ("platform",),
     "RUN": ("mount", "network", "security"),
@@ -33,7 +33,10 @@ _FLAGS: dict[str, tuple[str, ...]] = {
 """What each instruction takes before its arguments. HEALTHCHECK's own are read with the rest."""
 
 _CONFIG = "CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD SHELL STOPSIGNAL USER VOLUME WORKDIR"
-_NAMES = (*_CONFIG.split(), "ADD", "ARG", "COPY", "FROM", "MAINTAINER", "RUN")
+_NAMES = (*_CONFIG.split(), "ADD", "ARG", "COPY", "FROM", "INSERT", "MAINTAINER", "RUN")
+COPYING = ("ADD", "COPY", "INSERT")
+"""What puts files into an image. INSERT is of 2013: ADD of an address."""
+
 _WITH_HEREDOCS = ("ADD", "COPY", "RUN")
 _NOT_LATER = ("FROM", "MAINTAINER", "ONBUILD")  # in ONBUILD
 
@@ -66,9 +69,9 @@ class Step(NamedTuple):
         """The values of a flag."""
         return [value for each, value in self.flags if each == name]
 
-    def switch(self, name: str) -> bool:
+    def switch(self, name: str, *, default: bool = False) -> bool:
         """Whether a flag is set that has no value, or `true`, or `false`. BadInstruction."""
-        value = self.flag(name, "false")
+        value = self.flag(name, "true" if default else "false")
         if value not in ("", "true", "false"):
             raise BadInstruction(f"--{name} takes true or false, not '{value}'")
         return value != "false"
@@ -180,7 +183,7 @@ def _taken_apart(step: Step, escape: str) -> Step:
         raise BadInstruction("its arguments are missing")
     if step.name == "ONBUILD":
         parse_later(rest)
-    if step.name in ("ADD", "COPY"):
+    if step.name in COPYING:
         copied_words(rest, escape)
     return step._replace(rest=rest, flags=flags)
 
@@ -188,8 +191,6 @@ def _taken_apart(step: Step, escape: str) -> Step:
 def _check_name(name: str) -> None:
     if name in _NAMES:
         return
-    if name == "INSERT":
-        raise BadInstruction("INSERT is of 2013", hint="ADD URL PATH does the same")
     near = get_close_matches(name[:40], _NAMES, n=1)
     hint = f"did you mean {near[0]}?" if near else "one of " + " ".join(sorted(_NAMES))
     raise BadInstruction("there is no such instruction", hint=hint)
@@ -212,7 +213,7 @@ def _flags(name: str, rest: str, escape: str) -> tuple[tuple[tuple[str, str], ..
 
 
 def copied_words(rest: str, escape: str) -> list[str]:
-    """The sources of COPY or ADD and the destination, as written; a JSON array's as they are."""
+    """The sources of COPYING and the destination, as written; a JSON array's as they are."""
     listed = json_words(rest)
     words = split_words(rest, escape) if listed is None else list(listed)
     if len(words) < 2:

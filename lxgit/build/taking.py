@@ -50,7 +50,7 @@ class CopyRequest:
 
     `now`, in nanoseconds since 1970, is the time of what is made here. `inline` are here-documents:
     a name and the content. `fetched` has the file behind each of `sources` that is an address. With
-    `unpack` archives are extracted.
+    `unpack` archives are extracted, with `unpack_fetched` those that were fetched.
     """
 
     sources: tuple[str, ...]
@@ -59,6 +59,7 @@ class CopyRequest:
     inline: tuple[tuple[str, bytes], ...] = ()
     fetched: Mapping[str, Node] = field(default_factory=dict)
     unpack: bool = False
+    unpack_fetched: bool = False
     parents: bool = False
     exclude: tuple[str, ...] = ()
     chown: str = ""
@@ -115,7 +116,8 @@ class _Finder:
         request = self._request
         for text in request.sources:
             if text in request.fetched:
-                yield Root(address_name(text), request.fetched[text])
+                node = request.fetched[text]
+                yield Root(address_name(text), node, may_unpack=request.unpack_fetched)
             elif request.parents:
                 yield from self._with_parents(text)
             else:

@@ -1,4 +1,4 @@
-"""Commands that build images: build, builder prune."""
+"""Commands that build images: build, insert, builder prune."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 from lxgit.cli.options import Message, message_of
 from lxgit.cli.params import argument, command, option
 from lxgit.cli.session import Session
+from lxgit.cli.tables import short_id
 from lxgit.errors import LxgitError, UsageError
 from lxgit.tuples import NamedTuple
 
@@ -68,8 +69,8 @@ class Manner(NamedTuple):
 @command(
     examples=(
         ("lxgit build .", "the Dockerfile of this directory; prints each step and its commit"),
-        ("lxgit build -t web:v2 /srv/web", "on a tag; a name alone is a branch"),
-        ("lxgit build -t web --build-arg VERSION=2 --target runtime .", ""),
+        ("lxgit build -t site:v2 /srv/web", "on a tag; a name alone is a branch"),
+        ("lxgit build -t site --build-arg VERSION=2 --target runtime .", ""),
         ("lxgit build - </srv/Dockerfile", "without a context; or with one, as a tar"),
         ("ID=$(lxgit build -q .)", "the id alone"),
         ("lxgit build --secret id=key,src=/srv/key .", "for RUN --mount=type=secret,id=key"),
@@ -93,7 +94,6 @@ def build(
     parent and with the same files, is found again ('lxgit builder prune' forgets those). Where a
     step fails those before it are kept.
     """
-    from lxgit.cli.environment import proxies
     from lxgit.operations.building import build, opened_context
 
     request = _request(recipe, manner)
@@ -103,7 +103,12 @@ def build(
         session.progress() as progress,
         open(0, "rb", buffering=0, closefd=False) as stdin,
         opened_context(
-            repository, where, file=recipe.file, stdin=stdin, proxies=proxies(), progress=progress
+            repository,
+            where,
+            file=recipe.file,
+            stdin=stdin,
+            proxies=request.proxies,
+            progress=progress,
         ) as context,
         _streams(quiet=quiet) as streams,
     ):
@@ -175,6 +180,7 @@ def _show(file: IO[bytes]) -> None:
 
 def _request(recipe: Recipe, manner: Manner) -> BuildRequest:
     """The options as plain values. UsageError."""
+    from lxgit.cli.environment import proxies
     from lxgit.cli.labels import labels_of
     from lxgit.operations.buildvalues import BuildRequest
 
@@ -182,6 +188,7 @@ def _request(recipe: Recipe, manner: Manner) -> BuildRequest:
         names=recipe.names,
         arguments=dict(_arguments(recipe.build_args)),
         secrets=dict(_secret(text) for text in manner.secrets),
+        proxies=proxies(),
         target=recipe.target,
         labels=tuple(labels_of(recipe.labels).items()),
         network=manner.network,
@@ -229,8 +236,43 @@ def _secret(text: str) -> tuple[str, bytes]:
 
 @command(
     examples=(
-        ("lxgit builder prune", "what no branch, tag or container has come of"),
-        ("lxgit builder prune -a", "all of it, caches of RUN --mount=type=cache too"),
+        ("lxgit insert base http://localhost:8000/index.html /srv/index", "on the branch 'base'"),
+        ('lxgit insert -m "The page" base:v1 http://localhost:8000/index.html /srv/', ""),
+    )
+)
+def insert(
+    session: Session,
+    image: Annotated[str, argument("IMAGE", help="the image", completes="image")],
+    url: Annotated[str, argument("URL", help="where the file is")],
+    path: Annotated[str, argument("PATH", help="what it becomes; in a directory with a / behind")],
+    message: Message = (),
+) -> None:
+    """Put a file from the network into an image, and print the commit's id.
+
+    It is a commit on the branch IMAGE. Where IMAGE is a tag or an id, nothing moves: 'lxgit branch
+    NAME ID' gives the commit a name. In a Dockerfile, ADD URL PATH does the same.
+    """
+    from lxgit.cli.environment import proxies
+    from lxgit.operations.inserting import insert
+
+    with session.progress() as progress:
+        made = insert(
+            session.repository(),
+            image,
+            url,
+            path,
+            message=message_of(message),
+            proxies=proxies(),
+            identity=session.identity(),
+            progress=progress,
+        )
+    session.out.line(short_id(made.oid))
+
+
+@command(
+    examples=(
+        ("lxgit builder prune -f", "what no branch, tag or container has come of"),
+        ("lxgit builder prune -af", "all of it, caches of RUN --mount=type=cache too"),
     )
 )
 def prune(

@@ -87,7 +87,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("checkout", "branches", "checkout", "move HEAD to a branch or a commit"),
         Listed("switch", "branches", "switch", "move HEAD to a branch"),
         Listed("tag", "tags", "tag", "list, create or delete tags"),
-        Listed("undo", "undo", "undo", "undo the last command that moved a name"),
+        Listed("undo", "undo", "undo", "undo the last command that moved a name or a container"),
     ),
     "Containers": (
         Listed("ps", "listings", "ps", "list containers"),
@@ -149,7 +149,9 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("bootstrap", "images", "bootstrap", "make an image from Debian's archive"),
         Listed("import", "images", "import_", "make an image from a tar or a directory"),
         Listed("build", "building", "build", "make an image from a Dockerfile"),
+        Listed("insert", "building", "insert", "put a file from the network into an image"),
         Listed("export", "images", "export", "write an image as a tar"),
+        Listed("pull", "receiving", "pull", "fetch an image and its history from a registry"),
         Listed("push", "sending", "push", "send an image and its history to a registry"),
         Listed("search", "registries", "search", "find images in a registry"),
         Listed("login", "registries", "login", "have a registry know who you are"),
@@ -168,7 +170,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
             "image",
             "manage images, as Docker has it: image ls",
             (Listed("inspect", "containers", "image_inspect", "show everything about them"),),
-            same="build history import ls=images rm=rmi push save tag",
+            same="build history import ls=images rm=rmi pull push save tag",
         ),
     ),
     "The store": (

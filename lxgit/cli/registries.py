@@ -34,9 +34,8 @@ Where = Annotated[
 
 @command(
     examples=(
-        ("lxgit login", "asks for a name and a password, for Docker Hub"),
-        ("lxgit login -u ada localhost:5000", "asks for the password"),
-        ("pass show hub | lxgit login -u ada --password-stdin", "from a password manager"),
+        ("lxgit login -u ada --password-stdin localhost:5000 <password", "from a file"),
+        ("echo secret | lxgit login -u ada --password-stdin localhost:5000", "from a program"),
     )
 )
 def login(
@@ -59,8 +58,9 @@ def login(
 ) -> None:
     """Have a registry know you from now on, in 'pull', 'push' and 'search'.
 
-    The registry is asked whether it takes name and password; they are kept where skopeo, Podman and
-    Buildah have theirs (containers-auth.json(5)).
+    Without -u and a password it asks for them; without a REGISTRY it is about Docker Hub. The
+    registry is asked whether it takes the two, which are then kept where skopeo, Podman and Buildah
+    have theirs (containers-auth.json(5)).
     """
     from lxgit.cli.environment import for_registries
     from lxgit.operations import registries
@@ -134,11 +134,9 @@ def logout(session: Session, registry: Where = None) -> None:
 
 @command(
     examples=(
-        ("lxgit search centos", "on Docker Hub"),
-        ("lxgit search --limit 5 --no-trunc nginx", "five, with all that they say of themselves"),
-        ("lxgit search localhost:5000/app", "in a registry of your own"),
-        ("lxgit search localhost:5000/", "all that it has"),
-        ("lxgit search --format '{{.Name}} {{.StarCount}}' debian", ""),
+        ("lxgit search localhost:5000/base", "in a registry of your own"),
+        ("lxgit search -q localhost:5000/", "all that it has"),
+        ("lxgit search --format '{{.Name}} {{.StarCount}}' localhost:5000/base", ""),
     )
 )
 def search(
@@ -150,7 +148,7 @@ def search(
     format_: FormatOption = "table",
     tls_verify: TlsVerify = True,
 ) -> None:
-    """Find images in a registry: on Docker Hub, where TERM names no other.
+    """Find images in a registry: 'lxgit search debian' on Docker Hub, with a host in that one.
 
     A registry that has no index is asked for all names, of which those with the word are shown.
     """

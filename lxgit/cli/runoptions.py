@@ -30,6 +30,12 @@ class How(NamedTuple):
     ] = ()
     working_dir: WorkingDir = None
     user: User = None
+    groups: Annotated[
+        tuple[str, ...],
+        option(
+            "--group-add", help="a group more: a name of the image's, or a number", metavar="GROUP"
+        ),
+    ] = ()
     hostname: Annotated[
         str | None, option("-h", "--hostname", help="its short id by default", metavar="NAME")
     ] = None
@@ -85,6 +91,14 @@ class Networking(NamedTuple):
     mac: Annotated[
         str | None, option("--mac-address", help="of its Ethernet interface", metavar="ADDRESS")
     ] = None
+    dns_search: Annotated[
+        tuple[str, ...],
+        option("--dns-search", help="where short names are looked for", metavar="DOMAIN"),
+    ] = ()
+    dns_options: Annotated[
+        tuple[str, ...],
+        option("--dns-option", help="of resolv.conf(5), as ndots:1", metavar="OPTION"),
+    ] = ()
 
 
 class Storage(NamedTuple):
@@ -117,6 +131,7 @@ class Storage(NamedTuple):
         ),
     ] = ()
     read_only: Annotated[bool, option("--read-only", help="nothing else can be written to")] = False
+    shm_size: Annotated[str, option("--shm-size", help="of its /dev/shm", metavar="SIZE")] = "64m"
 
     def wanted(self) -> StorageRequest | None:
         """As plain values; None where nothing is asked for. UsageError, InvalidTarget."""
@@ -124,8 +139,17 @@ class Storage(NamedTuple):
             return None
         from lxgit.cli.mountoptions import storage_request
 
-        volumes, mounts, tmpfs, volumes_from, read_only = self
-        return storage_request(volumes, mounts, tmpfs, volumes_from, read_only=read_only)
+        return storage_request(
+            self.volumes, self.mounts, self.tmpfs, self.volumes_from, read_only=self.read_only
+        )
+
+    def memory(self) -> int:
+        """Bytes of /dev/shm. UsageError."""
+        from lxgit.cli.sizes import parse_memory
+
+        if not (size := parse_memory("--shm-size", self.shm_size)):
+            raise UsageError("--shm-size 0 is no size", hint="--shm-size 256m")
+        return size
 
 
 class Isolation(NamedTuple):
@@ -183,23 +207,42 @@ class Limiting(NamedTuple):
         str | None, option("--cpus", help="processors' worth of time, as 1.5", metavar="COUNT")
     ] = None
     cpu_shares: Annotated[
-        int | None, option("--cpu-shares", help="weight against others' 1024", metavar="WEIGHT")
+        int | None,
+        option("-c", "--cpu-shares", help="weight against others' 1024", metavar="WEIGHT"),
     ] = None
     pids_limit: Annotated[
         int | None,
         option("--pids-limit", help="processes; 2048 by default, 0 for no limit", metavar="COUNT"),
     ] = None
+    memory_swap: Annotated[
+        str | None,
+        option("--memory-swap", help="memory and swap together; -1 for any swap", metavar="SIZE"),
+    ] = None
+    memory_reservation: Annotated[
+        str | None,
+        option("--memory-reservation", help="what others leave it while they can", metavar="SIZE"),
+    ] = None
+    cpuset: Annotated[
+        str | None, option("--cpuset-cpus", help="the processors it runs on", metavar="0-2,4")
+    ] = None
 
     def wanted(self) -> WantedLimits:
         """As plain values. UsageError."""
         from lxgit.cli.sizes import parse_memory, parse_processors
-        from lxgit.operations.limiting import WantedLimits
+        from lxgit.operations.limiting import ANY_SWAP, WantedLimits
 
+        def size(option: str, text: str | None) -> int | None:
+            return None if text is None else parse_memory(option, text)
+
+        swap = self.memory_swap
         return WantedLimits(
-            memory=None if self.memory is None else parse_memory("--memory", self.memory),
+            memory=size("--memory", self.memory),
             cpus=None if self.cpus is None else parse_processors("--cpus", self.cpus),
             cpu_shares=self.cpu_shares,
             pids=None if self.pids_limit is None else max(0, self.pids_limit),
+            memory_swap=ANY_SWAP if swap == "-1" else size("--memory-swap", swap),
+            memory_reservation=size("--memory-reservation", self.memory_reservation),
+            cpuset=self.cpuset,
         )
 
 
@@ -210,6 +253,10 @@ class Life(NamedTuple):
         tuple[str, ...],
         option("--ulimit", help="of each process: getrlimit(2)", metavar="NAME=SOFT[:HARD]"),
     ] = ()
+    oom_score: Annotated[
+        int,
+        option("--oom-score-adj", help="how soon it is killed for memory: to 1000", metavar="N"),
+    ] = 0
     init: Annotated[
         bool, option("--init", help="a process 1 that passes signals on, and reaps")
     ] = False
@@ -237,17 +284,21 @@ class Life(NamedTuple):
     log_max_size: Annotated[
         str, option("--log-max-size", help="of its output; 0 for no limit", metavar="SIZE")
     ] = "256m"
+    label_files: Annotated[
+        tuple[str, ...], option("--label-file", help="a file of such lines", metavar="FILE")
+    ] = ()
     cidfile: Annotated[
         str | None, option("--cidfile", help="write its whole id there", metavar="FILE")
     ] = None
 
     def noted(self) -> tuple[tuple[str, str], ...]:
         """The labels, names and values. UsageError."""
-        if not self.labels:
+        texts = (*_lines_of(self.label_files), *self.labels)
+        if not texts:
             return ()
         from lxgit.cli.labels import labels_of
 
-        return tuple(labels_of(self.labels).items())
+        return tuple(labels_of(texts).items())
 
     def log_size(self) -> int | None:
         """Bytes; None for no limit. UsageError."""
@@ -326,16 +377,19 @@ class Wishes(NamedTuple):
             remove=remove,
             interactive=self.how.interactive,
             tty=self.how.tty,
-            environment=(*_of_files(self.how.env_files), *variables(self.how.environment)),
+            environment=variables((*_lines_of(self.how.env_files), *self.how.environment)),
             working_dir=self.how.working_dir,
             user=self.how.user,
+            groups=self.how.groups,
             hostname=self.how.hostname,
             networking=WantedNetwork(*self.networking),
             entrypoint=self.how.entrypoint,
             host_ids=self.isolation.userns == "host",
             privileged=self.isolation.privileged,
             storage=self.storage.wanted(),
+            shm_size=self.storage.memory(),
             limits=self.limiting.wanted(),
+            oom_score=self.life.oom_score,
             security=WantedSecurity(
                 self.isolation.cap_add,
                 self.isolation.cap_drop,
@@ -356,11 +410,11 @@ class Wishes(NamedTuple):
         )
 
 
-def _of_files(paths: tuple[str, ...]) -> tuple[str, ...]:
-    """Variables of files with a line each, `#` before a remark. UsageError."""
+def _lines_of(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """The lines of files that have one for each thing, `#` before a remark."""
     found: list[str] = []
     for path in paths:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             lines = [line.rstrip("\n").lstrip() for line in file]
-        found += variables(tuple(line for line in lines if line and not line.startswith("#")))
+        found += [line for line in lines if line and not line.startswith("#")]
     return tuple(found)

@@ -18,10 +18,9 @@ Squash = Annotated[
 
 @command(
     examples=(
-        ("lxgit push ada/web", "the branch 'ada/web' to Docker Hub, after 'lxgit login'"),
-        ("lxgit push registry.example.org/team/web:v1", "'team/web:v1', which is so called here"),
-        ("lxgit push base localhost:5000/base:today", "under another name"),
-        ("lxgit push --squash base registry.example.org/base", "as one layer"),
+        ("lxgit push localhost:5000/base", "the branch 'base', to a registry of your own"),
+        ("lxgit push base:v1 localhost:5000/team/machine", "under another name, as its 'v1'"),
+        ("lxgit push --squash base localhost:5000/base", "as one layer"),
     )
 )
 def push(
@@ -40,8 +39,8 @@ def push(
 ) -> None:
     """Send an image and its history to a registry: every commit that changed a file is a layer.
 
-    What the registry has already is not sent again. Prints the name that pins the image, by its
-    digest. 'lxgit login' says who you are.
+    A NAME without a host goes to Docker Hub: 'lxgit push ada/web', after 'lxgit login'. What the
+    registry has already is not sent again. Prints the name that pins the image, by its digest.
     """
     from lxgit.cli.environment import for_registries
     from lxgit.cli.progress import QuietProgress
@@ -68,7 +67,7 @@ def push(
 @command(
     examples=(
         ("lxgit save base -o base.tar", "'docker load -i base.tar' takes it"),
-        ("lxgit save base web:v1 | ssh host podman load", "two images, through a pipe"),
+        ("lxgit save base base:v1 | zstd >images.tar.zst", "two images, through a pipe"),
         ("lxgit save base --format oci-dir -o base-oci", "'skopeo copy oci:base-oci …' takes it"),
     )
 )

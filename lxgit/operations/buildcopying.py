@@ -9,11 +9,13 @@ from lxgit.build.archives import Archives
 from lxgit.build.copying import copy_into
 from lxgit.build.dockerfile import copied_words
 from lxgit.build.sources import ImageSource
-from lxgit.build.taking import CopyRequest, Root, Taken, take
+from lxgit.build.taking import CopyRequest, Root, Taken, is_address, take
 from lxgit.build.writing import write_changes
+from lxgit.objects.dockerlines import BadInstruction
 from lxgit.objects.filetree import Node
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.words import expand, expand_text
+from lxgit.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from lxgit.objects.packwriter import PackWriter
     from lxgit.operations.buildcommits import WriteFiles
     from lxgit.operations.buildsteps import Site
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
 
 
 @contextmanager
@@ -37,9 +41,38 @@ def copied(
 ) -> Iterator[tuple[str, WriteFiles]]:
     """A digest of what COPY or ADD takes, and what writes it into an image while this lasts."""
     request = _request(site, step, config, scope)
-    with Archives(site.repository.scratch_dir, site.progress) as archives:
-        taken = take(source, request)
-        yield taken.digest.hex(), _writer(site, config, taken, request, archives)
+    with (
+        Archives(site.repository.scratch_dir, site.progress) as archives,
+        _fetched(site, step, request, config, scope) as whole,
+    ):
+        taken = take(source, whole)
+        files = writes(site.repository, config, taken, whole, archives, site.progress)
+        yield taken.digest.hex(), files
+
+
+@contextmanager
+def _fetched(
+    site: Site, step: Step, request: CopyRequest, config: ImageConfig, scope: Scope
+) -> Iterator[CopyRequest]:
+    """The request with what is at its addresses, if it has any, and is no COPY."""
+    addresses = [word for word in request.sources if is_address(word)]
+    if step.name == "INSERT" and len(addresses) != 1:
+        raise BadInstruction("it takes one address, and a path", hint="COPY takes files")
+    if step.name == "COPY" or not addresses:
+        yield request
+        return
+    from lxgit.operations.fetching import fetched
+
+    if any(address.rstrip("/").endswith(".git") for address in addresses):
+        raise BadInstruction("a repository is not fetched", hint="clone it into the build context")
+    with fetched(
+        site.repository,
+        addresses,
+        checksum=scope.word(step.flag("checksum"), config),
+        proxies=site.request.proxies,
+        progress=site.progress,
+    ) as nodes:
+        yield replace(request, fetched=nodes)
 
 
 def directory_made(site: Site, config: ImageConfig) -> WriteFiles:
@@ -47,20 +80,27 @@ def directory_made(site: Site, config: ImageConfig) -> WriteFiles:
     request = CopyRequest((), config.working_dir, site.now)
     nothing = Root(b"", Node(Kind.DIRECTORY, Metadata(0o755, 0, 0, site.now)))
     archives = Archives(site.repository.scratch_dir, site.progress)
-    return _writer(site, config, Taken((nothing,), b"", {}), request, archives)
+    taken = Taken((nothing,), b"", {})
+    return writes(site.repository, config, taken, request, archives, site.progress)
 
 
-def _writer(
-    site: Site, config: ImageConfig, taken: Taken, request: CopyRequest, archives: Archives
+def writes(
+    repository: Repository,
+    config: ImageConfig,
+    taken: Taken,
+    request: CopyRequest,
+    archives: Archives,
+    progress: Progress,
 ) -> WriteFiles:
-    objects = site.repository.objects
+    """What writes an image with what was taken, while `archives` are open."""
+    objects = repository.objects
 
     def write(image: Image, writer: PackWriter) -> tuple[ObjectID, Links]:
-        site.progress.phase("Copying")
+        progress.phase("Copying")
         source = ImageSource(image, objects)
         changes = copy_into(source, config.working_dir, taken, request, archives)
         written = write_changes(changes, image, taken.ids, objects, writer)
-        site.progress.phase("")
+        progress.phase("")
         return written
 
     return write
@@ -80,7 +120,8 @@ def _request(site: Site, step: Step, config: ImageConfig, scope: Scope) -> CopyR
         destination=destination,
         now=site.now,
         inline=tuple(documents[word] for word in sources if word in documents),
-        unpack=step.name == "ADD",
+        unpack=step.name == "ADD" and step.switch("unpack", default=True),
+        unpack_fetched=step.switch("unpack"),
         parents=step.switch("parents"),
         exclude=tuple(expand(text, known, scope.escape) for text in step.all_of("exclude")),
         chown=expand(step.flag("chown"), known, scope.escape),

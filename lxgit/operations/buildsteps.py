@@ -249,6 +249,7 @@ _STEPS: dict[str, Callable[[Stage, Step, str], Made]] = {
     "ADD": _copy,
     "ARG": _arg,
     "COPY": _copy,
+    "INSERT": _copy,
     "MAINTAINER": _maintainer,
     "RUN": _run,
     "WORKDIR": _workdir,

@@ -14,12 +14,13 @@ class BuildRequest(NamedTuple):
     """What `build` asks for; see `lxgit build --help`.
 
     `names` are as `-t` takes them. `arguments` is `--build-arg`, by name; `secrets` has the content
-    of each by its id.
+    of each by its id. `proxies` are the variables of the environment by which ADD fetches.
     """
 
     names: tuple[str, ...] = ()
     arguments: Mapping[str, str] = {}
     secrets: Mapping[str, bytes] = {}
+    proxies: Mapping[str, str] = {}
     target: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
     network: str | None = None

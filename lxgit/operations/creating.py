@@ -11,14 +11,14 @@ from lxgit.objects.ids import hex_id
 from lxgit.objects.refnames import BRANCHES
 from lxgit.operations.attached import pinned_commit
 from lxgit.operations.healthwishes import WantedHealth
-from lxgit.operations.limiting import WantedLimits, WantedSecurity
+from lxgit.operations.limiting import WantedLimits, WantedSecurity, checked_score
 from lxgit.operations.lookup import find_commit, image_of, read_commit
 from lxgit.operations.networking import WantedNetwork
 from lxgit.operations.ordinary import check, require_own
 from lxgit.runtime import containers as records
 from lxgit.runtime import rootless
 from lxgit.runtime.config import BUILT_IN, Request
-from lxgit.runtime.limits import DEFAULT_LOG
+from lxgit.runtime.limits import DEFAULT_LOG, DEFAULT_SHM
 from lxgit.runtime.restarts import RestartPolicy
 from lxgit.tuples import NamedTuple
 
@@ -59,13 +59,16 @@ class RunRequest(NamedTuple):
     environment: tuple[str, ...] = ()
     working_dir: str | None = None
     user: str | None = None
+    groups: tuple[str, ...] = ()
     hostname: str | None = None
     networking: WantedNetwork = WantedNetwork()
     entrypoint: str | None = None
     host_ids: bool = False
     privileged: bool = False
     storage: StorageRequest | None = None
+    shm_size: int = DEFAULT_SHM  # bytes
     limits: WantedLimits = WantedLimits()
+    oom_score: int = 0
     security: WantedSecurity = WantedSecurity()
     init: bool = False
     system: bool = False
@@ -127,7 +130,10 @@ def created(
             read_only=request.storage is not None and request.storage.read_only,
             mounts=mounts,
             host_ids=request.host_ids or request.privileged,
+            groups=request.groups,
+            shm_size=request.shm_size,
             limits=request.limits.applied(),
+            oom_score=checked_score(request.oom_score),
             security=request.security.checked(network["network"]),
             init=request.init,
             system=request.system,

@@ -1,9 +1,10 @@
-"""A file from an http(s) address, for `import`: checked, and gone on with after an interruption.
+"""A file from an http(s) address: checked, and gone on with after an interruption.
 
 What has come so far is kept in STORE/tmp:
 
     download-<digits of the address>.part   the bytes; flock(2) by whoever downloads
-    download-<digits of the address>.from   what the server calls these: ETag or Last-Modified
+    download-<digits of the address>.from   what the server calls these: ETag or Last-Modified;
+                                            and in a second line Last-Modified, or nothing
 
 A later attempt asks for the rest, on the condition that it is the rest of the same (RFC 9110, Range
 and If-Range). What a server gave no name for is fetched anew. Leftovers of two weeks are swept.
@@ -20,12 +21,14 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import locked, write_all, write_atomic
 from lxgit.objects.limits import TooLarge, free_space, no_room
+from lxgit.objects.metadata import NANOSECONDS
 from lxgit.operations.httpclient import (
     TIMEOUT,
     USER_AGENT,
@@ -66,6 +69,7 @@ class _Answer(NamedTuple):
     start: int
     total: int | None
     version: str | None
+    modified: str = ""
 
 
 @contextmanager
@@ -80,6 +84,7 @@ def downloaded(
 ) -> Iterator[Path]:
     """The file at an address, whole, while the context lasts; then it goes, unless that raised.
 
+    Its mtime is what the server says, and 1970 where it says nothing.
     `sha256` is what its bytes must come to, in hexadecimal; `max_size` what its contents may have.
     `proxies` are the variables of the environment. DownloadFailed, WrongDigest, TooLarge; OSError
     as the system has it.
@@ -87,7 +92,7 @@ def downloaded(
     if _parts(url).username is not None:
         raise DownloadFailed(
             "an address with a password in it would be kept in the history",
-            hint="'curl ADDRESS | lxgit import - NAME' reads from a pipe",
+            hint="fetch it with another program, and give the file",
         )
     name = hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     part = repository.scratch_dir / f"download-{name}.part"
@@ -101,6 +106,7 @@ def downloaded(
             raise
         if sha256 is not None:
             _check(file, sha256.lower(), progress)
+        os.utime(fd, ns=(file.modified, file.modified))
         yield part
         file.remove()
 
@@ -135,6 +141,7 @@ class _File:
         self._from = path.with_suffix(".from")
         self._room = (free_space(fd) + self.size) // 2
         self._allowed = None if max_size is None else 2 * max_size + _LITTLE
+        self._modified = ""
 
     @property
     def size(self) -> int:
@@ -143,17 +150,32 @@ class _File:
     @property
     def version(self) -> str | None:
         """What `If-Range` takes; None when this cannot be gone on with."""
-        try:
-            return self._from.read_text("ascii") or None
-        except FileNotFoundError:
-            return None
+        return self._said()[0] or None
 
-    def start_anew(self, version: str | None) -> None:
+    @property
+    def modified(self) -> int:
+        """When it was modified, in nanoseconds since 1970; 0 where nobody says."""
+        try:
+            said = parsedate_to_datetime(self._modified or self._said()[1])
+            return max(0, int(said.timestamp())) * NANOSECONDS
+        except (ValueError, OverflowError):
+            return 0
+
+    def _said(self) -> tuple[str, str]:
+        """The two lines about what has come."""
+        try:
+            version, _, modified = self._from.read_text("ascii").partition("\n")
+        except FileNotFoundError:
+            return "", ""
+        return version, modified
+
+    def start_anew(self, version: str | None, modified: str = "") -> None:
         """Throw away what has come; `version` names what comes."""
         self._from.unlink(missing_ok=True)
         os.ftruncate(self.fd, 0)
+        self._modified = modified
         if version is not None:
-            write_atomic(self._from, version.encode("ascii"), durable=False)
+            write_atomic(self._from, f"{version}\n{modified}".encode("ascii"), durable=False)
 
     def append(self, data: bytes) -> None:
         end = os.lseek(self.fd, 0, os.SEEK_END)
@@ -213,7 +235,7 @@ def _fetch(
         return
     with contextlib.closing(answer.body):
         if answer.start == 0:
-            file.start_anew(answer.version)
+            file.start_anew(answer.version, answer.modified)
         if answer.total is not None:
             file.require(answer.total)
         progress.phase(f"Downloading {os.path.basename(_parts(url).path) or url}", answer.total)
@@ -270,7 +292,8 @@ def _answer(response: http.client.HTTPResponse, start: int) -> _Answer:
         response.close()
         raise DownloadFailed(f"the server answers with other bytes than were asked for: {span!r}")
     length = _size(response.headers.get("Content-Length", ""))
-    return _Answer(response, 0, length, _version(response.headers))
+    modified = _plain(response.headers.get("Last-Modified", ""))
+    return _Answer(response, 0, length, _version(response.headers), modified)
 
 
 def _size(text: str) -> int | None:
@@ -280,11 +303,13 @@ def _size(text: str) -> int | None:
 
 def _version(headers: HTTPMessage) -> str | None:
     """What stands for these very bytes: an ETag unless it is a weak one, or the time."""
-    tag = headers.get("ETag", "")
-    for value in (tag if tag.startswith('"') else "", headers.get("Last-Modified", "")):
-        if value and value.isascii() and value.isprintable():
-            return value
-    return None
+    tag = _plain(headers.get("ETag", ""))
+    return (tag if tag.startswith('"') else "") or _plain(headers.get("Last-Modified", "")) or None
+
+
+def _plain(value: str) -> str:
+    """A header's value; nothing where it is not plain ASCII on one line."""
+    return value if value.isascii() and value.isprintable() else ""
 
 
 def _check(file: _File, sha256: str, progress: Progress) -> None:
@@ -299,5 +324,5 @@ def _check(file: _File, sha256: str, progress: Progress) -> None:
         file.remove()
         raise WrongDigest(
             f"what was downloaded has the SHA-256 {digest.hexdigest()}, not {sha256}",
-            hint="nothing was imported; ask whoever gave you the digest",
+            hint="nothing of it is kept; ask whoever gave you the digest",
         )

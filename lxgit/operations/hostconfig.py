@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lxgit.runtime.config import ContainerConfig
+    from lxgit.runtime.limits import Limits
 
 
 def host_config(config: ContainerConfig) -> dict[str, Any]:
@@ -19,9 +20,15 @@ def host_config(config: ContainerConfig) -> dict[str, Any]:
         "UsernsMode": "" if config.idmap is not None else "host",
         "IDMappings": [[e.inside, e.outside, e.count] for e in config.ids.extents],
         "Memory": limits.memory or 0,
+        "MemorySwap": _with_swap(limits),
+        "MemoryReservation": limits.memory_reservation or 0,
+        "CpusetCpus": limits.cpuset or "",
         "NanoCpus": round((limits.cpus or 0) * 10**9),
         "CpuShares": limits.cpu_shares or 0,
         "PidsLimit": limits.pids or 0,
+        "OomScoreAdj": config.oom_score,
+        "ShmSize": config.shm_size,
+        "GroupAdd": list(config.groups),
         "CapAdd": [name.upper() for name in security.cap_add],
         "CapDrop": [name.upper() for name in security.cap_drop],
         "SecurityOpt": ["no-new-privileges"] if security.no_new_privileges else [],
@@ -35,6 +42,11 @@ def host_config(config: ContainerConfig) -> dict[str, Any]:
         "LogConfig": {"Type": "lxgit", "Config": {"max-size": str(config.log_size or 0)}},
         "Sysctls": dict(Sysctl.of(text, config.network) for text in security.sysctls),
     }
+
+
+def _with_swap(limits: Limits) -> int:
+    """Twice the memory where nothing else was said."""
+    return limits.memory_swap or 2 * (limits.memory or 0)
 
 
 def _device(text: str) -> dict[str, str]:

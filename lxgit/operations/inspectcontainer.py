@@ -127,6 +127,8 @@ def _host_config(config: ContainerConfig) -> dict[str, Any]:
         "PortBindings": _port_map(map(Publication.parsed, config.publish)),
         "PublishAllPorts": config.publish_all,
         "Dns": list(config.dns),
+        "DnsSearch": list(config.dns_search),
+        "DnsOptions": list(config.dns_options),
         "ExtraHosts": list(config.extra_hosts),
         "ReadonlyRootfs": config.read_only,
         "Tmpfs": {mount.target: "" for mount in config.mounts if mount.kind == TMPFS},

@@ -14,7 +14,6 @@ from lxgit.operations.lookup import AlreadyRunning, find_container, image_of
 from lxgit.operations.ordinary import become_root
 from lxgit.records import replace
 from lxgit.runtime import containers as records
-from lxgit.runtime.ownership import lives
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -185,8 +184,11 @@ def _remover(
     """
 
     def remove() -> None:
-        if container.config.owner and lives(repository.scratch_dir, container.config.owner):
-            return
+        if container.config.owner:
+            from lxgit.runtime.ownership import lives
+
+            if lives(repository.scratch_dir, container.config.owner):
+                return
         from lxgit.runtime.erasing import erase
 
         with records.edited(container) as now:  # a commit of it comes to its end first

@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.records import replace
+from lxgit.runtime import limits as kinds
 from lxgit.runtime import rootless
 from lxgit.runtime.limits import DEFAULT_PIDS, NO_LIMITS, LimitNotInForce, Limits
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from lxgit.runtime.security import Security
+
+ANY_SWAP = kinds.ANY_SWAP
+"""Here for the command line, which knows no room but operations."""
+
+
+_SCORES = range(-1000, 1001)  # proc_pid_oom_score_adj(5)
 
 
 def _by_default() -> Limits:
@@ -24,18 +31,32 @@ class WantedLimits(NamedTuple):
     cpus: float | None = None
     cpu_shares: int | None = None
     pids: int | None = None
+    memory_swap: int | None = None  # bytes, or ANY_SWAP
+    memory_reservation: int | None = None  # bytes
+    cpuset: str | None = None
 
     def applied(self, to: Limits | None = None) -> Limits:
         """The limits then. Raises InvalidLimit; LimitNotInForce if an ordinary user wants one."""
         said = {name: value or None for name, value in self._asdict().items() if value is not None}
-        limits = replace(to or _by_default(), **said)
+        if self.memory == 0:  # what there is of swap is counted with it
+            said.setdefault("memory_swap", None)
+        limits: Limits = replace(to or _by_default(), **said)
         limits.check()
         if rootless.is_active() and limits != NO_LIMITS:
             raise LimitNotInForce(
                 "an ordinary user has no control groups, so a container gets no limits",
-                hint="leave --memory, --cpus, --cpu-shares and --pids-limit out, or run as root",
+                hint="leave --memory, --cpus, --pids-limit and the like out, or run as root",
             )
         return limits
+
+
+def checked_score(score: int) -> int:
+    """How soon the kernel kills a container for want of memory. InvalidLimit."""
+    if score not in _SCORES:
+        raise kinds.InvalidLimit(
+            f"--oom-score-adj {score} is out of range", hint="from -1000, never, to 1000, first"
+        )
+    return score
 
 
 class WantedSecurity(NamedTuple):

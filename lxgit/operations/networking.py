@@ -37,6 +37,8 @@ if TYPE_CHECKING:
         exposed: tuple[str, ...]
         publish_all: bool
         dns: tuple[str, ...]
+        dns_search: tuple[str, ...]
+        dns_options: tuple[str, ...]
         extra_hosts: tuple[str, ...]
 
 
@@ -55,6 +57,8 @@ class WantedNetwork(NamedTuple):
     aliases: tuple[str, ...] = ()
     address: str | None = None
     mac: str | None = None
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
 
     def checked(self, image: ImageConfig, definitions: Path) -> NetworkSettings:
         """The settings of a container of that image. UsageError where they cannot be.
@@ -71,8 +75,9 @@ class WantedNetwork(NamedTuple):
         published = [one for text in self.publish for one in Publication.all_of(text)]
         for server in self.dns:
             _check_address(server, "--dns 9.9.9.9")
-        for given in self.add_host:
-            _check_host(given)
+        for word in (*self.dns_search, *self.dns_options):
+            _check_word(word)
+        hosts = tuple(map(_host, self.add_host))
         return {
             "network": first.network,
             "aliases": first.aliases,
@@ -85,7 +90,9 @@ class WantedNetwork(NamedTuple):
             ),
             "publish_all": self.publish_all,
             "dns": self.dns,
-            "extra_hosts": self.add_host,
+            "dns_search": self.dns_search,
+            "dns_options": self.dns_options,
+            "extra_hosts": hosts,
         }
 
     def _attachments(self, definitions: Path) -> list[Attachment]:
@@ -154,6 +161,7 @@ def checked_attachment(
 
 
 _ALIAS = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,252}")
+_WORD = re.compile(r"[a-zA-Z0-9._:/-]{1,253}")  # of resolv.conf(5), but for its comments
 _MAC = re.compile(r"[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}")
 
 
@@ -162,15 +170,25 @@ def default_network() -> str:
     return "user" if rootless.is_active() else "bridge"
 
 
-def _check_host(given: str) -> None:
+def _check_word(text: str) -> None:
+    if not _WORD.fullmatch(text):
+        raise UsageError(
+            f"'{text}' is no word of a resolv.conf",
+            hint="--dns-search example.org, --dns-option ndots:1",
+        )
+
+
+def _host(given: str) -> str:
+    """`NAME:ADDRESS` of that or `NAME=ADDRESS`. UsageError."""
     from lxgit.runtime.network.injected import HOST_GATEWAY
 
     form = "--add-host NAME:ADDRESS"
-    name, _, address = given.partition(":")
+    name, _, address = given.replace("=", ":", 1).partition(":")
     if not name or not name.isprintable() or any(letter in name for letter in " #"):
         raise UsageError(f"'{given}' names no host", hint=form)
     if address != HOST_GATEWAY:
         _check_address(address, form)
+    return f"{name}:{address}"
 
 
 def _check_address(text: str, form: str) -> None:

@@ -70,6 +70,8 @@ def _refused(request: RunRequest) -> Iterator[tuple[str, str]]:
         yield "--privileged", as_root
     if request.host_ids:
         yield "--userns=host", as_root
+    if request.oom_score < 0:
+        yield "--oom-score-adj below 0", as_root
     if request.security.devices:
         yield "--device", as_root
     if request.system:

@@ -110,16 +110,18 @@ class User(NamedTuple):
     home: str = "/root"
 
 
-def find_user(root: int, text: str) -> User:
+def find_user(root: int, text: str, more: Sequence[str] = ()) -> User:
     """`NAME`, `UID`, either with `:GROUP` or `:GID`, by the image's passwd(5) and group(5).
 
-    A number needs no entry there: its group is 0 then, and its home `/`. Raises NoSuchUser.
+    A number needs no entry there: its group is 0 then, and its home `/`. `more` are names or
+    numbers of groups that it has besides. Raises NoSuchUser.
     """
     name, _, group = text.partition(":")
     user = _find_passwd(root, name) if name else User()
     if group:
-        return User(user.uid, _find_group(root, group), (), user.home)
-    return user
+        user = user._replace(gid=_find_group(root, group), groups=())
+    others = (*user.groups, *(_find_group(root, one) for one in more))
+    return user._replace(groups=tuple(dict.fromkeys(others)))
 
 
 def _find_passwd(root: int, name: str) -> User:

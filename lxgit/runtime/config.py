@@ -15,7 +15,7 @@ from lxgit.errors import LxgitError
 from lxgit.records import asdict, dataclass, fields, replace
 from lxgit.runtime.health import Health, HealthCheck, HealthResult
 from lxgit.runtime.idmap import Extent, IdMap
-from lxgit.runtime.limits import DEFAULT_LOG, NO_LIMITS, Limits
+from lxgit.runtime.limits import DEFAULT_LOG, DEFAULT_SHM, NO_LIMITS, Limits
 from lxgit.runtime.restarts import NEVER, RestartPolicy
 from lxgit.runtime.security import USUAL, Security
 
@@ -57,6 +57,7 @@ class Settings:
     environment: tuple[str, ...] = ()  # NAME=VALUE
     working_dir: str = "/"
     user: str = ""
+    groups: tuple[str, ...] = ()  # of its user, by name or number, beside those that it has
     tty: bool = False
     stdin_open: bool = False
     network: str = "none"  # or "host", "user", "bridge", or the name of one that a user made
@@ -68,13 +69,17 @@ class Settings:
     exposed: tuple[str, ...] = ()  # PORT/PROTOCOL
     publish_all: bool = False
     dns: tuple[str, ...] = ()  # addresses of resolvers, in place of the host's
+    dns_search: tuple[str, ...] = ()  # in place of the host's; "." for none
+    dns_options: tuple[str, ...] = ()  # as resolv.conf(5) has them, in place of the host's
     extra_hosts: tuple[str, ...] = ()  # NAME:ADDRESS
     privileged: bool = False
     system: bool = False  # it boots: its first process is an init
     halt: tuple[str, ...] = ()  # a command in it that ends it, in the place of the stop signal
     read_only: bool = False  # the root; what is mounted on it is as it says itself
     mounts: tuple[Mount, ...] = ()  # in the order in which they are mounted
+    shm_size: int = DEFAULT_SHM  # bytes of /dev/shm
     limits: Limits = NO_LIMITS
+    oom_score: int = 0  # how soon the kernel kills it for want of memory: -1000 to 1000
     security: Security = USUAL
     init: bool = False  # process 1 is the launcher, which reaps
     stop_signal: str = ""  # empty: SIGTERM

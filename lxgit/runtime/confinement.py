@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import capabilities, lxc, rootless, seccomp
+from lxgit.runtime.limits import LimitNotInForce
 from lxgit.runtime.security import Device, Sysctl, Ulimit
 
 if TYPE_CHECKING:
@@ -84,6 +85,24 @@ def credentials(config: ContainerConfig, user: User) -> Credentials | None:
 
     others = capabilities.mask_of_others(bounding_set(config))
     return Credentials(user.uid, user.gid, user.groups, others)
+
+
+def set_oom_score(config: ContainerConfig, pid: int) -> None:
+    """Give the first process, before it becomes the command, the one that was asked for.
+
+    Raises LimitNotInForce.
+    """
+    if not config.oom_score:
+        return
+    try:
+        lxc.set_oom_score(pid, config.oom_score)
+    except (FileNotFoundError, ProcessLookupError):  # it has ended by now
+        return
+    except PermissionError:
+        raise LimitNotInForce(
+            f"--oom-score-adj {config.oom_score}: the kernel of this host refuses it",
+            hint="leave --oom-score-adj out, or ask for more than lxgit itself has",
+        ) from None
 
 
 def _seccomp(directory: Path, kept: Collection[str]) -> Path:

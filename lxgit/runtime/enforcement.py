@@ -47,10 +47,10 @@ class Enforcement:
         """Give the running container other limits. Raises LimitNotInForce, and OSError."""
         new = settings(wanted, self._hosts)
         files = {setting.file for setting in new}
-        _write(self._container, new, self._hosts)
         lifted = [one for one in self.settings if one.file not in files]
-        for one in reversed(lifted):
+        for one in reversed(lifted):  # first: that of swap may be in the way of more memory
             _file(self._container, one, self._hosts).write_text(one.lifted, "ascii")
+        _write(self._container, new, self._hosts)
         _check(self._container, new, self._hosts)
 
     def end_hook(self, directory: Path) -> str | None:

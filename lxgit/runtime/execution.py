@@ -85,7 +85,7 @@ class Execution:
         # As the command will see it, with what has been mounted inside.
         root = os.open(f"/proc/{pid}/root", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            user = find_user(root, wanted.user)
+            user = find_user(root, wanted.user, self._config.groups)
             _require_directory(root, wanted.directory)
             arguments = wanted.arguments(root, user, self._config.hostname)
         finally:
@@ -97,7 +97,13 @@ class Execution:
         stdio = wanted.stdio(self._relay, devices, user, self._config.ids, becomes)
         try:
             self._child = lxc.attach(
-                self._config.id, directory, stdio, arguments, pid=pid, every_capability=more
+                self._config.id,
+                directory,
+                stdio,
+                arguments,
+                pid=pid,
+                every_capability=more,
+                oom_score=self._config.oom_score,
             )
             self._process = os.pidfd_open(self._child)
         finally:

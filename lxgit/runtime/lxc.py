@@ -260,12 +260,13 @@ def attach(
     *,
     pid: int,
     every_capability: bool,
+    oom_score: int,
 ) -> int:
     """Run lxc-attach for a running container and return its process id; it is the command's parent.
 
     `pid` is the container's process 1, `arguments` follow the launcher's name; it starts as root,
-    with the container's capabilities or with `every_capability`. It exits with the command's exit
-    code, and with 128 + n after signal n.
+    with the container's capabilities or with `every_capability`. Both have `oom_score`, unless it
+    is 0. It exits with the command's exit code, and with 128 + n after signal n.
     """
     more = [b"--elevated-privileges=CAP"] if every_capability else []
     command: list[bytes] = [
@@ -276,15 +277,17 @@ def attach(
         *(b"--", b"/proc/self/fd/%d" % launcher.DESCRIPTOR),
         *arguments,
     ]
-    return _spawn(sealed_copy(LXC_ATTACH), command, stdio, partial(_join_monitor_of, pid))
+    return _spawn(sealed_copy(LXC_ATTACH), command, stdio, partial(_join, pid, oom_score))
 
 
 def _stay() -> None:
     """Keep the network of the supervisor."""
 
 
-def _join_monitor_of(pid: int) -> None:
+def _join(pid: int, oom_score: int) -> None:
     """Have the network of the lxc-start whose child `pid` is: it listens on an abstract address."""
+    if oom_score:
+        set_oom_score(os.getpid(), oom_score)
     with open(f"/proc/{pid}/stat", "rb") as stream:
         monitor = int(stream.read().rpartition(b")")[2].split()[1])  # proc_pid_stat(5), ppid
     fd = os.open(f"/proc/{monitor}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -292,8 +295,17 @@ def _join_monitor_of(pid: int) -> None:
         kernel.setns(fd, kernel.CLONE_NEWNET)
 
 
+def set_oom_score(pid: int, score: int) -> None:
+    """Have the kernel kill a process sooner or later for want of memory, and who comes of it.
+
+    LXC would do that (`lxc.proc`) from within the user namespace, where it cannot be lowered.
+    """
+    with open(f"/proc/{pid}/oom_score_adj", "wb", buffering=0) as file:
+        file.write(b"%d" % score)
+
+
 def _spawn(
-    program: str | int, command: list[bytes], stdio: Stdio, enter_network: Callable[[], None]
+    program: str | int, command: list[bytes], stdio: Stdio, prepare: Callable[[], None]
 ) -> int:
     if os.sysconf("SC_OPEN_MAX") <= max(launcher.TERMINAL, launcher.GATE):
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
@@ -301,7 +313,7 @@ def _spawn(
     child = os.fork()
     if child == 0:
         try:
-            enter_network()
+            prepare()
             _execute(program, command, stdio, parent)
         finally:
             os._exit(125)

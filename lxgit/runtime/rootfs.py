@@ -18,6 +18,7 @@ from lxgit.errors import LxgitError
 from lxgit.fsutil import follow_links, open_beneath, openat2, remove_tree
 from lxgit.runtime import devpts, kernel, rootless
 from lxgit.runtime.fsids import making_files_for
+from lxgit.runtime.limits import DEFAULT_SHM
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -165,8 +166,10 @@ def _as_in_a_layer(name: bytes) -> bytes:
     return escape_xattr(name)
 
 
-def make_devices(place: Path, idmap: IdMap) -> None:
+def make_devices(place: Path, idmap: IdMap, shm_size: int = DEFAULT_SHM) -> None:
     """Mount a container's /dev at `place`: a small tmpfs with devices, links, pts, shm, mqueue.
+
+    `shm_size` is in bytes.
 
     The devices are real ones, made by root of the host and owned by the container's: a user
     namespace could neither make them nor open them on a file system of its own. An ordinary user's
@@ -189,7 +192,7 @@ def make_devices(place: Path, idmap: IdMap) -> None:
         (place / name).mkdir(mode=0o755)
         os.chown(place / name, owner, owner)
     flags = kernel.MS_NODEV | kernel.MS_NOEXEC
-    _tmpfs(place / "shm", owner, b"size=64m,mode=1777", flags)
+    _tmpfs(place / "shm", owner, b"size=%d,mode=1777" % shm_size, flags)
     devpts.mount_devpts(place / "pts", idmap.outside(devpts.TTY_GROUP))
 
 

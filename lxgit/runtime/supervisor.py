@@ -191,11 +191,11 @@ class Supervisor:
             self._connection = mounts.enter_context(self._joined(directory))
         root = rootmount.mount_root(self._task.container, lowers)
         first = Process.first(self._config, self._task.window)
-        user = find_user(root, first.user)
+        user = find_user(root, first.user, self._config.groups)
         rootfs.make_directory(root, first.directory, self._config.ids)
         arguments = first.arguments(root, user, self._config.hostname)
         _DEVICES.mkdir()
-        rootfs.make_devices(_DEVICES, self._config.ids)
+        rootfs.make_devices(_DEVICES, self._config.ids, self._config.shm_size)
         devices.add(self._config.security.devices, _DEVICES, self._config.ids.outside(0))
         gate, self._gate = os.pipe()
         becomes = confinement.credentials(self._config, user)
@@ -311,6 +311,7 @@ class Supervisor:
         self._state = replace(self._state, pid=pid, started=time.time_ns())
         try:
             self._enforcement.check()
+            confinement.set_oom_score(self._config, pid)
             if self._connection is not None:
                 self._connection.plug(pid, self._relay.loop)
                 self._state = replace(self._state, endpoint=self._connection.endpoint)

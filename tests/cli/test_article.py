@@ -2,8 +2,8 @@
 
 What differs is what has to: ids, times, addresses and host names; the `NAMES` that `ps` has today;
 `--no-trunc` for `-notrunc`; `kill`, which answers with what it killed and leaves Exit 137 behind,
-as the kernel has it; and tags are made here, since there is nothing to pull from. Searching,
-pulling, pushing and building are not there yet.
+as the kernel has it; and tags are made here, since there is nothing to pull from. A build has read
+its context at once, and says nothing of that. Searching, pulling and pushing are tested elsewhere.
 """
 
 from __future__ import annotations
@@ -135,12 +135,24 @@ def test_the_whole_session(shell: Shell, lxgit: Lxgit) -> None:
     containers(shell, lxgit, ping, shells)
     images(shell, lxgit)
     ports(shell)
+    dockerfile(shell, lxgit)
 
 
 def usage(shell: Shell) -> None:
     lines = shell.type("docker")
     assert lines[0].startswith("Usage: lxgit [")
-    for command in ("attach", "commit", "images", "kill", "logs", "ps", "run", "tag", "wait"):
+    for command in (
+        "attach",
+        "build",
+        "commit",
+        "images",
+        "kill",
+        "logs",
+        "ps",
+        "run",
+        "tag",
+        "wait",
+    ):
         assert any(line.startswith(f"  {command} ") for line in lines), command
 
 
@@ -259,3 +271,46 @@ def ports(shell: Shell) -> None:
     for wanted in TRACE:
         assert any(re.fullmatch(wanted, line) for line in came), (wanted, came)
     assert came[-1] == "Daemon received: hello world"
+
+
+SCRIPT_LINES = (
+    "cat <<SCRIPT >Dockerfile",
+    "FROM base",
+    "RUN /bin/echo run | tee /tmp/run.log",
+    "CMD /bin/echo cmd | tee /tmp/cmd.log",
+    "SCRIPT",
+)
+
+
+def dockerfile(shell: Shell, lxgit: Lxgit) -> None:
+    for line in SCRIPT_LINES[:-1]:
+        shell.terminal.sendline(line)
+    shell.says("SCRIPT")
+    base = lxgit("rev-parse", "base").out.strip()
+    run, cmd = "/bin/echo run | tee /tmp/run.log", "/bin/echo cmd | tee /tmp/cmd.log"
+    came = shell.type("docker build .")
+    patterns = [
+        r"FROM base \(\)",
+        rf"===> {base}",
+        rf"RUN {re.escape(run)} \({base}\)",
+        "run",
+        rf"===> {COMMIT}",
+        rf"CMD {re.escape(cmd)} \({COMMIT}\)",
+        rf"===> {COMMIT}",
+        r"Build successful\.",
+        rf"===> {COMMIT}",
+    ]
+    assert len(came) == len(patterns), came
+    for text, wanted in zip(came, patterns, strict=True):
+        assert re.fullmatch(wanted, text), (text, wanted)
+    ran, made = came[4].removeprefix("===> "), came[-1].removeprefix("===> ")
+    assert came[5] == f"CMD {cmd} ({ran})"
+    assert came[6] == came[8]
+    short = made[:11]
+    shell.says(f"docker run {short} /bin/ls /tmp/", r"run\.log")
+    (told,) = json.loads("\n".join(shell.type(f"docker inspect {short}")))
+    assert (told["Id"], told["Parent"]) == (made, ran)
+    assert told["ContainerConfig"]["Cmd"] == ["/bin/sh", "-c", f"#(nop) CMD [/bin/sh -c {cmd}]"]
+    shell.says(f"docker run {short}", "cmd")
+    reading = shell.type("docker build - <Dockerfile")
+    assert [line for line in reading if line != "===> Using cache"] == came[:3] + came[4:]

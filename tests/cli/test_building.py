@@ -459,17 +459,18 @@ def test_where_the_dockerfile_comes_from(based: Lxgit, context: Path) -> None:
     made = based("build", "--network", "none", "-q", "-", stdin=text).out
     (context / "other").write_bytes(text)
     (context / "file").write_text("file\n")
+    packed = subprocess.check_output(["tar", "-C", context, "-cz", "."])
     for arguments, stdin in (
-        (("-f", context / "other", context), b""),
-        (("-f", "-", context), text),
-        (("-f", "other", "-"), subprocess.check_output(["tar", "-C", context, "-cz", "."])),
+        (("-f", f"{context}/other", f"{context}"), b""),
+        (("-f", "-", f"{context}"), text),
+        (("-f", "other", "-"), packed),
     ):
         found = based("build", "--network", "none", "-q", *arguments, stdin=stdin)
         assert found.out == made
     copying = based("build", "-", stdin=b"FROM base\nCOPY file /\n", code=1)
     assert "there is no 'file' to copy" in copying.err
-    for arguments in (("-f", "-", "-"), (context / "none",), ("--secret", "x", context)):
-        assert based("build", *arguments, code=None).err.startswith("lxgit: ")
+    for wrong in (("-f", "-", "-"), (f"{context}/none",), ("--secret", "x", f"{context}")):
+        assert based("build", *wrong, code=None).err.startswith("lxgit: ")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
@@ -477,7 +478,7 @@ def test_a_build_that_is_ended_leaves_nothing(
     based: Lxgit, context: Path, number: signal.Signals
 ) -> None:
     (context / "Dockerfile").write_text("FROM base\nRUN echo x >/x; sleep 1000\n")
-    words = [PROGRAM, "build", "--network", "none", context]
+    words = [os.fspath(word) for word in (PROGRAM, "build", "--network", "none", context)]
     with subprocess.Popen(words, env=based.environment(), stdout=subprocess.PIPE) as process:
         wait_until(lambda: based("ps", "-q").lines != [])
         process.send_signal(number)

@@ -14,6 +14,7 @@ from lxgit.cli.usage import help_text
 from tests.cli.conftest import copied
 from tests.support import netns
 from tests.support.program import PROGRAM, Lxgit
+from tests.support.registry import registry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,9 +28,11 @@ EXAMPLES = {
 }
 ON_A_TERMINAL = ("-it", "-ai")
 NOTED = {"checkout", "import", "reset", "restore", "switch"}  # say something beside the answer
+ON_RECIPES = {"build", "builder build", "image build", "insert"}
 ON_RUNNING = {"attach", "exec", "kill", "pause", "port", "stats", "stop", "top", "unpause"}
 ON_NETWORKS = {"network connect", "network inspect", "network rm"}
 ON_STASHES = {"stash drop", "stash pop", "stash show"}
+REGISTRY = "localhost:5000"
 MARKS = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 FROM_THE_ARCHIVE = [*MARKS, pytest.mark.network, pytest.mark.slow]
 
@@ -42,8 +45,23 @@ cd {directory}
 cp {archive} rootfs.tar.xz
 """
 
+# For builds, there are Dockerfiles and what they ask for.
+RECIPES = """
+cat >Dockerfile <<'END'
+FROM base AS runtime
+ARG VERSION
+RUN --mount=type=secret,id=key echo "$VERSION" >/version
+END
+mkdir /srv/web
+cp Dockerfile /srv/web
+cp Dockerfile /srv/Dockerfile
+echo x >/srv/key
+echo x >index.html
+"""
+
 # For what is fetched from http://localhost:8000.
 SERVER = """
+: >server.log
 python3 -u -m http.server --bind 127.0.0.1 8000 >server.log 2>&1 &
 trap "kill $!; wait" EXIT
 until grep -q Serving server.log; do sleep 0.05; done
@@ -62,6 +80,14 @@ STASHED = """
 lxgit stash push web >/dev/null
 lxgit start -a web
 lxgit stash push web >/dev/null
+{line}
+"""
+
+# For what is in the registry at localhost:5000, and who one is there.
+PUSHED = """
+lxgit push -q base localhost:5000/base >/dev/null
+echo x | lxgit login -u ada --password-stdin localhost:5000 >/dev/null
+echo x >password
 {line}
 """
 
@@ -108,16 +134,19 @@ def test_the_example_works(
 ) -> None:
     copied(lived_store, lxgit.store)
     before = SURROUNDINGS.format(rootfs=busybox_rootfs, archive=archive, directory=scratch)
+    before += RECIPES if name in ON_RECIPES else ""
     before += SERVER if "http://localhost" in line else ""
     seconds = 3 if name == "attach" else 600
     script = RUNNING.format(line=line, seconds=seconds) if name in ON_RUNNING else line
     script = STASHED.format(line=line) if name in ON_STASHES else script
     script = NETWORKED.format(line=line) if name in ON_NETWORKS else script
+    script = PUSHED.format(line=line) if REGISTRY in line else script
     command = ["unshare", "--mount", "bash", "-c", f"{before}\n{script}"]
     environment = lxgit.environment({"TERM": "xterm"})
     environment["PATH"] = f"{PROGRAM.parent}:{environment['PATH']}"
+    environment["REGISTRY_AUTH_FILE"] = str(scratch / "auth.json")
     if not any(word in line for word in ON_A_TERMINAL):
-        with netns.outside() if name == "bootstrap" else contextlib.nullcontext():
+        with surroundings(name, line, scratch):
             done = subprocess.run(
                 command, env=environment, capture_output=True, text=True, check=False, timeout=900
             )
@@ -128,6 +157,15 @@ def test_the_example_works(
         terminal.sendline("exit")
         terminal.expect(pexpect.EOF, timeout=30)
     assert terminal.exitstatus == 0
+
+
+def surroundings(name: str, line: str, scratch: Path) -> contextlib.AbstractContextManager[object]:
+    """The network of a command: Debian's archive, or a registry, or nothing."""
+    if name == "bootstrap":
+        return netns.outside()
+    if REGISTRY in line:
+        return registry(scratch / "registry", port=5000)
+    return contextlib.nullcontext()
 
 
 @pytest.mark.parametrize("listed", all_commands(), ids=lambda listed: listed.name)

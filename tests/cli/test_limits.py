@@ -74,6 +74,55 @@ def test_limits_are_in_force_and_changed_at_once(based: Lxgit) -> None:
         based("rm", "-f", "web")
 
 
+MORE = ("-m", "64m", "--memory-swap", "96m", "--memory-reservation", "32m", "--cpuset-cpus", "0,0")
+
+
+def swap_and_rest(container: str) -> list[str]:
+    """Its limits of memory, of swap alone ("max": none), what it keeps, and its processors."""
+    hosts = cgroups.controllers()
+    memory = hosts["memory"].group(container)
+    if hosts["memory"].version == 1:
+        names = ("limit_in_bytes", "memsw.limit_in_bytes", "soft_limit_in_bytes")
+        most, both, kept = (int((memory / f"memory.{name}").read_text()) for name in names)
+        swap = "max" if both > 1 << 50 else str(both - most)
+        numbers = [str(most), swap, str(kept)]
+    else:
+        names = ("max", "swap.max", "low")
+        numbers = [(memory / f"memory.{name}").read_text().strip() for name in names]
+    return [*numbers, (hosts["cpuset"].group(container) / "cpuset.cpus").read_text().strip()]
+
+
+def test_swap_reservation_processors_and_who_is_killed_first(based: Lxgit) -> None:
+    based("run", "-d", "--name", "web", *MORE, "--oom-score-adj", "500", "base", "sleep", "60")
+    try:
+        container = inspected(based, "web")["Id"]
+        mib = 1 << 20
+        assert swap_and_rest(container) == [str(64 * mib), str(32 * mib), str(32 * mib), "0"]
+        script = "cat /proc/1/oom_score_adj /proc/self/oom_score_adj; grep allowed_l /proc/1/status"
+        seen = based("exec", "web", "sh", "-c", script).lines
+        assert seen[:2] == ["500", "500"]
+        assert seen[2].split() == ["Cpus_allowed_list:", "0"]
+        host = inspected(based, "web")["HostConfig"]
+        assert (host["MemorySwap"], host["MemoryReservation"]) == (96 * mib, 32 * mib)
+        assert (host["CpusetCpus"], host["OomScoreAdj"]) == ("0,0", 500)
+        # Up, with any swap; down again, with none; and what has no memory to go with is not kept.
+        based("update", "-m", "256m", "--memory-swap", "-1", "web")
+        assert swap_and_rest(container)[:2] == [str(256 * mib), "max"]
+        based("update", "-m", "48m", "--memory-swap", "48m", "--memory-reservation", "16m", "web")
+        assert swap_and_rest(container)[:3] == [str(48 * mib), "0", str(16 * mib)]
+        based("update", "-m", "0", "web")
+        assert inspected(based, "web")["HostConfig"]["MemorySwap"] == 0
+    finally:
+        based("rm", "-f", "web")
+
+
+def test_memory_that_its_processes_share(based: Lxgit) -> None:
+    script = "df -k /dev/shm | tail -n 1; head -c 2m /dev/zero >/dev/shm/x"
+    done = based("run", "--name", "web", "--shm-size", "1m", "base", "sh", "-c", script, code=1)
+    assert done.out.split()[1] == "1024"
+    assert inspected(based, "web")["HostConfig"]["ShmSize"] == 1 << 20
+
+
 def test_update_of_a_stopped_one_holds_at_its_next_start(based: Lxgit) -> None:
     based("create", "--name", "web", "base", "sleep", "60")
     assert based("update", *LIMITS, "web").out == "web\n"
@@ -148,6 +197,13 @@ FAULTS = [
     (("-m", "1k"), 125, "no container fits into 1024 bytes of memory"),
     (("--cpus", "x"), 2, "--cpus takes a number"),
     (("--cpus", "9999"), 125, "--cpus 9999 is out of range: this host has"),
+    (("--memory-swap", "1g"), 125, "and there is none of memory"),
+    (("-m", "64m", "--memory-swap", "32m"), 125, "--memory-swap 33554432 is less than --memory"),
+    (("--shm-size", "0"), 2, "--shm-size 0 is no size"),
+    (("--cpuset-cpus", "0-9999"), 125, "--cpuset-cpus '0-9999': these processors are not there"),
+    (("--cpuset-cpus", "1-0"), 125, "--cpuset-cpus '1-0': these processors are not there"),
+    (("--cpuset-cpus", "0;1"), 125, "these processors are not there"),
+    (("--oom-score-adj", "1001"), 125, "--oom-score-adj 1001 is out of range"),
     (("--cpu-shares", "1"), 125, "--cpu-shares 1 is out of range"),
     (("--pids-limit", "4194305"), 125, "--pids-limit 4194305 is out of range"),
     (("--cap-add", "net_adm"), 125, "there is no capability 'net_adm'"),
@@ -192,14 +248,16 @@ def test_create_makes_one_that_start_runs(based: Lxgit, scratch: Path) -> None:
 
 
 def test_labels_and_variables_of_files(based: Lxgit, scratch: Path) -> None:
-    file = scratch / "env"
+    file, labels = scratch / "env", scratch / "labels"
     file.write_text("# a remark\n\nA=from file\nB=x=y\nHOME\nNOWHERE\n")
+    labels.write_text("# a remark\n\na=from file\nc=two words\n")
     result = based(
         *("run", "--name", "web", "-l", "a=1", "--label", "b", "--env-file", str(file)),
-        *("-e", "A=later", "base", "sh", "-c", "echo $A; echo $B; echo ${NOWHERE-unset}"),
+        *("--label-file", str(labels), "-e", "A=later", "base"),
+        *("sh", "-c", "echo $A; echo $B; echo ${NOWHERE-unset}"),
     )
     assert result.lines == ["later", "x=y", "unset"]
-    assert inspected(based, "web")["Config"]["Labels"] == {"a": "1", "b": ""}
+    assert inspected(based, "web")["Config"]["Labels"] == {"a": "1", "b": "", "c": "two words"}
 
 
 def test_stop_has_the_containers_own_signal_and_patience(based: Lxgit) -> None:

@@ -121,6 +121,12 @@ def test_resolvers_and_hosts_that_were_asked_for(based: Lxgit, peer: Peer) -> No
     shown = based("run", "--rm", *options, "base", "cat", "/etc/resolv.conf", "/etc/hosts").out
     assert "nameserver 192.0.2.53\n" in shown
     assert "192.0.2.7\tdb\n" in shown
+    words = ("--dns-search", "a.example", "--dns-search", "b.example", "--dns-option", "ndots:3")
+    lines = based("run", "--rm", *words, "base", "cat", "/etc/resolv.conf").lines
+    assert {"search a.example b.example", "options ndots:3"} <= {*lines}
+    lines = based("run", "--rm", "--dns-search", ".", "base", "cat", "/etc/resolv.conf").lines
+    assert not [line for line in lines if line.startswith("search")]
+    based("run", "--rm", "--dns-search", "a\nnameserver 1.2.3.4", "base", "true", code=2)
     based("run", "--rm", "--dns", "x", "base", "true", code=2)
     based("run", "--rm", "--network", "none", "-p", "80", "base", "true", code=2)
 

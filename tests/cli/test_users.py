@@ -35,6 +35,21 @@ def test_a_user_has_all_groups_and_no_capability(emptied: Lxgit, options: tuple[
         assert one["CapBnd"] == bounding
 
 
+def test_groups_more_come_with_it(emptied: Lxgit) -> None:
+    """For every command in it; root stays what it is."""
+    emptied("run", "--name", "made", "base", "sh", "-c", "echo odd:x:4:nobody >>/etc/group")
+    emptied("commit", "-m", "Groups", "made")
+    groups = ("--group-add", "odd", "--group-add", "77")
+    for user, capabilities in (("root", "00000000800405fb"), ("nobody", "0" * 16)):
+        emptied("run", "-d", "--name", user, "-u", user, *groups, "base", "sleep", "600")
+        for process in ("1", "self"):
+            seen = status(emptied("exec", user, "cat", f"/proc/{process}/status"))
+            assert (seen["Groups"], seen["CapEff"]) == ("4 77", capabilities)
+    assert emptied("inspect", "root").json[0]["HostConfig"]["GroupAdd"] == ["odd", "77"]
+    refused = emptied("run", "--group-add", "nope", "base", "true", code=125)
+    assert "the image has no group 'nope'" in refused.err
+
+
 def status(told: Result) -> dict[str, str]:
     """What /proc/PID/status has, its values with a space between words."""
     pairs = (line.split(":", 1) for line in told.lines)

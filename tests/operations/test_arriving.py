@@ -17,7 +17,7 @@ from lxgit.operations.tags import create_tag
 from lxgit.operations.undo import undo
 from lxgit.progress import NullProgress
 from lxgit.repository import Repository, create_repository
-from tests.support.stores import WHO
+from tests.support.stores import WHO, Listener
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +71,7 @@ def test_what_came_before_makes_way(repository: Repository, name: str) -> None:
         "build: there",
         "pull: there",
     ]
-    undo(repository, identity=WHO)
+    undo(repository, identity=WHO, progress=Listener())
     assert repository.refs.read(moved.ref) == one
 
 

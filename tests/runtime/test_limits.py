@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,16 @@ from lxgit.errors import LxgitError
 from lxgit.runtime import enforcement, seccomp
 from lxgit.runtime.capabilities import DEFAULT, NAMES, SYSTEM, UnknownCapability, kept, normalised
 from lxgit.runtime.cgroups import Hierarchy
-from lxgit.runtime.limits import LimitNotInForce, Limits, Setting, settings
+from lxgit.runtime.config import decoded_config, encoded
+from lxgit.runtime.limits import (
+    DEFAULT_SHM,
+    LimitNotInForce,
+    Limits,
+    Setting,
+    canonical,
+    numbers,
+    settings,
+)
 from lxgit.runtime.protocol import StartFailed
 from lxgit.runtime.security import Device, Sysctl, Ulimit
 
@@ -22,6 +32,7 @@ if TYPE_CHECKING:
     from tests.runtime.conftest import Machine
 
 ALL = Limits(memory=(64 << 20) + 17, cpus=1.5, cpu_shares=512, pids=20)
+MORE = Limits(memory=64 << 20, memory_swap=64 << 20, memory_reservation=32 << 20, cpuset="2,0-1")
 
 
 def hosts(top: Path, version: int, *, swap: bool = True) -> dict[str, Hierarchy]:
@@ -30,11 +41,12 @@ def hosts(top: Path, version: int, *, swap: bool = True) -> dict[str, Hierarchy]
     if swap:
         (top / name).parent.mkdir(exist_ok=True)
         (top / name).touch()
-    return dict.fromkeys(("memory", "cpu", "pids"), Hierarchy(top, version, ()))
+    (top / "cpuset.cpus").write_text("0-3\n")
+    return dict.fromkeys(("memory", "cpu", "cpuset", "pids"), Hierarchy(top, version, ()))
 
 
-def written(found: dict[str, Hierarchy]) -> dict[str, str]:
-    return {one.file: one.value for one in settings(ALL, found)}
+def written(found: dict[str, Hierarchy], limits: Limits = ALL) -> dict[str, str]:
+    return {one.file: one.value for one in settings(limits, found)}
 
 
 def test_files_of_version_1(tmp_path: Path) -> None:
@@ -56,6 +68,42 @@ def test_files_of_version_2(tmp_path: Path) -> None:
         "cpu.weight": "20",
         "pids.max": "20",
     }
+
+
+def test_files_of_more_limits(tmp_path: Path) -> None:
+    size, half = str(64 << 20), str(32 << 20)
+    assert written(hosts(tmp_path, 1), MORE) == {
+        "memory.limit_in_bytes": size,
+        "memory.memsw.limit_in_bytes": size,
+        "memory.soft_limit_in_bytes": half,
+        "cpuset.cpus": "0-2",
+    }
+    assert written(hosts(tmp_path, 2), MORE) == {
+        "memory.max": size,
+        "memory.swap.max": "0",
+        "memory.low": half,
+        "cpuset.cpus": "0-2",
+    }
+
+
+@given(st.frozensets(st.integers(0, 300), min_size=1))
+def test_processors_as_the_kernel_writes_them(found: frozenset[int]) -> None:
+    text = canonical(found)
+    assert numbers(text) == found
+    assert len(text) <= len(",".join(map(str, found)))
+
+
+def test_a_record_of_before_there_were_more_has_none(machine: Machine) -> None:
+    """What is new in a record has its default: the containers of an older lxgit go on."""
+    new = machine.create("true", limits=MORE, oom_score=1).config
+    values = json.loads(encoded(new))
+    for name in ("groups", "shm_size", "oom_score", "dns_search", "dns_options"):
+        del values[name]
+    for name in ("memory_swap", "memory_reservation", "cpuset"):
+        del values["limits"][name]
+    old = decoded_config(json.dumps(values).encode())
+    assert old.limits == Limits(memory=64 << 20)
+    assert (old.shm_size, old.oom_score, old.groups, old.dns_search) == (DEFAULT_SHM, 0, (), ())
 
 
 def test_a_kernel_that_counts_no_swap_is_not_asked_to(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from lxgit.errors import UsageError
 from lxgit.runtime.network import firewall, hosts, owners, publishing, reserving, resolver, subnets
 from lxgit.runtime.network.publishing import Port, Publication
 from lxgit.runtime.network.records import Bridge, Member
+from lxgit.runtime.network.resolver import Wanted
 from tests.support import netns, rlimits
 
 NONE = "# no resolver of the host can be reached from a bridge: --dns ADDRESS\n"
@@ -234,8 +235,9 @@ def test_a_resolver_that_can_be_reached_from_a_bridge(
     (tmp_path / "behind").write_text(behind)
     monkeypatch.setattr(resolver, "RESOLV_CONF", str(tmp_path / "own"))
     monkeypatch.setattr(resolver, "BEHIND", (str(tmp_path / "no"), str(tmp_path / "behind")))
-    assert resolver.for_bridge((), with_v6=with_v6).decode() == expected
-    assert resolver.for_bridge(("192.0.2.9",), with_v6=with_v6).endswith(b"nameserver 192.0.2.9\n")
+    assert resolver.for_bridge(Wanted(), with_v6=with_v6).decode() == expected
+    others = resolver.for_bridge(Wanted(("192.0.2.9",)), with_v6=with_v6)
+    assert others.endswith(b"nameserver 192.0.2.9\n")
 
 
 def test_what_a_container_wrote_to_its_hosts_stays(tmp_path: Path) -> None:

@@ -54,11 +54,14 @@ class Registry:
 
 
 @contextmanager
-def registry(place: Path, *, private: bool = False) -> Iterator[Registry]:
-    """One that keeps its images below the new directory `place`; a `private` one wants USER."""
+def registry(place: Path, *, private: bool = False, port: int = 0) -> Iterator[Registry]:
+    """One that keeps its images below the new directory `place`; a `private` one wants USER.
+
+    On the first free port, or on `port`.
+    """
     place.mkdir()
     (place / "htpasswd").write_text(f"{USER}:{_HASH}\n")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.create_server(("127.0.0.1", port)) as taken:
         port = taken.getsockname()[1]
     config = _CONFIG + (_AUTH if private else "")
     (place / "config.yml").write_text(config.format(place=place, port=port))

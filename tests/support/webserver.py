@@ -23,6 +23,7 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.body = body
         self.etag: str | None = '"one"'
+        self.modified: str | None = None
         self.ranges = True
         self.length: bool | str = True  # or what it says of the length
         self.reason: str | None = None  # of what is not there
@@ -82,6 +83,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", known)
         if server.etag is not None:
             self.send_header("ETag", server.etag)
+        if server.modified is not None:
+            self.send_header("Last-Modified", server.modified)
         self.end_headers()
         end = start + server.breaks.pop(0) if server.breaks else total
         self.wfile.write(server.body[start:end])

@@ -8,9 +8,10 @@ from lxgit.records import dataclass
 from lxgit.runtime.network.publishing import Publication
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from lxgit.runtime.network.resolver import Wanted
     from lxgit.runtime.relay import Loop
 
 
@@ -21,8 +22,8 @@ class Network(Protocol):
     def endpoint(self) -> Endpoint:
         """Where it is, for its record."""
 
-    def resolv_conf(self, dns: Sequence[str]) -> bytes:
-        """Its /etc/resolv.conf, with the servers that were asked for, if any were."""
+    def resolv_conf(self, wanted: Wanted, /) -> bytes:
+        """Its /etc/resolv.conf, with what was asked for."""
 
     def keep_hosts(self, file: Path, loop: Loop, /) -> None:
         """Have an /etc/hosts say who its neighbours are, as long as the loop turns."""

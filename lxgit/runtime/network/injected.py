@@ -35,6 +35,7 @@ def files(config: ContainerConfig, connection: Network | None) -> Injected:
 
 
 def _resolv_conf(config: ContainerConfig, connection: Network | None) -> bytes:
+    wanted = resolver.Wanted(config.dns, config.dns_search, config.dns_options)
     if connection is not None:
-        return connection.resolv_conf(config.dns)
-    return resolver.for_host(config.dns) if config.network == "host" else b""
+        return connection.resolv_conf(wanted)
+    return resolver.for_host(wanted) if config.network == "host" else b""

@@ -80,12 +80,12 @@ class Joined:
             connection.plug(pid)
         forward(loop, self._ports, self._connections[0].address)
 
-    def resolv_conf(self, dns: Sequence[str]) -> bytes:
-        """Its /etc/resolv.conf: `dns`, or the host's resolvers that it can reach."""
+    def resolv_conf(self, wanted: resolver.Wanted) -> bytes:
+        """Its /etc/resolv.conf: what is wanted, else the host's resolvers that it can reach."""
         outward = [one.bridge for one in self._connections if not one.bridge.internal]
         if not outward:
-            return resolver.for_internal(dns)
-        return resolver.for_bridge(dns, with_v6=any(bridge.subnet_v6 for bridge in outward))
+            return resolver.for_internal(wanted)
+        return resolver.for_bridge(wanted, with_v6=any(bridge.subnet_v6 for bridge in outward))
 
     def keep_hosts(self, file: Path, loop: Loop) -> None:
         """Have an /etc/hosts say who is on its networks, as long as the loop turns."""

@@ -10,8 +10,10 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+from lxgit.tuples import NamedTuple
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
 RESOLV_CONF = "/etc/resolv.conf"
 BEHIND = (
@@ -24,38 +26,50 @@ _NONE = b"# no resolver of the host can be reached from a bridge: --dns ADDRESS\
 _NOBODY = b"# nothing leads out of this network: --dns ADDRESS\n"
 
 
-def for_host(dns: Sequence[str]) -> bytes:
-    """For who shares the host's network: the host's own file, or the same with `dns`."""
+class Wanted(NamedTuple):
+    """What a container asks for in the place of what the host has."""
+
+    servers: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()  # domains; "." for none
+    options: tuple[str, ...] = ()
+
+
+def for_host(wanted: Wanted) -> bytes:
+    """For who shares the host's network: the host's own file, or the same with what is wanted."""
     content = _read(RESOLV_CONF)
-    return _written(content, dns) if dns else content
+    return _written(content, wanted, _servers(content)) if any(wanted) else content
 
 
-def for_user(servers: Sequence[str]) -> bytes:
-    """The host's own file with other servers."""
-    return _written(_read(RESOLV_CONF), servers)
+def for_user(wanted: Wanted, own: str) -> bytes:
+    """The host's own file with other servers, or one."""
+    return _written(_read(RESOLV_CONF), wanted, [own])
 
 
-def for_internal(dns: Sequence[str]) -> bytes:
-    """For who reaches nobody outside: `dns` alone, or nobody to ask, so that nobody waits."""
-    return _written(b"", dns) or _NOBODY
+def for_internal(wanted: Wanted) -> bytes:
+    """For who reaches nobody outside: what is wanted, or nobody to ask, so that nobody waits."""
+    return _written(b"", wanted, ()) or _NOBODY
 
 
-def for_bridge(dns: Sequence[str], *, with_v6: bool) -> bytes:
-    """What a container on a bridge gets: `dns`, or the host's resolvers that it can reach."""
+def for_bridge(wanted: Wanted, *, with_v6: bool) -> bytes:
+    """What a container on a bridge gets: what is wanted, else the resolvers that it can reach."""
     content = _read(RESOLV_CONF)
-    if dns:
-        return _written(content, dns)
+    if wanted.servers:
+        return _written(content, wanted, ())
     for other in BEHIND:
         if any(_reachable(content, with_v6=with_v6)):
             break
         content = _read(other) or content
-    return _written(content, list(_reachable(content, with_v6=with_v6))) or _NONE
+    return _written(content, wanted, _reachable(content, with_v6=with_v6)) or _NONE
 
 
-def _written(content: bytes, servers: Sequence[str]) -> bytes:
-    """A file as it is, with other servers."""
-    kept = [line for line in content.splitlines() if _is_kept(line)]
-    lines = (*kept, *(b"nameserver " + server.encode() for server in servers))
+def _written(content: bytes, wanted: Wanted, servers: Iterable[str]) -> bytes:
+    """A file as it is but for what is wanted, with these servers where none are."""
+    lines = [line for line in content.splitlines() if _is_kept(line, wanted)]
+    if wanted.search and wanted.search != (".",):
+        lines.append(b"search " + " ".join(wanted.search).encode())
+    if wanted.options:
+        lines.append(b"options " + " ".join(wanted.options).encode())
+    lines += [b"nameserver " + server.encode() for server in wanted.servers or servers]
     return b"".join(line + b"\n" for line in lines)
 
 
@@ -91,8 +105,14 @@ def _servers(content: bytes) -> Iterator[str]:
             yield words[1].decode("ascii", "replace")
 
 
-def _is_kept(line: bytes) -> bool:
-    return line.split()[:1] in ([b"search"], [b"domain"], [b"options"], [b"sortlist"])
+def _is_kept(line: bytes, wanted: Wanted) -> bool:
+    """Whether a line of the host's is a container's too, unless it wants others."""
+    word = line.split()[:1]
+    return (
+        word == [b"sortlist"]
+        or (word in ([b"search"], [b"domain"]) and not wanted.search)
+        or (word == [b"options"] and not wanted.options)
+    )
 
 
 def _read(path: str) -> bytes:

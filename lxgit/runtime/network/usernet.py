@@ -69,10 +69,10 @@ class UserNetwork:
             ports=ports,
         )
 
-    def resolv_conf(self, dns: Sequence[str]) -> bytes:
-        """Its /etc/resolv.conf: `dns`, or the program, which asks the host's own resolver."""
+    def resolv_conf(self, wanted: resolver.Wanted) -> bytes:
+        """Its /etc/resolv.conf: what is wanted, else the program, which asks the host's own."""
         own = _PASTA_RESOLVER if self._with_pasta else _SLIRP_RESOLVER
-        return resolver.for_user(dns or (own,))
+        return resolver.for_user(wanted, own)
 
     def keep_hosts(self, _: Path, __: Loop) -> None:
         """It has no neighbours whose names it could know."""
