@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lxgit"
 
-FOUNDATION = {"errors", "eventlog", "fsutil", "progress", "tuples", "records"}
+FOUNDATION = {"enums", "errors", "eventlog", "fsutil", "progress", "tuples", "records"}
 MAY_IMPORT: dict[str, set[str]] = {
+    "enums": set(),
     "errors": set(),
     "eventlog": {"tuples"},
     "fsutil": {"errors"},
@@ -26,9 +27,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "objects": FOUNDATION,
     "repository": FOUNDATION | {"objects"},
     "runtime": FOUNDATION | {"objects", "repository"},
-    "oci": FOUNDATION | {"objects", "repository"},
+    "oci": FOUNDATION | {"objects"},
     "remotes": FOUNDATION | {"objects", "repository"},
-    "build": FOUNDATION | {"objects", "repository", "runtime"},
+    "build": FOUNDATION | {"objects"},
     "operations": FOUNDATION | {"objects", "repository", "runtime", "oci", "remotes", "build"},
     "web": FOUNDATION | {"objects", "operations"},
     "cli": {"errors", "progress", "records", "tuples", "operations"},

@@ -87,7 +87,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("checkout", "branches", "checkout", "move HEAD to a branch or a commit"),
         Listed("switch", "branches", "switch", "move HEAD to a branch"),
         Listed("tag", "tags", "tag", "list, create or delete tags"),
-        Listed("undo", "undo", "undo", "undo the last command that moved a name"),
+        Listed("undo", "undo", "undo", "undo the last command that moved a name or a container"),
     ),
     "Containers": (
         Listed("ps", "listings", "ps", "list containers"),

@@ -95,7 +95,7 @@ def _split(paths: tuple[str, ...]) -> tuple[str | None, list[bytes]]:
 def _tell(session: Session, done: ContainerReset, verb: str) -> None:
     noun = "path" if done.paths == 1 else "paths"
     session.out.line(f"{container_name(done.container)}: {verb} {done.paths} {noun}")
-    _tell_kept(session, done.container.name, done.kept)
+    tell_kept(session, done.container.name, done.kept)
 
 
 def tell_moved(session: Session, moved: ContainerMoved) -> None:
@@ -112,7 +112,7 @@ def tell_moved(session: Session, moved: ContainerMoved) -> None:
         session.out.line(saved(moved.stashed))
         name = moved.container.name
         session.note("its changes are put away", hint=f"'lxgit stash pop {name}' has them back")
-    _tell_kept(session, moved.container.name, moved.kept)
+    tell_kept(session, moved.container.name, moved.kept)
 
 
 def saved(stash: Stash) -> str:
@@ -120,7 +120,8 @@ def saved(stash: Stash) -> str:
     return printable(f"Saved {stash.message}")
 
 
-def _tell_kept(session: Session, name: str, kept: str | None) -> None:
+def tell_kept(session: Session, name: str, kept: str | None) -> None:
+    """That what a container was is a commit, if it is."""
     if kept is not None:
         session.note(
             f"what it was is kept as {short_id(kept)}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lxgit.cli.moving import tell_kept
 from lxgit.cli.options import AsFormat, NoTrunc, take
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import printable
@@ -74,24 +75,34 @@ def _fields(row: ReflogRow) -> dict[str, object]:
         ("lxgit undo -n", "what it would be"),
         ("lxgit undo", "the last command that moved a name"),
         ("lxgit undo && lxgit undo --redo", "there and back"),
+        ("lxgit undo --force", "also where a container has changed since"),
     )
 )
 def undo(
     session: Session,
     redo: Annotated[bool, option("--redo", help="do again what was undone last")] = False,
     dry_run: Annotated[bool, option("-n", "--dry-run", help="only say what")] = False,
+    force: Annotated[
+        bool, option("-f", "--force", help="a container that has changed since, too: that is kept")
+    ] = False,
 ) -> None:
-    """Undo the last command that moved HEAD, a branch or a tag.
+    """Undo the last command that moved HEAD, a branch, a tag or a container.
 
-    That is commit, import, branch, tag, rmi, checkout and the like, with all that it moved; and
-    again, the one before. A container whose commit is undone has its changes to commit again. What
-    gc, prune and rm took does not come back.
+    That is commit, import, pull, branch, tag, rmi, checkout, reset, restore, stash and the like,
+    with all that it moved; and again, the one before. A container whose commit is undone has its
+    changes to commit again. What gc, prune and rm took does not come back, nor do volumes and
+    settings.
     """
     from lxgit.operations.undo import undo
 
-    repository = session.repository()
-    undone = undo(repository, redo=redo, dry_run=dry_run, identity=session.identity())
+    repository, who = session.repository(), session.identity()
+    with session.progress() as progress:
+        undone = undo(
+            repository, redo=redo, dry_run=dry_run, force=force, identity=who, progress=progress
+        )
     session.out.line(printable(_told(undone, redo=redo, dry_run=dry_run)))
+    for container, kept in undone.kept:
+        tell_kept(session, short_id(container), kept)
 
 
 def _told(undone: Undone, *, redo: bool, dry_run: bool) -> str:

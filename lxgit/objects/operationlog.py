@@ -6,14 +6,15 @@ r"""What moved refs, so that it can be undone: STORE/operations, a line for each
   operation undid another or did it again, `:undo:` or `:redo:` and the digits of that
 - seconds since 1970
 - name: `HEAD`, the full name of a branch or tag, or `containers/` and a container's id
-- old, new: an id of 40 digits, for HEAD also the name of a branch, `-` for none; of a container its
-  commit, a comma, and its branch, if it has one
+- name, of a stash: that of the ref that keeps it, below refs/lxgit/containers/
+- old, new: an id of 40 digits, for HEAD also the name of a branch, `-` for none; of a container see
+  `Stand`
 - message: what the reflog says, without tabs and newlines
 
 A line is on disk before the ref moves: after a crash the last one may tell of a change that never
 came to be, and whoever reads it compares it with what is. An operation that undid another ends with
 a line whose name is `-`; without that it is unfinished. The file has the last few thousand changes.
-The objects that it names are kept from gc by the reflogs.
+The objects that it names are kept from gc by the reflogs, but for stashes that were dropped.
 """
 
 from __future__ import annotations
@@ -46,6 +47,31 @@ class Moved(NamedTuple):
     def container(self) -> str | None:
         """The id of the container that this is about, if it is about one."""
         return self.name.removeprefix(_CONTAINERS) if self.name.startswith(_CONTAINERS) else None
+
+
+class Stand(NamedTuple):
+    """Where a container stands: `<commit>,<branch>`, or `<commit>:<shown>,<branch>`.
+
+    `shown` is a commit of all that it shows then: `commit` itself where it has no changes. Without
+    it the change is of the two names alone, and its files stay.
+    """
+
+    commit: str
+    branch: str | None
+    shown: str | None = None
+
+    @property
+    def text(self) -> str:
+        """As the file has it."""
+        shown = f":{self.shown}" if self.shown is not None else ""
+        return f"{self.commit}{shown},{self.branch or ''}"
+
+    @classmethod
+    def parse(cls, text: str) -> Stand:
+        """What `text` says."""
+        ids, _, branch = text.partition(",")
+        commit, _, shown = ids.partition(":")
+        return cls(commit, branch or None, shown or None)
 
 
 class Operation(NamedTuple):
@@ -90,9 +116,11 @@ class OperationLog:
         fields = (self._operation, str(time), name, old or _NONE, new or _NONE, text)
         self._append("\t".join(fields).encode("utf-8", "surrogateescape") + b"\n")
 
-    def record_container(self, container: str, old: str, new: str, time: int) -> None:
-        """The same of a container's commit and branch: see `container_value`."""
-        self.record(f"{_CONTAINERS}{container}", old, new, "container", time)
+    def record_container(
+        self, container: str, old: Stand, new: Stand, message: str, time: int
+    ) -> None:
+        """The same of where a container stands."""
+        self.record(f"{_CONTAINERS}{container}", old.text, new.text, message, time)
 
     def finish(self, time: int) -> None:
         """Record that all which an undo or redo had to do is done."""
@@ -153,11 +181,6 @@ class OperationLog:
             if size > _LARGEST:
                 lines = self._path.read_bytes().splitlines(keepends=True)
                 write_atomic(self._path, b"".join(lines[-_KEPT:]))
-
-
-def container_value(commit: str, branch: str | None) -> str:
-    """A container's commit and branch as the log has them."""
-    return f"{commit},{branch or ''}"
 
 
 def _value(text: str) -> str | None:

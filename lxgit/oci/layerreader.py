@@ -136,6 +136,24 @@ def read_layer(
     return changes
 
 
+def without_markers(changes: Changeset) -> Node | None:
+    """The root of a layer of `read_layer` that is a file system by itself; None for any other."""
+    root = changes.nodes[b""]
+    borrowed = any(isinstance(node, Borrowed) for node in changes.nodes.values())
+    if borrowed or _count(root) != len(changes.nodes):
+        return None
+    return root
+
+
+def _count(root: Node) -> int:
+    """How many paths there are, the root's included."""
+    count, left = 0, [root]
+    while left:
+        count += 1
+        left += (left.pop().children or {}).values()
+    return count
+
+
 def _removed(name: bytes, path: bytes) -> bytes:
     removed = name.removeprefix(WHITEOUT)
     if removed in (b"", b".", b".."):

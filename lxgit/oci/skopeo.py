@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from lxgit.oci.reference import Reference
 
 _PATH = "/usr/local/bin:/usr/bin:/bin"
-_ANSWER_WITHIN = 30  # seconds for a question, which is a few requests of some kilobytes
+ANSWER_WITHIN = 30
+"""Seconds for a question, which is a few requests of some kilobytes."""
+
 _STALLED = 60.0  # seconds in which nothing comes of an image
-_POLL = 0.05
+_POLL = 0.02
 _MOST_SAID = 1 << 16
 _MOST_ANSWERED = 4 << 20  # bytes; what registries take for a manifest (distribution-spec)
 
@@ -78,14 +80,19 @@ class Copy:
             raise _failure(os.pread(self._said, _MOST_SAID, 0), self._host)
         return True
 
-    def wait(self, amount: Callable[[], int], heard: Callable[[int], None]) -> None:
-        """Wait until it is complete; `amount` says how many bytes have come, `heard` how many more.
+    def wait(
+        self,
+        enough: Callable[[], bool],
+        amount: Callable[[], int],
+        heard: Callable[[int], None],
+    ) -> None:
+        """Wait until it is complete, or `enough` of it is there.
 
-        RegistryFailed when none come for a minute.
+        `amount` says how many bytes have come, `heard` hears how many more. RegistryFailed when
+        none come for a minute.
         """
         before, since = amount(), time.monotonic()
-        heard(before)
-        while not self.ended(_POLL):
+        while not enough() and not self.ended(_POLL):
             now = amount()
             if now != before:
                 heard(now - before)
@@ -94,15 +101,14 @@ class Copy:
                 raise RegistryFailed(
                     f"'{self._host}' has sent nothing for {_STALLED:.0f} seconds", hint="try again"
                 )
-        heard(amount() - before)
 
 
-def manifest(reference: Reference, access: Access) -> bytes:
+def manifest(reference: Reference, access: Access, *, within: int = ANSWER_WITHIN) -> bytes:
     """The manifest or index that a reference stands for, as the registry has it.
 
-    With a digest it is what that says. NoSuchImage, AccessDenied, RegistryFailed, MissingProgram.
+    It has so many seconds to answer. NoSuchImage, AccessDenied, RegistryFailed, MissingProgram.
     """
-    return _ask(["inspect", "--raw", f"docker://{reference}"], reference, access)
+    return _ask(["inspect", "--raw", f"docker://{reference}"], reference, access, within)
 
 
 def config(reference: Reference, access: Access) -> bytes:
@@ -161,23 +167,31 @@ def _tls(access: Access) -> list[str]:
     return [] if access.tls_verify else ["--tls-verify=false"]
 
 
-def _ask(words: Sequence[str], reference: Reference, access: Access) -> bytes:
+def _ask(
+    words: Sequence[str], reference: Reference, access: Access, within: int = ANSWER_WITHIN
+) -> bytes:
     options = [*words[:-1], *_tls(access), words[-1]]
-    answer = _run(options, reference.host, access)
+    answer = _run(options, reference.host, access, within=within)
     if len(answer) > _MOST_ANSWERED:
         raise RegistryFailed(f"'{reference.host}' has a manifest of over 4 MiB for {reference}")
     return answer
 
 
-def _run(words: Sequence[str], host: str, access: Access, given: bytes = b"") -> bytes:
-    command = [_program(), f"--command-timeout={_ANSWER_WITHIN}s", *words]
+def _run(
+    words: Sequence[str],
+    host: str,
+    access: Access,
+    given: bytes = b"",
+    within: int = ANSWER_WITHIN,
+) -> bytes:
+    command = [_program(), f"--command-timeout={within}s", *words]
     try:
         done = subprocess.run(
             command,
             input=given,
             capture_output=True,
             env=_environment(access),
-            timeout=_ANSWER_WITHIN + 5,
+            timeout=within + 5,
             check=False,
         )
     except subprocess.TimeoutExpired:

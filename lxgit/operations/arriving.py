@@ -1,18 +1,21 @@
 """An image that was pulled, loaded or built gets its name: a branch, or a tag.
 
 A name that is there moves forward as long as nobody has committed on it: where the new commit
-descends from the old one, or where the old one came the same way, as the last entry of the ref's
-reflog says. Another move wants to be forced, and is kept in the reflog as any other.
+descends from the old one, or where the old one came the same way, as an entry of the ref's reflog
+says (gc keeps the last one for that). Another move wants to be forced, and is kept in the reflog as
+any other.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.history import is_ancestor
 from lxgit.objects.ids import hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS, short_name
+from lxgit.objects.refs import RefMoved
 from lxgit.operations.naming import branch_ref, check_branch_name, check_tag_name, tag_ref
 from lxgit.tuples import NamedTuple
 
@@ -72,29 +75,43 @@ def arrive(
     """Have a ref of `ref_for` name a commit, which is durable; the first branch becomes HEAD.
 
     `way` is PULL, LOAD or BUILD, `source` what the reflog says behind it. NameHasCommits unless it
-    may move; RefMoved when somebody else has just moved it; RefConflict.
+    may move, also where somebody else has just moved it; RefConflict.
     """
+    while True:
+        with suppress(RefMoved):  # whoever was faster has come to an end: so does this
+            return _arrive(repository, ref, commit, f"{way}: {source}", identity, force=force)
+
+
+def _arrive(
+    repository: Repository,
+    ref: str,
+    commit: ObjectID,
+    message: str,
+    identity: Identity,
+    *,
+    force: bool,
+) -> Arrival:
     value = repository.refs.read(ref)
     old = None if value is None else repository.revisions.peel(value)
     if old != commit:
         if old is not None and not force:
-            _check_movable(repository, ref, old, commit)
+            _check_movable(repository, Arrival(ref, old, commit), value)
         adopt_as_head(repository, ref, identity)  # HEAD names no other then
-        repository.refs.update(
-            ref, commit, old=value, message=f"{way}: {source}", who=identity.committer
-        )
+        repository.refs.update(ref, commit, old=value, message=message, who=identity.committer)
     return Arrival(ref, old, commit)
 
 
-def _check_movable(repository: Repository, ref: str, old: ObjectID, new: ObjectID) -> None:
-    entries = repository.refs.reflog(ref)
-    if entries and entries[0].message.startswith(_WAYS):
+def _check_movable(repository: Repository, move: Arrival, value: ObjectID | None) -> None:
+    """`value` is the ref's: the old commit, or an annotated tag of it."""
+    entries = repository.refs.reflog(move.ref)
+    if any(entry.new == value and entry.message.startswith(_WAYS) for entry in entries):
         return
-    if not is_ancestor(repository.git, old, new):
+    assert move.old is not None
+    if not is_ancestor(repository.git, move.old, move.new):
         raise NameHasCommits(
-            f"'{_shown(ref)}' has commits that the new image does not descend from",
+            f"'{_shown(move.ref)}' has commits that the new image does not descend from",
             hint="another name keeps both; --force moves it, and the reflog keeps"
-            f" {hex_id(old)[:12]}",
+            f" {hex_id(move.old)[:12]}",
         )
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lxgit.objects.commits import Signature
-from lxgit.objects.ids import from_hex
+from lxgit.objects.ids import from_hex, hex_id
 from lxgit.operations.values import ContainerRow, ContainerState, Identity
 from lxgit.records import replace
 from lxgit.runtime.containers import all_containers
@@ -94,13 +94,35 @@ def record_container(
     repository: Repository, container: Container, config: ContainerConfig, identity: Identity
 ) -> None:
     """Have `undo` know where a container stood, before it stands where `config` says."""
-    from lxgit.objects.operationlog import container_value
+    from lxgit.objects.operationlog import Stand
 
     before = container.config
     repository.operations.record_container(
         container.id,
-        container_value(before.commit, before.branch),
-        container_value(config.commit, config.branch),
+        Stand(before.commit, before.branch),
+        Stand(config.commit, config.branch),
+        "container",
+        identity.committer.time,
+    )
+
+
+def record_placing(
+    repository: Repository,
+    container: Container,
+    config: ContainerConfig,
+    shown: tuple[ObjectID, ObjectID],
+    message: str,
+    identity: Identity,
+) -> None:
+    """The same, where it is about to show something else: commits of what, before and after."""
+    from lxgit.objects.operationlog import Stand
+
+    before = container.config
+    repository.operations.record_container(
+        container.id,
+        Stand(before.commit, before.branch, hex_id(shown[0])),
+        Stand(config.commit, config.branch, hex_id(shown[1])),
+        message,
         identity.committer.time,
     )
 
@@ -166,10 +188,19 @@ def set_stash(
     identity: Identity,
     *,
     old: ObjectID | None,
+    message: str,
 ) -> None:
     """Keep a commit as what was put away, or with None keep it no longer. RefMoved."""
     ref = _pin(container, f"{_STASH}{number}")
-    repository.refs.update(ref, commit, old=old, message="stash", who=identity.committer)
+    before, after = (None if one is None else hex_id(one) for one in (old, commit))
+    repository.operations.record(ref, before, after, message, identity.committer.time)
+    repository.refs.update(ref, commit, old=old, message=message, who=identity.committer)
+
+
+def stash_owner(ref: str) -> str | None:
+    """The id of the container that a ref keeps a stash of, if it is such a ref."""
+    container, dash, _ = ref.removeprefix(_PINS).partition(_STASH)
+    return container if dash and ref.startswith(_PINS) else None
 
 
 def pinned(repository: Repository, container: str) -> ObjectID | None:

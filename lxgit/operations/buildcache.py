@@ -17,6 +17,8 @@ from lxgit.objects.ids import hex_id
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from lxgit.objects.ids import ObjectID
     from lxgit.repository import Repository
 
@@ -67,8 +69,22 @@ def prune_cache(repository: Repository, *, everything: bool = False) -> PrunedCa
     """Forget the steps that no branch, tag or container has come of, or with `everything` all.
 
     With `everything` the directories of `RUN --mount=type=cache` go too, those that no container
-    has. What the commits take of the disk is gc's to free.
+    has. What the commits take of the disk is gc's to free. LockHeld while a build relies on them.
     """
+    with _locked(repository, shared=False):
+        return _prune(repository, everything=everything)
+
+
+def relied_on(repository: Repository) -> AbstractContextManager[int]:
+    """Keep steps from being forgotten: a build that has made or found one goes on from there."""
+    return _locked(repository, shared=True)
+
+
+def _locked(repository: Repository, *, shared: bool) -> AbstractContextManager[int]:
+    return repository.lock("builds", shared=shared, wait=shared, what="the cache of builds")
+
+
+def _prune(repository: Repository, *, everything: bool) -> PrunedCache:
     refs = repository.refs.list(CACHE)
     dropped = list(refs) if everything else _loose(repository, refs)
     if dropped:

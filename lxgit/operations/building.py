@@ -24,6 +24,7 @@ from lxgit.objects.ids import hex_id
 from lxgit.objects.imageconfig import architecture_name
 from lxgit.operations import leftovers
 from lxgit.operations.arriving import BUILD, arrive, ref_for
+from lxgit.operations.buildcache import relied_on
 from lxgit.operations.buildstages import Stages
 from lxgit.operations.buildsteps import Site
 from lxgit.operations.buildvalues import Built
@@ -65,7 +66,7 @@ def build(
     outer = before_stages(dockerfile, request.arguments, architecture_name(os.uname().machine))
     for name in unused(dockerfile, request.arguments):
         progress.warn(f"--build-arg {name}: no ARG of the Dockerfile has that name")
-    with ownership.owning(repository.scratch_dir) as owner:
+    with relied_on(repository), ownership.owning(repository.scratch_dir) as owner:
         site = Site(
             repository,
             dockerfile,
@@ -83,16 +84,16 @@ def build(
         except BaseException:
             leftovers.drop_owned(repository, owner.name)
             raise
-    for name, ref in refs.items():
-        arrive(
-            repository,
-            ref,
-            oid,
-            way=BUILD,
-            source=name,
-            force=request.force,
-            identity=identity,
-        )
+        for name, ref in refs.items():
+            arrive(
+                repository,
+                ref,
+                oid,
+                way=BUILD,
+                source=name,
+                force=request.force,
+                identity=identity,
+            )
     consolidate(repository)
     return Built(hex_id(oid))
 

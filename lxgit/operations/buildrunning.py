@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
+from lxgit.objects.refs import RefMoved
 from lxgit.operations.committing import CommitRequest, commit_to
 from lxgit.operations.creating import RunRequest
 from lxgit.operations.destination import Destination
@@ -58,8 +59,13 @@ def run_step(site: Site, step: RunStep, ref: str, message: str, identity: Identi
             raise CommandFailed(f"the command {_ending(code)}", hint=_hint(code))
         request = CommitRequest(allow_empty=True, config=step.config)
         destination = Destination(ref, repository.refs.read(ref), None)
-        with edited(container) as now:
-            made = commit_to(repository, now, destination, request, message, identity, progress)
+        try:
+            with edited(container) as now:
+                made = commit_to(repository, now, destination, request, message, identity, progress)
+        except RefMoved as moved:  # to what another build has made of the same step meanwhile
+            if moved.current is None:
+                raise
+            return moved.current
     return from_hex(made.oid)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.packindex import PackIndex
+from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.objects.refs import ANY, DELETED, RefStore
 from lxgit.tuples import NamedTuple
 
@@ -49,7 +50,9 @@ class Entries(NamedTuple):
 def expire_reflogs(repository: Repository, *, now: bool, dry_run: bool = False) -> Entries:
     """Drop the entries that are too old; with `now`, all that reach what no ref does.
 
-    The caller keeps everybody from moving refs (Repository.collecting), unless it is a dry run.
+    Where none is left that tells how a branch or a tag came to be where it is (`arriving` asks for
+    it), the last one stays, without what it was before. The caller keeps everybody from moving refs
+    (Repository.collecting), unless it is a dry run.
     """
     count = 0
     surviving: set[ObjectID] = set()
@@ -61,14 +64,24 @@ def expire_reflogs(repository: Repository, *, now: bool, dry_run: bool = False) 
         due = [entry for entry in kept if now or entry.who.time <= limit]
         lost = _unreached(repository, name, due, now=now)
         kept = [entry for entry in kept if entry not in due or not _ids(entry) & lost]
+        if entries and all(entry.new != entries[0].new for entry in kept):
+            kept = [*_last(repository, name, entries[0], kept), *kept]
         surviving.update(*map(_ids, kept))
         count += len(entries) - len(kept)
-        if len(kept) < len(entries) and not dry_run:
+        if kept != list(entries) and not dry_run:
             if name == DELETED:
                 _let_go(repository, kept, entries[0].who)
             if kept or name != DELETED:
                 repository.refs.replace_reflog(name, kept)
     return Entries(count, frozenset(surviving))
+
+
+def _last(
+    repository: Repository, name: str, last: ReflogEntry, kept: Sequence[ReflogEntry]
+) -> Iterator[ReflogEntry]:
+    """How a branch or a tag came to where it is, if it is there; behind the entries `kept`."""
+    if name.startswith((BRANCHES, TAGS)) and last.new == repository.refs.read(name):
+        yield last._replace(old=kept[0].new if kept else None)
 
 
 def _let_go(repository: Repository, kept: Sequence[ReflogEntry], who: Signature) -> None:

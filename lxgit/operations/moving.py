@@ -14,7 +14,7 @@ from lxgit.objects.merging import changes_of, replace_paths
 from lxgit.operations.attached import row_of
 from lxgit.operations.creating import image_label
 from lxgit.operations.lookup import classify, clean_path, find_commit, image_of
-from lxgit.operations.placing import Aim, carried, keep, place, taken
+from lxgit.operations.placing import Aim, carried, keep, place, show, taken, written
 from lxgit.operations.stashing import put_aside
 from lxgit.operations.values import ContainerMoved, ContainerReset
 from lxgit.operations.worktree import only_changed
@@ -22,7 +22,9 @@ from lxgit.operations.worktree import only_changed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lxgit.objects.ids import ObjectID
     from lxgit.operations.values import Identity
+    from lxgit.operations.worktree import WorkTree
     from lxgit.progress import Progress
     from lxgit.repository import Repository
 
@@ -66,13 +68,20 @@ def checkout_container(
                 " or 'lxgit commit' or 'lxgit reset --hard' first",
             )
         shown, kept, put_away = None, None, None
+        label = [old.config.branch or old.config.commit[:12], branch or hex_id(commit)[:12]]
+        why = f"checkout: moving {old.config.name} from {label[0]} to {label[1]}"
         if changes and merge:
-            shown = carried(tree, tree.parent, tree.image, image_of(repository, commit), _UNCARRIED)
+            onto = image_of(repository, commit)
+            image = carried(tree, tree.parent, tree.image, onto, _UNCARRIED)
+            shown = written(writer, old, image, commit, why, identity)
         if changes and stash:
-            put_away = put_aside(repository, tree, writer, None, identity)
+            put_away = put_aside(repository, tree, writer, None, why, identity)
+            was = from_hex(put_away.oid)
         else:
-            kept = keep(repository, tree, writer, "checkout", identity)
-        made = place(repository, tree, Aim(commit, branch, shown_as, shown), identity, progress)
+            was = keep(repository, tree, writer, "checkout", identity, then=shown)
+            kept = _id_of(tree, was)
+        aim = Aim(commit, branch, shown_as, shown)
+        made = place(repository, tree, aim, was, why, identity=identity, progress=progress)
     return ContainerMoved(
         container=row_of(made),
         old=old.config.commit,
@@ -91,10 +100,11 @@ def reset(
     with taken(repository, name) as (tree, writer):
         config = tree.container.config
         changes = tree.compare().changes
-        kept = keep(repository, tree, writer, "reset", identity)
+        was = keep(repository, tree, writer, "reset", identity)
         aim = Aim(from_hex(config.commit), config.branch, config.image, None)
-        made = place(repository, tree, aim, identity, progress)
-    return ContainerReset(row_of(made), len(changes), kept)
+        why = f"reset: {config.name}"
+        made = place(repository, tree, aim, was, why, identity=identity, progress=progress)
+    return ContainerReset(row_of(made), len(changes), _id_of(tree, was))
 
 
 def restore(
@@ -114,7 +124,6 @@ def restore(
     name = name or only_changed(repository, "restore").id
     wanted = [clean_path(path) for path in paths]
     with taken(repository, name) as (tree, writer):
-        config = tree.container.config
         image = tree.parent if source is None else _source(repository, source)
         for path in wanted:
             if image.entry(path) is None and tree.image.entry(path) is None:
@@ -127,10 +136,14 @@ def restore(
         count = len(changes_of(tree.image, shown_then))
         if not count:
             return ContainerReset(row_of(tree.container), 0, None)
-        kept = keep(repository, tree, writer, "restore", identity)
-        aim = Aim(from_hex(config.commit), config.branch, config.image, shown_then)
-        made = place(repository, tree, aim, identity, progress)
-    return ContainerReset(row_of(made), count, kept)
+        made, was = show(repository, tree, writer, shown_then, "restore", identity, progress)
+    return ContainerReset(row_of(made), count, _id_of(tree, was))
+
+
+def _id_of(tree: WorkTree, kept: ObjectID) -> str | None:
+    """The id of the commit of what a container was, if it had changes."""
+    found = hex_id(kept)
+    return found if found != tree.container.config.commit else None
 
 
 def _source(repository: Repository, revision: str) -> Image:

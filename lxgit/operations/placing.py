@@ -17,7 +17,7 @@ from lxgit.objects.ids import ObjectType, from_hex, hex_id
 from lxgit.objects.image import read_image, write_image
 from lxgit.objects.merging import carry, changes_of, conflicts
 from lxgit.objects.messages import add_trailers
-from lxgit.operations.attached import keep_commit, pin_commit
+from lxgit.operations.attached import keep_commit, pin_commit, record_placing
 from lxgit.operations.creating import materialised
 from lxgit.operations.lookup import find_container, image_of
 from lxgit.operations.worktree import WorkTree, open_work_tree
@@ -57,23 +57,22 @@ class Conflicts(LxgitError):
 
 
 class Aim(NamedTuple):
-    """What a container is to stand on, and what it is to show there; None: the commit itself."""
+    """What a container is to stand on, and a commit of what it is to show there.
+
+    None for `shown`: the commit itself.
+    """
 
     commit: ObjectID
     branch: str | None
     image: str
-    shown: Image | None
+    shown: ObjectID | None
 
 
 @contextmanager
 def taken(repository: Repository, name: str) -> Iterator[tuple[WorkTree, PackWriter]]:
     """A stopped container's files, ours and written to the store. ContainerRuns."""
     with edited(find_container(repository, name)) as container:
-        if container.is_running:
-            raise ContainerRuns(
-                f"container '{container.config.name}' is running",
-                hint=f"'lxgit stop {container.config.name}' first",
-            )
+        check_stopped(container)
         with (
             container.lock(),
             repository.writing(),
@@ -81,6 +80,15 @@ def taken(repository: Repository, name: str) -> Iterator[tuple[WorkTree, PackWri
             open_work_tree(repository, container, writer) as tree,
         ):
             yield tree, writer
+
+
+def check_stopped(container: Container) -> None:
+    """Raise ContainerRuns where it does."""
+    if container.is_running:
+        raise ContainerRuns(
+            f"container '{container.config.name}' is running",
+            hint=f"'lxgit stop {container.config.name}' first",
+        )
 
 
 def carried(tree: WorkTree, old: Image, new: Image, onto: Image, hint: str) -> Image:
@@ -95,36 +103,60 @@ def carried(tree: WorkTree, old: Image, new: Image, onto: Image, hint: str) -> I
     return read_image(tree.objects, write_image(tree.objects, *filesystem, onto.config))
 
 
-def written(tree: WorkTree, writer: PackWriter, message: str, identity: Identity) -> ObjectID:
-    """What the container is, as a commit over the one that it stands on."""
-    container = tree.container
+def written(
+    writer: PackWriter,
+    container: Container,
+    shown: Image,
+    over: ObjectID,
+    message: str,
+    identity: Identity,
+) -> ObjectID:
+    """What a container is or is to be, as a commit over the one that it stands on then."""
     told = add_trailers(f"{message}\n", [("Container", container.id)])
-    parent = from_hex(container.config.commit)
-    commit = Commit(tree.image.tree, (parent,), identity.author, identity.committer, told)
+    commit = Commit(shown.tree, (over,), identity.author, identity.committer, told)
     return writer.add(ObjectType.COMMIT, encode_commit(commit))
 
 
 def keep(
-    repository: Repository, tree: WorkTree, writer: PackWriter, verb: str, identity: Identity
-) -> str | None:
-    """Have a changed container's files durable, as a commit that gc leaves alone; None: no change.
+    repository: Repository,
+    tree: WorkTree,
+    writer: PackWriter,
+    verb: str,
+    identity: Identity,
+    *,
+    then: ObjectID | None = None,
+) -> ObjectID:
+    """Have a container's files durable, as a commit; that which it stands on if it has no changes.
 
-    It is there until the next such moment.
+    A ref keeps it until the next such moment, and the reflog of that until it expires; that keeps
+    `then`, too, a commit of what it is about to show.
     """
     container = tree.container
-    parent = from_hex(container.config.commit)
-    oid = parent
+    oid = from_hex(container.config.commit)
     if tree.is_changed:
-        oid = written(tree, writer, f"{container.config.name} before {verb}", identity)
+        message = f"{container.config.name} before {verb}"
+        oid = written(writer, container, tree.image, oid, message, identity)
     with writer.finish():
+        if then is not None:
+            keep_commit(repository, container.id, then, identity, f"after {verb}")
         keep_commit(repository, container.id, oid, identity, f"before {verb}")
-    return hex_id(oid) if oid != parent else None
+    return oid
 
 
 def place(
-    repository: Repository, tree: WorkTree, aim: Aim, identity: Identity, progress: Progress
+    repository: Repository,
+    tree: WorkTree,
+    aim: Aim,
+    was: ObjectID,
+    message: str,
+    *,
+    identity: Identity,
+    progress: Progress,
 ) -> Container:
-    """Have the container of the tree stand and show what it is to; what it was is lost."""
+    """Have the container of the tree stand and show what it is to.
+
+    What it was is lost, but for `was`, a commit of that; `undo` calls it by the message.
+    """
     container = tree.container
     base = image_of(repository, aim.commit)
     ids = container.config.idmap
@@ -143,8 +175,11 @@ def place(
         idmap=ids,
     )
     pin_commit(repository, container.id, config.commit, identity, base=container.mounted)
-    if aim.shown is not None and aim.shown.filesystem != base.filesystem:
-        write_upper(repository.objects, container.path / config.upper, config.ids, base, aim.shown)
+    shown = base if aim.shown is None else image_of(repository, aim.shown)
+    if shown.filesystem != base.filesystem:
+        write_upper(repository.objects, container.path / config.upper, config.ids, base, shown)
+    after = aim.commit if aim.shown is None else aim.shown
+    record_placing(repository, container, config, (was, after), message, identity)
     remove_tree(container.path / "init")  # made for what was mounted below it
     placed = container.configured(config)
     remove_others(placed)
@@ -154,6 +189,27 @@ def place(
         release_ids(container)
     pin_commit(repository, container.id, config.commit, identity)
     return placed
+
+
+def show(
+    repository: Repository,
+    tree: WorkTree,
+    writer: PackWriter,
+    image: Image,
+    verb: str,
+    identity: Identity,
+    progress: Progress,
+) -> tuple[Container, ObjectID]:
+    """Have a container show something else over the same commit; and a commit of what it was."""
+    container = tree.container
+    config = container.config
+    commit = from_hex(config.commit)
+    message = f"{verb}: {config.name}"
+    then = written(writer, container, image, commit, message, identity)
+    was = keep(repository, tree, writer, verb, identity, then=then)
+    aim = Aim(commit, config.branch, config.image, then)
+    made = place(repository, tree, aim, was, message, identity=identity, progress=progress)
+    return made, was
 
 
 def _ids_for(

@@ -15,7 +15,7 @@ from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.merging import changes_of
 from lxgit.operations.attached import row_of, set_stash, stashed
 from lxgit.operations.lookup import find_container, image_of, read_commit
-from lxgit.operations.placing import Aim, carried, place, taken, written
+from lxgit.operations.placing import Aim, carried, place, show, taken, written
 from lxgit.operations.values import DroppedStash, Popped, Stash, stash_name
 from lxgit.operations.worktree import NothingChanged, only_changed
 from lxgit.runtime.containers import all_containers, edited
@@ -54,9 +54,11 @@ def push(
         config = tree.container.config
         if not tree.is_changed:
             raise NothingChanged(f"container '{config.name}' has not changed")
-        stash = put_aside(repository, tree, writer, message, identity)
+        why = f"stash push: {config.name}"
+        stash = put_aside(repository, tree, writer, message, why, identity)
         aim = Aim(from_hex(config.commit), config.branch, config.image, None)
-        place(repository, tree, aim, identity, progress)
+        was = from_hex(stash.oid)
+        place(repository, tree, aim, was, why, identity=identity, progress=progress)
     return stash
 
 
@@ -65,14 +67,17 @@ def put_aside(
     tree: WorkTree,
     writer: PackWriter,
     message: str | None,
+    why: str,
     identity: Identity,
 ) -> Stash:
-    """Make a stash of what a container has changed; its files are as they were."""
+    """Make a stash of what a container has changed, its files are as they were; `why` for undo."""
     container = tree.container
-    oid = written(tree, writer, _message(repository, container, message), identity)
+    told = _message(repository, container, message)
+    over = from_hex(container.config.commit)
+    oid = written(writer, container, tree.image, over, told, identity)
     with writer.finish():
         number = max(stashed(repository, container.id), default=0) + 1
-        set_stash(repository, container.id, number, oid, identity, old=None)
+        set_stash(repository, container.id, number, oid, identity, old=None, message=why)
     return _told(repository, container, 0, oid)
 
 
@@ -101,7 +106,6 @@ def pop(
     nothing has been done.
     """
     with taken(repository, name) as (tree, writer):
-        config = tree.container.config
         kept = _find(repository, tree.container, which)
         old = image_of(repository, read_commit(repository, kept.oid).parents[0])
         new = image_of(repository, kept.oid)
@@ -109,10 +113,8 @@ def pop(
         shown = carried(tree, old, new, tree.image, f"{name} is still there; {_IN_THE_WAY}")
         count = len(changes_of(tree.image, shown))
         if count:
-            with writer.finish():
-                aim = Aim(from_hex(config.commit), config.branch, config.image, shown)
-                place(repository, tree, aim, identity, progress)
-        return Popped(_drop(repository, tree.container, kept, identity), count)
+            show(repository, tree, writer, shown, "stash pop", identity, progress)
+        return Popped(_drop(repository, tree.container, kept, "stash pop", identity), count)
 
 
 _IN_THE_WAY = "'lxgit commit' or 'lxgit restore' what is in its way first"
@@ -123,7 +125,8 @@ def drop(
 ) -> DroppedStash:
     """Let go of a stash, the youngest or the one that `which` names; gc may take it. NoStash."""
     with edited(find_container(repository, name)) as container:
-        return _drop(repository, container, _find(repository, container, which), identity)
+        kept = _find(repository, container, which)
+        return _drop(repository, container, kept, "stash drop", identity)
 
 
 def list_stashes(repository: Repository, name: str | None = None) -> list[Stash]:
@@ -183,8 +186,9 @@ def _told(repository: Repository, container: Container, position: int, oid: Obje
 
 
 def _drop(
-    repository: Repository, container: Container, kept: _Kept, identity: Identity
+    repository: Repository, container: Container, kept: _Kept, verb: str, identity: Identity
 ) -> DroppedStash:
     """Without a look at it, which may be damaged."""
-    set_stash(repository, container.id, kept.number, None, identity, old=kept.oid)
+    why = f"{verb}: {container.config.name}"
+    set_stash(repository, container.id, kept.number, None, identity, old=kept.oid, message=why)
     return DroppedStash(row_of(container), stash_name(kept.position), hex_id(kept.oid))

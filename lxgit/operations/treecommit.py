@@ -52,7 +52,7 @@ def commit_tree(
     before = _image(repository, parent)
     config = before.config if before is not None else _config(tree, target)
     with ExitStack() as stack:
-        layer = _start_layer(stack, repository, tree)
+        layer = start_layer(stack, repository, tree)
         progress.phase("Writing to Git", tree.size())
         rootfs = write_tree(writer, intake, tree, progress)
         image = write_image(writer, rootfs, tree.links(), config)
@@ -72,7 +72,7 @@ def commit_tree(
             )
             packed.release()
         # After the ref: of an import that fails nothing more is to be said, nor left.
-        _publish_layer(layer, read_image(repository.objects, image), progress)
+        publish_layer(layer, read_image(repository.objects, image), progress)
     if oid == parent:
         return Imported(hex_id(oid), target.branch, None, unchanged=True, became_head=False)
     return Imported(
@@ -98,7 +98,7 @@ def _config(tree: FileTree, target: Target) -> ImageConfig:
     return ImageConfig(cmd=(shell,), architecture=architecture_name(target.architecture))
 
 
-def _start_layer(stack: ExitStack, repository: Repository, tree: FileTree) -> TreeLayer | None:
+def start_layer(stack: ExitStack, repository: Repository, tree: FileTree) -> TreeLayer | None:
     """Begin the base layer, in another process; only root can give files to others."""
     if os.geteuid() != 0:
         return None
@@ -106,7 +106,8 @@ def _start_layer(stack: ExitStack, repository: Repository, tree: FileTree) -> Tr
     return stack.enter_context(TreeLayer(LayerStore(repository.layers_dir), tree))
 
 
-def _publish_layer(layer: TreeLayer | None, image: Image, progress: Progress) -> None:
+def publish_layer(layer: TreeLayer | None, image: Image, progress: Progress) -> None:
+    """Have containers find the layer, now that its image is in Git."""
     if layer is None:
         return
     progress.phase("Finishing the layer")

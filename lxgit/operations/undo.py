@@ -1,8 +1,8 @@
-"""Undoing what moved refs, one command at a time, and doing it again.
+"""Undoing what moved refs or containers, one command at a time, and doing it again.
 
 An undo moves every ref of an operation back to what it was, HEAD among them, and puts containers
-back where they stood: after the undo of a commit the container has its changes again, over the
-commit that it is mounted on. Nothing is undone when one of the refs is elsewhere by now.
+back where they stood (`standing`). Nothing is undone when one of the refs is elsewhere by now, or
+when a container whose files were moved has changed since.
 """
 
 from __future__ import annotations
@@ -11,24 +11,22 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
-from lxgit.objects.operationlog import container_value
+from lxgit.objects.operationlog import Stand
 from lxgit.objects.refnames import BRANCHES, short_name
-from lxgit.operations.attached import containers_on, detach, pin_commit, record_container
+from lxgit.operations.attached import containers_on, detach, stash_owner
 from lxgit.operations.branches import BranchInUse
-from lxgit.operations.lookup import image_of
+from lxgit.operations.standing import changed_since, container_of, put_back, show_again, stand_now
 from lxgit.operations.values import RefMove, Undone
-from lxgit.records import replace
-from lxgit.runtime.containers import BrokenContainer, edited, load
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.operationlog import Moved, Operation
     from lxgit.operations.values import Identity
+    from lxgit.progress import Progress
     from lxgit.repository import Repository
-    from lxgit.runtime.containers import Container
 
 
 class NothingToUndo(LxgitError):
@@ -39,27 +37,44 @@ class MovedSince(LxgitError):
     """A ref is not where the operation left it."""
 
 
+class GoneSince(LxgitError):
+    """gc has dropped what a name or a container was."""
+
+
 class _Step(NamedTuple):
-    """A name, what it is, and what it is to be; as `operationlog` has values."""
+    """A name, what it is expected to be, is, and is to be; values as `operationlog` has them."""
 
     moved: Moved
+    expected: str | None
     now: str | None
     wanted: str | None
 
+    @property
+    def places(self) -> bool:
+        """Whether it moves the files of a container."""
+        return self.moved.container is not None and Stand.parse(self.wanted or "").shown is not None
+
 
 def undo(
-    repository: Repository, *, redo: bool = False, dry_run: bool = False, identity: Identity
+    repository: Repository,
+    *,
+    redo: bool = False,
+    dry_run: bool = False,
+    force: bool = False,
+    identity: Identity,
+    progress: Progress,
 ) -> Undone:
     """Undo the last operation that was not undone, or with `redo` do again what was undone last.
 
-    Operations that never came to be, since a crash came first, are passed over. NothingToUndo;
-    MovedSince, BranchInUse, and then nothing has been done.
+    Operations that never came to be, since a crash came first, are passed over. With `force`, a
+    container that has changed since is put back, too; that is kept. NothingToUndo; MovedSince,
+    ChangedSince, ContainerRuns, GoneSince, BranchInUse, and then nothing has been done.
     """
     done, undone = repository.operations.read()
     operations = undone if redo else done
     while operations:
         operation = operations.pop()
-        steps = _steps(repository, operation, redo=redo)
+        steps = list(_steps(repository, operation, redo=redo, force=force))
         if steps:
             break
     else:
@@ -68,37 +83,62 @@ def undo(
             hint="'lxgit reflog' lists where HEAD was",
         )
     _check_head(repository, steps)
+    _check_kept(repository, operation, steps)
+    kept: dict[str, str] = {}
     if not dry_run:
-        _take(repository, operation, steps, redo=redo, identity=identity)
-    return _told(operation, steps)
+        verb = "redo" if redo else "undo"
+        repository.operations.next_operation(verb, operation.id)
+        message = f"{verb}: {operation.message}"
+        for step in steps:
+            if step.places:
+                kept |= _place(repository, step, message, identity, progress, force=force)
+            else:
+                _take(repository, step, message, identity)
+        repository.operations.finish(identity.committer.time)
+    return _told(operation, steps, kept)
 
 
-def _steps(repository: Repository, operation: Operation, *, redo: bool) -> list[_Step]:
-    """What is to be done; MovedSince where a ref is neither what it was nor what it became."""
-    steps = []
+def _steps(
+    repository: Repository, operation: Operation, *, redo: bool, force: bool
+) -> Iterator[_Step]:
+    """What is to be done; MovedSince where a ref is neither what it was nor what it became.
+
+    A container that has gone is no obstacle. ChangedSince, ContainerRuns.
+    """
     for moved in operation.net() if redo else reversed(operation.net()):
         expected, wanted = (moved.old, moved.new) if redo else (moved.new, moved.old)
-        now = _now(repository, moved)
+        owner = moved.container or stash_owner(moved.name)
+        if owner is not None and container_of(repository, owner) is None:
+            continue
+        now = _now(repository, moved, expected, wanted)
+        step = _Step(moved, expected, now, wanted)
         if now == wanted:
             continue
-        if now == expected:
-            steps.append(_Step(moved, now, wanted))
+        if now == expected or (step.places and force):
+            yield step
+        elif step.places:
+            container = container_of(repository, moved.container or "")
+            assert container is not None
+            raise changed_since(container)
         elif moved.container is None:
             raise MovedSince(
                 f"'{short_name(moved.name)}' has moved since '{operation.message}',"
                 " by something that lxgit did not do",
                 hint=f"'lxgit reflog {short_name(moved.name)}' lists where it was",
             )
-    return steps
 
 
-def _now(repository: Repository, moved: Moved) -> str | None:
+def _now(
+    repository: Repository, moved: Moved, expected: str | None, wanted: str | None
+) -> str | None:
     """What a name is now."""
     if moved.container is not None:
-        container = _container(repository, moved.container)
+        container = container_of(repository, moved.container)
         if container is None:
             return None
-        return container_value(container.config.commit, container.config.branch)
+        stands = [Stand.parse(value or "") for value in (expected, wanted)]
+        now = stand_now(repository, container, *stands)
+        return None if now is None else now.text
     if moved.name == "HEAD":
         head = repository.refs.head()
         return head if isinstance(head, str) else hex_id(head)
@@ -106,11 +146,25 @@ def _now(repository: Repository, moved: Moved) -> str | None:
     return None if oid is None else hex_id(oid)
 
 
-def _container(repository: Repository, identity: str) -> Container | None:
-    try:
-        return load(repository.containers_dir, identity)
-    except (FileNotFoundError, BrokenContainer):
-        return None
+def _check_kept(repository: Repository, operation: Operation, steps: Sequence[_Step]) -> None:
+    """Raise GoneSince where what is to be back is no more."""
+    for step in steps:
+        for oid in _ids_of(step):
+            if from_hex(oid) not in repository.objects:
+                raise GoneSince(
+                    f"what was before '{operation.message}' has gone with gc: {oid[:12]}",
+                    hint="'lxgit reflog' lists where HEAD was",
+                )
+
+
+def _ids_of(step: _Step) -> list[str]:
+    """The objects that have to be there for a step."""
+    if step.wanted is None or step.wanted.startswith(BRANCHES):
+        return []
+    if step.moved.container is None:
+        return [step.wanted]
+    stand = Stand.parse(step.wanted)
+    return [stand.commit, *([stand.shown] if stand.shown is not None else [])]
 
 
 def _check_head(repository: Repository, steps: Sequence[_Step]) -> None:
@@ -124,27 +178,34 @@ def _check_head(repository: Repository, steps: Sequence[_Step]) -> None:
         )
 
 
-def _take(
+def _take(repository: Repository, step: _Step, message: str, identity: Identity) -> None:
+    if step.moved.container is not None:
+        assert step.wanted is not None
+        put_back(repository, step.moved.container, Stand.parse(step.wanted), identity)
+    elif step.moved.name == "HEAD":
+        assert step.wanted is not None
+        repository.refs.set_head(_head(step.wanted), message=message, who=identity.committer)
+    else:
+        _move(repository, step, message, identity)
+
+
+def _place(
     repository: Repository,
-    operation: Operation,
-    steps: Sequence[_Step],
-    *,
-    redo: bool,
+    step: _Step,
+    message: str,
     identity: Identity,
-) -> None:
-    log = repository.operations
-    log.next_operation("redo" if redo else "undo", operation.id)
-    verb = "redo" if redo else "undo"
-    for step in steps:
-        message = f"{verb}: {operation.message}"
-        if step.moved.container is not None:
-            _put_back(repository, step, identity)
-        elif step.moved.name == "HEAD":
-            assert step.wanted is not None
-            repository.refs.set_head(_head(step.wanted), message=message, who=identity.committer)
-        else:
-            _move(repository, step, message, identity)
-    log.finish(identity.committer.time)
+    progress: Progress,
+    *,
+    force: bool,
+) -> dict[str, str]:
+    """What is kept of the container, by its id, if it has changed since."""
+    container = step.moved.container
+    assert container is not None
+    before, wanted = (Stand.parse(value or "") for value in (step.expected, step.wanted))
+    kept = show_again(
+        repository, container, before, wanted, message, force=force, who=identity, progress=progress
+    )
+    return {} if kept is None else {container: kept}
 
 
 def _head(value: str) -> str | ObjectID:
@@ -155,6 +216,9 @@ def _move(repository: Repository, step: _Step, message: str, identity: Identity)
     name = step.moved.name
     if step.wanted is None and name.startswith(BRANCHES):
         detach(repository, containers_on(repository, name.removeprefix(BRANCHES)), identity)
+    if stash_owner(name) is not None:
+        at = identity.committer.time
+        repository.operations.record(name, step.now, step.wanted, message, at)
     repository.refs.update(
         name,
         from_hex(step.wanted) if step.wanted is not None else None,
@@ -164,53 +228,16 @@ def _move(repository: Repository, step: _Step, message: str, identity: Identity)
     )
 
 
-def _put_back(repository: Repository, step: _Step, identity: Identity) -> None:
-    """Have a container stand on another commit; what it is mounted on stays.
-
-    So a container whose commit is undone has the same changes to commit again.
-    """
-    assert step.moved.container is not None
-    assert step.wanted is not None
-    container = _container(repository, step.moved.container)
-    if container is None:
-        return
-    with edited(container) as now:
-        _stand_on(repository, now, step.wanted, identity)
-
-
-def _stand_on(
-    repository: Repository, container: Container, wanted: str, identity: Identity
-) -> None:
-    commit, _, branch = wanted.partition(",")
-    below = container.mounted
-    config = replace(
-        container.config,
-        commit=commit,
-        branch=branch or None,
-        base=None if below == commit else below,
-    )
-    pin_commit(repository, container.id, commit, identity, base=below)
-    _have_upper(repository, container)
-    record_container(repository, container, config, identity)
-    container.configured(config)
-    pin_commit(repository, container.id, commit, identity, base=config.base)
-
-
-def _have_upper(repository: Repository, container: Container) -> None:
-    """Make the upper directory, empty: without one, a container stands on its own commit."""
-    if container.upper.exists():
-        return
-    from lxgit.runtime.starting import make_upper
-
-    root = image_of(repository, from_hex(container.mounted)).root()
-    make_upper(container, root.metadata)
-
-
-def _told(operation: Operation, steps: Sequence[_Step]) -> Undone:
+def _told(operation: Operation, steps: Sequence[_Step], kept: dict[str, str]) -> Undone:
     moves = tuple(
-        RefMove(short_name(step.moved.name), step.now, step.wanted)
+        RefMove(_shown(step.moved.name), step.now, step.wanted)
         for step in steps
         if step.moved.container is None
     )
     containers = tuple(step.moved.container for step in steps if step.moved.container is not None)
-    return Undone(operation.message, operation.time, moves, containers)
+    return Undone(operation.message, operation.time, moves, containers, tuple(kept.items()))
+
+
+def _shown(name: str) -> str:
+    owner = stash_owner(name)
+    return f"a stash of {owner[:12]}" if owner is not None else short_name(name)

@@ -361,3 +361,5 @@ class Undone(NamedTuple):
     moves: tuple[RefMove, ...]
     containers: tuple[str, ...]
     """The ids of those that were put back."""
+    kept: tuple[tuple[str, str], ...] = ()
+    """By those ids, commits of what they had changed since."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,11 +11,13 @@ from lxgit.objects.commits import Commit, Signature, encode_commit
 from lxgit.objects.ids import ObjectID, ObjectType
 from lxgit.objects.refnames import InvalidName
 from lxgit.operations.arriving import BUILD, PULL, NameHasCommits, arrive, ref_for
+from lxgit.operations.gc import gc
 from lxgit.operations.naming import NameTaken
 from lxgit.operations.tags import create_tag
 from lxgit.operations.undo import undo
+from lxgit.progress import NullProgress
 from lxgit.repository import Repository, create_repository
-from tests.support.stores import WHO
+from tests.support.stores import WHO, Listener
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +71,7 @@ def test_what_came_before_makes_way(repository: Repository, name: str) -> None:
         "build: there",
         "pull: there",
     ]
-    undo(repository, identity=WHO)
+    undo(repository, identity=WHO, progress=Listener())
     assert repository.refs.read(moved.ref) == one
 
 
@@ -106,3 +109,29 @@ def test_names_that_cannot_be(repository: Repository) -> None:
         ref_for(repository, "a..b")
     with pytest.raises(NameTaken, match="'team/v1' is a tag"):
         ref_for(repository, "team/v1")
+
+
+def test_what_came_makes_way_after_gc_and_undo(repository: Repository) -> None:
+    """The reflog keeps how the commit came, whatever its age; an undo leads back to it."""
+    one, two = commit(repository, "one"), commit(repository, "two")
+    ref = arriving(repository, "base", one).ref
+    arriving(repository, "base", two)
+    for _ in range(2):
+        gc(repository, now=True, progress=NullProgress())
+        (entry,) = repository.refs.reflog(ref)
+        assert (entry.old, entry.new, entry.message) == (None, two, "pull: there")
+    three = commit(repository, "three")
+    assert arriving(Repository(repository.path), "base", three).old == two
+    undo(repository, identity=WHO)
+    assert arriving(repository, "base", commit(repository, "four")).old == two
+
+
+def test_who_is_slower_comes_after(repository: Repository) -> None:
+    """Of several that move a name at once each moves it in the end."""
+    made = [commit(repository, str(number)) for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        moves = pool.map(lambda oid: arriving(Repository(repository.path), "base", oid), made)
+    arrivals = list(moves)
+    entries = repository.refs.reflog(arrivals[0].ref)
+    assert set(made) == {one.new for one in entries}
+    assert {one.old for one in arrivals} == {one.old for one in entries}

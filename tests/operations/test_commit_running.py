@@ -166,7 +166,7 @@ def test_undo_of_a_commit_of_a_running_one(busy: Lab) -> None:
     lab = busy
     before = lab.tip("base")
     make(Lab(open_repository(lab.repository.path)))  # operations are parted by process
-    undo(open_repository(lab.repository.path), identity=WHO)
+    undo(open_repository(lab.repository.path), identity=WHO, progress=Listener())
     assert (lab.tip("base"), lab.row("c").commit) == (before, before)
     assert {b"go", b"file"} <= set(changed(lab, "c"))
     assert make(lab).parent == before

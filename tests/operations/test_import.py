@@ -83,7 +83,7 @@ def test_a_process_that_helps_is_killed(
 def test_the_layer_is_lost_and_not_the_image(
     repository: Repository, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = treecommit._start_layer
+    start = treecommit.start_layer
 
     def killing(*arguments: object) -> TreeLayer | None:
         layer = start(*arguments)  # type: ignore[arg-type]
@@ -91,7 +91,7 @@ def test_the_layer_is_lost_and_not_the_image(
         os.kill(layer._child, signal.SIGKILL)
         return layer
 
-    monkeypatch.setattr(treecommit, "_start_layer", killing)
+    monkeypatch.setattr(treecommit, "start_layer", killing)
     (warning,) = take(repository, source)
     assert "its process was killed" in warning
     assert len(list(find_image(repository, "base").walk())) == 201

@@ -1,0 +1,112 @@
+"""Commands by which images come: pull, load."""
+
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING, Annotated
+
+from lxgit.cli.options import TlsVerify
+from lxgit.cli.params import argument, command, option
+from lxgit.cli.report import printable
+from lxgit.cli.session import Session
+from lxgit.cli.tables import short_id
+from lxgit.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lxgit.progress import Progress
+
+PullForce = Annotated[bool, option("-f", "--force", help="also where NAME has commits of your own")]
+MaxSize = Annotated[
+    str | None,
+    option(
+        "--max-size",
+        help="refuse what unpacks to more, holes included; what the store has free by default",
+        metavar="SIZE",
+    ),
+]
+
+
+@command(
+    examples=(
+        ("lxgit pull -f localhost:5000/base", "as 'base', from a registry of your own"),
+        ("lxgit pull localhost:5000/base mine:v1", "as the tag 'v1' of 'mine'"),
+        ("lxgit pull -q --platform linux/amd64 localhost:5000/base other", ""),
+    )
+)
+def pull(
+    session: Session,
+    source: Annotated[str, argument("SOURCE", help="[HOST[:PORT]/]PATH[:TAG][@DIGEST]")],
+    name: Annotated[
+        str | None,
+        argument("NAME[:TAG]", help="what to call it; its PATH by default", completes="image"),
+    ] = None,
+    tag: Annotated[
+        str | None, option("-t", "--tag", help="the tag, if SOURCE has none", metavar="TAG")
+    ] = None,
+    platform: Annotated[
+        str | None,
+        option("--platform", help="another machine's: linux/arm64", metavar="OS/ARCHITECTURE"),
+    ] = None,
+    registry: Annotated[
+        str | None,
+        option("--registry", help="the host, if SOURCE has none", metavar="HOST[:PORT]"),
+    ] = None,
+    force: PullForce = False,
+    max_size: MaxSize = None,
+    tls_verify: TlsVerify = True,
+    quiet: Annotated[bool, option("-q", "--quiet", help="the commit's id alone")] = False,
+) -> None:
+    """Fetch an image from a registry: each entry of its history becomes a commit.
+
+    A SOURCE without a host is Docker Hub's: 'lxgit pull debian'. What is here already is not
+    fetched again, nor unpacked. A branch or tag of the name moves, unless you have committed on it.
+    Prints the commit's id.
+    """
+    from lxgit.cli.environment import for_registries
+    from lxgit.cli.progress import QuietProgress
+    from lxgit.cli.sizes import parse_size
+    from lxgit.operations.pulling import PullRequest, pull
+
+    request = PullRequest(
+        _whole(source, tag, registry),
+        name,
+        platform=platform,
+        tls_verify=tls_verify,
+        force=force,
+        max_size=None if max_size is None else parse_size("--max-size", max_size),
+        environment=for_registries(),
+    )
+    repository = session.repository(create=True)
+    with nullcontext(QuietProgress()) if quiet else session.progress() as progress:
+        tell = _silent if quiet else teller(progress)
+        pulled = pull(repository, request, tell, identity=session.identity(), progress=progress)
+    if pulled.arrival.unchanged and not quiet:
+        session.note(f"'{pulled.name}' is up to date")
+    session.out.line(short_id(pulled.oid))
+
+
+def _whole(source: str, tag: str | None, registry: str | None) -> str:
+    """The reference with what was said apart from it, as in 2013. UsageError."""
+    if tag is not None:
+        if ":" in source.rpartition("/")[2] or "@" in source:
+            raise UsageError(f"'{source}' has a tag already", hint="leave out -t")
+        source = f"{source}:{tag}"
+    return source if registry is None else f"{registry}/{source}"
+
+
+def teller(progress: Progress) -> Callable[[str], None]:
+    """What says what is pulled on standard error, as Docker did, in lines that stay."""
+
+    def tell(line: str) -> None:
+        progress.phase("")
+        with suppress(OSError):
+            os.write(2, f"{printable(line)}\n".encode("utf-8", "surrogateescape"))
+
+    return tell
+
+
+def _silent(_: str) -> None:
+    pass

@@ -1,0 +1,256 @@
+"""Images come from a registry: their layers are fetched and unpacked, as far as they are not here.
+
+What a tag means there is asked first: the manifest, and the config, which says what the layers are.
+From then on the image is fetched by its digest. Layers are unpacked as they arrive.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from lxgit.objects.ids import hex_id
+from lxgit.objects.limits import limits_for
+from lxgit.oci import skopeo
+from lxgit.oci.config import read_config
+from lxgit.oci.layout import (
+    BadLayout,
+    DirectoryPlace,
+    digest_of,
+    manifest_digest,
+    part_of,
+    read_manifest,
+)
+from lxgit.oci.layoutwriter import blob_path
+from lxgit.oci.platform import parse_platform, this_platform
+from lxgit.oci.reference import parse_reference
+from lxgit.operations.arriving import PULL, Arrival, arrive, ref_for
+from lxgit.operations.gc import consolidate
+from lxgit.operations.knownlayers import known_layers
+from lxgit.operations.registries import access_to
+from lxgit.operations.scratchspace import scratch_directory
+from lxgit.operations.unpacking import Parts, committed
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from lxgit.objects.content import Slice
+    from lxgit.oci.config import ImageFacts
+    from lxgit.oci.layout import Manifest
+    from lxgit.oci.layoutwriter import Descriptor
+    from lxgit.oci.platform import Platform
+    from lxgit.oci.reference import Reference
+    from lxgit.oci.skopeo import Access, Copy
+    from lxgit.operations.values import Identity
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+
+    Tell = Callable[[str], None]
+
+
+class PullRequest(NamedTuple):
+    """What `pull` asks for; see `lxgit pull --help`.
+
+    `environment` is as for `access_to`; the registry has `answer_within` seconds to begin with.
+    """
+
+    source: str
+    name: str | None = None
+    platform: str | None = None
+    tls_verify: bool = True
+    force: bool = False
+    max_size: int | None = None
+    environment: Mapping[str, str] = {}
+    answer_within: int = skopeo.ANSWER_WITHIN
+
+
+class Pulled(NamedTuple):
+    """What came: what it is called here, and what that was and is."""
+
+    name: str
+    arrival: Arrival
+
+    @property
+    def oid(self) -> str:
+        """The commit, 40 digits."""
+        return hex_id(self.arrival.new)
+
+
+def pull(
+    repository: Repository,
+    request: PullRequest,
+    tell: Tell,
+    *,
+    identity: Identity,
+    progress: Progress,
+) -> Pulled:
+    """Fetch an image, and give it its name; `tell` hears what is fetched, a line each.
+
+    BadReference; NoSuchImage, AccessDenied, RegistryFailed, MissingProgram; NoSuchPlatform,
+    NotForLinux, BadLayout; errors of the layers as `committed`; NameHasCommits, NameTaken,
+    InvalidName. Nothing is left of an image that did not come whole.
+    """
+    reference = parse_reference(request.source)
+    name = request.name or reference.local_name
+    ref = ref_for(repository, name)
+    access = access_to(reference.host, request.environment, tls_verify=request.tls_verify)
+    tell(f"Pulling repository {_shown(reference)} from {reference.host}")
+    progress.phase(f"Asking {reference.host}")
+    remote = _Remote(reference, access, request, tell)
+    image = remote.image()
+    limits = limits_for(repository.scratch_dir, request.max_size)
+    with (
+        repository.writing(),
+        _fetched(repository, remote, image, progress) as parts,
+        committed(repository, parts, limits, progress) as oid,
+    ):
+        arrival = arrive(
+            repository,
+            ref,
+            oid,
+            way=PULL,
+            source=f"{reference} {image.digest}",
+            force=request.force,
+            identity=identity,
+        )
+    consolidate(repository)
+    return Pulled(name, arrival)
+
+
+def _shown(reference: Reference) -> str:
+    """A repository as `images` has it."""
+    return reference._replace(tag="", digest="").local_name
+
+
+class _Image(NamedTuple):
+    """What the registry says of an image."""
+
+    digest: str
+    manifest: Manifest
+    facts: ImageFacts
+
+
+def _platform(text: str | None) -> Platform:
+    return this_platform(os.uname().machine) if text is None else parse_platform(text)
+
+
+class _Remote:
+    """One reference, and what is behind it."""
+
+    def __init__(
+        self, reference: Reference, access: Access, request: PullRequest, tell: Tell
+    ) -> None:
+        self.reference = reference
+        self.access = access
+        self.tell = tell
+        self._platform = _platform(request.platform)
+        self._within = request.answer_within
+
+    def pinned(self, digest: str) -> Reference:
+        """The same place, by digest."""
+        return self.reference._replace(tag="", digest=digest)
+
+    def image(self) -> _Image:
+        """The manifest and the config of the image for the platform."""
+        reference = self.reference
+        data = skopeo.manifest(reference, self.access, within=self._within)
+        if reference.digest:
+            _check(data, reference.digest)
+        data, digest = manifest_digest(data, self._platform, self._manifest)
+        manifest = read_manifest(data)
+        digits = digest.partition(":")[2]
+        tag = "" if reference.digest else reference.which.removeprefix(":")
+        self.tell(f"Pulling image {digits} ({tag}) from {_shown(reference)}")
+        self.tell(f"Pulling {digits} metadata")
+        config = skopeo.config(self.pinned(digest), self.access)
+        _check(config, manifest.config.digest)
+        return _Image(digest, manifest, read_config(config, len(manifest.layers)))
+
+    def _manifest(self, wanted: Descriptor) -> bytes:
+        data = skopeo.manifest(self.pinned(wanted.digest), self.access)
+        _check(data, wanted.digest)
+        return data
+
+
+def _check(data: bytes, digest: str) -> None:
+    if digest_of(data) != digest:
+        raise BadLayout(f"the registry gives other bytes for {digest[:19]} than that stands for")
+
+
+@contextmanager
+def _fetched(
+    repository: Repository, remote: _Remote, image: _Image, progress: Progress
+) -> Iterator[Parts]:
+    """The image's layers, as they come; those that are known do not."""
+    layers = image.manifest.layers
+    known = len(known_layers(repository, image.facts.diff_ids))
+    for layer in layers[:known]:
+        remote.tell(f"{layer.digest.partition(':')[2]} is here already")
+    if known == len(layers):
+        yield Parts(image.facts, lambda _: _no_layer())
+        return
+    with ExitStack() as stack:
+        place = stack.enter_context(scratch_directory(repository)) / "layout"
+        _stand_in(place, layers, known)
+        copy = stack.enter_context(
+            skopeo.receiving(remote.pinned(image.digest), place, remote.access)
+        )
+        arriving = _Arriving(copy, place, layers[known:], progress)
+        opened = stack.enter_context(DirectoryPlace(place))
+
+        def arrived(number: int) -> Slice:
+            wanted = layers[number]
+            remote.tell(f"Pulling {wanted.digest.partition(':')[2]} fs layer")
+            arriving.wait_for(wanted)
+            return part_of(opened, wanted)
+
+        yield Parts(image.facts, arrived)
+
+
+def _no_layer() -> Slice:
+    raise AssertionError("a known layer was asked for")
+
+
+def _stand_in(place: Path, layers: tuple[Descriptor, ...], known: int) -> None:
+    """Have files of the right size, and nothing in them, where skopeo looks for known layers."""
+    blobs = (place / blob_path(layers[0].digest)).parent
+    blobs.mkdir(parents=True)
+    wanted = {layer.digest for layer in layers[known:]}
+    for layer in layers[:known]:
+        if layer.digest not in wanted:
+            with (place / blob_path(layer.digest)).open("wb") as file:
+                file.truncate(layer.size)
+
+
+class _Arriving:
+    """Layers on their way."""
+
+    def __init__(
+        self, copy: Copy, place: Path, layers: tuple[Descriptor, ...], progress: Progress
+    ) -> None:
+        self._copy = copy
+        self._place = place
+        self._size = sum({layer.digest: layer.size for layer in layers}.values())
+        self._before = self._amount()
+        self._progress = progress
+
+    def wait_for(self, layer: Descriptor) -> None:
+        """Wait until a layer is there, whole."""
+        path = self._place / blob_path(layer.digest)
+        if path.exists():
+            return
+        self._progress.phase("Downloading", self._size)
+        self._progress.advance(self._amount() - self._before)
+        self._copy.wait(path.exists, self._amount, self._progress.advance)
+
+    def _amount(self) -> int:
+        """Bytes that are there so far, of all layers."""
+        count = 0
+        for directory, _, names in os.walk(self._place):
+            for name in names:
+                with suppress(FileNotFoundError):  # it has its final name by now
+                    count += os.lstat(f"{directory}/{name}").st_blocks
+        return count * 512

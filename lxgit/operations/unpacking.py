@@ -1,0 +1,240 @@
+"""An image of a layout becomes commits: what `pull` and `load` share.
+
+Each entry of its history is one commit, which says what the image says and nothing else, so the
+same image is the same commits in each store. The contents of the layers go straight into one pack,
+by the processes that imports have (objects/intake). Layers that are known are not read. Nothing is
+left of an image that turns out to be none.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from lxgit.errors import LxgitError
+from lxgit.objects.changeset import apply
+from lxgit.objects.commits import encode_commit
+from lxgit.objects.entries import Entry
+from lxgit.objects.filetree import FileTree
+from lxgit.objects.ids import ObjectType
+from lxgit.objects.image import Image, read_image, write_image
+from lxgit.objects.intake import Intake
+from lxgit.objects.limits import Limits
+from lxgit.objects.links import Links, encode_links
+from lxgit.objects.metadata import Kind, Metadata
+from lxgit.objects.scratch import ScratchObjects
+from lxgit.objects.treebuilder import TreeBuilder
+from lxgit.oci.history import entries
+from lxgit.oci.layerreader import Borrowed, opened_layer, read_layer, settle, without_markers
+from lxgit.operations.knownlayers import known_layers, remember
+from lxgit.operations.lookup import image_of
+from lxgit.operations.treecommit import publish_layer, start_layer
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lxgit.objects.changeset import Changeset
+    from lxgit.objects.content import Slice
+    from lxgit.objects.filetree import Node
+    from lxgit.objects.ids import ObjectID
+    from lxgit.objects.packwriter import PackWriter
+    from lxgit.oci.config import ImageFacts
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+    from lxgit.runtime.treelayer import TreeLayer
+
+    Files = tuple[ObjectID, Links]
+
+
+class WrongLayer(LxgitError):
+    """A layer that is not the one that the image's config names."""
+
+
+class Parts(NamedTuple):
+    """An image on its way in.
+
+    `layer(n)` is where the n-th layer is, the lowest 0; it may wait for it. `sources` are the open
+    files that those have which are there already.
+    """
+
+    facts: ImageFacts
+    layer: Callable[[int], Slice]
+    sources: tuple[int, ...] = ()
+
+
+@contextmanager
+def committed(
+    repository: Repository, parts: Parts, limits: Limits, progress: Progress
+) -> Iterator[ObjectID]:
+    """The commit that an image comes to, durable; gc leaves it alone while the context lasts.
+
+    Then, unless that raised, its layer is made, where this user can. WrongLayer; InvalidArchive,
+    InvalidPath, TooDeep, TooLarge name what a layer cannot have; errors of `parts.layer`.
+    """
+    with repository.writing(), ExitStack() as stack:
+        known = known_layers(repository, parts.facts.diff_ids)
+        writer = stack.enter_context(repository.objects.writer())
+        unpacker = None
+        if len(known) < len(parts.facts.diff_ids):
+            unpacker = stack.enter_context(_unpacking(repository, writer, parts, limits, progress))
+        made = _Maker(repository, writer, unpacker, known).make(parts)
+        progress.phase("Writing to Git")
+        stack.enter_context(writer.finish())
+        remember(repository, made.unpacked)
+        yield made.tip
+        image = image_of(repository, made.tip)
+        if unpacker is not None and unpacker.base is not None:
+            publish_layer(unpacker.base, image, progress)
+        elif os.geteuid() == 0:
+            _materialise(repository, image, made.tip, progress)
+
+
+def _materialise(repository: Repository, image: Image, tip: ObjectID, progress: Progress) -> None:
+    from lxgit.operations.creating import materialised
+
+    with repository.lock("layers", shared=True, what="the cache of layers"):
+        materialised(repository, tip, image, progress)
+
+
+class _Made(NamedTuple):
+    """The last commit of an image, and the commits of the layers that were not known."""
+
+    tip: ObjectID
+    unpacked: list[tuple[str, ObjectID]]
+
+
+class _Maker:
+    """Makes the commits of one image."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        writer: PackWriter,
+        unpacker: _Unpacker | None,
+        known: list[ObjectID],
+    ) -> None:
+        self._repository = repository
+        self._objects = unpacker.objects if unpacker else ScratchObjects(repository.objects, writer)
+        self._unpacker = unpacker
+        self._known = known
+
+    def make(self, parts: Parts) -> _Made:
+        """All commits, from the first."""
+        tip: ObjectID | None = None
+        image = _nothing(self._objects)
+        unpacked = []
+        layers = 0
+        for entry in entries(parts.facts):
+            rootfs, links = image.rootfs, image.links
+            if entry.diff_id is not None:
+                rootfs, links = self._files(parts, layers, entry.diff_id, image)
+                layers += 1
+            tree = write_image(self._objects, rootfs, links, entry.config)
+            image = read_image(self._objects, tree)
+            tip = self._objects.add(ObjectType.COMMIT, encode_commit(entry.commit(tree, tip)))
+            if entry.diff_id is not None and layers > len(self._known):
+                unpacked.append((entry.chain, tip))
+        assert tip is not None
+        return _Made(tip, unpacked)
+
+    def _files(self, parts: Parts, number: int, diff_id: str, below: Image) -> Files:
+        """The file system with one more layer."""
+        if number < len(self._known):
+            image = image_of(self._repository, self._known[number])
+            return image.rootfs, image.links
+        assert self._unpacker is not None
+        return self._unpacker.unpack(parts.layer(number), diff_id, below)
+
+
+def _nothing(objects: ScratchObjects) -> Image:
+    """A root directory without anything in it; it has no config."""
+    builder = TreeBuilder(objects, objects)
+    builder.put(b"", Entry(Kind.DIRECTORY, Metadata(0o755, 0, 0, 0)))
+    rootfs = builder.write()
+    links = objects.add(ObjectType.BLOB, encode_links(Links()))
+    return Image(objects, rootfs, links, links, rootfs)
+
+
+@contextmanager
+def _unpacking(
+    repository: Repository,
+    writer: PackWriter,
+    parts: Parts,
+    limits: Limits,
+    progress: Progress,
+) -> Iterator[_Unpacker]:
+    """What unpacks layers, and the processes that help it."""
+    spool = os.open(repository.scratch_dir, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        with Intake(writer, spool, *parts.sources) as intake, ExitStack() as stack:
+            yield _Unpacker(repository, writer, intake, spool, stack, parts, limits, progress)
+    finally:
+        os.close(spool)
+
+
+class _Unpacker:
+    """Unpacks layers into a pack, one over the other."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        writer: PackWriter,
+        intake: Intake,
+        spool: int,
+        stack: ExitStack,
+        parts: Parts,
+        limits: Limits,
+        progress: Progress,
+    ) -> None:
+        self.objects = ScratchObjects(repository.objects, writer)
+        self.base: TreeLayer | None = None
+        self._repository = repository
+        self._intake = intake
+        self._spool = spool
+        self._stack = stack
+        self._is_only = len(parts.facts.diff_ids) == 1
+        self._limits = limits
+        self._progress = progress
+
+    def unpack(self, part: Slice, diff_id: str, base: Image) -> Files:
+        """The file system that a layer makes of another one."""
+        self._progress.phase(f"Unpacking {diff_id.partition(':')[2][:12]}")
+        with opened_layer(part, self._spool) as (archive, digest):
+            read = read_layer(archive, self._progress, self._intake.offer, self._limits)
+            if digest() != diff_id:
+                raise WrongLayer(
+                    f"a layer is not {diff_id[:19]}, which the image's config names",
+                    hint="fetch or write the image again",
+                )
+        if self._is_only and (root := without_markers(read)) is not None:
+            tree = FileTree()
+            tree.root = root
+            self.base = start_layer(self._stack, self._repository, tree)
+        changes = settle(read, base)
+        self._take(changes)
+        return apply(changes, base, self.objects, self._entry)
+
+    def _take(self, changes: Changeset) -> None:
+        contents = {
+            id(node.content): node.content
+            for node in changes.nodes.values()
+            if node.content is not None
+        }
+        size = sum(content.size for content in contents.values())
+        self._progress.phase("Writing to Git", size)
+        self._intake.take(contents.values(), self._progress)
+        limits = self._limits
+        self._limits = Limits(limits.size - size, limits.data)
+
+    def _entry(self, _: bytes, node: Node) -> Entry:
+        if isinstance(node, Borrowed):
+            assert node.entry is not None
+            return node.entry
+        oid = None
+        if node.content is not None:
+            oid = self._intake.oid(node.content)
+        elif node.kind is Kind.SYMLINK:
+            oid = self.objects.add(ObjectType.BLOB, node.target)
+        return Entry(node.kind, node.metadata, oid, node.rdev)
