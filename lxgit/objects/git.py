@@ -8,14 +8,13 @@ needs one answer of Git does not pay for importing `subprocess` (10 ms).
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import functools
 import os
 from typing import TYPE_CHECKING
 
 from lxgit.errors import FREE_SPACE, LxgitError
 from lxgit.fsutil import fsync_directory, fsync_file, remove_tree, write_all
+from lxgit.lean import cache, closing, contextmanager, suppress
 
 if TYPE_CHECKING:
     from collections.abc import Container, Generator, Iterable, Iterator, Mapping, Sequence
@@ -72,7 +71,7 @@ class GitFailed(LxgitError):
         self.stderr = stderr
 
 
-@functools.cache
+@cache
 def git_program() -> str:
     """The absolute path of git; GitNotFound when there is none on the system's own path."""
     for directory in PROGRAM_PATH.split(":"):
@@ -143,7 +142,7 @@ class Git:
     def lines(self, args: Sequence[str], *, stdin: bytes = b"") -> Generator[bytes]:
         """Git's standard output line by line, without the newlines."""
         rest = b""
-        with contextlib.closing(self.stream(args, stdin=stdin)) as stream:
+        with closing(self.stream(args, stdin=stdin)) as stream:
             for chunk in stream:
                 *whole, rest = (rest + chunk).split(b"\n")
                 yield from whole
@@ -153,7 +152,7 @@ class Git:
     def feed(self, args: Sequence[str], chunks: Iterable[bytes]) -> bytes:
         """Like `run`, with a standard input of any length; for commands that answer at the end."""
         with self.dialogue(args) as (sink, process):
-            with contextlib.suppress(BrokenPipeError):  # git has given up, and says why
+            with suppress(BrokenPipeError):  # git has given up, and says why
                 for chunk in chunks:
                     write_all(sink.fileno(), chunk)
             sink.close()
@@ -161,7 +160,7 @@ class Git:
             process.finish((0,))
             return answer
 
-    @contextlib.contextmanager
+    @contextmanager
     def dialogue(self, args: Sequence[str]) -> Iterator[tuple[FileIO, Process]]:
         """A git that runs while the context lasts: its standard input, and what to read from.
 

@@ -27,7 +27,14 @@ EXAMPLES = {
     for line, _ in listed.load().examples
 }
 ON_A_TERMINAL = ("-it", "-ai")
-NOTED = {"checkout", "import", "pull", "reset", "restore", "switch"}  # say something beside the answer
+NOTED = {
+    "checkout",
+    "import",
+    "pull",
+    "reset",
+    "restore",
+    "switch",
+}  # say something beside the answer
 ON_RECIPES = {"build", "builder build", "image build", "insert"}
 ON_RUNNING = {"attach", "exec", "kill", "pause", "port", "stats", "stop", "top", "unpause"}
 ON_NETWORKS = {"network connect", "network inspect", "network rm"}
