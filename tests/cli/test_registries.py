@@ -79,6 +79,8 @@ def test_names(
         (("base", "HOST/X"), "its path is of small letters"),
         (("base", f"HOST/x@sha256:{'0' * 64}"), "a digest is what comes of a push"),
         (("-t", "v2", "HOST/base:v1"), "has a tag already"),
+        (("-t", "", "base", "HOST/x"), "the tag is empty"),
+        (("base:/etc", "HOST/x"), "did you mean 'base'? '/etc' is a path in it"),
         (("base", "127.0.0.1:1/x"), "'127.0.0.1:1' cannot be reached: "),
     ],
 )
@@ -147,6 +149,7 @@ def test_the_password_is_in_no_list_of_processes(
     ("arguments", "said"),
     [
         (("-u", "x"), "there is no terminal to ask on"),
+        (("-u", "x", "-p", ""), "there is no terminal to ask on"),
         ((), "there is no terminal to ask on"),
         (("--password-stdin",), "--password-stdin needs a name"),
         (("-u", "x", "-p", "y", "--password-stdin"), "exclude each other"),
