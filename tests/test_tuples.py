@@ -71,8 +71,9 @@ def test_values_that_do_not_fit_are_an_error(values: tuple[Any, ...]) -> None:
 
 @pytest.mark.parametrize("named", [{}, {"name": "again"}, {"colour": "red"}])
 def test_names_that_do_not_fit_are_an_error(named: dict[str, Any]) -> None:
+    given: list[Any] = ["here"] if named else []
     for kind in (Place, Typing):
         with pytest.raises(TypeError):
-            kind(*["here"] if named else [], **named)
+            kind(*given, **named)
         with pytest.raises(TypeError):
             kind("here")._replace(**{**named, "size": 1})

@@ -158,6 +158,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         Listed("login", "registries", "login", "have a registry know who you are"),
         Listed("logout", "registries", "logout", "have a registry forget who you are"),
         Listed("save", "sending", "save", "write images with their histories for other tools"),
+        Listed("load", "receiving", "load", "take images that 'save' or other tools wrote"),
         Listed("images", "listings", "images", "list images"),
         Listed("rmi", "images", "rmi", "delete names of images"),
         Listed("history", "imagehistory", "history", "show how an image came to be"),
@@ -171,7 +172,7 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
             "image",
             "manage images, as Docker has it: image ls",
             (Listed("inspect", "containers", "image_inspect", "show everything about them"),),
-            same="build history import ls=images rm=rmi pull push save tag",
+            same="build history import load ls=images rm=rmi pull push save tag",
         ),
     ),
     "The store": (

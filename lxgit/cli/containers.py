@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.cli.answers import container_name
-from lxgit.cli.options import FormatOption
+from lxgit.cli.options import FormatOption, Template
 from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.session import Session
 
@@ -59,16 +59,6 @@ _INSPECT = (
 )
 
 _Sizes = Annotated[bool, option("-s", "--size", help="how large they are too")]
-_Template = Annotated[
-    str,
-    option(
-        "-f",
-        "--format",
-        help="json, or a template: '{{.Id}}'",
-        metavar="FORMAT",
-        completes="json",
-    ),
-]
 
 
 @command(examples=_INSPECT)
@@ -81,7 +71,7 @@ def inspect(
         Literal["image", "container"] | None, option("--type", help="what a name stands for")
     ] = None,
     sizes: _Sizes = False,
-    format_: _Template = "json",
+    format_: Template = "json",
 ) -> None:
     """Show everything about images and containers, as JSON or by a template."""
     _inspect(session, names, kind, format_, sizes=sizes)
@@ -94,7 +84,7 @@ def container_inspect(
         tuple[str, ...], argument("CONTAINER", help="names or ids", completes="container")
     ],
     sizes: _Sizes = False,
-    format_: _Template = "json",
+    format_: Template = "json",
 ) -> None:
     """Show everything about containers, as JSON or by a template."""
     _inspect(session, names, "container", format_, sizes=sizes)
@@ -105,7 +95,7 @@ def image_inspect(
     session: Session,
     names: Annotated[tuple[str, ...], argument("IMAGE", help="names or ids", completes="image")],
     sizes: _Sizes = False,
-    format_: _Template = "json",
+    format_: Template = "json",
 ) -> None:
     """Show everything about images, as JSON or by a template."""
     _inspect(session, names, "image", format_, sizes=sizes)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lxgit.cli.options import Filters, FormatOption
-from lxgit.cli.params import Annotated, argument, command, option
+from lxgit.cli.options import Filters, FormatOption, Template
+from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.session import Session
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from lxgit.operations.networks import NetworkRow
 
 Names = Annotated[tuple[str, ...], argument("NETWORK", help="names or ids", completes="network")]
@@ -33,6 +31,15 @@ def create(
         tuple[str, ...],
         option("--subnet", help="its addresses; by default such as are free", metavar="CIDR"),
     ] = (),
+    gateway: Annotated[
+        str | None,
+        option("--gateway", help="the host's address there; the first one", metavar="ADDRESS"),
+    ] = None,
+    ip_range: Annotated[
+        str | None,
+        option("--ip-range", help="the part that containers get theirs of", metavar="CIDR"),
+    ] = None,
+    _driver: Annotated[Literal["bridge"], option("-d", "--driver", help="there is one")] = "bridge",
     ipv6: Annotated[bool, option("--ipv6", help="IPv6 also where the host has none")] = False,
     internal: Annotated[
         bool, option("--internal", help="nothing leads out of it, nor into it")
@@ -49,7 +56,9 @@ def create(
     from lxgit.cli.labels import labels_of
     from lxgit.operations.networks import WantedDefinition, create_network
 
-    wanted = WantedDefinition(name, subnets, ipv6, internal, labels_of(labels))
+    wanted = WantedDefinition(
+        name, subnets, ipv6, internal, labels_of(labels), gateway or "", ip_range or ""
+    )
     session.out.line(create_network(session.repository(create=True), wanted))
 
 
@@ -108,7 +117,7 @@ def _fields(row: NetworkRow, *, no_trunc: bool) -> dict[str, object]:
         ("lxgit network inspect --format '{{json .Containers}}' backend", ""),
     )
 )
-def inspect(session: Session, names: Names, format_: FormatOption = "json") -> None:
+def inspect(session: Session, names: Names, format_: Template = "json") -> None:
     """Show everything about networks, as JSON or by a template.
 
     Addresses are those in force while a container runs on it.
@@ -126,19 +135,25 @@ def inspect(session: Session, names: Names, format_: FormatOption = "json") -> N
         write_templated(session.out, format_, rows)
 
 
+def _pool(row: NetworkRow, subnet: str, gateway: str) -> dict[str, str]:
+    """Addresses, as Docker tells of them."""
+    part = {"IPRange": row.ip_range} if row.ip_range and ":" not in subnet else {}
+    return {"Subnet": subnet, **part, "Gateway": gateway}
+
+
 def _values(row: NetworkRow) -> dict[str, Any]:
-    from lxgit.cli.human import nanosecond_date
+    from lxgit.cli.moments import nanosecond_stamp
 
     return {
         "Name": row.name,
         "Id": row.id,
-        "Created": nanosecond_date(row.created) if row.created else "",
+        "Created": nanosecond_stamp(row.created) if row.created else "",
         "Scope": "local",
         "Driver": row.driver,
         "EnableIPv6": any(":" in subnet for subnet, _ in row.subnets),
         "IPAM": {
             "Driver": "default",
-            "Config": [{"Subnet": subnet, "Gateway": gateway} for subnet, gateway in row.subnets],
+            "Config": [_pool(row, subnet, gateway) for subnet, gateway in row.subnets],
         },
         "Internal": row.internal,
         "Containers": {

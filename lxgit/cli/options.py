@@ -20,6 +20,16 @@ FormatOption = Annotated[
         completes="format",
     ),
 ]
+Template = Annotated[
+    str,
+    option(
+        "-f",
+        "--format",
+        help="json, or a template: '{{.Id}}'",
+        metavar="FORMAT",
+        completes="json",
+    ),
+]
 Filters = Annotated[
     tuple[str, ...], option("-f", "--filter", help="what fits alone", metavar="KEY=VALUE")
 ]

@@ -11,14 +11,25 @@ from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import printable
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id
-from lxgit.errors import UsageError
+from lxgit.errors import LxgitError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+    from typing import IO
 
     from lxgit.progress import Progress
 
+
+class NoSource(LxgitError):
+    """Nothing is there to load."""
+
+
 PullForce = Annotated[bool, option("-f", "--force", help="also where NAME has commits of your own")]
+Platform = Annotated[
+    str | None,
+    option("--platform", help="another machine's: linux/arm64", metavar="OS/ARCHITECTURE"),
+]
 MaxSize = Annotated[
     str | None,
     option(
@@ -46,10 +57,7 @@ def pull(
     tag: Annotated[
         str | None, option("-t", "--tag", help="the tag, if SOURCE has none", metavar="TAG")
     ] = None,
-    platform: Annotated[
-        str | None,
-        option("--platform", help="another machine's: linux/arm64", metavar="OS/ARCHITECTURE"),
-    ] = None,
+    platform: Platform = None,
     registry: Annotated[
         str | None,
         option("--registry", help="the host, if SOURCE has none", metavar="HOST[:PORT]"),
@@ -86,6 +94,64 @@ def pull(
     if pulled.arrival.unchanged and not quiet:
         session.note(f"'{pulled.name}' is up to date")
     session.out.line(short_id(pulled.oid))
+
+
+@command(
+    examples=(
+        ("lxgit load -i image.tar", "what 'save', Docker, Podman or skopeo have written"),
+        ("lxgit load <image.tar", ""),
+        ("lxgit load -i image.tar other:v1", "under another name"),
+    )
+)
+def load(
+    session: Session,
+    name: Annotated[
+        str | None,
+        argument("NAME[:TAG]", help="what to call it; its own name by default", completes="image"),
+    ] = None,
+    input_: Annotated[
+        str | None,
+        option("-i", "--input", help="a file, in place of stdin; a directory", metavar="FILE"),
+    ] = None,
+    platform: Platform = None,
+    force: PullForce = False,
+    max_size: MaxSize = None,
+    quiet: Annotated[bool, option("-q", "--quiet", help="without progress")] = False,
+) -> None:
+    """Take images out of an archive or a directory: each entry of a history becomes a commit.
+
+    Archives of 'docker save' and of OCI, compressed or not, and OCI's directories. What is here
+    already is not unpacked again.
+    """
+    from lxgit.cli.progress import QuietProgress
+    from lxgit.cli.sizes import parse_size
+    from lxgit.operations.loading import LoadRequest, load
+
+    request = LoadRequest(
+        _source(input_),
+        name,
+        platform=platform,
+        max_size=None if max_size is None else parse_size("--max-size", max_size),
+        force=force,
+    )
+    repository = session.repository(create=True)
+    with nullcontext(QuietProgress()) if quiet else session.progress() as progress:
+        for loaded in load(repository, request, identity=session.identity(), progress=progress):
+            progress.phase("")
+            session.out.line(f"Loaded image: {printable(loaded.name)}")
+
+
+def _source(path: str | None) -> Path | IO[bytes]:
+    """What `load` reads. UsageError, NoSource."""
+    from pathlib import Path
+
+    if path is None or path == "-":
+        if os.isatty(0):
+            raise UsageError("standard input is a terminal", hint="lxgit load -i FILE")
+        return open(0, "rb", buffering=0, closefd=False)
+    if not os.path.exists(path):
+        raise NoSource(f"there is no '{path}' to load", hint="what 'lxgit save' has written")
+    return Path(os.path.abspath(path))
 
 
 def _whole(source: str, tag: str | None, registry: str | None) -> str:

@@ -74,7 +74,7 @@ def login(
             raise UsageError("--password-stdin needs a name", hint="-u NAME")
         password = _one_line(_read_stdin())
     user = user or _asked("Username: ", _line)
-    if password is None:
+    if not password:
         from getpass import getpass
 
         password = _asked("Password: ", getpass)

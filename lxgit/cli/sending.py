@@ -46,6 +46,8 @@ def push(
     from lxgit.operations import pushing
 
     if tag is not None:
+        if not tag:
+            raise UsageError("the tag is empty", hint="-t TAG")
         if ":" in name.rpartition("/")[2]:
             raise UsageError(f"'{name}' has a tag already", hint="leave out -t")
         name = f"{name}:{tag}"

@@ -97,7 +97,10 @@ def list_(
     no_trunc: NoTrunc = False,
     format_: FormatOption = "table",
 ) -> None:
-    """List stashes, the youngest of each container first. Their ids are those of commits."""
+    """List stashes, the youngest of each container first. Their ids are those of commits.
+
+    One that is damaged is listed as such: all that is left to do is to 'stash drop' it.
+    """
     from lxgit.operations.stashing import list_stashes
 
     repository = session.repository_to_list()
@@ -120,8 +123,8 @@ def _told(stash: Stash, *, no_trunc: bool) -> dict[str, str]:
         "Container": stash.container.name,
         "Name": stash.name,
         "ID": short_id(stash.oid, whole=no_trunc),
-        "CreatedSince": ago(stash.created),
-        "CreatedAt": iso_date(stash.created, 0),
+        "CreatedSince": "" if stash.is_damaged else ago(stash.created),
+        "CreatedAt": "" if stash.is_damaged else iso_date(stash.created, 0),
         "Message": stash.message,
     }
 
@@ -132,8 +135,8 @@ def _fields(stash: Stash) -> dict[str, object]:
         "container_name": stash.container.name,
         "name": stash.name,
         "id": stash.oid,
-        "parent": stash.parent,
-        "created": iso_date(stash.created, 0),
+        "parent": stash.parent or None,
+        "created": None if stash.is_damaged else iso_date(stash.created, 0),
         "message": stash.message,
     }
 

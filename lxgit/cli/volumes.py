@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lxgit.cli.options import Filters, FormatOption
+from lxgit.cli.options import Filters, FormatOption, Template
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 
@@ -73,10 +73,10 @@ def ls(
 
 def _fields(row: VolumeRow) -> dict[str, object]:
     """Docker's keys, and who has it."""
-    from lxgit.cli.human import nanosecond_date
+    from lxgit.cli.moments import nanosecond_stamp
 
     return {
-        "CreatedAt": nanosecond_date(row.created),
+        "CreatedAt": nanosecond_stamp(row.created),
         "Driver": "local",
         "Labels": dict(row.labels),
         "Mountpoint": row.path,
@@ -93,7 +93,7 @@ def _fields(row: VolumeRow) -> dict[str, object]:
         ("lxgit volume inspect --format '{{.Mountpoint}}' stuff", "where its files are"),
     )
 )
-def inspect(session: Session, names: Names, format_: FormatOption = "json") -> None:
+def inspect(session: Session, names: Names, format_: Template = "json") -> None:
     """Show everything about volumes, as JSON or by a template."""
     from lxgit.operations.volumes import list_volumes
 

@@ -184,7 +184,9 @@ class Revisions:
             hints.append(f"a path is written 'HEAD:{text}', or stands behind '--'")
         if text.startswith(":/"):
             hints.append(f"':/' looks for a message; a path is written 'HEAD{text}'")
-        if path and self._exists(f"{BRANCHES}{name}"):
+        if path.startswith("/") and self._exists(f"{BRANCHES}{name}"):
+            hints = [f"did you mean '{name}'? '{path}' is a path in it"]
+        elif path and self._exists(f"{BRANCHES}{name}"):
             hints.append(f"a path is written '{name}:/{path}'")
         return UnknownRevision(
             f"there is no '{text}'",

@@ -113,6 +113,9 @@ class _Reader:
         """Read one header and what belongs to it; False at the end of the archive."""
         block = self._archive.read(self._position, BLOCK)
         if len(block) < BLOCK:
+            if self._archive.vouched and not block:
+                self._finish()
+                return False
             raise _cut_short()
         try:
             header = parse_header(block)
@@ -217,7 +220,8 @@ class _Reader:
             self._account.add(stored, stored)
             self._position = begin + stored + -stored % BLOCK
             content = Slice(self._archive.fd, begin, stored)
-        if not self._archive.holds(self._position):
+        padding = -stored % BLOCK if self._archive.vouched else 0
+        if not self._archive.holds(self._position - padding):
             raise _cut_short()
         self._offer(content)
         return content

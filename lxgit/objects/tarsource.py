@@ -58,7 +58,13 @@ class Readable(Protocol):
 
 
 class ArchiveFile:
-    """The archive's bytes by offset; what has come through a pipe once is kept at `fd`."""
+    """The archive's bytes by offset; what has come through a pipe once is kept at `fd`.
+
+    Of one that is `vouched` for by a digest the end need not be marked, as some writers of layers
+    have it: it may end behind the last member.
+    """
+
+    vouched = False
 
     def __init__(
         self, fd: int, stream: Readable | None = None, start: int = 0, size: int | None = None

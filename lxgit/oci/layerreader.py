@@ -85,12 +85,15 @@ def opened_layer(part: Slice, spool: int) -> Iterator[tuple[ArchiveFile, Callabl
     """
     if not is_compressed(os.pread(part.fd, 6, part.offset)):
         archive = ArchiveFile(part.fd, None, part.offset, part.size)
+        archive.vouched = True
         yield archive, lambda: _digest(read_range(part.fd, part.offset, part.size))
         return
     end = os.lseek(spool, 0, os.SEEK_END)
     with unpacking(part) as plain:
         hashed = _Hashed(plain)
-        yield ArchiveFile(spool, hashed, end), hashed.diff_id
+        archive = ArchiveFile(spool, hashed, end)
+        archive.vouched = True
+        yield archive, hashed.diff_id
 
 
 class _Hashed:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lxgit.objects.filetree import FileTree
 
 _MOST_JSON = 4 << 20  # bytes; what registries take for a manifest (distribution-spec)
-_MOST_LAYERS = 1000
+_MOST_LAYERS = 500  # Docker runs 127
 _MOST_IMAGES = 1000
 _MOST_NESTED = 3  # an index in an index
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

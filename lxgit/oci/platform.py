@@ -5,6 +5,7 @@ Written OS/ARCHITECTURE[/VARIANT], in Go's names, as OCI has them (image-index.m
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -36,13 +37,13 @@ class Platform(NamedTuple):
         return "/".join(part for part in self if part)
 
 
-def this_platform(machine: str) -> Platform:
-    """That of a machine of which uname(2) says this."""
-    return Platform("linux", architecture_name(machine))
+def wanted_platform(text: str | None) -> Platform:
+    """OS/ARCHITECTURE[/VARIANT] as a user wrote it, be it in words of uname(2). UsageError.
 
-
-def parse_platform(text: str) -> Platform:
-    """OS/ARCHITECTURE[/VARIANT] as a user wrote it, be it in words of uname(2). UsageError."""
+    For None it is this machine's.
+    """
+    if text is None:
+        return Platform("linux", architecture_name(os.uname().machine))
     words = text.split("/")
     if not 2 <= len(words) <= 3 or not all(map(_WORD.fullmatch, words)):
         raise UsageError(f"'{text}' is no platform", hint="linux/amd64, linux/arm64, linux/arm/v7")

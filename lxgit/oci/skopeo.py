@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lxgit.errors import FREE_SPACE, LxgitError
+from lxgit.fsutil import die_with_parent
 from lxgit.objects.tarsource import MissingProgram
 from lxgit.tuples import NamedTuple
 
@@ -193,6 +194,7 @@ def _run(
             env=_environment(access),
             timeout=within + 5,
             check=False,
+            preexec_fn=die_with_parent,  # there are no threads here
         )
     except subprocess.TimeoutExpired:
         raise _failure(b"context deadline exceeded", host) from None
@@ -214,6 +216,7 @@ def _copying(words: Sequence[str], layout: Path, host: str, access: Access) -> I
             stderr=said,
             cwd=layout.parent,
             env=_environment(access),
+            preexec_fn=die_with_parent,  # noqa: PLW1509  # or it goes on with what nobody waits for
         )
         yield Copy(process, said, host)
     finally:
@@ -265,7 +268,8 @@ _KNOWN: tuple[tuple[str, type[LxgitError], str, str], ...] = (
 """What skopeo says, and what it means; the first that fits."""
 
 _PREFIX = re.compile(
-    r"^(?:initializing (?:source|destination) \S+: |pinging container registry \S+: "
+    r"^(?:Error parsing image name \"[^\"]*\": "
+    r"|initializing (?:source|destination) \S+: |pinging container registry \S+: "
     r"|(?:Get|Post|Put|Head|Patch) \\?\"[^\"]*\": |reading manifest \S+ in (?=\S+: )"
     r"|authenticating creds for \S+: |logging into \S+: |trying to reuse blob \S+ at destination: )"
 )

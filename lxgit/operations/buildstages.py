@@ -40,6 +40,7 @@ class Stages:
         self._site = site
         self._stages = site.dockerfile.stages
         self._built: dict[int, ObjectID] = {}
+        self._arguments: dict[int, dict[str, str]] = {}
         self._last = self._target(site.request.target)
 
     def build(self) -> ObjectID:
@@ -109,11 +110,14 @@ class Stages:
             self._check_platform(stage)
             begin = self._begin(index, self._base(stage))
         site.teller.made(hex_id(begin), cached=False)
-        state = Stage(site, begin, begin, lambda name: self._source(name, index))
+        base = self._begins_with(index)
+        known = {} if base is None else dict(self._arguments[base])
+        state = Stage(site, begin, begin, lambda name: self._source(name, index), known)
         last = len(steps := self._steps(index, begin)) - 1
         for number, step in enumerate(steps):
             ends = index == self._last and number == last
             state.take(step, site.request.message if ends else None)
+        self._arguments[index] = state.arguments
         return state.commit
 
     def _steps(self, index: int, begin: ObjectID) -> list[Step]:
@@ -136,12 +140,17 @@ class Stages:
 
     def _begin(self, index: int, name: str) -> ObjectID:
         """The commit that a stage begins with."""
-        other = self._index(name, index)
-        if other is not None and not name.isdecimal():
+        other = self._begins_with(index)
+        if other is not None:
             return self._commit(other)
         if name == SCRATCH:
             return empty_image(self._site.repository, self._architecture, self._site.identity)
         return self._image(name)
+
+    def _begins_with(self, index: int) -> int | None:
+        """The stage before that a stage begins with, and whose arguments it knows."""
+        name = self._base(self._stages[index])
+        return None if name.isdecimal() else self._index(name, index)
 
     def _image(self, name: str) -> ObjectID:
         return find_commit(self._site.repository, name)

@@ -72,6 +72,7 @@ def all_checks(store: Path) -> list[Check]:
         nft_check(program_version("nft", "--version")),
         firewall_check(_closed_chains()),
         erofs_check(program_version("mkfs.erofs", "-V")),
+        skopeo_check(program_version("skopeo", "--version")),
         store_check(*file_system(store)),
         *user_checks(),
     ]
@@ -201,6 +202,13 @@ def erofs_check(version: str) -> Check:
     if _numbers(version) < _LEAST_EROFS_UTILS:
         return _lacking("erofs-utils", f"{version}; {slower}", "erofs-utils 1.8 or newer")
     return _fine("erofs-utils", version)
+
+
+def skopeo_check(version: str) -> Check:
+    """What talks to registries."""
+    if version:
+        return _fine("skopeo", version)
+    return _lacking("skopeo", "not installed; no images come from registries", "apt install skopeo")
 
 
 def store_check(place: str, kind: str) -> Check:

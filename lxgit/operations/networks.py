@@ -49,6 +49,8 @@ class WantedDefinition(NamedTuple):
     ipv6: bool = False
     internal: bool = False
     labels: Mapping[str, str] = {}
+    gateway: str = ""
+    ip_range: str = ""
 
 
 class Member(NamedTuple):
@@ -72,6 +74,7 @@ class NetworkRow(NamedTuple):
     subnets: tuple[tuple[str, str], ...] = ()  # in force or asked for, each with its gateway
     labels: Mapping[str, str] = {}
     members: tuple[Member, ...] = ()
+    ip_range: str = ""
 
     @property
     def is_built_in(self) -> bool:
@@ -90,6 +93,7 @@ def create_network(repository: Repository, wanted: WantedDefinition) -> str:
             hint="an ordinary user's have --network user, none or host",
         )
     subnet, subnet_v6 = records.checked_subnets(wanted.subnets)
+    gateway, ip_range = records.checked_parts(subnet, wanted.gateway, wanted.ip_range)
     network = records.Network(
         id=os.urandom(32).hex(),
         name=wanted.name,
@@ -99,6 +103,8 @@ def create_network(repository: Repository, wanted: WantedDefinition) -> str:
         ipv6=wanted.ipv6,
         internal=wanted.internal,
         labels=dict(wanted.labels),
+        gateway=gateway,
+        ip_range=ip_range,
     )
     with records.settled(repository.networks_dir):
         records.create(repository.networks_dir, network)
@@ -146,6 +152,7 @@ def _row(repository: Repository, name: str, users: Mapping[str, list[Container]]
         _subnets(network, [connection for _, connection in found if connection is not None]),
         network.labels,
         tuple(_member(container, connection) for container, connection in found),
+        network.ip_range,
     )
 
 
@@ -168,7 +175,14 @@ def _subnets(network: Network, found: Sequence[Connection]) -> tuple[tuple[str, 
         if end.address_v6:
             there.append((f"{bridge.subnet_v6}/{end.prefix_v6}", end.gateway_v6))
         return tuple(there)
-    return tuple((subnet, "") for subnet in (network.subnet, network.subnet_v6) if subnet)
+    chosen = (network.subnet, network.subnet_v6)
+    return tuple((subnet, _gateway(subnet, network.own)) for subnet in chosen if subnet)
+
+
+def _gateway(subnet: str, number: int) -> str:
+    from ipaddress import ip_network
+
+    return str(ip_network(subnet)[number])
 
 
 def _member(container: Container, connection: Connection | None) -> Member:

@@ -23,7 +23,7 @@ from lxgit.oci.layout import (
     read_manifest,
 )
 from lxgit.oci.layoutwriter import blob_path
-from lxgit.oci.platform import parse_platform, this_platform
+from lxgit.oci.platform import wanted_platform
 from lxgit.oci.reference import parse_reference
 from lxgit.operations.arriving import PULL, Arrival, arrive, ref_for
 from lxgit.operations.gc import consolidate
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from lxgit.oci.config import ImageFacts
     from lxgit.oci.layout import Manifest
     from lxgit.oci.layoutwriter import Descriptor
-    from lxgit.oci.platform import Platform
     from lxgit.oci.reference import Reference
     from lxgit.oci.skopeo import Access, Copy
     from lxgit.operations.values import Identity
@@ -133,10 +132,6 @@ class _Image(NamedTuple):
     facts: ImageFacts
 
 
-def _platform(text: str | None) -> Platform:
-    return this_platform(os.uname().machine) if text is None else parse_platform(text)
-
-
 class _Remote:
     """One reference, and what is behind it."""
 
@@ -146,7 +141,7 @@ class _Remote:
         self.reference = reference
         self.access = access
         self.tell = tell
-        self._platform = _platform(request.platform)
+        self._platform = wanted_platform(request.platform)
         self._within = request.answer_within
 
     def pinned(self, digest: str) -> Reference:

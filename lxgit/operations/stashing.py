@@ -130,7 +130,7 @@ def drop(
 
 
 def list_stashes(repository: Repository, name: str | None = None) -> list[Stash]:
-    """The stashes of a container or of all, the youngest of each first."""
+    """The stashes of a container or of all, the youngest of each first, damaged ones among them."""
     if name is not None:
         return _stashes(repository, find_container(repository, name))
     containers = all_containers(repository.containers_dir)
@@ -170,7 +170,18 @@ def _find(repository: Repository, container: Container, which: str | None) -> _K
 
 def _stashes(repository: Repository, container: Container) -> list[Stash]:
     kept = [*stashed(repository, container.id).values()][::-1]
-    return [_told(repository, container, position, oid) for position, oid in enumerate(kept)]
+    return [_told_anyway(repository, container, number, oid) for number, oid in enumerate(kept)]
+
+
+def _told_anyway(
+    repository: Repository, container: Container, position: int, oid: ObjectID
+) -> Stash:
+    """Also of one that is damaged, which can be dropped."""
+    try:
+        return _told(repository, container, position, oid)
+    except LxgitError as error:
+        told = f"damaged: {error.message}"
+        return Stash(row_of(container), position, hex_id(oid), "", 0, told, is_damaged=True)
 
 
 def _told(repository: Repository, container: Container, position: int, oid: ObjectID) -> Stash:

@@ -226,6 +226,8 @@ class Stash(NamedTuple):
     """Seconds since 1970."""
     message: str
     """One line."""
+    is_damaged: bool = False
+    """Then the message says how, and nothing is known of parent and time."""
 
     @property
     def name(self) -> str:

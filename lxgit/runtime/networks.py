@@ -23,7 +23,7 @@ from lxgit.errors import LxgitError, UsageError
 from lxgit.fsutil import fsync_directory, locked, write_atomic
 from lxgit.records import asdict, dataclass, field
 from lxgit.runtime.config import BUILT_IN
-from lxgit.runtime.network.subnets import PREFIX, PREFIX_V6
+from lxgit.runtime.network.subnets import NUMBERS, PREFIX, PREFIX_V6
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -69,11 +69,39 @@ class Network:
     ipv6: bool = False  # it has IPv6 also where the host has none
     internal: bool = False  # nothing leads out of it
     labels: Mapping[str, str] = field(default_factory=dict)
+    gateway: str = ""  # the bridge's own address in `subnet`; "" for the first
+    ip_range: str = ""  # the part of `subnet` that containers get addresses of; "" for all of it
 
     @property
     def prefix(self) -> int:
         """Of its subnet of IPv4, in bits."""
         return int(self.subnet.partition("/")[2] or PREFIX)
+
+    @property
+    def own(self) -> int:
+        """The number of the bridge's own address in its subnets."""
+        if not self.gateway:
+            return 1
+        from ipaddress import IPv4Address
+
+        return int(IPv4Address(self.gateway)) - self._first
+
+    @property
+    def offered(self) -> range:
+        """The numbers that containers get which ask for none; the bridge's own may be among."""
+        if not self.subnet:
+            return NUMBERS
+        from ipaddress import IPv4Network
+
+        part = IPv4Network(self.ip_range or self.subnet)
+        start, last = int(part.network_address) - self._first, (1 << (32 - self.prefix)) - 1
+        return range(max(start, 1), min(start + part.num_addresses, last))
+
+    @property
+    def _first(self) -> int:
+        from ipaddress import IPv4Network
+
+        return int(IPv4Network(self.subnet).network_address)
 
     def number_of(self, address: str) -> int:
         """Which of the addresses of its own subnet one is. UsageError."""
@@ -91,10 +119,10 @@ class Network:
             raise UsageError(
                 f"'{address}' is no address of IPv4", hint=f"one of {subnet}"
             ) from None
-        if not 1 < number < subnet.num_addresses - 1:
+        if not 0 < number < subnet.num_addresses - 1 or number == self.own:
             raise UsageError(
                 f"{address} is none of the addresses for containers of network '{self.name}'",
-                hint=f"{subnet[2]} to {subnet[-2]}",
+                hint=f"{subnet[1]} to {subnet[-2]}, but for its gateway's, {subnet[self.own]}",
             )
         return number
 
@@ -133,6 +161,35 @@ def _subnet(text: str) -> IPv4Network | IPv6Network:
     if subnet.is_loopback or subnet.is_multicast or subnet.is_link_local:
         raise UsageError(f"'{text}' is not for containers", hint=form)
     return subnet
+
+
+def checked_parts(subnet: str, gateway: str, ip_range: str) -> tuple[str, str]:
+    """The bridge's own address, and the part for containers, in one spelling; "" for neither.
+
+    UsageError where they do not lie in the subnet of IPv4.
+    """
+    if not gateway and not ip_range:
+        return "", ""
+    from ipaddress import IPv4Address, IPv4Network
+
+    option = "--gateway" if gateway else "--ip-range"
+    if not subnet:
+        raise UsageError(
+            f"{option} is within a --subnet of IPv4, and there is none",
+            hint="--subnet 172.30.0.0/24 --gateway 172.30.0.254 --ip-range 172.30.0.128/25",
+        )
+    whole = IPv4Network(subnet)
+    form = f"addresses of {whole} are {whole[1]} to {whole[-2]}"
+    try:
+        own = IPv4Address(gateway) if gateway else whole[1]
+        part = IPv4Network(ip_range) if ip_range else whole
+    except ValueError as error:
+        raise UsageError(str(error), hint=form) from None
+    if own not in whole or own in (whole[0], whole[-1]):
+        raise UsageError(f"--gateway {own} is none of the subnet's addresses", hint=form)
+    if not part.subnet_of(whole):
+        raise UsageError(f"--ip-range {part} is no part of the subnet", hint=form)
+    return str(own) if gateway else "", str(part) if ip_range else ""
 
 
 def kept(networks: Path) -> AbstractContextManager[int]:

@@ -98,6 +98,14 @@ echo x >password
 {line}
 """
 
+# For what other tools have written: an archive of an image that is here no more.
+SAVED = """
+lxgit branch elsewhere base
+lxgit save elsewhere -o image.tar
+lxgit branch -D elsewhere >/dev/null
+{line}
+"""
+
 # For commands about networks that there are.
 NETWORKED = """
 lxgit network create backend >/dev/null
@@ -148,6 +156,7 @@ def test_the_example_works(
     script = STASHED.format(line=line) if name in ON_STASHES else script
     script = NETWORKED.format(line=line) if name in ON_NETWORKS else script
     script = PUSHED.format(line=line) if REGISTRY in line else script
+    script = SAVED.format(line=line) if "image.tar" in line and name == "load" else script
     command = ["unshare", "--mount", "bash", "-c", f"{before}\n{script}"]
     environment = lxgit.environment({"TERM": "xterm"})
     environment["PATH"] = f"{PROGRAM.parent}:{environment['PATH']}"

@@ -43,7 +43,7 @@ def test_info(based: Lxgit) -> None:
     assert f"Store: {based.store}" in lines
     assert re.fullmatch(rf"{re.escape(str(based.store))} is on \w+", told_of(lines, "Store"))
     form = "{{.Images}} {{len .Checks}} {{.NCPU}}"
-    assert re.fullmatch(r"1 12 \d+\n", based("info", "-f", form).out)
+    assert re.fullmatch(r"1 13 \d+\n", based("info", "-f", form).out)
     based("rm", "-f", "web")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from tests.support.compare import assert_same_tree
 from tests.support.program import PROGRAM
 from tests.support.registry import PASSWORD, USER, Registry
 from tests.support.rootfs import extract_tar
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +81,8 @@ def test_names(
         (("base", "HOST/X"), "its path is of small letters"),
         (("base", f"HOST/x@sha256:{'0' * 64}"), "a digest is what comes of a push"),
         (("-t", "v2", "HOST/base:v1"), "has a tag already"),
+        (("-t", "", "base", "HOST/x"), "the tag is empty"),
+        (("base:/etc", "HOST/x"), "did you mean 'base'? '/etc' is a path in it"),
         (("base", "127.0.0.1:1/x"), "'127.0.0.1:1' cannot be reached: "),
     ],
 )
@@ -147,6 +151,7 @@ def test_the_password_is_in_no_list_of_processes(
     ("arguments", "said"),
     [
         (("-u", "x"), "there is no terminal to ask on"),
+        (("-u", "x", "-p", ""), "there is no terminal to ask on"),
         ((), "there is no terminal to ask on"),
         (("--password-stdin",), "--password-stdin needs a name"),
         (("-u", "x", "-p", "y", "--password-stdin"), "exclude each other"),
@@ -157,3 +162,22 @@ def test_the_password_is_in_no_list_of_processes(
 def test_a_login_that_is_none(lxgit: Lxgit, arguments: tuple[str, ...], said: str) -> None:
     assert said in lxgit("login", *arguments, code=None).err
     assert os.listdir(lxgit.home) == []
+
+
+@pytest.mark.parametrize("words", [("pull", "HOST/x"), ("push", "base", "HOST/x")], ids=" ".join)
+def test_what_is_killed_goes_on_with_nothing(based: Lxgit, words: tuple[str, ...]) -> None:
+    """Nor does the program that it has talk to a registry, here one that never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"127.0.0.1:{silent.getsockname()[1]}"
+        command = [str(PROGRAM), *(word.replace("HOST", host) for word in words)]
+        with subprocess.Popen(
+            command, env=based.environment(), stderr=subprocess.DEVNULL
+        ) as process:
+            wait_until(lambda: running(host))
+            process.kill()
+        wait_until(lambda: not running(host))
+
+
+def running(host: str) -> bool:
+    """Whether a skopeo talks to that registry."""
+    return not subprocess.run(["pgrep", "-f", f"^[^ ]*skopeo .*{host}/"], check=False).returncode

@@ -127,6 +127,27 @@ def test_addresses_that_somebody_chose(based: Lxgit, peer: Peer) -> None:
     wait_until(nothing_is_left)
 
 
+def test_a_gateway_and_a_part_that_somebody_chose(based: Lxgit, peer: Peer) -> None:
+    parts = ("--gateway", "172.30.0.254", "--ip-range", "172.30.0.128/31")
+    subnets = ("--subnet", "172.30.0.0/24", "--subnet", "fd00:1::/64")
+    based("network", "create", "-d", "bridge", *subnets, *parts, "fixed")
+    shown = based("network", "inspect", "-f", "{{json .IPAM.Config}}", "fixed").json
+    first = {"Subnet": "172.30.0.0/24", "IPRange": "172.30.0.128/31", "Gateway": "172.30.0.254"}
+    assert shown == [first, {"Subnet": "fd00:1::/64", "Gateway": "fd00:1::fe"}]
+    run = ("run", "-d", "--network", "fixed")
+    reach = f"ping -c 1 -w 5 {PEER} >/dev/null; ip route; exec sleep 1000"
+    based(*run, "--name", "a", *PINGS, "base", "sh", "-c", reach)
+    based(*run, "--name", "b", "base", "sleep", "1000")
+    assert settings(based, "a")["IPAddress"] == "172.30.0.128"
+    assert settings(based, "b")["IPAddress"] == "172.30.0.129"
+    wait_until(lambda: "default via 172.30.0.254" in based("logs", "a").out)
+    assert "all 2 addresses" in based(*run, "base", "true", code=125).err
+    based(*run, "--ip", "172.30.0.1", "--name", "c", "base", "sleep", "1000")
+    assert "gateway's, 172.30.0.254" in based(*run, "--ip", "172.30.0.254", "base", code=2).err
+    based("rm", "-f", *based("ps", "-aq").lines)
+    wait_until(nothing_is_left)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -138,6 +159,11 @@ def test_addresses_that_somebody_chose(based: Lxgit, peer: Peer) -> None:
         (("create", "--subnet", "127.0.0.0/16", "x"), "is not for containers"),
         (("create", "--subnet", "10.1.0.0/24", "--subnet", "10.2.0.0/24", "x"), "another subnet"),
         (("create", "--subnet", "172.30.8.0/24", "x"), "network 'taken' has 172.30.0.0/16"),
+        (("create", "--gateway", "10.1.0.1", "x"), "--gateway is within a --subnet of IPv4"),
+        (("create", "--subnet", "10.1.0.0/24", "--gateway", "x", "x"), "'x'"),
+        (("create", "--subnet", "10.1.0.0/24", "--gateway", "10.1.0.0", "x"), "none of the subnet"),
+        (("create", "--subnet", "10.1.0.0/24", "--ip-range", "10.1.0.0/23", "x"), "is no part"),
+        (("create", "--driver", "overlay", "x"), "'overlay'"),
         (("create", "taken"), "a network is named 'taken' already"),
         (("rm", "none"), "every store has network 'none'"),
         (("rm", "nosuch"), "there is no network 'nosuch'"),

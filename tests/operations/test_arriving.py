@@ -122,7 +122,7 @@ def test_what_came_makes_way_after_gc_and_undo(repository: Repository) -> None:
         assert (entry.old, entry.new, entry.message) == (None, two, "pull: there")
     three = commit(repository, "three")
     assert arriving(Repository(repository.path), "base", three).old == two
-    undo(repository, identity=WHO)
+    undo(repository, identity=WHO, progress=Listener())
     assert arriving(repository, "base", commit(repository, "four")).old == two
 
 

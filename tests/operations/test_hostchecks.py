@@ -98,6 +98,8 @@ ordinary, network = hostchecks.ordinary_check, hostchecks.user_network_check
         (hostchecks.erofs_check("1.8.6"), True, "1.8.6", ""),
         (hostchecks.erofs_check("1.5"), False, "directories", "erofs-utils 1.8"),
         (hostchecks.erofs_check(""), False, "not installed", "apt install erofs-utils"),
+        (hostchecks.skopeo_check("1.18.0"), True, "1.18.0", ""),
+        (hostchecks.skopeo_check(""), False, "not installed", "apt install skopeo"),
         (hostchecks.store_check("/x", "ext4"), True, "/x is on ext4", ""),
         (hostchecks.store_check("/x", "tmpfs"), True, "tmpfs", "next boot"),
         (hostchecks.store_check("/x", "overlay"), False, "overlay", "--store"),
@@ -121,5 +123,6 @@ def test_this_host(tmp_path: Path) -> None:
     checks = hostchecks.all_checks(tmp_path)
     assert [check.name for check in checks] == [
         *("Kernel", "WSL", "LXC", "Control groups", "User namespaces"),
-        *("AppArmor", "SELinux", "nft", "Firewall", "erofs-utils", "Store", "User"),
+        *("AppArmor", "SELinux", "nft", "Firewall", "erofs-utils", "skopeo", "Store"),
+        "User",
     ]

@@ -15,7 +15,7 @@ from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
 from lxgit.operations.moving import checkout_container, reset, restore
 from lxgit.operations.placing import Conflicts
-from lxgit.operations.stashing import NoStash, drop, list_stashes, pop, push
+from lxgit.operations.stashing import NoStash, drop, find_stash, list_stashes, pop, push
 from lxgit.operations.worktree import NothingChanged
 from tests.operations.test_commit import changed, content
 from tests.operations.test_moving import CHANGE, CHANGED
@@ -167,11 +167,17 @@ def test_a_crash_loses_nothing(web: Lab, step: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_fsck_says_whose_a_damaged_one_is(web: Lab) -> None:
-    """And it can be dropped."""
+    """The list has it too, and it can be dropped."""
     put_away(web)
+    web.start("c")
+    young = put_away(web)
     ref = web.repository.git_dir / f"refs/lxgit/containers/{web.container('c').id}-stash-1"
     ref.write_text("1" * 40 + "\n")
     assert ("container c",) in {one.affected for one in fsck(web.repository, progress=Listener())}
+    listed, damaged = list_stashes(web.repository, "c")
+    assert (listed.oid, listed.is_damaged) == (young.oid, False)
+    assert (damaged.name, damaged.oid, damaged.is_damaged) == ("stash@{1}", "1" * 40, True)
+    assert damaged.message.startswith("damaged: object 1111")
     with pytest.raises(MissingObject):
-        list_stashes(web.repository, "c")
-    assert drop(web.repository, "c", None, identity=WHO).name == "stash@{0}"
+        find_stash(web.repository, "c", "1")
+    assert drop(web.repository, "c", "1", identity=WHO).name == "stash@{1}"

@@ -90,6 +90,7 @@ def _planned(netlink: Netlink, name: str, store: str, network: Network) -> Bridg
         internal=network.internal,
         network=network.name,
         store=store,
+        own=network.own,
     )
 
 
@@ -129,10 +130,10 @@ def _make(netlink: Netlink, bridge: Bridge) -> None:
     index = netlink.add_bridge(bridge.name, b"\x02lxg\0\1", bridge.mtu)
     # A container that advertises itself as a router would be believed (CVE-2020-13401).
     set_key(f"ipv6/conf/{bridge.name}/accept_ra", "0")
-    netlink.add_address(index, packed(bridge.address(1)), bridge.prefix)
+    netlink.add_address(index, packed(bridge.gateway), bridge.prefix)
     if bridge.subnet_v6:
         set_key(f"ipv6/conf/{bridge.name}/disable_ipv6", "0")
-        netlink.add_address(index, packed(bridge.address_v6(1)), subnets.PREFIX_V6)
+        netlink.add_address(index, packed(bridge.gateway_v6), subnets.PREFIX_V6)
     if not bridge.internal:
         _forward(with_v6=bool(bridge.subnet_v6))
     netlink.set_up(index)

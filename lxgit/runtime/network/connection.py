@@ -48,10 +48,10 @@ class Connection:
             bridge=bridge.name,
             address=self.address,
             prefix=bridge.prefix,
-            gateway=bridge.address(1),
+            gateway=bridge.gateway,
             address_v6=bridge.address_v6(self.member.number),
             prefix_v6=subnets.PREFIX_V6 if bridge.subnet_v6 else 0,
-            gateway_v6=bridge.address_v6(1),
+            gateway_v6=bridge.gateway_v6,
             mac=self.member.mac.hex(":"),
             ports=self.member.ports,
         )

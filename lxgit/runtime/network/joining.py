@@ -163,7 +163,7 @@ def _number(network: Network, member: Member, before: Sequence[Member]) -> int:
             f"container '{owner.names[0]}' has that address of network '{network.name}'",
             hint="--ip with another, or none: then one is found that is free",
         )
-    return member.number or subnets.free_number(taken, network.prefix)
+    return member.number or subnets.free_number({network.own, *taken}, network.offered)
 
 
 def connect(

@@ -49,9 +49,20 @@ class Bridge:
     internal: bool = False  # nothing leads out of it
     network: str = "bridge"  # whose it is, by its name
     store: str = ""  # and in which store, by its path
+    own: int = 1  # the number of its own addresses
+
+    @property
+    def gateway(self) -> str:
+        """Its own IPv4 address."""
+        return self.address(self.own)
+
+    @property
+    def gateway_v6(self) -> str:
+        """Its own IPv6 address; "" without IPv6."""
+        return self.address_v6(self.own)
 
     def address(self, number: int) -> str:
-        """The IPv4 address of a member; 1 is the bridge's own."""
+        """The IPv4 address of a member."""
         return _numbered(socket.AF_INET, self.subnet, number)
 
     def address_v6(self, number: int) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 PREFIX, PREFIX_V6 = 22, 64
 _POOL = range(10 << 24 | 128 << 16, 10 << 24 | 192 << 16, 1 << (32 - PREFIX))
 _SIZE = 1 << (32 - PREFIX)
+NUMBERS = range(1, _SIZE - 1)
+"""Those of a subnet's addresses that somebody can have: 0 is its own, and the last one for all."""
 
 
 class AddressesExhausted(LxgitError):
@@ -70,15 +72,12 @@ def numbered(subnet: bytes, number: int) -> bytes:
     return (int.from_bytes(subnet, "big") + number).to_bytes(len(subnet), "big")
 
 
-def free_number(taken: Collection[int], prefix: int = PREFIX) -> int:
-    """The lowest number from 2 up that no container has. Raises AddressesExhausted.
-
-    1 is the bridge's own, and the last one of the subnet is for all.
-    """
-    for number in range(2, (1 << (32 - prefix)) - 1):
+def free_number(taken: Collection[int], offered: range = NUMBERS) -> int:
+    """The lowest of the numbers `offered` that nobody has. Raises AddressesExhausted."""
+    for number in offered:
         if number not in taken:
             return number
     raise AddressesExhausted(
-        f"{len(taken)} containers run on this network's bridge, which has no more addresses",
+        f"all {len(offered)} addresses of this network's bridge are taken",
         hint="--network none runs it without a network",
     )

@@ -1,0 +1,154 @@
+"""Images come out of an archive or a directory that `save`, Docker, Podman or skopeo wrote.
+
+All that is small in it, manifests and configs, is read and checked before the first layer is.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from lxgit.errors import LxgitError, UsageError
+from lxgit.objects.limits import limits_for
+from lxgit.objects.tarreader import read_tar
+from lxgit.objects.tarsource import open_archive
+from lxgit.oci.config import read_config
+from lxgit.oci.layout import ArchivePlace, DirectoryPlace, read_images
+from lxgit.oci.platform import wanted_platform
+from lxgit.oci.reference import parse_reference
+from lxgit.operations.arriving import LOAD, Arrival, arrive, ref_for
+from lxgit.operations.gc import consolidate
+from lxgit.operations.unpacking import Parts, committed
+from lxgit.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxgit.objects.limits import Limits
+    from lxgit.oci.layout import FoundImage, Place
+    from lxgit.operations.values import Identity
+    from lxgit.progress import Progress
+    from lxgit.repository import Repository
+
+
+class NoName(LxgitError):
+    """An image that is to be loaded has no name, or too many have one."""
+
+
+class LoadRequest(NamedTuple):
+    """What `load` asks for; see `lxgit load --help`. A stream has an archive."""
+
+    source: Path | IO[bytes]
+    name: str | None = None
+    platform: str | None = None
+    max_size: int | None = None
+    force: bool = False
+
+
+class Loaded(NamedTuple):
+    """An image that came, by one of its names, NAME:TAG."""
+
+    name: str
+    arrival: Arrival
+
+
+class _Coming(NamedTuple):
+    """An image that is about to be unpacked: the refs that it gets, by name."""
+
+    parts: Parts
+    refs: dict[str, str]
+
+
+def load(
+    repository: Repository, request: LoadRequest, *, identity: Identity, progress: Progress
+) -> Iterator[Loaded]:
+    """Unpack images, and give them their names, one after the other.
+
+    BadLayout, NotForLinux, NoSuchPlatform; NoName, BadReference; InvalidArchive and other errors of
+    the layers as `committed`; NameHasCommits, NameTaken, InvalidName. Nothing is left of an image
+    that is not whole.
+    """
+    platform = wanted_platform(request.platform)
+    limits = limits_for(repository.scratch_dir, request.max_size)
+    with _opened(repository, request.source, progress) as place:
+        images = read_images(place, platform)
+        for coming in _checked(repository, images, request.name):
+            yield from _load(repository, coming, request, limits, identity, progress)
+    consolidate(repository)
+
+
+def _load(
+    repository: Repository,
+    coming: _Coming,
+    request: LoadRequest,
+    limits: Limits,
+    identity: Identity,
+    progress: Progress,
+) -> list[Loaded]:
+    told = request.source.name if isinstance(request.source, Path) else "standard input"
+    with committed(repository, coming.parts, limits, progress) as oid:
+        return [
+            Loaded(
+                name,
+                arrive(
+                    repository,
+                    ref,
+                    oid,
+                    way=LOAD,
+                    source=f"{name} from {told}",
+                    force=request.force,
+                    identity=identity,
+                ),
+            )
+            for name, ref in coming.refs.items()
+        ]
+
+
+@contextmanager
+def _opened(
+    repository: Repository, source: Path | IO[bytes], progress: Progress
+) -> Iterator[Place]:
+    if isinstance(source, Path) and source.is_dir():
+        with DirectoryPlace(source) as directory:
+            yield directory
+        return
+    path, stream = (source, None) if isinstance(source, Path) else (None, source)
+    with open_archive(path, stream, repository.scratch_dir) as archive:
+        progress.phase("Reading the archive")
+        yield ArchivePlace(read_tar(archive, progress))
+
+
+def _checked(repository: Repository, images: list[FoundImage], name: str | None) -> list[_Coming]:
+    """What is to be unpacked. Errors as of `load`."""
+    if name is not None and len(images) > 1:
+        raise UsageError(
+            f"there are {len(images)} images, and '{name}' is one name",
+            hint="without it they have their own",
+        )
+    return [
+        _Coming(_parts(image), {one: ref_for(repository, one) for one in _names(image, name)})
+        for image in images
+    ]
+
+
+def _names(image: FoundImage, name: str | None) -> list[str]:
+    """The names that an image gets: that of the user, or its own, without their hosts."""
+    if name is not None:
+        return [name]
+    if not image.names:
+        raise NoName(
+            "an image in it has no name",
+            hint="'lxgit load -i FILE NAME' gives one to a single image",
+        )
+    found = (parse_reference(one).local_name for one in image.names)
+    return [one if ":" in one else f"{one}:latest" for one in found]
+
+
+def _parts(image: FoundImage) -> Parts:
+    layers = image.layers
+    return Parts(
+        read_config(image.config, len(layers)),
+        lambda number: layers[number],
+        tuple({layer.fd for layer in layers}),
+    )
