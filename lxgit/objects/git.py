@@ -27,6 +27,10 @@ BIG_FILE_THRESHOLD = 32 << 20
 """Bytes: a blob this large is never made a delta of, nor read whole, by Git."""
 
 _CHUNK = 1 << 18
+_FULL = (
+    *(os.strerror(number).encode() for number in (errno.ENOSPC, errno.EDQUOT)),
+    b"Out of diskspace",  # Git's own words (csum-file.c)
+)
 _SIGPIPE = 13  # signal(7); the module `signal` takes 0.4 ms
 
 _ENVIRONMENT = {
@@ -62,7 +66,7 @@ class GitFailed(LxgitError):
     """Git said no; `status` is its exit code, negative for a signal."""
 
     def __init__(self, command: str, status: int, stderr: bytes) -> None:
-        full = any(os.strerror(one).encode() in stderr for one in (errno.ENOSPC, errno.EDQUOT))
+        full = any(words in stderr for words in _FULL)
         super().__init__(
             f"git {command}: {_first_fault(stderr) or f'exit status {status}'}",
             hint=FREE_SPACE if full else None,
