@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -166,3 +167,16 @@ def test_answers_do_not_grow_without_end() -> None:
         same(number)
     assert same(0) == 0
     assert asked.count(0) == 2
+
+
+def test_a_pattern_is_compiled_when_it_is_used() -> None:
+    words = lean.pattern(r"(\w+)-(\w+)", re.ASCII)
+    assert vars(words) == {"_given": (r"(\w+)-(\w+)", re.ASCII)}
+    found = words.fullmatch("one-two")
+    assert found is not None
+    assert found.groups() == ("one", "two")
+    assert words.sub("x", "a-b é-c") == "x é-c"
+    assert words.pattern == r"(\w+)-(\w+)"
+    broken = lean.pattern("(")
+    with pytest.raises(re.error):
+        broken.match("")

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from typing import TYPE_CHECKING
 
 from lxgit.cli import environment
 from lxgit.cli.environment import variable
 from lxgit.errors import UsageError
+from lxgit.lean import pattern
 from lxgit.operations.values import Identity, Signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PERSON = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>]*)>\s*")
-_GIT_DATE = re.compile(r"@?(?P<seconds>[0-9]{1,18})(?: (?P<sign>[+-])(?P<hh>\d\d)(?P<mm>\d\d))?")
+_PERSON = pattern(r"(?P<name>[^<>]*)<(?P<email>[^<>]*)>\s*")
+_GIT_DATE = pattern(r"@?(?P<seconds>[0-9]{1,18})(?: (?P<sign>[+-])(?P<hh>\d\d)(?P<mm>\d\d))?")
 _CRUD = ".,:;<>\"'\\ \t\r\n\v\f\0"  # what Git strips from the ends of a name (ident.c, crud)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from lxgit.errors import UsageError
+from lxgit.lean import pattern
 
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGTP]?)(i?)B?", re.IGNORECASE)
+_SIZE = pattern(r"([0-9]+(?:\.[0-9]+)?) ?([KMGTP]?)(i?)B?", re.IGNORECASE)
 
 
 def parse_size(option: str, text: str) -> int:
@@ -23,8 +24,8 @@ def parse_size(option: str, text: str) -> int:
     return _within(option, text, _times(match[1], (1024 if match[3] else 1000) ** power))
 
 
-_MEMORY = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([BKMGT]?)(i?B)?", re.IGNORECASE)
-_PROCESSORS = re.compile(r"[0-9]{1,5}(\.[0-9]{1,9})?")
+_MEMORY = pattern(r"([0-9]+(?:\.[0-9]+)?) ?([BKMGT]?)(i?B)?", re.IGNORECASE)
+_PROCESSORS = pattern(r"[0-9]{1,5}(\.[0-9]{1,9})?")
 
 
 def parse_memory(option: str, text: str) -> int:

@@ -21,7 +21,7 @@ from lxgit.objects.sink import TreeSink
 from lxgit.objects.tree import decode_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Protocol
 
     from lxgit.objects.changes import Change
@@ -48,14 +48,21 @@ def _never(_kind: Kind, _rdev: tuple[int, int] | None) -> bool:
 
 
 class _Lookup:
-    """Directories of an image by path: of each on the way its tree alone is read, once."""
+    """Directories of an image by path: of each on the way its tree alone is read, once.
 
-    def __init__(self, image: Image) -> None:
+    `known` are those of which the metadata has been read before.
+    """
+
+    def __init__(self, image: Image, known: Mapping[bytes, Metadata]) -> None:
         self._image = image
+        self._known = known
         self._below: dict[bytes, dict[bytes, ObjectID]] = {}
 
     def metadata(self, path: bytes) -> Metadata:
         """The metadata of a directory."""
+        known = self._known.get(path)
+        if known is not None:
+            return known
         return read_metadata(self._image.reader, self._oid(path))
 
     def _oid(self, path: bytes) -> ObjectID:
@@ -77,13 +84,15 @@ def write_delta(
     sink: DeltaSink,
     *,
     is_hidden: Callable[[Kind, tuple[int, int] | None], bool] = _never,
+    passed: Mapping[bytes, Metadata] | None = None,
 ) -> None:
     """Write the layer that makes `new` of the image that `changes` start from.
 
     `changes` are those of `diff_images`, which have every member of a group of links that differs
     in anything. `is_hidden` says what no layer of this kind has. The order is always the same.
+    `passed` is what `iter_differences` has told of directories: they are not read again then.
     """
-    lookup = _Lookup(new)
+    lookup = _Lookup(new, passed or {})
     touched = {change.path: change for change in changes}
     replayer = Replayer(reader, new.links, sink)
     made = {b""}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lxgit.objects.directory import BlobAndTreeReader
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.image import Image
+    from lxgit.objects.metadata import Metadata
 
 
 def diff_images(old: Image, new: Image) -> list[Change]:
@@ -28,8 +29,12 @@ def diff_images(old: Image, new: Image) -> list[Change]:
     return sorted(iter_differences(old, new), key=lambda change: change.path)
 
 
-def iter_differences(old: Image, new: Image) -> Iterator[Change]:
+def iter_differences(
+    old: Image, new: Image, passed: dict[bytes, Metadata] | None = None
+) -> Iterator[Change]:
     """The same changes in no order, as they are found: a caller may have enough of them.
+
+    `passed` gets what the directories on the way are in the new image, by path.
 
     TooManyEntries where an image unfolds without end, and the other does not share it.
     """
@@ -37,14 +42,16 @@ def iter_differences(old: Image, new: Image) -> Iterator[Change]:
     if old.links_id != new.links_id:
         relinked = old.links.differing(new.links)
     if old.rootfs != new.rootfs:
-        for change in _diff_directories(old, new):
+        for change in _diff_directories(old, new, {} if passed is None else passed):
             relinked.discard(change.path)
             yield change
     for path in relinked:
         yield Change(path, old.entry(path), new.entry(path))
 
 
-def _diff_directories(old_image: Image, new_image: Image) -> Iterator[Change]:
+def _diff_directories(
+    old_image: Image, new_image: Image, passed: dict[bytes, Metadata]
+) -> Iterator[Change]:
     """Differing paths of two root filesystems. Not recursive: trees are deep."""
     old_reader, new_reader = old_image.reader, new_image.reader
     pending = [(b"", old_image.rootfs, new_image.rootfs)]
@@ -53,6 +60,7 @@ def _diff_directories(old_image: Image, new_image: Image) -> Iterator[Change]:
         path, old, new = pending.pop()
         before, after = read_differing(old_reader, old, new_reader, new)
         bound.enter((old, new), len(before.entries) + len(after.entries))
+        passed[path] = after.metadata
         if before.metadata != after.metadata:
             yield Change(path, _as_entry(before, old), _as_entry(after, new))
         prefix = path + b"/" if path else b""

@@ -28,6 +28,7 @@ from itertools import pairwise
 
 from lxgit.enums import Enum
 from lxgit.errors import LxgitError
+from lxgit.lean import pattern
 from lxgit.objects.names import escape_line_name
 from lxgit.records import dataclass
 from lxgit.tuples import NamedTuple
@@ -86,7 +87,7 @@ def default_mode(kind: Kind, *, executable: bool = False) -> int:
     return 0o755 if kind is Kind.DIRECTORY or executable else 0o644
 
 
-_LINE_ESCAPE = re.compile(rb"\\(.?)", re.DOTALL)
+_LINE_ESCAPE = pattern(rb"\\(.?)", re.DOTALL)
 _LINE_ESCAPES = {b"\\": b"\\", b"n": b"\n", b"t": b"\t"}
 
 
@@ -104,9 +105,9 @@ def unescape_line_name(text: bytes, *, allowed: bytes = rb"\n") -> bytes:
     return _LINE_ESCAPE.sub(replace, text)
 
 
-_QUOTED = re.compile(rb"[^A-Za-z0-9._/:+@-]")
-_QUOTED_TEXT = re.compile(rb"(?:[A-Za-z0-9._/:+@-]|%[0-9A-F]{2})*")
-_QUOTE = re.compile(rb"%([0-9A-F]{2})")
+_QUOTED = pattern(rb"[^A-Za-z0-9._/:+@-]")
+_QUOTED_TEXT = pattern(rb"(?:[A-Za-z0-9._/:+@-]|%[0-9A-F]{2})*")
+_QUOTE = pattern(rb"%([0-9A-F]{2})")
 
 
 def _quote(raw: bytes) -> bytes:
@@ -131,7 +132,7 @@ def format_mtime(mtime: int) -> bytes:
     return (b"%s%d.%09d" % (sign, seconds, fraction)).rstrip(b"0")
 
 
-_MTIME = re.compile(rb"(-?)(0|[1-9][0-9]{0,18})(?:\.([0-9]{0,8}[1-9]))?")
+_MTIME = pattern(rb"(-?)(0|[1-9][0-9]{0,18})(?:\.([0-9]{0,8}[1-9]))?")
 
 
 def parse_mtime(text: bytes) -> int:

@@ -18,6 +18,7 @@ import re
 from functools import cache, lru_cache
 
 from lxgit.errors import LxgitError
+from lxgit.lean import pattern
 
 META_NAME = b"%meta"
 
@@ -28,10 +29,10 @@ LINKS = b"links"
 """Where its hard links do."""
 
 # Every reserved name has one of these in it, whatever its case: the quick way out.
-_SUSPECT = re.compile(rb"\.git|\.mailmap|~[0-9]", re.IGNORECASE)
+_SUSPECT = pattern(rb"\.git|\.mailmap|~[0-9]", re.IGNORECASE)
 
-_ESCAPED = re.compile(rb"[%\\]")
-_ESCAPE = re.compile(rb"%([0-9A-F]{2})")
+_ESCAPED = pattern(rb"[%\\]")
+_ESCAPE = pattern(rb"%([0-9A-F]{2})")
 
 
 @cache

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, UsageError
+from lxgit.lean import pattern
 from lxgit.runtime import rootless
 from lxgit.runtime.config import NO_BRIDGE, Attachment
 from lxgit.tuples import NamedTuple
@@ -160,9 +160,9 @@ def checked_attachment(
     return Attachment(network.name, aliases, address, mac.lower())
 
 
-_ALIAS = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,252}")
-_WORD = re.compile(r"[a-zA-Z0-9._:/-]{1,253}")  # of resolv.conf(5), but for its comments
-_MAC = re.compile(r"[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}")
+_ALIAS = pattern(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,252}")
+_WORD = pattern(r"[a-zA-Z0-9._:/-]{1,253}")  # of resolv.conf(5), but for its comments
+_MAC = pattern(r"[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}")
 
 
 def default_network() -> str:

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.lean import pattern
 from lxgit.operations.lookup import find_container
 from lxgit.runtime.attach import NotRunning, SupervisorLost, connect
 
@@ -25,7 +26,7 @@ _PATIENCE = 10  # seconds, as Docker's
 _MOMENT = 0.005  # seconds, for a supervisor to begin or to end
 
 
-_REAL_TIME = re.compile(r"(?:SIG)?RT(?P<base>MIN|MAX)(?P<offset>[+-][0-9]{1,2})?", re.ASCII)
+_REAL_TIME = pattern(r"(?:SIG)?RT(?P<base>MIN|MAX)(?P<offset>[+-][0-9]{1,2})?", re.ASCII)
 
 
 class UnknownSignal(LxgitError):

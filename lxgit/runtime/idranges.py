@@ -110,12 +110,11 @@ def _free_ranges(registry: Path) -> Iterator[int]:
         if first > 0 and first + RANGE <= ID_COUNT
     ]
     others = [(start, count) for _, start, count in (*uids, *gids)]
-    high = [first for first in _HIGH if not _touches(first, others)]
     begin = zlib.crc32(os.fsencode(registry.resolve()))
-    for pool in (own, high):
+    for pool, foreign in ((own, []), (_HIGH, others)):
         for index in range(len(pool)):
             first = pool[(begin + index) % len(pool)]
-            if first not in firsts and not _touches(first, taken):
+            if first not in firsts and not _touches(first, (*taken, *foreign)):
                 yield first
 
 

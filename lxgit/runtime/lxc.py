@@ -17,19 +17,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import signal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.lean import pattern
 from lxgit.records import dataclass
 from lxgit.runtime import kernel, launcher, rootless, rundir
 from lxgit.runtime.sealed import sealed_copy
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Sequence
 
     from lxgit.runtime.idmap import IdMap
@@ -63,8 +64,8 @@ _MASKED_DIRECTORIES = (
 # tty, console, ptmx, and every pts; making nodes is harmless without opening them.
 _DEVICES = ("1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:1", "5:2", "136:*")
 
-_HOSTNAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?")
-_IDENTIFIER = re.compile(r"[0-9a-f]{64}")
+_HOSTNAME = pattern(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?")
+_IDENTIFIER = pattern(r"[0-9a-f]{64}")
 
 
 class InvalidHostname(LxgitError):
@@ -367,13 +368,13 @@ def remove_lock(name: str, lxcpath: Path) -> None:
         Path(f"{place}/lxc/lock{lxcpath}/.{name}").unlink()
 
 
-_LINE = re.compile(
+_LINE = pattern(
     rb"^lxc-start [0-9a-f]{64} [0-9.]+ (?P<level>[A-Z]+) +(?P<source>[a-z_]+) - "
     rb"\S+:(?P<function>[a-z_]+):[0-9]+ - (?P<message>.*)$"
 )
-_STARTED = re.compile(rb'^Started "/proc/self/fd/3" with pid "([0-9]+)"$')
+_STARTED = pattern(rb'^Started "/proc/self/fd/3" with pid "([0-9]+)"$')
 # `error (3)`, `signal (9)`, since LXC 6 `signal Killed(9)`; nothing at all for exit code 0.
-_ENDED = re.compile(rb"^Child <[0-9]+> ended on (error|signal) [^()]*\(([0-9]+)\)$")
+_ENDED = pattern(rb"^Child <[0-9]+> ended on (error|signal) [^()]*\(([0-9]+)\)$")
 _ENDING = b"lxc_error_set_and_log"
 
 

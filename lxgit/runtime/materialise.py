@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from lxgit.objects.image import Image
 from lxgit.runtime.idmap import IdMap
 from lxgit.runtime.layers import LayerStore
+from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lxgit.objects.changes import Change
     from lxgit.objects.database import ObjectDatabase
+    from lxgit.objects.metadata import Metadata
     from lxgit.objects.sink import TreeSink
     from lxgit.progress import Progress
     from lxgit.repository import Repository
@@ -28,6 +30,13 @@ _CANDIDATES = 8
 _ALWAYS_DELTA = 500  # changes that are few whatever the size of the image
 _NEAR = 250  # changes that a delta has written before the next candidate has been looked at
 _DELTA_SHARE = 3  # a delta has at most a third of the entries
+
+
+class _Differences(NamedTuple):
+    """What differs, and what the directories on the way to it are."""
+
+    changes: list[Change]
+    passed: dict[bytes, Metadata]
 
 
 class Materialiser:
@@ -58,33 +67,33 @@ class Materialiser:
     def _build(self, image: Image, too_deep: Stack | None, near: Iterable[FileSystem]) -> Stack:
         if too_deep is not None:
             below = self.layers.stack(too_deep.ids[0])
-            changes = self._few_changes(image, below)
-            if changes is not None:
-                return self._delta(image, below, changes)
+            found = self._few_changes(image, below)
+            if found is not None:
+                return self._delta(image, below, found)
         nearest = self._nearest(image, near)
         return self._base(image) if nearest is None else self._delta(image, *nearest)
 
     def _nearest(
         self, image: Image, near: Iterable[FileSystem]
-    ) -> tuple[Stack, list[Change]] | None:
+    ) -> tuple[Stack, _Differences] | None:
         """The materialised stack that differs least, when it differs little enough, and in what.
 
         The first that is near is taken: looking for a nearer one would take longer than it saves.
         """
-        best: tuple[Stack, list[Change]] | None = None
+        best: tuple[Stack, _Differences] | None = None
         known = filter(None, map(self.layers.find, near))
         for stack in itertools.chain(known, self.layers.recent(_CANDIDATES)):
             below = stack if len(stack.layers) < MAX_DEPTH else self.layers.stack(stack.ids[0])
-            changes = self._few_changes(image, below, len(best[1]) - 1 if best else None)
-            if changes is not None:
-                best = below, changes
-                if len(changes) <= _NEAR:
+            found = self._few_changes(image, below, len(best[1].changes) - 1 if best else None)
+            if found is not None:
+                best = below, found
+                if len(found.changes) <= _NEAR:
                     break
         return best
 
     def _few_changes(
         self, image: Image, below: Stack, most: int | None = None
-    ) -> list[Change] | None:
+    ) -> _Differences | None:
         """The paths that differ, or None when a base layer costs no more, or there are more."""
         from lxgit.objects.diff import iter_differences
 
@@ -92,22 +101,26 @@ class Materialiser:
         if most is not None:
             limit = min(limit, most)
         before = self._shown(below.layers[0].shows)
-        changes = list(itertools.islice(iter_differences(before, image), limit + 1))
-        return changes if len(changes) <= limit else None
+        passed: dict[bytes, Metadata] = {}
+        changes = list(itertools.islice(iter_differences(before, image, passed), limit + 1))
+        return _Differences(changes, passed) if len(changes) <= limit else None
 
     def _shown(self, shows: FileSystem) -> Image:
         """What a stack shows, as far as a diff looks: a file system without a config."""
         rootfs, links = shows
         return Image(self._database, rootfs, links, links, rootfs)
 
-    def _delta(self, image: Image, below: Stack, changes: list[Change]) -> Stack:
+    def _delta(self, image: Image, below: Stack, found: _Differences) -> Stack:
         from lxgit.objects.delta import write_delta
         from lxgit.runtime.directory_layer import DirectoryWriter, is_hidden
 
+        changes, passed = found
         self._progress.phase("Materialising the difference", len(changes))
         with self.layers.building() as built:
             with DirectoryWriter(self.layers.directory_in(built)) as sink:
-                write_delta(self._database, image, changes, sink, is_hidden=is_hidden)
+                write_delta(
+                    self._database, image, changes, sink, is_hidden=is_hidden, passed=passed
+                )
             return self.layers.publish(
                 built,
                 image.filesystem,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lxgit.fsutil import remove_tree, sync_filesystem
 from lxgit.objects.acl import ACCESS, DEFAULT
 from lxgit.objects.delta import write_delta
-from lxgit.objects.diff import diff_images
+from lxgit.objects.diff import iter_differences
 from lxgit.objects.metadata import Metadata
 from lxgit.runtime.directory_layer import CAPABILITY, DirectoryWriter, is_hidden
 from lxgit.runtime.idmap import acl_to_disk, capability_to_disk
@@ -45,8 +45,9 @@ def write_upper(
     """
     place.mkdir(mode=0o700)
     with UpperWriter(place, ids) as sink:
-        changes = diff_images(below, shown)
-        write_delta(database, shown, changes, sink, is_hidden=is_hidden)
+        passed: dict[bytes, Metadata] = {}
+        changes = iter_differences(below, shown, passed)
+        write_delta(database, shown, changes, sink, is_hidden=is_hidden, passed=passed)
     sync_filesystem(place)
 
 

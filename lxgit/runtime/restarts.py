@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from lxgit.errors import LxgitError
+from lxgit.lean import pattern
 from lxgit.records import dataclass
 
-_POLICY = re.compile(r"(no|always|unless-stopped)|on-failure(?::([0-9]{1,6}))?", re.ASCII)
+_POLICY = pattern(r"(no|always|unless-stopped)|on-failure(?::([0-9]{1,6}))?", re.ASCII)
 
 
 class InvalidPolicy(LxgitError):

@@ -12,6 +12,7 @@ import re
 import stat
 
 from lxgit.errors import LxgitError
+from lxgit.lean import pattern
 from lxgit.records import dataclass
 from lxgit.tuples import NamedTuple
 
@@ -48,7 +49,7 @@ _ULIMITS = (
     *("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc"),
     *("rss", "rtprio", "rttime", "sigpending", "stack"),
 )
-_NUMBER = re.compile(r"-1|unlimited|[0-9]{1,18}", re.ASCII)
+_NUMBER = pattern(r"-1|unlimited|[0-9]{1,18}", re.ASCII)
 
 
 class Ulimit(NamedTuple):
@@ -78,11 +79,11 @@ class Ulimit(NamedTuple):
 
 
 # The parameters that IPC and network namespaces have to themselves: sysctl/kernel.rst and net.rst.
-_IPC_SYSCTLS = re.compile(
+_IPC_SYSCTLS = pattern(
     r"kernel\.(msg(max|mnb|mni)|sem|shm(all|max|mni|_rmid_forced))|fs\.mqueue\.\w+"
 )
-_NET_SYSCTLS = re.compile(r"net\.[a-zA-Z0-9_.-]+", re.ASCII)
-_SYSCTL_VALUE = re.compile(r"[a-zA-Z0-9 .,:/_-]{1,256}", re.ASCII)
+_NET_SYSCTLS = pattern(r"net\.[a-zA-Z0-9_.-]+", re.ASCII)
+_SYSCTL_VALUE = pattern(r"[a-zA-Z0-9 .,:/_-]{1,256}", re.ASCII)
 
 
 class Sysctl(NamedTuple):
@@ -116,8 +117,8 @@ class Sysctl(NamedTuple):
         return self.name.replace(".", "/")
 
 
-_RIGHTS = re.compile(r"(?!.*(.).*\1)[rwm]+")
-_NAME = re.compile(r"[a-zA-Z0-9_.:+-]+(/[a-zA-Z0-9_.:+-]+)*", re.ASCII)
+_RIGHTS = pattern(r"(?!.*(.).*\1)[rwm]+")
+_NAME = pattern(r"[a-zA-Z0-9_.:+-]+(/[a-zA-Z0-9_.:+-]+)*", re.ASCII)
 _DEV = "/dev/"
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, UsageError
+from lxgit.lean import pattern
 from lxgit.records import dataclass
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ FIRST_PORT, LAST_PORT = 49153, 65535
 ANY_V4, ANY_V6 = "0.0.0.0", "::"  # noqa: S104 - what is published is for everybody
 
 _RANGE = "[0-9]{1,9}(?:-[0-9]{1,9})?"
-_EXPOSED = re.compile(rf"(?P<ports>{_RANGE})(?:/(?P<protocol>[a-z]+))?")
-_PUBLISHED = re.compile(
+_EXPOSED = pattern(rf"(?P<ports>{_RANGE})(?:/(?P<protocol>[a-z]+))?")
+_PUBLISHED = pattern(
     r"(?:(?P<ip>\[[0-9a-fA-F:.]+\]|[0-9]+\.[0-9.]+):)?"
     rf"(?:(?P<host>(?:{_RANGE})?):)?{_EXPOSED.pattern}"
 )
