@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -165,6 +164,8 @@ def _streams(*, quiet: bool) -> Iterator[Streams]:
     if not quiet:
         yield Streams(None, 1, 2)
         return
+    import tempfile
+
     with tempfile.TemporaryFile(buffering=0) as file:
         try:
             yield Streams(None, file.fileno(), file.fileno())

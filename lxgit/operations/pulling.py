@@ -26,7 +26,7 @@ from lxgit.oci.layoutwriter import blob_path
 from lxgit.oci.platform import wanted_platform
 from lxgit.oci.reference import parse_reference
 from lxgit.operations.arriving import PULL, Arrival, arrive, ref_for
-from lxgit.operations.gc import consolidate
+from lxgit.operations.consolidating import consolidate
 from lxgit.operations.knownlayers import known_layers
 from lxgit.operations.registries import access_to
 from lxgit.operations.scratchspace import scratch_directory
