@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.cli.environment import for_registries
-from lxgit.cli.receiving import teller
+from lxgit.cli.receiving import say
 from lxgit.errors import LxgitError, UsageError
 from lxgit.operations.absent import NEVER, Pulls, pulled, says_absent
 from lxgit.operations.store import NoStore
@@ -33,7 +33,7 @@ def request_of_pulled(
     if why is not None and (policy == NEVER or not _is_about(session, why, request.image)):
         raise why
     repository = session.repository(create=True)
-    how = Pulls(policy, for_registries(), teller(progress))
+    how = Pulls(policy, for_registries(), say)
     name = pulled(
         repository, request.image, how, why, identity=session.identity(), progress=progress
     )

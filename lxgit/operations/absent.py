@@ -1,12 +1,14 @@
 """Images that are wanted and not here: `run`, `create` and FROM have them pulled, as Docker does.
 
 A name that is nearly one of those that are here is a slip, and nothing is asked for it; nor for
-what looks like an id. Without a network it comes out after seconds, as an error about the name.
+what looks like an id. A name without a host is asked for where that image has come from, if it has.
+Without a network it comes out after seconds, as an error about the name.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, UsageError
@@ -58,17 +60,21 @@ def says_absent(repository: Repository, error: LxgitError, revision: str) -> boo
 def found_or_pulled(
     repository: Repository, name: str, how: Pulls, *, identity: Identity, progress: Progress
 ) -> ObjectID:
-    """The commit of an image. Errors as `named_or_pulled` and `find_commit`."""
-    if how.policy != ALWAYS:
-        try:
-            return find_commit(repository, name)
-        except UnknownRevision as error:
-            why = error
+    """The commit of an image, which FROM names.
+
+    With ALWAYS those that have come from a registry are asked for there; what was made here is what
+    it is. Errors as `find_commit`.
+    """
+    why = None
+    try:
+        found = find_commit(repository, name)
+    except UnknownRevision as error:
+        why = error
     else:
-        why = None
-    return find_commit(
-        repository, pulled(repository, name, how, why, identity=identity, progress=progress)
-    )
+        if how.policy != ALWAYS or not _can_be_newer(repository, name):
+            return found
+    name = pulled(repository, name, how, why, identity=identity, progress=progress)
+    return find_commit(repository, name)
 
 
 def pulled(
@@ -86,18 +92,14 @@ def pulled(
     raised where nothing is to be asked for, and told with what a registry has answered. Without one
     errors are those of `pull`.
     """
-    reference = _reference(repository, name, how, why)
-    if reference is None:
-        assert why is not None
-        raise why
-    if why is not None and repository.revisions.find_ref(reference.local_name) is not None:
-        return reference.local_name
+    reference, source = _source(repository, name, how, why)
+    here = reference.local_name
     if why is not None:
-        how.tell(f"Unable to find image '{_shown(reference)}' locally")
+        if repository.revisions.find_ref(here) is not None:
+            return here
+        how.tell(f"Unable to find image '{here if ':' in here else f'{here}:latest'}' locally")
     request = PullRequest(
-        name,
-        environment=how.environment,
-        answer_within=_ANSWER_WITHIN,
+        str(source), here, environment=how.environment, answer_within=_ANSWER_WITHIN
     )
     try:
         return pull(repository, request, how.tell, identity=identity, progress=progress).name
@@ -110,36 +112,48 @@ def pulled(
         ) from None
 
 
-def _reference(
+def _source(
     repository: Repository, name: str, how: Pulls, why: LxgitError | None
-) -> Reference | None:
-    """What a registry is asked for; None for nothing."""
+) -> tuple[Reference, Reference]:
+    """The reference that a name is, and the one to ask for; raises `why` for none."""
     if why is not None and (how.policy == NEVER or _LIKE_AN_ID.fullmatch(name)):
-        return None
+        raise why
     try:
         reference = parse_reference(name)
     except BadReference as error:
-        if why is not None:
-            return None
-        raise UsageError(error.message, hint="--pull always takes a name of a registry") from None
-    nearest = why.nearest if isinstance(why, UnknownRevision) else ()
-    _, path = split_host(name)
-    if nearest and path == name and not _has_been_pulled(repository, reference):
-        return None
-    return reference
+        raise why or UsageError(
+            error.message, hint="--pull always takes a name of a registry"
+        ) from None
+    if _has_host(name):
+        return reference, reference
+    origin = _origin(repository, reference)
+    if isinstance(why, UnknownRevision) and why.nearest and origin is None:
+        raise why
+    return reference, origin or reference
 
 
-def _has_been_pulled(repository: Repository, reference: Reference) -> bool:
-    """Whether something of that repository has come from a registry: another tag of it is meant."""
+def _has_host(name: str) -> bool:
+    return split_host(name)[1] != name
+
+
+def _can_be_newer(repository: Repository, name: str) -> bool:
+    """Whether an image that is here has come from a registry, where there may be another."""
+    try:
+        reference = parse_reference(name)
+    except BadReference:
+        return False
+    return _has_host(name) or _origin(repository, reference) is not None
+
+
+def _origin(repository: Repository, reference: Reference) -> Reference | None:
+    """Where an image of that name, or another tag of it, has come from: its tag is there too."""
     image = reference._replace(tag="", digest="").local_name
-    refs = repository.refs
-    names = [f"{BRANCHES}{image}", *refs.list(f"{TAGS}{image}/")]
-    return any(
-        entry.message.startswith(f"{PULL}: ") for name in names for entry in refs.reflog(name)
-    )
-
-
-def _shown(reference: Reference) -> str:
-    """With its tag, as Docker has it."""
-    name = reference.local_name
-    return name if ":" in name else f"{name}:latest"
+    names = [f"{BRANCHES}{image}", *repository.refs.list(f"{TAGS}{image}/")]
+    for entry in (entry for name in names for entry in repository.refs.reflog(name)):
+        words = entry.message.split()
+        if words[:1] == [f"{PULL}:"] and len(words) > 1:
+            with suppress(BadReference):
+                return parse_reference(words[1])._replace(
+                    tag=reference.tag, digest=reference.digest
+                )
+    return None

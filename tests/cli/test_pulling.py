@@ -254,14 +254,39 @@ def test_run_pulls_what_is_not_here(other: Lxgit, registry_of: Registry) -> None
 def test_another_tag_of_what_was_pulled_is_no_slip(
     grown: Lxgit, other: Lxgit, registry_of: Registry
 ) -> None:
+    """It is asked for where the image has come from."""
     grown("push", "-q", "tuned", f"{registry_of.host}/base:v2")
-    other("pull", "-q", f"{registry_of.host}/base")
-    refused = other("run", "base:v2", "true", code=125)
-    assert refused.err.startswith("Unable to find image 'base:v2' locally\n")
-    assert "lxgit: there is no 'base:v2' here, and 'docker.io' cannot be reached: " in refused.err
-    other("run", "--rm", f"{registry_of.host}/base:v2", "true")
-    slip = other("run", "bose", "true", code=125)
-    assert slip.err == "lxgit: there is no 'bose'\nhint: did you mean 'base'?\n"
+    other("pull", "-q", f"{registry_of.host}/base", "mine")
+    told = other("run", "--rm", "mine:v2", "true").err.splitlines()
+    assert told[:2] == [
+        "Unable to find image 'mine:v2' locally",
+        f"Pulling repository base from {registry_of.host}",
+    ]
+    assert files(other, "mine/v2") == files(grown, "tuned")
+    absent = other("run", "mine:v3", "true", code=125).err.splitlines()
+    assert absent[2].startswith(f"lxgit: there is no 'mine:v3' here, and '{registry_of.host}' has")
+    slip = other("run", "mines", "true", code=125)
+    assert slip.err.startswith("lxgit: there is no 'mines'\nhint: did you mean 'mine'")
+
+
+def test_a_build_begins_with_what_it_pulls(
+    grown: Lxgit, other: Lxgit, registry_of: Registry
+) -> None:
+    host = registry_of.host
+    recipe = f"FROM {host}/base\nENV A=b\nFROM {host}/tuned\nCOPY --from={host}/base /etc/hosts /\n"
+    first = other("build", "-", stdin=recipe.encode())
+    assert [line for line in first.err.splitlines() if line.startswith("Unable")] == [
+        "Unable to find image 'tuned:latest' locally",
+        "Unable to find image 'base:latest' locally",
+    ]
+    again = other("build", "-q", "-", stdin=recipe.encode())
+    assert again.err == ""
+    assert first.lines[-1] == f"===> {again.out.strip()}"
+    grown("push", "-q", "tuned", f"{host}/base")
+    newer = other("build", "--pull", "-", stdin=b"FROM base\nRUN cat /etc/motd\n")
+    assert "It is tuned." in newer.lines
+    other("import", "-", "own", stdin=grown("export", "base").stdout)
+    assert other("build", "--pull", "-", stdin=b"FROM own\nENV A=b\n").err == ""
 
 
 @pytest.mark.parametrize(
