@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
-import functools
 import os
 import time
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.lean import cache, contextmanager, suppress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -43,7 +42,7 @@ def openat2(
     how = struct.pack("QQQ", flags | os.O_CLOEXEC, mode, resolve)  # struct open_how
     for _ in range(_MOST_TRIES):
         # The kernel cannot vouch for a `..` while anybody renames or mounts, be it elsewhere.
-        with contextlib.suppress(BlockingIOError):
+        with suppress(BlockingIOError):
             return _openat2(root, path, how)
     return _openat2(root, path, how)
 
@@ -117,7 +116,7 @@ def follow_links(path: bytes, target_of: Callable[[bytes], bytes | None]) -> byt
     return b"/".join(done)
 
 
-@functools.cache
+@cache
 def _libc() -> CDLL:
     import ctypes
 
@@ -255,7 +254,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = 
         finally:
             os.close(fd)  # not before: an unfinished file that nobody has open is a leftover
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
     if durable:
@@ -301,7 +300,7 @@ def on_wait(listener: Callable[[str], None]) -> None:
     _listeners[:] = [listener]
 
 
-@contextlib.contextmanager
+@contextmanager
 def locked(path: Path, *, shared: bool = False, wait: bool = True, what: str) -> Iterator[int]:
     """Hold flock(2) on `path`; the kernel frees it when the holder dies.
 

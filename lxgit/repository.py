@@ -16,12 +16,11 @@ The directory has mode 0700.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import locked, make_directories, write_atomic
+from lxgit.lean import cached_property, contextmanager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,12 +8,12 @@ a tenth of one more for each instance. Type checkers see `typing`'s own.
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing import Any, NamedTuple, Self
 else:
+    from _operator import itemgetter  # `operator` is this and much more
 
     class _Fields(tuple):
         """What all of them can do; a class adds `_fields`, `_field_defaults` and the fields."""

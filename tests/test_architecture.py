@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lxgit"
 
-FOUNDATION = {"enums", "errors", "eventlog", "fsutil", "progress", "tuples", "records"}
+FOUNDATION = {"enums", "errors", "eventlog", "fsutil", "lean", "progress", "tuples", "records"}
 MAY_IMPORT: dict[str, set[str]] = {
     "enums": set(),
     "errors": set(),
     "eventlog": {"tuples"},
-    "fsutil": {"errors"},
+    "fsutil": {"errors", "lean"},
+    "lean": set(),
     "progress": set(),
     "records": set(),
     "tuples": set(),
@@ -32,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "build": FOUNDATION | {"objects"},
     "operations": FOUNDATION | {"objects", "repository", "runtime", "oci", "remotes", "build"},
     "web": FOUNDATION | {"objects", "operations"},
-    "cli": {"errors", "progress", "records", "tuples", "operations"},
+    "cli": {"errors", "lean", "progress", "records", "tuples", "operations"},
 }
 """Who may import whom; everyone may import themselves and the bare `lxgit` (its version)."""
 

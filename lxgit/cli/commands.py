@@ -6,7 +6,6 @@ imported for a command that is not asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from lxgit.tuples import NamedTuple
@@ -27,7 +26,9 @@ class Listed(NamedTuple):
 
     def load(self) -> Command:
         """Import the command's module."""
-        loaded: Command = getattr(import_module(f"lxgit.cli.{self.module}"), self.function)
+        loaded: Command = getattr(
+            __import__(f"lxgit.cli.{self.module}", fromlist=(self.function,)), self.function
+        )
         return loaded
 
 

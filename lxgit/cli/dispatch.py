@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from lxgit import __version__
@@ -10,6 +9,7 @@ from lxgit.cli import commands
 from lxgit.cli.output import Output, OutputFailed
 from lxgit.cli.session import Session
 from lxgit.errors import LxgitError, UsageError
+from lxgit.lean import suppress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,7 +59,7 @@ def _complete(session: Session, words: Sequence[str]) -> int:
     """Answer a shell's completion script; whatever goes wrong, there is nothing to offer."""
     from lxgit.cli.completion import candidates
 
-    with contextlib.suppress(LxgitError, OSError):
+    with suppress(LxgitError, OSError):
         for word, meaning in candidates(session, " ".join(words)):
             session.out.line(f"{word}\t{meaning}" if meaning else word)
     return 0

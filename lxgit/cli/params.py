@@ -26,9 +26,9 @@ number of them; with `| None` where there is no default.
 from __future__ import annotations
 
 import sys
-from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
+from lxgit.lean import cache, cached_property
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:

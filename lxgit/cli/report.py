@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 from lxgit.cli.output import OutputFailed
 from lxgit.errors import LxgitError, in_words, reason
+from lxgit.lean import suppress
 
 
 def fault(error: LxgitError | OSError | OutputFailed) -> tuple[str, str | None, int]:
@@ -20,7 +20,7 @@ def fault(error: LxgitError | OSError | OutputFailed) -> tuple[str, str | None, 
 def tell(message: str, *, hint: str | None = None) -> None:
     """Say something on standard error; a closed or full one is nobody's business."""
     text = f"lxgit: {printable(message)}\n" + (f"hint: {printable(hint)}\n" if hint else "")
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         os.write(2, text.encode("utf-8", "surrogateescape"))
 
 

@@ -18,9 +18,8 @@ lone surrogates (PEP 383) and are written back as they were.
 
 from __future__ import annotations
 
-import functools
-
 from lxgit.errors import LxgitError
+from lxgit.lean import cache
 from lxgit.objects.ids import InvalidObjectID, ObjectID, ObjectType, from_hex, hex_id
 from lxgit.tuples import NamedTuple
 
@@ -212,7 +211,7 @@ def _encode(text: str, encoding: str | None = None) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-@functools.lru_cache(maxsize=16)
+@cache
 def _is_codec(encoding: str) -> bool:
     """Whether it is one that Python knows, and in which ASCII is ASCII: UTF-16 would break Git."""
     try:

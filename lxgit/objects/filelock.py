@@ -13,7 +13,6 @@ younger nobody can say whether its owner lives.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import time
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import boot_time, fsync_directory, make_directories, write_all
+from lxgit.lean import suppress
 from lxgit.objects.newfile import TEMPORARY, NewFile
 from lxgit.objects.reflogs import remove_empty_directories
 
@@ -71,11 +71,11 @@ class FileLock:
 
     def __exit__(self, *_: object) -> None:
         if self._new is not None:
-            with contextlib.suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):
                 os.unlink(self._new)
         if self._content is not None:
             self._content.close()
-        with contextlib.suppress(FileNotFoundError):  # someone took us for dead
+        with suppress(FileNotFoundError):  # someone took us for dead
             os.unlink(self._lock)
         os.close(self._owned)  # last: who waits for it finds that the name has gone
 

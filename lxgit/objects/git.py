@@ -8,14 +8,13 @@ needs one answer of Git does not pay for importing `subprocess` (10 ms).
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import functools
 import os
 from typing import TYPE_CHECKING
 
 from lxgit.errors import FREE_SPACE, LxgitError
 from lxgit.fsutil import fsync_directory, fsync_file, remove_tree, write_all
+from lxgit.lean import cache, closing, contextmanager, suppress
 
 if TYPE_CHECKING:
     from collections.abc import Container, Generator, Iterable, Iterator, Mapping, Sequence
@@ -28,6 +27,10 @@ BIG_FILE_THRESHOLD = 32 << 20
 """Bytes: a blob this large is never made a delta of, nor read whole, by Git."""
 
 _CHUNK = 1 << 18
+_FULL = (
+    *(os.strerror(number).encode() for number in (errno.ENOSPC, errno.EDQUOT)),
+    b"Out of diskspace",  # Git's own words (csum-file.c)
+)
 _SIGPIPE = 13  # signal(7); the module `signal` takes 0.4 ms
 
 _ENVIRONMENT = {
@@ -63,7 +66,7 @@ class GitFailed(LxgitError):
     """Git said no; `status` is its exit code, negative for a signal."""
 
     def __init__(self, command: str, status: int, stderr: bytes) -> None:
-        full = any(os.strerror(one).encode() in stderr for one in (errno.ENOSPC, errno.EDQUOT))
+        full = any(words in stderr for words in _FULL)
         super().__init__(
             f"git {command}: {_first_fault(stderr) or f'exit status {status}'}",
             hint=FREE_SPACE if full else None,
@@ -72,7 +75,7 @@ class GitFailed(LxgitError):
         self.stderr = stderr
 
 
-@functools.cache
+@cache
 def git_program() -> str:
     """The absolute path of git; GitNotFound when there is none on the system's own path."""
     for directory in PROGRAM_PATH.split(":"):
@@ -143,7 +146,7 @@ class Git:
     def lines(self, args: Sequence[str], *, stdin: bytes = b"") -> Generator[bytes]:
         """Git's standard output line by line, without the newlines."""
         rest = b""
-        with contextlib.closing(self.stream(args, stdin=stdin)) as stream:
+        with closing(self.stream(args, stdin=stdin)) as stream:
             for chunk in stream:
                 *whole, rest = (rest + chunk).split(b"\n")
                 yield from whole
@@ -153,7 +156,7 @@ class Git:
     def feed(self, args: Sequence[str], chunks: Iterable[bytes]) -> bytes:
         """Like `run`, with a standard input of any length; for commands that answer at the end."""
         with self.dialogue(args) as (sink, process):
-            with contextlib.suppress(BrokenPipeError):  # git has given up, and says why
+            with suppress(BrokenPipeError):  # git has given up, and says why
                 for chunk in chunks:
                     write_all(sink.fileno(), chunk)
             sink.close()
@@ -161,7 +164,7 @@ class Git:
             process.finish((0,))
             return answer
 
-    @contextlib.contextmanager
+    @contextmanager
     def dialogue(self, args: Sequence[str]) -> Iterator[tuple[FileIO, Process]]:
         """A git that runs while the context lasts: its standard input, and what to read from.
 

@@ -7,10 +7,10 @@ would take to open the packs is more than all else that it does.
 
 from __future__ import annotations
 
-from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from lxgit.lean import closing
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.tuples import NamedTuple
 

@@ -16,6 +16,9 @@ from lxgit.records import dataclass, field, replace
 if TYPE_CHECKING:
     from typing import Any
 
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""The PATH in a container whose image says none."""
+
 _MAX_SIZE = 1 << 20
 
 

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.dockerlines import BadInstruction, Instruction, read_instructions
-from lxgit.objects.imageconfig import ImageConfig, InvalidConfig, decode_config, encode_config
+from lxgit.objects.imageconfig import (
+    DEFAULT_PATH,
+    ImageConfig,
+    InvalidConfig,
+    decode_config,
+    encode_config,
+)
 from lxgit.objects.words import BACKSLASH, expand, split_words
 from lxgit.records import replace
 from lxgit.tuples import NamedTuple
@@ -39,7 +45,7 @@ class Scope(NamedTuple):
 
     def variables(self, config: ImageConfig) -> dict[str, str]:
         """What variables stand for in it: what ENV says goes before what ARG says."""
-        return {**self.arguments, **variables(config)}
+        return {"PATH": DEFAULT_PATH, **self.arguments, **variables(config)}
 
     def words(self, rest: str, config: ImageConfig) -> list[str]:
         """Its words, expanded. BadWord."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING
+
+from lxgit.lean import suppress
 
 if TYPE_CHECKING:
     from typing import Self
@@ -61,6 +62,6 @@ class NewFile:
     def settle(self) -> None:
         """Have no other names than those that were published; it cannot be given more."""
         if self._temporary is not None:
-            with contextlib.suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):
                 os.unlink(self._temporary)
             self._temporary = None

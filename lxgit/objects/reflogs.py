@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import TYPE_CHECKING
 
 from lxgit.fsutil import fsync_directory, make_directories, write_all
+from lxgit.lean import suppress
 from lxgit.objects.commits import Signature, decode_signature, encode_signature
 from lxgit.objects.ids import ZERO_ID, InvalidObjectID, ObjectID, from_hex, hex_id
 from lxgit.objects.refnames import is_valid_ref
@@ -74,7 +74,7 @@ class Reflogs:
     def delete(self, name: str) -> None:
         """Remove a ref's log, as Git does with the ref: its path may be a directory next."""
         path = f"{self._directory}/{name}"
-        with contextlib.suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        with suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError):
             os.unlink(path)
         remove_empty_parents(path, f"{self._directory}/refs")
 
@@ -105,7 +105,7 @@ def _blank_last_line(path: str) -> None:
 def remove_empty_directories(path: str) -> None:
     """Remove a directory that holds nothing but directories; leave any other."""
     for directory, _, _ in os.walk(path, topdown=False):
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.rmdir(directory)
 
 

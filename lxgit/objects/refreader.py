@@ -10,10 +10,10 @@ r"""Refs, as Git keeps them in files, and reading them.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from lxgit.lean import suppress
 from lxgit.objects.ids import InvalidObjectID, ObjectID, from_hex
 from lxgit.objects.packedrefs import CorruptRef, PackedRefs
 from lxgit.objects.refnames import is_valid_ref
@@ -55,7 +55,7 @@ class RefReader:
         """
         found: dict[str, ObjectID | None] = {}
         for name in self._loose_names(prefix):
-            with contextlib.suppress(CorruptRef):
+            with suppress(CorruptRef):
                 found[name] = self.read(name)
         for name, oid in self._packed.read().items():
             if name.startswith(prefix):

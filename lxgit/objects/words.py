@@ -7,6 +7,9 @@ quotes, which stand as they are, and in double quotes, where a backslash keeps `
     ${name:-other}   other where it is unset or empty; ${name-other} where it is unset
     ${name:+other}   other where it is neither; ${name+other} where it is set
     ${name:?words}   an error with these words where it is unset or empty; ${name?words} where unset
+    ${name#pattern}  without what fits at its beginning, ${name##pattern} the longest that does
+    ${name%pattern}  without what fits at its end, ${name%%pattern} the longest that does
+    ${name/pattern/other}   other where it fits first; ${name//pattern/other} wherever it does
 
 A Dockerfile may have another character in the place of the backslash (`# escape=`).
 """
@@ -17,6 +20,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.objects.globs import Glob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
 BACKSLASH = "\\"
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]")
-_MODIFIER = re.compile(r":?[-+?]")
+_MODIFIER = re.compile(r":?[-+?]|##?|%%?|//?")
 _BLANK = " \t"
 _LONGEST = 1 << 20  # characters of a word: variables of variables would fill any memory
 _DEEPEST = 32  # of one ${a:-${b:-…}} in another
@@ -98,12 +102,14 @@ class _Expansion:
         depth: int,
         *,
         quotes: bool = True,
+        is_pattern: bool = False,
     ) -> None:
         self._word = word
         self._variables = variables
         self._escape = escape
         self._depth = depth
         self._quotes = quotes
+        self._is_pattern = is_pattern  # what is escaped stays it
         self._at = 0
 
     def run(self) -> str:
@@ -129,8 +135,13 @@ class _Expansion:
             return letter
         if not self._quotes and self._word[self._at] not in ("$", self._escape):
             return letter
-        self._at += 1
-        return self._word[self._at - 1]
+        self._at -= 1
+        return self._escaped()
+
+    def _escaped(self) -> str:
+        """The letter behind the escape character."""
+        self._at += 2
+        return (BACKSLASH if self._is_pattern else "") + self._word[self._at - 1]
 
     def _single(self) -> str:
         end = self._end("'", self._at + 1)
@@ -158,9 +169,9 @@ class _Expansion:
             return self._variable()
         kept = self._word[self._at + 1 : self._at + 2]
         if letter == self._escape and kept in ('"', "$", self._escape):
-            self._at += 1
+            return self._escaped()
         self._at += 1
-        return self._word[self._at - 1]
+        return letter
 
     def _end(self, letter: str, begin: int) -> int:
         """Where a letter stands next; BadWord when it does not."""
@@ -199,6 +210,8 @@ class _Expansion:
 
     def _chosen(self, name: str, value: str | None, modifier: str, other: str) -> str:
         """What `${name<modifier>other}` stands for."""
+        if modifier[0] in "#%/":
+            return self._cut(value or "", modifier, other)
         counts = bool(value) if modifier.startswith(":") else value is not None
         if modifier.endswith("+"):
             return self._other(other) if counts else ""
@@ -208,22 +221,60 @@ class _Expansion:
             return self._other(other)
         raise BadWord(f"'{name}' is not set", hint=self._other(other) or None)
 
-    def _other(self, text: str) -> str:
+    def _cut(self, value: str, modifier: str, text: str) -> str:
+        """What a pattern leaves of a value, or puts in its place."""
+        if modifier[0] == "/":
+            pattern, other = self._parted(text)
+            glob = Glob(self._other(pattern, is_pattern=True), longest=True)
+            return glob.replaced(value, self._other(other), everywhere=modifier == "//")
+        glob = Glob(self._other(text, is_pattern=True), longest=len(modifier) == 2)
+        return glob.without_beginning(value) if modifier[0] == "#" else glob.without_end(value)
+
+    def _parted(self, text: str) -> tuple[str, str]:
+        """The pattern, and what follows the slash behind it."""
+        place = self._find("/", text)
+        if place is None:
+            raise BadWord(f"a '/' is missing in {_shown(self._word)}", hint="${NAME/PATTERN/OTHER}")
+        return text[:place], text[place + 1 :]
+
+    def _other(self, text: str, *, is_pattern: bool = False) -> str:
         if self._depth == _DEEPEST:
             raise BadWord(f"more than {_DEEPEST} variables stand in each other")
-        return _Expansion(text, self._variables, self._escape, self._depth + 1).run()
+        deeper = _Expansion(
+            text,
+            self._variables,
+            self._escape,
+            self._depth + 1,
+            quotes=self._quotes,
+            is_pattern=is_pattern,
+        )
+        return deeper.run()
 
     def _closing(self, begin: int) -> int:
         """Where the brace closes that was opened before `begin`; BadWord when it does not."""
-        depth = 1
-        for match in _BRACE.finditer(self._word, begin):
-            depth += 1 if match[0] == "{" else -1
-            if not depth:
+        place = self._find("}", self._word, begin)
+        if place is None:
+            raise BadWord(f"a '}}' is missing in {_shown(self._word)}")
+        return place
+
+    def _find(self, wanted: str, text: str, begin: int = 0) -> int | None:
+        """Where a letter stands: not escaped, nor in quotes, nor in another variable's braces."""
+        depth = 0
+        for match in _marks(self._escape, quotes=self._quotes).finditer(text, begin):
+            if match[0] == wanted and not depth:
                 return match.start()
-        raise BadWord(f"a '}}' is missing in {_shown(self._word)}")
+            if match[0] == "${":
+                depth += 1
+            elif match[0] == "}":
+                depth -= 1
+        return None
 
 
-_BRACE = re.compile("[{}]")
+def _marks(escape: str, *, quotes: bool) -> re.Pattern[str]:
+    """What is escaped or in quotes, and the letters that part a variable."""
+    sign = re.escape(escape)
+    quoted = rf"""|'[^']*'|"(?:{sign}.|[^"{sign}])*\"""" if quotes else ""
+    return re.compile(rf"{sign}.{quoted}|\$\{{|[}}/]", re.DOTALL)
 
 
 def _shown(text: str) -> str:

@@ -142,7 +142,10 @@ def _check_deletable(repository: Repository, name: str, oid: ObjectID, *, force:
 def rename_branch(
     repository: Repository, old: str | None, new: str, *, force: bool, identity: Identity
 ) -> None:
-    """Give a branch, HEAD's by default, another name; HEAD and its containers follow."""
+    """Give a branch, HEAD's by default, another name; HEAD and its containers follow.
+
+    A rename that did not come to its end, on a full disk for example, is gone on with.
+    """
     from lxgit.operations.attached import containers_on, detach
 
     head = repository.refs.head()
@@ -153,13 +156,16 @@ def rename_branch(
     oid = _branch(repository, old)
     check_branch_name(repository, new)
     present = repository.refs.read(branch_ref(new))
-    if present is not None and not force:
-        raise RefExists(f"the branch '{new}' is there already", hint="-M replaces it")
     message = f"Branch: renamed {branch_ref(old)} to {branch_ref(new)}"
+    last = repository.refs.reflog(branch_ref(new))[:1]
+    begun = present == oid and any(entry.message == message for entry in last)
+    if present is not None and not begun and not force:
+        raise RefExists(f"the branch '{new}' is there already", hint="-M replaces it")
     containers = containers_on(repository, old)
-    repository.refs.update(
-        branch_ref(new), oid, old=present, message=message, who=identity.committer
-    )
+    if not begun:
+        repository.refs.update(
+            branch_ref(new), oid, old=present, message=message, who=identity.committer
+        )
     if head == branch_ref(old):
         repository.refs.set_head(branch_ref(new), message=message, who=identity.committer)
     detach(repository, containers, identity, onto=new)

@@ -76,8 +76,11 @@ def _fetched(
 
 
 def directory_made(site: Site, config: ImageConfig) -> WriteFiles:
-    """What writes an image with the directory of its WORKDIR, its own if it has it."""
-    request = CopyRequest((), config.working_dir, site.now)
+    """What writes an image with the directory of its WORKDIR, its own if it has it.
+
+    What is made belongs to its USER.
+    """
+    request = CopyRequest((), config.working_dir, site.now, chown=config.user)
     nothing = Root(b"", Node(Kind.DIRECTORY, Metadata(0o755, 0, 0, site.now)))
     archives = Archives(site.repository.scratch_dir, site.progress)
     taken = Taken((nothing,), b"", {})

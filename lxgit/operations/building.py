@@ -22,14 +22,12 @@ from lxgit.build.dockerfile import parse
 from lxgit.errors import UsageError
 from lxgit.objects.ids import hex_id
 from lxgit.objects.imageconfig import architecture_name
-from lxgit.operations import leftovers
 from lxgit.operations.arriving import BUILD, arrive, ref_for
 from lxgit.operations.buildcache import relied_on
 from lxgit.operations.buildstages import Stages
 from lxgit.operations.buildsteps import Site
 from lxgit.operations.buildvalues import Built
-from lxgit.operations.download import downloaded
-from lxgit.operations.gc import consolidate
+from lxgit.operations.consolidating import consolidate
 from lxgit.operations.ordinary import become_root
 from lxgit.runtime import ownership
 
@@ -82,6 +80,8 @@ def build(
         try:
             oid = Stages(site).build()
         except BaseException:
+            from lxgit.operations import leftovers
+
             leftovers.drop_owned(repository, owner.name)
             raise
         for name, ref in refs.items():
@@ -121,6 +121,8 @@ def opened_context(
         if where == "-":
             opened = archive_context(None, stdin, scratch, file=file, progress=progress)
         elif where.startswith(("http://", "https://")):
+            from lxgit.operations.download import downloaded
+
             path = stack.enter_context(
                 downloaded(repository, where, proxies=proxies, progress=progress)
             )

@@ -12,7 +12,7 @@ from lxgit.objects.ids import hex_id
 from lxgit.objects.words import expand, quoted
 from lxgit.operations.buildcommits import empty_image
 from lxgit.operations.buildsteps import Stage
-from lxgit.operations.lookup import find_commit, image_of
+from lxgit.operations.lookup import image_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +40,8 @@ class Stages:
         self._site = site
         self._stages = site.dockerfile.stages
         self._built: dict[int, ObjectID] = {}
+        self._asked: set[str] = set()
+        self._arguments: dict[int, dict[str, str]] = {}
         self._last = self._target(site.request.target)
 
     def build(self) -> ObjectID:
@@ -109,11 +111,14 @@ class Stages:
             self._check_platform(stage)
             begin = self._begin(index, self._base(stage))
         site.teller.made(hex_id(begin), cached=False)
-        state = Stage(site, begin, begin, lambda name: self._source(name, index))
+        base = self._begins_with(index)
+        known = {} if base is None else dict(self._arguments[base])
+        state = Stage(site, begin, begin, lambda name: self._source(name, index), known)
         last = len(steps := self._steps(index, begin)) - 1
         for number, step in enumerate(steps):
             ends = index == self._last and number == last
             state.take(step, site.request.message if ends else None)
+        self._arguments[index] = state.arguments
         return state.commit
 
     def _steps(self, index: int, begin: ObjectID) -> list[Step]:
@@ -136,15 +141,29 @@ class Stages:
 
     def _begin(self, index: int, name: str) -> ObjectID:
         """The commit that a stage begins with."""
-        other = self._index(name, index)
-        if other is not None and not name.isdecimal():
+        other = self._begins_with(index)
+        if other is not None:
             return self._commit(other)
         if name == SCRATCH:
             return empty_image(self._site.repository, self._architecture, self._site.identity)
         return self._image(name)
 
+    def _begins_with(self, index: int) -> int | None:
+        """The stage before that a stage begins with, and whose arguments it knows."""
+        name = self._base(self._stages[index])
+        return None if name.isdecimal() else self._index(name, index)
+
     def _image(self, name: str) -> ObjectID:
-        return find_commit(self._site.repository, name)
+        """An image's commit, pulled if it is not here."""
+        from lxgit.operations.absent import ALWAYS, MISSING, Pulls, found_or_pulled
+
+        site = self._site
+        policy = ALWAYS if site.request.pull and name not in self._asked else MISSING
+        self._asked.add(name)
+        how = Pulls(policy, site.request.registries, site.teller.pulls)
+        return found_or_pulled(
+            site.repository, name, how, identity=site.identity, progress=site.progress
+        )
 
     def _source(self, name: str, before: int) -> Source:
         """The files that `--from` names: of a stage before this one, or of an image."""

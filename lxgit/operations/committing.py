@@ -10,6 +10,7 @@ container knew is recognised by the next attempt, and adopted.
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -21,8 +22,8 @@ from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.messages import add_trailers, clean_message, shell_line
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.attached import pin_commit, pinned, record_container, row_of
+from lxgit.operations.consolidating import consolidate
 from lxgit.operations.destination import BranchMoved, Destination, destination_of, is_own
-from lxgit.operations.gc import consolidate
 from lxgit.operations.lookup import find_container, image_of, read_commit
 from lxgit.operations.pausing import held
 from lxgit.operations.values import CommitPlan, Committed
@@ -300,17 +301,31 @@ def _follow(
     oid: ObjectID,
     identity: Identity,
 ) -> Container:
-    """The container stands on the new commit; a stopped one's upperdir becomes its layer."""
+    """The container stands on the new commit; a stopped one's upperdir becomes its layer.
+
+    On a full disk it becomes none, and the next start makes the layer from Git, as after a crash.
+    """
     commit, base = hex_id(oid), container.mounted
     config = replace(container.config, commit=commit, branch=branch, base=base)
     record_container(repository, container, config, identity)
     container = container.configured(config)
     if tree.busy:
         return container
+    try:
+        return _settled(repository, container, tree, identity)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return container
+
+
+def _settled(
+    repository: Repository, container: Container, tree: WorkTree, identity: Identity
+) -> Container:
     with repository.lock("layers", shared=True, what="the cache of layers"):
         _upper_to_layer(repository, container, tree)
     container = container.configured(replace(container.config, base=None))
-    pin_commit(repository, container.id, commit, identity)
+    pin_commit(repository, container.id, container.config.commit, identity)
     return container
 
 

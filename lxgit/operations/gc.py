@@ -25,7 +25,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from lxgit.fsutil import LockHeld, write_atomic
+from lxgit.fsutil import write_atomic
 from lxgit.objects.git import Git
 from lxgit.objects.packindex import PackIndex
 from lxgit.operations import leftovers
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
     from lxgit.progress import Progress
     from lxgit.repository import Repository
-
-_MANY_PACKS = 50
 
 # Measured on the 874 MB image, two cores, bytes of its objects: as imported 334 MB; deltas found,
 # nothing compressed anew 319 MB in 10.6 s; level 6 284 MB in 52 s, level 9 282 MB in 142 s. A
@@ -95,16 +93,6 @@ def gc(
         gone = prune_gone(repository, progress=progress)
         idle = compress_idle(repository, progress)
     return Collected(count, entries.dropped, max(before - after, 0), after, *gone, *idle)
-
-
-def consolidate(repository: Repository) -> None:
-    """Make few packs of many small ones, unless somebody does already."""
-    if repository.objects.pack_count() > _MANY_PACKS:
-        with (
-            contextlib.suppress(LockHeld),
-            repository.repacking(wait=False),
-        ):
-            repository.objects.consolidate()
 
 
 def write_commit_graph(git: Git) -> None:

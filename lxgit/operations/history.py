@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -163,4 +162,6 @@ def _graph(repository: Repository, request: LogRequest) -> Iterator[_Found]:
 
 def rev_parse(repository: Repository, texts: Sequence[str]) -> list[str]:
     """The ids that names stand for; a range gives two, the excluded with `^` in front."""
-    return repository.revisions.range_arguments(texts, partial(find_commit, repository))
+    return repository.revisions.range_arguments(
+        texts, lambda revision: find_commit(repository, revision)
+    )

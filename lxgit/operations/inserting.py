@@ -17,8 +17,8 @@ from lxgit.objects.refnames import BRANCHES
 from lxgit.operations.buildcache import cache_ref
 from lxgit.operations.buildcommits import NO_PROGRAM, NewCommit, record
 from lxgit.operations.buildcopying import writes
+from lxgit.operations.consolidating import consolidate
 from lxgit.operations.fetching import fetched
-from lxgit.operations.gc import consolidate
 from lxgit.operations.lookup import find_commit, image_of
 from lxgit.operations.ordinary import become_root
 from lxgit.tuples import NamedTuple

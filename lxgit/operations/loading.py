@@ -18,7 +18,7 @@ from lxgit.oci.layout import ArchivePlace, DirectoryPlace, read_images
 from lxgit.oci.platform import wanted_platform
 from lxgit.oci.reference import parse_reference
 from lxgit.operations.arriving import LOAD, Arrival, arrive, ref_for
-from lxgit.operations.gc import consolidate
+from lxgit.operations.consolidating import consolidate
 from lxgit.operations.unpacking import Parts, committed
 from lxgit.tuples import NamedTuple
 

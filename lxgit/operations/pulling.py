@@ -26,7 +26,7 @@ from lxgit.oci.layoutwriter import blob_path
 from lxgit.oci.platform import wanted_platform
 from lxgit.oci.reference import parse_reference
 from lxgit.operations.arriving import PULL, Arrival, arrive, ref_for
-from lxgit.operations.gc import consolidate
+from lxgit.operations.consolidating import consolidate
 from lxgit.operations.knownlayers import known_layers
 from lxgit.operations.registries import access_to
 from lxgit.operations.scratchspace import scratch_directory
@@ -96,9 +96,14 @@ def pull(
     name = request.name or reference.local_name
     ref = ref_for(repository, name)
     access = access_to(reference.host, request.environment, tls_verify=request.tls_verify)
-    tell(f"Pulling repository {_shown(reference)} from {reference.host}")
+
+    def say(line: str) -> None:
+        progress.phase("")  # the line of the terminal is free
+        tell(line)
+
+    say(f"Pulling repository {_shown(reference)} from {reference.host}")
     progress.phase(f"Asking {reference.host}")
-    remote = _Remote(reference, access, request, tell)
+    remote = _Remote(reference, access, request, say)
     image = remote.image()
     limits = limits_for(repository.scratch_dir, request.max_size)
     with (

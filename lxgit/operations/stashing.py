@@ -74,11 +74,25 @@ def put_aside(
     container = tree.container
     told = _message(repository, container, message)
     over = from_hex(container.config.commit)
+    kept = stashed(repository, container.id)
+    number = max(kept, default=0)
+    if number and _is_stash_of(repository, tree, kept[number], told):
+        return _told(repository, container, 0, kept[number])
     oid = written(writer, container, tree.image, over, told, identity)
     with writer.finish():
-        number = max(stashed(repository, container.id), default=0) + 1
-        set_stash(repository, container.id, number, oid, identity, old=None, message=why)
+        set_stash(repository, container.id, number + 1, oid, identity, old=None, message=why)
     return _told(repository, container, 0, oid)
+
+
+def _is_stash_of(repository: Repository, tree: WorkTree, oid: ObjectID, message: str) -> bool:
+    """Whether a push that did not come to its end, on a full disk for example, has made it."""
+    try:
+        commit = read_commit(repository, oid)
+    except LxgitError:
+        return False  # it is damaged
+    over = (from_hex(tree.container.config.commit),)
+    subject = commit.message.partition("\n")[0]
+    return (commit.tree, commit.parents, subject) == (tree.image.tree, over, message)
 
 
 def _message(repository: Repository, container: Container, given: str | None) -> str:

@@ -68,7 +68,6 @@ def test_a_whole_file() -> None:
         ("FROM a AS 1x", "line 1, FROM: '1x' cannot name a stage", "such as build"),
         ("FROM a AS x\nFROM b as X", "line 2, FROM: two stages are called 'x'", ""),
         ("FROM a\n\nRUM x", "line 3, RUM: there is no such instruction", "did you mean RUN?"),
-        ("FROM a\nINSERT http://x /y", "line 2, INSERT: INSERT is of 2013", "ADD URL PATH"),
         ("FROM a\nRUN", "line 2, RUN: its arguments are missing", ""),
         ("FROM a\nRUN --network=none", "line 2, RUN: its arguments are missing", ""),
         ("FROM a\nRUN --net=none x", "line 2, RUN: '--net=none' is not", "--mount --network"),

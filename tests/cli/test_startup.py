@@ -49,8 +49,12 @@ HEAVY = {
     "hashlib",
     "secrets",
     "typing",
+    *("collections", "contextlib", "functools"),
 }
 """Top-level modules that a command loads only when it is about them."""
+
+USUAL = {"collections", "contextlib", "enum", "functools"}
+"""What every command pays for that has to do with containers: json, pathlib and socket want it."""
 
 if sys.version_info < (3, 13):
     HEAVY.remove("urllib")  # pathlib's own
@@ -67,6 +71,7 @@ def named(**rooms: str) -> set[str]:
 MAIN = {"__main__", "lxgit", "lxgit.cli", "lxgit.cli.main"}
 DISPATCH = MAIN | {
     "lxgit.errors",
+    "lxgit.lean",
     "lxgit.tuples",
     "lxgit.cli.commands",
     "lxgit.cli.dispatch",
@@ -202,7 +207,7 @@ def test_what_is_loaded(lxgit: Lxgit, words: list[str], allowed: set[str]) -> No
     [
         (["branch"], BRANCH, set()),
         (["log", "-n", "5"], LOG, set()),
-        (["ps"], PS, {"enum", "json", "ctypes"}),
+        (["ps"], PS, USUAL | {"json", "ctypes"}),
     ],
     ids=["branch", "log", "ps"],
 )
@@ -221,7 +226,7 @@ def test_what_run_loads(based: Lxgit) -> None:
     based("run", "--rm", "base", "true")  # the first one probes the host
     modules = loaded(based, "run", "--rm", "base", "true", prefix=_ALONE)
     assert ours(modules) - EROFS == RUN
-    assert heavy(modules) <= {"enum", "json", "ctypes", "hashlib", "isal"}
+    assert heavy(modules) <= USUAL | {"json", "ctypes", "hashlib", "isal"}
 
 
 @pytest.mark.root
@@ -232,5 +237,5 @@ def test_what_exec_loads(based: Lxgit) -> None:
     modules = loaded(based, "exec", "web", "true")
     based("rm", "-f", "web")
     assert ours(modules) == EXEC
-    assert heavy(modules) <= {"enum"}  # socket's
+    assert heavy(modules) <= USUAL
     assert "pathlib" not in modules

@@ -171,7 +171,36 @@ def test_a_here_document_has_quotes_as_they_are() -> None:
     assert expand_text(text, {"a": "1"}) == """it's "1" $b \\n '1'"""
 
 
-@given(st.text("aB ='\"\\$${}:-+\t1", max_size=12))
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("${a#*o}", "obar"),
+        ("${a##*o}", "bar"),
+        ("${a%o*}", "fo"),
+        ("${a%%o*}", "f"),
+        ("${p##*/}.${p%/*}", "c.a/b"),
+        ("${a/o/0}${a//o/0}", "f0obarf00bar"),
+        ("${a/f*b/-}", "-ar"),
+        (r"${p//\//_}", "a_b_c"),
+        ("${p/'/'/_}", "a_b/c"),
+        ('${a/"$f"/$p}', "a/b/cbar"),
+        (r"${s/\*/x}${s#a\*}", "axb?b?"),
+        ("${none#x}${none/x/y}", ""),
+        ("${none:-'}'}${none:-{x}}", "}{x}"),
+        (r"${none:-\}}", "}"),
+    ],
+)
+def test_patterns_for_variables(word: str, text: str) -> None:
+    assert expand(word, {"a": "foobar", "f": "foo", "p": "a/b/c", "s": "a*b?"}) == text
+
+
+@pytest.mark.parametrize("word", ["${a/b}", "${a//b}", "${a^}", "${a:0:1}", "${a/b/'}"])
+def test_what_no_variable_can_be(word: str) -> None:
+    with pytest.raises(BadWord):
+        expand(word, {"a": "b"})
+
+
+@given(st.text("aB ='\"\\$${}:-+#%/*\t1", max_size=12))
 def test_any_words_are_read_or_refused(text: str) -> None:
     try:
         words = [expand(word, {"a": "x"}) for word in split_words(text)]

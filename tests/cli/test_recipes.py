@@ -1,0 +1,63 @@
+"""Instructions of Dockerfiles that `build` carries out as BuildKit does: rarer forms of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.support.program import Lxgit
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def built(lxgit: Lxgit, text: str, *options: str) -> str:
+    """The id of what a Dockerfile makes, without a context or a network."""
+    made = lxgit("build", "-q", "--network", "none", *options, "-", stdin=text.encode())
+    return made.out.strip()
+
+
+def env(lxgit: Lxgit, image: str) -> list[str]:
+    (told,) = lxgit("inspect", image).json
+    found: list[str] = told["Config"]["Env"]
+    return found
+
+
+def test_a_stage_knows_the_arguments_of_the_one_it_begins_with(based: Lxgit) -> None:
+    text = """\
+FROM base AS one
+ARG A=1
+ARG B=2
+FROM one AS two
+ARG C=$A
+FROM two
+ENV D=$A$B$C
+FROM base
+ENV E=x$A
+"""
+    assert env(based, built(based, text, "--target", "2")) == ["D=121"]
+    assert env(based, built(based, text, "--target", "2", "--build-arg", "A=3")) == ["D=323"]
+    assert env(based, built(based, text)) == ["E=x"]
+
+
+def test_path_is_there_where_the_image_says_none(based: Lxgit) -> None:
+    made = built(based, "FROM base\nENV PATH=/opt/bin:$PATH\nRUN ls / >/dev/null\n")
+    assert env(based, made) == [f"PATH=/opt/bin:{DEFAULT_PATH}"]
+
+
+def test_workdir_is_the_users(based: Lxgit) -> None:
+    text = """\
+FROM base
+USER 12:13
+WORKDIR /made/by
+RUN touch mine; stat -c %u:%g / /made /made/by >told
+USER 0
+WORKDIR /made/root
+RUN stat -c %u:%g . >told
+"""
+    made = built(based, text)
+    assert based("show", f"{made}:/made/by/told").lines == ["0:0", "12:13", "12:13"]
+    assert based("show", f"{made}:/made/root/told").lines == ["0:0"]
