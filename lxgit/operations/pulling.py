@@ -147,6 +147,7 @@ class _Remote:
         self.access = access
         self.tell = tell
         self._platform = wanted_platform(request.platform)
+        self._asked = None if request.platform is None else self._platform
         self._within = request.answer_within
 
     def pinned(self, digest: str) -> Reference:
@@ -162,12 +163,12 @@ class _Remote:
         data, digest = manifest_digest(data, self._platform, self._manifest)
         manifest = read_manifest(data)
         digits = digest.partition(":")[2]
-        tag = "" if reference.digest else reference.which.removeprefix(":")
-        self.tell(f"Pulling image {digits} ({tag}) from {_shown(reference)}")
+        tag = "" if reference.digest else f" ({reference.which.removeprefix(':')})"
+        self.tell(f"Pulling image {digits}{tag} from {_shown(reference)}")
         self.tell(f"Pulling {digits} metadata")
         config = skopeo.config(self.pinned(digest), self.access)
         _check(config, manifest.config.digest)
-        return _Image(digest, manifest, read_config(config, len(manifest.layers)))
+        return _Image(digest, manifest, read_config(config, len(manifest.layers), self._asked))
 
     def _manifest(self, wanted: Descriptor) -> bytes:
         data = skopeo.manifest(self.pinned(wanted.digest), self.access)

@@ -167,6 +167,7 @@ def test_a_name_moves_on_until_somebody_commits(
         (("debian",), "'docker.io' cannot be reached", "see that the network"),
         (("HOST/base", "a..b"), "'a..b'", ""),
         (("HOST/base", "--platform", "vax"), "'vax' is no platform", "linux/amd64"),
+        (("HOST/base", "--platform", "linux/s390x"), "there is no image for linux/s390x", "for li"),
         (("HOST/base", "--max-size", "1k"), "it unpacks to more than", "--max-size"),
         (("-t", "v1", "HOST/base:v1"), "has a tag already", "leave out -t"),
     ],
