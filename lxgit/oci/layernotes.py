@@ -24,9 +24,9 @@ from lxgit.oci.layerwriter import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from lxgit.objects.ids import ObjectID
-    from lxgit.repository import Repository
 
     FileSystem = tuple[ObjectID, ObjectID]
     Between = tuple[FileSystem | None, FileSystem]
@@ -35,10 +35,10 @@ _LINE = re.compile(r"((\S+) ([0-9a-f]{64}) ([0-9a-f]{64}) ([0-9]{1,18})) (\S+)")
 
 
 class LayerNotes:
-    """The notes of a store."""
+    """The notes in a file."""
 
-    def __init__(self, repository: Repository) -> None:
-        self._path = repository.path / "layer-notes"
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._header = f"lxgit layer notes 1, {maker()}"
         self._known: dict[str, Layer] | None = None
 

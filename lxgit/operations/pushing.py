@@ -66,7 +66,7 @@ def push(
     commits = first_parents(repository, find_commit(repository, revision))
     access = access_to(reference.host, environment, tls_verify=tls_verify)
     there = _there(reference, access, answer_within)
-    notes = LayerNotes(repository)
+    notes = LayerNotes(repository.path / "layer-notes")
 
     def sent(noted: Callable[[Between], Layer | None]) -> str:
         with scratch_directory(repository) as place:
