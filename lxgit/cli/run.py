@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING
 
-from lxgit.cli.detaching import DetachKeys, exit_code, key_sequence
+from lxgit.cli.detaching import DetachKeys, SigProxy, exit_code, key_sequence
 from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.processoptions import Detach, check_terminal, terminal_size
 from lxgit.cli.report import fault
@@ -43,6 +44,11 @@ Pull = Annotated[
     Literal["missing", "always", "never"],
     option("--pull", help="when IMAGE is fetched from a registry"),
 ]
+_STREAMS = ("stdin", "stdout", "stderr")
+Attach = Annotated[
+    tuple[str, ...],
+    option("-a", "--attach", help="this stream alone; all three by default", metavar="STREAM"),
+]
 Remove = Annotated[bool, option("--rm", help="delete the container at its end")]
 
 
@@ -70,6 +76,8 @@ def run(
     detach: Detach = False,
     remove: Remove = False,
     pull: Pull = "missing",
+    attached: Attach = (),
+    sig_proxy: SigProxy = True,
     detach_keys: DetachKeys = None,
 ) -> int:
     """Start a container of an image, and exit with its command's code.
@@ -82,7 +90,9 @@ def run(
 
     if not detach:
         check_terminal(interactive=wishes.how.interactive, tty=wishes.how.tty)
-    streams = _streams(detach_keys)
+    elif attached:
+        raise UsageError("-d leaves it alone, and -a stays with it", hint="leave one out")
+    streams = _streams(detach_keys, attached)._replace(keeps_signals=not sig_proxy)
     with told_as_docker_does(image), session.progress() as progress:
         wanted = wishes.request(image, program, remove=remove)
 
@@ -119,10 +129,18 @@ def with_image(
     return act(request_of_pulled(session, request, policy, why, progress))
 
 
-def _streams(detach_keys: str | None) -> Streams:
+def _streams(detach_keys: str | None, attached: tuple[str, ...] = ()) -> Streams:
+    """This command's own, or those of them that `-a` names. UsageError."""
     from lxgit.operations.values import Streams
 
-    return Streams(0, 1, 2, terminal_size(), key_sequence(detach_keys))
+    found = [0, 1, 2]
+    if attached:
+        names = [name.lower() for name in attached]
+        if other := next((name for name in names if name not in _STREAMS), None):
+            raise UsageError(f"-a knows no stream '{other}'", hint=", ".join(_STREAMS))
+        nothing = os.open(os.devnull, os.O_RDWR)
+        found = [fd if _STREAMS[fd] in names else nothing for fd in found]
+    return Streams(*found, terminal_size(), key_sequence(detach_keys))
 
 
 @contextlib.contextmanager

@@ -167,10 +167,9 @@ def _attached(
 
     stdin = streams.stdin if with_input else None
     out, err, tty = streams.stdout, streams.stderr, container.config.tty
+    keeps = streams.keeps_signals or bool(container.config.owner)
     try:
-        return session.attach(
-            client.Streams(stdin, out, err, tty, streams.detach_keys, bool(container.config.owner))
-        )
+        return session.attach(client.Streams(stdin, out, err, tty, streams.detach_keys, keeps))
     finally:
         session.close()
 
