@@ -140,7 +140,8 @@ def _streams(detach_keys: str | None, attached: tuple[str, ...] = ()) -> Streams
             raise UsageError(f"-a knows no stream '{other}'", hint=", ".join(_STREAMS))
         nothing = os.open(os.devnull, os.O_RDWR)
         found = [fd if _STREAMS[fd] in names else nothing for fd in found]
-    return Streams(*found, terminal_size(), key_sequence(detach_keys))
+    stdin, stdout, stderr = found
+    return Streams(stdin, stdout, stderr, terminal_size(), key_sequence(detach_keys))
 
 
 @contextlib.contextmanager

@@ -179,22 +179,11 @@ class Isolation(NamedTuple):
         tuple[str, ...],
         option(
             "--security-opt",
-            help="no setuid program gives it more than it has",
-            metavar="no-new-privileges",
+            help="no-new-privileges: no setuid program gives it more; or less isolation:"
+            " seccomp=unconfined, apparmor=PROFILE|unconfined",
+            metavar="OPTION",
         ),
     ] = ()
-
-    def no_new_privileges(self) -> bool:
-        """Whether that is asked for: Docker's `no-new-privileges[:true|false]`. UsageError."""
-        asked = False
-        for text in self.security:
-            name, _, truth = text.replace("=", ":", 1).partition(":")
-            if name != "no-new-privileges" or truth not in ("", "true", "false"):
-                raise UsageError(
-                    f"--security-opt knows nothing of '{text}'", hint="it takes no-new-privileges"
-                )
-            asked = truth != "false"
-        return asked
 
 
 class Limiting(NamedTuple):
@@ -415,7 +404,7 @@ class Wishes(NamedTuple):
                 self.isolation.devices,
                 self.life.ulimits,
                 self.isolation.sysctls,
-                self.isolation.no_new_privileges(),
+                self.isolation.security,
             ),
             init=self.life.init and not self.life.init_system,
             system=self.life.init_system,
