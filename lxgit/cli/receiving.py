@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from typing import IO
 
 
-
 class NoSource(LxgitError):
     """Nothing is there to load."""
 

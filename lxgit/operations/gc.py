@@ -31,6 +31,7 @@ from lxgit.objects.packindex import PackIndex
 from lxgit.operations import leftovers
 from lxgit.operations.garbage import GRACE, cruft_packs, dropped, expire_reflogs, oldest_cruft
 from lxgit.operations.idle import compress_idle, compressible
+from lxgit.operations.knownlayers import forget_gone
 from lxgit.operations.prune import gone_layers, prune_gone
 from lxgit.operations.values import Collected
 
@@ -90,6 +91,7 @@ def gc(
             raise
         after = _size(repository.git_dir)
         repository.objects.close()
+        forget_gone(repository)
         gone = prune_gone(repository, progress=progress)
         idle = compress_idle(repository, progress)
     return Collected(count, entries.dropped, max(before - after, 0), after, *gone, *idle)
