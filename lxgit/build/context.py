@@ -80,6 +80,11 @@ def directory_context(
         os.close(root)
 
 
+def repository_context(source: HostDirectory, file: str | None) -> Context:
+    """The files of a repository; `file` is the path of the Dockerfile among them."""
+    return _with_own_dockerfile(source, file or DOCKERFILE, host=source)
+
+
 @contextmanager
 def archive_context(
     path: Path | None,

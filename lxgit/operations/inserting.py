@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from lxgit.build.archives import Archives
 from lxgit.build.sources import TreeSource
-from lxgit.build.taking import CopyRequest, is_address, take
+from lxgit.build.taking import CopyRequest, is_address, is_repository, take
 from lxgit.errors import UsageError
 from lxgit.objects.filetree import FileTree
 from lxgit.objects.ids import hex_id
@@ -55,8 +55,8 @@ def insert(
     errors of `downloaded` and `copy_into`; RefMoved.
     """
     become_root()
-    if not is_address(address):
-        raise UsageError(f"'{address}' is no address", hint="it begins with http:// or https://")
+    if not is_address(address) or is_repository(address):
+        raise UsageError(f"'{address}' is no file's address", hint="http://… or https://…")
     parent = find_commit(repository, image)
     config = image_of(repository, parent).config
     shown = urlsplit(address)._replace(query="", fragment="").geturl()
