@@ -14,7 +14,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from lxgit.cli.instead import INSTEAD
-from lxgit.cli.parse import split_at_dashes, without_truths
+from lxgit.cli.parse import split_at_dashes, without_equals
 from lxgit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def explain(name: str, command: Command, words: Sequence[str]) -> NoReturn:
     before, _ = split_at_dashes(command, words)
     hint = f"lxgit {name} --help"
     try:
-        words = without_truths(command, before)
+        words = without_equals(command, before)
         typer_command(name, command).make_context(f"lxgit {name}", words)
     except TyperException as error:
         message = _as_one_line(error.format_message())
