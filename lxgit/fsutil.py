@@ -191,16 +191,16 @@ def _unlink_files(root: int, directory: bytes) -> list[bytes]:
 
 def fsync_file(path: Path | str) -> None:
     """Make a file's content durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    _fsync(path, os.O_RDONLY)
 
 
 def fsync_directory(path: Path | str) -> None:
     """Make the names in a directory durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    _fsync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _fsync(path: Path | str, flags: int) -> None:
+    fd = os.open(path, flags)  # close-on-exec, as all that Python opens
     try:
         os.fsync(fd)
     finally:

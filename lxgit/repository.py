@@ -7,6 +7,7 @@ r"""A store on disk: its paths, its version, its locks; opens objects and refs.
     STORE/volumes/NAME/   one volume each; made with the first
     STORE/operations      what moved refs: `undo` reads it   (objects/operationlog)
     STORE/events          what happened: `events` tells it    (eventlog)
+    STORE/layer-notes     what layers became for a registry   (oci/layernotes)
     STORE/locks/          what flock(2) is taken on
     STORE/tmp/            unlinked or unfinished files
 

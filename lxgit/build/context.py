@@ -12,22 +12,18 @@ import os
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from lxgit.build.archives import begins_as_tar
 from lxgit.build.ignore import MAX_SIZE as MAX_IGNORE_FILE
 from lxgit.build.ignore import Ignore, read_ignore
 from lxgit.build.sources import Filtered, HostDirectory, Source, TreeSource, resolved
 from lxgit.errors import LxgitError
 from lxgit.objects.filetree import FileTree
-from lxgit.objects.limits import limits_for
-from lxgit.objects.tarheader import BLOCK
-from lxgit.objects.tarreader import read_tar
-from lxgit.objects.tarsource import ArchiveFile, open_archive
 from lxgit.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from lxgit.objects.tarsource import ArchiveFile
     from lxgit.progress import Progress
 
 DOCKERFILE = "Dockerfile"
@@ -84,6 +80,11 @@ def directory_context(
         os.close(root)
 
 
+def repository_context(source: HostDirectory, file: str | None) -> Context:
+    """The files of a repository; `file` is the path of the Dockerfile among them."""
+    return _with_own_dockerfile(source, file or DOCKERFILE, host=source)
+
+
 @contextmanager
 def archive_context(
     path: Path | None,
@@ -97,6 +98,12 @@ def archive_context(
 
     `file` is the path of the Dockerfile in the archive. InvalidArchive and its like; as above.
     """
+    from lxgit.build.archives import begins_as_tar
+    from lxgit.objects.limits import limits_for
+    from lxgit.objects.tarheader import BLOCK
+    from lxgit.objects.tarreader import read_tar
+    from lxgit.objects.tarsource import open_archive
+
     with open_archive(path, stream, scratch) as archive:
         if begins_as_tar(archive.read(0, BLOCK)):
             tree = read_tar(archive, progress, limits=limits_for(scratch, None))

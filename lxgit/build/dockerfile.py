@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
@@ -191,6 +190,8 @@ def _taken_apart(step: Step, escape: str) -> Step:
 def _check_name(name: str) -> None:
     if name in _NAMES:
         return
+    from difflib import get_close_matches
+
     near = get_close_matches(name[:40], _NAMES, n=1)
     hint = f"did you mean {near[0]}?" if near else "one of " + " ".join(sorted(_NAMES))
     raise BadInstruction("there is no such instruction", hint=hint)

@@ -49,8 +49,9 @@ class CopyRequest:
     """COPY or ADD, its variables expanded.
 
     `now`, in nanoseconds since 1970, is the time of what is made here. `inline` are here-documents:
-    a name and the content. `fetched` has the file behind each of `sources` that is an address. With
-    `unpack` archives are extracted, with `unpack_fetched` those that were fetched.
+    a name and the content. `fetched` has the file behind each of `sources` that is an address, and
+    `trees` the directory behind one that is a repository's. With `unpack` archives are extracted,
+    with `unpack_fetched` those that were fetched.
     """
 
     sources: tuple[str, ...]
@@ -58,6 +59,7 @@ class CopyRequest:
     now: int
     inline: tuple[tuple[str, bytes], ...] = ()
     fetched: Mapping[str, Node] = field(default_factory=dict)
+    trees: Mapping[str, Source] = field(default_factory=dict)
     unpack: bool = False
     unpack_fetched: bool = False
     parents: bool = False
@@ -115,14 +117,16 @@ class _Finder:
     def roots(self) -> Iterator[Root]:
         request = self._request
         for text in request.sources:
-            if text in request.fetched:
+            if text in request.trees:
+                yield from _Finder(request.trees[text], request).root(b"")
+            elif text in request.fetched:
                 node = request.fetched[text]
                 yield Root(address_name(text), node, may_unpack=request.unpack_fetched)
             elif request.parents:
                 yield from self._with_parents(text)
             else:
                 for path in self._matches(text):
-                    yield from self._root(path)
+                    yield from self.root(path)
         for name, data in request.inline:
             metadata = Metadata(0o644, 0, 0, request.now)
             yield Root(os.fsencode(name), Node(Kind.FILE, metadata, content=Held(data)))
@@ -152,7 +156,7 @@ class _Finder:
         node = self._source.find(path)
         return node is not None and node.kind is Kind.DIRECTORY
 
-    def _root(self, path: bytes) -> Iterator[Root]:
+    def root(self, path: bytes) -> Iterator[Root]:
         """What stands at a path, unless it is a file that is excluded."""
         name = path.rpartition(b"/")[2]
         place = resolved(self._source, path)
@@ -197,7 +201,15 @@ def clean(path: str) -> str:
 
 def is_address(text: str) -> bool:
     """Whether a source is fetched."""
-    return text.startswith(("http://", "https://"))
+    return text.startswith(("http://", "https://", "git://", "git@", "ssh://"))
+
+
+def is_repository(address: str) -> bool:
+    """Whether an address is that of a Git repository, and not of a file."""
+    if address.startswith(("git@", "ssh://", "git://", "github.com/")):
+        return True
+    plain = address.partition("#")[0].rstrip("/")
+    return plain.startswith(("http://", "https://")) and plain.endswith(".git")
 
 
 def address_name(address: str) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -140,6 +139,12 @@ class _Lines:
     def begins(self, text: str, parent: str) -> None:
         self._tell(f"{text} ({parent})")
 
+    def pulls(self, line: str) -> None:
+        if not self._quiet:
+            from lxgit.cli.receiving import say
+
+            say(line)
+
     def made(self, commit: str, *, cached: bool) -> None:
         if cached:
             self._tell("===> Using cache")
@@ -165,6 +170,8 @@ def _streams(*, quiet: bool) -> Iterator[Streams]:
     if not quiet:
         yield Streams(None, 1, 2)
         return
+    import tempfile
+
     with tempfile.TemporaryFile(buffering=0) as file:
         try:
             yield Streams(None, file.fileno(), file.fileno())
@@ -181,7 +188,7 @@ def _show(file: IO[bytes]) -> None:
 
 def _request(recipe: Recipe, manner: Manner) -> BuildRequest:
     """The options as plain values. UsageError."""
-    from lxgit.cli.environment import proxies
+    from lxgit.cli.environment import for_registries, proxies
     from lxgit.cli.labels import labels_of
     from lxgit.operations.buildvalues import BuildRequest
 
@@ -190,6 +197,7 @@ def _request(recipe: Recipe, manner: Manner) -> BuildRequest:
         arguments=dict(_arguments(recipe.build_args)),
         secrets=dict(_secret(text) for text in manner.secrets),
         proxies=proxies(),
+        registries=for_registries(),
         target=recipe.target,
         labels=tuple(labels_of(recipe.labels).items()),
         network=manner.network,

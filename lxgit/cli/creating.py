@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lxgit.cli.params import Annotated, argument, command, option
-from lxgit.cli.run import Image, Program, told_as_docker_does
+from lxgit.cli.run import Image, Program, Pull, told_as_docker_does, with_image
 from lxgit.cli.runoptions import Limiting, Wishes
 from lxgit.cli.session import Session
 from lxgit.errors import UsageError
+
+if TYPE_CHECKING:
+    from lxgit.operations.creating import RunRequest
 
 
 @command(
@@ -21,6 +26,7 @@ def create(
     wishes: Wishes,
     image: Image = None,
     program: Program = (),
+    pull: Pull = "missing",
 ) -> None:
     """Make a container as 'run' does, and do not start it; 'start' does."""
     from lxgit.cli.tables import short_id
@@ -28,8 +34,12 @@ def create(
 
     wanted = wishes.request(image, program)
     with told_as_docker_does(image), session.progress() as progress:
-        repository, who = session.repository(), session.identity()
-        made = create(repository, wanted, identity=who, progress=progress)
+
+        def make(request: RunRequest) -> str:
+            repository, who = session.repository(), session.identity()
+            return create(repository, request, identity=who, progress=progress)
+
+        made = with_image(session, wanted, pull, progress, make)
     session.out.line(short_id(made))
 
 

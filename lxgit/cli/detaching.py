@@ -15,6 +15,10 @@ DetachKeys = Annotated[
     option("--detach-keys", help="what leaves it running; ctrl-p,ctrl-q", metavar="KEYS"),
 ]
 
+SigProxy = Annotated[
+    bool, option("--sig-proxy", help="=false: Ctrl-C ends this command alone, and leaves it")
+]
+
 _DEFAULT = b"\x10\x11"  # ctrl-p, ctrl-q
 
 

@@ -30,6 +30,12 @@ def ps(
     sizes: Annotated[
         bool, option("-s", "--size", help="what each takes, and its image with it")
     ] = False,
+    since: Annotated[
+        str | None, option("--since", help="made after this one", metavar="CONTAINER")
+    ] = None,
+    before: Annotated[
+        str | None, option("--before", help="made before this one", metavar="CONTAINER")
+    ] = None,
     filters: Filters = (),
     quiet: Quiet = False,
     no_trunc: NoTrunc = False,
@@ -44,6 +50,8 @@ def ps(
 
     if last is not None and last < 1:
         raise UsageError(f"-n {last} shows none", hint="-n 5, or -a for all")
+    between = {"since": since, "before": before}
+    filters = (*filters, *(f"{name}={value}" for name, value in between.items() if value))
     repository = session.repository_to_list()
     rows = (
         []

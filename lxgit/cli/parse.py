@@ -3,8 +3,9 @@
 What `parse` accepts, Typer accepts with the same values (a test holds them together); what it does
 not, it leaves to Typer to explain (`usage.explain`). The rules are Click's: short options cluster
 (`-it`), a value follows or is joined (`-n5`, `-n 5`, `--format=json`), `--` ends the options, and
-options may stand between arguments unless the command says `options_first`. Beyond Click's, a flag
-takes `=true` and `=false`, as Docker's do: `--pause=false`, `-d=false`.
+options may stand between arguments unless the command says `options_first`. Beyond Click's, as
+Docker has it, then and now: `=` may come behind a short option, too (`-n=5`), and a flag takes
+`=true` and `=false` (`--pause=false`, `-d=false`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 _TRUTHS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 """What a flag takes behind `=`, in small letters (Go's strconv.ParseBool)."""
+_SINCE_THEN = {"sinceId": "since", "beforeId": "before", "b": "volume"}
+"""What Docker called options of 2013 later, where the name is another."""
+
 _MOST_DIGITS = 18
 
 
@@ -113,11 +117,11 @@ class _Parser:
             _refuse(word, f"-n {word[1:]}")  # what Git takes for it
         for position, letter in enumerate(word[1:], start=2):
             parameter = self._option("-" + letter)
-            if not parameter.is_flag:
-                self._store(parameter, word[position:] or _next(rest))
-                return
             if word.startswith("=", position):
                 self._store(parameter, word[position + 1 :])
+                return
+            if not parameter.is_flag:
+                self._store(parameter, word[position:] or _next(rest))
                 return
             self._store(parameter, "true")
 
@@ -129,11 +133,13 @@ class _Parser:
 
     def _refuse_single_dash(self, word: str) -> None:
         """`-notrunc` and its like were options in 2013; as a cluster they would mean something."""
-        if len(word) < 4:
+        then = word.partition("=")[0]
+        if len(then) < 4 and then[:2] in self.options:
             return
+        meant = _SINCE_THEN.get(then[1:], then[1:]).replace("-", "")
         for name in (*self.options, "--help"):
-            if name.startswith("--") and word[1:].replace("-", "") == name[2:].replace("-", ""):
-                _refuse(word, name)
+            if name.startswith("--") and meant == name[2:].replace("-", ""):
+                _refuse(then, name)
 
     def _store(self, parameter: Parameter, text: str) -> None:
         self.texts.setdefault(parameter.name, []).append(text)
@@ -185,15 +191,20 @@ def _truth(text: str) -> bool:
         raise NotWellFormed from None
 
 
-def without_truths(command: Command, words: Sequence[str]) -> list[str]:
-    """The words with `=true` and `=false` taken off flags: Click knows neither."""
-    flags = {name for each in command.parameters if each.is_flag for name in each.declaration.names}
+def without_equals(command: Command, words: Sequence[str]) -> list[str]:
+    """The words without the `=` that Click does not know: of flags, and behind short options."""
+    flags = {name: each.is_flag for each in command.parameters for name in each.declaration.names}
     kept: list[str] = []
     for position, word in enumerate(words):
-        name, _, value = word.partition("=")
+        name, equals, value = word.partition("=")
         if word == "--":
             return [*kept, *words[position:]]
-        kept.append(name if name in flags and value.lower() in _TRUTHS else word)
+        if flags.get(name) and value.lower() in _TRUTHS:
+            kept.append(name)
+        elif equals and value and len(name) == 2 and flags.get(name) is False:
+            kept += [name, value]
+        else:
+            kept.append(word)
     return kept
 
 

@@ -14,11 +14,8 @@ from lxgit.cli.tables import short_id
 from lxgit.errors import LxgitError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
     from typing import IO
-
-    from lxgit.progress import Progress
 
 
 class NoSource(LxgitError):
@@ -89,7 +86,7 @@ def pull(
     )
     repository = session.repository(create=True)
     with nullcontext(QuietProgress()) if quiet else session.progress() as progress:
-        tell = _silent if quiet else teller(progress)
+        tell = _silent if quiet else say
         pulled = pull(repository, request, tell, identity=session.identity(), progress=progress)
     if pulled.arrival.unchanged and not quiet:
         session.note(f"'{pulled.name}' is up to date")
@@ -163,15 +160,10 @@ def _whole(source: str, tag: str | None, registry: str | None) -> str:
     return source if registry is None else f"{registry}/{source}"
 
 
-def teller(progress: Progress) -> Callable[[str], None]:
-    """What says what is pulled on standard error, as Docker did, in lines that stay."""
-
-    def tell(line: str) -> None:
-        progress.phase("")
-        with suppress(OSError):
-            os.write(2, f"{printable(line)}\n".encode("utf-8", "surrogateescape"))
-
-    return tell
+def say(line: str) -> None:
+    """Say on standard error what is pulled, as Docker did, in lines that stay."""
+    with suppress(OSError):
+        os.write(2, f"{printable(line)}\n".encode("utf-8", "surrogateescape"))
 
 
 def _silent(_: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING
 
-from lxgit.cli.detaching import DetachKeys, exit_code, key_sequence
-from lxgit.cli.params import Annotated, argument, command, option
+from lxgit.cli.detaching import DetachKeys, SigProxy, exit_code, key_sequence
+from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.processoptions import Detach, check_terminal, terminal_size
 from lxgit.cli.report import fault
 from lxgit.cli.runoptions import Wishes
@@ -14,9 +15,14 @@ from lxgit.cli.session import Session
 from lxgit.errors import LxgitError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import TypeVar
 
+    from lxgit.operations.creating import RunRequest
     from lxgit.operations.values import Streams
+    from lxgit.progress import Progress
+
+    T = TypeVar("T")
 
 NOT_RUN = 125
 """Docker's exit code where the command was not even tried; 126 and 127 tell what it was."""
@@ -33,6 +39,15 @@ Image = Annotated[
 ]
 Program = Annotated[
     tuple[str, ...], argument("COMMAND", help="what to run; the image's Cmd by default")
+]
+Pull = Annotated[
+    Literal["missing", "always", "never"],
+    option("--pull", help="when IMAGE is fetched from a registry"),
+]
+_STREAMS = ("stdin", "stdout", "stderr")
+Attach = Annotated[
+    tuple[str, ...],
+    option("-a", "--attach", help="this stream alone; all three by default", metavar="STREAM"),
 ]
 Remove = Annotated[bool, option("--rm", help="delete the container at its end")]
 
@@ -60,35 +75,73 @@ def run(
     program: Program = (),
     detach: Detach = False,
     remove: Remove = False,
+    pull: Pull = "missing",
+    attached: Attach = (),
+    sig_proxy: SigProxy = True,
     detach_keys: DetachKeys = None,
 ) -> int:
     """Start a container of an image, and exit with its command's code.
 
     The container stays, with what it changed, until 'rm'. It can be gone back into ('start'),
-    looked at ('status', 'diff') and made a commit of ('commit').
+    looked at ('status', 'diff') and made a commit of ('commit'). An IMAGE that is not here is
+    pulled, unless its name is nearly one that is here.
     """
     from lxgit.operations.launching import run, run_detached
 
     if not detach:
         check_terminal(interactive=wishes.how.interactive, tty=wishes.how.tty)
-    streams = _streams(detach_keys)
+    elif attached:
+        raise UsageError("-d leaves it alone, and -a stays with it", hint="leave one out")
+    streams = _streams(detach_keys, attached)._replace(keeps_signals=not sig_proxy)
     with told_as_docker_does(image), session.progress() as progress:
         wanted = wishes.request(image, program, remove=remove)
-        repository, who = session.repository(), session.identity()
-        if not detach:
-            code = run(repository, wanted, streams, identity=who, progress=progress)
-            return exit_code(session, code)
-        made = run_detached(repository, wanted, streams, identity=who, progress=progress)
+
+        def begin(request: RunRequest) -> str | int | None:
+            started = run_detached if detach else run
+            repository, who = session.repository(), session.identity()
+            return started(repository, request, streams, identity=who, progress=progress)
+
+        made = with_image(session, wanted, pull, progress, begin)
+    if not isinstance(made, str):
+        return exit_code(session, made)
     from lxgit.cli.tables import short_id
 
     session.out.line(short_id(made))
     return 0
 
 
-def _streams(detach_keys: str | None) -> Streams:
+def with_image(
+    session: Session,
+    request: RunRequest,
+    policy: str,
+    progress: Progress,
+    act: Callable[[RunRequest], T],
+) -> T:
+    """Do what a request asks for, once its image is here; where it is, this costs nothing."""
+    why = None
+    if policy != "always":
+        try:
+            return act(request)
+        except LxgitError as error:
+            why = error
+    from lxgit.cli.absent import request_of_pulled
+
+    return act(request_of_pulled(session, request, policy, why, progress))
+
+
+def _streams(detach_keys: str | None, attached: tuple[str, ...] = ()) -> Streams:
+    """This command's own, or those of them that `-a` names. UsageError."""
     from lxgit.operations.values import Streams
 
-    return Streams(0, 1, 2, terminal_size(), key_sequence(detach_keys))
+    found = [0, 1, 2]
+    if attached:
+        names = [name.lower() for name in attached]
+        if other := next((name for name in names if name not in _STREAMS), None):
+            raise UsageError(f"-a knows no stream '{other}'", hint=", ".join(_STREAMS))
+        nothing = os.open(os.devnull, os.O_RDWR)
+        found = [fd if _STREAMS[fd] in names else nothing for fd in found]
+    stdin, stdout, stderr = found
+    return Streams(stdin, stdout, stderr, terminal_size(), key_sequence(detach_keys))
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lxgit.cli.detaching import DetachKeys, exit_code, key_sequence
+from lxgit.cli.detaching import DetachKeys, SigProxy, exit_code, key_sequence
 from lxgit.cli.options import AsFormat
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
@@ -91,13 +91,15 @@ def attach(
     session: Session,
     container: Container,
     no_stdin: Annotated[bool, option("--no-stdin", help="send nothing of what is typed")] = False,
+    sig_proxy: SigProxy = True,
     detach_keys: DetachKeys = None,
 ) -> int:
     """Connect this terminal to a running container, until it ends; its exit code is ours."""
     from lxgit.operations.running import attach
     from lxgit.operations.values import Streams
 
-    streams = Streams(None if no_stdin else 0, 1, 2, None, key_sequence(detach_keys))
+    stdin, keys = None if no_stdin else 0, key_sequence(detach_keys)
+    streams = Streams(stdin, 1, 2, None, keys, keeps_signals=not sig_proxy)
     return exit_code(session, attach(session.repository(), container, streams))
 
 

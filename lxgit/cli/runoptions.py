@@ -179,22 +179,11 @@ class Isolation(NamedTuple):
         tuple[str, ...],
         option(
             "--security-opt",
-            help="no setuid program gives it more than it has",
-            metavar="no-new-privileges",
+            help="no-new-privileges: no setuid program gives it more; or less isolation:"
+            " seccomp=unconfined, apparmor=PROFILE|unconfined",
+            metavar="OPTION",
         ),
     ] = ()
-
-    def no_new_privileges(self) -> bool:
-        """Whether that is asked for: Docker's `no-new-privileges[:true|false]`. UsageError."""
-        asked = False
-        for text in self.security:
-            name, _, truth = text.replace("=", ":", 1).partition(":")
-            if name != "no-new-privileges" or truth not in ("", "true", "false"):
-                raise UsageError(
-                    f"--security-opt knows nothing of '{text}'", hint="it takes no-new-privileges"
-                )
-            asked = truth != "false"
-        return asked
 
 
 class Limiting(NamedTuple):
@@ -284,6 +273,14 @@ class Life(NamedTuple):
     log_max_size: Annotated[
         str, option("--log-max-size", help="of its output; 0 for no limit", metavar="SIZE")
     ] = "256m"
+    log_driver: Annotated[
+        Literal["json-file", "local"] | None,
+        option("--log-driver", help="as Docker calls it; there is one, which 'logs' reads"),
+    ] = None
+    log_options: Annotated[
+        tuple[str, ...],
+        option("--log-opt", help="max-size=10m, and max-file=3: so often", metavar="NAME=VALUE"),
+    ] = ()
     label_files: Annotated[
         tuple[str, ...], option("--label-file", help="a file of such lines", metavar="FILE")
     ] = ()
@@ -304,7 +301,18 @@ class Life(NamedTuple):
         """Bytes; None for no limit. UsageError."""
         from lxgit.cli.sizes import parse_memory
 
-        return parse_memory("--log-max-size", self.log_max_size) or None
+        size, files = self.log_max_size, 1
+        for text in self.log_options:
+            name, _, value = text.partition("=")
+            if name == "max-size":
+                size = value
+            elif name == "max-file" and value.isdecimal() and 0 < int(value) < 10_000:
+                files = int(value)
+            else:
+                raise UsageError(
+                    f"--log-opt knows nothing of '{text}'", hint="max-size=10m or max-file=3"
+                )
+        return parse_memory("--log-max-size", size) * files or None
 
 
 class Checking(NamedTuple):
@@ -396,7 +404,7 @@ class Wishes(NamedTuple):
                 self.isolation.devices,
                 self.life.ulimits,
                 self.isolation.sysctls,
-                self.isolation.no_new_privileges(),
+                self.isolation.security,
             ),
             init=self.life.init and not self.life.init_system,
             system=self.life.init_system,

@@ -32,6 +32,10 @@ def push(
     tag: Annotated[
         str | None, option("-t", "--tag", help="the tag, if NAME has none", metavar="TAG")
     ] = None,
+    registry: Annotated[
+        str | None,
+        option("--registry", help="the host, if NAME has none", metavar="HOST[:PORT]"),
+    ] = None,
     squash: Squash = False,
     tls_verify: TlsVerify = True,
     quiet: Annotated[bool, option("-q", "--quiet", help="without progress")] = False,
@@ -51,6 +55,10 @@ def push(
         if ":" in name.rpartition("/")[2]:
             raise UsageError(f"'{name}' has a tag already", hint="leave out -t")
         name = f"{name}:{tag}"
+    if registry is not None:
+        if destination is not None:
+            raise UsageError("DESTINATION says where to", hint="leave out --registry")
+        name = f"{registry}/{name}"
     repository = session.repository()
     with nullcontext(QuietProgress()) if quiet else session.progress() as progress:
         pushed = pushing.push(

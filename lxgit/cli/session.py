@@ -56,7 +56,7 @@ class Session:
             try:
                 self._repository = open_store(self.store, create=create, waiting=_tell_wait)
             except NoStore as error:
-                error.hint = self._where_a_store_is() or error.hint
+                error.hint = self.where_a_store_is() or error.hint
                 raise
             except PermissionError as error:
                 raise StoreDenied(
@@ -74,7 +74,7 @@ class Session:
         try:
             return self.repository()
         except NoStore as error:
-            if self._where_a_store_is():
+            if self.where_a_store_is():
                 self.note(error.message, hint=error.hint)
             return None
 
@@ -84,7 +84,7 @@ class Session:
 
         return identity(self.repository().config, author=author)
 
-    def _where_a_store_is(self) -> str | None:
+    def where_a_store_is(self) -> str | None:
         """Of an ordinary user who has no store and named none: root's, if there is one."""
         if self.store == environment.default_store() != ROOT_STORE and os.path.exists(ROOT_STORE):
             return f"root has a store in {ROOT_STORE}: {_AS_ROOT}"

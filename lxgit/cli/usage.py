@@ -13,7 +13,8 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from lxgit.cli.parse import split_at_dashes, without_truths
+from lxgit.cli.instead import INSTEAD
+from lxgit.cli.parse import split_at_dashes, without_equals
 from lxgit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,10 +51,13 @@ def explain(name: str, command: Command, words: Sequence[str]) -> NoReturn:
     before, _ = split_at_dashes(command, words)
     hint = f"lxgit {name} --help"
     try:
-        words = without_truths(command, before)
+        words = without_equals(command, before)
         typer_command(name, command).make_context(f"lxgit {name}", words)
     except TyperException as error:
-        raise UsageError(_as_one_line(error.format_message()), hint=hint) from None
+        message = _as_one_line(error.format_message())
+        if name in ("run", "create"):
+            hint = INSTEAD.get(message.removeprefix("no such option: ").split(" ")[0], hint)
+        raise UsageError(message, hint=hint) from None
     raise UsageError("this command line is not understood", hint=hint)
 
 

@@ -43,11 +43,6 @@ class MissingObject(LxgitError):
         unread = "".join(f"; {name} cannot be read: {why}" for name, why in broken.items())
         super().__init__(f"object {hex_id(oid)} is missing{unread}", hint=_RESTORE)
         self.oid = oid
-        self._broken = broken
-
-    def __reduce__(self) -> tuple[type[MissingObject], tuple[ObjectID, dict[str, str]]]:
-        """From one process to another (objects.helper)."""
-        return MissingObject, (self.oid, self._broken)
 
 
 class CorruptObject(LxgitError):
@@ -56,11 +51,6 @@ class CorruptObject(LxgitError):
     def __init__(self, oid: ObjectID, reason: str) -> None:
         super().__init__(f"object {hex_id(oid)} is damaged: {reason}", hint=_RESTORE)
         self.oid = oid
-        self._reason = reason
-
-    def __reduce__(self) -> tuple[type[CorruptObject], tuple[ObjectID, str]]:
-        """From one process to another (objects.helper)."""
-        return CorruptObject, (self.oid, self._reason)
 
 
 class WrongType(LxgitError):

@@ -15,6 +15,7 @@ import select
 import signal
 import struct
 from collections import deque
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
@@ -148,20 +149,28 @@ def pump(helpers: Sequence[Helper], *, wait: bool = False) -> None:
 
 def pack_error(error: BaseException) -> bytes:
     """An exception as bytes, for the parent of this process."""
-    import pickle  # 1 ms, only for what goes wrong
+    kind = type(error)
+    args = error.args
+    if isinstance(error, OSError):
+        args = (error.errno, error.strerror, error.filename, None, error.filename2)
+    try:
+        data = marshal.dumps((kind.__module__, kind.__qualname__, args, vars(error)))
+        unpack_error(data)
+    except Exception:  # noqa: BLE001  # what no other process can have, a class in a function say
+        told = f"{kind.__name__}: {error}"
+        return marshal.dumps((__name__, "HelperFailed", (told,), vars(HelperFailed(told))))
+    return data
 
-    with contextlib.suppress(Exception):
-        data = pickle.dumps(error)
-        pickle.loads(data)  # noqa: S301  # our own; some cannot be made again
-        return data
-    return pickle.dumps(HelperFailed(f"{type(error).__name__}: {error}"))
 
-
-def unpack_error(data: bytes) -> Exception:
-    """The exception of a child of this process."""
-    import pickle
-
-    error: Exception = pickle.loads(data)  # noqa: S301  # written by `pack_error`
+def unpack_error(data: bytes) -> BaseException:
+    """The exception of a child of this process; one of lxgit's own as its `__init__` left it."""
+    module, name, args, values = marshal.loads(data)  # noqa: S302  # written by `pack_error`
+    kind = getattr(import_module(module), name)
+    assert issubclass(kind, BaseException)
+    error: BaseException = (
+        kind.__new__(kind, *args) if issubclass(kind, LxgitError) else kind(*args)
+    )
+    vars(error).update(values)
     return error
 
 

@@ -65,6 +65,15 @@ def gzipper() -> Any:  # noqa: ANN401  # as above
     return codec.compressobj(LEVEL, codec.DEFLATED, _GZIP)
 
 
+def maker() -> str:
+    """What compresses, with its version: another may make other bytes of the same."""
+    if codec.__name__ == "zlib":
+        return f"zlib {codec.ZLIB_RUNTIME_VERSION}"
+    from isal import __version__
+
+    return f"isal {__version__}"
+
+
 def inflater() -> Any:  # noqa: ANN401  # as above
     """A zlib.decompressobj."""
     return codec.decompressobj()

@@ -30,16 +30,6 @@ def write_content(writer: PackWriter, content: Content) -> ObjectID:
     return writer.add(ObjectType.BLOB, content.whole())
 
 
-def write_node(writer: PackWriter, node: Node) -> Entry:
-    """Write what Git holds of a node, and return the entry; of a directory, the metadata alone."""
-    oid = None
-    if node.content is not None:
-        oid = write_content(writer, node.content)
-    elif node.kind is Kind.SYMLINK:
-        oid = writer.add(ObjectType.BLOB, node.target)
-    return Entry(node.kind, node.metadata, oid, node.rdev)
-
-
 def write_tree(writer: PackWriter, intake: Intake, tree: FileTree, progress: Progress) -> ObjectID:
     """Write a whole root filesystem; returns the id of its tree. TooDeep; errors of `intake`."""
     directories = _directories(tree)

@@ -16,6 +16,7 @@ from lxgit.objects.imageconfig import (
 )
 from lxgit.objects.instructions import checked
 from lxgit.oci.layout import BadLayout, read_object
+from lxgit.oci.platform import Platform, require_platform
 from lxgit.records import replace
 from lxgit.tuples import NamedTuple
 
@@ -67,15 +68,22 @@ class ImageFacts(NamedTuple):
         )
 
 
-def read_config(data: bytes, layers: int) -> ImageFacts:
-    """The facts of an image that has so many layers. BadLayout, NotForLinux."""
+def read_config(data: bytes, layers: int, asked: Platform | None = None) -> ImageFacts:
+    """The facts of an image that has so many layers. BadLayout, NotForLinux.
+
+    NoSuchPlatform if it is not for the one that was asked for.
+    """
     document = read_object(data, "the image's config")
     diff_ids = _diff_ids(document, layers)
     steps = _steps(document.get("history"), diff_ids)
     forgotten = bool(document.get("history")) and steps is None
     if steps is None:
         steps = tuple(Step(diff_id=one) for one in diff_ids) or (Step(),)
-    return ImageFacts(_config(document), steps, forgotten)
+    config = _config(document)
+    if asked is not None:
+        variant = config.extra.get("variant", "")
+        require_platform(Platform(config.os, config.architecture, variant), asked)
+    return ImageFacts(config, steps, forgotten)
 
 
 def _diff_ids(document: dict[str, Any], layers: int) -> tuple[str, ...]:

@@ -17,11 +17,12 @@ from lxgit.oci.layerwriter import Layer, NotForOCI, write_layer
 from lxgit.oci.layoutwriter import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from lxgit.objects.commits import Commit, Signature
     from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.image import Image
+    from lxgit.oci.layernotes import Between
     from lxgit.oci.layoutwriter import LayoutWriter, Written
     from lxgit.progress import Progress
 
@@ -31,16 +32,25 @@ _LAST_SECOND = 253_402_300_799  # of the year 9999, the last that RFC 3339 can w
 class ImageWriter:
     """Writes histories into a layout; what two of them share is written once."""
 
-    def __init__(self, layout: LayoutWriter, database: ObjectDatabase, progress: Progress) -> None:
+    def __init__(
+        self,
+        layout: LayoutWriter,
+        database: ObjectDatabase,
+        progress: Progress,
+        noted: Callable[[Between], Layer | None] = lambda _: None,
+    ) -> None:
         self._layout = layout
         self._database = database
         self._progress = progress
-        self._layers: dict[tuple[object, object], Layer] = {}
+        self._noted = noted
+        self.layers: dict[Between, Layer] = {}
+        """Those so far."""
 
     def write(self, commits: Sequence[Commit], *, squash: bool = False) -> Written:
         """Write the image of the last of some commits, the root first, each the next one's parent.
 
-        With `squash` all is one layer, and one entry of the history. NotAnImage, NotForOCI.
+        With `squash` all is one layer, and one entry of the history. Of a layer that is `noted` the
+        bytes are not written. NotAnImage, NotForOCI.
         """
         shown = commits[-1:] if squash else commits
         layers: list[Layer] = []
@@ -60,12 +70,13 @@ class ImageWriter:
         return self._layout.image(_config(below, commits[-1], layers, history), layers)
 
     def _layer(self, below: Image | None, image: Image) -> Layer:
-        between = below and below.filesystem, image.filesystem
-        layer = self._layers.get(between)
+        between = None if below is None else below.filesystem, image.filesystem
+        layer = self.layers.get(between) or self._noted(between)
         if layer is None:
-            layer = self._layers[between] = self._layout.layer(
+            layer = self._layout.layer(
                 lambda fd: write_layer(self._database, below, image, fd, self._progress)
             )
+        self.layers[between] = layer
         return layer
 
 

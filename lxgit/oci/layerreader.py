@@ -256,7 +256,9 @@ def _borrow(changes: Changeset, gone: _Gone, node: Borrowed, base: Image) -> Non
     """Give a file of the base another name: all its names are of one group then."""
     entry = base.entry(node.source)
     if entry is None or entry.is_directory:
-        raise InvalidPath(f"{node.source[:120]!r} has a hard link in a layer, and is no file")
+        raise InvalidPath(
+            f"a layer has a hard link to {node.source[:120]!r}, which is no file before it"
+        )
     node.entry, node.kind, node.metadata = entry, entry.kind, entry.metadata
     for path in base.links.group(node.source):
         if path not in gone and path not in changes.nodes and not _is_below_file(path, changes):

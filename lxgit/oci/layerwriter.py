@@ -10,6 +10,8 @@ image without a parent is the whole tree, in the bytes of `lxgit export`.
 from __future__ import annotations
 
 import hashlib
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
@@ -18,20 +20,25 @@ from lxgit.objects.delta import write_delta
 from lxgit.objects.diff import diff_images
 from lxgit.objects.inflate import gzipper
 from lxgit.objects.metadata import Metadata
-from lxgit.objects.replay import replay_image
+from lxgit.objects.replay import Blob, replay_image
 from lxgit.objects.tarwriter import TarWriter
 from lxgit.progress import NullProgress
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
+
+    from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.image import Image
     from lxgit.objects.metadata import Kind
-    from lxgit.objects.replay import BlobReader
     from lxgit.progress import Progress
 
 WHITEOUT = b".wh."
 _MARKER = Metadata(0o644, 0, 0, 0)
 _CHUNK = 1 << 20
+_AHEAD = 4
+"""Chunks that are in memory at most, but for one that is being made."""
 
 
 class NotForOCI(LxgitError):
@@ -47,25 +54,35 @@ class Layer(NamedTuple):
 
 
 def write_layer(
-    reader: BlobReader, parent: Image | None, child: Image, fd: int, progress: Progress
+    database: ObjectDatabase, parent: Image | None, child: Image, fd: int, progress: Progress
 ) -> Layer:
     """Write what makes `child` of `parent`, or all of `child`, to an open file, as tar and gzip.
 
     `progress` counts the bytes of the tar. Memory is in proportion to the number of paths.
     NotForOCI by path.
     """
-    packed = _Packed(fd, progress)
-    tar = _LayerTar(packed.write)
-    if parent is None:
-        replay_image(reader, child, tar, NullProgress())
-    else:
-        write_delta(reader, child, diff_images(parent, child), tar)
-    tar.finish()
-    return packed.finish()
+    with ThreadPoolExecutor(max_workers=1) as worker:
+        packed = _Packed(fd, progress, worker)
+        tar = _LayerTar(packed.write, database)
+        if parent is None:
+            replay_image(database, child, tar, NullProgress())
+        else:
+            write_delta(database, child, diff_images(parent, child), tar)
+        tar.finish()
+        return packed.finish()
 
 
 class _LayerTar(TarWriter):
     """A tar that says what was removed, and takes no name that would say so."""
+
+    def __init__(self, write: Callable[[bytes], object], database: ObjectDatabase) -> None:
+        super().__init__(write)
+        self._database = database
+
+    def file(self, path: bytes, metadata: Metadata, size: int, chunks: Iterable[bytes]) -> None:
+        if isinstance(chunks, Blob):
+            chunks = self._database.intact_blob(chunks.oid, _CHUNK) or chunks
+        super().file(path, metadata, size, chunks)
 
     def directory(self, path: bytes, metadata: Metadata) -> None:
         super().directory(_allowed(path), metadata)
@@ -103,28 +120,41 @@ def _allowed(path: bytes) -> bytes:
 
 
 class _Packed:
-    """Bytes on their way into a compressed file, with the digests before and behind."""
+    """Bytes on their way into a compressed file, with the digests before and behind.
 
-    def __init__(self, fd: int, progress: Progress) -> None:
+    They are compressed in a thread, a few chunks behind the one that reads what comes next: the
+    libraries let go of the interpreter meanwhile.
+    """
+
+    def __init__(self, fd: int, progress: Progress, worker: ThreadPoolExecutor) -> None:
         self._fd = fd
         self._progress = progress
-        self._pending = bytearray()
+        self._worker = worker
+        self._behind: deque[Future[None]] = deque()
+        self._pending: list[bytes] = []
+        self._amount = 0
         self._gzip = gzipper()
         self._plain = hashlib.sha256()
         self._written = hashlib.sha256()
         self._size = 0
 
     def write(self, data: bytes) -> None:
-        self._pending += data
-        if len(self._pending) >= _CHUNK:
+        self._pending.append(data)
+        self._amount += len(data)
+        if self._amount >= _CHUNK:
             self._pass_on()
 
     def _pass_on(self) -> None:
-        data = bytes(self._pending)
+        if len(self._behind) == _AHEAD:
+            self._behind.popleft().result()
+        self._behind.append(self._worker.submit(self._pack, b"".join(self._pending)))
+        self._progress.advance(self._amount)
         self._pending.clear()
+        self._amount = 0
+
+    def _pack(self, data: bytes) -> None:
         self._plain.update(data)
         self._put(self._gzip.compress(data))
-        self._progress.advance(len(data))
 
     def _put(self, compressed: bytes) -> None:
         self._written.update(compressed)
@@ -134,6 +164,8 @@ class _Packed:
     def finish(self) -> Layer:
         """Put the end on the file, and say what it has become."""
         self._pass_on()
+        for packing in self._behind:
+            packing.result()
         self._put(self._gzip.flush())
         return Layer(
             f"sha256:{self._plain.hexdigest()}", f"sha256:{self._written.hexdigest()}", self._size

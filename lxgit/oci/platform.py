@@ -72,6 +72,12 @@ def the_best(entries: Sequence[dict[str, Any]], wanted: Platform) -> dict[str, A
     return min(found, key=lambda pair: pair[0] or 0)[1]
 
 
+def require_platform(found: Platform, wanted: Platform) -> None:
+    """NoSuchPlatform where an image, which is the only one, is not for a platform."""
+    if found.architecture and _distance(found, wanted) is None:
+        raise NoSuchPlatform(f"there is no image for {wanted}", hint=f"this one is for {found}")
+
+
 def _distance(found: Platform | None, wanted: Platform) -> int | None:
     """How far an image's platform is from the one that is wanted; None where it will not run."""
     if found is None:

@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from lxgit.errors import FREE_SPACE, LxgitError
@@ -31,6 +31,7 @@ ANSWER_WITHIN = 30
 """Seconds for a question, which is a few requests of some kilobytes."""
 
 _STALLED = 60.0  # seconds in which nothing comes of an image
+_DIGESTING = 300.0  # seconds for a registry that has a blob and puts it where it keeps them
 _POLL = 0.02
 _MOST_SAID = 1 << 16
 _MOST_ANSWERED = 4 << 20  # bytes; what registries take for a manifest (distribution-spec)
@@ -42,6 +43,10 @@ class RegistryFailed(LxgitError):
 
 class NoSuchImage(LxgitError):
     """The registry has no such image, as far as it tells."""
+
+
+class BlobWanted(LxgitError):
+    """The registry lacks a blob that is to be sent and is not in the layout."""
 
 
 class AccessDenied(LxgitError):
@@ -86,11 +91,12 @@ class Copy:
         enough: Callable[[], bool],
         amount: Callable[[], int],
         heard: Callable[[int], None],
+        patience: float = _STALLED,
     ) -> None:
         """Wait until it is complete, or `enough` of it is there.
 
         `amount` says how many bytes have come, `heard` hears how many more. RegistryFailed when
-        none come for a minute.
+        none come for so many seconds.
         """
         before, since = amount(), time.monotonic()
         while not enough() and not self.ended(_POLL):
@@ -98,10 +104,16 @@ class Copy:
             if now != before:
                 heard(now - before)
                 before, since = now, time.monotonic()
-            elif time.monotonic() - since > _STALLED:
+            elif time.monotonic() - since > patience:
                 raise RegistryFailed(
-                    f"'{self._host}' has sent nothing for {_STALLED:.0f} seconds", hint="try again"
+                    f"'{self._host}' has done nothing for {patience:.0f} seconds", hint="try again"
                 )
+
+    def sent(self) -> int:
+        """Bytes that have been written so far, to whatever."""
+        with suppress(OSError, ValueError), open(f"/proc/{self._process.pid}/io") as file:
+            return int(file.read().partition("wchar:")[2].split()[0])
+        return int(time.monotonic())  # a kernel that does not count: nothing shows that it stalls
 
 
 def manifest(reference: Reference, access: Access, *, within: int = ANSWER_WITHIN) -> bytes:
@@ -132,10 +144,11 @@ def receiving(reference: Reference, layout: Path, access: Access) -> Iterator[Co
         yield copy
 
 
-def send(layout: Path, reference: Reference, access: Access) -> str:
+def send(layout: Path, reference: Reference, access: Access, heard: Callable[[int], None]) -> str:
     """Copy the only image of an OCI image layout to a registry; the digest that it has there.
 
-    Blobs that are there already are not sent. Errors as of `manifest`.
+    Blobs that are there already are not sent, and may be missing here. `heard` hears how many bytes
+    more have been. BlobWanted; errors as of `manifest`.
     """
     digest = layout.with_name(f"{layout.name}.digest")
     words = ["copy", "--quiet", "--retry-times", "2", f"--digestfile={digest.name}"]
@@ -143,8 +156,12 @@ def send(layout: Path, reference: Reference, access: Access) -> str:
         words.append("--dest-tls-verify=false")
     words += [f"oci:{layout.name}", f"docker://{reference}"]
     with _copying(words, layout, reference.host, access) as copy:
-        while not copy.ended(_POLL):
-            pass
+        try:
+            copy.wait(lambda: False, copy.sent, heard, _DIGESTING)
+        except NoSuchImage:
+            raise RegistryFailed(
+                f"'{reference.host}' has no place for {reference}", hint=ODD
+            ) from None
     return digest.read_text("ascii").strip()
 
 
@@ -245,12 +262,15 @@ def _failure(said: bytes, host: str) -> LxgitError:
     for pattern, kind, message, hint in _KNOWN:
         if re.search(pattern, why, re.IGNORECASE):
             return kind(message.format(host=host, why=why), hint=hint.format(host=host))
-    return RegistryFailed(f"'{host}': {why}")
+    return RegistryFailed(f"'{host}': {why}", hint=ODD)
 
 
 _LOGIN = "'lxgit login {host}' says who you are"
+ODD = "see whether that is a registry, and try again"
 _REACH = "see that the network and the name are right; HTTPS_PROXY says a way through"
 _KNOWN: tuple[tuple[str, type[LxgitError], str, str], ...] = (
+    (r"reading blob sha256:[0-9a-f]{64}: open \S+: no such file", BlobWanted,
+     "'{host}' lacks a layer", ODD),
     (r"manifest unknown|name unknown|not found|\b404\b", NoSuchImage,
      "'{host}' has no such image ({why})", "'lxgit search WORD' finds some of Docker Hub's"),
     (r"HTTP response to HTTPS client", RegistryFailed,

@@ -13,7 +13,9 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from lxgit.objects.commits import Signature
 from lxgit.objects.ids import hex_id
+from lxgit.objects.refs import ANY
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from lxgit.objects.ids import ObjectID
     from lxgit.repository import Repository
 
+_ITSELF = Signature("lxgit", "", 0)
 CACHE = "refs/lxgit/cache/"
 _NAMED = ("--branches", "--tags", "--glob=refs/lxgit/containers/*")
 _VERSION = 1
@@ -87,9 +90,8 @@ def _locked(repository: Repository, *, shared: bool) -> AbstractContextManager[i
 def _prune(repository: Repository, *, everything: bool) -> PrunedCache:
     refs = repository.refs.list(CACHE)
     dropped = list(refs) if everything else _loose(repository, refs)
-    if dropped:
-        lines = "".join(f"delete {ref}\n" for ref in dropped)
-        repository.git.run(["update-ref", "--stdin"], stdin=lines.encode())
+    for ref in dropped:  # not by `git update-ref`, whose locks outlive it
+        repository.refs.update(ref, None, old=ANY, message="builder prune", who=_ITSELF)
     mounts = 0
     if everything:
         from lxgit.operations.buildmounts import drop_caches

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from lxgit.build.archives import Archives
 from lxgit.build.copying import copy_into
 from lxgit.build.dockerfile import copied_words
 from lxgit.build.sources import ImageSource
-from lxgit.build.taking import CopyRequest, Root, Taken, is_address, take
+from lxgit.build.taking import CopyRequest, Root, Taken, is_address, is_repository, take
 from lxgit.build.writing import write_changes
 from lxgit.objects.dockerlines import BadInstruction
 from lxgit.objects.filetree import Node
@@ -61,18 +61,27 @@ def _fetched(
     if step.name == "COPY" or not addresses:
         yield request
         return
+    from lxgit.operations.cloning import cloned
     from lxgit.operations.fetching import fetched
 
-    if any(address.rstrip("/").endswith(".git") for address in addresses):
-        raise BadInstruction("a repository is not fetched", hint="clone it into the build context")
-    with fetched(
-        site.repository,
-        addresses,
-        checksum=scope.word(step.flag("checksum"), config),
-        proxies=site.request.proxies,
-        progress=site.progress,
-    ) as nodes:
-        yield replace(request, fetched=nodes)
+    proxies, progress = site.request.proxies, site.progress
+    with ExitStack() as stack:
+        trees = {
+            address: stack.enter_context(
+                cloned(address, site.owner, proxies=proxies, progress=progress)
+            )
+            for address in filter(is_repository, addresses)
+        }
+        nodes = stack.enter_context(
+            fetched(
+                site.repository,
+                [address for address in addresses if address not in trees],
+                checksum=scope.word(step.flag("checksum"), config),
+                proxies=proxies,
+                progress=progress,
+            )
+        )
+        yield replace(request, fetched=nodes, trees=trees)
 
 
 def directory_made(site: Site, config: ImageConfig) -> WriteFiles:

@@ -17,19 +17,23 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from lxgit.build.arguments import before_stages, unused
-from lxgit.build.context import MAX_DOCKERFILE, archive_context, directory_context
+from lxgit.build.context import (
+    MAX_DOCKERFILE,
+    archive_context,
+    directory_context,
+    repository_context,
+)
 from lxgit.build.dockerfile import parse
+from lxgit.build.taking import is_address, is_repository
 from lxgit.errors import UsageError
 from lxgit.objects.ids import hex_id
 from lxgit.objects.imageconfig import architecture_name
-from lxgit.operations import leftovers
 from lxgit.operations.arriving import BUILD, arrive, ref_for
 from lxgit.operations.buildcache import relied_on
 from lxgit.operations.buildstages import Stages
 from lxgit.operations.buildsteps import Site
 from lxgit.operations.buildvalues import Built
-from lxgit.operations.download import downloaded
-from lxgit.operations.gc import consolidate
+from lxgit.operations.consolidating import consolidate
 from lxgit.operations.ordinary import become_root
 from lxgit.runtime import ownership
 
@@ -82,6 +86,8 @@ def build(
         try:
             oid = Stages(site).build()
         except BaseException:
+            from lxgit.operations import leftovers
+
             leftovers.drop_owned(repository, owner.name)
             raise
         for name, ref in refs.items():
@@ -110,9 +116,10 @@ def opened_context(
 ) -> Iterator[Context]:
     """What COPY may take, and the Dockerfile with it, as long as the context lasts.
 
-    `where` is a directory, an address (http, https) of a Dockerfile or an archive, or `-`: one of
-    these comes on `stdin`. `file` is the Dockerfile, `-` where that comes on `stdin`. UsageError,
-    NoDockerfile, BadContext, BadIgnoreFile, DownloadFailed.
+    `where` is a directory, an address (http, https) of a Dockerfile or an archive, that of a Git
+    repository, or `-`: a Dockerfile or an archive comes on `stdin`. `file` is the Dockerfile, `-`
+    where that comes on `stdin`. UsageError, NoDockerfile, BadContext, BadIgnoreFile,
+    DownloadFailed, CannotClone.
     """
     scratch = repository.scratch_dir
     with ExitStack() as stack:
@@ -120,16 +127,41 @@ def opened_context(
             raise UsageError("standard input cannot be both", hint="lxgit build -f - DIRECTORY")
         if where == "-":
             opened = archive_context(None, stdin, scratch, file=file, progress=progress)
-        elif where.startswith(("http://", "https://")):
-            path = stack.enter_context(
-                downloaded(repository, where, proxies=proxies, progress=progress)
-            )
-            opened = archive_context(path, None, scratch, file=file, progress=progress)
+        elif is_repository(where) or is_address(where):
+            opened = _fetched(repository, where, file, proxies, progress)
         elif file == "-":
             opened = directory_context(where, text=_text(stdin))
         else:
             opened = directory_context(where, file=file)
         yield stack.enter_context(opened)
+
+
+@contextmanager
+def _fetched(
+    repository: Repository,
+    address: str,
+    file: str | None,
+    proxies: Mapping[str, str],
+    progress: Progress,
+) -> Iterator[Context]:
+    """The context behind an address."""
+    scratch = repository.scratch_dir
+    if is_repository(address):
+        from lxgit.operations.cloning import cloned
+
+        with (
+            ownership.owning(scratch) as place,
+            cloned(address, place, proxies=proxies, progress=progress) as source,
+        ):
+            yield repository_context(source, file)
+        return
+    from lxgit.operations.download import downloaded
+
+    with (
+        downloaded(repository, address, proxies=proxies, progress=progress) as path,
+        archive_context(path, None, scratch, file=file, progress=progress) as context,
+    ):
+        yield context
 
 
 def _text(stream: io.FileIO) -> bytes:

@@ -12,7 +12,7 @@ from lxgit.objects.ids import hex_id
 from lxgit.objects.words import expand, quoted
 from lxgit.operations.buildcommits import empty_image
 from lxgit.operations.buildsteps import Stage
-from lxgit.operations.lookup import find_commit, image_of
+from lxgit.operations.lookup import image_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +40,7 @@ class Stages:
         self._site = site
         self._stages = site.dockerfile.stages
         self._built: dict[int, ObjectID] = {}
+        self._asked: set[str] = set()
         self._arguments: dict[int, dict[str, str]] = {}
         self._last = self._target(site.request.target)
 
@@ -153,7 +154,16 @@ class Stages:
         return None if name.isdecimal() else self._index(name, index)
 
     def _image(self, name: str) -> ObjectID:
-        return find_commit(self._site.repository, name)
+        """An image's commit, pulled if it is not here."""
+        from lxgit.operations.absent import ALWAYS, MISSING, Pulls, found_or_pulled
+
+        site = self._site
+        policy = ALWAYS if site.request.pull and name not in self._asked else MISSING
+        self._asked.add(name)
+        how = Pulls(policy, site.request.registries, site.teller.pulls)
+        return found_or_pulled(
+            site.repository, name, how, identity=site.identity, progress=site.progress
+        )
 
     def _source(self, name: str, before: int) -> Source:
         """The files that `--from` names: of a stage before this one, or of an image."""

@@ -18,12 +18,14 @@ from lxgit.operations.lookup import image_of
 from lxgit.records import dataclass, field, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from lxgit.build.context import Context
     from lxgit.build.dockerfile import Dockerfile, Step
+    from lxgit.build.runmounts import RunMount
     from lxgit.build.sources import Source
+    from lxgit.build.taking import Taken
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.image import Image
     from lxgit.objects.imageconfig import ImageConfig
@@ -193,9 +195,6 @@ def _copy(stage: Stage, step: Step, message: str) -> Made:
 
 def _run(stage: Stage, step: Step, message: str) -> Made:
     """A command, in a container: told of the arguments that ENV does not hide, and of proxies."""
-    from lxgit.operations.buildmounts import laid_out, taken_for
-    from lxgit.operations.buildrunning import RunStep, run_step
-
     site, config = stage.site, stage.config
     if step.flag("security", "sandbox") != "sandbox":
         raise BadInstruction("--security takes sandbox alone", hint="no step runs unconfined")
@@ -203,7 +202,7 @@ def _run(stage: Stage, step: Step, message: str) -> Made:
         run_mount(stage.scope.word(text, config), config.working_dir or "/")
         for text in step.all_of("mount")
     ]
-    taken = taken_for(stage, wanted)
+    taken = _taken(stage, wanted)
     command, known = _command(step, config), variables(config)
     told = {name: value for name, value in stage.arguments.items() if name not in known}
     network = step.flag("network") or site.request.network or "default"
@@ -218,6 +217,9 @@ def _run(stage: Stage, step: Step, message: str) -> Made:
     )
     if (found := site.cached(ref)) is not None:
         return Made(found, cached=True)
+    from lxgit.operations.buildmounts import laid_out
+    from lxgit.operations.buildrunning import RunStep, run_step
+
     proxies = {name: value for name, value in site.request.arguments.items() if name in PROXIES}
     environment = [f"{name}={value}" for name, value in (proxies | told).items()]
     with laid_out(site, wanted, taken) as shown:
@@ -231,6 +233,15 @@ def _run(stage: Stage, step: Step, message: str) -> Made:
             site.owner.name,
         )
         return Made(run_step(site, run, ref, message, stage.identity))
+
+
+def _taken(stage: Stage, wanted: Sequence[RunMount]) -> dict[RunMount, Taken]:
+    """The files that the mounts show."""
+    if not wanted:
+        return {}
+    from lxgit.operations.buildmounts import taken_for
+
+    return taken_for(stage, wanted)
 
 
 def _command(step: Step, config: ImageConfig) -> tuple[str, ...]:

@@ -14,13 +14,15 @@ class BuildRequest(NamedTuple):
     """What `build` asks for; see `lxgit build --help`.
 
     `names` are as `-t` takes them. `arguments` is `--build-arg`, by name; `secrets` has the content
-    of each by its id. `proxies` are the variables of the environment by which ADD fetches.
+    of each by its id. `proxies` are the variables of the environment by which ADD fetches, and
+    `registries` those by which FROM does.
     """
 
     names: tuple[str, ...] = ()
     arguments: Mapping[str, str] = {}
     secrets: Mapping[str, bytes] = {}
     proxies: Mapping[str, str] = {}
+    registries: Mapping[str, str] = {}
     target: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
     network: str | None = None
@@ -35,6 +37,9 @@ class Teller(Protocol):
 
     def begins(self, text: str, parent: str) -> None:
         """An instruction, and the commit that it is about to change, 40 digits; "" for FROM."""
+
+    def pulls(self, line: str) -> None:
+        """What is fetched for a FROM, line by line."""
 
     def made(self, commit: str, *, cached: bool) -> None:
         """The commit that has come of it; `cached` was there already."""

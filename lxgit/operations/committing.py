@@ -22,8 +22,8 @@ from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.messages import add_trailers, clean_message, shell_line
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.attached import pin_commit, pinned, record_container, row_of
+from lxgit.operations.consolidating import consolidate
 from lxgit.operations.destination import BranchMoved, Destination, destination_of, is_own
-from lxgit.operations.gc import consolidate
 from lxgit.operations.lookup import find_container, image_of, read_commit
 from lxgit.operations.pausing import held
 from lxgit.operations.values import CommitPlan, Committed

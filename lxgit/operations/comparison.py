@@ -19,16 +19,15 @@ if TYPE_CHECKING:
 
 
 class Side(NamedTuple):
-    """One file system under a name, and where its contents are read from."""
+    """One file system, and where its contents are read from."""
 
-    name: str
     image: Image
     blobs: BlobReader
 
 
-def stored_side(repository: Repository, name: str, image: Image) -> Side:
+def stored_side(repository: Repository, image: Image) -> Side:
     """A side whose contents are in the store."""
-    return Side(name, image, repository.objects)
+    return Side(image, repository.objects)
 
 
 def empty_image(repository: Repository, like: Image) -> Image:
@@ -55,7 +54,6 @@ class Comparison:
     def __init__(self, old: Side, new: Side, paths: Iterable[bytes] = ()) -> None:
         """`paths`, without leading slash, limit the comparison to them and what is below."""
         self._old, self._new = old, new
-        self.old_name, self.new_name = old.name, new.name
         wanted = tuple(paths)
         self.changes = tuple(
             self._sized(change)

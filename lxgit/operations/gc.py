@@ -25,12 +25,13 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from lxgit.fsutil import LockHeld, write_atomic
+from lxgit.fsutil import write_atomic
 from lxgit.objects.git import Git
 from lxgit.objects.packindex import PackIndex
 from lxgit.operations import leftovers
 from lxgit.operations.garbage import GRACE, cruft_packs, dropped, expire_reflogs, oldest_cruft
 from lxgit.operations.idle import compress_idle, compressible
+from lxgit.operations.knownlayers import forget_gone
 from lxgit.operations.prune import gone_layers, prune_gone
 from lxgit.operations.values import Collected
 
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 
     from lxgit.progress import Progress
     from lxgit.repository import Repository
-
-_MANY_PACKS = 50
 
 # Measured on the 874 MB image, two cores, bytes of its objects: as imported 334 MB; deltas found,
 # nothing compressed anew 319 MB in 10.6 s; level 6 284 MB in 52 s, level 9 282 MB in 142 s. A
@@ -92,19 +91,10 @@ def gc(
             raise
         after = _size(repository.git_dir)
         repository.objects.close()
+        forget_gone(repository)
         gone = prune_gone(repository, progress=progress)
         idle = compress_idle(repository, progress)
     return Collected(count, entries.dropped, max(before - after, 0), after, *gone, *idle)
-
-
-def consolidate(repository: Repository) -> None:
-    """Make few packs of many small ones, unless somebody does already."""
-    if repository.objects.pack_count() > _MANY_PACKS:
-        with (
-            contextlib.suppress(LockHeld),
-            repository.repacking(wait=False),
-        ):
-            repository.objects.consolidate()
 
 
 def write_commit_graph(git: Git) -> None:

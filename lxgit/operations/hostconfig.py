@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lxgit.runtime.config import ContainerConfig
     from lxgit.runtime.limits import Limits
+    from lxgit.runtime.security import Security
 
 
 def host_config(config: ContainerConfig) -> dict[str, Any]:
@@ -31,7 +34,7 @@ def host_config(config: ContainerConfig) -> dict[str, Any]:
         "GroupAdd": list(config.groups),
         "CapAdd": [name.upper() for name in security.cap_add],
         "CapDrop": [name.upper() for name in security.cap_drop],
-        "SecurityOpt": ["no-new-privileges"] if security.no_new_privileges else [],
+        "SecurityOpt": list(_confinement(security)),
         "Devices": [_device(text) for text in security.devices],
         "Ulimits": [_ulimit(text) for text in security.ulimits],
         "Init": config.init,
@@ -42,6 +45,15 @@ def host_config(config: ContainerConfig) -> dict[str, Any]:
         "LogConfig": {"Type": "lxgit", "Config": {"max-size": str(config.log_size or 0)}},
         "Sysctls": dict(Sysctl.of(text, config.network) for text in security.sysctls),
     }
+
+
+def _confinement(security: Security) -> Iterator[str]:
+    if security.no_new_privileges:
+        yield "no-new-privileges"
+    if security.seccomp:
+        yield f"seccomp={security.seccomp}"
+    if security.apparmor:
+        yield f"apparmor={security.apparmor}"
 
 
 def _with_swap(limits: Limits) -> int:

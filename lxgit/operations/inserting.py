@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from lxgit.build.archives import Archives
 from lxgit.build.sources import TreeSource
-from lxgit.build.taking import CopyRequest, is_address, take
+from lxgit.build.taking import CopyRequest, is_address, is_repository, take
 from lxgit.errors import UsageError
 from lxgit.objects.filetree import FileTree
 from lxgit.objects.ids import hex_id
@@ -17,8 +17,8 @@ from lxgit.objects.refnames import BRANCHES
 from lxgit.operations.buildcache import cache_ref
 from lxgit.operations.buildcommits import NO_PROGRAM, NewCommit, record
 from lxgit.operations.buildcopying import writes
+from lxgit.operations.consolidating import consolidate
 from lxgit.operations.fetching import fetched
-from lxgit.operations.gc import consolidate
 from lxgit.operations.lookup import find_commit, image_of
 from lxgit.operations.ordinary import become_root
 from lxgit.tuples import NamedTuple
@@ -55,8 +55,8 @@ def insert(
     errors of `downloaded` and `copy_into`; RefMoved.
     """
     become_root()
-    if not is_address(address):
-        raise UsageError(f"'{address}' is no address", hint="it begins with http:// or https://")
+    if not is_address(address) or is_repository(address):
+        raise UsageError(f"'{address}' is no file's address", hint="http://… or https://…")
     parent = find_commit(repository, image)
     config = image_of(repository, parent).config
     shown = urlsplit(address)._replace(query="", fragment="").geturl()

@@ -147,13 +147,16 @@ def _started(
     detached: bool = False,
 ) -> Session:
     from lxgit.runtime import probe
+    from lxgit.runtime.security import UNCONFINED
     from lxgit.runtime.starting import start_container
 
+    security = container.config.security
+    free = container.config.privileged or security.apparmor == UNCONFINED
     return start_container(
         container,
         stack.lowers,
         image.root().metadata,
-        apparmor=None if container.config.privileged else probe.apparmor_profile(),
+        apparmor=None if free else probe.apparmor_profile(security.apparmor),
         window=window if container.config.tty else None,
         detached=detached,
         after_exit=after_exit,
@@ -167,10 +170,9 @@ def _attached(
 
     stdin = streams.stdin if with_input else None
     out, err, tty = streams.stdout, streams.stderr, container.config.tty
+    keeps = streams.keeps_signals or bool(container.config.owner)
     try:
-        return session.attach(
-            client.Streams(stdin, out, err, tty, streams.detach_keys, bool(container.config.owner))
-        )
+        return session.attach(client.Streams(stdin, out, err, tty, streams.detach_keys, keeps))
     finally:
         session.close()
 

@@ -40,6 +40,7 @@ _OURS = (
     ("containers/*", "*.*.tmp"),
     ("layers/*", "*.*.tmp"),
     ("networks", "*.*.tmp"),
+    ("unpacked", "*.*.tmp"),
 )
 _GITS = (
     ("git/objects", "tmp_*"),

@@ -67,15 +67,15 @@ class WantedSecurity(NamedTuple):
     devices: tuple[str, ...] = ()
     ulimits: tuple[str, ...] = ()
     sysctls: tuple[str, ...] = ()
-    no_new_privileges: bool = False
+    options: tuple[str, ...] = ()  # of --security-opt
 
     def checked(self, network: str) -> Security:
         """In one spelling, for a container of this network.
 
-        Raises UnknownCapability, InvalidDevice, InvalidUlimit, InvalidSysctl.
+        Raises UnknownCapability, InvalidDevice, InvalidUlimit, InvalidSysctl, UsageError.
         """
         from lxgit.runtime.capabilities import normalised
-        from lxgit.runtime.security import Device, Security, Sysctl, Ulimit
+        from lxgit.runtime.security import Confinement, Device, Security, Sysctl, Ulimit
 
         devices = [Device.of(text) for text in self.devices]
         for device in devices:
@@ -88,5 +88,5 @@ class WantedSecurity(NamedTuple):
             devices=tuple(map(str, devices)),
             ulimits=tuple(str(Ulimit.of(text)) for text in self.ulimits),
             sysctls=self.sysctls,
-            no_new_privileges=self.no_new_privileges,
+            **Confinement.of(self.options)._asdict(),
         )

@@ -18,7 +18,7 @@ from lxgit.oci.layout import ArchivePlace, DirectoryPlace, read_images
 from lxgit.oci.platform import wanted_platform
 from lxgit.oci.reference import parse_reference
 from lxgit.operations.arriving import LOAD, Arrival, arrive, ref_for
-from lxgit.operations.gc import consolidate
+from lxgit.operations.consolidating import consolidate
 from lxgit.operations.unpacking import Parts, committed
 from lxgit.tuples import NamedTuple
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from lxgit.objects.limits import Limits
     from lxgit.oci.layout import FoundImage, Place
+    from lxgit.oci.platform import Platform
     from lxgit.operations.values import Identity
     from lxgit.progress import Progress
     from lxgit.repository import Repository
@@ -73,7 +74,8 @@ def load(
     limits = limits_for(repository.scratch_dir, request.max_size)
     with _opened(repository, request.source, progress) as place:
         images = read_images(place, platform)
-        for coming in _checked(repository, images, request.name):
+        asked = None if request.platform is None else platform
+        for coming in _checked(repository, images, request.name, asked):
             yield from _load(repository, coming, request, limits, identity, progress)
     consolidate(repository)
 
@@ -119,7 +121,9 @@ def _opened(
         yield ArchivePlace(read_tar(archive, progress))
 
 
-def _checked(repository: Repository, images: list[FoundImage], name: str | None) -> list[_Coming]:
+def _checked(
+    repository: Repository, images: list[FoundImage], name: str | None, asked: Platform | None
+) -> list[_Coming]:
     """What is to be unpacked. Errors as of `load`."""
     if name is not None and len(images) > 1:
         raise UsageError(
@@ -127,7 +131,9 @@ def _checked(repository: Repository, images: list[FoundImage], name: str | None)
             hint="without it they have their own",
         )
     return [
-        _Coming(_parts(image), {one: ref_for(repository, one) for one in _names(image, name)})
+        _Coming(
+            _parts(image, asked), {one: ref_for(repository, one) for one in _names(image, name)}
+        )
         for image in images
     ]
 
@@ -145,10 +151,10 @@ def _names(image: FoundImage, name: str | None) -> list[str]:
     return [one if ":" in one else f"{one}:latest" for one in found]
 
 
-def _parts(image: FoundImage) -> Parts:
+def _parts(image: FoundImage, asked: Platform | None) -> Parts:
     layers = image.layers
     return Parts(
-        read_config(image.config, len(layers)),
+        read_config(image.config, len(layers), asked),
         lambda number: layers[number],
         tuple({layer.fd for layer in layers}),
     )

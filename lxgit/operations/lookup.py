@@ -98,11 +98,6 @@ def image_of(repository: Repository, oid: ObjectID) -> Image:
     return read_image(repository.objects, read_commit(repository, oid).tree)
 
 
-def find_image(repository: Repository, revision: str) -> Image:
-    """The image that a revision names."""
-    return image_of(repository, find_commit(repository, revision))
-
-
 def clean_path(path: bytes) -> bytes:
     """A path of the machine without slashes at its ends, doubled ones, or `.` parts."""
     return b"/".join(part for part in path.split(b"/") if part not in (b"", b"."))

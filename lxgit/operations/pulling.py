@@ -26,7 +26,7 @@ from lxgit.oci.layoutwriter import blob_path
 from lxgit.oci.platform import wanted_platform
 from lxgit.oci.reference import parse_reference
 from lxgit.operations.arriving import PULL, Arrival, arrive, ref_for
-from lxgit.operations.gc import consolidate
+from lxgit.operations.consolidating import consolidate
 from lxgit.operations.knownlayers import known_layers
 from lxgit.operations.registries import access_to
 from lxgit.operations.scratchspace import scratch_directory
@@ -96,9 +96,14 @@ def pull(
     name = request.name or reference.local_name
     ref = ref_for(repository, name)
     access = access_to(reference.host, request.environment, tls_verify=request.tls_verify)
-    tell(f"Pulling repository {_shown(reference)} from {reference.host}")
+
+    def say(line: str) -> None:
+        progress.phase("")  # the line of the terminal is free
+        tell(line)
+
+    say(f"Pulling repository {_shown(reference)} from {reference.host}")
     progress.phase(f"Asking {reference.host}")
-    remote = _Remote(reference, access, request, tell)
+    remote = _Remote(reference, access, request, say)
     image = remote.image()
     limits = limits_for(repository.scratch_dir, request.max_size)
     with (
@@ -142,6 +147,7 @@ class _Remote:
         self.access = access
         self.tell = tell
         self._platform = wanted_platform(request.platform)
+        self._asked = None if request.platform is None else self._platform
         self._within = request.answer_within
 
     def pinned(self, digest: str) -> Reference:
@@ -157,12 +163,12 @@ class _Remote:
         data, digest = manifest_digest(data, self._platform, self._manifest)
         manifest = read_manifest(data)
         digits = digest.partition(":")[2]
-        tag = "" if reference.digest else reference.which.removeprefix(":")
-        self.tell(f"Pulling image {digits} ({tag}) from {_shown(reference)}")
+        tag = "" if reference.digest else f" ({reference.which.removeprefix(':')})"
+        self.tell(f"Pulling image {digits}{tag} from {_shown(reference)}")
         self.tell(f"Pulling {digits} metadata")
         config = skopeo.config(self.pinned(digest), self.access)
         _check(config, manifest.config.digest)
-        return _Image(digest, manifest, read_config(config, len(manifest.layers)))
+        return _Image(digest, manifest, read_config(config, len(manifest.layers), self._asked))
 
     def _manifest(self, wanted: Descriptor) -> bytes:
         data = skopeo.manifest(self.pinned(wanted.digest), self.access)

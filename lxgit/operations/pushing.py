@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from lxgit.errors import UsageError
 from lxgit.oci import skopeo
 from lxgit.oci.imagewriter import ImageWriter
+from lxgit.oci.layernotes import LayerNotes
+from lxgit.oci.layout import BadLayout, digest_of, read_object
 from lxgit.oci.layoutwriter import LayoutWriter
 from lxgit.oci.reference import Reference, parse_reference
+from lxgit.oci.skopeo import ODD, AccessDenied, BlobWanted, NoSuchImage, RegistryFailed
 from lxgit.operations.lookup import find_commit
 from lxgit.operations.registries import access_to
 from lxgit.operations.saving import first_parents, name_and_tag
@@ -16,8 +19,11 @@ from lxgit.operations.scratchspace import scratch_directory
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from lxgit.oci.layernotes import Between
+    from lxgit.oci.layerwriter import Layer
+    from lxgit.oci.skopeo import Access
     from lxgit.progress import Progress
     from lxgit.repository import Repository
 
@@ -44,30 +50,69 @@ def push(
     *,
     squash: bool = False,
     tls_verify: bool = True,
+    answer_within: int = skopeo.ANSWER_WITHIN,
     environment: Mapping[str, str],
     progress: Progress,
 ) -> Pushed:
     """Send an image to a registry; what that has already is not sent again.
 
     Without a destination it is read off the name, as Docker does: `localhost:5000/team/app:v1` is
-    `team/app:v1` here. One without a tag gets that of the name. `environment` as for `access_to`.
+    `team/app:v1` here. One without a tag gets that of the name. A registry has `answer_within`
+    seconds to say what it has. `environment` as for `access_to`.
     BadReference; errors of the name as `find_commit`; NotForOCI; AccessDenied, RegistryFailed,
     MissingProgram.
     """
     reference, revision = _ends(repository, name, destination)
     commits = first_parents(repository, find_commit(repository, revision))
-    with scratch_directory(repository) as place:
-        layout = LayoutWriter(place / "layout")
-        image = ImageWriter(layout, repository.objects, progress).write(commits, squash=squash)
-        layout.finish([(image, None)])
-        if len(image.layers) > _MOST_LAYERS:
-            progress.warn(
-                f"the image has {len(image.layers)} layers, and Docker runs {_MOST_LAYERS} at most:"
-                " --squash makes one of them"
-            )
-        progress.phase(f"Pushing to {reference.host}")
-        access = access_to(reference.host, environment, tls_verify=tls_verify)
-        return Pushed(reference, skopeo.send(layout.place, reference, access))
+    access = access_to(reference.host, environment, tls_verify=tls_verify)
+    there = _there(reference, access, answer_within)
+    notes = LayerNotes(repository.path / "layer-notes")
+
+    def sent(noted: Callable[[Between], Layer | None]) -> str:
+        with scratch_directory(repository) as place:
+            layout = LayoutWriter(place / "layout")
+            writer = ImageWriter(layout, repository.objects, progress, noted)
+            image = writer.write(commits, squash=squash)
+            _warn_of_many(len(image.layers), progress)
+            notes.add(writer.layers)
+            if image.manifest.digest == there:
+                return there
+            layout.finish([(image, None)])
+            progress.phase(f"Pushing to {reference.host}")
+            return skopeo.send(layout.place, reference, access, progress.advance)
+
+    try:
+        digest = sent(notes.find)
+    except BlobWanted:
+        digest = sent(lambda _: None)
+    return Pushed(reference, digest)
+
+
+def _there(reference: Reference, access: Access, within: int) -> str | None:
+    """The digest of what the registry has by that name.
+
+    None where it has nothing, or does not tell: it may want to be asked by who writes there. Asked
+    before anything is written, so a registry that is none is found at once.
+    """
+    try:
+        data = skopeo.manifest(reference, access, within=within)
+    except (NoSuchImage, AccessDenied):
+        return None
+    try:
+        read_object(data, "the manifest")
+    except BadLayout:
+        raise RegistryFailed(
+            f"'{reference.host}' answers with what is no manifest", hint=ODD
+        ) from None
+    return digest_of(data)
+
+
+def _warn_of_many(layers: int, progress: Progress) -> None:
+    if layers > _MOST_LAYERS:
+        progress.warn(
+            f"the image has {layers} layers, and Docker runs {_MOST_LAYERS} at most:"
+            " --squash makes one of them"
+        )
 
 
 def _ends(repository: Repository, name: str, destination: str | None) -> tuple[Reference, str]:

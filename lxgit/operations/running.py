@@ -240,4 +240,5 @@ def attach(repository: Repository, name: str, streams: Streams) -> int | None:
     with _session(container) as session:
         session.wait_started()
         out, err, tty = streams.stdout, streams.stderr, container.config.tty
-        return session.attach(client.Streams(streams.stdin, out, err, tty, streams.detach_keys))
+        stdin, keys, keeps = streams.stdin, streams.detach_keys, streams.keeps_signals
+        return session.attach(client.Streams(stdin, out, err, tty, keys, keeps))

@@ -61,12 +61,11 @@ def against_parent(
     from lxgit.operations.comparison import Comparison, empty_image, stored_side
 
     parents = read_commit(repository, oid).parents
-    new = stored_side(repository, hex_id(oid), image_of(repository, oid))
+    new = stored_side(repository, image_of(repository, oid))
     if parents:
-        before = image_of(repository, parents[0])
-        old = stored_side(repository, hex_id(parents[0]), before)
+        old = stored_side(repository, image_of(repository, parents[0]))
     else:
-        old = stored_side(repository, "nothing", empty_image(repository, new.image))
+        old = stored_side(repository, empty_image(repository, new.image))
     return Comparison(old, new, [clean_path(path) for path in paths])
 
 

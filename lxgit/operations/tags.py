@@ -61,7 +61,10 @@ def create_tag(
         check_tag_name(repository, name)
     except NameTaken as error:
         if revision is not None and repository.refs.read(BRANCHES + name) is not None:
-            error.hint = f"'lxgit tag {revision} {name}' tags it"  # Docker's order
+            error.hint = (  # Docker's order
+                f"'lxgit tag {revision} {name}' tags it;"
+                f" 'lxgit branch {revision} {name}' is what Docker calls {revision}:latest"
+            )
         raise
     oid = find_commit(repository, revision or "HEAD")
     present = repository.refs.read(ref)

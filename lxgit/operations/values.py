@@ -26,7 +26,8 @@ Signature = commits.Signature
 class Streams(NamedTuple):
     """The user's descriptors; `window` is the size of their terminal in rows and columns.
 
-    `detach_keys`, typed in a row at the terminal of a container, leave it running.
+    `detach_keys`, typed in a row at the terminal of a container, leave it running. So do signals
+    that end the client, where it `keeps_signals`; else they go to the container's command.
     """
 
     stdin: int | None
@@ -34,6 +35,7 @@ class Streams(NamedTuple):
     stderr: int
     window: tuple[int, int] | None = None
     detach_keys: bytes = b""
+    keeps_signals: bool = False
 
 
 class SizedChange(NamedTuple):

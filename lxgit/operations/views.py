@@ -48,7 +48,7 @@ def view(repository: Repository, name: str) -> Iterator[Side]:
     """
     found = classify(repository, name)
     if isinstance(found, bytes):
-        yield stored_side(repository, name, image_of(repository, found))
+        yield stored_side(repository, image_of(repository, found))
         return
     with open_work_tree(repository, found) as tree:
         yield tree.side()

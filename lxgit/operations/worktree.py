@@ -162,11 +162,11 @@ class WorkTree:
 
     def parent_side(self) -> Side:
         """The commit's side of a comparison."""
-        return stored_side(self._repository, self.container.config.commit[:12], self.parent)
+        return stored_side(self._repository, self.parent)
 
     def side(self) -> Side:
         """The container's side of a comparison."""
-        return Side(self.container.config.name, self.image, self)
+        return Side(self.image, self)
 
     def size(self, oid: ObjectID) -> int:
         """A content's size in bytes, in the upperdir or in the store."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.runtime import capabilities, lxc, rootless, seccomp
 from lxgit.runtime.limits import LimitNotInForce
-from lxgit.runtime.security import Device, Sysctl, Ulimit
+from lxgit.runtime.security import UNCONFINED, Device, Sysctl, Ulimit
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -41,6 +41,7 @@ def spec(
     Who `becomes` somebody first needs capabilities for that, and does without them from then on.
     """
     security, kept = config.security, bounding_set(config)
+    every_call = config.privileged or security.seccomp == UNCONFINED
     granted = kept if becomes is None else tuple(sorted({*kept, *capabilities.BECOMING}))
     return lxc.ContainerSpec(
         name=config.id,
@@ -51,7 +52,7 @@ def spec(
         network=config.network,
         capabilities=None if config.privileged else granted,
         apparmor=apparmor,
-        seccomp=None if config.privileged else _seccomp(directory, kept),
+        seccomp=None if every_call else _seccomp(directory, kept),
         no_new_privileges=security.no_new_privileges,
         masked=not config.privileged,
         in_groups=not rootless.is_active(),

@@ -11,13 +11,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lxgit.fsutil import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 PREFIX = "owner-"
 
@@ -25,9 +25,8 @@ PREFIX = "owner-"
 @contextlib.contextmanager
 def owning(scratch: Path) -> Iterator[Path]:
     """A directory of this process alone, in `scratch`, whose name is an owner's; it goes again."""
-    import tempfile
-
-    path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=scratch))
+    path = scratch / f"{PREFIX}{os.urandom(8).hex()}"
+    path.mkdir(mode=0o700)
     try:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

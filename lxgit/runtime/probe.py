@@ -143,27 +143,32 @@ def _try_stack(place: Path, idmap: IdMap) -> None:
     file.unlink()
 
 
-def apparmor_profile() -> str | None:
+def apparmor_profile(asked: str = "") -> str | None:
     """The profile that containers are confined by; None where the kernel has no AppArmor.
 
-    Raises UnusableHost when AppArmor is on and the profile is not loaded: isolation is not
-    weakened in silence.
+    Raises UnusableHost when AppArmor is on and the profile is not loaded, or when it is off and
+    one was asked for: isolation is not weakened in silence.
     """
-    enabled = b""
+    wanted, enabled = asked or lxc.APPARMOR, b""
     with contextlib.suppress(FileNotFoundError):
         enabled = _APPARMOR_ENABLED.read_bytes()
     if enabled.strip() != b"Y":
+        if asked:
+            raise UnusableHost(
+                f"the kernel of this host has no AppArmor, and so no profile '{asked}'",
+                hint="leave --security-opt apparmor out",
+            )
         return None
     if rootless.is_active():
-        return lxc.APPARMOR  # which are loaded is root's to see: LXC fails where this one is not
+        return wanted  # which are loaded is root's to see: LXC fails where this one is not
     loaded = b""
     with contextlib.suppress(OSError):
         loaded = _APPARMOR_PROFILES.read_bytes()
     names = {line.rpartition(b" (")[0] for line in loaded.splitlines()}
-    if lxc.APPARMOR.encode() in names:
-        return lxc.APPARMOR
+    if wanted.encode() in names:
+        return wanted
+    file = f"/etc/apparmor.d/{asked or 'lxc-containers'}"
     raise UnusableHost(
-        f"AppArmor is on, and its profile '{lxc.APPARMOR}' is not loaded",
-        hint="`apparmor_parser -r /etc/apparmor.d/lxc-containers` loads it; "
-        "--privileged runs without a profile",
+        f"AppArmor is on, and its profile '{wanted}' is not loaded",
+        hint=f"`apparmor_parser -r {file}` loads it; --privileged runs without a profile",
     )

@@ -11,7 +11,7 @@ import os
 import re
 import stat
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, UsageError
 from lxgit.lean import pattern
 from lxgit.records import dataclass
 from lxgit.tuples import NamedTuple
@@ -27,6 +27,8 @@ class Security:
     ulimits: tuple[str, ...] = ()  # NAME=SOFT:HARD
     sysctls: tuple[str, ...] = ()  # NAME=VALUE
     no_new_privileges: bool = False
+    seccomp: str = ""  # or "unconfined": every system call
+    apparmor: str = ""  # a profile in the place of LXC's, or "unconfined"
 
 
 USUAL = Security()
@@ -76,6 +78,37 @@ class Ulimit(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.name}={self.soft}:{self.hard}"
+
+
+UNCONFINED = "unconfined"
+_PROFILE = pattern(r"[a-zA-Z0-9_./-]{1,200}", re.ASCII)
+
+
+class Confinement(NamedTuple):
+    """What `--security-opt` says; see Security."""
+
+    no_new_privileges: bool = False
+    seccomp: str = ""
+    apparmor: str = ""
+
+    @classmethod
+    def of(cls, texts: tuple[str, ...]) -> Confinement:
+        """Docker's words, with `=` or `:` in them. UsageError."""
+        found = cls()
+        for text in texts:
+            name, _, value = text.replace("=", ":", 1).partition(":")
+            if name == "no-new-privileges" and value in ("", "true", "false"):
+                found = found._replace(no_new_privileges=value != "false")
+            elif name == "seccomp" and value == UNCONFINED:
+                found = found._replace(seccomp=value)
+            elif name == "apparmor" and _PROFILE.fullmatch(value):
+                found = found._replace(apparmor=value)
+            else:
+                raise UsageError(
+                    f"--security-opt knows nothing of '{text}'",
+                    hint="no-new-privileges, seccomp=unconfined, apparmor=unconfined or =PROFILE",
+                )
+        return found
 
 
 # The parameters that IPC and network namespaces have to themselves: sysctl/kernel.rst and net.rst.

@@ -157,7 +157,8 @@ def test_tags_move_by_force_and_go(grown: Lxgit, git: StockGit) -> None:
 
 def test_a_branch_and_a_tag_never_share_a_name(grown: Lxgit) -> None:
     assert grown("tag", "base", "v1", code=1).err == (
-        "lxgit: 'base' is a branch\nhint: 'lxgit tag v1 base' tags it\n"
+        "lxgit: 'base' is a branch\nhint: 'lxgit tag v1 base' tags it;"
+        " 'lxgit branch v1 base' is what Docker calls v1:latest\n"
     )
     assert "hint: a branch and a tag never share a name" in grown("tag", "base", code=1).err
     grown("tag", "v1")

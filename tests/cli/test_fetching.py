@@ -136,7 +136,7 @@ def test_insert_refuses(based: Lxgit, server: Server) -> None:
     before = based("rev-parse", "base").out
     for words, told in (
         (("none", f"{server.url}/rootfs", "/x"), "there is no 'none'"),
-        (("base", "file:///etc/passwd", "/x"), "is no address"),
+        (("base", "file:///etc/passwd", "/x"), "is no file's address"),
         (("base", f"{server.url}/nothing", "/x"), "404"),
         (("base", f"{server.url}/rootfs", "/etc/passwd/x"), "not a directory"),
     ):

@@ -260,6 +260,14 @@ def test_labels_and_variables_of_files(based: Lxgit, scratch: Path) -> None:
     assert inspected(based, "web")["Config"]["Labels"] == {"a": "1", "b": "", "c": "two words"}
 
 
+def test_log_options_as_docker_has_them(based: Lxgit) -> None:
+    words = ("--log-driver", "json-file", "--log-opt", "max-size=1m", "--log-opt", "max-file=3")
+    based("run", "--name", "web", *words, "base", "true")
+    found = inspected(based, "web")["HostConfig"]["LogConfig"]["Config"]
+    assert found == {"max-size": str(3 << 20)}
+    assert "knows nothing of 'x=1'" in based("run", "--log-opt", "x=1", "base", code=2).err
+
+
 def test_stop_has_the_containers_own_signal_and_patience(based: Lxgit) -> None:
     script = "trap 'exit 7' USR1; trap '' TERM; echo up; while :; do sleep 0.05; done"
     based("run", "-d", "--name", "web", "--stop-signal", "USR1", "base", "sh", "-c", script)

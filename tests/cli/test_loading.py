@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
+from lxgit.objects.imageconfig import architecture_name
 from tests.support.archives import DIRECTORY, LINK, SYMLINK, Archive
 from tests.support.compare import assert_same_tree
 from tests.support.layouts import Layout, config_of, docker_archive, named
@@ -259,6 +261,18 @@ def test_what_cannot_be_loaded(based: Lxgit, arguments: tuple[str, ...], said: s
     result = based("load", *arguments, code=None)
     assert result.code in (1, 2)
     assert said in result.err
+
+
+def test_another_machines_image_is_not_taken_for_that(based: Lxgit, scratch: Path) -> None:
+    based("save", "base", "-o", scratch / "base.tar")
+    arguments = ("load", "-i", scratch / "base.tar", "--platform")
+    refused = based(*arguments, "linux/s390x", "other", code=1)
+    there = f"linux/{architecture_name(os.uname().machine)}"
+    assert refused.err.splitlines() == [
+        "lxgit: there is no image for linux/s390x",
+        f"hint: this one is for {there}",
+    ]
+    based(*arguments, there, "other")
 
 
 def test_a_root_file_system_is_no_image(based: Lxgit) -> None:

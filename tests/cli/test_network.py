@@ -131,6 +131,19 @@ def test_resolvers_and_hosts_that_were_asked_for(based: Lxgit, peer: Peer) -> No
     based("run", "--rm", "--network", "none", "-p", "80", "base", "true", code=2)
 
 
+def test_who_is_not_root_serves_any_port(based: Lxgit, peer: Peer) -> None:
+    """Its ports are its own, as in Docker; unless its kernel parameters were asked for."""
+    based("run", "-d", "--name", "web", "-u", "nobody", "base", *SERVE[:2], "httpd -f -p 80 -h /")
+    fetch = ("wget", "-q", "-O", "-", "http://web/etc/passwd")
+    wait_until(lambda: "nobody" in based("run", "--rm", "base", *fetch, code=None).out)
+    keys = {"ip_unprivileged_port_start": "7", "ping_group_range": "7 8"}
+    asked = [f"--sysctl=net.ipv4.{key}={value}" for key, value in keys.items()]
+    read = ["cat", *(f"/proc/sys/net/ipv4/{key}" for key in keys)]
+    assert based("run", "--rm", *asked, "base", *read).out.split() == ["7", "7", "8"]
+    based("rm", "-f", "web")
+    wait_until(nothing_is_left)
+
+
 def test_without_the_right_to_it_the_way_around_is_named(based: Lxgit, peer: Peer) -> None:
     command = ("setpriv", "--bounding-set=-net_admin", PROGRAM, "run", "--rm", "base", "true")
     done = subprocess.run(

@@ -114,6 +114,11 @@ def test_what_a_family_shares_is_there(family: Family) -> None:
             "'lxgit container' lists the commands",
         ),
         (["container", "ls", "-x"], "no such option: -x", "lxgit container ls --help"),
+        (
+            ["run", "--gpus", "all", "base"],
+            "no such option: --gpus (Possible options: --cpus, --pull, --user)",
+            "--device gives it the device nodes: --device /dev/dri/renderD128",
+        ),
         (["-x"], "unknown option '-x'", "lxgit --help"),
         (["--store"], "--store needs a directory", "lxgit --store DIR COMMAND"),
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -166,6 +167,7 @@ def test_a_name_moves_on_until_somebody_commits(
         (("debian",), "'docker.io' cannot be reached", "see that the network"),
         (("HOST/base", "a..b"), "'a..b'", ""),
         (("HOST/base", "--platform", "vax"), "'vax' is no platform", "linux/amd64"),
+        (("HOST/base", "--platform", "linux/s390x"), "there is no image for linux/s390x", "for li"),
         (("HOST/base", "--max-size", "1k"), "it unpacks to more than", "--max-size"),
         (("-t", "v1", "HOST/base:v1"), "has a tag already", "leave out -t"),
     ],
@@ -219,3 +221,108 @@ def test_a_password_is_wanted(based: Lxgit, private_registry: Registry) -> None:
     refused = based("pull", name, "mine", code=1)
     assert refused.err.endswith(f"hint: 'lxgit login {private_registry.host}' says who you are\n")
     based("pull", name, "mine", env=keys)
+
+
+@pytest.fixture
+def registry_of(grown: Lxgit, open_registry: Registry) -> Registry:
+    """A registry with `base` and `tuned`."""
+    for image in ("base", "tuned"):
+        grown("push", "-q", image, f"{open_registry.host}/{image}")
+    return open_registry
+
+
+def test_run_pulls_what_is_not_here(other: Lxgit, registry_of: Registry) -> None:
+    name = f"{registry_of.host}/base"
+    first = other("run", "--rm", name, "echo", "hi")
+    said = first.err.splitlines()
+    assert said[:2] == [
+        "Unable to find image 'base:latest' locally",
+        f"Pulling repository base from {registry_of.host}",
+    ]
+    assert said[-1].endswith(" fs layer")
+    for image in (name, "base"):
+        again = other("run", "--rm", image, "echo", "hi")
+        assert (again.out, again.err) == ("hi\n", "")
+    other("run", "--rm", "--pull", "never", "base", "true")
+    told = other("run", "--rm", "--pull", "always", name, "true").err.splitlines()
+    assert told[-1].endswith(" is here already")
+    container = other("create", f"{registry_of.host}/tuned", "true").out.strip()
+    assert "IMAGE" in other("ps", "-a").lines[0]
+    assert "tuned:latest" in other("ps", "-a").out
+    other("rm", container)
+
+
+def test_another_tag_of_what_was_pulled_is_no_slip(
+    grown: Lxgit, other: Lxgit, registry_of: Registry
+) -> None:
+    """It is asked for where the image has come from."""
+    grown("push", "-q", "tuned", f"{registry_of.host}/base:v2")
+    other("pull", "-q", f"{registry_of.host}/base", "mine")
+    told = other("run", "--rm", "mine:v2", "true").err.splitlines()
+    assert told[:2] == [
+        "Unable to find image 'mine:v2' locally",
+        f"Pulling repository base from {registry_of.host}",
+    ]
+    assert files(other, "mine/v2") == files(grown, "tuned")
+    absent = other("run", "mine:v3", "true", code=125).err.splitlines()
+    assert absent[2].startswith(f"lxgit: there is no 'mine:v3' here, and '{registry_of.host}' has")
+    slip = other("run", "mines", "true", code=125)
+    assert slip.err.startswith("lxgit: there is no 'mines'\nhint: did you mean 'mine'")
+
+
+def test_a_build_begins_with_what_it_pulls(
+    grown: Lxgit, other: Lxgit, registry_of: Registry
+) -> None:
+    host = registry_of.host
+    recipe = f"FROM {host}/base\nENV A=b\nFROM {host}/tuned\nCOPY --from={host}/base /etc/hosts /\n"
+    first = other("build", "-", stdin=recipe.encode())
+    assert [line for line in first.err.splitlines() if line.startswith("Unable")] == [
+        "Unable to find image 'tuned:latest' locally",
+        "Unable to find image 'base:latest' locally",
+    ]
+    again = other("build", "-q", "-", stdin=recipe.encode())
+    assert again.err == ""
+    assert first.lines[-1] == f"===> {again.out.strip()}"
+    grown("push", "-q", "tuned", f"{host}/base")
+    newer = other("build", "--pull", "-", stdin=b"FROM base\nRUN cat /etc/motd\n")
+    assert "It is tuned." in newer.lines
+    other("import", "-", "own", stdin=grown("export", "base").stdout)
+    assert other("build", "--pull", "-", stdin=b"FROM own\nENV A=b\n").err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (("nowhere",), 4),
+        (("--pull", "never", "nowhere"), 2),
+        (("HEAD~99",), 2),
+        (("0123456789ab",), 2),
+        (("bose",), 2),
+        (("base:v9",), 2),
+    ],
+)
+def test_without_a_network_it_is_a_name_that_nothing_has(
+    based: Lxgit, arguments: tuple[str, ...], lines: int
+) -> None:
+    begun = time.monotonic()
+    for command in ("run", "create"):
+        result = based(command, *arguments, "true", code=125)
+        told = result.err.splitlines()
+        assert len(told) == lines
+        assert told[-2].startswith(f"lxgit: there is no '{arguments[-1]}'")
+        assert told[-1].startswith("hint: ")
+    assert time.monotonic() - begun < 5
+
+
+def test_the_first_command_of_all_pulls(lxgit: Lxgit) -> None:
+    result = lxgit("run", "base", "/bin/echo", "hi", code=125)
+    assert result.err.splitlines()[:2] == [
+        "Unable to find image 'base:latest' locally",
+        "Pulling repository base from docker.io",
+    ]
+    assert "'lxgit bootstrap trixie base' or" in result.err.splitlines()[3]
+
+
+def test_pull_always_wants_a_name(based: Lxgit) -> None:
+    for words in ((), ("HEAD~1",)):
+        assert "--pull always takes a" in based("run", "--pull", "always", *words, code=2).err

@@ -209,6 +209,29 @@ class TestAttach:
         assert client.returncode == 5
         assert web("attach", "web", code=1).err.startswith("lxgit: container 'web' is not running")
 
+    def test_the_streams_that_were_asked_for(self, web: Lxgit) -> None:
+        script = "cat; echo trouble >&2"
+        run = ("run", "--rm", "-i", "--network", "none")
+        for streams, seen in (
+            (("stdout",), ("", "")),
+            (("stdin", "stdout"), ("in", "")),
+            (("STDERR",), ("", "trouble\n")),
+        ):
+            options = [word for stream in streams for word in ("-a", stream)]
+            done = web(*run, *options, "base", "sh", "-c", script, stdin=b"in")
+            assert (done.out, done.err) == seen
+        assert "no stream 'x'" in web("run", "-a", "x", "base", "true", code=2).err
+        assert "leave one out" in web("run", "-d", "-a", "stdout", "base", code=2).err
+
+    def test_signals_of_the_client_alone(self, web: Lxgit) -> None:
+        """With --sig-proxy=false it ends, and the container goes on."""
+        command = [str(PROGRAM), "attach", "--sig-proxy=false", "web"]
+        with subprocess.Popen(command, env=web.environment(), cwd=web.home) as client:
+            wait_until(lambda: is_connected(client.pid))
+            client.send_signal(signal.SIGTERM)
+        assert client.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM)
+        assert web("ps", "-q").out
+
     def test_leaving_a_terminal_and_coming_back(self, web: Lxgit) -> None:
         with web.terminal("run", "-it", "--name", "shell", "base", "sh") as terminal:
             terminal.expect("# ")

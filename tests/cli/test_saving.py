@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 from typing import TYPE_CHECKING
 
+import pexpect
 import pytest
 
 from lxgit.fsutil import remove_tree
@@ -108,6 +109,7 @@ def test_no_archive_goes_to_a_terminal(based: Lxgit) -> None:
     with based.terminal("save", "base") as terminal:
         terminal.expect_exact("lxgit: an archive is nothing for a terminal")
         terminal.expect_exact("hint: lxgit save base -o image.tar")
+        terminal.expect(pexpect.EOF)
     assert terminal.exitstatus == 2
 
 

@@ -66,8 +66,25 @@ def test_no_new_privileges_for_whoever_it_is(emptied: Lxgit) -> None:
         seen.append(status(emptied("exec", "web", "cat", "/proc/1/status"))["NoNewPrivs"])
         assert seen == ["0" if value.endswith("false") else "1"] * 3
         emptied("rm", "-f", "web")
-    refused = emptied("run", "--security-opt", "seccomp=unconfined", "base", "true", code=2)
-    assert refused.err.startswith("lxgit: --security-opt knows nothing of 'seccomp=unconfined'\n")
+    for words in ("seccomp=/etc/passwd", "apparmor=a\nb", "nothing"):
+        refused = emptied("run", "--security-opt", words, "base", "true", code=2)
+        assert "--security-opt knows nothing of '" in refused.err
+
+
+def test_every_system_call_for_whom_it_was_asked(emptied: Lxgit) -> None:
+    """And nothing else that keeps it apart: capabilities, ids and mounts are as ever."""
+    emptied("run", "-d", "--name", "web", "base", "sleep", "600")
+    free = ("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor:unconfined")
+    emptied("run", "-d", "--name", "free", *free, "base", "sleep", "600")
+    for name, mode in (("web", "2"), ("free", "0")):
+        for process in ("1", "self"):
+            seen = status(emptied("exec", name, "cat", f"/proc/{process}/status"))
+            assert (seen["Seccomp"], seen["CapBnd"]) == (mode, "00000000800405fb")
+    new = ("unshare", "-U", "true")  # a user namespace of its own
+    emptied("exec", "web", *new, code=1)
+    emptied("exec", "free", *new)
+    found = emptied("inspect", "free").json[0]["HostConfig"]["SecurityOpt"]
+    assert found == ["seccomp=unconfined", "apparmor=unconfined"]
 
 
 def test_a_users_command_goes_with_its_supervisor(emptied: Lxgit) -> None:

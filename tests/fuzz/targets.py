@@ -33,6 +33,7 @@ from lxgit.objects.names import InvalidName, check_name, decode_name, encode_nam
 from lxgit.objects.packdelta import apply_delta, apply_delta_to_file, result_size
 from lxgit.objects.packindex import encode_index
 from lxgit.objects.tree import MODE_FILE, TreeEntry, decode_tree, encode_tree
+from tests.fuzz import recipes
 from tests.support import packcraft
 from tests.support.archives import read
 from tests.support.hostile import CASES
@@ -294,4 +295,6 @@ TARGETS = [
         (zlib.compress(b"blob 5\0hello"), zlib.compress(b"blob 70000\0" + bytes(70_000))),
     ),
     Target("pack", pack, (_pack_seed(),)),
+    Target("dockerfile", recipes.dockerfile, recipes.DOCKERFILES),
+    Target("ignore", recipes.ignore, recipes.IGNORED),
 ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,7 +12,9 @@ import pytest
 
 from lxgit.errors import LxgitError
 from lxgit.objects.collisions import CollisionAttack
+from lxgit.objects.database import CorruptObject, MissingObject
 from lxgit.objects.helper import Helper, HelperFailed, pump
+from lxgit.objects.ids import ObjectID
 
 
 def doubled(jobs: list[Any]) -> list[Any]:
@@ -56,15 +59,30 @@ def test_neither_side_waits_for_the_other() -> None:
         assert collect(second, 100) == [job * 2] * 100
 
 
-def test_its_errors_are_raised_here() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        CollisionAttack("it collides", hint="with what"),
+        MissingObject(ObjectID(b"0" * 20), {"a.pack": "short"}),
+        CorruptObject(ObjectID(b"1" * 20), "no zlib"),
+        OSError(errno.ENOSPC, "full", b"/a\xff"),
+        FileNotFoundError(errno.ENOENT, "none", "a", None, "b"),
+        MemoryError(),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no"),
+    ],
+    ids=repr,
+)
+def test_its_errors_are_raised_here(error: BaseException) -> None:
     def refuse(jobs: list[Any]) -> list[Any]:
-        raise CollisionAttack("it collides", hint="with what")
+        raise error
 
     with Helper(refuse, keeps=()) as helper:
         helper.give([1])
-        with pytest.raises(CollisionAttack, match="it collides") as caught:
+        with pytest.raises(type(error)) as caught:
             collect(helper, 1)
-    assert caught.value.hint == "with what"
+    assert type(caught.value) is type(error)
+    assert str(caught.value) == str(error)
+    assert vars(caught.value) == vars(error)
 
 
 def test_an_error_that_no_other_process_can_have() -> None:
@@ -117,6 +135,7 @@ def test_it_keeps_only_the_files_that_it_needs() -> None:
 def test_it_dies_with_its_parent() -> None:
     program = """
 import os, time
+from lxgit.objects.database import CorruptObject, MissingObject
 from lxgit.objects.helper import Helper, pump
 def work(jobs):
     print(os.getpid(), flush=True)

@@ -18,7 +18,7 @@ from lxgit.operations.containers import remove_containers
 from lxgit.operations.destination import BranchMoved, NeedsName
 from lxgit.operations.fsck import fsck
 from lxgit.operations.launching import start_detached
-from lxgit.operations.lookup import AlreadyRunning, find_commit, find_image, read_commit
+from lxgit.operations.lookup import AlreadyRunning, find_commit, read_commit
 from lxgit.operations.prune import prune
 from lxgit.operations.views import compare, view_path
 from lxgit.operations.worktree import (
@@ -32,7 +32,7 @@ from lxgit.runtime.layers import LayerStore
 from lxgit.runtime.materialise import Materialiser
 from tests.support import awkward
 from tests.support.mounts import shown
-from tests.support.stores import WHO, Listener
+from tests.support.stores import WHO, Listener, find_image
 
 if TYPE_CHECKING:
     from pathlib import Path

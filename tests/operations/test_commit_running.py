@@ -18,7 +18,6 @@ from lxgit.operations.containers import remove_containers
 from lxgit.operations.executing import Streams, WantedCommand, execute
 from lxgit.operations.fsck import fsck
 from lxgit.operations.launching import start_detached
-from lxgit.operations.lookup import find_image
 from lxgit.operations.pausing import held, pause
 from lxgit.operations.running import stop
 from lxgit.operations.undo import undo
@@ -29,7 +28,7 @@ from lxgit.runtime import statcache
 from lxgit.runtime.freezer import is_frozen
 from tests.operations.conftest import Lab
 from tests.operations.test_commit import changed, content
-from tests.support.stores import WHO, Listener
+from tests.support.stores import WHO, Listener, find_image
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:

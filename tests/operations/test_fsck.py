@@ -12,9 +12,9 @@ from lxgit.objects.ids import ObjectID, ObjectType
 from lxgit.objects.tree import MODE_FILE, MODE_SYMLINK, MODE_TREE, TreeEntry, encode_tree
 from lxgit.operations.fsck import fsck
 from lxgit.operations.importing import import_image
-from lxgit.operations.lookup import find_commit, find_image
+from lxgit.operations.lookup import find_commit
 from lxgit.repository import Repository, create_repository
-from tests.support.stores import WHO, Listener
+from tests.support.stores import WHO, Listener, find_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,10 +16,9 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex
 from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
-from lxgit.operations.lookup import find_image
 from lxgit.repository import FORMAT, Repository, open_repository
 from lxgit.runtime.layers import LayerStore
-from tests.support.stores import WHO, Listener
+from tests.support.stores import WHO, Listener, find_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable

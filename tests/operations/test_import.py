@@ -13,9 +13,8 @@ from lxgit.objects.helper import HelperFailed
 from lxgit.objects.ingest import write_tree
 from lxgit.operations import treecommit
 from lxgit.operations.importing import import_image
-from lxgit.operations.lookup import find_image
 from lxgit.repository import Repository, create_repository
-from tests.support.stores import WHO, Listener, stock_fsck
+from tests.support.stores import WHO, Listener, find_image, stock_fsck
 
 if TYPE_CHECKING:
     from lxgit.objects.filetree import FileTree

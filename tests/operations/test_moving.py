@@ -14,7 +14,6 @@ from lxgit.operations.containers import remove_containers
 from lxgit.operations.destination import NeedsName
 from lxgit.operations.fsck import fsck
 from lxgit.operations.launching import start_detached
-from lxgit.operations.lookup import find_image
 from lxgit.operations.moving import (
     ContainerChanged,
     NotThere,
@@ -25,7 +24,7 @@ from lxgit.operations.moving import (
 from lxgit.operations.placing import Conflicts, ContainerRuns
 from lxgit.operations.prune import prune
 from tests.operations.test_commit import changed, content
-from tests.support.stores import WHO, Listener
+from tests.support.stores import WHO, Listener, find_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,13 +1,16 @@
-"""What a push tells of beside the image."""
+"""What a push tells of beside the image, what it notes, and how long it waits."""
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.oci import skopeo
 from lxgit.operations import pushing
 from lxgit.operations.importing import import_image
+from tests.support.odd import Swallowing, serving
 from tests.support.stores import WHO, Listener
 
 if TYPE_CHECKING:
@@ -37,3 +40,65 @@ def test_more_layers_than_docker_runs(
         False: ["the image has 3 layers, and Docker runs 2 at most: --squash makes one of them"],
         True: [],
     }
+
+
+def test_a_registry_that_says_nothing(lab: Lab, scratch: Path) -> None:
+    """It is asked before a layer is written; how long is `ANSWER_WITHIN`, and no longer."""
+    (scratch / "root").mkdir()
+    import_image(lab.repository, scratch / "root", "base", identity=WHO, progress=lab.listener)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        name = f"127.0.0.1:{silent.getsockname()[1]}/base"
+        with pytest.raises(skopeo.RegistryFailed, match="cannot be reached"):
+            pushing.push(
+                lab.repository,
+                name,
+                None,
+                answer_within=1,
+                environment={},
+                progress=lab.listener,
+            )
+    assert not (lab.repository.path / "layer-notes").exists()
+
+
+def test_a_registry_that_does_not_come_to_an_end(
+    lab: Lab, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(skopeo, "_DIGESTING", 0.5)
+    (scratch / "root").mkdir()
+    import_image(lab.repository, scratch / "root", "base", identity=WHO, progress=lab.listener)
+    with serving(handler=Swallowing) as server:
+        name = f"{server.host}/base"
+        with pytest.raises(skopeo.RegistryFailed, match="has done nothing for 0 seconds"):
+            pushing.push(lab.repository, name, None, environment={}, progress=lab.listener)
+
+
+def test_notes_of_layers(lab: Lab, scratch: Path, open_registry: Registry) -> None:
+    """What is noted is not written, but where it is wanted; a damaged note is none."""
+    (scratch / "root").mkdir()
+    (scratch / "root/file").write_bytes(bytes(range(256)) * 100)
+    import_image(lab.repository, scratch / "root", "small", identity=WHO, progress=lab.listener)
+
+    def push(path: str) -> str:
+        return pushing.push(
+            lab.repository,
+            "small",
+            f"{open_registry.host}/{path}",
+            environment={},
+            progress=lab.listener,
+        ).digest
+
+    first = push("x")
+    notes = lab.repository.path / "layer-notes"
+    text = notes.read_text()
+    header, line = text.splitlines()
+    assert push("x") == push("x:again") == first
+    assert open_registry.uploads() == 2
+    assert push("y") == first  # the whole of it, although it is noted
+    assert open_registry.uploads() >= 4
+    assert notes.read_text() == text
+    notes.write_text(f"{header}\n{line.replace(line[-20], '?')}\n{line[:-9]}")
+    assert push("x:damaged") == first
+    assert notes.read_text().count(line) == 1
+    notes.write_text(f"lxgit layer notes 1, another library\n{line}\n")
+    push("x:other")
+    assert notes.read_text() == text

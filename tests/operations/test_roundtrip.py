@@ -10,14 +10,14 @@ import pytest
 from lxgit.fsutil import remove_tree
 from lxgit.operations.exporting import export_image
 from lxgit.operations.importing import import_image
-from lxgit.operations.lookup import find_commit, find_image, read_commit
+from lxgit.operations.lookup import find_commit, read_commit
 from lxgit.repository import Repository, create_repository
 from lxgit.runtime.layers import LayerStore
 from lxgit.runtime.materialise import Materialiser
 from tests.support import awkward
 from tests.support.compare import assert_same_tree
 from tests.support.mounts import shown
-from tests.support.stores import WHO, Listener, stock_fsck
+from tests.support.stores import WHO, Listener, find_image, stock_fsck
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,6 @@ import pytest
 
 from lxgit.objects.newfile import NewFile
 from lxgit.operations.importing import import_image
-from lxgit.operations.lookup import find_image
 from lxgit.repository import Repository, create_repository
 from lxgit.runtime import compressed_layer, erofs_layer, erofs_mount
 from lxgit.runtime.bases import IMAGE, INDEX, TAR
@@ -23,7 +22,7 @@ from lxgit.runtime.materialise import Materialiser
 from tests.support import awkward, forms
 from tests.support.compare import assert_same_tree
 from tests.support.mounts import shown
-from tests.support.stores import WHO, Listener
+from tests.support.stores import WHO, Listener, find_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

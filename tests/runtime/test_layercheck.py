@@ -9,14 +9,13 @@ import pytest
 
 from lxgit.fsutil import remove_tree
 from lxgit.operations.importing import import_image
-from lxgit.operations.lookup import find_image
 from lxgit.repository import Repository, create_repository
 from lxgit.runtime.bases import INDEX, TAR
 from lxgit.runtime.layercheck import layer_faults
 from lxgit.runtime.layers import DIRECTORY, EROFS, Layer, LayerStore
 from lxgit.runtime.materialise import Materialiser
 from tests.support import awkward, forms
-from tests.support.stores import WHO, Listener
+from tests.support.stores import WHO, Listener, find_image
 
 if TYPE_CHECKING:
     from pathlib import Path

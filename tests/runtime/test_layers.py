@@ -10,10 +10,12 @@ import pytest
 
 from lxgit.objects.changeset import apply
 from lxgit.objects.commits import Commit, encode_commit
+from lxgit.objects.entries import Entry
 from lxgit.objects.ids import ObjectID, ObjectType
 from lxgit.objects.image import Image, read_image, write_image
 from lxgit.objects.imageconfig import ImageConfig
-from lxgit.objects.ingest import write_node
+from lxgit.objects.ingest import write_content
+from lxgit.objects.metadata import Kind
 from lxgit.objects.scratch import ScratchObjects
 from lxgit.repository import Repository, create_repository
 from lxgit.runtime.idmap import IdMap
@@ -28,6 +30,9 @@ from tests.support.stores import Listener, image_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from lxgit.objects.filetree import Node
+    from lxgit.objects.packwriter import PackWriter
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
@@ -59,6 +64,16 @@ def machine(
     made = Machine(store_dir, scratch)
     yield made
     made.close()
+
+
+def write_node(writer: PackWriter, node: Node) -> Entry:
+    """Write what Git holds of a node, and return the entry; of a directory, the metadata alone."""
+    oid = None
+    if node.content is not None:
+        oid = write_content(writer, node.content)
+    elif node.kind is Kind.SYMLINK:
+        oid = writer.add(ObjectType.BLOB, node.target)
+    return Entry(node.kind, node.metadata, oid, node.rdev)
 
 
 class Machine:

@@ -106,6 +106,15 @@ class TestAppArmor:
         files[1].write_text("man_groff (enforce)\nlxc-container-default-cgns (enforce)\n")
         assert probe.apparmor_profile() == "lxc-container-default-cgns"
 
+    def test_one_that_was_asked_for(self, files: tuple[Path, Path]) -> None:
+        with pytest.raises(probe.UnusableHost, match="no AppArmor"):
+            probe.apparmor_profile("own")
+        files[0].write_text("Y\n")
+        files[1].write_text("own (enforce)\n")
+        assert probe.apparmor_profile("own") == "own"
+        with pytest.raises(probe.UnusableHost, match="'other' is not loaded"):
+            probe.apparmor_profile("other")
+
     def test_on_without_the_profile(self, files: tuple[Path, Path]) -> None:
         files[0].write_text("Y\n")
         files[1].write_text("lxc-container-default-cgns-x (enforce)\n")

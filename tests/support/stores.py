@@ -10,6 +10,7 @@ from lxgit.objects.imageconfig import ImageConfig
 from lxgit.objects.ingest import write_tree
 from lxgit.objects.intake import Intake
 from lxgit.objects.scan import read_tree
+from lxgit.operations import lookup
 from lxgit.operations.values import Identity
 from lxgit.runtime.containers import load
 from lxgit.runtime.index import find_id
@@ -45,6 +46,11 @@ class Listener:
 def find(containers: Path, text: str) -> Container:
     """The container that has this name, or whose id begins so. Errors as `index.find_id`."""
     return load(containers, find_id(containers, text))
+
+
+def find_image(repository: Repository, revision: str) -> Image:
+    """The image that a revision names."""
+    return lookup.image_of(repository, lookup.find_commit(repository, revision))
 
 
 def stock_fsck(repository: Repository) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,5 +70,6 @@ def workshop(work_directory: Path, busybox_rootfs: Path) -> Iterator[Workshop]:
         unable(reason)
     directory = work_directory / "torture"
     directory.mkdir()
-    yield Workshop(directory, busybox_rootfs)
+    with ExitStack() as ends:
+        yield Workshop(directory, busybox_rootfs, ends)
     remove(directory)

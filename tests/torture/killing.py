@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 BEFORE, BETWEEN, AFTER = "before", "between", "after"
 _MEASURED = 3  # runs
 _AT_ONCE = 2  # rounds: most of one is waiting
+_TURNS = 10  # of which each lands where `_moment` says
 _MOST_ROUNDS = 3  # times those asked for, when a busy machine is late with too many
 
 
@@ -104,26 +105,30 @@ def _measure(machine: Machine, directory: Path) -> Measured:
         last - first,
         ended - last,
         tuple(call.signature for call in writes),
-        State.of(lxgit.store),
+        machine.state(lxgit.store),
     )
 
 
 def torture(machine: Machine, directory: Path, rounds: int, seed: int) -> Report:
-    """Kill an operation `rounds` times, and more often if fewer than half landed between."""
+    """Kill an operation `rounds` times, and more often if fewer than half landed between.
+
+    A fault is the end of it: what the machine was left in stays, and is told at once.
+    """
     measured = measure(machine, directory)
     report = Report(machine.operation.name, measured)
     source = random.Random(f"{seed} {machine.operation.name}")
-    before = State.of(machine.template) if not machine.operation.empty else State({}, {})
+    before = machine.before()
 
     def one(number: int, moment: Moment) -> None:
         _round(machine, directory / str(number), before, report, moment)
 
     # A container has one place under /run, also where copies of its store are told apart.
     with ThreadPoolExecutor(1 if machine.operation.containers else _AT_ONCE) as pool:
-        while report.rounds < rounds or (
-            report.landed[BETWEEN] * 2 < report.rounds < rounds * _MOST_ROUNDS
+        while not report.faults and (
+            report.rounds < rounds
+            or report.landed[BETWEEN] * 2 < report.rounds < rounds * _MOST_ROUNDS
         ):
-            numbers = range(report.rounds, max(rounds, report.rounds + 10))
+            numbers = range(report.rounds, report.rounds + _TURNS)
             moments = [_moment(source, number, measured) for number in numbers]
             list(pool.map(one, numbers, moments))
     return report
@@ -198,13 +203,13 @@ def check(
 ) -> list[str]:
     """What is wrong after a kill, then what is wrong after the next operation."""
     done = after.without_containers_beside(before)
-    found = State.of(lxgit.store).lost(done if acknowledged else before, done)
+    found = machine.state(lxgit.store).lost(done if acknowledged else before, done)
     found += faults(lxgit.store)
     result, whole = machine.next(lxgit)
     if result.code:
         found.append(f"then {' '.join(result.arguments)}: {result.err.strip()}")
     elif whole:
-        lost = State.of(lxgit.store).lost(done, done)
+        lost = machine.state(lxgit.store).lost(done, done)
         found += [f"after the next one, {fault}" for fault in lost]
     left = [f"left over: {path}" for path in leftovers(lxgit.store)]
     return found + left + [f"in the end, {fault}" for fault in git_faults(lxgit.store)]

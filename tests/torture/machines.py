@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 from tests.support import rootfs
 from tests.support.program import Lxgit, Result
+from tests.support.registry import registry
+from tests.torture.verdict import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import ExitStack
     from pathlib import Path
 
 DATED = {
@@ -28,6 +31,13 @@ _CHANGE = """
     test -e /srv/new && exit
     echo tuned >/etc/motd; rm /etc/hosts; mkdir -m 700 /srv/new; echo x >/srv/new/x
 """
+_BUILD = ("build", "-q", "--network", "none", "-t", "built", "@context")
+_DOCKERFILE = """\
+FROM base
+COPY added /srv/added
+RUN echo made >/srv/made
+CMD cat /srv/made
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +46,7 @@ class Operation:
 
     `again` are commands of which one succeeds then where the operation does not, having come to its
     end before or half way.
-    `containers`: it needs LXC.
+    `containers`: it needs LXC. `varies`: refs to commits that are others each time.
     """
 
     name: str
@@ -46,6 +56,7 @@ class Operation:
     containers: bool = False
     empty: bool = False  # on a store that is not there yet
     once: bool = False  # a second time, it would do something else: `again` alone is tried
+    varies: tuple[str, ...] = ()
 
 
 OPERATIONS = (
@@ -106,6 +117,33 @@ OPERATIONS = (
     ),
     Operation("prune", ("prune",)),
     Operation("gc", ("gc", "--now"), before=(("branch", "-D", "tuned"),)),
+    Operation(
+        "build",
+        _BUILD,
+        containers=True,
+        varies=("refs/heads/built",),
+    ),
+    Operation("builder prune", ("builder", "prune", "-a", "-f"), before=(_BUILD,), containers=True),
+    Operation("pull", ("pull", "-q", "@image", "new")),
+    Operation("load", ("load", "-q", "-i", "@image.tar")),
+    Operation(
+        "network create",
+        ("network", "create", "backend"),
+        again=(("network", "rm", "backend"),),
+    ),
+    Operation(
+        "network rm",
+        ("network", "rm", "backend"),
+        before=(("network", "create", "backend"),),
+        again=(("network", "create", "backend"),),
+    ),
+    Operation("volume create", ("volume", "create", "data")),
+    Operation(
+        "volume rm",
+        ("volume", "rm", "data"),
+        before=(("volume", "create", "data"),),
+        again=(("volume", "create", "data"),),
+    ),
 )
 
 
@@ -115,7 +153,7 @@ class Machine:
 
     operation: Operation
     template: Path
-    inputs: Mapping[str, Path]
+    inputs: Mapping[str, str]
 
     def copied(self, directory: Path) -> Lxgit:
         """The program on a copy of the store in `directory`, which is made."""
@@ -142,14 +180,28 @@ class Machine:
 
     def words(self, words: tuple[str, ...]) -> list[str]:
         """A command line for the program."""
-        return [str(self.inputs[word[1:]]) if word[0] == "@" else word for word in words]
+        return [self.inputs[word[1:]] if word[0] == "@" else word for word in words]
+
+    def before(self) -> State:
+        """What the store holds before the operation."""
+        return State({}, {}) if self.operation.empty else self.state(self.template)
+
+    def state(self, store: Path) -> State:
+        """What a store holds; of refs that vary, that they are there."""
+        state = State.of(store)
+        varying = {name: "there" for name in self.operation.varies if name in state.refs}
+        return State(state.refs | varying, state.containers)
 
 
 class Workshop:
-    """Makes the machines in a directory, from a root filesystem that has busybox."""
+    """Makes the machines in a directory, from a root filesystem that has busybox.
 
-    def __init__(self, directory: Path, busybox: Path) -> None:
+    `ends` is entered by what there is to end, such as a registry.
+    """
+
+    def __init__(self, directory: Path, busybox: Path, ends: ExitStack) -> None:
         self._directory = directory
+        self._ends = ends
         root = _few_programs(busybox, directory / "root")
         self._base = rootfs.make_tar(root, directory / "base.tar")
         (root / "etc/motd").write_text("Another machine.\n")
@@ -157,20 +209,43 @@ class Workshop:
         (root / "etc/hosts").unlink()
         self._tuned = rootfs.make_tar(root, directory / "tuned.tar")
         self._usual: dict[bool, Path] = {}
+        self._inputs = {"tuned.tar": str(self._tuned)}
 
     def machine(self, operation: Operation) -> Machine:
         """The store on which an operation begins."""
         usual = self._usual.get(operation.containers)
         if usual is None:
             usual = self._usual[operation.containers] = self._make(containers=operation.containers)
+        said = {word for words in (operation.words, *operation.before) for word in words}
+        for name in {word[1:] for word in said if word[0] == "@"} - self._inputs.keys():
+            self._inputs[name] = self._input(name)
         template = usual
         if operation.before:
             template = self._directory / operation.name.replace(" ", "-")
         if operation.before and not template.exists():
             subprocess.run(["cp", "-a", usual, template], check=True)
             for words in operation.before:
-                Lxgit(template, self._directory)(*words, env=DATED)
-        return Machine(operation, template, {"tuned.tar": self._tuned})
+                machine = Machine(operation, template, self._inputs)
+                Lxgit(template, self._directory)(*machine.words(words), env=DATED)
+        return Machine(operation, template, self._inputs)
+
+    def _input(self, name: str) -> str:
+        """What `@name` stands for on a command line."""
+        place = self._directory / name
+        if name == "context":
+            place.mkdir()
+            (place / "Dockerfile").write_text(_DOCKERFILE)
+            (place / "added").write_bytes(os.urandom(1 << 18))
+            return str(place)
+        lxgit = Lxgit(self._directory / "sender", self._directory)
+        lxgit("import", self._base, "new", env=DATED)
+        lxgit("import", self._tuned, "new", env=DATED)
+        if name == "image.tar":
+            lxgit("save", "new", "-o", place)
+            return str(place)
+        here = self._ends.enter_context(registry(place))
+        lxgit("push", "-q", "new", f"{here.host}/new")
+        return f"{here.host}/new"
 
     def _make(self, *, containers: bool) -> Path:
         """A store with two branches, a tag, and a container that has changed."""

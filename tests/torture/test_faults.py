@@ -71,7 +71,7 @@ class Fault:
 def test_a_call_that_fails(operation: Operation, workshop: Workshop, scratch: Path) -> None:
     conftest.require(operation)
     machine = workshop.machine(operation)
-    before = State.of(machine.template) if not operation.empty else State({}, {})
+    before = machine.before()
     possible, after = _possible(machine, scratch / "measured")
     if conftest.ROUNDS <= 20:
         source = random.Random(f"{conftest.SEED} {operation.name}")
@@ -96,7 +96,7 @@ def _possible(machine: Machine, directory: Path) -> tuple[list[Fault], State]:
         flushes = call.name in FLUSHING and str(lxgit.store) in call.arguments
         if flushes or call.changes(lxgit.store):
             found += [Fault(call.name, number, error) for error in _FAILS.get(call.name, ())]
-    return found, State.of(lxgit.store)
+    return found, machine.state(lxgit.store)
 
 
 def _try(
@@ -113,7 +113,7 @@ def _try(
     if not any(one.failed and one.pid == pid and one.arguments.startswith("2<") for one in calls):
         yield from ill_said(code, said.decode(errors="replace"))
     done = after.without_containers_beside(before)
-    yield from State.of(lxgit.store).lost(before if code else done, done)
+    yield from machine.state(lxgit.store).lost(before if code else done, done)
     yield from faults(lxgit.store)
     yield from (f"left {path}" for path in temporary_files(lxgit.store))
     result, _ = machine.next(lxgit)

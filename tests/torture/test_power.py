@@ -48,7 +48,7 @@ def test_power_loss(
 ) -> None:
     machine, disk = conftest.on_a_disk(operation, kind, workshop, memory)
     source = random.Random(f"{conftest.SEED} {operation.name} {kind}")
-    before = State.of(machine.template) if not operation.empty else State({}, {})
+    before = machine.before()
     steps, after = _run(machine, kind, disk, memory)
     wrong = []
     rounds = _IN_SUITE if conftest.ROUNDS <= 20 else conftest.ROUNDS // 10
@@ -66,7 +66,7 @@ def _run(machine: Machine, kind: disks.Kind, disk: Path, scratch: Path) -> tuple
         words = machine.words(machine.operation.words)
         with Traced(lxgit, words, scratch, env=DATED) as traced:
             count = sum(call.changes(lxgit.store) for call in traced.follow())
-        return count, State.of(lxgit.store)
+        return count, machine.state(lxgit.store)
 
 
 def _round(

@@ -21,7 +21,6 @@ from tests.torture.power import reboot
 from tests.torture.reordering import cut, write
 from tests.torture.replay import OPTIONS, Replay, walk
 from tests.torture.tracing import Traced
-from tests.torture.verdict import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from tests.torture.machines import Workshop
     from tests.torture.tracing import Call
+    from tests.torture.verdict import State
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -79,14 +79,14 @@ def test_any_part_of_what_was_not_flushed(
 
 
 def _run(machine: Machine, top: Path) -> Run:
-    before = State.of(machine.template) if not machine.operation.empty else State({}, {})
+    before = machine.before()
     lxgit = machine.copied(top)
     words = machine.words(machine.operation.words)
     with Traced(lxgit, words, top, env=DATED, options=OPTIONS) as traced:
         calls = list(traced.follow())
         _, said = traced.process.communicate()
         assert traced.process.returncode == 0, said
-    after = State.of(lxgit.store).without_containers_beside(before)
+    after = machine.state(lxgit.store).without_containers_beside(before)
     return Run(machine, top, calls, before, after)
 
 

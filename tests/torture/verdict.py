@@ -17,6 +17,7 @@ from lxgit.operations.prune import prune
 from lxgit.operations.worktree import open_work_tree
 from lxgit.progress import NullProgress
 from lxgit.repository import NoStore, open_repository
+from lxgit.runtime import networks, volumes
 from lxgit.runtime.containers import all_containers, broken
 from tests.support.stockgit import StockGit
 
@@ -35,8 +36,9 @@ _PINS = "refs/lxgit/containers/"
 class State:
     """What was acknowledged: a value for each name.
 
-    HEAD, branches and tags with their ids; containers with a digest of what they show, committed or
-    not. Times of directories are left out: a container that starts changes some.
+    HEAD, branches and tags with their ids; that networks and volumes are there; containers with a
+    digest of what they show, committed or not. Times of directories are left out: a container that
+    starts changes some.
     """
 
     refs: dict[str, str]
@@ -57,6 +59,8 @@ class State:
         head = repository.refs.head()
         if repository.refs.read("HEAD") is not None:  # else it names a branch to come
             refs["HEAD"] = head if isinstance(head, str) else hex_id(head)
+        refs |= {f"network {name}": "there" for name in networks.names(repository.networks_dir)}
+        refs |= {f"volume {name}": "there" for name in volumes.names(repository.volumes_dir)}
         containers = {}
         for container in all_containers(repository.containers_dir):
             with open_work_tree(repository, container) as tree:
@@ -163,7 +167,7 @@ def _is_temporary(path: str) -> bool:
         name.startswith(("tmp_", "tmp-", ".tmp-", ".gone-"))
         or name.endswith((".lock", ".keep", ".tmp"))
         or os.path.dirname(path) == "tmp"
-    ) and path != "containers/.lock"
+    ) and path not in ("containers/.lock", "networks/.lock", "volumes/.lock")
 
 
 def ill_said(code: int, said: str) -> Iterator[str]:

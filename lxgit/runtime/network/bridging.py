@@ -9,7 +9,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
-from lxgit.runtime.network import firewall, neighbours, records, resolver, subnets
+from lxgit.runtime.network import firewall, keys, neighbours, records, resolver, subnets
 from lxgit.runtime.network.netlink import Netlink
 from lxgit.runtime.network.records import Bridge
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from lxgit.runtime.networks import Network
 
-_SYSCTL = "/proc/sys/net"
 _MTU = 1500  # Ethernet's, where nothing leads out of the host
 _LXC = (bytes([10, 0, 3, 0]), 24)  # lxc-net's own, whether it is up yet or not
 
@@ -129,10 +128,10 @@ def _is_ours(device: int) -> bool:
 def _make(netlink: Netlink, bridge: Bridge) -> None:
     index = netlink.add_bridge(bridge.name, b"\x02lxg\0\1", bridge.mtu)
     # A container that advertises itself as a router would be believed (CVE-2020-13401).
-    set_key(f"ipv6/conf/{bridge.name}/accept_ra", "0")
+    keys.put(f"ipv6/conf/{bridge.name}/accept_ra", "0")
     netlink.add_address(index, packed(bridge.gateway), bridge.prefix)
     if bridge.subnet_v6:
-        set_key(f"ipv6/conf/{bridge.name}/disable_ipv6", "0")
+        keys.put(f"ipv6/conf/{bridge.name}/disable_ipv6", "0")
         netlink.add_address(index, packed(bridge.gateway_v6), subnets.PREFIX_V6)
     if not bridge.internal:
         _forward(with_v6=bool(bridge.subnet_v6))
@@ -150,29 +149,15 @@ def _forward(*, with_v6: bool) -> None:
     With IPv6's on, an interface listens to routers no more unless `accept_ra` is 2
     (Documentation/networking/ip-sysctl.rst).
     """
-    set_key("ipv4/ip_forward", "1")
+    keys.put("ipv4/ip_forward", "1")
     if not with_v6:
         return
     for interface in _listening_to_routers():
-        set_key(f"ipv6/conf/{interface}/accept_ra", "2")
-    set_key("ipv6/conf/all/forwarding", "1")
+        keys.put(f"ipv6/conf/{interface}/accept_ra", "2")
+    keys.put("ipv6/conf/all/forwarding", "1")
 
 
 def _listening_to_routers() -> Iterator[str]:
     for _, interface in socket.if_nameindex():
-        if _get(f"ipv6/conf/{interface}/accept_ra") == "1":
+        if keys.get(f"ipv6/conf/{interface}/accept_ra") == "1":
             yield interface
-
-
-def _get(key: str) -> str:
-    """A setting; "" where the kernel has no IPv6."""
-    with contextlib.suppress(FileNotFoundError), open(f"{_SYSCTL}/{key}", encoding="ascii") as file:
-        return file.read().strip()
-    return ""
-
-
-def set_key(key: str, value: str) -> None:
-    """Change a setting of this network namespace, unless it is so already."""
-    if _get(key) not in ("", value):
-        with open(f"{_SYSCTL}/{key}", "w", encoding="ascii") as file:
-            file.write(value)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError
 from lxgit.records import dataclass
 from lxgit.runtime import kernel
-from lxgit.runtime.network import bridging, records, subnets
+from lxgit.runtime.network import bridging, keys, records, subnets
 from lxgit.runtime.network.endpoint import Endpoint
 from lxgit.runtime.network.netlink import Netlink, Veth
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from lxgit.runtime.config import ContainerConfig
     from lxgit.runtime.network.records import Bridge, Member
 
 
@@ -85,12 +86,9 @@ class Connection:
         packed, end = bridging.packed, self.endpoint
         index = socket.if_nametoindex(self._interface)
         # Another container that advertises itself as a router would be believed.
-        bridging.set_key(f"ipv6/conf/{self._interface}/accept_ra", "0")
-        bridging.set_key(f"ipv6/conf/{self._interface}/accept_dad", "0")
-        bridging.set_key(
-            f"ipv6/conf/{self._interface}/disable_ipv6", "0" if end.address_v6 else "1"
-        )
-        bridging.set_key("ipv4/ping_group_range", "0 2147483647")  # ping(8) without cap_net_raw
+        keys.put(f"ipv6/conf/{self._interface}/accept_ra", "0")
+        keys.put(f"ipv6/conf/{self._interface}/accept_dad", "0")
+        keys.put(f"ipv6/conf/{self._interface}/disable_ipv6", "0" if end.address_v6 else "1")
         with Netlink() as netlink:
             netlink.add_address(index, packed(end.address), end.prefix)
             if end.address_v6:
@@ -104,6 +102,17 @@ class Connection:
         if not self.bridge.internal:
             with contextlib.suppress(FileExistsError):
                 netlink.add_default_route(bridging.packed(gateway))
+
+
+def open_to_users(pid: int, config: ContainerConfig) -> None:
+    """Have a container's users do in its network, that of the process, what they can."""
+    with told():
+        namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            with _inside(namespace):
+                keys.open_to_users(config)
+        finally:
+            os.close(namespace)
 
 
 def connections_of(container: str) -> list[Connection]:

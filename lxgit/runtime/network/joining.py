@@ -31,7 +31,7 @@ from lxgit.runtime.network import (
     subnets,
     watching,
 )
-from lxgit.runtime.network.connection import Connection, connections_of, told
+from lxgit.runtime.network.connection import Connection, connections_of, open_to_users, told
 from lxgit.runtime.network.forwarder import forward
 from lxgit.runtime.network.netlink import Netlink
 from lxgit.runtime.network.records import Member
@@ -60,10 +60,15 @@ class AddressTaken(LxgitError):
 class Joined:
     """What a container's supervisor has of its networks; its ports lead to the first."""
 
-    def __init__(self, connections: Sequence[Connection], ports: Sequence[Reserved]) -> None:
+    def __init__(
+        self,
+        config: ContainerConfig,
+        connections: Sequence[Connection],
+        ports: Sequence[Reserved],
+    ) -> None:
+        self._config = config
         self._connections = connections
         self._ports = ports
-        self._container = connections[0].member.container
 
     @property
     def endpoint(self) -> Endpoint:
@@ -76,8 +81,9 @@ class Joined:
         Those to networks of later too: a reboot from inside makes another namespace.
         NetworkUnusable.
         """
-        for connection in connections_of(self._container):
+        for connection in connections_of(self._config.id):
             connection.plug(pid)
+        open_to_users(pid, self._config)
         forward(loop, self._ports, self._connections[0].address)
 
     def resolv_conf(self, wanted: resolver.Wanted) -> bytes:
@@ -90,7 +96,7 @@ class Joined:
     def keep_hosts(self, file: Path, loop: Loop) -> None:
         """Have an /etc/hosts say who is on its networks, as long as the loop turns."""
         opened = os.open(file, os.O_RDWR | os.O_CLOEXEC)
-        neighbours = watching.Neighbours(self._container, opened)
+        neighbours = watching.Neighbours(self._config.id, opened)
         loop.watch(neighbours.fd, select.EPOLLIN, neighbours.changed)
 
 
@@ -117,7 +123,7 @@ def joined(store: str, definitions: Path, config: ContainerConfig) -> Iterator[J
                     )
                     for index, (network, attachment) in enumerate(found)
                 ]
-            yield Joined(connections, ports)
+            yield Joined(config, connections, ports)
         finally:
             sweep(config.id)
 

@@ -14,11 +14,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import kernel, rootless
-from lxgit.runtime.network import program, publishing, resolver
+from lxgit.runtime.network import keys, program, publishing, resolver
 from lxgit.runtime.network.endpoint import Endpoint
 from lxgit.runtime.network.reserving import reserved
 
@@ -47,8 +48,9 @@ class NoUserNetwork(LxgitError):
 class UserNetwork:
     """A container's way out, from before its start until after its end."""
 
-    def __init__(self, directory: Path, ports: Sequence[Reserved]) -> None:
+    def __init__(self, directory: Path, config: ContainerConfig, ports: Sequence[Reserved]) -> None:
         self._directory = directory
+        self._config = config
         self._ports = ports
         self._slirp: tuple[int, int] | None = None  # its process, and what keeps it going
         self._with_pasta = os.access(PASTA, os.X_OK)
@@ -79,7 +81,7 @@ class UserNetwork:
 
     def plug(self, pid: int, _: Loop) -> None:
         """Pass on what the network namespace of a process wants. NoUserNetwork, ProgramFailed."""
-        _in_network_of(pid, _open_ping)
+        _in_network_of(pid, partial(_open_to_users, self._config))
         if self._with_pasta:
             self._start_pasta(pid)
         else:
@@ -142,7 +144,7 @@ def joined(directory: Path, config: ContainerConfig) -> Iterator[UserNetwork]:
     wanted = publishing.wanted(config.publish, config.exposed, everything=config.publish_all)
     require(with_ports=bool(wanted))
     with reserved(wanted) as ports:
-        network = UserNetwork(directory, ports)
+        network = UserNetwork(directory, config, ports)
         try:
             yield network
         finally:
@@ -204,8 +206,8 @@ def _in_network_of(pid: int, work: Callable[[], object]) -> None:
     os.waitpid(child, 0)
 
 
-def _open_ping() -> None:
-    """Let every group use ping(8), which has not cap_net_raw (ip-sysctl.rst)."""
+def _open_to_users(config: ContainerConfig) -> None:
+    """As for root's containers, within the groups that there are."""
     run = rootless.runs()[-1]
-    with open("/proc/sys/net/ipv4/ping_group_range", "w", encoding="ascii") as file:
-        file.write(f"0 {run.first + run.length - 1}")
+    groups = {"ipv4/ping_group_range": f"0 {run.first + run.length - 1}"}
+    keys.open_to_users(config, {**keys.OPEN, **groups})

@@ -1,0 +1,34 @@
+"""Options of Docker's `run` that lxgit has not, and what does the same, or why nothing does."""
+
+from __future__ import annotations
+
+_NAMESPACES = "a container has these to itself; what joins one is 'lxgit exec'"
+_DISKS = "what a container does to the disk is not limited by itself: docs/security.md"
+_CPUS = "--cpus 1.5 and --cpuset-cpus"
+
+INSTEAD = {
+    "--annotation": "--label",
+    "--blkio-weight": _DISKS,
+    "--cgroup-parent": "limits are a container's own: -m, --cpus, --pids-limit",
+    "--cgroupns": _NAMESPACES,
+    "--cpu-period": _CPUS,
+    "--cpu-quota": _CPUS,
+    "--device-cgroup-rule": "--device gives it one; nodes that it makes itself open nothing",
+    "--device-read-bps": _DISKS,
+    "--device-read-iops": _DISKS,
+    "--device-write-bps": _DISKS,
+    "--device-write-iops": _DISKS,
+    "--domainname": "-h takes a name with dots",
+    "--gpus": "--device gives it the device nodes: --device /dev/dri/renderD128",
+    "--ip6": "--ip chooses that of IPv6 too: it ends in the same number",
+    "--ipc": _NAMESPACES,
+    "--isolation": "that is of Windows",
+    "--link": "--network NAME of both: each knows the others there by name",
+    "--memory-swappiness": "--memory-swap",
+    "--oom-kill-disable": "--oom-score-adj",
+    "--pid": _NAMESPACES,
+    "--runtime": "containers run in LXC",
+    "--storage-opt": _DISKS,
+    "--uts": _NAMESPACES,
+    "--volume-driver": "a volume lies in the store",
+}

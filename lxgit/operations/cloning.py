@@ -1,0 +1,116 @@
+"""The files of a Git repository elsewhere: a build's context, or what ADD takes.
+
+    https://example.org/app.git#v1.2:docs
+
+means the directory `docs` of the commit that `v1.2` names there. That commit alone is fetched where
+the server can do so, and none of its submodules. Git checks what comes (transfer.fsckObjects) and
+writes it out; whoever made it may mean harm, so its files are read as those of any context.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from lxgit.build.sources import HostDirectory, resolved
+from lxgit.build.taking import clean
+from lxgit.errors import LxgitError
+from lxgit.fsutil import open_beneath
+from lxgit.objects.git import Git, GitFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from lxgit.progress import Progress
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./@-]*")
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_ID = re.compile(r"[0-9a-f]{40}")
+_EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_SETTINGS = ("core.bare=false", "transfer.fsckObjects=true", "gc.auto=0")
+
+
+class CannotClone(LxgitError):
+    """The repository cannot be had, or has not what is wanted."""
+
+
+@contextmanager
+def cloned(
+    address: str, scratch: Path, *, proxies: Mapping[str, str], progress: Progress
+) -> Iterator[HostDirectory]:
+    """Fetch one commit into `scratch`, a directory that goes with its owner; its files.
+
+    CannotClone; CircleOfLinks.
+    """
+    url, _, fragment = address.partition("#")
+    name, _, place = fragment.partition(":")
+    url = _checked(f"https://{url}" if url.startswith("github.com/") else url)
+    if name and not _NAME.fullmatch(name):
+        raise CannotClone(f"'{name[:80]}' names no commit", hint=f"{url}#BRANCH, or a tag or an id")
+    progress.phase(f"Fetching {url}")
+    number = len(list(scratch.glob("clone-*")))
+    top, files = scratch / f"clone-{number}", scratch / f"clone-{number}-files"
+    files.mkdir(mode=0o755)
+    Git(None).run(["init", "--quiet", "--bare", "--template=", f"{top}"])
+    git = Git(top, *_SETTINGS)
+    allowed = {"GIT_ALLOW_PROTOCOL": "http:https:git", **proxies}
+    commit = _fetch(git, url, name or "HEAD", allowed)
+    for words in (["read-tree", commit], ["checkout-index", "--all", "--quiet"]):
+        list(git.stream(words, environment={"GIT_WORK_TREE": f"{files}"}))
+    progress.phase("")
+    with _opened(files, clean(place)) as root:
+        yield HostDirectory(root)
+
+
+@contextmanager
+def _opened(files: Path, place: str) -> Iterator[int]:
+    """The directory at a place, which a link inside may lead to."""
+    top = os.open(files, _DIRECTORY)
+    try:
+        fd = open_beneath(top, resolved(HostDirectory(top), os.fsencode(place)), _DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        raise CannotClone(f"the repository has no directory '{place}'") from None
+    finally:
+        os.close(top)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _checked(url: str) -> str:
+    if url.startswith(("git@", "ssh://")):
+        raise CannotClone(
+            "a repository is not fetched by SSH: a build has nobody's key",
+            hint="an address that begins with https://, or a clone of it as the context",
+        )
+    if "@" in urlsplit(url).netloc:
+        raise CannotClone(
+            "an address with a password in it would be kept in the history",
+            hint="clone it, and give the directory",
+        )
+    return url
+
+
+def _fetch(git: Git, url: str, name: str, environment: Mapping[str, str]) -> str:
+    """Fetch what a name stands for; the id of the commit."""
+
+    def fetch(*words: str) -> None:
+        command = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *words]
+        list(git.stream(command, environment=environment))
+
+    try:
+        try:
+            fetch("--depth=1", "--end-of-options", url, name)
+        except GitFailed:  # a server that gives no part of a history, or no commit by its id
+            fetch("--end-of-options", url, *(_EVERYTHING if _ID.fullmatch(name) else (name,)))
+        found = name if _ID.fullmatch(name) else "FETCH_HEAD"
+        return git.run(["rev-parse", "--verify", f"{found}^{{commit}}"]).decode().strip()
+    except GitFailed as error:
+        raise CannotClone(
+            f"'{url}' cannot be fetched: {error.message}", hint=f"is there a '{name}'?"
+        ) from None

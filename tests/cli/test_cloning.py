@@ -1,0 +1,99 @@
+"""Git repositories as build contexts, and ADD of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import gitserver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.program import Lxgit
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+SCRIPT = """
+git init -q -b main app && cd app
+git config user.name Ada && git config user.email ada@example.org
+mkdir -p docs/deep && echo one >file && echo page >docs/page && ln -s ../file docs/link
+ln -s /etc out && ln -s docs to && chmod 755 docs/page
+printf 'FROM base\\nCOPY . /srv/\\n' >Dockerfile
+printf 'FROM base\\nCOPY page /srv/\\n' >docs/Dockerfile
+cd .. && ln -s app app.git && cd app
+git add -A && git commit -qm one && git tag v1
+echo two >file && git commit -qam two
+"""
+
+
+@pytest.fixture
+def address(scratch: Path) -> Iterator[str]:
+    """A repository whose last two commits differ in `file`."""
+    served = scratch / "served"
+    served.mkdir()
+    subprocess.run(["sh", "-ec", SCRIPT], cwd=served, check=True)
+    with gitserver.serving(served) as url:
+        yield f"{url}/app"
+
+
+def add(lxgit: Lxgit, line: str, code: int = 0) -> str:
+    """What a build prints whose one step is that line."""
+    result = lxgit("build", "-q", "-", stdin=f"FROM base\n{line}\n".encode(), code=code)
+    left = os.listdir(lxgit.store / "tmp")
+    assert not [name for name in left if name.startswith(("owner-", "clone-"))]
+    return (result.err if code else result.out).strip()
+
+
+def commit_of(address: str, name: str) -> str:
+    said = subprocess.check_output(["git", "ls-remote", address, name], text=True)
+    return said.split()[0]
+
+
+def test_add_of_a_repository(based: Lxgit, address: str) -> None:
+    made = add(based, f"ADD --chown=3:4 {address}.git /srv/app")
+    listed = based("ls", f"{made}:/srv/app").out
+    assert ".git" not in listed
+    assert based("show", f"{made}:/srv/app/file").out == "two\n"
+    assert "Dockerfile" in listed
+    for name in ("v1", commit_of(address, "v1")):
+        made = add(based, f"ADD {address}.git#{name} /srv/")
+        assert based("show", f"{made}:/srv/file").out == "one\n"
+    made = add(based, f"ADD --exclude=link {address}#main:to /srv/")
+    assert based("ls", f"{made}:/srv").out.split() == ["Dockerfile", "page"]
+    assert add(based, f"ADD --exclude=link {address}#main:to /srv/") == made
+
+
+def test_what_cannot_be_cloned(based: Lxgit, address: str) -> None:
+    for line, words in (
+        (f"ADD {address}x /srv/", "cannot be fetched"),
+        (f"ADD {address}#none /srv/", "is there a 'none'?"),
+        (f"ADD {address}#{'1' * 40} /srv/", "cannot be fetched"),
+        (f"ADD {address}#--upload-pack=x /srv/", "names no commit"),
+        (f"ADD {address}#main:none /srv/", "has no directory 'none'"),
+        (f"ADD {address}#main:out /srv/", "has no directory 'out'"),
+        (f"ADD {address}#main:../../.. /srv/x", ""),
+        ("ADD git@127.0.0.1:app /srv/", "not fetched by SSH"),
+        ("ADD https://me:secret@127.0.0.1/app.git /srv/", "a password"),
+    ):
+        if words:
+            assert words in add(based, line, code=1)
+        else:  # there is nothing above the top
+            assert "Dockerfile" in based("ls", f"{add(based, line)}:/srv/x").out
+
+
+def test_a_repository_as_the_context(based: Lxgit, address: str) -> None:
+    made = based("build", "-q", address).out.strip()
+    assert based("show", f"{made}:/srv/file").out == "two\n"
+    made = based("build", "-q", f"{address}#v1").out.strip()
+    assert based("show", f"{made}:/srv/file").out == "one\n"
+    for words in ((f"{address}#:docs",), ("-f", "docs/Dockerfile", f"{address}#main:.")):
+        failed = based("build", "-q", *words, code=None)
+        assert failed.code == (0 if len(words) == 1 else 1), failed.err
+    assert "'page' to copy" in failed.err
+    left = os.listdir(based.store / "tmp")
+    assert not [name for name in left if name.startswith("owner-")]

@@ -1,0 +1,113 @@
+"""Two terminals at once: who waits is told for whom, and goes on when that one has died."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.program import PROGRAM
+from tests.support.webserver import Server, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.program import Lxgit
+
+HOLD = """
+import fcntl, os, sys
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+fcntl.flock(fd, fcntl.LOCK_EX)
+print(flush=True)
+sys.stdin.read()
+"""
+
+LOCKS = {
+    "volumes/.lock": ("the list of volumes", ["volume", "create", "data"]),
+    "networks/.lock": ("the list of networks", ["network", "create", "net"]),
+    "containers/.lock": ("the list of containers", ["create", "base", "true"]),
+    "containers/CONTAINER/edit": ("container 'web'", ["rename", "web", "other"]),
+    "locks/operations": ("the log of operations", ["branch", "new"]),
+    "locks/objects": ("what gc may drop", ["tag", "new"]),
+    "locks/layers": ("the cache of layers", ["run", "--rm", "--network", "none", "base", "true"]),
+    "locks/repack": ("the list of packs", ["gc"]),
+}
+
+
+@contextmanager
+def started(lxgit: Lxgit, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that runs beside, and is killed if it is still there at the end."""
+    with subprocess.Popen(
+        [PROGRAM, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=lxgit.environment(),
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def told(process: subprocess.Popen[str]) -> str:
+    """The next line about what happens."""
+    assert process.stderr is not None
+    return process.stderr.readline()
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+@pytest.mark.parametrize("lock", LOCKS)
+def test_who_waits_is_told_and_a_dead_owner_is_none(based: Lxgit, lock: str) -> None:
+    what, words = LOCKS[lock]
+    based("create", "--name", "web", "base")
+    (container,) = based("ps", "-aq", "--no-trunc").lines
+    path = based.store / lock.replace("CONTAINER", container)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as owner:
+        assert owner.stdout is not None
+        owner.stdout.readline()
+        with started(based, *words) as waiting:
+            line = told(waiting)
+            assert line.startswith(
+                f"lxgit: waiting for process {owner.pid} ({os.path.basename(sys.executable)}"
+            )
+            assert line.endswith(f"): {what} is in use\n")
+            owner.kill()
+            rest = waiting.communicate(timeout=60)[1]
+            assert waiting.returncode == 0, rest
+
+
+def test_a_download_that_another_terminal_has(lxgit: Lxgit, busybox_tar: Path) -> None:
+    server = Server(busybox_tar.read_bytes())
+    server.breaks = [100_000]
+    server.released.clear()
+    with serving(server):
+        url = f"{server.url}/rootfs.tar"
+        try:
+            with started(lxgit, "import", url, "one") as first:
+                while not server.asked:
+                    time.sleep(0.01)
+                with started(lxgit, "import", url, "two") as second:
+                    line = told(second)
+                    assert f"waiting for process {first.pid} (lxgit import {url} one): " in line
+                    assert line.endswith(f"the download of '{url}' is in use\n")
+                    first.kill()
+                    server.released.set()
+                    rest = second.communicate(timeout=60)[1]
+                    assert second.returncode == 0, rest
+        finally:
+            server.released.set()
+        assert [ranges for _, ranges, _ in server.asked] == [None, "bytes=100000-"]
+    assert lxgit("branch").out == "* two\n"
