@@ -161,10 +161,15 @@ def private_registry(scratch: Path) -> Iterator[Registry]:
 
 
 def _registry(scratch: Path, *, private: bool) -> contextlib.AbstractContextManager[Registry]:
+    need_registry()
+    return registry(scratch / "registry", private=private)
+
+
+def need_registry() -> None:
+    """Go no further where none can be."""
     for program in ("docker-registry", "skopeo"):
         if reason := machine.lacks_program(program):
             unable(reason)
-    return registry(scratch / "registry", private=private)
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ class Networking(NamedTuple):
             "--network",
             "--net",
             help="bridge, this store's, the default; user, the way out of an ordinary user's, their"
-            " default; none, host; or those that 'network create' made",
+            " default; none, host; container:NAME, another's; or those that 'network create' made",
             metavar="NETWORK",
             completes="network",
         ),

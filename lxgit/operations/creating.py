@@ -17,7 +17,7 @@ from lxgit.operations.networking import WantedNetwork
 from lxgit.operations.ordinary import check, require_own
 from lxgit.runtime import containers as records
 from lxgit.runtime import rootless
-from lxgit.runtime.config import BUILT_IN, Request
+from lxgit.runtime.config import Request
 from lxgit.runtime.limits import DEFAULT_LOG, DEFAULT_SHM
 from lxgit.runtime.restarts import RestartPolicy
 from lxgit.tuples import NamedTuple
@@ -108,7 +108,7 @@ def created(
     stack = materialised(repository, commit, image, progress)
     mounts = _mounts(repository, request, () if request.owner else image.config.volumes)
     how = _program(request, image)
-    network = request.networking.checked(image.config, repository.networks_dir)
+    network = request.networking.checked(image.config, repository)
     container = records.create(
         repository.containers_dir,
         Request(
@@ -181,7 +181,7 @@ def _kept(
             from lxgit.operations.volumes import existing
 
             kept.enter_context(existing(repository, mounts))
-        if own := [name for name in request.networking.networks if name not in BUILT_IN]:
+        if own := request.networking.named:
             from lxgit.operations.networks import kept_networks
 
             kept.enter_context(kept_networks(repository, own))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lxgit.errors import LxgitError, UsageError
 from lxgit.lean import pattern
 from lxgit.runtime import rootless
-from lxgit.runtime.config import NO_BRIDGE, Attachment
+from lxgit.runtime.config import BUILT_IN, NO_BRIDGE, SHARED, Attachment
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -60,14 +60,20 @@ class WantedNetwork(NamedTuple):
     dns_search: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()
 
-    def checked(self, image: ImageConfig, definitions: Path) -> NetworkSettings:
+    @property
+    def named(self) -> list[str]:
+        """Those that a user has made."""
+        kept = (name for name in self.networks if not name.startswith(SHARED))
+        return [name for name in kept if name not in BUILT_IN]
+
+    def checked(self, image: ImageConfig, repository: Repository) -> NetworkSettings:
         """The settings of a container of that image. UsageError where they cannot be.
 
-        `definitions` is where networks are written down that users have made. NoSuchNetwork.
+        NoSuchNetwork, NoSuchContainer.
         """
         from lxgit.runtime.network.publishing import Port, Publication
 
-        first, *connected = self._attachments(definitions)
+        first, *connected = self._attachments(repository)
         exposed = {port for text in self.expose for port in Port.all_of(text)}
         for text in image.exposed_ports:
             with contextlib.suppress(UsageError):  # what has other protocols runs all the same
@@ -95,15 +101,18 @@ class WantedNetwork(NamedTuple):
             "extra_hosts": hosts,
         }
 
-    def _attachments(self, definitions: Path) -> list[Attachment]:
+    def _attachments(self, repository: Repository) -> list[Attachment]:
         """Where it is to be; one that is on no bridge has one all the same, without anything."""
         names = self.networks or (default_network(),)
         if without := next((name for name in names if name in NO_BRIDGE), None):
             self._check_without(without, names)
             return [Attachment(without)]
+        if shared := next((name for name in names if name.startswith(SHARED)), None):
+            self._check_without(shared, names)
+            return [Attachment(_shared(repository, shared.removeprefix(SHARED)))]
         from lxgit.runtime import networks
 
-        found = [networks.find(definitions, name) for name in names]
+        found = [networks.find(repository.networks_dir, name) for name in names]
         _check_networks(found, publishes=bool(self.publish or self.publish_all))
         first = checked_attachment(found[0], self.aliases, self.address or "", self.mac or "")
         return [first, *(Attachment(one.name) for one in found[1:])]
@@ -127,6 +136,19 @@ class WantedNetwork(NamedTuple):
                     f"--network {network} has no {_OPTIONS[option]}",
                     hint="'lxgit network create' makes one that has",
                 )
+
+
+def _shared(repository: Repository, name: str) -> str:
+    """The network of another container, or that which this one has of yet another."""
+    from lxgit.operations.lookup import find_container
+
+    other = find_container(repository, name)
+    if other.config.network == "host":
+        raise UsageError(
+            f"container '{other.config.name}' has the host's network",
+            hint="--network host has that too",
+        )
+    return f"{SHARED}{other.config.shares or other.id}"
 
 
 _OPTIONS = {"aliases": "--network-alias", "address": "--ip", "mac": "--mac-address"}
@@ -295,7 +317,7 @@ def network_settings(
                 "NetworkID": _id_of(definitions, one.network),
                 **_addresses(ends.get(one.network)),
             }
-            for one in config.attachments or (Attachment(config.network),)
+            for one in config.attachments or map(Attachment, config.networks)
         },
     }
 

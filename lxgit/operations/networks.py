@@ -318,7 +318,7 @@ def _with(config: ContainerConfig, attachment: Attachment) -> ContainerConfig:
     from lxgit.runtime.network.joining import MOST
 
     name, network = config.name, attachment.network
-    if config.network in ("host", "user"):
+    if config.network in ("host", "user") or config.shares:
         raise CannotConnect(
             f"container '{name}' has --network {config.network}, and can have no other",
             hint=f"'lxgit run --network {network}' makes one that has",

@@ -36,6 +36,8 @@ class InvalidRecord(LxgitError):
 
 NO_BRIDGE = ("none", "host", "user")
 """What a container has in the place of a network on a bridge."""
+SHARED = "container:"
+"""Before the id of the container whose network another has."""
 BUILT_IN = ("bridge", *NO_BRIDGE)
 """The networks that every store has; nobody made them, and nobody deletes them."""
 
@@ -61,7 +63,7 @@ class Settings:
     groups: tuple[str, ...] = ()  # of its user, by name or number, beside those that it has
     tty: bool = False
     stdin_open: bool = False
-    network: str = "none"  # or "host", "user", "bridge", or the name of one that a user made
+    network: str = "none"  # or "host", "user", "bridge", the name of one, "container:" and an id
     aliases: tuple[str, ...] = ()  # on that network, as `address` and `mac`: see Attachment
     address: str = ""
     mac: str = ""
@@ -94,13 +96,20 @@ class Settings:
     @property
     def attachments(self) -> tuple[Attachment, ...]:
         """The networks of bridges that it is on; its ports are published from the first."""
-        if self.network in NO_BRIDGE:
+        if self.network in NO_BRIDGE or self.shares:
             return ()
         return Attachment(self.network, self.aliases, self.address, self.mac), *self.connected
 
     @property
+    def shares(self) -> str:
+        """The id of the container whose network it has; "" for one with its own."""
+        return self.network[len(SHARED) :] if self.network.startswith(SHARED) else ""
+
+    @property
     def networks(self) -> tuple[str, ...]:
-        """All that it has, by their names."""
+        """All that it has of its own, by their names."""
+        if self.shares:
+            return ()
         return tuple(one.network for one in self.attachments) or (self.network,)
 
 

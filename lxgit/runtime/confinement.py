@@ -35,8 +35,11 @@ def spec(
     apparmor: str | None,
     enforcement: Enforcement,
     directory: Path,
+    namespace: str,
 ) -> lxc.ContainerSpec:
     """What LXC is asked for. `devices` is the container's /dev, `directory` its one in /run.
+
+    `namespace` is where another's network is, which it has; "" for one of its own.
 
     Who `becomes` somebody first needs capabilities for that, and does without them from then on.
     """
@@ -50,6 +53,7 @@ def spec(
         hostname=config.hostname,
         idmap=config.idmap,
         network=config.network,
+        namespace=namespace,
         capabilities=None if config.privileged else granted,
         apparmor=apparmor,
         seccomp=None if every_call else _seccomp(directory, kept),

@@ -90,6 +90,7 @@ class ContainerSpec:
     network: str  # "none", "host", "bridge"
     capabilities: Sequence[str] | None  # kept in the bounding set; None: all
     apparmor: str | None  # a loaded profile; None: unconfined
+    namespace: str = ""  # a path of another's network namespace, which it has; "" for its own
     seccomp: Path | None = None  # a profile; None: every system call
     no_new_privileges: bool = False
     masked: bool = True
@@ -144,11 +145,12 @@ def _id_lines(spec: ContainerSpec) -> list[str]:
 
 
 def _network_lines(spec: ContainerSpec) -> list[str]:
-    # The host's network belongs to another user namespace, where sysfs cannot be mounted (EPERM):
-    # then the root has the host's /sys, read-only.
+    # The network of the host or of another container belongs to another user namespace, where
+    # sysfs cannot be mounted (EPERM): then the root has a /sys of theirs, read-only.
     cgroup = " cgroup:rw" if spec.system else " cgroup:ro"
-    if spec.network == "host":
-        return ["lxc.net.0.type = none", f"lxc.mount.auto = proc:mixed{cgroup}"]
+    if spec.network == "host" or spec.namespace:
+        shared = [f"lxc.namespace.share.net = {spec.namespace}"] if spec.namespace else []
+        return ["lxc.net.0.type = none", *shared, f"lxc.mount.auto = proc:mixed{cgroup}"]
     return [
         "lxc.net.0.type = empty",
         "lxc.net.0.flags = up",  # loopback

@@ -230,8 +230,8 @@ def attach_devices(root: int, devices: Path) -> None:
     _bind_in_root(devices, root, b"dev", stat.S_IFDIR, recursive=True)
 
 
-def attach_sysfs(root: int) -> None:
-    """Mount the host's sysfs read-only, without what the host has mounted in it.
+def attach_sysfs(root: int, source: Path = Path("/sys")) -> None:
+    """Mount a sysfs, the host's, read-only, without what is mounted in it.
 
     To an ordinary user the kernel gives both or nothing (mount_namespaces(7)).
     """
@@ -242,7 +242,7 @@ def attach_sysfs(root: int) -> None:
         | kernel.MOUNT_ATTR_NOEXEC
     )
     _bind_in_root(
-        Path("/sys"),
+        source,
         root,
         b"sys",
         stat.S_IFDIR,

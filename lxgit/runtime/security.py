@@ -132,6 +132,11 @@ class Sysctl(NamedTuple):
         if _NET_SYSCTLS.fullmatch(name):
             if network == "host":
                 raise InvalidSysctl(f"'{name}' is the host's own with --network host")
+            if network.startswith("container:"):
+                raise InvalidSysctl(
+                    f"'{name}' is for the container whose network it has",
+                    hint="--sysctl when that one is made",
+                )
         elif not _IPC_SYSCTLS.fullmatch(name):
             raise InvalidSysctl(
                 f"a container has no kernel parameter '{name}' of its own",

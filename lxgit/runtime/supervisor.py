@@ -244,6 +244,11 @@ class Supervisor:
             self._connection.keep_hosts(rundir.STAGE / "hosts", self._relay.loop)
         if self._config.network == "host":
             rootfs.attach_sysfs(root)
+        elif self._config.shares:
+            from lxgit.runtime.network.sharing import mount_sysfs
+
+            assert self._connection is not None
+            rootfs.attach_sysfs(root, mount_sysfs(self._connection.namespace))
         rootmount.finish_root(root, self._task.container)
         handover.offer(self._relay.loop, rundir.CONTAINERS / self._config.id, _ROOT)
 
@@ -257,6 +262,7 @@ class Supervisor:
             self._task.apparmor,
             self._enforcement,
             directory,
+            self._connection.namespace if self._connection is not None else "",
         )
         (directory / "config").write_text(lxc.config(spec), encoding="utf-8")
         os.mkfifo(directory / "log", 0o600)
@@ -337,6 +343,10 @@ class Supervisor:
             from lxgit.runtime.network import usernet
 
             return usernet.joined(directory, self._config)
+        if self._config.shares:
+            from lxgit.runtime.network import sharing
+
+            return sharing.joined(self._task.container.path.parent, self._config)
         from lxgit.runtime.network.joining import joined
 
         store = self._task.container.path.parent.parent

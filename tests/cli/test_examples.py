@@ -12,6 +12,7 @@ import pytest
 from lxgit.cli.commands import all_commands
 from lxgit.cli.usage import help_text
 from tests.cli.conftest import copied
+from tests.conftest import need_registry
 from tests.support import netns
 from tests.support.program import PROGRAM, Lxgit
 from tests.support.registry import registry
@@ -180,6 +181,7 @@ def surroundings(name: str, line: str, scratch: Path) -> contextlib.AbstractCont
     if name == "bootstrap":
         return netns.outside()
     if REGISTRY in line:
+        need_registry()
         return registry(scratch / "registry", port=5000)
     return contextlib.nullcontext()
 

@@ -94,6 +94,59 @@ def test_nothing_leads_out_of_an_internal_network(based: Lxgit, peer: Peer) -> N
     wait_until(nothing_is_left)
 
 
+def test_two_containers_have_one_network(based: Lxgit, peer: Peer) -> None:
+    """Its loopback, its ports, its names for others and its /sys; and no power over it."""
+    based("run", "-d", "--name", "web", "-p", "8080:90", "base", *LOCAL)
+    based("run", "-d", "--name", "idle", "base", "sleep", "1000")
+    share = ("--network", "container:web")
+    serve = "echo side >/srv/index.html; exec httpd -f -p [::]:90 -h /srv"
+    based("run", "-d", "--name", "side", *share, "base", "sh", "-c", serve)
+    assert based("exec", "side", *fetch("127.0.0.1")).out == "hello\n"
+    assert based("exec", "idle", *fetch("web:90")).out == "side\n"
+    assert peer.run(*curl(HOST, 8080)) == "side\n"
+    assert based("exec", "side", "ls", "/sys/class/net").lines == ["eth0", "lo"]
+    wait_until(lambda: "idle" in based("exec", "side", "cat", "/etc/hosts").out)
+    grab = ("ip", "link", "set", "eth0", "down")
+    power = (*share, "--cap-add", "net_admin", "--add-host", "host:host-gateway")
+    based("run", "--rm", *power, "base", *grab, code=2)
+    gateway = settings(based, "web")["Gateway"]
+    assert f"{gateway}\thost\n" in based("run", "--rm", *power, "base", "cat", "/etc/hosts").out
+    identity = based("inspect", "-f", "{{.Id}}", "web").out.strip()
+    # Of one that has another's, it is that other one's.
+    based("create", "--name", "third", "--network", "container:side", "base", "true")
+    mode = based("inspect", "-f", "{{.HostConfig.NetworkMode}}", "third").out.strip()
+    assert mode == f"container:{identity}"
+    based("stop", "-t", "0", "web")
+    refused = based("restart", "-t", "0", "side", code=125).err
+    assert "container 'web', whose network it is to have, is not running" in refused
+    based("rm", "-f", "web")
+    assert "has been deleted" in based("start", "side", code=125).err
+    based("rm", "-f", *based("ps", "-aq").lines)
+    wait_until(nothing_is_left)
+
+
+LOCAL = ("sh", "-c", "echo hello >/srv/index.html; exec httpd -f -p 127.0.0.1:80 -h /srv")
+
+
+def test_what_cannot_be_of_a_network_that_is_anothers(based: Lxgit, peer: Peer) -> None:
+    based("create", "--name", "web", "base", "true")
+    based("create", "--name", "alone", "--network", "host", "base", "true")
+    for options, words in (
+        (("container:web", "-p", "80"), "nothing to publish"),
+        (("container:web", "--ip", "10.0.0.1"), "has no --ip"),
+        (("container:web", "--network", "bridge"), "there is no other"),
+        (("container:web", "--sysctl", "net.ipv4.ip_forward=1"), "whose network it has"),
+        (("container:alone",), "container 'alone' has the host's network"),
+        (("container:nosuch",), "no container 'nosuch'"),
+        (("container:",), "no container ''"),
+        (("container:web",), "is not running"),
+    ):
+        refused = based("run", "--rm", "--network", *options, "base", "true", code=None)
+        assert refused.code in (2, 125)
+        assert words in refused.err
+    assert len(based("ps", "-aq").lines) == 2
+
+
 def test_a_network_that_is_in_use_stays(based: Lxgit, peer: Peer) -> None:
     identity = based("network", "create", "--label", "stage=test", "red").out.strip()
     based("create", "--name", "later", "--network", "red", "base", "true")

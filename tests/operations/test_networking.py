@@ -9,18 +9,27 @@ import pytest
 from lxgit.errors import UsageError
 from lxgit.objects.imageconfig import ImageConfig
 from lxgit.operations.networking import WantedNetwork, network_settings
+from lxgit.repository import create_repository
 from lxgit.runtime.config import Settings
 from lxgit.runtime.network.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lxgit.repository import Repository
+
+
+@pytest.fixture
+def repository(store_dir: Path) -> Repository:
+    return create_repository(store_dir)
+
+
 IMAGE = ImageConfig(exposed_ports=("443", "53/udp", "3868/sctp"))
 
 
-def test_what_is_exposed_is_the_images_and_ones_own(tmp_path: Path) -> None:
+def test_what_is_exposed_is_the_images_and_ones_own(repository: Repository) -> None:
     wanted = WantedNetwork(publish=("80", "80", "8080:443"), expose=("22/tcp", "53/udp"))
-    settings = wanted.checked(IMAGE, tmp_path)
+    settings = wanted.checked(IMAGE, repository)
     assert settings["exposed"] == ("22/tcp", "53/udp", "80/tcp", "443/tcp")
     assert settings["publish"] == (":80/tcp", "8080:443/tcp")
     assert not settings["publish_all"]
@@ -47,14 +56,14 @@ def test_what_is_exposed_is_the_images_and_ones_own(tmp_path: Path) -> None:
         (WantedNetwork(add_host=("a\nb:192.0.2.1",)), "names no host"),
     ],
 )
-def test_what_cannot_be_is_said(wanted: WantedNetwork, words: str, tmp_path: Path) -> None:
+def test_what_cannot_be_is_said(wanted: WantedNetwork, words: str, repository: Repository) -> None:
     with pytest.raises(UsageError, match=words):
-        wanted.checked(IMAGE, tmp_path)
+        wanted.checked(IMAGE, repository)
 
 
-def test_addresses_of_hosts(tmp_path: Path) -> None:
+def test_addresses_of_hosts(repository: Repository) -> None:
     given = ("db:2001:db8::1", "host:host-gateway")
-    assert WantedNetwork(add_host=given).checked(IMAGE, tmp_path)["extra_hosts"] == given
+    assert WantedNetwork(add_host=given).checked(IMAGE, repository)["extra_hosts"] == given
 
 
 def test_inspect_has_dockers_keys(tmp_path: Path) -> None:

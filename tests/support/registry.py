@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import subprocess
@@ -68,7 +69,10 @@ def registry(place: Path, *, private: bool = False, port: int = 0) -> Iterator[R
     log = place / "log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            ["docker-registry", "serve", place / "config.yml"], stdout=file, stderr=file
+            ["docker-registry", "serve", place / "config.yml"],
+            stdout=file,
+            stderr=file,
+            env={"PATH": os.defpath},  # REGISTRY_AUTH_FILE, skopeo's, would be a setting of it
         )
     try:
         _wait(process, port, log)

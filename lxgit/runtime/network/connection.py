@@ -63,7 +63,7 @@ class Connection:
             namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
             try:
                 self._add_veth(namespace)
-                with _inside(namespace):
+                with inside(namespace):
                     self._configure()
             finally:
                 os.close(namespace)
@@ -109,7 +109,7 @@ def open_to_users(pid: int, config: ContainerConfig) -> None:
     with told():
         namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            with _inside(namespace):
+            with inside(namespace):
                 keys.open_to_users(config)
         finally:
             os.close(namespace)
@@ -126,7 +126,7 @@ def connections_of(container: str) -> list[Connection]:
 
 
 @contextlib.contextmanager
-def _inside(namespace: int) -> Iterator[None]:
+def inside(namespace: int) -> Iterator[None]:
     """Be in another network namespace meanwhile, this thread alone."""
     own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:

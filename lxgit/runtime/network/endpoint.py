@@ -22,8 +22,16 @@ class Network(Protocol):
     """What a running container has of one, whichever way it goes."""
 
     @property
-    def endpoint(self) -> Endpoint:
+    def endpoint(self) -> Endpoint | None:
         """Where it is, for its record."""
+
+    @property
+    def gateway(self) -> str:
+        """The host's address there; "" without one."""
+
+    @property
+    def namespace(self) -> str:
+        """Where LXC opens the network namespace; "" for a new one."""
 
     def resolv_conf(self, wanted: Wanted, /) -> bytes:
         """Its /etc/resolv.conf, with what was asked for."""

@@ -28,7 +28,7 @@ def files(config: ContainerConfig, connection: Network | None) -> Injected:
     for given in config.extra_hosts:
         name, _, address = given.partition(":")
         if address == HOST_GATEWAY:
-            address = connection.endpoint.gateway if connection is not None else "127.0.0.1"
+            address = (connection.gateway if connection is not None else "") or "127.0.0.1"
         lines.append(f"{address}\t{name}\n".encode())
     hostname = config.hostname.encode() + b"\n"
     return Injected(b"".join(lines), hostname, _resolv_conf(config, connection))

@@ -70,10 +70,17 @@ class Joined:
         self._connections = connections
         self._ports = ports
 
+    namespace = ""
+
     @property
     def endpoint(self) -> Endpoint:
         """Where it is on the first, for its record."""
         return self._connections[0].endpoint
+
+    @property
+    def gateway(self) -> str:
+        """The host's address on the first."""
+        return self.endpoint.gateway
 
     def plug(self, pid: int, loop: Loop) -> None:
         """Lay the cables into the network namespace of a process, and let the loop forward to it.
@@ -88,16 +95,21 @@ class Joined:
 
     def resolv_conf(self, wanted: resolver.Wanted) -> bytes:
         """Its /etc/resolv.conf: what is wanted, else the host's resolvers that it can reach."""
-        outward = [one.bridge for one in self._connections if not one.bridge.internal]
-        if not outward:
-            return resolver.for_internal(wanted)
-        return resolver.for_bridge(wanted, with_v6=any(bridge.subnet_v6 for bridge in outward))
+        return resolv_conf(self._connections, wanted)
 
     def keep_hosts(self, file: Path, loop: Loop) -> None:
         """Have an /etc/hosts say who is on its networks, as long as the loop turns."""
         opened = os.open(file, os.O_RDWR | os.O_CLOEXEC)
         neighbours = watching.Neighbours(self._config.id, opened)
         loop.watch(neighbours.fd, select.EPOLLIN, neighbours.changed)
+
+
+def resolv_conf(connections: Sequence[Connection], wanted: resolver.Wanted) -> bytes:
+    """The /etc/resolv.conf of who is there."""
+    outward = [one.bridge for one in connections if not one.bridge.internal]
+    if not outward:
+        return resolver.for_internal(wanted)
+    return resolver.for_bridge(wanted, with_v6=any(bridge.subnet_v6 for bridge in outward))
 
 
 @contextlib.contextmanager

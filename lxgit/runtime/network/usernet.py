@@ -55,6 +55,8 @@ class UserNetwork:
         self._slirp: tuple[int, int] | None = None  # its process, and what keeps it going
         self._with_pasta = os.access(PASTA, os.X_OK)
 
+    namespace = gateway = ""
+
     @property
     def endpoint(self) -> Endpoint:
         """What the container's record says: its ports on the host. It has no address there."""
