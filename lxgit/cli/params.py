@@ -174,9 +174,10 @@ def command(
 
 @cache
 def _evaluated(annotated: Any) -> dict[str, Any]:  # noqa: ANN401 - a function or a class
-    """What its annotations stand for: typing.get_type_hints without a compiler (lxgit.tuples)."""
+    """What its annotations stand for: typing.get_type_hints, all of them in one go."""
     names = vars(sys.modules[annotated.__module__])
-    return {name: eval(text, names) for name, text in annotated.__annotations__.items()}  # noqa: S307
+    texts = annotated.__annotations__
+    return dict(zip(texts, eval(f"({', '.join(texts.values())},)", names), strict=True))  # noqa: S307
 
 
 def _is_group(hint: Any) -> bool:  # noqa: ANN401 - what an annotation stands for
