@@ -109,10 +109,11 @@ def _write_log(
 ) -> None:
     """`shown` are the first fields of a Look."""
     from lxgit.cli.logview import Look  # while Git walks
-    from lxgit.cli.tables import write_ids
 
     look = Look(*shown)
     if quiet:
+        from lxgit.cli.tables import write_ids
+
         write_ids(session.out, (entry.oid for entry in entries), whole=look.whole)
         return
     first = next(entries, None)  # a fault is told before there is a pager

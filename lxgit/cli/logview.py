@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from lxgit.cli.human import git_date, iso_date
 from lxgit.cli.report import printable
-from lxgit.cli.tables import short_id
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -65,6 +64,8 @@ def write_commit(out: Writer, entry: LogEntry, *, colour: bool) -> None:
     names = _decorations(entry.decorations, colour=colour)
     out.line(_painted(f"commit {entry.oid}", _YELLOW, colour=colour) + names)
     if len(entry.parents) > 1:
+        from lxgit.cli.tables import short_id
+
         out.line(f"Merge: {' '.join(map(short_id, entry.parents))}")
     out.line(f"Author: {_person(entry.author)}")
     out.line(f"Date:   {git_date(entry.author.time, entry.author.offset)}")
@@ -75,6 +76,8 @@ def write_commit(out: Writer, entry: LogEntry, *, colour: bool) -> None:
 
 def write_oneline(out: Writer, entry: LogEntry, *, colour: bool, whole: bool = False) -> None:
     """A commit on one line: 12 digits, or its `whole` id, names, subject."""
+    from lxgit.cli.tables import short_id
+
     names = _decorations(entry.decorations, colour=colour)
     digits = _painted(short_id(entry.oid, whole=whole), _YELLOW, colour=colour)
     out.line(f"{digits}{names} {printable(subject(entry.message))}".rstrip())

@@ -111,8 +111,11 @@ BRANCH = (
 LOG = (
     OPENED
     | READ_REFS
-    | LISTED
-    | named(cli="human log logview", objects="git history", operations="history logvalues showing")
+    | named(
+        cli="human log logview options",
+        objects="git history",
+        operations="history logvalues showing",
+    )
 )
 PS = OPENED | LISTED | CONTAINERS | named(cli="human listings psview", operations="containers")
 BRIDGE = {"lxgit.runtime.network"} | {
