@@ -341,6 +341,18 @@ def _try_flock(fd: int, kind: int) -> bool:
     return True
 
 
+def is_held(path: Path | str) -> bool:
+    """Whether somebody holds flock(2) on `path` alone; not where there is no such file."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _try_flock(fd, fcntl.LOCK_SH)
+    finally:
+        os.close(fd)
+
+
 def lock_owners(fd: int) -> list[str]:
     """Who holds flock(2) on the file: `process 12 (lxgit import …)` each.
 
