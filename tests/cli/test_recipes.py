@@ -61,3 +61,36 @@ RUN stat -c %u:%g . >told
     made = built(based, text)
     assert based("show", f"{made}:/made/by/told").lines == ["0:0", "12:13", "12:13"]
     assert based("show", f"{made}:/made/root/told").lines == ["0:0"]
+
+
+def test_what_a_step_has(based: Lxgit) -> None:
+    text = """\
+FROM base
+RUN grep -w far /etc/hosts >/told; df -k /dev/shm | tail -1 >>/told; nproc >/dev/null
+"""
+    words = ("--add-host", "far:10.9.8.7", "--shm-size", "8m", "--rm", "--force-rm")
+    hosts, shm = based("show", f"{built(based, text, *words)}:/told").lines
+    assert hosts.split() == ["10.9.8.7", "far"]
+    assert shm.split()[1] == "8192"
+    other = built(based, text, "--add-host", "far:10.9.8.6", "--progress", "plain")
+    assert based("show", f"{other}:/told").lines[0].startswith("10.9.8.6")
+
+
+def test_the_memory_of_a_step_is_bounded(based: Lxgit) -> None:
+    text = (
+        "FROM base\nRUN cat /sys/fs/cgroup/memory.max || head -c 64m /dev/zero | tail >/dev/null\n"
+    )
+    told = based("build", "--no-cache", "-m", "24m", "-", stdin=text.encode(), code=None)
+    assert "25165824" in told.out or "line 2, RUN: the command" in told.err
+
+
+def test_platforms(based: Lxgit) -> None:
+    own = built(based, "FROM base\nARG TARGETPLATFORM\nENV P=$TARGETPLATFORM\n")
+    (told,) = env(based, own)
+    platform = told.removeprefix("P=")
+    text = f"FROM --platform={platform} base\n"
+    assert built(based, text, "--platform", platform) == built(based, "FROM base\n")
+    for words, line in (((), "--platform=linux/s390x base"), (("--platform", "windows/x"), "base")):
+        failed = based("build", *words, "-", stdin=f"FROM {line}\n".encode(), code=1)
+        assert "is another machine's" in failed.err
+    assert "--progress" in based("build", "--progress", "loud", "-", code=2).err
