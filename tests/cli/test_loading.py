@@ -281,3 +281,21 @@ def test_a_root_file_system_is_no_image(based: Lxgit) -> None:
         "lxgit: there is no image: neither 'index.json' nor 'manifest.json' is there",
         "hint: 'lxgit import' takes a root file system",
     ]
+
+
+def test_what_came_is_told(grown: Lxgit, other: Lxgit) -> None:
+    other("load", stdin=grown("save", "base").stdout)
+    (event,) = other("events", "--since", "1h", "--until", "0s").lines
+    assert " image load " in event
+    assert event.endswith("(name=base:latest)")
+
+
+def test_what_is_odd_about_an_image_is_told(lxgit: Lxgit, scratch: Path) -> None:
+    layout = Layout(scratch / "layout")
+    odd = layout.manifest([LOWER], history=HISTORY, architecture="s390x")
+    result = lxgit("load", "-i", layout.index(named(odd, "odd")))
+    assert [line.partition("warning: ")[2] for line in result.err.splitlines()] == [
+        "the image's history does not match its layers, and is left out",
+        f"the image is for s390x, and this is {architecture_name(os.uname().machine)}",
+    ]
+    assert len(lxgit("log", "--oneline", "odd").lines) == 1
