@@ -60,7 +60,7 @@ class Manner(NamedTuple):
         option("--add-host", help="a line of /etc/hosts for RUN", metavar="NAME:ADDRESS"),
     ] = ()
     memory: Annotated[
-        str | None, option("-m", "--memory", help="of RUN, and as much swap", metavar="SIZE")
+        str | None, option("--memory", help="of RUN, and as much swap", metavar="SIZE")
     ] = None
     shm_size: Annotated[
         str | None, option("--shm-size", help="of RUN's /dev/shm", metavar="SIZE")
@@ -212,7 +212,6 @@ def _request(recipe: Recipe, manner: Manner) -> BuildRequest:
     """The options as plain values. UsageError."""
     from lxgit.cli.environment import for_registries, proxies
     from lxgit.cli.labels import labels_of
-    from lxgit.cli.sizes import parse_memory
     from lxgit.operations.buildvalues import BuildRequest
 
     return BuildRequest(
@@ -225,14 +224,20 @@ def _request(recipe: Recipe, manner: Manner) -> BuildRequest:
         labels=tuple(labels_of(recipe.labels).items()),
         network=manner.network,
         hosts=manner.add_hosts,
-        memory=manner.memory and parse_memory("--memory", manner.memory),
-        shm_size=manner.shm_size and parse_memory("--shm-size", manner.shm_size),
+        memory=_bytes("--memory", manner.memory),
+        shm_size=_bytes("--shm-size", manner.shm_size),
         platform=manner.platform,
         message=message_of(recipe.message),
         use_cache=not manner.no_cache,
         pull=manner.pull,
         force=manner.force,
     )
+
+
+def _bytes(option: str, text: str | None) -> int | None:
+    from lxgit.cli.sizes import parse_memory
+
+    return None if text is None else parse_memory(option, text)
 
 
 def _arguments(texts: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -80,7 +80,7 @@ def test_the_memory_of_a_step_is_bounded(based: Lxgit) -> None:
     text = (
         "FROM base\nRUN cat /sys/fs/cgroup/memory.max || head -c 64m /dev/zero | tail >/dev/null\n"
     )
-    told = based("build", "--no-cache", "-m", "24m", "-", stdin=text.encode(), code=None)
+    told = based("build", "--no-cache", "--memory", "24m", "-", stdin=text.encode(), code=None)
     assert "25165824" in told.out or "line 2, RUN: the command" in told.err
 
 
