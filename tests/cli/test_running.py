@@ -104,6 +104,16 @@ class TestEnds:
         assert web("logs", "web").out == "up\nbye\n"
         assert web("stop", "web").out == "web\n"
 
+    def test_stop_and_restart_with_another_signal(self, web: Lxgit) -> None:
+        script = "trap 'echo usr; exit 6' USR1; trap '' TERM; echo up; while :; do sleep 0.05; done"
+        web("run", "-d", "--name", "odd", "base", "sh", "-c", script)
+        wait_for(web, "up", "odd")
+        assert "no signal 'X'" in web("stop", "-s", "X", "odd", code=1).err
+        web("restart", "-s", "USR1", "odd")
+        wait_until(lambda: web("logs", "odd").lines == ["up", "usr", "up"])
+        web("stop", "--signal", "usr1", "odd")
+        assert row(web, "odd")["exit_code"] == 6
+
     def test_stop_kills_the_deaf(self, web: Lxgit) -> None:
         web("run", "-d", "--name", "deaf", "base", "sh", "-c", "trap '' TERM; sleep 600; sleep 600")
         begin = time.monotonic()
@@ -301,6 +311,12 @@ class TestExec:
             'id -u; pwd; echo "$A"; hostname',
         ).lines
         assert told == ["65534", "/tmp", "b c", row(web, "web")["id"][:12]]
+
+    def test_variables_of_a_file(self, web: Lxgit, scratch: Path) -> None:
+        file = scratch / "variables"
+        file.write_text("# a remark\nA=of the file\nB=b\n")
+        options = ("--env-file", str(file), "-e", "A=a")
+        assert web("exec", *options, "web", "sh", "-c", "echo $A $B").out == "a b\n"
 
     def test_it_is_confined_as_the_first_command_is(self, web: Lxgit) -> None:
         script = (
