@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.support.program import PROGRAM
 
 if TYPE_CHECKING:
     from tests.support.program import Lxgit
@@ -94,3 +98,26 @@ def test_platforms(based: Lxgit) -> None:
         failed = based("build", *words, "-", stdin=f"FROM {line}\n".encode(), code=1)
         assert "is another machine's" in failed.err
     assert "--progress" in based("build", "--progress", "loud", "-", code=2).err
+
+
+def test_a_private_cache_is_one_commands_at_a_time(based: Lxgit) -> None:
+    text = "FROM base\nRUN --mount=type=cache,target=/c,sharing=private ls /c >/told; touch /c/x"
+    hold = f"{text}; echo here; while [ ! -e /c/go ]; do sleep 0.05; done\n"
+    words = [os.fspath(PROGRAM), "build", "--network", "none", "-"]
+    with subprocess.Popen(
+        words, env=based.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(hold)
+        process.stdin.close()
+        assert "here\n" in iter(process.stdout.readline, "")
+        other = built(based, f"{text}\n")
+        assert based("show", f"{other}:/told").out == ""
+        (first, second) = sorted(based("volume", "ls", "-q").lines)
+        assert second == f"{first}-1"
+        (based.store / "volumes" / first / "data/go").touch()
+        process.stdout.read()
+    assert process.returncode == 0
+    again = built(based, f"{text}; true\n")
+    assert based("show", f"{again}:/told").lines == ["go", "x"]
