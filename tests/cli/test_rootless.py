@@ -241,6 +241,9 @@ def test_files_are_copied(person: OrdinaryUser) -> None:
         (["--init-system"], "--init-system is for containers of root", "as root"),
         (["--memory", "100m"], "gets no limits", "leave --memory"),
         (["--pids-limit", "10"], "gets no limits", "--pids-limit"),
+        (["--cpuset-cpus", "0"], "gets no limits", "as root"),
+        (["--oom-score-adj", "-1"], "--oom-score-adj below 0 is for containers", "as root"),
+        (["--network", "container:x"], "--network container:x is for containers of root", "user"),
     ],
 )
 def test_what_is_roots_alone(
@@ -250,6 +253,18 @@ def test_what_is_roots_alone(
     assert fault in refused.err
     assert hint in refused.err.splitlines()[1]
     assert person("ps", "-aq", code=0).out == ""
+
+
+def test_what_a_user_may_ask_for_too(person: OrdinaryUser) -> None:
+    options = ("--shm-size", "1m", "--group-add", "7", "--oom-score-adj", "100")
+    script = "df -k /dev/shm | tail -n 1; cat /proc/1/oom_score_adj; grep -E 'Gro|Seccomp:' $1"
+    shell = ("base", "sh", "-c", script, "sh", "/proc/self/status")
+    free = ("--security-opt", "seccomp=unconfined")
+    shm, score, groups, seccomp = person("run", "--rm", *NONE, *options, *free, *shell).lines
+    assert shm.split()[1] == "1024"
+    assert score == "100"
+    assert "7" in groups.split()
+    assert seccomp.split() == ["Seccomp:", "0"]
 
 
 def test_a_running_one_has_no_control_groups(person: OrdinaryUser) -> None:
