@@ -395,6 +395,36 @@ class TestExec:
         assert {client.returncode for client in clients} == {0}
 
 
+class TestCtrlC:
+    pytestmark = needs_lxc
+
+    @pytest.mark.parametrize("options", [("--rm",), ("-d",)], ids=" ".join)
+    def test_what_was_given_up_does_not_begin(self, based: Lxgit, options: tuple[str, ...]) -> None:
+        """Whenever it comes: before the container runs, or when it can be told."""
+        command = [str(PROGRAM), "run", "--network", "none", *options, "base"]
+        command += ["sh", "-c", "trap 'exit 9' INT; while :; do sleep 0.05; done"]
+        containers = based.store / "containers"
+        for delay in (0, 0.01, 0.03):
+            before = set(os.listdir(containers))
+            with subprocess.Popen(
+                command, env=based.environment(), stdout=subprocess.PIPE
+            ) as process:
+                wait_until(lambda before=before: set(os.listdir(containers)) > before)
+                time.sleep(delay)
+                process.send_signal(signal.SIGINT)
+                try:
+                    told = process.communicate(timeout=5)[0]
+                except subprocess.TimeoutExpired:  # the shell had no trap yet
+                    process.send_signal(signal.SIGINT)
+                    told = process.communicate()[0]
+            assert process.returncode in (0, 9, 130)
+            assert bool(told) == (process.returncode == 0)
+            assert len(based("ps", "-q").lines) == (process.returncode == 0)
+            assert process.returncode == 0 or "--rm" not in options or not based("ps", "-aq").lines
+            if told:
+                based("rm", "-f", told.decode().strip())
+
+
 def test_keys() -> None:
     assert key_sequence(None) == b"\x10\x11"
     assert key_sequence("ctrl-a,x,ctrl-[") == b"\x01x\x1b"
