@@ -29,6 +29,8 @@ def add(wanted: Iterable[str], place: Path, owner: int) -> None:
         try:
             _make(place, device.name, mode, number, owner)
         except (FileExistsError, NotADirectoryError):
+            if _is(place / device.name, mode, number):
+                continue  # every container has it
             raise InvalidDevice(f"the container has another '/dev/{device.name}'") from None
 
 
@@ -48,6 +50,15 @@ def add_all(place: Path) -> None:
                 is_device = stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)
                 if is_device and inside != "console":  # which is its terminal, if it has one
                     _make(place, inside, found.st_mode, found.st_rdev, 0)
+
+
+def _is(path: Path, mode: int, number: int) -> bool:
+    """Whether this device is there."""
+    try:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return (stat.S_IFMT(found.st_mode), found.st_rdev) == (stat.S_IFMT(mode), number)
 
 
 def _make(place: Path, inside: str, mode: int, number: int, owner: int) -> None:
