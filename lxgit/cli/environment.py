@@ -40,7 +40,12 @@ def for_registries() -> dict[str, str]:
         *("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "REGISTRY_AUTH_FILE", "DOCKER_CONFIG"),
         *("CONTAINERS_REGISTRIES_CONF", "SSL_CERT_FILE", "SSL_CERT_DIR"),
     )
-    return proxies() | {name: os.environ[name] for name in names if name in os.environ}
+    found = {name: os.environ[name] for name in names if name in os.environ}
+    if USER != 0 and "XDG_RUNTIME_DIR" not in found:
+        # Skopeo would go by the id, which may be 0 in a user namespace of ours, to what is root's.
+        home = os.path.expanduser("~")
+        found.setdefault("REGISTRY_AUTH_FILE", f"{home}/.config/containers/auth.json")
+    return proxies() | found
 
 
 def default_store() -> str:
