@@ -20,11 +20,13 @@ import pytest
 from tests.support import rootfs, waiting
 from tests.support.builder import Attributes, Builder, acl, capability
 from tests.support.program import Lxgit
+from tests.support.registry import PASSWORD, USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.ordinary import OrdinaryUser
+    from tests.support.registry import Registry
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 
@@ -439,3 +441,14 @@ def test_without_newuidmap(person: OrdinaryUser) -> None:
     refused = replace(person, before=hidden)("run", *NONE, "base", "true", code=125)
     assert "newuidmap, which is not installed" in refused.err
     assert "apt install uidmap" in refused.err
+
+
+def test_a_registry_without_a_session(person: OrdinaryUser, private_registry: Registry) -> None:
+    """Outside of a session there is no XDG_RUNTIME_DIR; also in the user's namespace."""
+    host = private_registry.host
+    assert "XDG_RUNTIME_DIR" not in person.environment
+    person("login", "-u", USER, "--password-stdin", host, stdin=PASSWORD.encode(), code=0)
+    assert (person.passage / "home/.config/containers/auth.json").exists()
+    person("create", *NONE, "base", "true", code=0)
+    person("push", "base", f"{host}/base", code=0)
+    person("pull", "-q", f"{host}/base", "other", code=0)
