@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from enum import Enum
-    from typing import Any, Self
+    from typing import Any
 else:
 
     class _Maker(type):
@@ -41,9 +41,6 @@ else:
 
         def __repr__(self) -> str:
             return f"<{type(self).__name__}.{self.name}: {self.value!r}>"
-
-        def __reduce__(self) -> tuple[type[Self], tuple[Any]]:
-            return type(self), (self.value,)
 
 
 __all__ = ["Enum"]

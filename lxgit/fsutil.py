@@ -288,7 +288,7 @@ def is_written_to(fd: int) -> bool:
     return False
 
 
-_TOLD_AFTER = 1.0
+TOLD_AFTER = 1.0
 """Seconds of waiting for a lock before that is told."""
 
 _PAUSE = 0.005
@@ -298,6 +298,12 @@ _listeners: list[Callable[[str], None]] = []
 def on_wait(listener: Callable[[str], None]) -> None:
     """Have `listener` told, in a line, what this process waits for once that takes a second."""
     _listeners[:] = [listener]
+
+
+def tell_wait(line: str) -> None:
+    """Tell `on_wait`'s listener what is waited for."""
+    for listener in _listeners:
+        listener(line)
 
 
 @contextmanager
@@ -316,7 +322,7 @@ def locked(path: Path, *, shared: bool = False, wait: bool = True, what: str) ->
 
 
 def _flock(fd: int, kind: int, *, wait: bool, what: str) -> None:
-    deadline = time.monotonic() + _TOLD_AFTER
+    deadline = time.monotonic() + TOLD_AFTER
     while not _try_flock(fd, kind):
         if not wait:
             owners = " and ".join(lock_owners(fd))
@@ -326,8 +332,7 @@ def _flock(fd: int, kind: int, *, wait: bool, what: str) -> None:
             )
         if time.monotonic() > deadline:
             owners = " and ".join(lock_owners(fd)) or "another process"
-            for listener in _listeners:
-                listener(f"waiting for {owners}: {what} is in use")
+            tell_wait(f"waiting for {owners}: {what} is in use")
             fcntl.flock(fd, kind)
             return
         time.sleep(_PAUSE)
@@ -339,6 +344,18 @@ def _try_flock(fd: int, kind: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def is_held(path: Path | str) -> bool:
+    """Whether somebody holds flock(2) on `path` alone; not where there is no such file."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _try_flock(fd, fcntl.LOCK_SH)
+    finally:
+        os.close(fd)
 
 
 def lock_owners(fd: int) -> list[str]:

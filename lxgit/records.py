@@ -156,21 +156,12 @@ def _delattr(_self: Any, name: str) -> NoReturn:  # noqa: ANN401
     raise FrozenInstanceError(f"cannot delete field {name!r}")
 
 
-def _reduce(self: Any) -> tuple[Any, ...]:  # noqa: ANN401
-    return _unpickled, (type(self), {one.name: getattr(self, one.name) for one in _fields(self)})
-
-
-def _unpickled(cls: Any, values: dict[str, Any]) -> Any:  # noqa: ANN401
-    return cls(**values)
-
-
 _METHODS = {"__repr__": _repr, "__eq__": _eq, "__hash__": None}
 _ORDERED = {"__lt__": _lt}
 _FROZEN = {
     "__hash__": _hash,
     "__setattr__": _setattr,
     "__delattr__": _delattr,
-    "__reduce__": _reduce,
 }
 
 if TYPE_CHECKING:

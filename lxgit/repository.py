@@ -160,7 +160,8 @@ class Repository:
 
         if not name.startswith((BRANCHES, TAGS)):
             return
-        made = message.partition(":")[0] if message.startswith(("import:", "commit:")) else "tag"
+        way = message.partition(":")[0]
+        made = way if way in ("import", "commit", "pull", "load") else "tag"
         if name.startswith(BRANCHES):
             shown = name.removeprefix(BRANCHES) + ":latest"
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import pickle
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -66,14 +65,6 @@ OURS, STANDARD = classes(records), classes(dataclasses)
 BOTH = pytest.mark.parametrize("of", [OURS, STANDARD], ids=["ours", "standard"])
 
 
-@records.dataclass(frozen=True, slots=True)
-class Sent:
-    """One that goes from process to process."""
-
-    number: int
-    text: str = ""
-
-
 @BOTH
 class TestBoth:
     def test_fields_and_defaults(self, of: Any) -> None:
@@ -131,7 +122,3 @@ class TestBoth:
         known = of.Sorted(("a",), {"p": of.Point(1)})
         assert of.asdict(known) == {"names": ("a",), "known": {"p": {"x": 1, "y": 2}}}
         assert of.asdict(changed)["more"] == [{"x": 1, "y": 2}]
-
-
-def test_one_goes_from_process_to_process() -> None:
-    assert pickle.loads(pickle.dumps(Sent(1, "a"))) == Sent(1, "a")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import typing
 from typing import Any
 
@@ -55,11 +54,6 @@ def test_what_else_stands_in_the_class_is_kept() -> None:
     assert (Place.__module__, Place.__qualname__) == (__name__, "Place")
     assert Place("here").shout == "HERE"
     assert Place("here").moved(3) == ("here", (3, 0))
-
-
-def test_one_goes_from_process_to_process() -> None:
-    copy = pickle.loads(pickle.dumps(Place("here")))
-    assert (type(copy), copy) == (Place, Place("here"))
 
 
 @pytest.mark.parametrize("values", [(), (1, 2, 3)])

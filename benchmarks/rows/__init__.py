@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.rows import (
     bridged,
+    builds,
     commits,
     comparing,
     containers,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.workbench import Workbench
 
 MODULES = (
-    *(startup, imports, containers, running, systems, bridged),
+    *(startup, imports, containers, running, builds, systems, bridged),
     *(comparing, commits, logs, sizes, memory),
 )
 

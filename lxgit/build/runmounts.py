@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 BIND, CACHE, TMPFS, SECRET = "bind", "cache", "tmpfs", "secret"
+SHARED, PRIVATE, LOCKED = "shared", "private", "locked"
 
 _SECRETS = "/run/secrets"
 _SAME = {
@@ -37,7 +38,7 @@ _KEYS = {
     TMPFS: _COMMON | {"size"},
     SECRET: _COMMON | _OWNED | {"id", "required", "env"},
 }
-_SHARING = ("shared", "private", "locked")
+_SHARING = (SHARED, PRIVATE, LOCKED)
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -45,7 +46,8 @@ class RunMount(NamedTuple):
     """One mount; `target` is absolute, or "" for a secret that is a variable alone.
 
     `origin` is the stage or image of a bind, "" for the build context. `size` is in bytes.
-    A cache that is `locked` has one command at a time.
+    A cache that is LOCKED has one command at a time; where one that is PRIVATE has one already, the
+    next command gets another.
     """
 
     kind: str
@@ -55,7 +57,7 @@ class RunMount(NamedTuple):
     id: str = ""
     read_only: bool = False
     required: bool = False
-    locked: bool = False
+    sharing: str = "shared"
     variable: str = ""
     mode: int = 0o755
     owner: tuple[int, int] = (0, 0)
@@ -106,17 +108,15 @@ def _bind(values: Mapping[str, str]) -> RunMount:
 
 
 def _cache(values: Mapping[str, str]) -> RunMount:
-    if values.get("sharing", "shared") not in _SHARING:
+    if values.get("sharing", SHARED) not in _SHARING:
         raise BadInstruction(f"sharing={values['sharing']} means nothing", hint=" ".join(_SHARING))
-    if values.get("sharing") == "private":
-        raise BadInstruction("a cache is not private", hint="another id= is another cache")
     target = values.get("target", "")
     return RunMount(
         CACHE,
         target,
         id=values.get("id", "") or target,
         read_only=_switch(values, "readonly"),
-        locked=values.get("sharing") == "locked",
+        sharing=values.get("sharing", SHARED),
         mode=_octal(values, 0o755),
         owner=_owner(values),
     )

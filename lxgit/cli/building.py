@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lxgit.cli.options import Message, message_of
-from lxgit.cli.params import Annotated, argument, command, option
+from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id
 from lxgit.errors import LxgitError, UsageError
@@ -55,6 +55,20 @@ class Manner(NamedTuple):
     network: Annotated[
         str | None, option("--network", help="of RUN: bridge, host, none", metavar="NAME")
     ] = None
+    add_hosts: Annotated[
+        tuple[str, ...],
+        option("--add-host", help="a line of /etc/hosts for RUN", metavar="NAME:ADDRESS"),
+    ] = ()
+    memory: Annotated[
+        str | None, option("--memory", help="of RUN, and as much swap", metavar="SIZE")
+    ] = None
+    shm_size: Annotated[
+        str | None, option("--shm-size", help="of RUN's /dev/shm", metavar="SIZE")
+    ] = None
+    platform: Annotated[
+        str | None,
+        option("--platform", help="this machine's, which others are refused", metavar="OS/ARCH"),
+    ] = None
     secrets: Annotated[
         tuple[str, ...],
         option("--secret", help="for RUN --mount=type=secret", metavar="id=NAME,src=FILE|env=NAME"),
@@ -64,6 +78,13 @@ class Manner(NamedTuple):
     force: Annotated[
         bool, option("--force", help="move the name, whatever its history; the reflog keeps it")
     ] = False
+    rm: Annotated[
+        bool, option("--rm", "--force-rm", help="leave no container, as without: Docker's habit")
+    ] = False
+    progress: Annotated[
+        Literal["auto", "plain", "tty", "quiet"],
+        option("--progress", help="quiet is -q; else each step is told, a line at its begin"),
+    ] = "auto"
 
 
 @command(
@@ -96,6 +117,7 @@ def build(
     """
     from lxgit.operations.building import build, opened_context
 
+    quiet = quiet or manner.progress == "quiet"
     request = _request(recipe, manner)
     repository = session.repository(create=True)
     lines = _Lines(session.out, quiet=quiet)
@@ -201,11 +223,21 @@ def _request(recipe: Recipe, manner: Manner) -> BuildRequest:
         target=recipe.target,
         labels=tuple(labels_of(recipe.labels).items()),
         network=manner.network,
+        hosts=manner.add_hosts,
+        memory=_bytes("--memory", manner.memory),
+        shm_size=_bytes("--shm-size", manner.shm_size),
+        platform=manner.platform,
         message=message_of(recipe.message),
         use_cache=not manner.no_cache,
         pull=manner.pull,
         force=manner.force,
     )
+
+
+def _bytes(option: str, text: str | None) -> int | None:
+    from lxgit.cli.sizes import parse_memory
+
+    return None if text is None else parse_memory(option, text)
 
 
 def _arguments(texts: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -28,6 +28,7 @@ _GLOBAL_OPTIONS: tuple[Candidate, ...] = (
     ("--help", "list the commands"),
 )
 _FORMATS = {"format": ("table", "json"), "json": ("json",)}
+_PATHS = ("FILE", "DIR")
 _HELP: Candidate = ("--help", "show how to use it")
 
 
@@ -147,6 +148,8 @@ def _values(session: Session, parameter: Parameter, unfinished: str) -> list[Can
     if choices:
         return _beginning(unfinished, [(choice, "") for choice in choices])
     match parameter.declaration.completes:
+        case "" if parameter.declaration.metavar in _PATHS:
+            return [FILES]
         case "path":
             return [FILES]
         case "":

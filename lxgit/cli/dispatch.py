@@ -22,8 +22,11 @@ BROKEN_PIPE = 141  # 128 + SIGPIPE
 def run_command_line(words: Sequence[str]) -> int:
     """Do what the words say; nothing that a user can cause leaves as an exception."""
     session = Session(Output(STANDARD_OUTPUT))
-    code = _guarded(session, lambda: _dispatch(session, list(words)))
-    return _guarded(session, session.close) or code
+    try:
+        code = _guarded(session, lambda: _dispatch(session, list(words)))
+        return _guarded(session, session.close) or code
+    except KeyboardInterrupt:  # while a fault was told
+        return INTERRUPTED
 
 
 def _guarded(session: Session, step: Callable[[], int | None]) -> int:

@@ -40,7 +40,23 @@ def for_registries() -> dict[str, str]:
         *("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "REGISTRY_AUTH_FILE", "DOCKER_CONFIG"),
         *("CONTAINERS_REGISTRIES_CONF", "SSL_CERT_FILE", "SSL_CERT_DIR"),
     )
-    return proxies() | {name: os.environ[name] for name in names if name in os.environ}
+    found = proxies() | {name: os.environ[name] for name in names if name in os.environ}
+    if USER == 0:
+        return found
+    # In a namespace skopeo's user is 0; it would look for keys and signatures where root's are.
+    found["_CONTAINERS_ROOTLESS_UID"] = str(USER)
+    if not os.path.isdir(found.get("XDG_RUNTIME_DIR", "")):
+        found.pop("XDG_RUNTIME_DIR", None)
+        found.setdefault("REGISTRY_AUTH_FILE", _keys_at_home())
+    return found
+
+
+def _keys_at_home() -> str:
+    """Where Podman and Docker have keys of a user without a runtime directory, the first first."""
+    home = os.path.expanduser("~")
+    docker = f"{home}/.docker/config.json"
+    own = f"{variable('XDG_CONFIG_HOME') or f'{home}/.config'}/containers/auth.json"
+    return docker if os.path.exists(docker) and not os.path.exists(own) else own
 
 
 def default_store() -> str:

@@ -7,11 +7,13 @@ from lxgit.cli.params import Annotated, argument, command
 from lxgit.cli.processoptions import (
     Detach,
     Environment,
+    EnvironmentFiles,
     Interactive,
     Tty,
     User,
     WorkingDir,
     check_terminal,
+    lines_of,
     terminal_size,
     variables,
 )
@@ -34,6 +36,7 @@ def exec_(
     tty: Tty = False,
     detach: Detach = False,
     environment: Environment = (),
+    env_files: EnvironmentFiles = (),
     working_dir: WorkingDir = None,
     user: User = None,
     detach_keys: DetachKeys = None,
@@ -45,7 +48,7 @@ def exec_(
         check_terminal(interactive=interactive, tty=tty)
     wanted = WantedCommand(
         command=program,
-        environment=variables(environment),
+        environment=variables((*lines_of(env_files), *environment)),
         working_dir=working_dir or "",
         user=user or "",
         tty=tty,

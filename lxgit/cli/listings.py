@@ -43,7 +43,8 @@ def ps(
 ) -> None:
     """List running containers, the newest first.
 
-    Filters: name (a pattern), id, label, status, exited, ancestor, before, since, volume, network.
+    Filters: name (a pattern), id, label, status, health, exited, ancestor, before, since, volume,
+    network, publish, expose.
     """
     from lxgit.cli.psview import COLUMNS, HEAD, container_fields, template_fields
     from lxgit.operations.containers import list_containers

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.cli.answers import container_name
+from lxgit.cli.options import Stopped
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import printable
 from lxgit.cli.session import Session
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @command(examples=(("lxgit reset --hard web", "and what it had is kept as a commit"),))
 def reset(
     session: Session,
-    container: Annotated[str, argument("CONTAINER", help="a stopped one", completes="container")],
+    container: Stopped,
     hard: Annotated[bool, option("--hard", help="drop its changes: there is no other way")] = False,
 ) -> None:
     """Drop what a stopped container has changed since its commit.

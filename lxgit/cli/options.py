@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lxgit.cli.params import Annotated, Literal, option, paths
+from lxgit.cli.params import Annotated, Literal, argument, option, paths
 from lxgit.errors import UsageError
 
 AsFormat = Annotated[
@@ -37,6 +37,10 @@ Quiet = Annotated[bool, option("-q", "--quiet", help="ids alone")]
 NoTrunc = Annotated[bool, option("--no-trunc", help="whole ids, nothing cut short")]
 Stat = Annotated[bool, option("--stat", help="which paths changed, and by how much")]
 Paths = Annotated[tuple[str, ...], paths(help="only what is at these paths, or below")]
+OneContainer = Annotated[
+    str | None, argument("CONTAINER", help="one container", completes="container")
+]
+Stopped = Annotated[str, argument("CONTAINER", help="a stopped one", completes="container")]
 Message = Annotated[
     tuple[str, ...],
     option("-m", "--message", help="the message; several make paragraphs", metavar="TEXT"),

@@ -15,6 +15,9 @@ Environment = Annotated[
     tuple[str, ...],
     option("-e", "--env", help="a variable; without =VALUE, as it is here", metavar="NAME[=VALUE]"),
 ]
+EnvironmentFiles = Annotated[
+    tuple[str, ...], option("--env-file", help="a file of such lines", metavar="FILE")
+]
 WorkingDir = Annotated[
     str | None, option("-w", "--workdir", help="the directory it starts in", metavar="PATH")
 ]
@@ -34,6 +37,16 @@ def variables(wanted: tuple[str, ...]) -> tuple[str, ...]:
             found.append(item)
         elif (value := variable(name)) is not None:
             found.append(f"{name}={value}")
+    return tuple(found)
+
+
+def lines_of(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """The lines of files that have one for each thing, `#` before a remark."""
+    found: list[str] = []
+    for path in paths:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            lines = [line.rstrip("\n").lstrip() for line in file]
+        found += [line for line in lines if line and not line.startswith("#")]
     return tuple(found)
 
 

@@ -17,6 +17,10 @@ Container = Annotated[str, argument("CONTAINER", help="a name or an id", complet
 Containers = Annotated[
     tuple[str, ...], argument("CONTAINER", help="names or ids", completes="container")
 ]
+StopSignal = Annotated[
+    str | None,
+    option("-s", "--signal", help="what is sent first; its own by default", metavar="SIGNAL"),
+]
 Patience = Annotated[
     int | None,
     option("-t", "--time", help="seconds until it is killed; 10 by default", metavar="SECONDS"),
@@ -112,11 +116,16 @@ def attach(
         ),
     )
 )
-def stop(session: Session, containers: Containers, patience: Patience = None) -> None:
+def stop(
+    session: Session,
+    containers: Containers,
+    patience: Patience = None,
+    signal: StopSignal = None,
+) -> None:
     """End running containers: SIGTERM, or their own stop signal, then SIGKILL."""
     from lxgit.operations.running import stop
 
-    stop(session.repository(), containers, patience)
+    stop(session.repository(), containers, patience, signal_name=signal)
     _name(session, containers)
 
 
@@ -199,12 +208,17 @@ def port(
 
 
 @command(examples=(("lxgit restart web", ""),))
-def restart(session: Session, containers: Containers, patience: Patience = None) -> None:
+def restart(
+    session: Session,
+    containers: Containers,
+    patience: Patience = None,
+    signal: StopSignal = None,
+) -> None:
     """Stop containers, and start them again."""
     from lxgit.operations.running import restart
 
     with session.progress() as progress:
-        restart(session.repository(), containers, patience, progress)
+        restart(session.repository(), containers, patience, signal, progress)
     _name(session, containers)
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.cli.params import Annotated, Literal, option
-from lxgit.cli.processoptions import Environment, Interactive, Tty, User, WorkingDir, variables
+from lxgit.cli.processoptions import (
+    Environment,
+    EnvironmentFiles,
+    Interactive,
+    Tty,
+    User,
+    WorkingDir,
+    lines_of,
+    variables,
+)
 from lxgit.errors import UsageError
 from lxgit.tuples import NamedTuple
 
@@ -25,9 +34,7 @@ class How(NamedTuple):
         None
     )
     environment: Environment = ()
-    env_files: Annotated[
-        tuple[str, ...], option("--env-file", help="a file of such lines", metavar="FILE")
-    ] = ()
+    env_files: EnvironmentFiles = ()
     working_dir: WorkingDir = None
     user: User = None
     groups: Annotated[
@@ -290,7 +297,7 @@ class Life(NamedTuple):
 
     def noted(self) -> tuple[tuple[str, str], ...]:
         """The labels, names and values. UsageError."""
-        texts = (*_lines_of(self.label_files), *self.labels)
+        texts = (*lines_of(self.label_files), *self.labels)
         if not texts:
             return ()
         from lxgit.cli.labels import labels_of
@@ -385,7 +392,7 @@ class Wishes(NamedTuple):
             remove=remove,
             interactive=self.how.interactive,
             tty=self.how.tty,
-            environment=variables((*_lines_of(self.how.env_files), *self.how.environment)),
+            environment=variables((*lines_of(self.how.env_files), *self.how.environment)),
             working_dir=self.how.working_dir,
             user=self.how.user,
             groups=self.how.groups,
@@ -416,13 +423,3 @@ class Wishes(NamedTuple):
             cidfile=self.life.cidfile,
             log_size=self.life.log_size(),
         )
-
-
-def _lines_of(paths: tuple[str, ...]) -> tuple[str, ...]:
-    """The lines of files that have one for each thing, `#` before a remark."""
-    found: list[str] = []
-    for path in paths:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            lines = [line.rstrip("\n").lstrip() for line in file]
-        found += [line for line in lines if line and not line.startswith("#")]
-    return tuple(found)

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from lxgit.cli.answers import container_name
 from lxgit.cli.human import ago, iso_date
 from lxgit.cli.moving import saved
-from lxgit.cli.options import FormatOption, Message, NoTrunc, Quiet, message_of
+from lxgit.cli.options import (
+    FormatOption,
+    Message,
+    NoTrunc,
+    OneContainer,
+    Quiet,
+    Stopped,
+    message_of,
+)
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id, write_ids, write_listing
@@ -16,7 +24,6 @@ if TYPE_CHECKING:
     from lxgit.operations.values import DroppedStash, Stash
 
 _Container = Annotated[str, argument("CONTAINER", help="whose it is", completes="container")]
-_Stopped = Annotated[str, argument("CONTAINER", help="a stopped one", completes="container")]
 _Which = Annotated[
     str | None, argument("STASH", help="stash@{1}, or 1; by default the youngest, 0")
 ]
@@ -63,7 +70,7 @@ def push(
         ("lxgit stash pop web 1", "the one before"),
     )
 )
-def pop(session: Session, container: _Stopped, stash: _Which = None) -> None:
+def pop(session: Session, container: Stopped, stash: _Which = None) -> None:
     """Bring a stash back into a stopped container, and delete it.
 
     The container may be on another commit by now, and have other changes. If one of these or the
@@ -90,9 +97,7 @@ def pop(session: Session, container: _Stopped, stash: _Which = None) -> None:
 )
 def list_(
     session: Session,
-    container: Annotated[
-        str | None, argument("CONTAINER", help="one container", completes="container")
-    ] = None,
+    container: OneContainer = None,
     quiet: Quiet = False,
     no_trunc: NoTrunc = False,
     format_: FormatOption = "table",

@@ -101,15 +101,15 @@ def undo(
             repository, redo=redo, dry_run=dry_run, force=force, identity=who, progress=progress
         )
     session.out.line(printable(_told(undone, redo=redo, dry_run=dry_run)))
-    for container, kept in undone.kept:
-        tell_kept(session, short_id(container), kept)
+    for container in undone.containers:
+        tell_kept(session, container.name, container.kept)
 
 
 def _told(undone: Undone, *, redo: bool, dry_run: bool) -> str:
     """In one line."""
     verb = ("Would undo", "Would redo") if dry_run else ("Undid", "Redid")
     what = [_move(move) for move in undone.moves]
-    what += [f"container {short_id(container)}" for container in undone.containers]
+    what += [f"container {one.name} ({short_id(one.id)})" for one in undone.containers]
     return f"{verb[redo]} '{undone.message}': {', '.join(what)}"
 
 

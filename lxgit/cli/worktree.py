@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.cli.changes import change_fields, status_line, total
 from lxgit.cli.human import quote_path
-from lxgit.cli.options import AsText, Message, message_of, take
+from lxgit.cli.options import AsText, Message, OneContainer, message_of, take
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id
@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 )
 def status(
     session: Session,
-    container: Annotated[
-        str | None, argument("CONTAINER", help="one container", completes="container")
-    ] = None,
+    container: OneContainer = None,
     format_: AsText = "text",
 ) -> None:
     """Show what containers changed against the commits that they stand on.

@@ -60,12 +60,14 @@ class ImageFacts(NamedTuple):
 
     @property
     def begin(self) -> ImageConfig:
-        """What the first instruction finds: what Docker begins with, alike for all such images."""
+        """What the first instruction finds: what Docker begins with, alike for all such images.
+
+        That is a PATH; an image that has none did not begin with one.
+        """
         config = self.config
         machine = {key: config.extra[key] for key in ("variant",) if key in config.extra}
-        return ImageConfig(
-            env=(_PATH,), architecture=config.architecture, os=config.os, extra=machine
-        )
+        path = (_PATH,) if any(one.startswith("PATH=") for one in config.env) else ()
+        return ImageConfig(env=path, architecture=config.architecture, os=config.os, extra=machine)
 
 
 def read_config(data: bytes, layers: int, asked: Platform | None = None) -> ImageFacts:

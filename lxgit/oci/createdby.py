@@ -5,9 +5,11 @@
     |1 A=b /bin/sh -c make                    the same, with build arguments
     RUN |1 A=b /bin/sh -c make # buildkit     BuildKit
     ENV A=b c                                 BuildKit
+    /bin/sh -c '#(nop) CMD [bash]'            lxgit, whose comment is the instruction as written
 
 Values stand there as they were printed: without quotes, lists as Go prints them. So what is read
-here is a guess, always the same one; what the whole image wants is in its config.
+here is a guess, always the same one; what the whole image wants is in its config. Of an image that
+lxgit has built it is none.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from lxgit.objects.imageconfig import ImageConfig
 
 _NOP = "/bin/sh -c #(nop)"
+_OWN = "/bin/sh -c '#(nop) "
 _BUILDKIT = " # buildkit"
 _ARGUMENTS = re.compile(r"\|[0-9]+ (?:\S+=.*? )??(?=/\S+ -)")
 _KEYWORD = re.compile(r"[A-Z]{2,12}(?=\s)")
@@ -52,6 +55,25 @@ def instruction_of(created_by: str, config: ImageConfig) -> str:
         if command.startswith(f"{shell} "):
             return f"RUN {command.removeprefix(shell).strip()}"
     return f"RUN {command}" if is_run or (is_buildkit and not _KEYWORD.match(text)) else text
+
+
+def after(config: ImageConfig, created_by: str, comment: str) -> ImageConfig:
+    """The config after an entry of a history; as it was where that says nothing of it."""
+    if created_by.startswith(_OWN):
+        name, _, rest = comment.partition(" ")
+        if name.upper() == created_by.removeprefix(_OWN).partition(" ")[0]:
+            return _rewritten(config, name.upper(), rest.strip())
+    return replayed(config, instruction_of(created_by, config))
+
+
+def _rewritten(config: ImageConfig, name: str, rest: str) -> ImageConfig:
+    """The config after an instruction as it was written."""
+    if name == "ENTRYPOINT":
+        config = replace(config, cmd=())
+    try:
+        return apply(config, Instruction(name, rest))
+    except LxgitError:
+        return config
 
 
 def replayed(config: ImageConfig, instruction: str) -> ImageConfig:

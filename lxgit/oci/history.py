@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.objects.commits import Commit, Signature, decode_signature
 from lxgit.objects.messages import add_trailers, clean_message
-from lxgit.oci.createdby import instruction_of, replayed
+from lxgit.oci.createdby import after, instruction_of
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def entries(facts: ImageFacts) -> Iterator[Entry]:
     config, time, chain = facts.begin, 0, ""
     for number, step in enumerate(facts.steps, start=1):
         instruction = instruction_of(step.created_by, config)
-        config = replayed(config, instruction)
+        config = after(config, step.created_by, step.comment)
         if number == len(facts.steps):
             config = facts.config
         time = time if step.time is None else step.time

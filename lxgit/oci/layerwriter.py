@@ -142,17 +142,21 @@ class _Packed:
         self._pending.append(data)
         self._amount += len(data)
         if self._amount >= _CHUNK:
-            self._pass_on()
+            whole = memoryview(b"".join(self._pending))
+            cut = len(whole) - len(whole) % _CHUNK
+            for start in range(0, cut, _CHUNK):
+                self._pass_on(whole[start : start + _CHUNK])
+            self._pending = [bytes(whole[cut:])]
+            self._amount = len(whole) - cut
 
-    def _pass_on(self) -> None:
+    def _pass_on(self, data: bytes | memoryview) -> None:
+        """Have it compressed. Pieces are of one size: others would give other compressed bytes."""
         if len(self._behind) == _AHEAD:
             self._behind.popleft().result()
-        self._behind.append(self._worker.submit(self._pack, b"".join(self._pending)))
-        self._progress.advance(self._amount)
-        self._pending.clear()
-        self._amount = 0
+        self._behind.append(self._worker.submit(self._pack, data))
+        self._progress.advance(len(data))
 
-    def _pack(self, data: bytes) -> None:
+    def _pack(self, data: bytes | memoryview) -> None:
         self._plain.update(data)
         self._put(self._gzip.compress(data))
 
@@ -163,7 +167,7 @@ class _Packed:
 
     def finish(self) -> Layer:
         """Put the end on the file, and say what it has become."""
-        self._pass_on()
+        self._pass_on(b"".join(self._pending))
         for packing in self._behind:
             packing.result()
         self._put(self._gzip.flush())

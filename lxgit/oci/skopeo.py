@@ -269,6 +269,8 @@ _LOGIN = "'lxgit login {host}' says who you are"
 ODD = "see whether that is a registry, and try again"
 _REACH = "see that the network and the name are right; HTTPS_PROXY says a way through"
 _KNOWN: tuple[tuple[str, type[LxgitError], str, str], ...] = (
+    (r": permission denied$", RegistryFailed, "skopeo may not do that: {why}",
+     "see whose that file or directory is"),
     (r"reading blob sha256:[0-9a-f]{64}: open \S+: no such file", BlobWanted,
      "'{host}' lacks a layer", ODD),
     (r"manifest unknown|name unknown|not found|\b404\b", NoSuchImage,

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from typing import TYPE_CHECKING
 
-from lxgit.build.runmounts import BIND, CACHE, TMPFS
+from lxgit.build.runmounts import BIND, CACHE, PRIVATE, SHARED, TMPFS
 from lxgit.build.taking import CopyRequest, take
 from lxgit.errors import LxgitError
-from lxgit.fsutil import locked, remove_tree
+from lxgit.fsutil import LockHeld, locked, remove_tree
 from lxgit.objects.dockerlines import BadInstruction
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.runtime import mounts, volumes
@@ -145,22 +146,36 @@ def _put_all(sink: DirectoryWriter, found: Sequence[Found]) -> None:
 def _cache(repository: Repository, wanted: RunMount) -> Iterator[Mount]:
     """The volume that is the cache of that id, made when it is wanted for the first time."""
     name = f"build-cache-{hashlib.sha256(os.fsencode(wanted.id)).hexdigest()[:16]}"
+    what = f"the build cache '{wanted.id}'"
+    with ExitStack() as held:
+        for number in count():
+            volume = _volume(repository, wanted, f"{name}-{number}" if number else name)
+            lock = locked(
+                volume.path / "commands",
+                shared=wanted.sharing == SHARED,
+                wait=wanted.sharing != PRIVATE,
+                what=what,
+            )
+            with suppress(LockHeld):
+                held.enter_context(lock)
+                break
+        yield Mount(
+            kind=mounts.VOLUME,
+            target=wanted.target,
+            source=volume.name,
+            read_only=wanted.read_only,
+            fill=False,
+        )
+
+
+def _volume(repository: Repository, wanted: RunMount, name: str) -> volumes.Volume:
     with volumes.kept(repository.volumes_dir):
         is_new = name not in volumes.names(repository.volumes_dir)
         volume = volumes.create(repository.volumes_dir, name, {LABEL: wanted.id})
         if is_new:
             os.chown(volume.data, *wanted.owner)
             volume.data.chmod(wanted.mode)
-    mount = Mount(
-        kind=mounts.VOLUME,
-        target=wanted.target,
-        source=name,
-        read_only=wanted.read_only,
-        fill=False,
-    )
-    what = f"the build cache '{wanted.id}'"
-    with locked(volume.path / "commands", shared=not wanted.locked, what=what):
-        yield mount
+    return volume
 
 
 def drop_caches(repository: Repository) -> int:

@@ -18,13 +18,16 @@ from lxgit.operations.creating import RunRequest
 from lxgit.operations.destination import Destination
 from lxgit.operations.healthwishes import WantedHealth
 from lxgit.operations.launching import ran
+from lxgit.operations.limiting import WantedLimits
 from lxgit.operations.networking import WantedNetwork
 from lxgit.runtime.containers import edited
+from lxgit.runtime.limits import DEFAULT_SHM
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from lxgit.objects.imageconfig import ImageConfig
     from lxgit.operations.buildsteps import Site
+    from lxgit.operations.buildvalues import BuildRequest
     from lxgit.operations.values import Identity
     from lxgit.operations.volumes import Mount
 
@@ -51,7 +54,9 @@ class RunStep(NamedTuple):
 def run_step(site: Site, step: RunStep, ref: str, message: str, identity: Identity) -> ObjectID:
     """Run the command and commit; CommandFailed, and the errors of `run` and `commit`."""
     repository, progress = site.repository, site.progress
-    with ran(repository, _request(step), site.streams, identity=identity, progress=progress) as (
+    with ran(
+        repository, _request(step, site.request), site.streams, identity=identity, progress=progress
+    ) as (
         container,
         code,
     ):
@@ -69,7 +74,7 @@ def run_step(site: Site, step: RunStep, ref: str, message: str, identity: Identi
     return from_hex(made.oid)
 
 
-def _request(step: RunStep) -> RunRequest:
+def _request(step: RunStep, wanted: BuildRequest) -> RunRequest:
     from lxgit.operations.volumes import StorageRequest
 
     return RunRequest(
@@ -77,7 +82,9 @@ def _request(step: RunStep) -> RunRequest:
         command=step.command,
         entrypoint="",
         environment=step.environment,
-        networking=WantedNetwork((step.network,) if step.network else ()),
+        networking=WantedNetwork((step.network,) if step.network else (), add_host=wanted.hosts),
+        limits=WantedLimits(memory=wanted.memory),
+        shm_size=wanted.shm_size or DEFAULT_SHM,
         storage=StorageRequest(mounts=step.mounts) if step.mounts else None,
         health=WantedHealth(none=True),
         owner=step.owner,

@@ -177,9 +177,8 @@ class Stages:
         return self._site.outer["TARGETARCH"]
 
     def _check_platform(self, stage: dockerfile.Stage) -> None:
-        if not stage.platform:
-            return
-        wanted = expand(stage.platform, self._site.outer, self._site.dockerfile.escape)
+        written = stage.platform or self._site.request.platform or ""
+        wanted = expand(written, self._site.outer, self._site.dockerfile.escape)
         if wanted not in (f"linux/{self._architecture}", "linux", ""):
             raise OtherPlatform(
                 f"the platform '{wanted}' is another machine's",

@@ -211,7 +211,7 @@ def _run(stage: Stage, step: Step, message: str) -> Made:
         config,
         list(command),
         told,
-        network,
+        [network, *site.request.hosts] if site.request.hosts else network,
         step.all_of("mount"),
         [one.digest.hex() for one in taken.values()],
     )

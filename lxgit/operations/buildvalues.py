@@ -14,7 +14,8 @@ class BuildRequest(NamedTuple):
     """What `build` asks for; see `lxgit build --help`.
 
     `names` are as `-t` takes them. `arguments` is `--build-arg`, by name; `secrets` has the content
-    of each by its id. `proxies` are the variables of the environment by which ADD fetches, and
+    of each by its id. `hosts` are lines of /etc/hosts, `NAME:ADDRESS`; `memory` and `shm_size` are
+    in bytes. `proxies` are the variables of the environment by which ADD fetches, and
     `registries` those by which FROM does.
     """
 
@@ -26,6 +27,10 @@ class BuildRequest(NamedTuple):
     target: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
     network: str | None = None
+    hosts: tuple[str, ...] = ()
+    memory: int | None = None
+    shm_size: int | None = None
+    platform: str | None = None
     message: str | None = None
     use_cache: bool = True
     pull: bool = False

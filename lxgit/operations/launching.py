@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.fsutil import LockHeld
 from lxgit.objects.ids import from_hex
 from lxgit.operations.attached import drop_anonymous_volumes, unpin_commit
 from lxgit.operations.creating import created, layers_kept, materialised, require_host
@@ -113,19 +114,19 @@ def _run(
     require_host(repository, host_ids=request.host_ids or request.privileged)
     with layers_kept(repository):
         container, stack, image = created(repository, request, identity, progress)
-        after_exit = None
-        if request.remove or request.owner:
-            after_exit = _remover(repository, container, identity)
-        _warn_of_firewalls(container, progress)
+        goes = request.remove or bool(request.owner)
         try:
+            after_exit = _remover(repository, container, identity) if goes else None
+            _warn_of_firewalls(container, progress)
             session = _started(
                 container, stack, image, streams.window, after_exit, detached=detached
             )
-        except LxgitError:
-            if request.remove or request.owner:
-                _discard(repository, container, identity)
+        except BaseException:
+            if goes:
+                with suppress(LockHeld):  # by its supervisor, which deletes it
+                    _discard(repository, container, identity)
             raise
-    if not request.remove and not request.owner:
+    if not goes:
         container.settle()  # while its command runs
     return container, session
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, UsageError
 from lxgit.lean import pattern
+from lxgit.records import replace
 from lxgit.runtime import rootless
 from lxgit.runtime.config import BUILT_IN, NO_BRIDGE, SHARED, Attachment
 from lxgit.tuples import NamedTuple
@@ -61,9 +62,23 @@ class WantedNetwork(NamedTuple):
     dns_options: tuple[str, ...] = ()
 
     @property
+    def asked(self) -> list[Attachment]:
+        """The networks, and what each is to have there, as it was typed. UsageError."""
+        first, *others = map(_asked, self.networks or ("default",))
+        return [
+            replace(
+                first,
+                aliases=(*first.aliases, *self.aliases),
+                address=first.address or self.address or "",
+                mac=first.mac or self.mac or "",
+            ),
+            *others,
+        ]
+
+    @property
     def named(self) -> list[str]:
-        """Those that a user has made."""
-        kept = (name for name in self.networks if not name.startswith(SHARED))
+        """Those that a user has made. UsageError."""
+        kept = (one.network for one in self.asked if not one.network.startswith(SHARED))
         return [name for name in kept if name not in BUILT_IN]
 
     def checked(self, image: ImageConfig, repository: Repository) -> NetworkSettings:
@@ -103,27 +118,28 @@ class WantedNetwork(NamedTuple):
 
     def _attachments(self, repository: Repository) -> list[Attachment]:
         """Where it is to be; one that is on no bridge has one all the same, without anything."""
-        names = self.networks or (default_network(),)
-        if without := next((name for name in names if name in NO_BRIDGE), None):
-            self._check_without(without, names)
-            return [Attachment(without)]
-        if shared := next((name for name in names if name.startswith(SHARED)), None):
-            self._check_without(shared, names)
-            return [Attachment(_shared(repository, shared.removeprefix(SHARED)))]
+        asked = self.asked
+        for one in asked:
+            if one.network in NO_BRIDGE or one.network.startswith(SHARED):
+                self._check_without(one, asked)
+                return [Attachment(_shared(repository, one.network))]
         from lxgit.runtime import networks
 
-        found = [networks.find(repository.networks_dir, name) for name in names]
+        found = [networks.find(repository.networks_dir, one.network) for one in asked]
         _check_networks(found, publishes=bool(self.publish or self.publish_all))
-        first = checked_attachment(found[0], self.aliases, self.address or "", self.mac or "")
-        return [first, *(Attachment(one.name) for one in found[1:])]
+        return [
+            checked_attachment(network, one.aliases, one.address, one.mac)
+            for network, one in zip(found, asked, strict=True)
+        ]
 
-    def _check_without(self, network: str, names: Sequence[str]) -> None:
+    def _check_without(self, one: Attachment, asked: Sequence[Attachment]) -> None:
         """UsageError for what is asked of one that is on no bridge."""
+        network = one.network
         if network == "user" and not rootless.is_active():
             raise UsageError(
                 "--network user is what ordinary users have", hint="--network bridge is root's"
             )
-        if len(names) > 1:
+        if len(asked) > 1:
             raise UsageError(f"with --network {network} there is no other", hint="leave one out")
         if network != "user" and (self.publish or self.publish_all):
             raise UsageError(
@@ -131,18 +147,44 @@ class WantedNetwork(NamedTuple):
                 hint=f"-p and -P are for --network {default_network()}, the default",
             )
         for option in ("aliases", "address", "mac"):
-            if getattr(self, option):
+            if getattr(one, option):
                 raise UsageError(
                     f"--network {network} has no {_OPTIONS[option]}",
                     hint="'lxgit network create' makes one that has",
                 )
 
 
-def _shared(repository: Repository, name: str) -> str:
-    """The network of another container, or that which this one has of yet another."""
+def _asked(text: str) -> Attachment:
+    """A network's name, or Docker's `name=NAME,alias=…,ip=…,mac-address=…`. UsageError."""
+    if "=" not in text:
+        return Attachment(default_network() if text == "default" else text)
+    aliases, found = [], {"name": "", "ip": "", "mac-address": ""}
+    for word in text.split(","):
+        key, _, value = word.partition("=")
+        if key == "alias":
+            aliases.append(value)
+        elif key in found and value:
+            found[key] = value
+        else:
+            raise UsageError(
+                f"--network knows nothing of '{word}'",
+                hint="--network name=backend,alias=db,ip=172.30.0.7",
+            )
+    if not found["name"]:
+        raise UsageError(f"'{text}' names no network", hint="--network name=backend,alias=db")
+    return Attachment(found["name"], tuple(aliases), found["ip"], found["mac-address"])
+
+
+def _shared(repository: Repository, network: str) -> str:
+    """A network without a bridge: that of another container by its id.
+
+    Of one that has it of yet another, it is that one's. UsageError, NoSuchContainer.
+    """
+    if not network.startswith(SHARED):
+        return network
     from lxgit.operations.lookup import find_container
 
-    other = find_container(repository, name)
+    other = find_container(repository, network.removeprefix(SHARED))
     if other.config.network == "host":
         raise UsageError(
             f"container '{other.config.name}' has the host's network",

@@ -81,21 +81,23 @@ def stop(
     names: Sequence[str],
     patience: float | None,
     *,
+    signal_name: str | None = None,
     by_user: bool = True,
 ) -> None:
-    """Ask containers to end by their stop signal, SIGTERM by default; then kill them.
+    """Ask containers to end by a signal, their stop signal by default; then kill them.
 
     `patience` is in seconds; None is each one's own, 10 by default. One that does not run is none
-    the worse. NoSuchContainer comes before any signal is sent. Those that were not stopped by a
-    user are started again by the next boot, if that is their policy.
+    the worse. NoSuchContainer and UnknownSignal come before any signal is sent. Those that were not
+    stopped by a user are started again by the next boot, if that is their policy.
     """
+    number = None if signal_name is None else signal_number(signal_name)
     found = [find_container(repository, name) for name in names]
     with contextlib.ExitStack() as stack:
         asked, patiences, stopped = [], [], []
         for container in found:
             with contextlib.suppress(NotRunning):
                 session = stack.enter_context(_session(container))
-                asked.append((session, None if _halted(container) else _stop_signal(container)))
+                asked.append((session, number or _asks_to_end(container)))
                 own = container.config.stop_timeout
                 patiences.append(_PATIENCE if own is None else own)
                 stopped.append(container)
@@ -118,7 +120,7 @@ def stop(
     # Nobody listens to what is about to start, by its restart policy, nor just after its end.
     if begun := [one.id for one in found if one.is_running]:
         time.sleep(_MOMENT)
-        stop(repository, begun, patience, by_user=by_user)
+        stop(repository, begun, patience, signal_name=signal_name, by_user=by_user)
 
 
 def end(container: Container) -> None:
@@ -170,6 +172,11 @@ def _halted(container: Container) -> bool:
     return True
 
 
+def _asks_to_end(container: Container) -> int | None:
+    """Its stop signal; None for one that has been asked already, by a command in it."""
+    return None if _halted(container) else _stop_signal(container)
+
+
 def _stop_signal(container: Container) -> int:
     name = container.config.stop_signal
     return signal_number(name) if name else signal.SIGTERM
@@ -216,12 +223,16 @@ def rename(repository: Repository, name: str, new: str) -> None:
 
 
 def restart(
-    repository: Repository, names: Sequence[str], patience: float | None, progress: Progress
+    repository: Repository,
+    names: Sequence[str],
+    patience: float | None,
+    signal_name: str | None,
+    progress: Progress,
 ) -> None:
     """Stop containers as `stop` does, and start them again, detached."""
     from lxgit.operations.launching import start_detached
 
-    stop(repository, names, patience)
+    stop(repository, names, patience, signal_name=signal_name)
     for name in names:
         start_detached(repository, name, progress=progress)
         find_container(repository, name).tell("restart")

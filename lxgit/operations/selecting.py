@@ -138,6 +138,39 @@ def _volume(_: Repository, value: str) -> Test:
     )
 
 
+def _health(_: Repository, value: str) -> Test:
+    states = ("starting", "healthy", "unhealthy", "none")
+    if value not in states:
+        raise UsageError(f"there is no health '{value}'", hint=f"one of {', '.join(states)}")
+
+    def has_health(container: Container) -> bool:
+        health = container.state.health
+        return value == ("none" if health is None else health.status)
+
+    return has_health
+
+
+def _publish(_: Repository, value: str) -> Test:
+    """By a port of the container that the host passes on now."""
+    from lxgit.runtime.network.publishing import Port
+
+    wanted = {*Port.all_of(value)}
+
+    def publishes(container: Container) -> bool:
+        endpoint = container.state.endpoint
+        found = endpoint.publications if endpoint is not None else ()
+        return any(one.port in wanted for one in found)
+
+    return publishes
+
+
+def _expose(_: Repository, value: str) -> Test:
+    from lxgit.runtime.network.publishing import Port
+
+    wanted = {*map(str, Port.all_of(value))}
+    return lambda container: not wanted.isdisjoint(container.config.exposed)
+
+
 _TESTS: dict[str, Callable[[Repository, str], Test]] = {
     "name": _name,
     "id": _id,
@@ -148,4 +181,7 @@ _TESTS: dict[str, Callable[[Repository, str], Test]] = {
     "since": _since,
     "network": _network,
     "volume": _volume,
+    "health": _health,
+    "publish": _publish,
+    "expose": _expose,
 }

@@ -16,11 +16,11 @@ from lxgit.objects.refnames import BRANCHES, short_name
 from lxgit.operations.attached import containers_on, detach, stash_owner
 from lxgit.operations.branches import BranchInUse
 from lxgit.operations.standing import changed_since, container_of, put_back, show_again, stand_now
-from lxgit.operations.values import RefMove, Undone
+from lxgit.operations.values import PutBack, RefMove, Undone
 from lxgit.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.operationlog import Moved, Operation
@@ -95,7 +95,7 @@ def undo(
             else:
                 _take(repository, step, message, identity)
         repository.operations.finish(identity.committer.time)
-    return _told(operation, steps, kept)
+    return _told(repository, operation, steps, kept)
 
 
 def _steps(
@@ -228,16 +228,27 @@ def _move(repository: Repository, step: _Step, message: str, identity: Identity)
     )
 
 
-def _told(operation: Operation, steps: Sequence[_Step], kept: dict[str, str]) -> Undone:
+def _told(
+    repository: Repository, operation: Operation, steps: Sequence[_Step], kept: Mapping[str, str]
+) -> Undone:
     moves = tuple(
-        RefMove(_shown(step.moved.name), step.now, step.wanted)
+        RefMove(_shown(repository, step.moved.name), step.now, step.wanted)
         for step in steps
         if step.moved.container is None
     )
-    containers = tuple(step.moved.container for step in steps if step.moved.container is not None)
-    return Undone(operation.message, operation.time, moves, containers, tuple(kept.items()))
+    back = tuple(
+        PutBack(each, _name_of(repository, each), kept.get(each))
+        for step in steps
+        if (each := step.moved.container) is not None
+    )
+    return Undone(operation.message, operation.time, moves, back)
 
 
-def _shown(name: str) -> str:
+def _shown(repository: Repository, name: str) -> str:
     owner = stash_owner(name)
-    return f"a stash of {owner[:12]}" if owner is not None else short_name(name)
+    return short_name(name) if owner is None else f"a stash of {_name_of(repository, owner)}"
+
+
+def _name_of(repository: Repository, identity: str) -> str:
+    container = container_of(repository, identity)
+    return identity[:12] if container is None else container.config.name

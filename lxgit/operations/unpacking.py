@@ -19,6 +19,7 @@ from lxgit.objects.entries import Entry
 from lxgit.objects.filetree import FileTree
 from lxgit.objects.ids import ObjectType
 from lxgit.objects.image import Image, read_image, write_image
+from lxgit.objects.imageconfig import architecture_name
 from lxgit.objects.intake import Intake
 from lxgit.objects.limits import Limits
 from lxgit.objects.links import Links, encode_links
@@ -73,6 +74,7 @@ def committed(
     Then, unless that raised, its layer is made, where this user can. WrongLayer; InvalidArchive,
     InvalidPath, TooDeep, TooLarge name what a layer cannot have; errors of `parts.layer`.
     """
+    _warn(parts.facts, progress)
     with repository.writing(), ExitStack() as stack:
         known = known_layers(repository, parts.facts.diff_ids)
         writer = stack.enter_context(repository.objects.writer())
@@ -89,6 +91,14 @@ def committed(
             publish_layer(unpacker.base, image, progress)
         elif os.geteuid() == 0:
             _materialise(repository, image, made.tip, progress)
+
+
+def _warn(facts: ImageFacts, progress: Progress) -> None:
+    if facts.forgotten:
+        progress.warn("the image's history does not match its layers, and is left out")
+    machine = architecture_name(os.uname().machine)
+    if facts.config.architecture not in ("", machine):
+        progress.warn(f"the image is for {facts.config.architecture}, and this is {machine}")
 
 
 def _materialise(repository: Repository, image: Image, tip: ObjectID, progress: Progress) -> None:

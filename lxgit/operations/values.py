@@ -357,13 +357,18 @@ class RefMove(NamedTuple):
     new: str | None
 
 
+class PutBack(NamedTuple):
+    """A container that `undo` put back, and a commit of what it had changed since, if it had."""
+
+    id: str
+    name: str
+    kept: str | None
+
+
 class Undone(NamedTuple):
     """What `undo` undid, or did again: the reflog's words for it, and when that was done."""
 
     message: str
     time: int
     moves: tuple[RefMove, ...]
-    containers: tuple[str, ...]
-    """The ids of those that were put back."""
-    kept: tuple[tuple[str, str], ...] = ()
-    """By those ids, commits of what they had changed since."""
+    containers: tuple[PutBack, ...]

@@ -31,7 +31,16 @@ from typing import TYPE_CHECKING
 
 from lxgit import eventlog
 from lxgit.errors import LxgitError
-from lxgit.fsutil import LockHeld, fsync_directory, fsync_file, locked, remove_tree, write_atomic
+from lxgit.fsutil import (
+    TOLD_AFTER,
+    LockHeld,
+    fsync_directory,
+    fsync_file,
+    locked,
+    remove_tree,
+    tell_wait,
+    write_atomic,
+)
 from lxgit.records import dataclass, replace
 from lxgit.runtime import idranges, index, rundir
 from lxgit.runtime.config import (
@@ -187,15 +196,19 @@ class Container:
             time.sleep(0.005)
 
     def _acquire(self, held: contextlib.ExitStack, *, wait: bool) -> int:
-        end = time.monotonic() + _PATIENCE
+        begin, told = time.monotonic(), False
         while True:
             try:
                 return held.enter_context(
                     locked(self.path / "lock", wait=wait, what=f"container '{self.config.name}'")
                 )
-            except LockHeld:
-                if self.recorded_state().is_alive or time.monotonic() > end:
+            except LockHeld as error:
+                waited = time.monotonic() - begin
+                if self.recorded_state().is_alive or waited > _PATIENCE:
                     raise
+                if waited > TOLD_AFTER and not told:
+                    tell_wait(f"waiting: {error.message}")
+                    told = True
                 time.sleep(0.005)
 
     @property

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.fsutil import is_held
 from lxgit.runtime.runplace import kernel_boot
 
 if TYPE_CHECKING:
@@ -114,17 +114,7 @@ def _look_again(containers: Path | str) -> None:
 
 def is_locked(container: Path | str) -> bool:
     """Whether somebody has the lock of the container of that directory, as its supervisor does."""
-    try:
-        fd = os.open(f"{container}/lock", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
+    return is_held(f"{container}/lock")
 
 
 def ids_of(containers: Path | str) -> list[str]:

@@ -147,14 +147,17 @@ def _id_lines(spec: ContainerSpec) -> list[str]:
 def _network_lines(spec: ContainerSpec) -> list[str]:
     # The network of the host or of another container belongs to another user namespace, where
     # sysfs cannot be mounted (EPERM): then the root has a /sys of theirs, read-only.
-    cgroup = " cgroup:rw" if spec.system else " cgroup:ro"
+    proc, sys, cgroup = "mixed", "mixed" if spec.system else "ro", "rw" if spec.system else "ro"
+    if not spec.masked:
+        proc, sys, cgroup = "rw", "rw", "rw:force"  # left to its init otherwise
     if spec.network == "host" or spec.namespace:
         shared = [f"lxc.namespace.share.net = {spec.namespace}"] if spec.namespace else []
-        return ["lxc.net.0.type = none", *shared, f"lxc.mount.auto = proc:mixed{cgroup}"]
+        mounts = f"lxc.mount.auto = proc:{proc} cgroup:{cgroup}"
+        return ["lxc.net.0.type = none", *shared, mounts]
     return [
         "lxc.net.0.type = empty",
         "lxc.net.0.flags = up",  # loopback
-        f"lxc.mount.auto = proc:mixed sys:{'mixed' if spec.system else 'ro'}{cgroup}",
+        f"lxc.mount.auto = proc:{proc} sys:{sys} cgroup:{cgroup}",
     ]
 
 

@@ -13,7 +13,7 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from lxgit.fsutil import remove_tree
+from lxgit.fsutil import is_held, remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,14 +40,4 @@ def owning(scratch: Path) -> Iterator[Path]:
 
 def lives(scratch: Path, owner: str) -> bool:
     """Whether the command of that name is still there."""
-    try:
-        fd = os.open(scratch / owner, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
+    return is_held(scratch / owner)

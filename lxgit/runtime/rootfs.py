@@ -166,17 +166,19 @@ def _as_in_a_layer(name: bytes) -> bytes:
     return escape_xattr(name)
 
 
-def make_devices(place: Path, idmap: IdMap, shm_size: int = DEFAULT_SHM) -> None:
+def make_devices(
+    place: Path, idmap: IdMap, shm_size: int = DEFAULT_SHM, *, most: int = 256
+) -> None:
     """Mount a container's /dev at `place`: a small tmpfs with devices, links, pts, shm, mqueue.
 
-    `shm_size` is in bytes.
+    `shm_size` is in bytes; it has room for `most` files, more of which root could make.
 
     The devices are real ones, made by root of the host and owned by the container's: a user
     namespace could neither make them nor open them on a file system of its own. An ordinary user's
     containers have the host's own.
     """
     owner = idmap.outside(0)
-    _tmpfs(place, owner, b"size=64k,nr_inodes=256,mode=0755", kernel.MS_NOEXEC)
+    _tmpfs(place, owner, b"size=64k,nr_inodes=%d,mode=0755" % most, kernel.MS_NOEXEC)
     for name, major, minor in _DEVICES:
         if rootless.is_active():
             (place / name).touch()
@@ -230,17 +232,14 @@ def attach_devices(root: int, devices: Path) -> None:
     _bind_in_root(devices, root, b"dev", stat.S_IFDIR, recursive=True)
 
 
-def attach_sysfs(root: int, source: Path = Path("/sys")) -> None:
-    """Mount a sysfs, the host's, read-only, without what is mounted in it.
+def attach_sysfs(root: int, source: Path = Path("/sys"), *, read_only: bool = True) -> None:
+    """Mount a sysfs, the host's, without what is mounted in it.
 
     To an ordinary user the kernel gives both or nothing (mount_namespaces(7)).
     """
-    attributes = (
-        kernel.MOUNT_ATTR_RDONLY
-        | kernel.MOUNT_ATTR_NOSUID
-        | kernel.MOUNT_ATTR_NODEV
-        | kernel.MOUNT_ATTR_NOEXEC
-    )
+    attributes = kernel.MOUNT_ATTR_NOSUID | kernel.MOUNT_ATTR_NODEV | kernel.MOUNT_ATTR_NOEXEC
+    if read_only:
+        attributes |= kernel.MOUNT_ATTR_RDONLY
     _bind_in_root(
         source,
         root,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 from typing import TYPE_CHECKING
 
+from lxgit.errors import LxgitError
 from lxgit.runtime import bases, graceperiod
 from lxgit.runtime import idmap as idmaps
 from lxgit.runtime.attach import Session
@@ -53,11 +56,25 @@ def start_container(
         try:
             with graceperiod.begun():
                 session.wait_started()
+        except KeyboardInterrupt:
+            _end(container, session)
+            session.close()
+            raise
         except BaseException:
             session.close()
             raise
         bases.sweep()  # not before: those that this container needs may have been idle
     return session
+
+
+def _end(container: Container, session: Session) -> None:
+    """Kill a container as soon as it has begun: whoever wanted it has left, and knows of none."""
+    with contextlib.suppress(LxgitError):
+        if not container.is_running:
+            session.wait_started()
+        session.end_for_good()
+        session.send_signal(signal.SIGKILL)
+        session.wait()
 
 
 def _forked(task: Task, root: Metadata) -> Session:

@@ -196,8 +196,7 @@ class Supervisor:
         rootfs.make_directory(root, first.directory, self._config.ids)
         arguments = first.arguments(root, user, self._config.hostname)
         _DEVICES.mkdir()
-        rootfs.make_devices(_DEVICES, self._config.ids, self._config.shm_size)
-        devices.add(self._config.security.devices, _DEVICES, self._config.ids.outside(0))
+        self._make_devices()
         gate, self._gate = os.pipe()
         becomes = confinement.credentials(self._config, user)
         stdio = first.stdio(self._relay, _DEVICES, user, self._config.ids, becomes)
@@ -229,6 +228,15 @@ class Supervisor:
         halted = self._config.system and self._log.exit_code == _HALTED
         return 0 if halted else self._log.exit_code
 
+    def _make_devices(self) -> None:
+        """Its /dev, at `_DEVICES`: with all that the host has where it is privileged."""
+        config = self._config
+        most = 1 << 16 if config.privileged else 256
+        rootfs.make_devices(_DEVICES, config.ids, config.shm_size, most=most)
+        devices.add(config.security.devices, _DEVICES, config.ids.outside(0))
+        if config.privileged:
+            devices.add_all(_DEVICES)
+
     def _note_limits(self, directory: Path) -> None:
         hit = reached(directory)
         self._state = replace(self._state, oom_killed=hit.memory, pids_refused=hit.pids)
@@ -243,12 +251,13 @@ class Supervisor:
         if self._connection is not None:
             self._connection.keep_hosts(rundir.STAGE / "hosts", self._relay.loop)
         if self._config.network == "host":
-            rootfs.attach_sysfs(root)
+            rootfs.attach_sysfs(root, read_only=not self._config.privileged)
         elif self._config.shares:
             from lxgit.runtime.network.sharing import mount_sysfs
 
             assert self._connection is not None
-            rootfs.attach_sysfs(root, mount_sysfs(self._connection.namespace))
+            source = mount_sysfs(self._connection.namespace)
+            rootfs.attach_sysfs(root, source, read_only=not self._config.privileged)
         rootmount.finish_root(root, self._task.container)
         handover.offer(self._relay.loop, rundir.CONTAINERS / self._config.id, _ROOT)
 

@@ -67,6 +67,15 @@ def offered(line: str, store: Path) -> list[str]:
         ("lxgit ps --format ", ["table", "json"]),
         ("lxgit ps --format=j", ["--format=json"]),
         ("lxgit inspect -f ", ["json"]),
+        ("lxgit save -o ", [":files"]),
+        ("lxgit load -i ", [":files"]),
+        ("lxgit build --file ", [":files"]),
+        ("lxgit commit -F ", [":files"]),
+        ("lxgit build ", [":files"]),
+        ("lxgit save --format=oci-", ["--format=oci-archive", "--format=oci-dir"]),
+        ("lxgit builder ", ["build", "prune"]),
+        ("lxgit net", ["network"]),
+        ("lxgit image l", ["load", "ls"]),
     ],
 )
 def test_candidates(line: str, words: list[str], tmp_path: Path) -> None:

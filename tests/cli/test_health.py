@@ -40,6 +40,8 @@ class TestRunning:
         wait_until(lambda: "(healthy)" in emptied("ps").out)
         assert health(emptied)["Log"][0]["ExitCode"] == 0
         assert "fine" in health(emptied)["Log"][0]["Output"]
+        assert emptied("ps", "-q", "--filter", "health=healthy", "--filter", "health=none").out
+        assert not emptied("ps", "-q", "--filter", "health=unhealthy").out
         emptied("exec", "web", "sh", "-c", "echo ill > /ill")
         wait_until(lambda: "(unhealthy)" in emptied("ps").out)
         assert health(emptied)["FailingStreak"] >= 2

@@ -186,6 +186,7 @@ def test_a_device_of_the_host(based: Lxgit) -> None:
     assert based("run", "--rm", "--device", device, "base", "sh", "-c", script).lines == [
         " 00 00 00",
     ]
+    based("run", "--rm", "--device", "/dev/zero", "base", "true")  # which it has
     said = based(
         "run", "--rm", "base", "sh", "-c", "mknod /tmp/fuse c 10 229 && cat /tmp/fuse", code=1
     )

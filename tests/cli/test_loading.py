@@ -13,7 +13,7 @@ import pytest
 from lxgit.objects.imageconfig import architecture_name
 from tests.support.archives import DIRECTORY, LINK, SYMLINK, Archive
 from tests.support.compare import assert_same_tree
-from tests.support.layouts import Layout, config_of, docker_archive, named
+from tests.support.layouts import CONFIG, LAYER, Layout, config_of, docker_archive, named
 from tests.support.rootfs import extract_tar
 from tests.support.stockgit import StockGit
 
@@ -240,6 +240,44 @@ def test_each_entry_of_the_history_is_a_commit(lxgit: Lxgit, scratch: Path) -> N
     assert files(lxgit, "it~3") == files(lxgit, "base")
 
 
+RECIPE = b"""
+FROM scratch
+ENV A=b
+ENV C="d e" F="$A g"
+LABEL one="two three"
+EXPOSE 80 90/udp
+VOLUME /v /w
+WORKDIR /srv
+USER 7
+ENTRYPOINT ["/bin/sh", "-c"]
+CMD ["echo", "hi there"]
+STOPSIGNAL SIGINT
+"""
+
+
+def test_what_was_built_is_loaded_as_it_was_step_by_step(grown: Lxgit, other: Lxgit) -> None:
+    grown("build", "-q", "-t", "made", "-", stdin=RECIPE)
+    other("load", stdin=grown("save", "made").stdout)
+    steps = len(grown("log", "--oneline", "made").lines)
+    assert len(other("log", "--oneline", "made").lines) == steps == 11
+    for back in range(steps):
+        wishes = [lxgit("inspect", f"made~{back}").json[0]["Config"] for lxgit in (grown, other)]
+        assert wishes[0] == wishes[1]
+
+
+def test_layers_compressed_by_zstd(lxgit: Lxgit, scratch: Path) -> None:
+    layout = Layout(scratch / "layout")
+    packed = [
+        subprocess.run(["zstd", "-c"], input=layer, check=True, capture_output=True).stdout
+        for layer in (LOWER, UPPER)
+    ]
+    described = [layout.blob(data, f"{LAYER}+zstd") for data in packed]
+    config = layout.json(config_of([LOWER, UPPER]), CONFIG)
+    place = layout.index(named(layout.manifest_of(config, described), "it"))
+    assert lxgit("load", "-i", place).lines == ["Loaded image: it:latest"]
+    assert lxgit("show", "it:/usr/lib/more").out == "more"
+
+
 def test_no_archive_comes_from_a_terminal(based: Lxgit) -> None:
     with based.terminal("load") as terminal:
         terminal.expect_exact("lxgit: standard input is a terminal")
@@ -281,3 +319,21 @@ def test_a_root_file_system_is_no_image(based: Lxgit) -> None:
         "lxgit: there is no image: neither 'index.json' nor 'manifest.json' is there",
         "hint: 'lxgit import' takes a root file system",
     ]
+
+
+def test_what_came_is_told(grown: Lxgit, other: Lxgit) -> None:
+    other("load", stdin=grown("save", "base").stdout)
+    (event,) = other("events", "--since", "1h", "--until", "0s").lines
+    assert " image load " in event
+    assert event.endswith("(name=base:latest)")
+
+
+def test_what_is_odd_about_an_image_is_told(lxgit: Lxgit, scratch: Path) -> None:
+    layout = Layout(scratch / "layout")
+    odd = layout.manifest([LOWER], history=HISTORY, architecture="s390x")
+    result = lxgit("load", "-i", layout.index(named(odd, "odd")))
+    assert [line.partition("warning: ")[2] for line in result.err.splitlines()] == [
+        "the image's history does not match its layers, and is left out",
+        f"the image is for s390x, and this is {architecture_name(os.uname().machine)}",
+    ]
+    assert len(lxgit("log", "--oneline", "odd").lines) == 1

@@ -40,6 +40,8 @@ def test_a_published_port_is_there_for_everybody(based: Lxgit, peer: Peer) -> No
     for address in (found["IPAddress"], found["GlobalIPv6Address"]):
         assert said(*curl(address, 80)) == "hello\n"
     assert based("ps").lines[1].split()[-3:-1] == ["49153->80,", "127.0.0.1:8080->80"]
+    for fitting, wanted in ((1, "publish=80/tcp"), (0, "publish=8080"), (1, "expose=79-81")):
+        assert len(based("ps", "-q", "--filter", wanted).lines) == fitting, wanted
     assert based("port", "web").lines == ["80/tcp -> 0.0.0.0:49153", "80/tcp -> 127.0.0.1:8080"]
     based("rm", "-f", "web")
     wait_until(nothing_is_left)

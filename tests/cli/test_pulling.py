@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.conftest import copied
+from tests.support.program import Lxgit
 from tests.support.registry import PASSWORD, USER, Registry
 from tests.support.stockgit import StockGit
 
 if TYPE_CHECKING:
-    from tests.support.program import Lxgit
+    from pathlib import Path
+
+    from tests.support.ordinary import OrdinaryUser
 
 pytestmark = pytest.mark.root
 
@@ -326,3 +330,23 @@ def test_the_first_command_of_all_pulls(lxgit: Lxgit) -> None:
 def test_pull_always_wants_a_name(based: Lxgit) -> None:
     for words in ((), ("HEAD~1",)):
         assert "--pull always takes a" in based("run", "--pull", "always", *words, code=2).err
+
+
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_an_ordinary_user_pulls_too(
+    lxgit_of: OrdinaryUser, grown_store: Path, scratch: Path, open_registry: Registry
+) -> None:
+    """As the first command of all, and once more where the store has containers."""
+    pusher = Lxgit(copied(grown_store, scratch / "pushed"), scratch)
+    for image in ("base", "tuned"):
+        pusher("push", "-q", image, f"{open_registry.host}/{image}")
+    run = ("run", "--rm", "--network", "none")
+    user = lxgit_of
+    assert user(*run, f"{open_registry.host}/base", "echo", "hi", code=0).out == "hi\n"
+    user("create", "base", "true", code=0)
+    said = user(*run, f"{open_registry.host}/tuned", "cat", "/etc/motd", code=0)
+    assert said.out.splitlines()[-1] == "It is tuned."
+    again = user("pull", f"{open_registry.host}/tuned", code=0)
+    assert again.err.endswith("lxgit: 'tuned' is up to date\n")
+    assert user("fsck", code=0).out == "No faults found.\n"

@@ -1,6 +1,7 @@
-"""The session in the README: its commands are run, and print what it says that they print.
+"""What pages say: every command that they name is there, and the README's session is run.
 
-Ids, sizes and the numbers of lines differ from one Debian to the next, and are not compared.
+Its commands print what it says that they print. Ids, sizes and the numbers of lines differ from one
+Debian to the next, and are not compared.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.cli import commands
 from tests.support import netns
 from tests.support.program import PROGRAM
 
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from tests.support.program import Lxgit
     from tests.support.stockgit import StockGit
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
 PROMPT = "# "
 STORE = "/var/lib/lxgit"
 _VARIES = (
@@ -80,3 +84,16 @@ def test_the_session_prints_what_the_readme_says(lxgit: Lxgit, git: StockGit) ->
     assert lxgit("ls", "base:/usr/sbin/nginx").out == "nginx\n"
     assert "console" in lxgit("ls", "base:/dev").lines  # the first of its archive
     assert git.fsck() == b""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_that_is_named_is_there(page: Path) -> None:
+    named = re.findall(r"`lxgit ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?[^`]*`", page.read_text())
+    assert [(first, second) for first, second in named if not is_command(first, second)] == []
+
+
+def is_command(first: str, second: str) -> bool:
+    """A family alone is one too: a sentence may be about all of it."""
+    if commands.find_family(first) is not None:
+        return not second or commands.find(f"{first} {second}") is not None
+    return commands.find(first) is not None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.support.program import PROGRAM
 
 if TYPE_CHECKING:
     from tests.support.program import Lxgit
@@ -61,3 +65,59 @@ RUN stat -c %u:%g . >told
     made = built(based, text)
     assert based("show", f"{made}:/made/by/told").lines == ["0:0", "12:13", "12:13"]
     assert based("show", f"{made}:/made/root/told").lines == ["0:0"]
+
+
+def test_what_a_step_has(based: Lxgit) -> None:
+    text = """\
+FROM base
+RUN grep -w far /etc/hosts >/told; df -k /dev/shm | tail -1 >>/told; nproc >/dev/null
+"""
+    words = ("--add-host", "far:10.9.8.7", "--shm-size", "8m", "--rm", "--force-rm")
+    hosts, shm = based("show", f"{built(based, text, *words)}:/told").lines
+    assert hosts.split() == ["10.9.8.7", "far"]
+    assert shm.split()[1] == "8192"
+    other = built(based, text, "--add-host", "far:10.9.8.6", "--progress", "plain")
+    assert based("show", f"{other}:/told").lines[0].startswith("10.9.8.6")
+
+
+def test_the_memory_of_a_step_is_bounded(based: Lxgit) -> None:
+    text = (
+        "FROM base\nRUN cat /sys/fs/cgroup/memory.max || head -c 64m /dev/zero | tail >/dev/null\n"
+    )
+    told = based("build", "--no-cache", "--memory", "24m", "-", stdin=text.encode(), code=None)
+    assert "25165824" in told.out or "line 2, RUN: the command" in told.err
+
+
+def test_platforms(based: Lxgit) -> None:
+    own = built(based, "FROM base\nARG TARGETPLATFORM\nENV P=$TARGETPLATFORM\n")
+    (told,) = env(based, own)
+    platform = told.removeprefix("P=")
+    text = f"FROM --platform={platform} base\n"
+    assert built(based, text, "--platform", platform) == built(based, "FROM base\n")
+    for words, line in (((), "--platform=linux/s390x base"), (("--platform", "windows/x"), "base")):
+        failed = based("build", *words, "-", stdin=f"FROM {line}\n".encode(), code=1)
+        assert "is another machine's" in failed.err
+    assert "--progress" in based("build", "--progress", "loud", "-", code=2).err
+
+
+def test_a_private_cache_is_one_commands_at_a_time(based: Lxgit) -> None:
+    text = "FROM base\nRUN --mount=type=cache,target=/c,sharing=private ls /c >/told; touch /c/x"
+    hold = f"{text}; echo here; while [ ! -e /c/go ]; do sleep 0.05; done\n"
+    words = [os.fspath(PROGRAM), "build", "--network", "none", "-"]
+    with subprocess.Popen(
+        words, env=based.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(hold)
+        process.stdin.close()
+        assert "here\n" in iter(process.stdout.readline, "")
+        other = built(based, f"{text}\n")
+        assert based("show", f"{other}:/told").out == ""
+        (first, second) = sorted(based("volume", "ls", "-q").lines)
+        assert second == f"{first}-1"
+        (based.store / "volumes" / first / "data/go").touch()
+        process.stdout.read()
+    assert process.returncode == 0
+    again = built(based, f"{text}; true\n")
+    assert based("show", f"{again}:/told").lines == ["go", "x"]

@@ -119,6 +119,21 @@ def test_a_policy_for_one_that_has_no_keeper(emptied: Lxgit) -> None:
     assert not emptied("update", "--restart", "always", "web").err
 
 
+def test_an_update_of_one_whose_supervisor_was_killed(emptied: Lxgit) -> None:
+    emptied(*RUN, "base", "sleep", "600")
+    os.kill(parent(parent(found(emptied)["State"]["Pid"])), signal.SIGKILL)
+    assert not emptied("update", "--restart", "always", "--cpuset-cpus", "0", "web").err
+    assert found(emptied)["State"]["Status"] == "exited"
+    emptied("start", "web")
+    assert "Cpus_allowed_list:\t0\n" in emptied("exec", "web", "cat", "/proc/1/status").out
+    os.kill(found(emptied)["State"]["Pid"], signal.SIGKILL)
+    wait_until(lambda: found(emptied)["RestartCount"] == 1)
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def test_an_update_that_says_nothing_and_one_that_cannot_be(emptied: Lxgit) -> None:
     emptied(*RUN, "base", "sleep", "600")
     assert emptied("update", "web", code=2).err.startswith("lxgit: nothing to change was said\n")

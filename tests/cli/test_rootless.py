@@ -20,11 +20,13 @@ import pytest
 from tests.support import rootfs, waiting
 from tests.support.builder import Attributes, Builder, acl, capability
 from tests.support.program import Lxgit
+from tests.support.registry import PASSWORD, USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.ordinary import OrdinaryUser
+    from tests.support.registry import Registry
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 
@@ -241,6 +243,9 @@ def test_files_are_copied(person: OrdinaryUser) -> None:
         (["--init-system"], "--init-system is for containers of root", "as root"),
         (["--memory", "100m"], "gets no limits", "leave --memory"),
         (["--pids-limit", "10"], "gets no limits", "--pids-limit"),
+        (["--cpuset-cpus", "0"], "gets no limits", "as root"),
+        (["--oom-score-adj", "-1"], "--oom-score-adj below 0 is for containers", "as root"),
+        (["--network", "container:x"], "--network container:x is for containers of root", "user"),
     ],
 )
 def test_what_is_roots_alone(
@@ -250,6 +255,18 @@ def test_what_is_roots_alone(
     assert fault in refused.err
     assert hint in refused.err.splitlines()[1]
     assert person("ps", "-aq", code=0).out == ""
+
+
+def test_what_a_user_may_ask_for_too(person: OrdinaryUser) -> None:
+    options = ("--shm-size", "1m", "--group-add", "7", "--oom-score-adj", "100")
+    script = "df -k /dev/shm | tail -n 1; cat /proc/1/oom_score_adj; grep -E 'Gro|Seccomp:' $1"
+    shell = ("base", "sh", "-c", script, "sh", "/proc/self/status")
+    free = ("--security-opt", "seccomp=unconfined")
+    shm, score, groups, seccomp = person("run", "--rm", *NONE, *options, *free, *shell).lines
+    assert shm.split()[1] == "1024"
+    assert score == "100"
+    assert "7" in groups.split()
+    assert seccomp.split() == ["Seccomp:", "0"]
 
 
 def test_a_running_one_has_no_control_groups(person: OrdinaryUser) -> None:
@@ -424,3 +441,14 @@ def test_without_newuidmap(person: OrdinaryUser) -> None:
     refused = replace(person, before=hidden)("run", *NONE, "base", "true", code=125)
     assert "newuidmap, which is not installed" in refused.err
     assert "apt install uidmap" in refused.err
+
+
+def test_a_registry_without_a_session(person: OrdinaryUser, private_registry: Registry) -> None:
+    """Outside of a session there is no XDG_RUNTIME_DIR; also in the user's namespace."""
+    host = private_registry.host
+    assert "XDG_RUNTIME_DIR" not in person.environment
+    person("login", "-u", USER, "--password-stdin", host, stdin=PASSWORD.encode(), code=0)
+    assert (person.passage / "home/.config/containers/auth.json").exists()
+    person("create", *NONE, "base", "true", code=0)
+    person("push", "base", f"{host}/base", code=0)
+    person("pull", "-q", f"{host}/base", "other", code=0)

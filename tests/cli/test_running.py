@@ -104,6 +104,16 @@ class TestEnds:
         assert web("logs", "web").out == "up\nbye\n"
         assert web("stop", "web").out == "web\n"
 
+    def test_stop_and_restart_with_another_signal(self, web: Lxgit) -> None:
+        script = "trap 'echo usr; exit 6' USR1; trap '' TERM; echo up; while :; do sleep 0.05; done"
+        web("run", "-d", "--name", "odd", "base", "sh", "-c", script)
+        wait_for(web, "up", "odd")
+        assert "no signal 'X'" in web("stop", "-s", "X", "odd", code=1).err
+        web("restart", "-s", "USR1", "odd")
+        wait_until(lambda: web("logs", "odd").lines == ["up", "usr", "up"])
+        web("stop", "--signal", "usr1", "odd")
+        assert row(web, "odd")["exit_code"] == 6
+
     def test_stop_kills_the_deaf(self, web: Lxgit) -> None:
         web("run", "-d", "--name", "deaf", "base", "sh", "-c", "trap '' TERM; sleep 600; sleep 600")
         begin = time.monotonic()
@@ -302,6 +312,12 @@ class TestExec:
         ).lines
         assert told == ["65534", "/tmp", "b c", row(web, "web")["id"][:12]]
 
+    def test_variables_of_a_file(self, web: Lxgit, scratch: Path) -> None:
+        file = scratch / "variables"
+        file.write_text("# a remark\nA=of the file\nB=b\n")
+        options = ("--env-file", str(file), "-e", "A=a")
+        assert web("exec", *options, "web", "sh", "-c", "echo $A $B").out == "a b\n"
+
     def test_it_is_confined_as_the_first_command_is(self, web: Lxgit) -> None:
         script = (
             "grep -E '^(Cap|Seccomp|NoNewPrivs|Uid|Gid|Groups)' /proc/$1/status;"
@@ -377,6 +393,36 @@ class TestExec:
         outputs = [client.communicate(timeout=60)[0] for client in clients]
         assert len(set(outputs)) == 8
         assert {client.returncode for client in clients} == {0}
+
+
+class TestCtrlC:
+    pytestmark = needs_lxc
+
+    @pytest.mark.parametrize("options", [("--rm",), ("-d",)], ids=" ".join)
+    def test_what_was_given_up_does_not_begin(self, based: Lxgit, options: tuple[str, ...]) -> None:
+        """Whenever it comes: before the container runs, or when it can be told."""
+        command = [str(PROGRAM), "run", "--network", "none", *options, "base"]
+        command += ["sh", "-c", "trap 'exit 9' INT; while :; do sleep 0.05; done"]
+        containers = based.store / "containers"
+        for delay in (0, 0.01, 0.03):
+            before = set(os.listdir(containers))
+            with subprocess.Popen(
+                command, env=based.environment(), stdout=subprocess.PIPE
+            ) as process:
+                wait_until(lambda before=before: set(os.listdir(containers)) > before)
+                time.sleep(delay)
+                process.send_signal(signal.SIGINT)
+                try:
+                    told = process.communicate(timeout=5)[0]
+                except subprocess.TimeoutExpired:  # the shell had no trap yet
+                    process.send_signal(signal.SIGINT)
+                    told = process.communicate()[0]
+            assert process.returncode in (0, 9, 130)
+            assert bool(told) == (process.returncode == 0)
+            assert len(based("ps", "-q").lines) == (process.returncode == 0)
+            assert process.returncode == 0 or "--rm" not in options or not based("ps", "-aq").lines
+            if told:
+                based("rm", "-f", told.decode().strip())
 
 
 def test_keys() -> None:

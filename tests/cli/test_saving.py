@@ -88,6 +88,13 @@ def test_an_archive(grown: Lxgit, scratch: Path, form: str) -> None:
     assert not list((grown.store / "tmp").iterdir())
 
 
+def test_the_same_history_gives_the_same_bytes(grown: Lxgit) -> None:
+    """However the store has it: gc reads and writes all of it anew."""
+    before = grown("save", "tuned").stdout
+    grown("gc")
+    assert grown("save", "tuned").stdout == before
+
+
 def test_several_images_share_their_layers(grown: Lxgit, git: StockGit, scratch: Path) -> None:
     """What `docker load` reads: by name, or without one."""
     grown("tag", "base:v1", "base")

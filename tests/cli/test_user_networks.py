@@ -180,6 +180,25 @@ def test_addresses_that_somebody_chose(based: Lxgit, peer: Peer) -> None:
     wait_until(nothing_is_left)
 
 
+def test_what_a_container_has_on_each_of_several(based: Lxgit, peer: Peer) -> None:
+    for name, subnet in (("red", "172.30.0.0/24"), ("blue", "172.31.0.0/24")):
+        based("network", "create", "--subnet", subnet, name)
+    red = "name=red,ip=172.30.0.9,alias=r1,alias=r2,mac-address=02:00:00:00:00:09"
+    several = ("--network", red, "--network", "name=blue,ip=172.31.0.8,alias=b")
+    based("run", "-d", "--name", "web", *several, "--network-alias", "r3", "base", "sleep", "999")
+    there = based("inspect", "web").json[0]["NetworkSettings"]["Networks"]
+    assert there["red"]["Aliases"] == ["r1", "r2", "r3"]
+    assert (there["red"]["IPAddress"], there["red"]["MacAddress"][-2:]) == ("172.30.0.9", "09")
+    assert (there["blue"]["IPAddress"], there["blue"]["Aliases"]) == ("172.31.0.8", ["b"])
+    hosts = based("run", "--rm", "--network", "name=blue", "base", "cat", "/etc/hosts").out
+    assert "172.31.0.8\tweb" in hosts
+    assert "r1" not in hosts
+    for words, fault in (("name=red,x=1", "'x=1'"), ("alias=a", "names no network")):
+        assert fault in based("run", "--network", words, "base", "true", code=2).err
+    based("rm", "-f", "web")
+    wait_until(nothing_is_left)
+
+
 def test_a_gateway_and_a_part_that_somebody_chose(based: Lxgit, peer: Peer) -> None:
     parts = ("--gateway", "172.30.0.254", "--ip-range", "172.30.0.128/31")
     subnets = ("--subnet", "172.30.0.0/24", "--subnet", "fd00:1::/64")

@@ -102,7 +102,7 @@ def test_a_layer_that_cannot_be_named_fails_no_import(repository: Repository, so
     repository.layers_dir.mkdir(exist_ok=True)
     (repository.layers_dir / "stacks").write_bytes(b"in the way")
     (warning,) = take(repository, source)
-    assert warning == "the layer was not written: File exists"
+    assert warning == "the layer was not written: file exists"
     assert repository.refs.read("refs/heads/base") is not None
 
 

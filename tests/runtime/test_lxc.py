@@ -44,12 +44,15 @@ def test_the_whole_text() -> None:
         "lxc.idmap = g 70000 1879113728 1\n"
         "lxc.net.0.type = empty\n"
         "lxc.net.0.flags = up\n"
-        "lxc.mount.auto = proc:mixed sys:ro cgroup:ro\n"
+        "lxc.mount.auto = proc:rw sys:rw cgroup:rw:force\n"
         "lxc.apparmor.profile = lxc-container-default-cgns\n"
         "lxc.seccomp.profile = /run/lxgit/c/seccomp\n"
         "lxc.cap.keep = chown\n"
         "lxc.cap.keep = kill\n"
     )
+    usual = config(SPEC)
+    assert "lxc.mount.auto = proc:mixed sys:ro cgroup:ro\n" in usual
+    assert "lxc.mount.auto = proc:mixed sys:mixed cgroup:rw\n" in config(replace(SPEC, system=True))
 
 
 def test_what_is_asked_for_less() -> None:
@@ -65,7 +68,10 @@ def test_what_is_asked_for_less() -> None:
         )
     )
     assert "lxc.idmap" not in text
-    assert "lxc.net.0.type = none\nlxc.mount.auto = proc:mixed cgroup:ro\n" in text
+    assert "lxc.net.0.type = none\nlxc.mount.auto = proc:rw cgroup:rw:force\n" in text
+    assert "lxc.mount.auto = proc:mixed cgroup:ro\n" in config(replace(SPEC, network="host"))
+    shared = config(replace(SPEC, namespace="/proc/7/fd/8"))
+    assert "lxc.net.0.type = none\nlxc.namespace.share.net = /proc/7/fd/8\n" in shared
     assert text.endswith("lxc.apparmor.profile = unconfined\n")
     assert "lxc.cap.keep = none" in config(replace(SPEC, capabilities=()))
 

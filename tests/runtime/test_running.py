@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from pathlib import Path
@@ -394,3 +395,16 @@ def test_privileged(machine: Machine) -> None:
         == Path("/proc/self/status").read_text().split("CapBnd:\t")[1].split()[0].encode()
     )
     assert result.out.split()[3:] == [b"0", b"mounted"]
+
+
+def test_a_privileged_one_has_what_the_host_has(machine: Machine) -> None:
+    script = "ls /dev; cat /proc/sys/kernel/hostname > /proc/sys/kernel/hostname && echo written"
+    result = machine.shell(script, privileged=True, host_ids=True)
+    top = os.stat("/dev").st_dev
+    for entry in os.scandir("/dev"):
+        info = entry.stat(follow_symlinks=False)
+        is_device = stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode)
+        if is_device and info.st_dev == top and entry.name != "console":
+            assert entry.name.encode() in result.out.split()
+    assert result.out.endswith(b"\nwritten\n")
+    assert b"kmsg" not in machine.shell("ls /dev", host_ids=True).out.split()

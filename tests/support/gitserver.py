@@ -26,8 +26,8 @@ def serving(directory: Path) -> Iterator[str]:
                     with connection:
                         subprocess.run(
                             command,
-                            stdin=connection,
-                            stdout=connection,
+                            stdin=connection.fileno(),
+                            stdout=connection.fileno(),
                             stderr=subprocess.DEVNULL,
                             check=False,
                         )
