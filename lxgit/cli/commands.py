@@ -221,17 +221,6 @@ def find_family(name: str) -> Family | None:
     )
 
 
-def all_commands() -> list[Listed]:
-    """Every command by its whole name, those of one word first, in the order of the help."""
-    members = [
-        member._replace(name=f"{family.name} {member.name}")
-        for family in entries()
-        if isinstance(family, Family)
-        for member in family.members()
-    ]
-    return [*(each for each in entries() if isinstance(each, Listed)), *members]
-
-
 def first_words() -> list[tuple[str, str]]:
     """What a command line may begin with, and what each is for."""
     return [(each.name, each.summary) for each in entries()]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from lxgit.build.archives import Archives
 from lxgit.build.copying import copy_into
 from lxgit.build.dockerfile import copied_words
+from lxgit.build.ownership import NoSuchOwner, Owner, owner_of
 from lxgit.build.sources import ImageSource
 from lxgit.build.taking import CopyRequest, Root, Taken, is_address, is_repository, take
 from lxgit.build.writing import write_changes
@@ -87,13 +88,22 @@ def _fetched(
 def directory_made(site: Site, config: ImageConfig) -> WriteFiles:
     """What writes an image with the directory of its WORKDIR, its own if it has it.
 
-    What is made belongs to its USER.
+    What is made belongs to its USER, to root where the image does not know that one.
     """
-    request = CopyRequest((), config.working_dir, site.now, chown=config.user)
-    nothing = Root(b"", Node(Kind.DIRECTORY, Metadata(0o755, 0, 0, site.now)))
-    archives = Archives(site.repository.scratch_dir, site.progress)
-    taken = Taken((nothing,), b"", {})
-    return writes(site.repository, config, taken, request, archives, site.progress)
+
+    def write(image: Image, writer: PackWriter) -> tuple[ObjectID, Links]:
+        source = ImageSource(image, site.repository.objects)
+        owner = Owner(0, 0)
+        with suppress(NoSuchOwner):
+            owner = owner_of(config.user or "0", source)
+        request = CopyRequest((), config.working_dir, site.now, chown=f"{owner.uid}:{owner.gid}")
+        nothing = Root(b"", Node(Kind.DIRECTORY, Metadata(0o755, 0, 0, site.now)))
+        taken = Taken((nothing,), b"", {})
+        archives = Archives(site.repository.scratch_dir, site.progress)
+        made = writes(site.repository, config, taken, request, archives, site.progress)
+        return made(image, writer)
+
+    return write
 
 
 def writes(

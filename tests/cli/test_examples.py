@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
-from lxgit.cli.commands import all_commands
 from lxgit.cli.usage import help_text
 from tests.cli.conftest import copied
 from tests.conftest import need_registry
 from tests.support import netns
+from tests.support.commands import all_commands
 from tests.support.program import PROGRAM, Lxgit
 from tests.support.registry import registry
 

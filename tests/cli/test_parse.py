@@ -9,7 +9,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lxgit.cli.commands import all_commands
 from lxgit.cli.output import Output
 from lxgit.cli.params import Annotated, Command, Literal, argument, command, option, paths
 from lxgit.cli.parse import HelpWanted, NotWellFormed, parse
@@ -17,6 +16,7 @@ from lxgit.cli.session import Session
 from lxgit.cli.usage import explain, help_text, typer_command
 from lxgit.errors import UsageError
 from lxgit.tuples import NamedTuple
+from tests.support.commands import all_commands
 
 
 @command(examples=(("lxgit everything -n 5 base", "five of them"),))

@@ -61,10 +61,16 @@ RUN touch mine; stat -c %u:%g / /made /made/by >told
 USER 0
 WORKDIR /made/root
 RUN stat -c %u:%g . >told
+USER unknown
+WORKDIR /made/by
+WORKDIR /made/unknown
+USER 0
+RUN stat -c %u:%g . >told
 """
     made = built(based, text)
     assert based("show", f"{made}:/made/by/told").lines == ["0:0", "12:13", "12:13"]
     assert based("show", f"{made}:/made/root/told").lines == ["0:0"]
+    assert based("show", f"{made}:/made/unknown/told").lines == ["0:0"]
 
 
 def test_what_a_step_has(based: Lxgit) -> None:
