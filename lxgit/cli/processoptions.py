@@ -40,12 +40,18 @@ def variables(wanted: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(found)
 
 
+_LONGEST = 1 << 20  # letters; a command takes no more of an environment
+
+
 def lines_of(paths: tuple[str, ...]) -> tuple[str, ...]:
-    """The lines of files that have one for each thing, `#` before a remark."""
+    """The lines of files that have one for each thing, `#` before a remark. UsageError."""
     found: list[str] = []
     for path in paths:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            lines = [line.rstrip("\n").lstrip() for line in file]
+            text = file.read(_LONGEST + 1)
+        if len(text) > _LONGEST:
+            raise UsageError(f"'{path}' has more than {_LONGEST >> 20} MiB: it is no list of names")
+        lines = [line.lstrip() for line in text.split("\n")]
         found += [line for line in lines if line and not line.startswith("#")]
     return tuple(found)
 

@@ -101,7 +101,7 @@ def created(
         from lxgit.operations.naming import check_container_name
 
         check_container_name(repository, request.name)
-    revision = request.image or "HEAD"
+    revision = "HEAD" if request.image is None else request.image
     commit = find_commit(repository, revision)
     image = image_of(repository, commit)
     branch, label = image_label(repository, revision, hex_id(commit))

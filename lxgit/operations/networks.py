@@ -288,6 +288,11 @@ def connect(
 
     CannotConnect, NoSuchNetwork, NoSuchContainer, UsageError, and what `run` raises.
     """
+    if network in NO_BRIDGE:
+        raise CannotConnect(
+            f"a container has --network {network} from its beginning, or not at all",
+            hint=f"'lxgit run --network {network}' makes one",
+        )
     with kept_networks(repository, [network]), edited(find_container(repository, container)) as now:
         found = records.find(repository.networks_dir, network)
         attachment = checked_attachment(found, aliases, address)

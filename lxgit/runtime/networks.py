@@ -144,6 +144,10 @@ def checked_subnets(texts: Sequence[str]) -> tuple[str, str]:
     return found[4], found[6]
 
 
+_NOBODYS = {0, *range(240, 256)}
+"""What addresses of IPv4 begin with that mean "this network", or are reserved (RFC 6890)."""
+
+
 def _subnet(text: str) -> IPv4Network | IPv6Network:
     from ipaddress import ip_network
 
@@ -158,7 +162,12 @@ def _subnet(text: str) -> IPv4Network | IPv6Network:
         raise UsageError(
             f"'{text}': a subnet has {_PREFIXES[0]} to {_PREFIXES[-1]} bits", hint=form
         )
-    if subnet.is_loopback or subnet.is_multicast or subnet.is_link_local:
+    if (
+        subnet.is_loopback
+        or subnet.is_multicast
+        or subnet.is_link_local
+        or (subnet.version == 4 and subnet.network_address.packed[0] in _NOBODYS)
+    ):
         raise UsageError(f"'{text}' is not for containers", hint=form)
     return subnet
 

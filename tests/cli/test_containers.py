@@ -93,6 +93,9 @@ def test_what_the_command_finds(based: Lxgit) -> None:
     assert based("run", "--rm", "--entrypoint", "echo", "base", "a", "b").out == "a b\n"
     assert "names no variable" in based("run", "-e", "=x", "base", code=2).err
     assert "no such file" in based("run", "--env-file", "/none", "base", "true", code=125).err
+    endless = based("run", "--env-file", "/dev/zero", "base", "true", code=2)
+    assert "'/dev/zero' has more than 1 MiB" in endless.err
+    assert "there is no ''" in based("run", "", "true", code=125).err
 
 
 def test_head_is_the_image_by_default(based: Lxgit) -> None:

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -395,6 +396,11 @@ class TestExec:
         assert {client.returncode for client in clients} == {0}
 
 
+def is_another(containers: Path, before: set[str]) -> bool:
+    """Whether a container has been made since."""
+    return set(os.listdir(containers)) > before
+
+
 class TestCtrlC:
     pytestmark = needs_lxc
 
@@ -409,7 +415,7 @@ class TestCtrlC:
             with subprocess.Popen(
                 command, env=based.environment(), stdout=subprocess.PIPE
             ) as process:
-                wait_until(lambda before=before: set(os.listdir(containers)) > before)
+                wait_until(partial(is_another, containers, before))
                 time.sleep(delay)
                 process.send_signal(signal.SIGINT)
                 try:
