@@ -14,6 +14,7 @@ from benchmarks.rows import (
     logs,
     memory,
     running,
+    sending,
     sizes,
     startup,
     systems,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from benchmarks.workbench import Workbench
 
 MODULES = (
-    *(startup, imports, containers, running, builds, systems, bridged),
+    *(startup, imports, containers, running, builds, sending, systems, bridged),
     *(comparing, commits, logs, sizes, memory),
 )
 
