@@ -66,11 +66,13 @@ def declared(
 
 
 def unused(dockerfile: Dockerfile, given: Iterable[str]) -> list[str]:
-    """Which of the names that were given no ARG has."""
+    """Which of the names that were given no ARG has. BadDockerfile."""
     steps = [*dockerfile.arguments, *(step for stage in dockerfile.stages for step in stage.steps)]
-    named = {
-        name for step in steps if step.name == "ARG" for name, _ in _names(step, dockerfile.escape)
-    }
+    named = set()
+    for step in steps:
+        if step.name == "ARG":
+            with at(step):
+                named |= {name for name, _ in _names(step, dockerfile.escape)}
     return sorted(set(given) - named - PROXIES)
 
 

@@ -251,8 +251,6 @@ def _stage(step: Step, before: list[Stage], escape: str) -> Stage:
         raise BadInstruction(f"'{step.rest[:80]}' is not understood", hint="FROM IMAGE [AS NAME]")
     if name and not _STAGE.fullmatch(name):
         raise BadInstruction(f"'{words[2][:80]}' cannot name a stage", hint="such as build")
-    if name and any(stage.name == name for stage in before):
-        raise BadInstruction(f"two stages are called '{name}'")
     if len(before) == _MAX_STAGES:
         raise BadInstruction(f"more than {_MAX_STAGES} stages")
     return Stage(step, words[0], step.flag("platform"), name, ())

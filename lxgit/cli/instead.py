@@ -1,4 +1,4 @@
-"""Options of Docker's `run` that lxgit has not, and what does the same, or why nothing does."""
+"""Options of Docker's that lxgit has not, and what does the same, or why nothing does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ _NAMESPACES = "a container has these to itself; what joins one is 'lxgit exec'"
 _DISKS = "what a container does to the disk is not limited by itself: docs/security.md"
 _CPUS = "--cpus 1.5 and --cpuset-cpus"
 
-INSTEAD = {
+_RUN = {
     "--annotation": "--label",
     "--blkio-weight": _DISKS,
     "--cgroup-parent": "limits are a container's own: -m, --cpus, --pids-limit",
@@ -31,4 +31,12 @@ INSTEAD = {
     "--storage-opt": _DISKS,
     "--uts": _NAMESPACES,
     "--volume-driver": "a volume lies in the store",
+}
+_NETWORK = "a network is a bridge of this host: --subnet, --gateway, --ip-range, --internal"
+INSTEAD = {
+    "run": _RUN,
+    "create": _RUN,
+    "network create": dict.fromkeys(
+        ("-o", "--opt", "--attachable", "--ipam-driver", "--scope", "--ingress"), _NETWORK
+    ),
 }

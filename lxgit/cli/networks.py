@@ -211,11 +211,12 @@ def disconnect(
     session: Session,
     network: Name,
     container: Container,
+    force: Annotated[bool, option("-f", "--force", help="if it is on it")] = False,
 ) -> None:
     """Take a container off a network. One that has no other left has no network."""
     from lxgit.operations.networks import disconnect
 
-    disconnect(session.repository(), network, container)
+    disconnect(session.repository(), network, container, force=force)
 
 
 @command(

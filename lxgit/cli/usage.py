@@ -55,8 +55,8 @@ def explain(name: str, command: Command, words: Sequence[str]) -> NoReturn:
         typer_command(name, command).make_context(f"lxgit {name}", words)
     except TyperException as error:
         message = _as_one_line(error.format_message())
-        if name in ("run", "create"):
-            hint = INSTEAD.get(message.removeprefix("no such option: ").split(" ")[0], hint)
+        named = message.removeprefix("no such option: ").split(" ")[0]
+        hint = INSTEAD.get(name.removeprefix("container "), {}).get(named, hint)
         raise UsageError(message, hint=hint) from None
     raise UsageError("this command line is not understood", hint=hint)
 

@@ -37,7 +37,7 @@ def healthcheck_of(rest: str) -> dict[str, Any]:
         if name in _TIMES:
             found[_TIMES[name]] = _nanoseconds(value)
         elif name == "retries" and value.isascii() and value.isdecimal() and len(value) < 10:
-            found["Retries"] = int(value)
+            found |= {"Retries": int(value)} if int(value) else {}
         else:
             raise BadInstruction(f"'--{name}={value}' is not understood")
     kind, _, command = rest.partition(" ")

@@ -33,7 +33,10 @@ SHELL = ("/bin/sh", "-c")
 
 _PORT = re.compile(r"(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?(?:/(?P<kind>tcp|udp|sctp))?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-_SIGNAL = re.compile(r"(SIG)?[A-Z][A-Z0-9]*([+-][0-9]{1,2})?|[0-9]{1,2}")
+_SIGNAL = re.compile(
+    r"(?:SIG)?(?:RTM(?:IN\+|AX-)(?P<offset>[0-9]{1,2})|(?P<name>[A-Z][A-Z0-9]*))"
+    r"|(?P<number>[0-9]{1,2})"
+)
 _MOST_PORTS = 1 << 16
 
 
@@ -116,15 +119,15 @@ def command_of(rest: str, config: ImageConfig) -> tuple[str, ...]:
 
 
 def json_words(rest: str) -> tuple[str, ...] | None:
-    """The strings of a JSON array; None for anything else."""
+    """The strings of a JSON array; None for what is no array. BadInstruction for other arrays."""
     if not rest.startswith("["):
         return None
     try:
         found = json.loads(rest)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-        return None
+    if not all(isinstance(item, str) for item in found):
+        raise BadInstruction("a JSON array has strings here, and nothing else")
     return tuple(found)
 
 
@@ -196,9 +199,18 @@ def _user(config: ImageConfig, rest: str, scope: Scope) -> ImageConfig:
 
 def _stop_signal(config: ImageConfig, rest: str, scope: Scope) -> ImageConfig:
     name = _one(config, rest, scope)
-    if not _SIGNAL.fullmatch(name.upper()):
+    if not _is_signal(name.upper()):
         raise BadInstruction(f"'{name}' is no signal", hint="SIGTERM, SIGRTMIN+3 or 15")
     return replace(config, stop_signal=name)
+
+
+def _is_signal(name: str) -> bool:
+    from signal import Signals
+
+    match = _SIGNAL.fullmatch(name)
+    if match is None or match["number"] or match["offset"]:
+        return match is not None
+    return f"SIG{match['name']}" in Signals.__members__
 
 
 def _one(config: ImageConfig, rest: str, scope: Scope) -> str:

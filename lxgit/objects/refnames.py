@@ -52,10 +52,11 @@ def check_name(name: str) -> None:
         or name in {"HEAD", "@"}
         or (len(name) in {40, 64} and not name.strip(_HEX_DIGITS))
     ):
-        raise InvalidName(
-            f"'{name}' is not a valid name",
-            hint="take letters, digits, '-', '_', '.' and '/', and begin with a letter or digit",
-        )
+        hint = "take letters, digits, '-', '_', '.' and '/', and begin with a letter or digit"
+        branch, colon, _ = name.partition(":")
+        if colon and is_valid_ref(BRANCHES + name.replace(":", "/", 1)):
+            hint = f"it is a tag's: take '{branch}', then 'lxgit tag {name} {branch}'"
+        raise InvalidName(f"'{name}' is not a valid name", hint=hint)
 
 
 def short_name(name: str) -> str:

@@ -66,11 +66,15 @@ class Stages:
         return index
 
     def _index(self, name: str, before: int) -> int | None:
-        """The stage of that name or number, of those before another."""
+        """The stage of that name or number, of those before another; the last of that name."""
         if name.isdecimal() and len(name) < 5 and int(name) < before:
             return int(name)
-        names = [stage.name for stage in self._stages[:before]]
-        return names.index(name.lower()) if name and name.lower() in names else None
+        same = [
+            index
+            for index, stage in enumerate(self._stages[:before])
+            if name and stage.name == name.lower()
+        ]
+        return same[-1] if same else None
 
     def _needed(self, last: int) -> set[int]:
         """A stage, those that it begins with or copies from, and so on."""

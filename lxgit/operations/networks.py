@@ -353,16 +353,20 @@ def _attached(config: ContainerConfig, attachments: Sequence[Attachment]) -> Con
     )
 
 
-def disconnect(repository: Repository, network: str, container: str) -> None:
+def disconnect(
+    repository: Repository, network: str, container: str, *, force: bool = False
+) -> None:
     """Take a container off a network, at once where it runs. One that has none left has "none".
 
-    NotConnected, CannotConnect, NoSuchNetwork, NoSuchContainer.
+    NotConnected, unless with `force`; CannotConnect, NoSuchNetwork, NoSuchContainer.
     """
     with edited(find_container(repository, container)) as now:
         found = records.find(repository.networks_dir, network)
         attachments, name = now.config.attachments, now.config.name
         left = [one for one in attachments if one.network != found.name]
         if len(left) == len(attachments):
+            if force:
+                return
             raise NotConnected(
                 f"container '{name}' is not on network '{found.name}'",
                 hint=f"'lxgit inspect {name}' shows where it is",

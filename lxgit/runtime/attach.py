@@ -6,13 +6,13 @@ its request; what comes after is in attachment.py, and is loaded while the comma
 
 from __future__ import annotations
 
-import contextlib
+import _socket  # `socket` is this and 2 ms of constants made enumerations
 import os
-import socket
 import time
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
+from lxgit.lean import suppress
 from lxgit.runtime import protocol
 from lxgit.runtime.index import is_locked
 from lxgit.runtime.protocol import Message
@@ -49,7 +49,7 @@ class IsPaused(LxgitError):
 class Session:
     """A connection to a supervisor."""
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: _socket.socket) -> None:
         self._channel = channel
         self._code: int | None = None  # the container's, once it has been told
 
@@ -79,7 +79,7 @@ class Session:
         request = protocol.EXECUTE + wanted.encoded()
         if len(request) > protocol.MAX_MESSAGE:
             raise CommandTooLong("the command and its environment take more than 64 KiB")
-        with contextlib.suppress(ConnectionError):  # told by what is received, or not
+        with suppress(ConnectionError):  # told by what is received, or not
             self._channel.send(request)
         self.wait_started()
         self._receive_until(protocol.STARTED, None)
@@ -108,7 +108,7 @@ class Session:
         self._ask(protocol.LET_GO)
 
     def _ask(self, request: bytes) -> None:
-        with contextlib.suppress(ConnectionError):
+        with suppress(ConnectionError):
             self._channel.send(request)
         self._receive_until(protocol.DONE, None)
 
@@ -150,7 +150,7 @@ class Session:
         return connected(self._channel, streams)
 
 
-def receive(channel: socket.socket) -> Message:
+def receive(channel: _socket.socket) -> Message:
     """The next message; SupervisorLost when there will be none."""
     try:
         message = Message.of(channel.recv(protocol.MAX_MESSAGE))
@@ -171,7 +171,7 @@ def connect(container: Path | str) -> Session:
     """
     identity = os.path.basename(container)
     if is_locked(container):
-        channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         try:
             channel.connect(socket_path(identity))
         except OSError:

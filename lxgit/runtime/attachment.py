@@ -19,7 +19,7 @@ from lxgit.runtime.attach import receive
 from lxgit.runtime.protocol import CHUNK
 
 if TYPE_CHECKING:
-    import socket
+    import _socket
     from collections.abc import Callable, Iterator
     from types import FrameType
 
@@ -33,7 +33,7 @@ _PASSED_ON = (
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
-def connected(channel: socket.socket, streams: Streams) -> int | None:
+def connected(channel: _socket.socket, streams: Streams) -> int | None:
     """See `Session.attach`."""
     with contextlib.ExitStack() as restore:
         passed = _ENDING if streams.tty else () if streams.keeps_signals else _PASSED_ON
@@ -66,7 +66,7 @@ def _note(_number: int, _frame: FrameType | None) -> None:
 class _Attached:
     """The loop of `connected`."""
 
-    def __init__(self, channel: socket.socket, streams: Streams, signals: int) -> None:
+    def __init__(self, channel: _socket.socket, streams: Streams, signals: int) -> None:
         self._channel = channel
         self._streams = streams
         self._stdin = streams.stdin  # None once it has ended

@@ -11,9 +11,10 @@ find that somebody has written before.
 from __future__ import annotations
 
 import _thread  # threading takes 1 ms to load
-import contextlib
 import os
 from typing import TYPE_CHECKING
+
+from lxgit.lean import contextmanager, suppress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _TOPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")  # the latter where version 1 is there too
 
 
-@contextlib.contextmanager
+@contextmanager
 def begun() -> Iterator[None]:
     """Have a grace period begin, while the caller goes on to have LXC started.
 
@@ -39,7 +40,7 @@ def begun() -> Iterator[None]:
 
 def _move(ended: _thread.LockType) -> None:
     try:
-        with contextlib.suppress(OSError, StopIteration):
+        with suppress(OSError, StopIteration):
             fd = os.open(f"{_own_group()}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
             try:
                 os.write(fd, b"0")  # the writer itself

@@ -6,13 +6,13 @@ paths.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import is_held
+from lxgit.lean import suppress
 from lxgit.runtime.runplace import kernel_boot
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def container_names(containers: Path | str) -> dict[str, str]:
 def _named(containers: Path | str, name: str) -> str | None:
     """The id of the container of that name, if there is one."""
     link = f"{containers}/.names/{name}"
-    with contextlib.suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):
         identity = os.readlink(link)
         if record(f"{containers}/{identity}") is not None:
             return identity
@@ -80,7 +80,7 @@ def record(container: Path | str) -> bytes | None:
 
 
 def _holds_data(container: Path | str) -> bool:
-    with contextlib.suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):
         return any(
             name.startswith("upper") and os.listdir(f"{container}/{name}")
             for name in os.listdir(container)

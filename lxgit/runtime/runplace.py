@@ -5,8 +5,9 @@ Whoever only wants to talk to a supervisor loads no more than this.
 
 from __future__ import annotations
 
-import functools
 import os
+
+from lxgit.lean import cache
 
 
 def run_directory() -> str:
@@ -29,10 +30,10 @@ def _is_ours(path: str) -> bool:
         return False
 
 
-@functools.cache
+@cache
 def kernel_boot() -> str:
     """This boot's random id (random(4), /proc/sys/kernel/random/boot_id)."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
         return file.read().strip()
 
 

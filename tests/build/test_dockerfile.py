@@ -66,7 +66,7 @@ def test_a_whole_file() -> None:
         ("FROM a b", "line 1, FROM: 'a b' is not understood", "FROM IMAGE [AS NAME]"),
         ("FROM a AS", "line 1, FROM: 'a AS' is not understood", "FROM IMAGE [AS NAME]"),
         ("FROM a AS 1x", "line 1, FROM: '1x' cannot name a stage", "such as build"),
-        ("FROM a AS x\nFROM b as X", "line 2, FROM: two stages are called 'x'", ""),
+        ('FROM a\nCOPY ["a", 1]', "line 2, COPY: a JSON array has strings", ""),
         ("FROM a\n\nRUM x", "line 3, RUM: there is no such instruction", "did you mean RUN?"),
         ("FROM a\nRUN", "line 2, RUN: its arguments are missing", ""),
         ("FROM a\nRUN --network=none", "line 2, RUN: its arguments are missing", ""),

@@ -196,6 +196,8 @@ def test_a_step_that_fails(based: Lxgit, context: Path) -> None:
             "line 2, RUN: there is no 'x'",
         ),
         ("FROM base\nRUN --security=insecure true", "line 2, RUN: --security"),
+        ("FROM base\nADD --checksum=sha256:x Dockerfile /", "line 2, ADD: --checksum is of an"),
+        ("FROM base\nARG 1A", "line 2, ARG: '1A' cannot be the name"),
         ("FROM base\nRUN --network=mine true", "line 2, RUN: "),
     ],
 )

@@ -47,6 +47,12 @@ ENV E=x$A
     assert env(based, built(based, text)) == ["E=x"]
 
 
+def test_of_two_stages_with_one_name_the_later_counts(based: Lxgit) -> None:
+    text = "FROM base AS a\nENV A=1\nFROM a AS A\nENV B=2\nFROM a\nENV C=3\n"
+    assert env(based, built(based, text)) == ["A=1", "B=2", "C=3"]
+    assert env(based, built(based, text, "--target", "a")) == ["A=1", "B=2"]
+
+
 def test_path_is_there_where_the_image_says_none(based: Lxgit) -> None:
     made = built(based, "FROM base\nENV PATH=/opt/bin:$PATH\nRUN ls / >/dev/null\n")
     assert env(based, made) == [f"PATH=/opt/bin:{DEFAULT_PATH}"]

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,8 +18,7 @@ from tests.support.rootfs import extract_tar
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from tests.support.ordinary import OrdinaryUser
     from tests.support.program import Lxgit
 
 pytestmark = pytest.mark.root
@@ -183,3 +183,23 @@ def test_what_is_killed_goes_on_with_nothing(based: Lxgit, words: tuple[str, ...
 def running(host: str) -> bool:
     """Whether a skopeo talks to that registry."""
     return not subprocess.run(["pgrep", "-f", f"^[^ ]*skopeo .*{host}/"], check=False).returncode
+
+
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_an_ordinary_user_has_it_too(person: OrdinaryUser, private_registry: Registry) -> None:
+    """Credentials are the user's own, wherever a container of the store could begin."""
+    host = private_registry.host
+    home = Path(person.environment["HOME"])
+    secret = PASSWORD.encode()
+    person("login", "-u", USER, "--password-stdin", host, stdin=secret, code=0)
+    kept = home / ".config/containers/auth.json"
+    assert (kept.stat().st_uid, kept.stat().st_mode & 0o777) == (person.number, 0o600)
+    pushed = person("push", f"{host}/base", code=0)
+    assert pushed.out.startswith(f"{host}/base@sha256:")
+    person("save", "base", "-o", f"{home}/base.tar", code=0)
+    assert (home / "base.tar").stat().st_uid == person.number
+    person("pull", f"{host}/base", "again", code=0)
+    assert host in person("search", f"{host}/", code=0).out
+    person("logout", host, code=0)
+    person("push", f"{host}/base:other", code=1)

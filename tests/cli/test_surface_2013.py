@@ -136,8 +136,11 @@ def test_export_and_import(then: Then, served: Server) -> None:
     container = then.container("base sh -c 'echo it >/f'")
     then(f"wait {container}")
     archive = then(f"export {container}").stdout
+    refused = then("import - copied:v1", code=1, stdin=archive)
+    assert refused.err.endswith("take 'copied', then 'lxgit tag copied:v1 copied'\n")
     then("import - copied", stdin=archive)
-    then.says("run copied cat /f", "it")
+    then("tag copied:v1 copied")
+    then.says("run copied:v1 cat /f", "it")
     served.body = archive
     then(f"import {served.url}/rootfs.tar fetched")
     then.says("run fetched cat /f", "it")

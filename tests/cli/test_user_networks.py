@@ -156,6 +156,7 @@ def test_a_network_that_is_in_use_stays(based: Lxgit, peer: Peer) -> None:
     assert [one["Name"] for one in shown["Containers"].values()] == ["later"]
     assert based("ps", "-aq", "--filter", "network=red").out
     based("network", "disconnect", "red", "later")
+    based("network", "disconnect", "-f", "red", "later")
     assert based("start", "-a", "later").out == ""
     assert based("network", "prune", "-f", "--filter", "label=stage=test").out == "red\n"
     assert based("network", "ls", "--format", "{{.Name}}").lines == ["bridge", "host", "none"]
@@ -239,6 +240,7 @@ def test_a_gateway_and_a_part_that_somebody_chose(based: Lxgit, peer: Peer) -> N
         (("create", "--subnet", "10.1.0.0/24", "--gateway", "10.1.0.0", "x"), "none of the subnet"),
         (("create", "--subnet", "10.1.0.0/24", "--ip-range", "10.1.0.0/23", "x"), "is no part"),
         (("create", "--driver", "overlay", "x"), "'overlay'"),
+        (("create", "--attachable", "x"), "a network is a bridge of this host"),
         (("create", "taken"), "a network is named 'taken' already"),
         (("rm", "none"), "every store has network 'none'"),
         (("rm", "nosuch"), "there is no network 'nosuch'"),

@@ -48,6 +48,8 @@ OLD = ImageConfig(
         ('VOLUME ["/data", "/my log"]', {"volumes": ("/data", "/my log")}),
         ("VOLUME /b /a", {"volumes": ("/a", "/b")}),
         ("STOPSIGNAL SIGRTMIN+3", {"stop_signal": "SIGRTMIN+3"}),
+        ("STOPSIGNAL RTMAX-1", {"stop_signal": "RTMAX-1"}),
+        ("STOPSIGNAL usr1", {"stop_signal": "usr1"}),
         ("STOPSIGNAL 15", {"stop_signal": "15"}),
         ("HEALTHCHECK NONE", {"extra": {"Healthcheck": {"Test": ["NONE"]}}}),
         ("HEALTHCHECK --interval=1m30s --retries=2 CMD curl -f x || exit 1", {
@@ -102,6 +104,9 @@ def test_what_an_instruction_changes(text: str, changed: dict[str, object]) -> N
         ("ENV A=${x:=y}", "line 1, ENV: ':=' is not understood"),
         ("VOLUME []", "line 1, VOLUME: a volume needs a path"),
         ("STOPSIGNAL quick!", "line 1, STOPSIGNAL: 'quick!' is no signal"),
+        ("STOPSIGNAL SIGFOO", "line 1, STOPSIGNAL: 'SIGFOO' is no signal"),
+        ("STOPSIGNAL SIGRTMIN-1", "line 1, STOPSIGNAL: 'SIGRTMIN-1' is no signal"),
+        ('VOLUME ["/a", 5]', "line 1, VOLUME: a JSON array has strings here"),
         ("HEALTHCHECK CMD", "line 1, HEALTHCHECK: 'CMD' is no check"),
         ("HEALTHCHECK --retries=1 NONE", "line 1, HEALTHCHECK: 'NONE' is no check"),
         ("HEALTHCHECK --interval=5 CMD x", "line 1, HEALTHCHECK: '5' is no duration"),
