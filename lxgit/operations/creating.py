@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from lxgit.runtime.layers import FileSystem, Stack
 
 
+_LONGEST_WORD = 1 << 17  # bytes, with the NUL behind it
+
+
 class NoCommand(LxgitError):
     """Neither the command line nor the image says what to run."""
 
@@ -108,6 +111,8 @@ def created(
     stack = materialised(repository, commit, image, progress)
     mounts = _mounts(repository, request, () if request.owner else image.config.volumes)
     how = _program(request, image)
+    environment = (*image.config.env, *request.environment)
+    _check_lengths((*how.command, *environment))
     network = request.networking.checked(image.config, repository)
     container = records.create(
         repository.containers_dir,
@@ -120,7 +125,7 @@ def created(
             outside_range=stack.outside_range,
             name=request.name,
             hostname=request.hostname,
-            environment=(*image.config.env, *request.environment),
+            environment=environment,
             working_dir=request.working_dir or image.config.working_dir or "/",
             user=request.user or image.config.user,
             tty=request.tty or request.system,
@@ -244,6 +249,19 @@ def _command(request: RunRequest, config: ImageConfig) -> tuple[str, ...]:
             "the image says no command, and none was given", hint="lxgit run IMAGE COMMAND"
         )
     return command
+
+
+def _check_lengths(words: tuple[str, ...]) -> None:
+    """CommandTooLong where the kernel would not take a word (MAX_ARG_STRLEN of execve(2))."""
+    if max(map(len, words), default=0) * 4 < _LONGEST_WORD:
+        return
+    if any(len(os.fsencode(word)) >= _LONGEST_WORD for word in words):
+        from lxgit.runtime.attach import CommandTooLong
+
+        raise CommandTooLong(
+            "an argument or a variable of the command takes more than 128 KiB",
+            hint="Linux takes none of those: have it in a file",
+        )
 
 
 def _policy(request: RunRequest) -> RestartPolicy:
