@@ -1,7 +1,8 @@
 """`RUN --mount=…`: what a command is shown while it runs, and no commit has.
 
     type=bind     files of the build context, or of `from`; what is written to them is thrown away
-    type=cache    a directory that outlives the build, found again by its `id`
+    type=cache    a directory that outlives the build, found again by its `id`; what is in it at
+                  first is nothing, or what `from` has
     type=tmpfs    memory
     type=secret   a file, or with `env` a variable, that `--secret` gives
 
@@ -34,7 +35,7 @@ _COMMON = {"type", "target"}
 _OWNED = {"mode", "uid", "gid"}
 _KEYS = {
     BIND: _COMMON | {"source", "from", "readonly", "readwrite"},
-    CACHE: _COMMON | _OWNED | {"id", "sharing", "readonly", "readwrite"},
+    CACHE: _COMMON | _OWNED | {"id", "sharing", "from", "source", "readonly", "readwrite"},
     TMPFS: _COMMON | {"size"},
     SECRET: _COMMON | _OWNED | {"id", "required", "env"},
 }
@@ -45,7 +46,8 @@ _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 class RunMount(NamedTuple):
     """One mount; `target` is absolute, or "" for a secret that is a variable alone.
 
-    `origin` is the stage or image of a bind, "" for the build context. `size` is in bytes.
+    `origin` is the stage or image of a bind, "" for the build context, or of what a cache has at
+    first, "" for nothing. `size` is in bytes.
     A cache that is LOCKED has one command at a time; where one that is PRIVATE has one already, the
     next command gets another.
     """
@@ -114,6 +116,8 @@ def _cache(values: Mapping[str, str]) -> RunMount:
     return RunMount(
         CACHE,
         target,
+        source=values.get("source", "/"),
+        origin=values.get("from", ""),
         id=values.get("id", "") or target,
         read_only=_switch(values, "readonly"),
         sharing=values.get("sharing", SHARED),

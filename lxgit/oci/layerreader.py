@@ -67,10 +67,11 @@ class LayerTree(FileTree):
 
     def link(self, path: bytes, target: bytes) -> None:
         parts = split(target)
+        source = b"/".join(parts)
         try:
+            self._descend(parts[:-1], target, make=False)  # for what is not here, none is made
             super().link(path, target)
         except InvalidPath:
-            source = b"/".join(parts)
             if not parts or self.find(source) is not None:
                 raise
             self.put(path, self._borrowed.setdefault(source, Borrowed(source)))
@@ -172,9 +173,13 @@ def settle(changes: Changeset, base: Image) -> Changeset:
     """The changes as they are over `base`, which is known by now. InvalidPath."""
     settled = _placed(changes, base)
     gone = _Gone(settled)
-    borrowed = {id(node): node for node in settled.nodes.values() if isinstance(node, Borrowed)}
-    for node in borrowed.values():
-        _borrow(settled, gone, node, base)
+    files: dict[tuple[bytes, ...], Borrowed] = {}  # by all the names that each has in the base
+    for path, node in list(settled.nodes.items()):
+        if isinstance(node, Borrowed):
+            file = files.setdefault(base.links.group(node.source), node)
+            settled.nodes[path] = file
+    for file in files.values():
+        _borrow(settled, gone, file, base)
     return settled
 
 

@@ -50,10 +50,10 @@ class Shown(NamedTuple):
 
 
 def taken_for(stage: Stage, wanted: Sequence[RunMount]) -> dict[RunMount, Taken]:
-    """The files that binds show. NotInSource, and the errors of `take`."""
+    """The files that binds show, and that caches begin with. Errors of `take`."""
     found = {}
     for one in wanted:
-        if one.kind == BIND:
+        if one.kind == BIND or (one.kind == CACHE and one.origin):
             source = stage.source_of(one.origin) if one.origin else stage.site.context.source
             found[one] = take(source, CopyRequest((one.source,), "/", stage.site.now))
     return found
@@ -81,7 +81,7 @@ def laid_out(
                     )
                 )
             elif one.kind == CACHE:
-                found.append(held.enter_context(_cache(site.repository, one)))
+                found.append(held.enter_context(_cache(site.repository, one, taken.get(one))))
             elif one.kind == TMPFS:
                 found.append(Mount(kind=mounts.TMPFS, target=one.target, size=one.size))
             elif (content := _secret(site, one)) is not None:
@@ -143,13 +143,14 @@ def _put_all(sink: DirectoryWriter, found: Sequence[Found]) -> None:
 
 
 @contextmanager
-def _cache(repository: Repository, wanted: RunMount) -> Iterator[Mount]:
+def _cache(repository: Repository, wanted: RunMount, taken: Taken | None) -> Iterator[Mount]:
     """The volume that is the cache of that id, made when it is wanted for the first time."""
     name = f"build-cache-{hashlib.sha256(os.fsencode(wanted.id)).hexdigest()[:16]}"
     what = f"the build cache '{wanted.id}'"
     with ExitStack() as held:
         for number in count():
-            volume = _volume(repository, wanted, f"{name}-{number}" if number else name)
+            place = f"{name}-{number}" if number else name
+            volume = _volume(repository, wanted, place, taken)
             lock = locked(
                 volume.path / "commands",
                 shared=wanted.sharing == SHARED,
@@ -168,14 +169,29 @@ def _cache(repository: Repository, wanted: RunMount) -> Iterator[Mount]:
         )
 
 
-def _volume(repository: Repository, wanted: RunMount, name: str) -> volumes.Volume:
+def _volume(
+    repository: Repository, wanted: RunMount, name: str, taken: Taken | None
+) -> volumes.Volume:
+    """The volume of that name, with what it has at first."""
     with volumes.kept(repository.volumes_dir):
-        is_new = name not in volumes.names(repository.volumes_dir)
         volume = volumes.create(repository.volumes_dir, name, {LABEL: wanted.id})
-        if is_new:
-            os.chown(volume.data, *wanted.owner)
-            volume.data.chmod(wanted.mode)
+        made = volume.path / "made"
+        with locked(volume.path / "making", what=f"the build cache '{wanted.id}'"):
+            if not made.exists():
+                _begin(volume.data, wanted, taken)
+                made.touch()
     return volume
+
+
+def _begin(data: Path, wanted: RunMount, taken: Taken | None) -> None:
+    """Have a directory as a cache begins, whatever a killed command has left there."""
+    remove_tree(data)
+    if taken is None:
+        data.mkdir(mode=0o700)
+        os.chown(data, *wanted.owner)
+        data.chmod(wanted.mode)
+    elif _lay_out(data, taken) != data:
+        raise BadInstruction("a cache begins with a directory", hint="source=PATH")
 
 
 def drop_caches(repository: Repository) -> int:

@@ -112,6 +112,22 @@ def test_platforms(based: Lxgit) -> None:
     assert "--progress" in based("build", "--progress", "loud", "-", code=2).err
 
 
+def test_a_cache_begins_with_what_another_stage_has(based: Lxgit) -> None:
+    text = """\
+FROM base AS seeds
+RUN mkdir -p /q/deep && echo seed >/q/deep/file && chown 5:6 /q/deep/file && chmod 700 /q
+FROM base
+RUN --mount=type=cache,target=/c,from=seeds,source=/q stat -c '%a %u:%g' /c /c/deep/file >/told; \\
+  cat /c/deep/file >>/told; echo grown >/c/deep/file
+RUN --mount=type=cache,target=/c,from=seeds,source=/q cat /c/deep/file >>/told
+"""
+    told = based("show", f"{built(based, text)}:/told").lines
+    assert told == ["700 0:0", "644 5:6", "seed", "grown"]
+    text = "FROM base\nRUN --mount=type=cache,target=/f,from=base,source=/etc/passwd true\n"
+    failed = based("build", "-", stdin=text.encode(), code=1)
+    assert "a cache begins with a directory" in failed.err
+
+
 def test_a_private_cache_is_one_commands_at_a_time(based: Lxgit) -> None:
     text = "FROM base\nRUN --mount=type=cache,target=/c,sharing=private ls /c >/told; touch /c/x"
     hold = f"{text}; echo here; while [ ! -e /c/go ]; do sleep 0.05; done\n"
