@@ -182,7 +182,9 @@ def test_a_step_that_fails(based: Lxgit, context: Path) -> None:
             "FROM base\nRUN sleep 9 & kill -9 $!; wait $!",
             "line 2, RUN: the command was ended by SIGKILL",
         ),
-        pytest.param(f"FROM base\nRUN : {'x' * (1 << 17)}", "takes more than 128 KiB", id="long"),
+        pytest.param(
+            f"FROM base\nRUN : {'x' * (1 << 17)}", "line 2, RUN: an argument or a var", id="long"
+        ),
         ("FROM base\nEXPOSE http", "line 2, EXPOSE: 'http' is no port"),
         ("FROM base\nCOPY nothing /", "line 2, COPY: there is no 'nothing' to copy"),
         ("FROM base\nCOPY --from=other a /", "line 2, COPY: "),
