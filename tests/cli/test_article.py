@@ -285,6 +285,7 @@ SCRIPT_LINES = (
 def dockerfile(shell: Shell, lxgit: Lxgit) -> None:
     for line in SCRIPT_LINES[:-1]:
         shell.terminal.sendline(line)
+        shell.terminal.expect_exact("\r\n> ")  # what is typed before stands elsewhere
     shell.says("SCRIPT")
     base = lxgit("rev-parse", "base").out.strip()
     run, cmd = "/bin/echo run | tee /tmp/run.log", "/bin/echo cmd | tee /tmp/cmd.log"
