@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
+_IN_LAYER = re.compile("store/layers/[0-9a-f]+/fs/")
 _IN_SUITE = 2
 _IN_ORDER = ("gc",)
 """git-repack(1) renames its packs into place and unlinks the old ones, with no flush between."""
@@ -91,7 +93,11 @@ def _run(machine: Machine, top: Path) -> Run:
 
 
 def _unplayed(run: Run) -> list[str]:
-    """Where the played names differ from the real ones; a container's own changes left out."""
+    """Where the played names differ from the real ones.
+
+    A container's own changes are left out, also where they have become a layer: its processes name
+    them as they see them.
+    """
     replay = run.replay()
     for call in run.calls:
         replay.play(call)
@@ -104,7 +110,8 @@ def _unplayed(run: Run) -> list[str]:
     return [
         path
         for path in sorted((played - {"store"}) ^ real)
-        if not path.startswith("store/containers/") or path.count("/") == 2
+        if (not path.startswith("store/containers/") or path.count("/") == 2)
+        and not (run.machine.operation.name == "build" and _IN_LAYER.match(path))
     ]
 
 
