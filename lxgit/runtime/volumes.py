@@ -176,7 +176,11 @@ def remove(volumes: Path, name: str) -> None:
     """Delete a volume, which nothing uses; the caller has entered `settled`."""
     gone = volumes / f".gone-{os.urandom(8).hex()}"
     (volumes / name).rename(gone)
-    fsync_directory(volumes)
+    try:
+        fsync_directory(volumes)
+    except OSError:  # what is said to have failed has not been done
+        gone.rename(volumes / name)
+        raise
     eventlog.record(volumes.parent, "volume", "destroy", name, {})
     remove_tree(gone)
 
