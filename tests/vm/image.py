@@ -26,7 +26,7 @@ _PACKAGES = (
     *("systemd-sysv", "udev", "apparmor", "dbus"),
     *("erofs-utils", "git", "lxc", "nftables", "uidmap", "python3-venv", "zstd"),
     *("acl", "attr", "binutils", "busybox-static", "e2fsprogs", "libcap2-bin", "procps", "rsync"),
-    *("curl", "iproute2", "iptables"),
+    *("curl", "iproute2", "iptables", "passt"),
 )
 _CHECKERS = ("mypy", "ruff", "types-")  # the checks that need no machine
 _DISK = "3G"
