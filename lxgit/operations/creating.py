@@ -100,10 +100,7 @@ def created(
     require_own(repository)
     if rootless.is_active():
         check(request)
-    if request.name is not None:
-        from lxgit.operations.naming import check_container_name
-
-        check_container_name(repository, request.name)
+    _check_name(repository, request.name)
     revision = "HEAD" if request.image is None else request.image
     commit = find_commit(repository, revision)
     image = image_of(repository, commit)
@@ -154,6 +151,14 @@ def created(
         lambda made: _kept(repository, made, hex_id(commit), mounts, request, identity),
     )
     return container, stack, image
+
+
+def _check_name(repository: Repository, name: str | None) -> None:
+    """InvalidName, NameTaken."""
+    if name is not None:
+        from lxgit.operations.naming import check_container_name
+
+        check_container_name(repository, name)
 
 
 def _mounts(
