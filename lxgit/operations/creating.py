@@ -154,7 +154,7 @@ def created(
 
 
 def _check_name(repository: Repository, name: str | None) -> None:
-    """InvalidName, NameTaken."""
+    """NameTaken when it is a branch's or a tag's."""
     if name is not None:
         from lxgit.operations.naming import check_container_name
 
