@@ -8,6 +8,7 @@ from lxgit.cli.answers import container_name
 from lxgit.cli.options import FormatOption, Template
 from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.session import Session
+from lxgit.cli.tables import write_inspected, write_json
 
 if TYPE_CHECKING:
     from lxgit.operations.values import RemovedContainer
@@ -108,14 +109,7 @@ def _inspect(
 
     sizes = sizes or ".Size" in format_
     found = inspect(session.repository(), names, kind, sizes=sizes)
-    if format_ == "json":
-        from json import dumps
-
-        session.out.line(dumps(found, indent=4))
-        return
-    from lxgit.cli.templates import write_templated
-
-    write_templated(session.out, format_, found)
+    write_inspected(session.out, format_, found)
 
 
 @command(
@@ -139,8 +133,6 @@ def container_diff(
     changes = container_diff(session.repository(), container)
     told = [{"Kind": change.kind, "Path": shown_path(change.path)} for change in changes]
     if format_ == "json":
-        from lxgit.cli.tables import write_json
-
         write_json(session.out, told)
         return
     from lxgit.cli.templates import write_templated

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lxgit.cli.options import Filters, FormatOption, Template
 from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.session import Session
+from lxgit.cli.tables import write_inspected
 
 if TYPE_CHECKING:
     from lxgit.operations.networks import NetworkRow
@@ -125,14 +126,7 @@ def inspect(session: Session, names: Names, format_: Template = "json") -> None:
     from lxgit.operations.networks import list_networks
 
     rows = [_values(row) for row in list_networks(session.repository(), names)]
-    if format_ == "json":
-        from json import dumps
-
-        session.out.line(dumps(rows, indent=4))
-    else:
-        from lxgit.cli.templates import write_templated
-
-        write_templated(session.out, format_, rows)
+    write_inspected(session.out, format_, rows)
 
 
 def _pool(row: NetworkRow, subnet: str, gateway: str) -> dict[str, str]:
@@ -227,9 +221,7 @@ def disconnect(
 )
 def prune(
     session: Session,
-    filters: Annotated[
-        tuple[str, ...], option("--filter", help="what fits alone", metavar="KEY=VALUE")
-    ] = (),
+    filters: Filters = (),
     force: Annotated[bool, option("-f", "--force", help="do not ask")] = False,
 ) -> None:
     """Delete the networks that no container has, and print their names."""

@@ -78,6 +78,18 @@ def write_json(out: Output, rows: Iterable[Mapping[str, object]]) -> None:
     out.line("[]" if before == "[" else "\n]")
 
 
+def write_inspected(out: Output, template: str, things: Sequence[Mapping[str, object]]) -> None:
+    """All about things: one JSON array for `json`, else each by the template. InvalidTemplate."""
+    if template == "json":
+        from json import dumps
+
+        out.line(dumps(things, indent=4))
+        return
+    from lxgit.cli.templates import write_templated
+
+    write_templated(out, template, things)
+
+
 def write_ids(out: Output, ids: Iterable[str], *, whole: bool) -> None:
     """A listing as `-q` wants it: an id a line, as the ids come."""
     for oid in ids:

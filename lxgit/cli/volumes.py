@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lxgit.cli.options import Filters, FormatOption, Template
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
+from lxgit.cli.tables import write_inspected
 
 if TYPE_CHECKING:
     from lxgit.operations.volumes import VolumeRow
@@ -98,14 +99,7 @@ def inspect(session: Session, names: Names, format_: Template = "json") -> None:
     from lxgit.operations.volumes import list_volumes
 
     rows = [_fields(row) for row in list_volumes(session.repository(), names)]
-    if format_ == "json":
-        from json import dumps
-
-        session.out.line(dumps(rows, indent=4))
-    else:
-        from lxgit.cli.templates import write_templated
-
-        write_templated(session.out, format_, rows)
+    write_inspected(session.out, format_, rows)
 
 
 @command(examples=(("lxgit volume rm stuff", ""),))
@@ -133,9 +127,7 @@ def prune(
     everything: Annotated[
         bool, option("-a", "--all", help="those that somebody has named, too")
     ] = False,
-    filters: Annotated[
-        tuple[str, ...], option("--filter", help="what fits alone", metavar="KEY=VALUE")
-    ] = (),
+    filters: Filters = (),
     force: Annotated[bool, option("-f", "--force", help="do not ask")] = False,
 ) -> None:
     """Delete the volumes that no container has, and print their names."""
