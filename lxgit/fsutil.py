@@ -6,11 +6,11 @@ import errno
 import fcntl
 import os
 import time
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.lean import cache, contextmanager, suppress
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from ctypes import CDLL

@@ -10,8 +10,7 @@ compiled. Type checkers see the standard library's own; tests/test_lean.py compa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextlib import closing, contextmanager, suppress

@@ -9,8 +9,8 @@ what this package uses. Type checkers see its own; tests/test_records.py compare
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn

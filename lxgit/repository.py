@@ -17,12 +17,12 @@ The directory has mode 0700.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import locked, make_directories, write_atomic
 from lxgit.lean import cached_property, contextmanager
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager

@@ -8,8 +8,7 @@ a tenth of one more for each instance. Type checkers see `typing`'s own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NamedTuple, Self
 else:

@@ -160,6 +160,18 @@ def cli_only_uses(source: Path) -> Iterator[str]:
                     yield f"line {node.lineno}: {node.module}.{alias.name}"
 
 
+@every_source
+def test_nobody_asks_typing_whether_types_are_checked(source: Path) -> None:
+    """To import it takes as long as a command: `TYPE_CHECKING = False` says the same."""
+    assert not [
+        node.lineno
+        for node in ast.walk(parsed(source))
+        if isinstance(node, ast.ImportFrom)
+        and node.module == "typing"
+        and any(alias.name == "TYPE_CHECKING" for alias in node.names)
+    ]
+
+
 def test_the_table_knows_every_room() -> None:
     rooms = {room(source) for source in SOURCES if not is_entry(source)}
     assert rooms <= MAY_IMPORT.keys()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from typing import IO, TYPE_CHECKING
 
 from lxgit.fsutil import write_all
 from lxgit.objects.content import Below
@@ -13,10 +12,11 @@ from lxgit.objects.tarheader import BLOCK, InvalidHeader, parse_header
 from lxgit.objects.tarreader import read_tar
 from lxgit.objects.tarsource import ArchiveFile, InvalidArchive, is_compressed, open_archive
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from typing import Self
+    from typing import IO, Self
 
     from lxgit.objects.content import Content
     from lxgit.objects.filetree import FileTree, Node

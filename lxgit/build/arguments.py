@@ -8,12 +8,12 @@ Proxies are known to RUN without any ARG. Source: Dockerfile reference, "ARG".
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from lxgit.build.dockerfile import Dockerfile, Step, at
 from lxgit.objects.dockerlines import BadInstruction
 from lxgit.objects.words import expand, split_words
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
 
 from lxgit.build.ignore import MAX_SIZE as MAX_IGNORE_FILE
 from lxgit.build.ignore import Ignore, read_ignore
@@ -19,9 +18,11 @@ from lxgit.errors import LxgitError
 from lxgit.objects.filetree import FileTree
 from lxgit.records import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import IO
 
     from lxgit.objects.tarsource import ArchiveFile
     from lxgit.progress import Progress

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-from typing import TYPE_CHECKING
 
 from lxgit.build.ownership import Owner, mode_change, owner_of
 from lxgit.build.sources import ImageSource, joined, resolved
@@ -23,6 +22,7 @@ from lxgit.objects.filetree import IMPLIED, Node
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.records import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 

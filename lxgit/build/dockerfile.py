@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.dockerlines import BadInstruction, Heredoc, Instruction, read_instructions
@@ -17,6 +16,7 @@ from lxgit.objects.instructions import json_words
 from lxgit.objects.words import BACKSLASH, first_word, split_words
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

@@ -10,12 +10,12 @@ before it all.
 from __future__ import annotations
 
 import posixpath
-from typing import TYPE_CHECKING
 
 from lxgit.build.patterns import BadPattern, Pattern
 from lxgit.errors import LxgitError
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

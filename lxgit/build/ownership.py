@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from lxgit.build.ignore import as_text
 from lxgit.build.sources import resolved
@@ -11,6 +10,7 @@ from lxgit.errors import LxgitError
 from lxgit.objects.metadata import MAX_ID
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

@@ -12,11 +12,11 @@ Source: Dockerfile reference, "RUN --mount".
 from __future__ import annotations
 
 import posixpath
-from typing import TYPE_CHECKING
 
 from lxgit.objects.dockerlines import BadInstruction
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 

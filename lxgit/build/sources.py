@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import follow_links, open_beneath
@@ -21,6 +21,7 @@ from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.scan import GONE, read_inode, scan
 from lxgit.records import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 

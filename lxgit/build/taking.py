@@ -14,7 +14,6 @@ import os
 import posixpath
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
 
 from lxgit.build.ignore import as_text, ignoring, only
 from lxgit.build.patterns import Pattern, has_wildcards
@@ -28,6 +27,7 @@ from lxgit.objects.scratch import hash_content
 from lxgit.records import dataclass, field
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 

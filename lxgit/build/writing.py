@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.objects.changeset import apply
 from lxgit.objects.content import SourceChanged
 from lxgit.objects.entries import Entry
@@ -12,6 +10,7 @@ from lxgit.objects.ingest import write_content
 from lxgit.objects.metadata import Kind
 from lxgit.objects.scratch import ScratchObjects
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

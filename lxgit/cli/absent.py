@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.cli.environment import for_registries
 from lxgit.cli.receiving import say
 from lxgit.errors import LxgitError, UsageError
 from lxgit.operations.absent import NEVER, Pulls, pulled, says_absent
 from lxgit.operations.store import NoStore
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.cli.session import Session
     from lxgit.operations.creating import RunRequest

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.cli.session import Session
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.cli.answers import container_name, write_removed
 from lxgit.cli.options import AsFormat, NoTrunc, Quiet, take
 from lxgit.cli.params import Annotated, argument, command, option
@@ -12,6 +10,7 @@ from lxgit.cli.session import Session
 from lxgit.cli.tables import columns, short_id, write_ids, write_json
 from lxgit.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.values import BranchRow, HeadMoved
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from lxgit.cli.options import Message, message_of
 from lxgit.cli.params import Annotated, Literal, argument, command, option
@@ -13,6 +12,7 @@ from lxgit.cli.tables import short_id
 from lxgit.errors import LxgitError, UsageError
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO

@@ -6,10 +6,9 @@ imported for a command that is not asked for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -6,10 +6,9 @@ refs and containers are read as files, and Typer is not imported.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.cli import commands
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 

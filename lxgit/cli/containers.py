@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.cli.answers import container_name
 from lxgit.cli.options import FormatOption, Template
 from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_inspected, write_json
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.values import RemovedContainer
 

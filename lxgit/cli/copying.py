@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.cli.output import Output
     from lxgit.operations.copying import Place

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.run import Image, Program, Pull, told_as_docker_does, with_image
 from lxgit.cli.runoptions import Limiting, Wishes
 from lxgit.cli.session import Session
 from lxgit.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.creating import RunRequest
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.cli.params import Annotated, option
 from lxgit.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.cli.session import Session
 

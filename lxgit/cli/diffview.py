@@ -6,12 +6,11 @@ lines of the same make: `old owner 0:0`, `new owner 33:33`. Modes are whole: 104
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.cli.changes import full_mode
 from lxgit.cli.human import nanosecond_date, quote_path, size
 from lxgit.records import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Protocol

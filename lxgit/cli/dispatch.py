@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit import __version__
 from lxgit.cli import commands
 from lxgit.cli.output import Output, OutputFailed
@@ -11,6 +9,7 @@ from lxgit.cli.session import Session
 from lxgit.errors import LxgitError, UsageError
 from lxgit.lean import suppress
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 

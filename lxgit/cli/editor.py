@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING
 
 from lxgit.cli.environment import editor, program_environment
 from lxgit.errors import LxgitError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

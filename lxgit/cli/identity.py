@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
 
 from lxgit.cli import environment
 from lxgit.cli.environment import variable
@@ -12,6 +11,7 @@ from lxgit.errors import UsageError
 from lxgit.lean import pattern
 from lxgit.operations.values import Identity, Signature
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

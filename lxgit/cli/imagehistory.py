@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.cli.human import ago, iso_date, size
 from lxgit.cli.options import FormatOption, NoTrunc, Quiet
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id, write_ids, write_listing
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.imagehistory import Step
 

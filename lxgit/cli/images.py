@@ -6,7 +6,6 @@ import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lxgit.cli.answers import write_removed
 from lxgit.cli.options import Message, message_of
@@ -15,6 +14,7 @@ from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id
 from lxgit.errors import LxgitError, UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO

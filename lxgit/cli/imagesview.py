@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.cli.human import ago, iso_date, nanosecond_date, size
 from lxgit.cli.report import printable
 from lxgit.cli.tables import short_id
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

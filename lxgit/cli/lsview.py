@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import stat
-from typing import TYPE_CHECKING
 
 from lxgit.cli.changes import TYPE_BITS
 from lxgit.cli.human import iso_minute, quote_path
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

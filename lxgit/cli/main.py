@@ -9,34 +9,13 @@ import sys
 
 from lxgit import __version__
 
-TYPE_CHECKING = False  # before there is a `typing`
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
 _MANY_OBJECTS = 100_000
 """Between searches for cycles: a command makes 20,000 objects that stay, in its first moments."""
-
-
-class _Typing:
-    """Stands for the module `typing` until somebody wants more of it than TYPE_CHECKING.
-
-    Every module asks whether a type checker reads it. To be told that none does took 2 ms, and 2
-    for what `typing` imports.
-    """
-
-    TYPE_CHECKING = False
-    __spec__ = None
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-        if name == "__path__":  # the import system's question; a package would have one
-            raise AttributeError(name)
-        if sys.modules["typing"].__spec__ is None:
-            del sys.modules["typing"]
-        import typing
-
-        return getattr(typing, name)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +28,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if list(argv) == ["--version"]:  # scripts ask for it: nothing else is imported
         print(f"lxgit {__version__}")
         return 0
-    sys.modules.setdefault("typing", _Typing())  # type: ignore[arg-type]
     gc.set_threshold(_MANY_OBJECTS)
     handler = _signal.getsignal(_signal.SIGINT)
     if handler is _signal.default_int_handler:  # until there is who catches its exception

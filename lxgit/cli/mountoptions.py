@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
 
 from lxgit.cli.sizes import parse_memory
 from lxgit.errors import UsageError
 from lxgit.operations.volumes import PROPAGATIONS, Mount, StorageRequest, check_target
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any

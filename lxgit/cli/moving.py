@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.cli.answers import container_name
 from lxgit.cli.options import Stopped
 from lxgit.cli.params import Annotated, argument, command, option
@@ -12,6 +10,7 @@ from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id
 from lxgit.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.values import ContainerMoved, ContainerReset, Stash
 

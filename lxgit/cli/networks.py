@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from lxgit.cli.options import Filters, FormatOption, Template
 from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_inspected
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from lxgit.operations.networks import NetworkRow
 
 Names = Annotated[tuple[str, ...], argument("NETWORK", help="names or ids", completes="network")]

@@ -26,11 +26,11 @@ number of them; with `| None` where there is no default.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from lxgit.lean import cache, cached_property
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Annotated, Any, Literal

@@ -10,10 +10,9 @@ Docker has it, then and now: `=` may come behind a short option, too (`-n=5`), a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn

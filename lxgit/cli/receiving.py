@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import nullcontext, suppress
-from typing import TYPE_CHECKING
 
 from lxgit.cli.options import TlsVerify
 from lxgit.cli.params import Annotated, argument, command, option
@@ -13,6 +12,7 @@ from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id
 from lxgit.errors import LxgitError, UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.cli.detaching import DetachKeys, SigProxy, exit_code, key_sequence
 from lxgit.cli.params import Annotated, Literal, argument, command, option
@@ -14,6 +13,7 @@ from lxgit.cli.runoptions import Wishes
 from lxgit.cli.session import Session
 from lxgit.errors import LxgitError, UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TypeVar

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.cli.params import Annotated, Literal, option
 from lxgit.cli.processoptions import (
     Environment,
@@ -18,6 +16,7 @@ from lxgit.cli.processoptions import (
 from lxgit.errors import UsageError
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.creating import RunRequest
     from lxgit.operations.healthwishes import WantedHealth

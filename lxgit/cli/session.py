@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.cli import environment
 from lxgit.cli.environment import ROOT_STORE
 from lxgit.cli.output import Output
 from lxgit.errors import LxgitError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 

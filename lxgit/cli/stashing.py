@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.cli.answers import container_name
 from lxgit.cli.human import ago, iso_date
 from lxgit.cli.moving import saved
@@ -20,6 +18,7 @@ from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id, write_ids, write_listing
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.values import DroppedStash, Stash
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.cli.human import size
 from lxgit.cli.options import AsText
 from lxgit.cli.params import Annotated, command, option
@@ -11,6 +9,7 @@ from lxgit.cli.report import printable
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_json
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.values import Problem
 

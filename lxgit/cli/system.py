@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.cli.human import ago, size
 from lxgit.cli.options import FormatOption
 from lxgit.cli.params import Annotated, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id, write_listing, write_table
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.diskusage import DiskUsage, ImageShare, Share
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.cli.answers import write_removed
 from lxgit.cli.options import AsFormat, Message, NoTrunc, Quiet, message_of, take
 from lxgit.cli.params import Annotated, argument, command, option
@@ -11,6 +9,7 @@ from lxgit.cli.report import printable
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_ids, write_json
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.values import TagRow
 

@@ -7,11 +7,11 @@ What stands between actions is one token, with `\t` and `\n` for tab and newline
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from lxgit.errors import UsageError
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

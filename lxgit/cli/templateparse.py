@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.cli.templatefuncs import FUNCTIONS
 from lxgit.cli.templatelex import Token, fault, tokens
 from lxgit.cli.templatenodes import (
@@ -22,6 +20,7 @@ from lxgit.cli.templatenodes import (
     variable,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.cli.templatenodes import Expression, Frame, Node
 

@@ -8,12 +8,12 @@ library for it was looked for: those on PyPI want a Go compiler, or have one rel
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from lxgit.cli.templatelex import InvalidTemplate
 from lxgit.cli.templatenodes import Frame, run
 from lxgit.cli.templateparse import Parser
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 

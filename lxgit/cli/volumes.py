@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.cli.options import Filters, FormatOption, Template
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_inspected
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.volumes import VolumeRow
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.cli.options import Filters, FormatOption, NoTrunc
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.cli.changes import change_fields, status_line, total
 from lxgit.cli.human import quote_path
 from lxgit.cli.options import AsText, Message, OneContainer, message_of, take
@@ -13,6 +11,7 @@ from lxgit.cli.tables import short_id
 from lxgit.errors import UsageError
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.committing import CommitRequest
     from lxgit.operations.store import Repository

@@ -9,10 +9,10 @@ as a fourth field.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

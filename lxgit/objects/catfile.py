@@ -7,11 +7,11 @@ and works beside whoever uses what it has read; for a single object it would hav
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from lxgit.fsutil import write_all
 from lxgit.objects.ids import from_hex
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 

@@ -7,12 +7,11 @@ directories nothing of the base is left.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.objects.links import Links
 from lxgit.objects.treebuilder import TreeBuilder
 from lxgit.records import dataclass, field
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

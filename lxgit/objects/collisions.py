@@ -11,7 +11,6 @@ import contextlib
 import errno
 import hashlib
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, hash_blob
@@ -19,6 +18,7 @@ from lxgit.objects.libgit2 import libgit2
 from lxgit.objects.newfile import TEMPORARY
 from lxgit.objects.packs import PACK_HEADER, PACK_SIGNATURE, PACK_VERSION
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from concurrent.futures import Future, ThreadPoolExecutor

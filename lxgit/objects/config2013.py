@@ -7,12 +7,12 @@ keys of today's config that have no other name there.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from lxgit.objects.dockerlines import BadInstruction
 from lxgit.objects.imageconfig import InvalidConfig, config_from_values, config_values
 from lxgit.objects.instructions import checked, ports_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any

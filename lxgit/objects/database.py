@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, ObjectType, hash_trusted, hex_id, object_header
@@ -18,6 +17,7 @@ from lxgit.objects.loose import LooseObjects
 from lxgit.objects.packindex import BadPack
 from lxgit.objects.packs import PackFile, TooLarge
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path

@@ -12,14 +12,13 @@ unpacks an OCI layer as well:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.objects.directory import read_metadata
 from lxgit.objects.names import encode_name
 from lxgit.objects.replay import Replayer, absent_link
 from lxgit.objects.sink import TreeSink
 from lxgit.objects.tree import decode_tree
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Protocol

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.objects.changes import Change
 from lxgit.objects.directory import Directory, Subdirectory, read_differing, read_directory
 from lxgit.objects.entries import Entry
@@ -11,6 +9,7 @@ from lxgit.objects.extent import Bound
 from lxgit.objects.image import walk_directory
 from lxgit.objects.metadata import Kind
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

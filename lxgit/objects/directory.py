@@ -9,7 +9,6 @@ from __future__ import annotations
 import operator
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from lxgit.objects.entries import Entry
 from lxgit.objects.ids import ObjectID, ObjectType
@@ -37,6 +36,7 @@ from lxgit.objects.tree import (
 from lxgit.records import dataclass
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Protocol

@@ -8,12 +8,12 @@ on with the next; between them, empty lines and those that begin with `#` are pa
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.words import BACKSLASH, BadWord, split_words
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 

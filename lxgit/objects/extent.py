@@ -7,13 +7,12 @@ one that does not is as long as the store is large, and pays nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.errors import LxgitError
 from lxgit.objects.names import META_NAME
 from lxgit.objects.tree import MODE_TREE, decode_tree
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 

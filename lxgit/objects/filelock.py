@@ -16,7 +16,6 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import boot_time, fsync_directory, make_directories, write_all
@@ -24,6 +23,7 @@ from lxgit.lean import suppress
 from lxgit.objects.newfile import TEMPORARY, NewFile
 from lxgit.objects.reflogs import remove_empty_directories
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 

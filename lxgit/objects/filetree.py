@@ -7,8 +7,6 @@ kernel resolves them under chroot(2).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.errors import LxgitError
 from lxgit.objects.extent import MAX_ENTRIES, TooManyEntries
 from lxgit.objects.links import Links
@@ -17,6 +15,7 @@ from lxgit.objects.names import InvalidName, check_name, encode_name
 from lxgit.objects.tree import MAX_DEPTH, MODE_TREE, sort_key
 from lxgit.objects.treebuilder import TooDeep
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.errors import FREE_SPACE, LxgitError
 from lxgit.fsutil import fsync_directory, fsync_file, remove_tree, write_all
 from lxgit.lean import cache, closing, contextmanager, suppress
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Generator, Iterable, Iterator, Mapping, Sequence
     from io import FileIO

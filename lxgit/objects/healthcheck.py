@@ -9,11 +9,11 @@ Source: Dockerfile reference, HEALTHCHECK; moby, api/types/container/config.go.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from lxgit.objects.dockerlines import BadInstruction
 from lxgit.objects.instructions import json_words
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

@@ -16,11 +16,11 @@ import signal
 import struct
 from collections import deque
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import close_all_but, die_with_parent, write_all
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from typing import Any, NoReturn, Self

@@ -8,12 +8,12 @@ would take to open the packs is more than all else that it does.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from lxgit.lean import closing
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
 

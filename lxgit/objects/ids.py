@@ -8,11 +8,10 @@ as Git checks what it receives, and such an image is refused.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.enums import Enum
 from lxgit.errors import LxgitError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NewType
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.directory import Subdirectory, read_directory, read_metadata
@@ -33,6 +32,7 @@ from lxgit.objects.tree import (
 )
 from lxgit.records import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

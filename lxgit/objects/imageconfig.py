@@ -8,11 +8,11 @@ a newline at the end, and no key whose value is empty. Keys that lxgit does not 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.records import dataclass, field, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.objects.directory import Directory, Subdirectory, write_directory
 from lxgit.objects.entries import Entry
 from lxgit.objects.ids import ObjectID, ObjectType
 from lxgit.objects.metadata import Kind
 from lxgit.objects.treebuilder import check_depth
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

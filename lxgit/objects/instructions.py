@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.dockerlines import BadInstruction, Instruction, read_instructions
@@ -26,6 +25,7 @@ from lxgit.objects.words import BACKSLASH, expand, split_words
 from lxgit.records import replace
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 

@@ -12,7 +12,6 @@ import hashlib
 import os
 from collections import deque
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from lxgit.fsutil import write_all
 from lxgit.objects.collisions import CollisionAttack, hash_foreign
@@ -23,6 +22,7 @@ from lxgit.objects.inflate import compress_hastily, crc32, deflater
 from lxgit.objects.libgit2 import libgit2
 from lxgit.objects.packwriter import STREAM_FROM, entry_header
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any, Self

@@ -7,8 +7,8 @@ takes 40 more, half of them for enums, and would do nothing here.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

@@ -8,12 +8,11 @@ links has an empty file.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.errors import LxgitError
 from lxgit.objects.metadata import InvalidMetadata, unescape_line_name
 from lxgit.objects.names import escape_path
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

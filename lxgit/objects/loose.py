@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.objects.ids import ObjectID, ObjectType
 from lxgit.objects.inflate import BadObjectData, InflateError, inflate_rest, inflater
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import FileIO

@@ -7,12 +7,11 @@ else in its place, is in the way of whoever has something below it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.objects.diff import iter_differences
 from lxgit.objects.links import Links
 from lxgit.objects.treebuilder import TreeBuilder
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 

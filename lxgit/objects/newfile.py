@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.lean import suppress
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 

@@ -20,11 +20,11 @@ The objects that it names are kept from gc by the reflogs, but for stashes that 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.fsutil import fsync_directory, locked, write_all, write_atomic
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path

@@ -10,11 +10,11 @@ instructions    0x80 | flags             copy: bits 0-3 say which offset bytes f
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.fsutil import write_all
 from lxgit.objects.inflate import BadObjectData
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

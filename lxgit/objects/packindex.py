@@ -22,12 +22,12 @@ import struct
 import sys
 from array import array
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from lxgit.objects.ids import ObjectID
 from lxgit.objects.inflate import BadObjectData
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -11,7 +11,6 @@ import contextlib
 import os
 import struct
 from functools import partial
-from typing import TYPE_CHECKING
 
 from lxgit.fsutil import write_all
 from lxgit.objects.ids import ObjectType
@@ -20,6 +19,7 @@ from lxgit.objects.packdelta import apply_delta, apply_delta_to_file, result_siz
 from lxgit.objects.packindex import PackIndex
 from lxgit.records import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 

@@ -22,7 +22,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.fsutil import fsync_directory, write_all
 from lxgit.objects.collisions import CollisionCheck, hash_foreign, read_written
@@ -37,6 +36,7 @@ from lxgit.objects.packs import (
     PACK_VERSION,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 from lxgit.objects.catfile import cat_file
 from lxgit.objects.commits import decode_commit
@@ -28,6 +27,7 @@ from lxgit.objects.names import (
 )
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet

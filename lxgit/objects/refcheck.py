@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.commits import decode_tag
@@ -17,6 +16,7 @@ from lxgit.objects.refnames import BRANCHES, TAGS, is_valid_ref
 from lxgit.objects.refs import DELETED
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.fsutil import fsync_directory, make_directories, write_all
 from lxgit.lean import suppress
@@ -15,6 +14,7 @@ from lxgit.objects.ids import ZERO_ID, InvalidObjectID, ObjectID, from_hex, hex_
 from lxgit.objects.refnames import is_valid_ref
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 

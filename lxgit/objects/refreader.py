@@ -11,13 +11,13 @@ r"""Refs, as Git keeps them in files, and reading them.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.lean import suppress
 from lxgit.objects.ids import InvalidObjectID, ObjectID, from_hex
 from lxgit.objects.packedrefs import CorruptRef, PackedRefs
 from lxgit.objects.refnames import is_valid_ref
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path

@@ -7,7 +7,6 @@ likewise. Stock Git does the same, so both can work on one store at the same tim
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.enums import Enum
 from lxgit.errors import LxgitError
@@ -20,6 +19,7 @@ from lxgit.objects.reflogs import ReflogEntry, Reflogs, encode_log, remove_empty
 from lxgit.objects.refnames import BRANCHES, TAGS, InvalidName, check_name, is_valid_ref, short_name
 from lxgit.objects.refreader import RefReader
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager

@@ -6,7 +6,6 @@ import errno
 import os
 import stat
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from lxgit.fsutil import open_beneath
 from lxgit.objects.content import Below, stamp_of
@@ -14,6 +13,7 @@ from lxgit.objects.filetree import FileTree, Node
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.records import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

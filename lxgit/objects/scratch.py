@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.objects.ids import ObjectID, ObjectType, hash_trusted, object_header
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.objects.content import Content
     from lxgit.objects.database import ObjectDatabase

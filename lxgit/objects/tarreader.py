@@ -9,8 +9,6 @@ are each refused. Where readers differ this one does as Docker's does: the size 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.objects import acl, paxheader
 from lxgit.objects.acl import InvalidAcl
 from lxgit.objects.content import Slice, SparseSlice
@@ -33,6 +31,7 @@ from lxgit.objects.tarheader import (
 from lxgit.objects.tarsource import ArchiveFile, InvalidArchive
 from lxgit.objects.tarsparse import old_sparse, pax_sparse, segments
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Protocol, cast
+from typing import IO, Protocol, cast
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import write_all
 from lxgit.objects.inflate import InflateError, gunzipper
 from lxgit.objects.limits import free_space, no_room
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator

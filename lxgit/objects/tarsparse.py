@@ -6,11 +6,10 @@ the archive. Source: GNU tar's manual, "Storing Sparse Files"; src/sparse.c.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.objects.paxheader import SPARSE_MAJOR, SPARSE_MAP, decimal
 from lxgit.objects.tarheader import BLOCK, InvalidHeader, check_size, number
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -8,12 +8,12 @@ negative), then the ACLs as GNU tar's `--acls` reads them, then the extended att
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from zlib import adler32
 
 from lxgit.objects import acl
 from lxgit.objects.metadata import NANOSECONDS, Kind, Metadata, format_mtime
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import operator
 import re
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -5,12 +5,11 @@ Only the directories that a change touches are read and written.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.errors import LxgitError
 from lxgit.objects.directory import Directory, Subdirectory, read_directory, write_directory
 from lxgit.objects.tree import MAX_DEPTH
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.objects.directory import BlobAndTreeReader, ObjectWriter
     from lxgit.objects.entries import Entry

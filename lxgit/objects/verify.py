@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.errors import LxgitError
 from lxgit.objects.database import CorruptObject, WrongType
 from lxgit.objects.directory import Subdirectory, read_directory
@@ -14,6 +12,7 @@ from lxgit.objects.metadata import Kind
 from lxgit.objects.replay import read_target
 from lxgit.objects.tree import MAX_DEPTH
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 

@@ -17,11 +17,11 @@ A Dockerfile may have another character in the place of the backslash (`# escape
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.globs import Glob
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 

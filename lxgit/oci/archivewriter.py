@@ -8,13 +8,13 @@ which Docker itself writes into a layout since version 25.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.objects.content import read_range
 from lxgit.objects.metadata import Metadata
 from lxgit.objects.tarwriter import TarWriter
 from lxgit.oci.layoutwriter import blob_path, encode
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path

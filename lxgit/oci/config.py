@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any
 
 from lxgit.errors import LxgitError
 from lxgit.objects.dockerlines import BadInstruction
@@ -19,6 +18,10 @@ from lxgit.oci.layout import BadLayout, read_object
 from lxgit.oci.platform import Platform, require_platform
 from lxgit.records import replace
 from lxgit.tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _MOST_STEPS = 2000
 _DIFF_ID = re.compile(r"sha256:[0-9a-f]{64}")

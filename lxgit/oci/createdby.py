@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.dockerlines import Instruction
 from lxgit.objects.instructions import apply, checked, shell_of, variables
 from lxgit.records import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

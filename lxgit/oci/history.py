@@ -7,13 +7,13 @@ begin with the same commits, in every store.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
 
 from lxgit.objects.commits import Commit, Signature, decode_signature
 from lxgit.objects.messages import add_trailers, clean_message
 from lxgit.oci.createdby import after, instruction_of
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -8,7 +8,6 @@ commits decides the bytes: no clock, no user, no host.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
 
 from lxgit.objects.image import read_image
 from lxgit.objects.imageconfig import architecture_name, config_values
@@ -16,8 +15,10 @@ from lxgit.objects.messages import trailers
 from lxgit.oci.layerwriter import Layer, NotForOCI, write_layer
 from lxgit.oci.layoutwriter import encode
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from lxgit.objects.commits import Commit, Signature
     from lxgit.objects.database import ObjectDatabase

@@ -15,13 +15,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from typing import TYPE_CHECKING
 
 from lxgit.fsutil import write_all, write_atomic
 from lxgit.objects.ids import hex_id
 from lxgit.objects.inflate import maker
 from lxgit.oci.layerwriter import Layer
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from lxgit.fsutil import follow_links
 from lxgit.objects.changeset import Changeset
@@ -31,6 +30,7 @@ from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.tarreader import read_tar
 from lxgit.objects.tarsource import ArchiveFile, InvalidArchive, is_compressed, unpacking
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

@@ -15,7 +15,7 @@ import json
 import os
 import re
 import stat
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import follow_links, open_beneath
@@ -25,6 +25,7 @@ from lxgit.oci.layoutwriter import IMAGE_NAME, REF_NAME, Descriptor, blob_path
 from lxgit.oci.platform import Platform, platform_of, the_best
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any
 
 from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.imageconfig import architecture_name
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 _WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 _USUAL = {"arm": "v7", "arm64": "v8"}

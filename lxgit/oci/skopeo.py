@@ -13,13 +13,13 @@ import shutil
 import subprocess
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from lxgit.errors import FREE_SPACE, LxgitError
 from lxgit.fsutil import die_with_parent
 from lxgit.objects.tarsource import MissingProgram
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.refnames import BRANCHES, TAGS
@@ -21,6 +20,7 @@ from lxgit.operations.lookup import classify, find_commit
 from lxgit.operations.pulling import PullRequest, pull
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -9,7 +9,6 @@ any other.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.history import is_ancestor
@@ -19,6 +18,7 @@ from lxgit.objects.refs import RefMoved
 from lxgit.operations.naming import branch_ref, check_branch_name, check_tag_name, tag_ref
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.objects.ids import ObjectID
     from lxgit.operations.values import Identity

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from lxgit.objects.commits import Signature
 from lxgit.objects.ids import from_hex, hex_id
@@ -12,6 +11,7 @@ from lxgit.records import replace
 from lxgit.runtime.containers import all_containers
 from lxgit.runtime.index import container_names
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 

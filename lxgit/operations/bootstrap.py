@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, cast
 
 from lxgit.errors import LxgitError
 from lxgit.objects.tarsource import MissingProgram
@@ -13,6 +13,7 @@ from lxgit.operations.importing import Target, commit_source, opened_archive
 from lxgit.operations.naming import check_branch_name
 from lxgit.records import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator, Mapping

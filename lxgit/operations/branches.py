@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS
@@ -12,6 +10,7 @@ from lxgit.operations.lookup import find_commit, read_commit
 from lxgit.operations.naming import NoSuchRef, RefExists, branch_ref, check_branch_name
 from lxgit.operations.values import BranchRow, HeadMoved, RemovedRef
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

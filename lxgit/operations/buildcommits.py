@@ -6,8 +6,6 @@ whole steps, and the next one goes on after the last.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.objects.commits import Commit, Signature, encode_commit
 from lxgit.objects.entries import Entry
 from lxgit.objects.ids import ObjectType
@@ -23,6 +21,7 @@ from lxgit.operations.buildcache import CACHE
 from lxgit.operations.lookup import image_of
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from lxgit.build.archives import Archives
 from lxgit.build.copying import copy_into
@@ -18,6 +17,7 @@ from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.words import expand, expand_text
 from lxgit.records import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import io
 import os
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
 
 from lxgit.build.arguments import before_stages, unused
 from lxgit.build.context import (
@@ -37,6 +36,7 @@ from lxgit.operations.consolidating import consolidate
 from lxgit.operations.ordinary import become_root
 from lxgit.runtime import ownership
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 

@@ -11,7 +11,6 @@ import hashlib
 import os
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
-from typing import TYPE_CHECKING
 
 from lxgit.build.runmounts import BIND, CACHE, PRIVATE, SHARED, TMPFS
 from lxgit.build.taking import CopyRequest, take
@@ -24,6 +23,7 @@ from lxgit.runtime.directory_layer import DirectoryWriter
 from lxgit.runtime.mounts import Mount
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path

@@ -8,7 +8,6 @@ cache that names the step.
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
@@ -24,6 +23,7 @@ from lxgit.runtime.containers import edited
 from lxgit.runtime.limits import DEFAULT_SHM
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.objects.imageconfig import ImageConfig
     from lxgit.operations.buildsteps import Site

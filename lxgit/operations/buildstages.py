@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.build.dockerfile import Step, at, parse_later
 from lxgit.build.sources import ImageSource
 from lxgit.errors import LxgitError
@@ -14,6 +12,7 @@ from lxgit.operations.buildcommits import empty_image
 from lxgit.operations.buildsteps import Stage
 from lxgit.operations.lookup import image_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.build.arguments import PROXIES, declared
 from lxgit.build.dockerfile import at
 from lxgit.build.runmounts import run_mount
@@ -17,6 +15,7 @@ from lxgit.operations.buildcommits import NO_PROGRAM, NewCommit, record
 from lxgit.operations.lookup import image_of
 from lxgit.records import dataclass, field, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path

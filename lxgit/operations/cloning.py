@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lxgit.build.sources import HostDirectory, resolved
@@ -21,6 +20,7 @@ from lxgit.errors import LxgitError
 from lxgit.fsutil import open_beneath
 from lxgit.objects.git import Git, GitFailed
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path

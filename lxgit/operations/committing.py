@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import remove_tree
@@ -40,6 +39,7 @@ from lxgit.runtime.layers import LayerStore
 from lxgit.runtime.statcache import forget
 from lxgit.runtime.upper import drop_unrecorded
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

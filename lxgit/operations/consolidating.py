@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
 
 from lxgit.fsutil import LockHeld
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.repository import Repository
 

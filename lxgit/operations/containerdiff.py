@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.objects.changes import ChangeKind
 from lxgit.objects.diff import diff_images
 from lxgit.operations.lookup import find_container
 from lxgit.operations.worktree import open_work_tree
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.repository import Repository
 

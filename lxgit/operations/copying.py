@@ -16,7 +16,6 @@ import errno
 import os
 import stat
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Protocol
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import open_beneath
@@ -39,9 +38,10 @@ from lxgit.runtime.rootfs import resolve
 from lxgit.runtime.upper import image_metadata
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO
+    from typing import BinaryIO, Protocol
 
     from lxgit.objects.scan import Inode
     from lxgit.objects.sink import TreeSink

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.errors import LxgitError
 from lxgit.objects.history import is_ancestor
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
@@ -13,6 +11,7 @@ from lxgit.operations.lookup import read_commit
 from lxgit.operations.naming import branch_ref, check_branch_name, check_tag_name, tag_ref
 from lxgit.records import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container

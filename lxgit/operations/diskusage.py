@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from lxgit.operations.attached import row_of
 from lxgit.operations.buildcache import cache_use
@@ -18,6 +17,7 @@ from lxgit.runtime.containers import all_containers
 from lxgit.runtime.layers import LayerStore
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.values import ContainerRow, ImageRow
     from lxgit.progress import Progress

@@ -22,7 +22,6 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from lxgit.errors import LxgitError
@@ -40,6 +39,7 @@ from lxgit.operations.httpclient import (
 )
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from http.client import HTTPMessage

@@ -5,12 +5,11 @@ The supervisor knows its container, so all that is done here is to find it and t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.runtime import graceperiod
 from lxgit.runtime.streams import Streams
 from lxgit.runtime.wanted import WantedCommand
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.repository import Repository
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.objects.replay import replay_image
 from lxgit.objects.tarwriter import TarWriter
 from lxgit.operations.views import view
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 

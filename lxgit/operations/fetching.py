@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
 
 from lxgit.errors import UsageError
 from lxgit.objects.content import Slice
@@ -13,6 +12,7 @@ from lxgit.objects.filetree import Node
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.operations.download import downloaded
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 

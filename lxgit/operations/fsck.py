@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.commits import Commit
@@ -33,6 +32,7 @@ from lxgit.operations.repair import lacking_settings, remake, set_settings
 from lxgit.operations.values import Problem
 from lxgit.runtime.containers import all_containers
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

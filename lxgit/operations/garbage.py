@@ -7,7 +7,6 @@ import struct
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.packindex import PackIndex
@@ -15,6 +14,7 @@ from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.objects.refs import ANY, DELETED, RefStore
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 

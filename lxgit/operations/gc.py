@@ -23,7 +23,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING
 
 from lxgit.fsutil import write_atomic
 from lxgit.objects.git import Git
@@ -35,6 +34,7 @@ from lxgit.operations.knownlayers import forget_gone
 from lxgit.operations.prune import gone_layers, prune_gone
 from lxgit.operations.values import Collected
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from lxgit.objects.history import EVERYWHERE, walk
 from lxgit.objects.ids import hex_id
 from lxgit.operations.lookup import clean_path, find_commit, image_of, read_commit
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.operations.networking import closed_chains
@@ -19,6 +18,7 @@ from lxgit.runtime.idmap import RANGE
 from lxgit.runtime.network import usernet
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from lxgit import __version__
 from lxgit.operations.containers import list_containers
@@ -13,7 +12,10 @@ from lxgit.operations.images import list_images
 from lxgit.operations.values import ContainerState
 from lxgit.runtime import cgroups
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from lxgit.repository import Repository
 
 

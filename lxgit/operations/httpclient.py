@@ -5,15 +5,16 @@ from __future__ import annotations
 import ssl
 import urllib.error
 import urllib.request
-from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lxgit import __version__
 from lxgit.errors import LxgitError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from http.client import HTTPMessage
+    from typing import IO
 
 USER_AGENT = f"lxgit/{__version__}"
 TIMEOUT = 30.0

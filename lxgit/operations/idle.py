@@ -9,7 +9,6 @@ A layer that is used again stays compressed.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from lxgit.objects.newfile import NewFile
 from lxgit.operations.prune import disk_usage, pinned_layers
@@ -21,6 +20,7 @@ from lxgit.runtime.erofs_mount import CannotMountImage
 from lxgit.runtime.layers import EROFS, LayerStore
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container
 

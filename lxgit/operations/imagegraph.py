@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.objects.history import EVERYWHERE, walk
 from lxgit.objects.ids import hex_id
 from lxgit.operations.history import LogRequest, log
 from lxgit.operations.images import names_by_id
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.repository import Repository
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
 
 from lxgit.errors import UsageError
 from lxgit.objects.history import EVERYWHERE, walk
@@ -14,6 +13,7 @@ from lxgit.operations.selecting import has_label, parse_filters
 from lxgit.operations.sizes import image_size
 from lxgit.operations.values import ImageRow
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

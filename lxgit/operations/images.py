@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS, short_name
@@ -14,6 +12,7 @@ from lxgit.operations.naming import branch_ref, tag_ref
 from lxgit.operations.tags import delete_tags, list_tags
 from lxgit.operations.values import ImageRow
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

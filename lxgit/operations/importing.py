@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lxgit.objects.intake import Intake
 from lxgit.objects.limits import NO_LIMITS, Account, limits_for
 from lxgit.operations.naming import check_branch_name
 from lxgit.records import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lxgit.build.archives import Archives
@@ -23,6 +22,7 @@ from lxgit.operations.lookup import find_commit, image_of
 from lxgit.operations.ordinary import become_root
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
 
 from lxgit.operations.hostconfig import host_config
 from lxgit.operations.networking import endpoints_of, network_settings
@@ -11,8 +10,10 @@ from lxgit.runtime.config import RESTARTING, RUNNING
 from lxgit.runtime.mounts import TMPFS, VOLUME
 from lxgit.runtime.network.publishing import Publication
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from lxgit.repository import Repository
     from lxgit.runtime.config import ContainerConfig, ContainerState

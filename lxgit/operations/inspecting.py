@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, hex_id
@@ -15,8 +14,10 @@ from lxgit.operations.lookup import classify, find_container, image_of, read_com
 from lxgit.operations.sizes import image_size, sized_rows
 from lxgit.operations.tags import list_tags
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from lxgit.objects.commits import Signature
     from lxgit.objects.image import Image

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
 
 from lxgit.fsutil import write_atomic
 from lxgit.objects.ids import InvalidObjectID, from_hex, hex_id
@@ -19,6 +18,7 @@ from lxgit.objects.messages import trailers
 from lxgit.oci.history import LAYER, chain_id
 from lxgit.operations.lookup import read_commit
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path

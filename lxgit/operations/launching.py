@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import LockHeld
@@ -16,6 +15,7 @@ from lxgit.operations.ordinary import become_root
 from lxgit.records import replace
 from lxgit.runtime import containers as records
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

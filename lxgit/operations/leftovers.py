@@ -11,7 +11,6 @@ import contextlib
 import fnmatch
 import os
 import time
-from typing import TYPE_CHECKING
 
 from lxgit.fsutil import LockHeld, remove_tree
 from lxgit.objects import packwriter
@@ -26,6 +25,7 @@ from lxgit.runtime.index import NoSuchContainer
 from lxgit.runtime.newupper import others, remove_others
 from lxgit.runtime.ownership import lives
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path

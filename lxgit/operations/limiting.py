@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.records import replace
 from lxgit.runtime import limits as kinds
 from lxgit.runtime import rootless
 from lxgit.runtime.limits import DEFAULT_PIDS, NO_LIMITS, LimitNotInForce, Limits
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.runtime.security import Security
 

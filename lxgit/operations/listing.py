@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from lxgit.objects.directory import Subdirectory, read_directory
 from lxgit.objects.image import Image, directory_entry, walk_directory
@@ -12,6 +11,7 @@ from lxgit.objects.replay import Blob, read_target
 from lxgit.operations.values import ListedEntry
 from lxgit.operations.views import view_path
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

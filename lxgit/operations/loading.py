@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
 
 from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.limits import limits_for
@@ -22,8 +21,10 @@ from lxgit.operations.consolidating import consolidate
 from lxgit.operations.unpacking import Parts, committed
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import IO
 
     from lxgit.objects.limits import Limits
     from lxgit.oci.layout import FoundImage, Place

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from typing import TYPE_CHECKING
 
 from lxgit.operations.lookup import find_container
 from lxgit.runtime.logfile import ERR, LogReader, Record
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

@@ -6,12 +6,11 @@ and commits; what else Git knows, such as `base~3`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import hex_id
 from lxgit.objects.revisions import AmbiguousRevision, UnknownRevision
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

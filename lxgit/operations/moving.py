@@ -5,8 +5,6 @@ All of these say what the container is to stand on and what it is to show; `plac
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.image import Image, read_image, write_image
@@ -19,6 +17,7 @@ from lxgit.operations.stashing import put_aside
 from lxgit.operations.values import ContainerMoved, ContainerReset
 from lxgit.operations.worktree import only_changed
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -5,11 +5,10 @@ A branch and a tag never share a name, nor either with a container.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.errors import LxgitError
 from lxgit.objects.refnames import BRANCHES, TAGS, check_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.repository import Repository
 

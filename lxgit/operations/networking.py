@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, UsageError
 from lxgit.lean import pattern
@@ -12,6 +11,7 @@ from lxgit.runtime import rootless
 from lxgit.runtime.config import BUILT_IN, NO_BRIDGE, SHARED, Attachment
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.operations.lookup import find_container
 from lxgit.runtime.attach import IsPaused, NotRunning, SupervisorLost, connect
 from lxgit.runtime.freezer import CannotFreeze, require, wait_until_frozen
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 

@@ -8,7 +8,6 @@ commit and the directory, and is replaced in one step; the old directory goes.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import remove_tree
@@ -27,6 +26,7 @@ from lxgit.runtime.newupper import other_name, remove_others, write_upper
 from lxgit.runtime.statcache import forget
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.operations import leftovers
 from lxgit.operations.values import Pruned
@@ -11,6 +10,7 @@ from lxgit.runtime import bases
 from lxgit.runtime.containers import BrokenContainer, all_containers
 from lxgit.runtime.layers import LayerStore
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from lxgit.objects.ids import hex_id
 from lxgit.objects.limits import limits_for
@@ -33,6 +32,7 @@ from lxgit.operations.scratchspace import scratch_directory
 from lxgit.operations.unpacking import Parts, committed
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path

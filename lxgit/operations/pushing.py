@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.errors import UsageError
 from lxgit.oci import skopeo
 from lxgit.oci.imagewriter import ImageWriter
@@ -18,6 +16,7 @@ from lxgit.operations.saving import first_parents, name_and_tag
 from lxgit.operations.scratchspace import scratch_directory
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 

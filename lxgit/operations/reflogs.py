@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.objects.ids import hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS, short_name
 from lxgit.operations.values import ReflogRow
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 

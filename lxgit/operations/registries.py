@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from lxgit.oci import skopeo
 from lxgit.oci.reference import HUB, parse_host
 from lxgit.oci.skopeo import Access
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

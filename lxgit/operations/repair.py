@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.objects.git import STORE_SETTINGS, GitFailed
 from lxgit.objects.newfile import TEMPORARY
 from lxgit.operations.gc import write_commit_graph
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

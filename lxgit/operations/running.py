@@ -6,13 +6,13 @@ import contextlib
 import re
 import signal
 import time
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.lean import pattern
 from lxgit.operations.lookup import find_container
 from lxgit.runtime.attach import NotRunning, SupervisorLost, connect
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 

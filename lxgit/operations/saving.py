@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.errors import LxgitError
 from lxgit.fsutil import remove_tree
 from lxgit.objects.history import walk
@@ -16,6 +14,7 @@ from lxgit.oci.reference import parse_reference
 from lxgit.operations.lookup import find_commit
 from lxgit.operations.scratchspace import scratch_directory
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path

@@ -12,7 +12,6 @@ import re
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from lxgit.errors import LxgitError
@@ -22,6 +21,7 @@ from lxgit.operations.httpclient import TIMEOUT, USER_AGENT, make_opener, one_li
 from lxgit.operations.registries import is_loopback
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from functools import cache, partial
-from typing import TYPE_CHECKING
 
 from lxgit.errors import UsageError
 from lxgit.objects.ids import hex_id
 from lxgit.operations.lookup import find_commit, find_container
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 

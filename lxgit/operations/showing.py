@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.objects.ids import ObjectType, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.logvalues import Decoration, LogEntry, RefKind
 from lxgit.operations.lookup import clean_path, find_commit, image_of, read_commit
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

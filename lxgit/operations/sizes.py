@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING
 
 from lxgit.objects.ids import from_hex
 from lxgit.objects.image import walk_directory
@@ -12,6 +11,7 @@ from lxgit.objects.metadata import Kind
 from lxgit.operations.attached import row_of
 from lxgit.operations.lookup import image_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

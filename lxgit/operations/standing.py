@@ -7,8 +7,6 @@ would; what the container has changed since then must not be lost.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.merging import changes_of
@@ -20,6 +18,7 @@ from lxgit.operations.worktree import open_work_tree
 from lxgit.records import replace
 from lxgit.runtime.containers import BrokenContainer, edited, load
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.values import Identity
     from lxgit.operations.worktree import WorkTree

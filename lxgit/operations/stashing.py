@@ -8,7 +8,6 @@ other changes, too, if none is in the way. It stays until that has worked.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.ids import from_hex, hex_id
@@ -21,6 +20,7 @@ from lxgit.operations.worktree import NothingChanged, only_changed
 from lxgit.runtime.containers import all_containers, edited
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.packwriter import PackWriter

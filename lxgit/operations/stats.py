@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import time
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, UsageError
 from lxgit.operations.lookup import find_container
@@ -15,6 +14,7 @@ from lxgit.runtime.containers import all_containers
 from lxgit.runtime.usage import Usage, inside_of, processes, usage
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 

@@ -8,13 +8,12 @@ Debian's nothing. Any other init gets SIGPWR.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.errors import LxgitError
 from lxgit.fsutil import follow_links
 from lxgit.objects.metadata import Kind
 from lxgit.operations.creating import Program
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.objects.image import Image
     from lxgit.runtime.mounts import Mount

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.objects.commits import Tag, decode_tag, encode_tag
 from lxgit.objects.ids import ObjectID, ObjectType, hex_id
 from lxgit.objects.messages import clean_message
@@ -13,6 +11,7 @@ from lxgit.operations.lookup import find_commit
 from lxgit.operations.naming import NameTaken, NoSuchRef, RefExists, check_tag_name, tag_ref
 from lxgit.operations.values import RemovedRef, TagRow
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from lxgit.objects.commits import Commit, decode_commit, encode_commit
 from lxgit.objects.ids import ObjectType, hex_id
@@ -22,6 +21,7 @@ from lxgit.runtime.directory_layer import words_for_hidden
 from lxgit.runtime.layers import LayerStore
 from lxgit.runtime.treelayer import LayerFailed, TreeLayer
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.objects.filetree import FileTree
     from lxgit.objects.ids import ObjectID

@@ -7,8 +7,6 @@ when a container whose files were moved has changed since.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.operationlog import Stand
@@ -19,6 +17,7 @@ from lxgit.operations.standing import changed_since, container_of, put_back, sho
 from lxgit.operations.values import PutBack, RefMove, Undone
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 

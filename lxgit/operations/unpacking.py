@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.changeset import apply
@@ -33,6 +32,7 @@ from lxgit.operations.lookup import image_of
 from lxgit.operations.treecommit import publish_layer, start_layer
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

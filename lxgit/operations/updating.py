@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.operations.lookup import find_container
 from lxgit.records import replace
 from lxgit.runtime.config import RUNNING
 from lxgit.runtime.containers import edited
 from lxgit.runtime.restarts import RestartPolicy
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

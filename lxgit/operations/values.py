@@ -6,12 +6,11 @@ a named tuple 0.05.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.enums import Enum
 from lxgit.objects import commits
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.objects import changes, entries
     from lxgit.operations.logvalues import RefKind

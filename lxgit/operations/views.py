@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.history import merge_bases
@@ -15,6 +14,7 @@ from lxgit.operations.lookup import classify, clean_path, find_commit, image_of
 from lxgit.operations.worktree import only_changed, open_work_tree
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 

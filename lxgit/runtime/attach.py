@@ -9,7 +9,6 @@ from __future__ import annotations
 import _socket  # `socket` is this and 2 ms of constants made enumerations
 import os
 import time
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.lean import suppress
@@ -18,6 +17,7 @@ from lxgit.runtime.index import is_locked
 from lxgit.runtime.protocol import Message
 from lxgit.runtime.runplace import socket_path
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self

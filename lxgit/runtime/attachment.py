@@ -12,12 +12,12 @@ import contextlib
 import os
 import select
 import signal
-from typing import TYPE_CHECKING
 
 from lxgit.runtime import protocol, terminal
 from lxgit.runtime.attach import receive
 from lxgit.runtime.protocol import CHUNK
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable, Iterator

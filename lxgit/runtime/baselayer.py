@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.metadata import Metadata
@@ -22,6 +21,7 @@ from lxgit.runtime.directory_layer import DirectoryWriter
 from lxgit.runtime.erofs_layer import ErofsWriter, UnfitTree
 from lxgit.runtime.layers import DIRECTORY, EROFS
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 

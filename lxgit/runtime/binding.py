@@ -11,7 +11,6 @@ import contextlib
 import errno
 import os
 import re
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import open_beneath
@@ -19,6 +18,7 @@ from lxgit.runtime import kernel, rundir
 from lxgit.runtime.mounts import PRIVATE, SLAVE
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

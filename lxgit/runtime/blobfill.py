@@ -13,11 +13,11 @@ from __future__ import annotations
 import os
 from collections import deque
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from lxgit.objects.database import ObjectDatabase
 from lxgit.objects.helper import Helper, pump
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self

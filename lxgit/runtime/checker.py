@@ -11,13 +11,13 @@ import select
 import signal
 import socket
 import time
-from typing import TYPE_CHECKING
 
 from lxgit.runtime import protocol
 from lxgit.runtime.health import Health, HealthCheck, HealthResult
 from lxgit.runtime.protocol import Message
 from lxgit.runtime.wanted import WantedCommand
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

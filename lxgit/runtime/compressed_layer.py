@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.runtime import erofs_mount
 from lxgit.runtime.bases import IMAGE
 from lxgit.runtime.erofs_layer import make_erofs
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.records import asdict, dataclass, fields, replace
@@ -19,6 +18,7 @@ from lxgit.runtime.limits import DEFAULT_LOG, DEFAULT_SHM, NO_LIMITS, Limits
 from lxgit.runtime.restarts import NEVER, RestartPolicy
 from lxgit.runtime.security import USUAL, Security
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.errors import LxgitError
 from lxgit.runtime import capabilities, lxc, rootless, seccomp
 from lxgit.runtime.limits import LimitNotInForce
 from lxgit.runtime.security import UNCONFINED, Device, Sysctl, Ulimit
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path

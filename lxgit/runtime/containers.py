@@ -27,7 +27,6 @@ import contextlib
 import errno
 import os
 import time
-from typing import TYPE_CHECKING
 
 from lxgit import eventlog
 from lxgit.errors import LxgitError
@@ -63,6 +62,7 @@ from lxgit.runtime.index import (
 from lxgit.runtime.names import unused_name
 from lxgit.runtime.runplace import kernel_boot
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager

@@ -7,13 +7,13 @@ leisure; if whoever is at it is killed, the next one goes on.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
 
 from lxgit.fsutil import fsync_directory, remove_tree
 from lxgit.runtime import idranges, index
 from lxgit.runtime.containers import registered
 from lxgit.runtime.index import container_names, ids_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path

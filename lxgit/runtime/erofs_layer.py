@@ -12,7 +12,6 @@ each of the limits.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.metadata import NANOSECONDS, Kind, Metadata
@@ -22,6 +21,7 @@ from lxgit.runtime.bases import INDEX, TAR
 from lxgit.runtime.blobfill import HOLE, pwrite_all, pwrite_sparse
 from lxgit.runtime.directory_layer import escape_xattr, ids_outside_range
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path

@@ -11,7 +11,6 @@ import contextlib
 import os
 import select
 import signal
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, in_words
 from lxgit.fsutil import openat2
@@ -21,6 +20,7 @@ from lxgit.runtime.process import Process
 from lxgit.runtime.relay import Relay
 from lxgit.runtime.wanted import WantedCommand
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable

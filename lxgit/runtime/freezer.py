@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import cgroups, rootless
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Hashable
     from pathlib import Path

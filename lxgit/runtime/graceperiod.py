@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import _thread  # threading takes 1 ms to load
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.lean import contextmanager, suppress
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

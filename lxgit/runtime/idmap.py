@@ -13,12 +13,12 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.records import dataclass
 from lxgit.runtime import kernel
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

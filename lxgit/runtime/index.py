@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import is_held
 from lxgit.lean import suppress
 from lxgit.runtime.runplace import kernel_boot
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import time
-from typing import TYPE_CHECKING
 
 from lxgit.records import replace
 from lxgit.runtime import bases, kernel, protocol, rundir
@@ -23,6 +22,7 @@ from lxgit.runtime.restarts import Backoff
 from lxgit.runtime.runplace import socket_path
 from lxgit.runtime.supervisor import supervise
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Hashable
     from typing import NoReturn

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.objects.changeset import apply
@@ -34,6 +33,7 @@ from lxgit.runtime.erofs_mount import mount_image
 from lxgit.runtime.layers import COMPRESSED, EROFS
 from lxgit.runtime.upper import read_upper
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.objects.changes import Change
     from lxgit.objects.database import ObjectDatabase

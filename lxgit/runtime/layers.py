@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import remove_tree, write_atomic
@@ -26,6 +25,7 @@ from lxgit.runtime import rundir
 from lxgit.runtime.bases import IMAGE, INDEX, TAR
 from lxgit.runtime.idmap import Extent, IdMap
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path

@@ -9,12 +9,12 @@ scheduler/sched-bwc.rst.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.records import dataclass
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 

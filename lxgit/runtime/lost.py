@@ -12,12 +12,12 @@ import fcntl
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
 
 from lxgit.records import replace
 from lxgit.runtime import rundir
 from lxgit.runtime.config import RUNNING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.runtime.config import ContainerState
     from lxgit.runtime.containers import Container

@@ -20,7 +20,6 @@ import os
 import signal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.lean import pattern
@@ -29,6 +28,7 @@ from lxgit.runtime import kernel, launcher, rootless, rundir
 from lxgit.runtime.sealed import sealed_copy
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Sequence

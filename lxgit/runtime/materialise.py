@@ -6,13 +6,13 @@ What writes layers is imported where one is written: most commands find theirs.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
 
 from lxgit.objects.image import Image
 from lxgit.runtime.idmap import IdMap
 from lxgit.runtime.layers import LayerStore
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

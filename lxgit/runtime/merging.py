@@ -12,7 +12,6 @@ import contextlib
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import open_beneath
@@ -21,6 +20,7 @@ from lxgit.objects.metadata import Kind
 from lxgit.runtime.directory_layer import CAPABILITY, write_sparse
 from lxgit.runtime.idmap import acl_to_disk, capability_to_disk
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Self, TypeVar

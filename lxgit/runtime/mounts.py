@@ -7,11 +7,11 @@ A bind shows a path of the host, a volume a directory of the store that outlives
 from __future__ import annotations
 
 import posixpath
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.records import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

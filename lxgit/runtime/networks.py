@@ -16,7 +16,6 @@ import contextlib
 import json
 import os
 import re
-from typing import TYPE_CHECKING
 
 from lxgit import eventlog
 from lxgit.errors import LxgitError, UsageError
@@ -25,6 +24,7 @@ from lxgit.records import asdict, dataclass, field
 from lxgit.runtime.config import BUILT_IN
 from lxgit.runtime.network.subnets import NUMBERS, PREFIX, PREFIX_V6
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager

@@ -7,8 +7,6 @@ be, and beside it at most a directory that nothing names.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.fsutil import remove_tree, sync_filesystem
 from lxgit.objects.acl import ACCESS, DEFAULT
 from lxgit.objects.delta import write_delta
@@ -17,6 +15,7 @@ from lxgit.objects.metadata import Metadata
 from lxgit.runtime.directory_layer import CAPABILITY, DirectoryWriter, is_hidden
 from lxgit.runtime.idmap import acl_to_disk, capability_to_disk
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path

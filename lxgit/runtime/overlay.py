@@ -17,7 +17,6 @@ import errno
 import os
 import re
 from functools import cache
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, in_words
 from lxgit.records import dataclass
@@ -25,6 +24,7 @@ from lxgit.runtime import bases, kernel, rootless, rundir
 from lxgit.runtime.idmap import IdMap, disk_to_host, user_namespace
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Sequence

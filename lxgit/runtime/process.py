@@ -7,12 +7,12 @@ LXC's programs executes the launcher, and in nothing here.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.records import dataclass
 from lxgit.runtime import devpts, launcher, lxc, terminal
 from lxgit.runtime.command import User, environment, find_program
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self

@@ -14,12 +14,12 @@ import time
 from collections import deque
 from functools import partial
 from operator import itemgetter
-from typing import TYPE_CHECKING
 
 from lxgit.runtime import protocol, terminal
 from lxgit.runtime.logfile import ERR, OUT
 from lxgit.runtime.protocol import CHUNK, Message
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Hashable

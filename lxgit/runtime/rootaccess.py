@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.runtime import bases, handover, kernel, overlay, rundir
 from lxgit.runtime.attach import NotRunning
 from lxgit.runtime.rootmount import ROOT, finish_root, mount_root
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 

@@ -12,7 +12,6 @@ import contextlib
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import follow_links, open_beneath, openat2, remove_tree
@@ -21,6 +20,7 @@ from lxgit.runtime.fsids import making_files_for
 from lxgit.runtime.limits import DEFAULT_SHM
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 

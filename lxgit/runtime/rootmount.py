@@ -6,11 +6,11 @@ It is mounted at `ROOT` in a mount namespace of its own, the supervisor's above 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lxgit.runtime import kernel, overlay, rootfs, rundir
 from lxgit.runtime.overlay import Lower, Writable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path

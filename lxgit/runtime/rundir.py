@@ -22,12 +22,12 @@ import os
 import stat
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import kernel, rootless
 from lxgit.runtime.runplace import kernel_boot, run_directory
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -10,8 +10,7 @@ A call that is refused with ENOSYS is one that programs try and do without, as o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import socket
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import bases, graceperiod
@@ -16,6 +15,7 @@ from lxgit.runtime.keeper import keep
 from lxgit.runtime.supervisor import Task, supervise
 from lxgit.runtime.sweep import sweep
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path

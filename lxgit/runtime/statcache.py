@@ -22,13 +22,13 @@ import contextlib
 import hashlib
 import struct
 import time
-from typing import TYPE_CHECKING
 
 from lxgit.fsutil import is_written_to, write_atomic
 from lxgit.objects.content import read_range, read_whole
 from lxgit.objects.ids import ObjectID
 from lxgit.records import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path

@@ -14,7 +14,6 @@ import select
 import signal
 import socket
 import time
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, in_words
 from lxgit.records import dataclass, replace
@@ -42,6 +41,7 @@ from lxgit.runtime.process import Process, pidfd_of_child
 from lxgit.runtime.relay import Loop, Relay
 from lxgit.runtime.runplace import socket_path
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
     from contextlib import AbstractContextManager

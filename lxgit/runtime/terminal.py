@@ -9,8 +9,8 @@ import contextlib
 import fcntl
 import struct
 import termios
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError, in_words, reason
 from lxgit.fsutil import die_with_parent
@@ -13,6 +12,7 @@ from lxgit.runtime.baselayer import write_base
 from lxgit.runtime.idmap import IdMap
 from lxgit.runtime.probe import check_host
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, Self

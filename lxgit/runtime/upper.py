@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
 
 from lxgit.fsutil import open_beneath
 from lxgit.objects.acl import ACCESS, DEFAULT
@@ -23,6 +22,7 @@ from lxgit.runtime import rootless
 from lxgit.runtime.directory_layer import CAPABILITY
 from lxgit.runtime.idmap import acl_to_image, capability_to_image
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

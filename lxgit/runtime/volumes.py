@@ -25,7 +25,6 @@ import os
 import re
 import time
 from functools import partial
-from typing import TYPE_CHECKING
 
 from lxgit import eventlog
 from lxgit.errors import LxgitError
@@ -36,6 +35,7 @@ from lxgit.records import dataclass
 from lxgit.runtime.directory_layer import DirectoryWriter
 from lxgit.runtime.upper import image_metadata
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager

@@ -161,13 +161,11 @@ _ALONE = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /run/lxgit; exe
 
 
 def loaded(lxgit: Lxgit, *words: str, prefix: Sequence[str] = ()) -> set[str]:
-    """The modules in memory when the command has ended; not what stands in for `typing`."""
+    """The modules in memory when the command has ended."""
     code = (
         "import atexit, os, sys\n"
         "sys.argv[0] = 'lxgit'\n"
-        "def found():\n"
-        "    return [name for name, one in sys.modules.items() if isinstance(one, type(sys))]\n"
-        "atexit.register(lambda: os.write(2, '\\n'.join(found()).encode()))\n"
+        "atexit.register(lambda: os.write(2, '\\n'.join(sys.modules).encode()))\n"
         "from lxgit.cli.main import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )

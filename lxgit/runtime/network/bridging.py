@@ -6,13 +6,13 @@ import contextlib
 import os
 import socket
 import zlib
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.runtime.network import firewall, keys, neighbours, records, resolver, subnets
 from lxgit.runtime.network.netlink import Netlink
 from lxgit.runtime.network.records import Bridge
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.records import dataclass
@@ -14,6 +13,7 @@ from lxgit.runtime.network import bridging, keys, records, subnets
 from lxgit.runtime.network.endpoint import Endpoint
 from lxgit.runtime.network.netlink import Netlink, Veth
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path

@@ -20,11 +20,10 @@ A container's own table cannot allow what another's has forbidden: see neighbour
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.runtime.network import program, subnets
 from lxgit.runtime.network.publishing import ANY_V4, ANY_V6
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

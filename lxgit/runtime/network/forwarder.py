@@ -16,10 +16,10 @@ import socket
 import struct
 import time
 from functools import partial
-from typing import TYPE_CHECKING
 
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lxgit.runtime.network import resolver
 from lxgit.runtime.rootfs import Injected
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.runtime.config import ContainerConfig
     from lxgit.runtime.network.endpoint import Network

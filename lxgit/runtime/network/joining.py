@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.records import replace
@@ -37,6 +36,7 @@ from lxgit.runtime.network.netlink import Netlink
 from lxgit.runtime.network.records import Member
 from lxgit.runtime.network.reserving import reserved
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path

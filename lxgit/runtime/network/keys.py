@@ -6,8 +6,8 @@ Source: Documentation/networking/ip-sysctl.rst.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

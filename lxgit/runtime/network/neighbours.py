@@ -23,13 +23,13 @@ import contextlib
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING
 
 from lxgit.runtime.network import netlink, program, records
 from lxgit.runtime.network.firewall import NFT, PACKAGE
 from lxgit.runtime.network.program import ProgramFailed
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 

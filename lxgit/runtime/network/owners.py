@@ -12,12 +12,12 @@ import os
 import re
 import socket
 import sys
-from typing import TYPE_CHECKING
 
 from lxgit.runtime.network import records
 from lxgit.runtime.network.publishing import ANY_V4, ANY_V6
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

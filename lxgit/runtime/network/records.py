@@ -19,7 +19,6 @@ import json
 import os
 import re
 import socket
-from typing import TYPE_CHECKING
 
 from lxgit.fsutil import locked, remove_tree, write_atomic
 from lxgit.records import asdict, dataclass
@@ -27,6 +26,7 @@ from lxgit.runtime import rundir
 from lxgit.runtime.network import subnets
 from lxgit.runtime.network.publishing import Publication
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path

@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.records import replace
 from lxgit.runtime.network.publishing import ANY_V4, ANY_V6, FIRST_PORT, Publication
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 

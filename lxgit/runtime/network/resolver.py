@@ -8,10 +8,10 @@ names loopback alone, those count. resolv.conf(5), systemd-resolved.service(8).
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
 
 from lxgit.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import kernel, rundir
@@ -18,6 +17,7 @@ from lxgit.runtime.containers import load
 from lxgit.runtime.network import joining, watching
 from lxgit.runtime.network.connection import connections_of, inside
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path

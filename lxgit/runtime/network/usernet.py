@@ -15,7 +15,6 @@ import contextlib
 import os
 import signal
 from functools import partial
-from typing import TYPE_CHECKING
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import kernel, rootless
@@ -23,6 +22,7 @@ from lxgit.runtime.network import keys, program, publishing, resolver
 from lxgit.runtime.network.endpoint import Endpoint
 from lxgit.runtime.network.reserving import reserved
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
