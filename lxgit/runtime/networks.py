@@ -19,7 +19,7 @@ import re
 
 from lxgit import eventlog
 from lxgit.errors import LxgitError, UsageError
-from lxgit.fsutil import fsync_directory, locked, write_atomic
+from lxgit.fsutil import fsync_directory, locked, make_directories, write_atomic
 from lxgit.records import asdict, dataclass, field
 from lxgit.runtime.config import BUILT_IN
 from lxgit.runtime.network.subnets import NUMBERS, PREFIX, PREFIX_V6
@@ -212,7 +212,7 @@ def settled(networks: Path) -> AbstractContextManager[int]:
 
 
 def _locked(networks: Path, *, shared: bool) -> AbstractContextManager[int]:
-    networks.mkdir(mode=0o700, exist_ok=True)
+    make_directories(os.fspath(networks), mode=0o700)
     return locked(networks / ".lock", shared=shared, what=_WHAT)
 
 

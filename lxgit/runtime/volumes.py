@@ -28,7 +28,7 @@ from functools import partial
 
 from lxgit import eventlog
 from lxgit.errors import LxgitError
-from lxgit.fsutil import fsync_directory, locked, remove_tree, write_atomic
+from lxgit.fsutil import fsync_directory, locked, make_directories, remove_tree, write_atomic
 from lxgit.objects.scan import read_tree, scan
 from lxgit.progress import NullProgress
 from lxgit.records import dataclass
@@ -105,7 +105,7 @@ def check_name(name: str) -> None:
 
 def kept(volumes: Path) -> AbstractContextManager[int]:
     """Keep every volume from being deleted."""
-    volumes.mkdir(mode=0o700, exist_ok=True)
+    make_directories(os.fspath(volumes), mode=0o700)
     return locked(volumes / ".lock", shared=True, what=_WHAT)
 
 

@@ -51,7 +51,8 @@ def test_the_command_and_its_code(based: Lxgit) -> None:
     )
     assert based("run", "--rm", "base", "no-such-program", code=127).err.startswith("lxgit: ")
     assert based("run", "--rm", "base", "/etc/motd", code=126).err.startswith("lxgit: ")
-    assert based("run", "nowhere", "true", code=125).err.startswith("lxgit: there is no 'nowhere'")
+    absent = based("run", "--pull", "never", "nowhere", "true", code=125)
+    assert absent.err.startswith("lxgit: there is no 'nowhere'")
     assert based("run", "--rm", "base", "ls", "-l", "/nowhere", code=1).err.startswith("ls: ")
     assert len(based("ps", "-aq").lines) == 1
 

@@ -66,6 +66,7 @@ def test_the_way_out(connected: OrdinaryUser, outside: str) -> None:
     assert ran.lines == ["reached", "eth0", "lo"]
 
 
+@pytest.mark.usefixtures("outside")
 def test_published_ports(networked: OrdinaryUser) -> None:
     served = "echo inside >/index.html; httpd -h / -p 80; sleep 1000"
     networked("run", "-d", "--name", "c1", "-p", "8080:80", "base", "sh", "-c", served, code=0)

@@ -189,7 +189,8 @@ def reap(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.parametrize(
-    ("script", "code"), [("exit 0", 0), ("exit 255", 255), ("kill -KILL $$", 137), ("exec /x", 127)]
+    ("script", "code"),
+    [("exit 0", 0), ("exit 255", 255), ("kill -KILL $$", 137), ("exec /proc/none", 127)],
 )
 def test_the_reaper_exits_as_the_command_does(reap: list[str], script: str, code: int) -> None:
     command = launcher.arguments(b"/bin/sh", b"/", [], [b"sh", b"-c", script.encode()])
