@@ -221,6 +221,15 @@ def test_a_gateway_and_a_part_that_somebody_chose(based: Lxgit, peer: Peer) -> N
     wait_until(nothing_is_left)
 
 
+def test_the_first_container_has_no_address_of_the_gateways(based: Lxgit, peer: Peer) -> None:
+    chosen = ("--subnet", "172.30.0.0/24", "--gateway", "172.30.0.254")
+    based("network", "create", *chosen, "fixed")
+    reach = f"ping -c 1 -w 5 172.30.0.254 && ping -c 1 -w 5 {PEER} && ip address show eth0"
+    run = ("run", "--rm", "--network", "fixed", *PINGS)
+    assert "inet 172.30.0.1/24" in based(*run, "base", "sh", "-c", reach).out
+    wait_until(nothing_is_left)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -126,7 +126,7 @@ def _is_ours(device: int) -> bool:
 
 
 def _make(netlink: Netlink, bridge: Bridge) -> None:
-    index = netlink.add_bridge(bridge.name, b"\x02lxg\0\1", bridge.mtu)
+    index = netlink.add_bridge(bridge.name, bridge.mac, bridge.mtu)
     # A container that advertises itself as a router would be believed (CVE-2020-13401).
     keys.put(f"ipv6/conf/{bridge.name}/accept_ra", "0")
     netlink.add_address(index, packed(bridge.gateway), bridge.prefix)

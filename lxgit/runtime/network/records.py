@@ -61,6 +61,11 @@ class Bridge:
         """Its own IPv6 address; "" without IPv6."""
         return self.address_v6(self.own)
 
+    @property
+    def mac(self) -> bytes:
+        """Its own Ethernet address: no container has its number."""
+        return _mac(self.own)
+
     def address(self, number: int) -> str:
         """The IPv4 address of a member."""
         return _numbered(socket.AF_INET, self.subnet, number)
@@ -96,7 +101,11 @@ class Member:
         """The Ethernet address that belongs to its number, so that no neighbour has a stale one."""
         if self.asked_mac:
             return bytes.fromhex(self.asked_mac.replace(":", ""))
-        return b"\x02lxg" + self.number.to_bytes(2, "big")
+        return _mac(self.number)
+
+
+def _mac(number: int) -> bytes:
+    return b"\x02lxg" + number.to_bytes(2, "big")
 
 
 def _numbered(family: int, subnet: str, number: int) -> str:
