@@ -10,10 +10,20 @@ from pathlib import Path
 import pytest
 
 from lxgit.errors import UsageError
-from lxgit.runtime.network import firewall, hosts, owners, publishing, reserving, resolver, subnets
+from lxgit.runtime.network import (
+    bridging,
+    firewall,
+    hosts,
+    owners,
+    publishing,
+    reserving,
+    resolver,
+    subnets,
+)
 from lxgit.runtime.network.publishing import Port, Publication
 from lxgit.runtime.network.records import Bridge, Member
 from lxgit.runtime.network.resolver import Wanted
+from lxgit.runtime.networks import STORES_OWN, Network
 from tests.support import netns, rlimits
 
 NONE = "# no resolver of the host can be reached from a bridge: --dns ADDRESS\n"
@@ -90,6 +100,13 @@ def test_a_range_is_one_publication_a_port(text: str, expected: list[str]) -> No
 def test_publish_all_adds_what_is_exposed_and_not_named() -> None:
     found = publishing.wanted(["8080:80"], ["443/tcp", "80/tcp", "53/udp"], everything=True)
     assert [str(one) for one in found] == ["8080:80/tcp", ":53/udp", ":443/tcp"]
+
+
+def test_a_bridge_keeps_its_name() -> None:
+    """From one version to the next: containers run on it meanwhile."""
+    red = Network(id="a" * 64, name="red")
+    names = [bridging.name_of("/var/lib/lxgit", one) for one in (STORES_OWN, red)]
+    assert names == ["lxgit38130ce6", "lxgit63379746"]
 
 
 @pytest.mark.parametrize("store", ["/var/lib/lxgit", "/srv/other"])

@@ -11,6 +11,7 @@ from lxgit.errors import LxgitError
 from lxgit.runtime.network import firewall, keys, neighbours, records, resolver, subnets
 from lxgit.runtime.network.netlink import Netlink
 from lxgit.runtime.network.records import Bridge
+from lxgit.runtime.networks import STORES_OWN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,8 +31,12 @@ class SubnetInUse(LxgitError):
 
 
 def name_of(store: str, network: Network) -> str:
-    """The bridge of a network of the store at this path: 13 letters, of 15 at most."""
-    return f"{records.NAMES}{zlib.crc32(os.fsencode(f'{store}:{network.id}')):08x}"
+    """The bridge of a network of the store at this path: 13 letters, of 15 at most.
+
+    The store's own has the name that it had before there were others.
+    """
+    key = store if network.id == STORES_OWN.id else f"{store}:{network.id}"
+    return f"{records.NAMES}{zlib.crc32(os.fsencode(key)):08x}"
 
 
 def ready(place: Path, store: str, network: Network, *, in_use: bool) -> Bridge:
