@@ -8,7 +8,7 @@ from lxgit.errors import LxgitError, UsageError
 from lxgit.lean import pattern
 from lxgit.records import replace
 from lxgit.runtime import rootless
-from lxgit.runtime.config import BUILT_IN, NO_BRIDGE, SHARED, Attachment
+from lxgit.runtime.config import BUILT_IN, DEFAULT, NO_BRIDGE, SHARED, Attachment
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -64,7 +64,7 @@ class WantedNetwork(NamedTuple):
     @property
     def asked(self) -> list[Attachment]:
         """The networks, and what each is to have there, as it was typed. UsageError."""
-        first, *others = map(_asked, self.networks or ("default",))
+        first, *others = map(_asked, self.networks or (DEFAULT,))
         return [
             replace(
                 first,
@@ -157,7 +157,7 @@ class WantedNetwork(NamedTuple):
 def _asked(text: str) -> Attachment:
     """A network's name, or Docker's `name=NAME,alias=…,ip=…,mac-address=…`. UsageError."""
     if "=" not in text:
-        return Attachment(default_network() if text == "default" else text)
+        return Attachment(_meant(text))
     aliases, found = [], {"name": "", "ip": "", "mac-address": ""}
     for word in text.split(","):
         key, _, value = word.partition("=")
@@ -172,7 +172,11 @@ def _asked(text: str) -> Attachment:
             )
     if not found["name"]:
         raise UsageError(f"'{text}' names no network", hint="--network name=backend,alias=db")
-    return Attachment(found["name"], tuple(aliases), found["ip"], found["mac-address"])
+    return Attachment(_meant(found["name"]), tuple(aliases), found["ip"], found["mac-address"])
+
+
+def _meant(name: str) -> str:
+    return default_network() if name == DEFAULT else name
 
 
 def _shared(repository: Repository, network: str) -> str:

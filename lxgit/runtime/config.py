@@ -40,6 +40,8 @@ SHARED = "container:"
 """Before the id of the container whose network another has."""
 BUILT_IN = ("bridge", *NO_BRIDGE)
 """The networks that every store has; nobody made them, and nobody deletes them."""
+DEFAULT = "default"
+"""The one of them that a container has for which none was named."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from lxgit import eventlog
 from lxgit.errors import LxgitError, UsageError
 from lxgit.fsutil import fsync_directory, locked, make_directories, write_atomic
 from lxgit.records import asdict, dataclass, field
-from lxgit.runtime.config import BUILT_IN
+from lxgit.runtime.config import BUILT_IN, DEFAULT
 from lxgit.runtime.network.subnets import NUMBERS, PREFIX, PREFIX_V6
 
 TYPE_CHECKING = False
@@ -240,7 +240,7 @@ def _check_name(name: str) -> None:
             f"'{name}' cannot be the name of a network",
             hint="letters, digits, and after the first also '_', '.' and '-'; 128 at most",
         )
-    if name in BUILT_IN:
+    if name in (*BUILT_IN, DEFAULT):
         raise InvalidNetworkName(f"'{name}' is a network that every store has", hint="another name")
 
 

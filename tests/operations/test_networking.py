@@ -61,6 +61,13 @@ def test_what_cannot_be_is_said(wanted: WantedNetwork, words: str, repository: R
         wanted.checked(IMAGE, repository)
 
 
+def test_the_default_is_meant_in_either_form(repository: Repository) -> None:
+    for text in ("default", "name=default,alias=x"):
+        wanted = WantedNetwork(networks=(text,))
+        assert not wanted.named
+        assert wanted.checked(IMAGE, repository)["network"] == "bridge"
+
+
 def test_addresses_of_hosts(repository: Repository) -> None:
     given = ("db:2001:db8::1", "host:host-gateway")
     assert WantedNetwork(add_host=given).checked(IMAGE, repository)["extra_hosts"] == given
