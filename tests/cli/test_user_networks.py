@@ -90,6 +90,11 @@ def test_nothing_leads_out_of_an_internal_network(based: Lxgit, peer: Peer) -> N
     failing = f"! curl -sS --max-time 1 http://{found['IPAddress']}/"
     peer.run("sh", "-c", failing)
     based(*run, "-p", "80", "base", "true", code=2)
+    # Nor is it published from by one that had another when it was made.
+    based("create", "--name", "late", "-p", "80", "base", "true")
+    based("network", "connect", "quiet", "late")
+    based("network", "disconnect", "bridge", "late")
+    assert "nothing is published from network 'quiet'" in based("start", "late", code=125).err
     based("rm", "-f", "web")
     wait_until(nothing_is_left)
 
@@ -234,6 +239,7 @@ def test_the_first_container_has_no_address_of_the_gateways(based: Lxgit, peer: 
     ("arguments", "words"),
     [
         (("create", "bridge"), "a network that every store has"),
+        (("create", "default"), "a network that every store has"),
         (("create", "a/b"), "cannot be the name of a network"),
         (("create", "--subnet", "10.0.0.0/8", "x"), "a subnet has 16 to 29 bits"),
         (("create", "--subnet", "10.0.0.1/24", "x"), "is no subnet"),

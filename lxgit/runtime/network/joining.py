@@ -30,7 +30,13 @@ from lxgit.runtime.network import (
     subnets,
     watching,
 )
-from lxgit.runtime.network.connection import Connection, connections_of, open_to_users, told
+from lxgit.runtime.network.connection import (
+    Connection,
+    NetworkUnusable,
+    connections_of,
+    open_to_users,
+    told,
+)
 from lxgit.runtime.network.forwarder import forward
 from lxgit.runtime.network.netlink import Netlink
 from lxgit.runtime.network.records import Member
@@ -122,6 +128,8 @@ def joined(store: str, definitions: Path, config: ContainerConfig) -> Iterator[J
     """
     found = [(networks.find(definitions, one.network), one) for one in config.attachments]
     wanted = publishing.wanted(config.publish, config.exposed, everything=config.publish_all)
+    if wanted:
+        _check_outward(config, found[0][0])
     with reserved(wanted, store) as ports:
         published = tuple(str(one.publication) for one in ports)
         try:
@@ -138,6 +146,17 @@ def joined(store: str, definitions: Path, config: ContainerConfig) -> Iterator[J
             yield Joined(config, connections, ports)
         finally:
             sweep(config.id)
+
+
+def _check_outward(config: ContainerConfig, network: Network) -> None:
+    """NetworkUnusable for ports on a network that became the first one when another was left."""
+    if network.internal:
+        raise NetworkUnusable(
+            f"nothing is published from network '{network.name}', which is internal, and it is"
+            f" the first one of container '{config.name}'",
+            hint=f"'lxgit network disconnect {network.name} {config.name}', and 'connect' another"
+            " before it: ports are the first one's",
+        )
 
 
 def _newcomer(
