@@ -41,7 +41,7 @@ def add_all(place: Path) -> None:
     """
     top = os.stat(_HOST).st_dev
     for directory, below, names in os.walk(_HOST):
-        below[:] = [one for one in below if os.lstat(f"{directory}/{one}").st_dev == top]
+        below[:] = [one for one in below if _is_on(top, f"{directory}/{one}")]
         for name in names:
             path = f"{directory}/{name}"
             with contextlib.suppress(OSError):  # it has just been pulled out, or is there
@@ -50,6 +50,14 @@ def add_all(place: Path) -> None:
                 is_device = stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)
                 if is_device and inside != "console":  # which is its terminal, if it has one
                     _make(place, inside, found.st_mode, found.st_rdev, 0)
+
+
+def _is_on(device: int, directory: str) -> bool:
+    """Whether a directory is of that filesystem; one that has just gone is of none."""
+    try:
+        return os.lstat(directory).st_dev == device
+    except FileNotFoundError:
+        return False
 
 
 def _is(path: Path, mode: int, number: int) -> bool:
