@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 _NOP = "/bin/sh -c #(nop)"
 _OWN = "/bin/sh -c '#(nop) "
 _BUILDKIT = " # buildkit"
-_ARGUMENTS = re.compile(r"\|[0-9]+ (?:\S+=.*? )??(?=/\S+ -)")
+# A stranger's text may have megabytes: each of these reads it once.
+_ARGUMENTS = re.compile(r"\A\|[0-9]+ (?:[^\s=]+=.*? )??(?=/\S+ -)")
 _KEYWORD = re.compile(r"[A-Z]{2,12}(?=\s)")
-_NEXT_PAIR = re.compile(r"\s+(?=[A-Za-z_][A-Za-z0-9_./-]*=)")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-_KEYS_OF_MAP = re.compile(r"([^\s:{}\[\]]+):\{\}")
+_NEXT_PAIR = re.compile(r"(?<!\s)\s++(?=[A-Za-z_][A-Za-z0-9_./-]*+=)")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+("?)')
+_KEYS_OF_MAP = re.compile(r"(?<![^\s:{}\[\]])([^\s:{}\[\]]++):\{\}")
 
 
 def instruction_of(created_by: str, config: ImageConfig) -> str:
@@ -94,7 +95,8 @@ def _as_written(config: ImageConfig, name: str, rest: str) -> ImageConfig:
 
 def _list(config: ImageConfig, name: str, rest: str) -> ImageConfig:
     """A list of words, which Go prints with quotes and without commas."""
-    words = _QUOTED.findall(rest) if rest.startswith("[") else []
+    found = _QUOTED.finditer(rest) if rest.startswith("[") else ()
+    words = [match[0] for match in found if match[1]]
     return apply(config, Instruction(name, f"[{', '.join(words)}]" if words else rest))
 
 
