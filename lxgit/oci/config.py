@@ -161,11 +161,12 @@ def _text(value: object) -> str:
 
 
 def _time(value: object) -> int | None:
-    """Seconds since 1970 of an RFC 3339 time; None for what is none, or before."""
+    """Seconds since 1970 of an RFC 3339 time with its zone; None for what is none, or before."""
     if not isinstance(value, str) or len(value) > 64:
         return None
     try:
-        seconds = int(datetime.fromisoformat(value).timestamp())
+        when = datetime.fromisoformat(value)
+        seconds = int(when.timestamp())
     except (ValueError, OverflowError):
         return None
-    return seconds if seconds >= 0 else None
+    return seconds if seconds >= 0 and when.tzinfo is not None else None
