@@ -97,6 +97,7 @@ def _config(
         "created": _time(tip.committer),
         "author": _person(tip.author),
         "architecture": architecture_name(wishes.pop("architecture", "")),
+        **{key: wishes.pop(key) for key in ("variant",) if key in wishes},
         "os": wishes.pop("os", "linux"),
         "config": wishes,
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},

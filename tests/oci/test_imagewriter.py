@@ -34,7 +34,11 @@ CONFIG = ImageConfig(
     labels=(("a", "b"),),
     stop_signal="SIGINT",
     architecture="x86_64",
-    extra={"Healthcheck": {"Test": ["CMD", "true"], "Interval": 5}, "OnBuild": ["RUN x"]},
+    extra={
+        "variant": "v8",
+        "Healthcheck": {"Test": ["CMD", "true"], "Interval": 5},
+        "OnBuild": ["RUN x"],
+    },
 )
 
 
@@ -86,7 +90,7 @@ def test_what_the_image_wants_is_all_there(images: Images, layout: Layout, root:
         "Healthcheck": {"Test": ["CMD", "true"], "Interval": 5},
         "OnBuild": ["RUN x"],
     }
-    assert (config["architecture"], config["os"]) == ("amd64", "linux")
+    assert (config["architecture"], config["variant"], config["os"]) == ("amd64", "v8", "linux")
     assert config["created"] == "2023-11-14T22:13:25Z"
     assert config["author"] == "Ada <ada@example.org>"
 
