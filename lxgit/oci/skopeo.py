@@ -277,7 +277,7 @@ _KNOWN: tuple[tuple[str, type[LxgitError], str, str], ...] = (
      "'{host}' has no such image ({why})", "'lxgit search WORD' finds some of Docker Hub's"),
     (r"HTTP response to HTTPS client", RegistryFailed,
      "'{host}' speaks no TLS", "--tls-verify=false does without"),
-    (r"x509|certificate", RegistryFailed, "the certificate of '{host}' is not to be trusted: {why}",
+    (r"x509: |tls: ", RegistryFailed, "the certificate of '{host}' is not to be trusted: {why}",
      "/etc/containers/certs.d/{host}/ca.crt says whose is; --tls-verify=false takes any"),
     (r"toomanyrequests|\b429\b", AccessDenied, "'{host}' has had too many requests from here",
      "wait; or 'lxgit login {host}'"),
