@@ -2,7 +2,7 @@
 
     refs/lxgit/cache/<key>    a commit
 
-The key is the SHA-256 of all that the instruction depends on: its parent, itself with what its
+The key is the SHA-256 of all that the instruction depends on: its parent, itself, what its
 variables stand for, and a digest of the files that it takes. So what the cache keeps from gc is a
 ref as any other, and hidden from transfers.
 """

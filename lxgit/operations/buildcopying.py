@@ -1,4 +1,4 @@
-"""COPY, ADD and WORKDIR: what they take, a digest of it for the cache, and the files to write."""
+"""COPY, ADD and WORKDIR: what they take, what the cache knows it by, and the files to write."""
 
 from __future__ import annotations
 
@@ -39,8 +39,11 @@ if TYPE_CHECKING:
 @contextmanager
 def copied(
     site: Site, step: Step, source: Source, config: ImageConfig, scope: Scope
-) -> Iterator[tuple[str, WriteFiles]]:
-    """A digest of what COPY or ADD takes, and what writes it into an image while this lasts."""
+) -> Iterator[tuple[tuple[str, ...], WriteFiles]]:
+    """What the result of COPY or ADD hangs on, and what writes it while this lasts.
+
+    That is a digest of what it takes, and where it goes and whose it is, expanded.
+    """
     request = _request(site, step, config, scope)
     with (
         Archives(site.repository.scratch_dir, site.progress) as archives,
@@ -48,7 +51,7 @@ def copied(
     ):
         taken = take(source, whole)
         files = writes(site.repository, config, taken, whole, archives, site.progress)
-        yield taken.digest.hex(), files
+        yield (taken.digest.hex(), whole.destination, whole.chown, whole.chmod), files
 
 
 @contextmanager

@@ -188,8 +188,8 @@ def _copy(stage: Stage, step: Step, message: str) -> Made:
     source = stage.site.context.source
     if step.flag("from"):
         source = stage.source_of(stage.scope.word(step.flag("from"), stage.config))
-    with copied(stage.site, step, source, stage.config, stage.scope) as (digest, files):
-        return stage.recorded(message, stage.config, step.text, (digest,), files)
+    with copied(stage.site, step, source, stage.config, stage.scope) as (parts, files):
+        return stage.recorded(message, stage.config, step.text, parts, files)
 
 
 def _run(stage: Stage, step: Step, message: str) -> Made:
