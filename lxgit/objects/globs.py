@@ -27,18 +27,22 @@ class Glob:
         backwards._pieces = [piece[::-1] for piece in reversed(self._pieces)]
         return backwards.without_beginning(text[::-1])[::-1]
 
-    def replaced(self, text: str, other: str, *, everywhere: bool) -> str:
-        """The text with `other` where the pattern fits first, or wherever it does."""
+    def replaced(self, text: str, other: str, *, everywhere: bool, most: int) -> str:
+        """The text with `other` where the pattern fits first, or wherever it does.
+
+        Where that has more than `most` letters it goes no further: there are more than those.
+        """
         if self._pieces == [[]]:
             return text
         first = _expression(self._pieces[0])
         made: list[str] = []
-        done = 0
-        while (match := first.search(text, done)) is not None:
+        done = length = 0
+        while length <= most and (match := first.search(text, done)) is not None:
             end = self._end(text, match.start())
             if end is None:  # what is not here is not further on
                 break
             made += (text[done : match.start()], other)
+            length += match.start() - done + len(other)
             done = end
             if not everywhere or done == len(text):
                 break

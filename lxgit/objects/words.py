@@ -226,7 +226,9 @@ class _Expansion:
         if modifier[0] == "/":
             pattern, other = self._parted(text)
             glob = Glob(self._other(pattern, is_pattern=True), longest=True)
-            return glob.replaced(value, self._other(other), everywhere=modifier == "//")
+            return glob.replaced(
+                value, self._other(other), everywhere=modifier == "//", most=_LONGEST
+            )
         glob = Glob(self._other(text, is_pattern=True), longest=len(modifier) == 2)
         return glob.without_beginning(value) if modifier[0] == "#" else glob.without_end(value)
 

@@ -42,19 +42,25 @@ def test_replacing(pattern: str, text: str) -> None:
 
     glob = Glob(pattern, longest=True)
     if text:
-        assert glob.replaced(text, "X", everywhere=False) == replaced(0, once=True)
-        assert glob.replaced(text, "X", everywhere=True) == replaced(0, once=False)
+        assert glob.replaced(text, "X", everywhere=False, most=9) == replaced(0, once=True)
+        assert glob.replaced(text, "X", everywhere=True, most=9) == replaced(0, once=False)
 
 
 def test_a_backslash_takes_a_letter_as_it_is() -> None:
-    assert Glob(r"\*\?\\", longest=True).replaced(r"a*?\b", "", everywhere=True) == "ab"
-    assert Glob("", longest=True).replaced("ab", "x", everywhere=True) == "ab"
+    glob = Glob(r"\*\?\\", longest=True)
+    assert glob.replaced(r"a*?\b", "", everywhere=True, most=9) == "ab"
+    assert Glob("", longest=True).replaced("ab", "x", everywhere=True, most=9) == "ab"
+
+
+def test_replacing_ends_where_it_makes_too_much() -> None:
+    made = Glob("a", longest=True).replaced("a" * 1000, "b" * 100, everywhere=True, most=1000)
+    assert 1000 < len(made) < 3000
 
 
 def test_many_stars_take_no_longer() -> None:
     begin = time.monotonic()
     text = "a" * 200_000
     glob = Glob("a*" * 30 + "b", longest=True)
-    assert glob.replaced(text, "x", everywhere=True) == text
+    assert glob.replaced(text, "x", everywhere=True, most=len(text)) == text
     assert glob.without_end(text) == glob.without_beginning(text) == text
     assert time.monotonic() - begin < 2
