@@ -53,7 +53,10 @@ def become_root() -> None:
 
 
 def check(request: RunRequest) -> None:
-    """Raise RootsAlone if an ordinary user's container cannot have all that is asked for."""
+    """Raise RootsAlone if an ordinary user's container cannot have all that is asked for.
+
+    UsageError for a network that nobody could ask for.
+    """
     for option, hint in _refused(request):
         raise RootsAlone(f"{option} is for containers of root alone", hint=hint)
 
@@ -61,9 +64,10 @@ def check(request: RunRequest) -> None:
 def _refused(request: RunRequest) -> Iterator[tuple[str, str]]:
     """Each option that an ordinary user cannot have, and what to do."""
     as_root = "leave it out, or run lxgit as root"
-    for network in request.networking.networks:
-        if network not in NO_BRIDGE:
-            yield f"--network {network}", "--network user, the default of an ordinary user, or none"
+    for one in request.networking.asked:
+        if one.network not in NO_BRIDGE:
+            hint = "--network user, the default of an ordinary user, or none"
+            yield f"--network {one.network}", hint
     if any(given.endswith(":host-gateway") for given in request.networking.add_host):
         yield "--add-host NAME:host-gateway", "name an address of the host that others reach"
     if request.privileged:

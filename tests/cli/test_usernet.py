@@ -66,6 +66,11 @@ def test_the_way_out(connected: OrdinaryUser, outside: str) -> None:
     assert ran.lines == ["reached", "eth0", "lo"]
 
 
+def test_the_default_by_its_name(networked: OrdinaryUser) -> None:
+    ran = networked("run", "--rm", "--network", "default", "base", "ls", "/sys/class/net", code=0)
+    assert ran.lines == ["eth0", "lo"]
+
+
 @pytest.mark.usefixtures("outside")
 def test_published_ports(networked: OrdinaryUser) -> None:
     served = "echo inside >/index.html; httpd -h / -p 80; sleep 1000"
