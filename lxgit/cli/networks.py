@@ -79,7 +79,10 @@ def ls(
     no_trunc: Annotated[bool, option("--no-trunc", help="whole ids")] = False,
     format_: FormatOption = "table",
 ) -> None:
-    """List networks. Filters: name (a part of it), id, driver, type (builtin, custom), label."""
+    """List networks. The driver of one whose file cannot be read is "damaged".
+
+    Filters: name (a part of it), id, driver, type (builtin, custom), label.
+    """
     from lxgit.cli.tables import short_id, write_listing
     from lxgit.operations.networks import list_networks, select_networks
 
@@ -88,7 +91,7 @@ def ls(
     chosen = select_networks(rows, filters)
     if quiet:
         for row in chosen:
-            session.out.line(short_id(row.id, whole=no_trunc))
+            session.out.line(row.name if row.is_damaged else short_id(row.id, whole=no_trunc))
         return
     fields = [_fields(row, no_trunc=no_trunc) for row in chosen]
     columns = ("ID", "Name", "Driver", "Scope")

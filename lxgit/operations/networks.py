@@ -81,17 +81,22 @@ class NetworkRow(NamedTuple):
         """Whether every store has it."""
         return self.name in BUILT_IN
 
+    @property
+    def is_damaged(self) -> bool:
+        """Whether nothing can be told of it but its name, and who has it."""
+        return self.driver == _DAMAGED
+
+
+_DAMAGED = "damaged"
+"""In the place of the driver of a network whose description cannot be read."""
+
 
 def create_network(repository: Repository, wanted: WantedDefinition) -> str:
     """Write a new network down; its id. It is made with the first container that runs on it.
 
     RootsAlone, UsageError, InvalidNetworkName, NetworkNameTaken, SubnetOverlaps.
     """
-    if rootless.is_active() or os.geteuid() != 0:
-        raise RootsAlone(
-            "networks of one's own are for containers of root alone",
-            hint="an ordinary user's have --network user, none or host",
-        )
+    _require_root()
     subnet, subnet_v6 = records.checked_subnets(wanted.subnets)
     gateway, ip_range = records.checked_parts(subnet, wanted.gateway, wanted.ip_range)
     network = records.Network(
@@ -111,6 +116,14 @@ def create_network(repository: Repository, wanted: WantedDefinition) -> str:
     return network.id
 
 
+def _require_root() -> None:
+    if rootless.is_active() or os.geteuid() != 0:
+        raise RootsAlone(
+            "networks on a bridge are for containers of root alone",
+            hint="an ordinary user's have --network user, none or host",
+        )
+
+
 @contextmanager
 def kept_networks(repository: Repository, names: Iterable[str]) -> Iterator[None]:
     """Keep networks from being deleted while a container is made that has them. NoSuchNetwork."""
@@ -121,14 +134,22 @@ def kept_networks(repository: Repository, names: Iterable[str]) -> Iterator[None
 
 
 def list_networks(repository: Repository, names: Sequence[str] | None = None) -> list[NetworkRow]:
-    """All networks, those first that every store has; or those that are named.
+    """All networks, those first that every store has, damaged ones among them; or those named.
 
-    NoSuchNetwork, BrokenNetwork.
+    NoSuchNetwork, BrokenNetwork: of those that are named.
     """
     users = _users(repository)
-    if names is None:
-        names = (*_built_in(), *records.names(repository.networks_dir))
-    return [_row(repository, name, users) for name in names]
+    if names is not None:
+        return [_row(repository, name, users) for name in names]
+    rows = [_row(repository, name, users) for name in _built_in()]
+    for name in records.names(repository.networks_dir):
+        try:
+            rows.append(_row(repository, name, users))
+        except records.BrokenNetwork:
+            rows.append(NetworkRow("", name, _DAMAGED, members=_idle(users, name)))
+        except records.NoSuchNetwork:
+            continue  # it has just been deleted
+    return rows
 
 
 def _built_in() -> tuple[str, ...]:
@@ -137,7 +158,7 @@ def _built_in() -> tuple[str, ...]:
 
 def _row(repository: Repository, name: str, users: Mapping[str, list[Container]]) -> NetworkRow:
     if name in NO_BRIDGE:
-        members = tuple(Member(one.id, one.config.name) for one in users.get(name, ()))
+        members = _idle(users, name)
         identity = f"{2 + NO_BRIDGE.index(name)}".ljust(64, "0")
         driver = {"none": "null"}.get(name, name)
         return NetworkRow(identity, name, driver, members=members)
@@ -154,6 +175,11 @@ def _row(repository: Repository, name: str, users: Mapping[str, list[Container]]
         tuple(_member(container, connection) for container, connection in found),
         network.ip_range,
     )
+
+
+def _idle(users: Mapping[str, list[Container]], name: str) -> tuple[Member, ...]:
+    """The containers that have a network, wherever they are on it."""
+    return tuple(Member(one.id, one.config.name) for one in users.get(name, ()))
 
 
 def _connection(container: Container, network: Network) -> Connection | None:
@@ -221,7 +247,7 @@ def select_networks(rows: Iterable[NetworkRow], filters: Sequence[str]) -> list[
 def _fits(row: NetworkRow, wanted: Mapping[str, Sequence[str]]) -> bool:
     labels = [f"{name}={value}" for name, value in row.labels.items()]
     kind = "builtin" if row.is_built_in else "custom"
-    unused = "true" if not (row.members or row.is_built_in) else "false"
+    unused = "true" if not (row.members or row.is_built_in or row.is_damaged) else "false"
     return (
         all(has_label(labels, value) for value in wanted.get("label", ()))
         and any(part in row.name for part in wanted.get("name", ("",)))
@@ -268,7 +294,7 @@ def _known(repository: Repository, name: str, *, force: bool) -> str | None:
 
 
 def prune_networks(repository: Repository, filters: Sequence[str] = ()) -> tuple[str, ...]:
-    """Delete the networks that no container has; their names."""
+    """Delete the networks that no container has, but for damaged ones; their names."""
     with records.settled(repository.networks_dir):
         rows = select_networks(list_networks(repository), (*filters, "dangling=true"))
         for row in rows:
@@ -286,26 +312,43 @@ def connect(
 ) -> None:
     """Put a container on a further network, at once where it runs.
 
-    CannotConnect, NoSuchNetwork, NoSuchContainer, UsageError, and what `run` raises.
+    CannotConnect, RootsAlone, NoSuchNetwork, NoSuchContainer, UsageError, and what `run` raises.
     """
     if network in NO_BRIDGE:
         raise CannotConnect(
             f"a container has --network {network} from its beginning, or not at all",
             hint=f"'lxgit run --network {network}' makes one",
         )
+    _require_root()
     with kept_networks(repository, [network]), edited(find_container(repository, container)) as now:
         found = records.find(repository.networks_dir, network)
         attachment = checked_attachment(found, aliases, address)
         config = _with(now.config, attachment)
-        state = now.state
-        if state.is_alive:
-            _require_bridge(now)
-        if state.pid is not None and state.is_alive:
-            from lxgit.runtime.network import joining
-
-            joining.connect(_path(repository), now.config, attachment, found, state.pid)
-        now.configured(config)
+        with _plugged(repository, now, attachment, found):
+            now.configured(config)
         records.tell(repository.networks_dir, found.name, "connect", container=now.id)
+
+
+@contextmanager
+def _plugged(
+    repository: Repository, container: Container, attachment: Attachment, network: Network
+) -> Iterator[None]:
+    """Have a container on a network from now on where it runs, unless writing that down fails."""
+    state = container.state
+    if state.is_alive:
+        _require_bridge(container)
+    if state.pid is None or not state.is_alive:
+        yield
+        return
+    from lxgit.runtime.network import joining
+
+    store = _path(repository)
+    joining.connect(store, container.config, attachment, network, state.pid)
+    try:
+        yield
+    except BaseException:
+        joining.disconnect(store, container.id, network, state.pid)
+        raise
 
 
 def _require_bridge(container: Container) -> None:
@@ -371,11 +414,12 @@ def disconnect(
                 f"container '{name}' is not on network '{found.name}'",
                 hint=f"'lxgit inspect {name}' shows where it is",
             )
-        if now.state.is_alive:
+        state = now.state
+        if state.is_alive:
             _require_spare(now, found)
             from lxgit.runtime.network import joining
 
-            joining.disconnect(_path(repository), now.id, found)
+            joining.disconnect(_path(repository), now.id, found, state.pid)
         now.configured(_attached(now.config, left))
         records.tell(repository.networks_dir, found.name, "disconnect", container=now.id)
 

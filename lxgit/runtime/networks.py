@@ -20,7 +20,7 @@ import re
 from lxgit import eventlog
 from lxgit.errors import LxgitError, UsageError
 from lxgit.fsutil import fsync_directory, locked, make_directories, write_atomic
-from lxgit.records import asdict, dataclass, field
+from lxgit.records import asdict, dataclass, field, fields
 from lxgit.runtime.config import BUILT_IN, DEFAULT
 from lxgit.runtime.network.subnets import NUMBERS, PREFIX, PREFIX_V6
 
@@ -267,17 +267,28 @@ def find(networks: Path, name: str) -> Network:
         fitting = [one for one in _readable(networks) if one.id.startswith(name)]
         known, name = [one.name for one in fitting], fitting[0].name if len(fitting) == 1 else name
     if name not in known:
-        raise NoSuchNetwork(
-            f"there is no network '{name}'",
-            hint=f"'lxgit network ls' lists them; 'lxgit network create {name}' makes it",
-        )
+        raise _missing(name)
     return load(networks, name)
 
 
+def _missing(name: str) -> NoSuchNetwork:
+    return NoSuchNetwork(
+        f"there is no network '{name}'",
+        hint=f"'lxgit network ls' lists them; 'lxgit network create {name}' makes it",
+    )
+
+
 def load(networks: Path, name: str) -> Network:
-    """One that has this name. BrokenNetwork."""
+    """One that has this name. What a later version knows of it besides is passed over.
+
+    NoSuchNetwork, BrokenNetwork.
+    """
     try:
-        return Network(**json.loads((networks / f"{name}{_ENDING}").read_bytes()))
+        values = dict(json.loads((networks / f"{name}{_ENDING}").read_bytes()))
+        known = {one.name for one in fields(Network)}
+        return Network(**{key: value for key, value in values.items() if key in known})
+    except FileNotFoundError:
+        raise _missing(name) from None
     except (ValueError, TypeError) as error:
         raise BrokenNetwork(
             f"network '{name}' is damaged: its file does not say what it is",
@@ -287,7 +298,7 @@ def load(networks: Path, name: str) -> Network:
 
 def _readable(networks: Path) -> Iterator[Network]:
     for name in names(networks):
-        with contextlib.suppress(BrokenNetwork, FileNotFoundError):
+        with contextlib.suppress(BrokenNetwork, NoSuchNetwork):
             yield load(networks, name)
 
 

@@ -257,6 +257,13 @@ def test_what_is_roots_alone(
     assert person("ps", "-aq", code=0).out == ""
 
 
+def test_a_bridge_is_roots_alone_later_too(person: OrdinaryUser) -> None:
+    person("create", "--name", "c1", *NONE, "base", "true", code=0)
+    refused = person("network", "connect", "bridge", "c1", code=125)
+    assert "networks on a bridge are for containers of root alone" in refused.err
+    person("start", "c1", code=0)
+
+
 def test_what_a_user_may_ask_for_too(person: OrdinaryUser) -> None:
     options = ("--shm-size", "1m", "--group-add", "7", "--oom-score-adj", "100")
     script = "df -k /dev/shm | tail -n 1; cat /proc/1/oom_score_adj; grep -E 'Gro|Seccomp:' $1"

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit import eventlog
-from tests.support.peers import HOST, PEER, PINGS, SERVE, curl, ip, nothing_is_left, said, settings
+from tests.support.peers import (
+    HOST,
+    PEER,
+    PEER_V6,
+    PINGS,
+    SERVE,
+    curl,
+    ip,
+    nothing_is_left,
+    said,
+    settings,
+)
+from tests.support.rlimits import file_size
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -71,6 +83,35 @@ def test_a_running_container_comes_and_goes(based: Lxgit, peer: Peer) -> None:
     actions = [one.action for one in eventlog.past(based.store) if one.type == "network"]
     assert actions == ["create", "connect", "disconnect"]
     based("rm", "-f", "web", "seer")
+    wait_until(nothing_is_left)
+
+
+def test_who_leaves_the_way_out_has_the_next(based: Lxgit, peer: Peer) -> None:
+    based("network", "create", "red")
+    both = ("--network", "bridge", "--network", "red")
+    based("run", "-d", "--name", "web", *both, *PINGS, "base", "sleep", "1000")
+    based("network", "disconnect", "bridge", "web")
+    based("exec", "web", "ping", "-c", "1", "-w", "5", PEER)
+    based("exec", "web", "ping", "-6", "-c", "1", "-w", "5", PEER_V6)
+    based("rm", "-f", "web")
+    wait_until(nothing_is_left)
+
+
+def test_a_connection_that_was_not_recorded_is_none(based: Lxgit, peer: Peer) -> None:
+    based("network", "create", "red")
+    based("run", "-d", "--name", "web", "base", "sleep", "1000")
+    record = next(based.store.glob("containers/*/config.json"))
+    before = record.read_bytes()
+    addresses = ("exec", "web", "ip", "address")
+    with file_size(len(before)):  # there is no place for one network more
+        based("network", "connect", "red", "web", code=1)
+    assert "eth1" not in based(*addresses).out
+    based("network", "connect", "red", "web")
+    record.write_bytes(before)  # as if that command had been killed before it came to this
+    based("network", "connect", "red", "web")
+    assert "eth1" in based(*addresses).out
+    assert "eth2" not in based(*addresses).out
+    based("rm", "-f", "web")
     wait_until(nothing_is_left)
 
 
@@ -278,5 +319,18 @@ def test_a_damaged_one_can_be_deleted(based: Lxgit) -> None:
     based("network", "create", "red")
     (based.store / "networks" / "red.json").write_text(json.dumps({"name": "red"}))
     assert "network 'red' is damaged" in based("network", "inspect", "red", code=1).err
+    based("network", "create", "blue")
+    custom = ("network", "ls", "--filter", "type=custom")
+    shown = based(*custom, "--format", "{{.Name}} {{.Driver}}").lines
+    assert shown == ["blue bridge", "red damaged"]
+    assert based("network", "prune", "-f").out == "blue\n"
+    assert based(*custom, "-q").out == "red\n"
     based("network", "rm", "red")
-    assert based("network", "ls", "-q", "--filter", "type=custom").out == ""
+    assert based(*custom, "-q").out == ""
+
+
+def test_what_a_later_version_wrote_of_one_is_passed_over(based: Lxgit) -> None:
+    based("network", "create", "--label", "a=b", "red")
+    record = based.store / "networks" / "red.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"later": [1]}))
+    assert based("network", "inspect", "-f", "{{.Labels.a}}", "red").out == "b\n"

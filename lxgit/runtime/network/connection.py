@@ -15,7 +15,7 @@ from lxgit.runtime.network.netlink import Netlink, Veth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from lxgit.runtime.config import ContainerConfig
@@ -94,14 +94,32 @@ class Connection:
             if end.address_v6:
                 netlink.add_address(index, packed(end.address_v6), end.prefix_v6)
             netlink.set_up(index)
-            for gateway in filter(None, (end.gateway, end.gateway_v6)):
-                self._lead_out(netlink, gateway)
+            self.lead_out(netlink)
 
-    def _lead_out(self, netlink: Netlink, gateway: str) -> None:
-        """Unless another network does: that which came first keeps what goes elsewhere."""
-        if not self.bridge.internal:
-            with contextlib.suppress(FileExistsError):
-                netlink.add_default_route(bridging.packed(gateway))
+    def lead_out(self, netlink: Netlink) -> None:
+        """Unless another network does: that which came first keeps what goes elsewhere.
+
+        Within the container's namespace.
+        """
+        end = self.endpoint
+        for gateway in filter(None, (end.gateway, end.gateway_v6)):
+            if not self.bridge.internal:
+                with contextlib.suppress(FileExistsError):
+                    netlink.add_default_route(bridging.packed(gateway))
+
+
+def lead_out(pid: int, connections: Sequence[Connection]) -> None:
+    """Have the first of a process's networks that can be a way out be one, if it has none.
+
+    OSError.
+    """
+    namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with inside(namespace), Netlink() as netlink:
+            for one in connections:
+                one.lead_out(netlink)
+    finally:
+        os.close(namespace)
 
 
 def open_to_users(pid: int, config: ContainerConfig) -> None:

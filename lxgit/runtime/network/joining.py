@@ -34,6 +34,7 @@ from lxgit.runtime.network.connection import (
     Connection,
     NetworkUnusable,
     connections_of,
+    lead_out,
     open_to_users,
     told,
 )
@@ -207,22 +208,27 @@ def connect(
     store: str, config: ContainerConfig, attachment: Attachment, network: Network, pid: int
 ) -> None:
     """Put a running container, whose process that is, on a further network. Errors as `joined`."""
+    place = records.place_of(bridging.name_of(store, network))
     with records.locked_networks(), told():
+        _leave(place, config.id)  # where a command put it that was killed before it recorded that
         taken = {one.member.interface for one in connections_of(config.id)}
         free = next(number for number in range(MOST) if number not in taken)
         member = _newcomer(config, attachment, network, free)
         try:
             _enter(store, network, member, ()).plug(pid)
         except BaseException:
-            _leave(records.place_of(bridging.name_of(store, network)), config.id)
+            _leave(place, config.id)
             raise
     watching.tell(config.id)
 
 
-def disconnect(store: str, container: str, network: Network) -> None:
-    """Take a running container off a network."""
+def disconnect(store: str, container: str, network: Network, pid: int | None) -> None:
+    """Take a running container off a network; the next one leads out of it where that one did."""
     with records.locked_networks():
         _leave(records.place_of(bridging.name_of(store, network)), container)
+        if pid is not None:
+            with contextlib.suppress(OSError):  # it has ended, or root in it made ways of its own
+                lead_out(pid, connections_of(container))
     watching.tell(container)
 
 
