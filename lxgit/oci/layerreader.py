@@ -78,13 +78,15 @@ class LayerTree(FileTree):
 
 
 @contextmanager
-def opened_layer(part: Slice, spool: int) -> Iterator[tuple[ArchiveFile, Callable[[], str]]]:
+def opened_layer(
+    part: Slice, spool: int, *, in_place: bool
+) -> Iterator[tuple[ArchiveFile, Callable[[], str]]]:
     """A layer's tar, and what says its diff id once the tar has been read.
 
-    One without compression is read where it is, another passes into the open file `spool`, behind
-    what that holds. InvalidArchive, MissingProgram.
+    With `in_place` one without compression is read where it is. Any other passes into the open file
+    `spool`, behind what that holds. InvalidArchive, MissingProgram.
     """
-    if not is_compressed(os.pread(part.fd, 6, part.offset)):
+    if in_place and not is_compressed(os.pread(part.fd, 6, part.offset)):
         archive = ArchiveFile(part.fd, None, part.offset, part.size)
         archive.vouched = True
         yield archive, lambda: _digest(read_range(part.fd, part.offset, part.size))
@@ -130,9 +132,10 @@ def read_layer(
     changes = Changeset()
     for path, node in tree.walk():
         above, slash, name = path.rpartition(b"/")
+        if _is_below_whiteout(above):
+            continue
         if not name.startswith(WHITEOUT):
-            if not _is_below_whiteout(above):
-                changes.nodes[path] = node
+            changes.nodes[path] = node
         elif name == OPAQUE:
             changes.opaque.append(above)
         elif not name.startswith(_AUFS):

@@ -204,6 +204,7 @@ class _Unpacker:
         self._intake = intake
         self._spool = spool
         self._stack = stack
+        self._sources = parts.sources
         self._is_only = len(parts.facts.diff_ids) == 1
         self._limits = limits
         self._progress = progress
@@ -211,7 +212,9 @@ class _Unpacker:
     def unpack(self, part: Slice, diff_id: str, base: Image) -> Files:
         """The file system that a layer makes of another one."""
         self._progress.phase(f"Unpacking {diff_id.partition(':')[2][:12]}")
-        with opened_layer(part, self._spool) as (archive, digest):
+        # The processes that help have only the files that were open when they began.
+        in_place = part.fd in self._sources
+        with opened_layer(part, self._spool, in_place=in_place) as (archive, digest):
             read = read_layer(archive, self._progress, self._intake.offer, self._limits)
             if digest() != diff_id:
                 raise WrongLayer(

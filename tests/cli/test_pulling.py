@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.conftest import copied
+from tests.support.archives import Archive
+from tests.support.layouts import CONFIG, Layout, config_of, named
 from tests.support.program import Lxgit
 from tests.support.registry import PASSWORD, USER, Registry
 from tests.support.stockgit import StockGit
@@ -215,6 +217,19 @@ def test_a_registry_that_gives_other_bytes(
         nothing_is_left(other)
         data.write_bytes(kept)
     other("pull", "-q", f"{open_registry.host}/base")
+
+
+def test_a_layer_without_compression(lxgit: Lxgit, open_registry: Registry, scratch: Path) -> None:
+    layout = Layout(scratch / "layout")
+    tars = [Archive().add(name, content=name.encode() * 9999).raw() for name in ("one", "two")]
+    packed = [layout.layer(tar, compressed=False) for tar in tars]
+    config = layout.json(config_of(tars), CONFIG)
+    place = layout.index(named(layout.manifest_of(config, packed), "it"))
+    name = f"{open_registry.host}/plain"
+    copy = ["skopeo", "copy", "-q", "--preserve-digests", "--dest-tls-verify=false"]
+    subprocess.run([*copy, f"oci:{place}:it", f"docker://{name}"], check=True)
+    lxgit("pull", "-q", name)
+    assert lxgit("show", "plain:/two").out == "two" * 9999
 
 
 def test_a_password_is_wanted(based: Lxgit, private_registry: Registry) -> None:
