@@ -76,6 +76,7 @@ class DirectoryPlace:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._open: list[int] = []
+        self._parts: dict[str, Slice | None] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -90,7 +91,12 @@ class DirectoryPlace:
             os.close(fd)
 
     def part(self, name: str) -> Slice | None:
-        """A regular file that no link leads to."""
+        """A regular file that no link leads to; one that many images share is opened once."""
+        if self._parts.get(name) is None:
+            self._parts[name] = self._opened(name)
+        return self._parts[name]
+
+    def _opened(self, name: str) -> Slice | None:
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW  # a FIFO has nobody wait
         try:
             fd = open_beneath(self._root, os.fsencode(name), flags)

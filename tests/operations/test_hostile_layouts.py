@@ -13,6 +13,8 @@ import pytest
 
 from lxgit.errors import LxgitError
 from lxgit.objects.tarsource import is_compressed
+from lxgit.oci.layout import DirectoryPlace, read_images
+from lxgit.oci.platform import Platform
 from lxgit.operations.loading import LoadRequest, load
 from lxgit.repository import create_repository
 from tests.support.archives import DIRECTORY, END, LINK, SYMLINK, Archive, header, octal
@@ -151,9 +153,10 @@ def test_a_layer_that_makes_no_sense(
         Archive().add("etc/.wh.nothing").add(".wh.none").add("no/where/.wh.x").raw(),
         Archive().add("etc/.wh..wh..opq").add(".wh..wh.aufs", DIRECTORY).raw(),
         Archive().add(".wh..wh..opq").add("etc/.wh.hosts").add("etc/hosts").raw(),
+        Archive().add(".wh.x/.wh.y").add(".wh.z/.wh..wh..opq").add(".wh.a/b/.wh.c").raw(),
         END,
     ],
-    ids=["of nothing", "opaque", "all", "empty"],
+    ids=["of nothing", "opaque", "all", "below others", "empty"],
 )
 def test_whiteouts_are_about_the_layers_below(
     repository: Repository, scratch: Path, upper: bytes
@@ -162,6 +165,13 @@ def test_whiteouts_are_about_the_layers_below(
     assert stock_fsck(repository) == ""
     names = [path for path, _ in find_image(repository, "it").walk()]
     assert not any(b".wh." in path for path in names)
+
+
+def test_an_image_that_has_one_layer_many_times_opens_it_once(scratch: Path) -> None:
+    path = layers(scratch / "layout", *[PLAIN] * 9)
+    with DirectoryPlace(path) as place:
+        (image,) = read_images(place, Platform("linux", "amd64"))
+        assert len({layer.fd for layer in image.layers}) == 1
 
 
 def test_layers_in_a_circle(repository: Repository, scratch: Path) -> None:
