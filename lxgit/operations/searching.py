@@ -12,6 +12,7 @@ import re
 import time
 import urllib.error
 import urllib.request
+from heapq import nsmallest
 from urllib.parse import urlencode, urlsplit
 
 from lxgit.errors import LxgitError
@@ -76,7 +77,10 @@ def search(
     )
     found = registry.index_or_nothing(word, limit) if word else None
     if found is None:
-        found = [Found(name) for name in sorted(registry.catalogue()) if word in name]
+        found = [
+            Found(name)
+            for name in nsmallest(limit, (one for one in registry.catalogue() if word in one))
+        ]
     return [each._replace(name=f"{host}/{each.name}") for each in found[:limit]]
 
 
@@ -104,7 +108,7 @@ class _Registry:
 
     def index(self, word: str, limit: int) -> list[Found]:
         """What its index finds, the most fitting first."""
-        answer, _ = self._ask(f"/v1/search?{urlencode({'q': word, 'n': limit})}")
+        answer, _ = self._ask(f"/v1/search?{_query(word, limit)}")
         results = answer.get("results") if isinstance(answer, dict) else None
         if not isinstance(results, list):
             raise self._nonsense()
@@ -209,6 +213,10 @@ class _Registry:
             f"'{self._host}' answers with what is no list of images",
             hint="see whether it is a registry",
         )
+
+
+def _query(word: str, limit: int) -> str:
+    return urlencode({"q": word, "n": limit}, errors="surrogateescape")
 
 
 def _next_path(link: str) -> str | None:

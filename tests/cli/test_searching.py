@@ -113,6 +113,11 @@ def test_the_hub_as_in_the_article(
     assert index.asked[1] == "/v1/search?q=centos&n=4"
 
 
+def test_a_word_that_is_no_text(index: Index) -> None:
+    found(index, "\udcff")
+    assert index.asked == ["/v1/search?q=%FF&n=25"]
+
+
 def test_forms(lxgit: Lxgit, index: Index) -> None:
     term = f"{index.host}/a b"
     (official, *_, automated) = lxgit("search", "--format", "json", term).json
