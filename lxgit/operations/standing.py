@@ -62,14 +62,19 @@ def _is_at(repository: Repository, tree: WorkTree, stand: Stand) -> bool:
     return not changes_of(image_of(repository, from_hex(stand.shown)), tree.image)
 
 
-def put_back(repository: Repository, identity: str, wanted: Stand, who: Identity) -> None:
+def put_back(
+    repository: Repository, identity: str, before: Stand, wanted: Stand, who: Identity
+) -> None:
     """Have a container stand on another commit or branch; what it is mounted on stays.
 
-    So a container whose commit is undone has the same changes to commit again.
+    So a container whose commit is undone has the same changes to commit again. ChangedSince unless
+    it stands on the commit and the branch of `before`.
     """
     container = container_of(repository, identity)
     if container is not None:
         with edited(container) as now:
+            if (now.config.commit, now.config.branch) != (before.commit, before.branch):
+                raise changed_since(now)
             _stand_on(repository, now, wanted, who)
 
 

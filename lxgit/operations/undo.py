@@ -179,8 +179,10 @@ def _check_head(repository: Repository, steps: Sequence[_Step]) -> None:
 
 def _take(repository: Repository, step: _Step, message: str, identity: Identity) -> None:
     if step.moved.container is not None:
+        assert step.now is not None
         assert step.wanted is not None
-        put_back(repository, step.moved.container, Stand.parse(step.wanted), identity)
+        before, wanted = Stand.parse(step.now), Stand.parse(step.wanted)
+        put_back(repository, step.moved.container, before, wanted, identity)
     elif step.moved.name == "HEAD":
         assert step.wanted is not None
         repository.refs.set_head(_head(step.wanted), message=message, who=identity.committer)

@@ -44,13 +44,20 @@ class Enforcement:
         _check(self._container, self.settings, self._hosts)
 
     def change(self, wanted: Limits) -> None:
-        """Give the running container other limits. Raises LimitNotInForce, and OSError."""
+        """Give the running container other limits. Raises LimitNotInForce, and OSError.
+
+        It has those that it had where the kernel does not take the new ones.
+        """
         new = settings(wanted, self._hosts)
         files = {setting.file for setting in new}
         lifted = [one for one in self.settings if one.file not in files]
-        for one in reversed(lifted):  # first: that of swap may be in the way of more memory
-            _file(self._container, one, self._hosts).write_text(one.lifted, "ascii")
-        _write(self._container, new, self._hosts)
+        try:
+            for one in reversed(lifted):  # first: that of swap may be in the way of more memory
+                _file(self._container, one, self._hosts).write_text(one.lifted, "ascii")
+            _write(self._container, new, self._hosts)
+        except OSError:
+            _write(self._container, self.settings, self._hosts)
+            raise
         _check(self._container, new, self._hosts)
 
     def end_hook(self, directory: Path) -> str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lxgit.runtime import cgroups
+from tests.support import waiting
 
 if TYPE_CHECKING:
     from tests.support.program import Lxgit
@@ -112,6 +113,23 @@ def test_swap_reservation_processors_and_who_is_killed_first(based: Lxgit) -> No
         assert swap_and_rest(container)[:3] == [str(48 * mib), "0", str(16 * mib)]
         based("update", "-m", "0", "web")
         assert inspected(based, "web")["HostConfig"]["MemorySwap"] == 0
+    finally:
+        based("rm", "-f", "web")
+
+
+def test_an_update_that_the_kernel_refuses_changes_no_limit(based: Lxgit) -> None:
+    if cgroups.controllers()["memory"].version == 2:
+        pytest.skip("version 2 of control groups takes any limit, and kills")
+    script = "head -c 48m /dev/zero >/dev/shm/x; echo full; sleep 60"
+    limits = ("-m", "128m", "--memory-swap", "128m")
+    based("run", "-d", "--name", "web", *limits, "base", "sh", "-c", script)
+    try:
+        waiting.wait_until(lambda: "full" in based("logs", "web").out)
+        container = inspected(based, "web")["Id"]
+        before = swap_and_rest(container)
+        based("update", "-m", "16m", "--memory-swap", "-1", "web", code=1)
+        assert swap_and_rest(container) == before
+        assert inspected(based, "web")["HostConfig"]["MemorySwap"] == 128 << 20
     finally:
         based("rm", "-f", "web")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.objects.operationlog import Stand
 from lxgit.operations import moving, stashing
 from lxgit.operations.branches import create_branch
 from lxgit.operations.containers import remove_containers
@@ -13,7 +14,7 @@ from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
 from lxgit.operations.launching import start_detached
 from lxgit.operations.placing import ContainerRuns
-from lxgit.operations.standing import ChangedSince
+from lxgit.operations.standing import ChangedSince, put_back
 from lxgit.operations.undo import GoneSince, NothingToUndo, undo
 from lxgit.repository import open_repository
 from tests.operations.test_commit import changed, content
@@ -217,3 +218,11 @@ def test_an_undo_that_was_cut_short_is_completed(web: Lab, monkeypatch: pytest.M
     assert len(stashing.list_stashes(web.repository)) == 1
     back(web)
     assert state(web) == before
+
+
+def test_one_that_another_command_has_moved_meanwhile_stays(web: Lab) -> None:
+    config = web.container("c").config
+    elsewhere = Stand("0" * 40, config.branch)
+    with pytest.raises(ChangedSince, match="'c' has changed since"):
+        put_back(web.repository, config.id, elsewhere, Stand(config.commit, None), WHO)
+    assert web.container("c").config == config
