@@ -171,6 +171,25 @@ def test_two_containers_have_one_network(based: Lxgit, peer: Peer) -> None:
     wait_until(nothing_is_left)
 
 
+def test_who_has_power_over_the_network_of_another(based: Lxgit, peer: Peer) -> None:
+    """As docs/security.md says."""
+    host_ids, power = ("--userns=host",), ("--cap-add", "net_admin")
+    based("run", "-d", "--name", "apart", "base", "sleep", "1000")
+    based("run", "-d", "--name", "hosts", *host_ids, "base", "sleep", "1000")
+    change = ("ip", "link", "set", "lo", "mtu", "60000")
+    for name, options, code in (
+        ("apart", power, 2),
+        ("apart", host_ids, 0),
+        ("apart", ("--privileged",), 0),
+        ("hosts", host_ids, 2),
+        ("hosts", (*host_ids, *power), 0),
+    ):
+        share = ("--network", f"container:{name}")
+        based("run", "--rm", *share, *options, "base", *change, code=code)
+    based("rm", "-f", "apart", "hosts")
+    wait_until(nothing_is_left)
+
+
 LOCAL = ("sh", "-c", "echo hello >/srv/index.html; exec httpd -f -p 127.0.0.1:80 -h /srv")
 
 

@@ -2,7 +2,7 @@
 
 Both have one network namespace, with its loopback, its ports and its names for others. It belongs
 to the user namespace of the container that it was made for, so root of the other changes nothing
-in it, whatever its capabilities.
+in it, whatever its capabilities, unless it is in the host's (docs/security.md).
 """
 
 from __future__ import annotations
