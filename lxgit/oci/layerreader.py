@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 WHITEOUT = b".wh."
 OPAQUE = b".wh..wh..opq"
 _AUFS = b".wh..wh."
+_LONGEST = 255  # bytes of a name
 _UNKNOWN = Metadata(0, 0, 0, 0)
 
 
@@ -59,11 +60,28 @@ class Borrowed(Node):
 
 
 class LayerTree(FileTree):
-    """A layer on its own: a hard link may lead to what is not in it."""
+    """A layer on its own: a hard link may lead to what is not in it.
+
+    A whiteout has a name that is longer by its prefix than what it removes, and than any file's.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._borrowed: dict[bytes, Borrowed] = {}
+
+    def put(self, path: bytes, node: Node) -> Node:
+        if len(path) <= _LONGEST:
+            return super().put(path, node)
+        above, _, name = path.rstrip(b"/").rpartition(b"/")
+        if len(name) <= _LONGEST or not name.startswith(WHITEOUT):
+            return super().put(path, node)
+        split(name.removeprefix(WHITEOUT))
+        children = self._descend(split(above), path).children
+        assert children is not None
+        if name not in children:
+            self._count()
+        children[name] = node
+        return node
 
     def link(self, path: bytes, target: bytes) -> None:
         parts = split(target)

@@ -14,7 +14,9 @@ from contextlib import ExitStack, contextmanager
 from lxgit.errors import LxgitError
 from lxgit.objects.changeset import apply
 from lxgit.objects.commits import encode_commit
+from lxgit.objects.content import SparseSlice
 from lxgit.objects.entries import Entry
+from lxgit.objects.extent import MAX_ENTRIES, TooManyEntries
 from lxgit.objects.filetree import FileTree
 from lxgit.objects.ids import ObjectType
 from lxgit.objects.image import Image, read_image, write_image
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lxgit.objects.changeset import Changeset
-    from lxgit.objects.content import Slice
+    from lxgit.objects.content import Content, Slice
     from lxgit.objects.filetree import Node
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.packwriter import PackWriter
@@ -47,6 +49,10 @@ if TYPE_CHECKING:
     from lxgit.runtime.treelayer import TreeLayer
 
     Files = tuple[ObjectID, Links]
+
+
+_MOST_ENTRIES = 2 * MAX_ENTRIES
+"""Of all layers of an image, a file counted once more than a directory."""
 
 
 class WrongLayer(LxgitError):
@@ -158,6 +164,13 @@ class _Maker:
         return self._unpacker.unpack(parts.layer(number), diff_id, below)
 
 
+def _data(content: Content) -> int:
+    """Bytes without holes."""
+    if isinstance(content, SparseSlice):
+        return sum(size for _, size in content.segments)
+    return content.size
+
+
 def _nothing(objects: ScratchObjects) -> Image:
     """A root directory without anything in it; it has no config."""
     builder = TreeBuilder(objects, objects)
@@ -208,6 +221,8 @@ class _Unpacker:
         self._is_only = len(parts.facts.diff_ids) == 1
         self._limits = limits
         self._progress = progress
+        self._entries = 0
+        self._size = self._data = 0  # of the contents of this layer
 
     def unpack(self, part: Slice, diff_id: str, base: Image) -> Files:
         """The file system that a layer makes of another one."""
@@ -215,7 +230,7 @@ class _Unpacker:
         # The processes that help have only the files that were open when they began.
         in_place = part.fd in self._sources
         with opened_layer(part, self._spool, in_place=in_place) as (archive, digest):
-            read = read_layer(archive, self._progress, self._intake.offer, self._limits)
+            read = read_layer(archive, self._progress, self._offer, self._limits)
             if digest() != diff_id:
                 raise WrongLayer(
                     f"a layer is not {diff_id[:19]}, which the image's config names",
@@ -225,9 +240,33 @@ class _Unpacker:
             tree = FileTree()
             tree.root = root
             self.base = start_layer(self._stack, self._repository, tree)
+        self._count(len(read.nodes) + len(read.removed))
+        self._spend()
         changes = settle(read, base)
         self._take(changes)
         return apply(changes, base, self.objects, self._entry)
+
+    def _offer(self, content: Content) -> None:
+        """A content of the layer, which another of the same layer may take the place of."""
+        self._count(1)
+        self._size += content.size
+        self._data += _data(content)
+        self._intake.offer(content)
+
+    def _count(self, entries: int) -> None:
+        """All layers together have a bound, for each takes memory until the image is there."""
+        self._entries += entries
+        if self._entries > _MOST_ENTRIES:
+            raise TooManyEntries(
+                f"the image's layers have more than {_MOST_ENTRIES:,} entries in all",
+                hint="no image that somebody runs has so many: do not trust it",
+            )
+
+    def _spend(self) -> None:
+        """What a layer has unpacked to, the next ones cannot."""
+        limits = self._limits
+        self._limits = Limits(limits.size - self._size, limits.data - self._data)
+        self._size = self._data = 0
 
     def _take(self, changes: Changeset) -> None:
         contents = {
@@ -238,8 +277,6 @@ class _Unpacker:
         size = sum(content.size for content in contents.values())
         self._progress.phase("Writing to Git", size)
         self._intake.take(contents.values(), self._progress)
-        limits = self._limits
-        self._limits = Limits(limits.size - size, limits.data)
 
     def _entry(self, _: bytes, node: Node) -> Entry:
         if isinstance(node, Borrowed):

@@ -15,6 +15,7 @@ from lxgit.errors import LxgitError
 from lxgit.objects.tarsource import is_compressed
 from lxgit.oci.layout import DirectoryPlace, read_images
 from lxgit.oci.platform import Platform
+from lxgit.operations import saving, unpacking
 from lxgit.operations.loading import LoadRequest, load
 from lxgit.repository import create_repository
 from tests.support.archives import DIRECTORY, END, LINK, SYMLINK, Archive, header, octal
@@ -205,6 +206,44 @@ def test_many_layers_have_one_limit(repository: Repository, scratch: Path) -> No
     path = layers(scratch / "layout", *tars)
     refused(repository, path, "it unpacks to more than", max_size=8 << 20)
     assert loaded(repository, path, max_size=9 << 20) == ["it:latest"]
+
+
+def test_what_a_layer_replaces_counts(spotless: Repository, scratch: Path) -> None:
+    archives = [Archive(), Archive()]
+    for number in range(12):
+        archives[number % 2].add("again", content=bytes([number]) * (1 << 20))
+    path = layers(scratch / "layout", *(archive.raw() for archive in archives))
+    refused(spotless, path, "it unpacks to more than", max_size=11 << 20)
+
+
+def test_all_layers_have_so_many_entries(
+    repository: Repository, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = layers(scratch / "layout", *[PLAIN] * 9)
+    counted = 9 * (3 + 1)  # the root, a directory and a file, and the file's content
+    monkeypatch.setattr(unpacking, "_MOST_ENTRIES", counted - 1)
+    refused(repository, path, "the image's layers have more than 35 entries in all")
+    monkeypatch.setattr(unpacking, "_MOST_ENTRIES", counted)
+    assert loaded(repository, path) == ["it:latest"]
+
+
+def test_names_that_are_as_long_as_can_be(
+    repository: Repository, store_dir: Path, scratch: Path
+) -> None:
+    """The whiteout of one is longer; more than one byte too long is what no file can have."""
+    name = "n" * 255
+    lower = Archive().add(f"d/{name}").add(f"d/{name[4:]}").add("kept").raw()
+    upper = Archive().add(f"d/.wh.{name}").add(f".wh.x/.wh.{name}").raw()
+    loaded(repository, layers(scratch / "layout", lower, upper))
+    saving.save_directory(repository, ["it"], scratch / "saved", progress=Listener())
+    again = create_repository(store_dir.with_name("again"))
+    assert loaded(again, scratch / "saved") == ["it:latest"]
+    for one in (repository, again):
+        names = [path.decode() for path, _ in find_image(one, "it").walk()]
+        assert names == ["d", f"d/{name[4:]}", "kept"]
+        assert stock_fsck(one) == ""
+    with pytest.raises(LxgitError, match="is not a path inside"):
+        loaded(again, layers(scratch / "bad", lower, Archive().add(f"d/.wh.{name}n").raw()))
 
 
 def test_hundreds_of_layers(repository: Repository, scratch: Path) -> None:
