@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 BIND, CACHE, TMPFS, SECRET = "bind", "cache", "tmpfs", "secret"
 SHARED, PRIVATE, LOCKED = "shared", "private", "locked"
 
+SCRIPT = "/run/script"
+"""Where a here-document stands that is a program. BuildKit has it in /dev, where no mount goes."""
+
 _SECRETS = "/run/secrets"
 _SAME = {
     "dst": "target",
@@ -84,6 +87,11 @@ def run_mount(text: str, workdir: str) -> RunMount:
     elif not made.variable:
         raise BadInstruction(f"--mount={text}: it has no target", hint="target=/PATH")
     return made
+
+
+def origin_of(text: str) -> str:
+    """What `from` says in it, as written; "" for nothing."""
+    return _values(text).get("from", "")
 
 
 def _values(text: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import os
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 
-from lxgit.build.runmounts import BIND, CACHE, PRIVATE, SHARED, TMPFS
+from lxgit.build.runmounts import BIND, CACHE, PRIVATE, SCRIPT, SHARED, TMPFS, RunMount
 from lxgit.build.taking import CopyRequest, take
 from lxgit.errors import LxgitError
 from lxgit.fsutil import LockHeld, locked, remove_tree
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from lxgit.build.runmounts import RunMount
     from lxgit.build.sources import Found
     from lxgit.build.taking import Taken
     from lxgit.operations.buildsteps import Site, Stage
@@ -61,9 +60,12 @@ def taken_for(stage: Stage, wanted: Sequence[RunMount]) -> dict[RunMount, Taken]
 
 @contextmanager
 def laid_out(
-    site: Site, wanted: Sequence[RunMount], taken: Mapping[RunMount, Taken]
+    site: Site, wanted: Sequence[RunMount], taken: Mapping[RunMount, Taken], script: str = ""
 ) -> Iterator[Shown]:
-    """What a command is shown, while the context lasts. NoSecret; OSError."""
+    """What a command is shown, while the context lasts; a `script` is at SCRIPT.
+
+    NoSecret; OSError.
+    """
     found: list[Mount] = []
     environment: list[str] = []
     with ExitStack() as held:
@@ -88,15 +90,10 @@ def laid_out(
                 if one.variable:
                     environment.append(f"{one.variable}={os.fsdecode(content)}")
                 if one.target:
-                    _write(path, content, one)
-                    found.append(
-                        Mount(
-                            kind=mounts.BIND,
-                            target=one.target,
-                            source=os.fspath(path),
-                            read_only=True,
-                        )
-                    )
+                    found.append(_written(path, content, one))
+        if script:
+            content = script.encode("utf-8", "surrogateescape")
+            found.append(_written(place / "script", content, RunMount(BIND, SCRIPT)))
         yield Shown(tuple(found), tuple(environment))
 
 
@@ -212,8 +209,10 @@ def _secret(site: Site, wanted: RunMount) -> bytes | None:
     return content
 
 
-def _write(path: Path, content: bytes, wanted: RunMount) -> None:
+def _written(path: Path, content: bytes, wanted: RunMount) -> Mount:
+    """A file of its own, shown as it is wanted; nobody writes to it."""
     with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(content)
         os.fchown(file.fileno(), *wanted.owner)
         os.fchmod(file.fileno(), wanted.mode)
+    return Mount(kind=mounts.BIND, target=wanted.target, source=os.fspath(path), read_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lxgit.build.arguments import PROXIES, declared
 from lxgit.build.dockerfile import at
-from lxgit.build.runmounts import run_mount
+from lxgit.build.runmounts import SCRIPT, run_mount
 from lxgit.objects.commits import Signature
 from lxgit.objects.dockerlines import BadInstruction
 from lxgit.objects.ids import hex_id
@@ -202,13 +202,14 @@ def _run(stage: Stage, step: Step, message: str) -> Made:
         for text in step.all_of("mount")
     ]
     taken = _taken(stage, wanted)
-    command, known = _command(step, config), variables(config)
+    script = _script(step)
+    command, known = (SCRIPT,) if script else _command(step, config), variables(config)
     told = {name: value for name, value in stage.arguments.items() if name not in known}
     network = step.flag("network") or site.request.network or "default"
     ref = stage.ref(
         message,
         config,
-        list(command),
+        [list(command), script] if script else list(command),
         told,
         [network, *site.request.hosts] if site.request.hosts else network,
         step.all_of("mount"),
@@ -221,7 +222,7 @@ def _run(stage: Stage, step: Step, message: str) -> Made:
 
     proxies = {name: value for name, value in site.request.arguments.items() if name in PROXIES}
     environment = [f"{name}={value}" for name, value in (proxies | told).items()]
-    with laid_out(site, wanted, taken) as shown:
+    with laid_out(site, wanted, taken, script) as shown:
         run = RunStep(
             stage.commit,
             config,
@@ -241,6 +242,15 @@ def _taken(stage: Stage, wanted: Sequence[RunMount]) -> dict[RunMount, Taken]:
     from lxgit.operations.buildmounts import taken_for
 
     return taken_for(stage, wanted)
+
+
+def _script(step: Step) -> str:
+    """A here-document that says who is to run it, `#!`; "" for another, or none."""
+    documents = step.heredocs
+    if len(documents) != 1 or step.rest != documents[0].word:
+        return ""
+    content = documents[0].content
+    return content if content.startswith("#!") else ""
 
 
 def _command(step: Step, config: ImageConfig) -> tuple[str, ...]:
