@@ -1,7 +1,7 @@
 """A Dockerfile, read: its stages and their steps, each with the line that it begins in.
 
 The language is that of the Dockerfile reference, as BuildKit reads it. Variables are left as they
-are written: what they stand for is known when a step's turn has come (scopes.py). A file may be a
+are written: what they stand for is known when a step's turn has come (Scope). A file may be a
 stranger's: it has a size, and what is wrong with it is said by line.
 """
 
@@ -59,6 +59,8 @@ class Step(NamedTuple):
     text: str
     flags: tuple[tuple[str, str], ...] = ()
     heredocs: tuple[Heredoc, ...] = ()
+    place: str = "ONBUILD of the image"
+    """Where a step of line 0 stands."""
 
     def flag(self, name: str, default: str = "") -> str:
         """The value of a flag, the last if there are several."""
@@ -108,7 +110,7 @@ def at(step: Step) -> Iterator[None]:
     except BadDockerfile:
         raise
     except LxgitError as error:
-        where = f"line {step.line}" if step.line else "ONBUILD of the image"
+        where = f"line {step.line}" if step.line else step.place
         message = f"{where}, {step.name}: {error.message}"
         raise BadDockerfile(message, hint=error.hint) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lxgit.build.dockerfile import Step, at, parse_later
+from lxgit.build.runmounts import origin_of
 from lxgit.build.sources import ImageSource
 from lxgit.errors import LxgitError
 from lxgit.objects.dockerlines import BadInstruction
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from lxgit.operations.buildsteps import Site
 
 SCRATCH = "scratch"
+
+_SAME_PLATFORM = {"linux/arm64": "linux/arm64/v8"}
+"""Another name of a platform: arm64 has one variant."""
 
 
 class NoSuchStage(LxgitError):
@@ -88,6 +92,7 @@ class Stages:
     def _uses(self, index: int) -> Iterator[int]:
         stage = self._stages[index]
         named = [self._base(stage), *(step.flag("from") for step in stage.steps)]
+        named += [origin_of(text) for step in stage.steps for text in step.all_of("mount")]
         for name in named:
             other = self._index(name, index)
             if other is not None and (name != named[0] or not name.isdecimal()):
@@ -140,7 +145,7 @@ class Stages:
             f"{quoted(name, escape)}={quoted(value, escape)}"
             for name, value in self._site.request.labels
         )
-        return Step(0, "LABEL", pairs, " ".join(f"LABEL {pairs}".split()))
+        return Step(0, "LABEL", pairs, " ".join(f"LABEL {pairs}".split()), place="--label")
 
     def _begin(self, index: int, name: str) -> ObjectID:
         """The commit that a stage begins with."""
@@ -182,8 +187,9 @@ class Stages:
     def _check_platform(self, stage: dockerfile.Stage) -> None:
         written = stage.platform or self._site.request.platform or ""
         wanted = expand(written, self._site.outer, self._site.dockerfile.escape)
-        if wanted not in (f"linux/{self._architecture}", "linux", ""):
+        own = f"linux/{self._architecture}"
+        if wanted not in (own, _SAME_PLATFORM.get(own), "linux", ""):
             raise OtherPlatform(
                 f"the platform '{wanted}' is another machine's",
-                hint=f"this one's is linux/{self._architecture}",
+                hint=f"this one's is {own}",
             )

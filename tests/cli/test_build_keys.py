@@ -53,3 +53,30 @@ def test_what_the_config_says(based: Lxgit, context: Path, line: str) -> None:
     first = built(based, context, text)
     assert built(based, context, text, "X=1") == first
     assert built(based, context, text, "X=2") != first
+
+
+def test_a_here_document_that_is_a_program(based: Lxgit, context: Path) -> None:
+    """Whom its first line names runs it; its text is part of the key."""
+    text = "FROM base\nUSER 7\nRUN <<EOF\n#!/bin/sed 2w/tmp/out\nsaid\nEOF\n"
+    first = built(based, context, text)
+    assert based("show", f"{first}:/tmp/out").out == "said\n"
+    assert based("ls", f"{first}:/run").out == based("ls", "base:/run").out
+    assert built(based, context, text) == first
+    other = built(based, context, text.replace("said", "other"))
+    assert based("show", f"{other}:/tmp/out").out == "other\n"
+
+
+def test_stages_that_mounts_name_are_built_in_order(based: Lxgit, context: Path) -> None:
+    """Not one within the other, however many there are."""
+    text = "FROM base AS s0\nLABEL a=b\n"
+    for number in range(1, 4):
+        mount = f"--mount=from=s{number - 1},target=/m"
+        text += f"FROM base AS s{number}\nLABEL n={number}\nRUN {mount} true\n"
+    (context / "Dockerfile").write_text(text)
+    lines = based("build", "--network", "none", context).lines
+    begun = [line for line in lines if line.startswith(("FROM", "RUN"))]
+    assert [line.split()[0] for line in begun] == ["FROM", *["FROM", "RUN"] * 3]
+    at = [number for number, line in enumerate(lines) if line.startswith("FROM base AS s")]
+    told = [number for number, line in enumerate(lines) if line.startswith("LABEL")]
+    assert all(a < b for a, b in zip(at, told, strict=True))
+    assert all(b < a for a, b in zip(at[1:], told, strict=False))
