@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 MAX_SIZE = 1 << 18
 """Bytes of a .dockerignore."""
 
+MAX_RULES = 1 << 12
+"""How each of them stands is kept for each directory above a path."""
+
 _BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
@@ -92,12 +95,16 @@ class Ignore:
                 return True
         return False
 
+    def standing(self, path: bytes) -> Standing:
+        """How a path stands."""
+        standing = self.top
+        for name in path.split(b"/") if path else ():
+            standing = self.below(standing, name)
+        return standing
+
     def matches(self, path: bytes) -> bool:
         """Whether a path is left out, itself or by a directory above it."""
-        standing = self.top
-        for name in path.split(b"/"):
-            standing = self.below(standing, name)
-        return self.leaves_out(standing)
+        return self.leaves_out(self.standing(path))
 
 
 NOTHING_IGNORED = Ignore()
@@ -144,9 +151,14 @@ def read_ignore(data: bytes, name: str) -> Ignore:
             made += list(_rules(line))
         except BadPattern as error:
             raise BadIgnoreFile(f"'{name}', line {number}: {error.message}") from None
+        if len(made) > MAX_RULES:
+            raise BadIgnoreFile(f"'{name}' has more than {MAX_RULES:,} patterns")
     return Ignore(made)
 
 
 def ignoring(patterns: Iterable[str]) -> Ignore:
     """The rules that these patterns are, as `--exclude` has them. BadPattern."""
-    return Ignore(rule for text in patterns for rule in _rules(text))
+    rules = [rule for text in patterns for rule in _rules(text)]
+    if len(rules) > MAX_RULES:
+        raise BadPattern(f"more than {MAX_RULES:,} patterns")
+    return Ignore(rules)

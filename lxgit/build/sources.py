@@ -301,7 +301,7 @@ class Filtered:
     def __init__(self, source: Source, ignore: Ignore) -> None:
         self._source = source
         self._ignore = ignore
-        self._standings = {b"": ignore.top}
+        self._above = b"", ignore.top  # the directory asked about last: its names come together
 
     def find(self, path: bytes) -> Node | None:
         node = self._source.find(path)
@@ -321,15 +321,12 @@ class Filtered:
         return remaining(walk, self._ignore, self._standing(path), skip)
 
     def _standing(self, path: bytes) -> Standing:
-        missing = []
-        while path not in self._standings:
-            path, _, name = path.rpartition(b"/")
-            missing.append(name)
-        standing = self._standings[path]
-        for name in reversed(missing):
-            path = joined(path, name)
-            standing = self._standings[path] = self._ignore.below(standing, name)
-        return standing
+        if not path:
+            return self._ignore.top
+        above, _, name = path.rpartition(b"/")
+        if above != self._above[0]:
+            self._above = above, self._ignore.standing(above)
+        return self._ignore.below(self._above[1], name)
 
 
 def remaining(
@@ -343,10 +340,12 @@ def remaining(
     if not ignore:
         yield from walk(skip)
         return
-    standings = {b"": standing or ignore.top}
+    standings = {b"": standing or ignore.top}  # of the last path, and of what is above it
 
     def over(rest: bytes) -> bool:
         above, _, name = rest.rpartition(b"/")
+        while (last := next(reversed(standings))) != above:
+            del standings[last]
         own = standings[rest] = ignore.below(standings[above], name)
         return skip(rest) or (ignore.leaves_out(own) and not ignore.may_let_in(own))
 

@@ -70,7 +70,11 @@ def test_what_is_left_out(text: str, paths: str, left_out: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("a\n[\n", "line 2: the pattern '['"), ("!\n", "line 1: a pattern is '!' alone")],
+    [
+        ("a\n[\n", "line 2: the pattern '['"),
+        ("!\n", "line 1: a pattern is '!' alone"),
+        ("a\n" * 5000, "has more than 4,096 patterns"),
+    ],
 )
 def test_what_is_refused_by_line(text: str, words: str) -> None:
     with pytest.raises(BadIgnoreFile, match=re.escape(words)):
