@@ -14,7 +14,7 @@ from lxgit.operations.selecting import has_label, parse_filters
 from lxgit.records import replace
 from lxgit.runtime import networks as records
 from lxgit.runtime import rootless
-from lxgit.runtime.config import BUILT_IN, NO_BRIDGE, RESTARTING
+from lxgit.runtime.config import BUILT_IN, CREATED, NO_BRIDGE, RESTARTING
 from lxgit.runtime.containers import all_containers, edited
 from lxgit.tuples import NamedTuple
 
@@ -320,13 +320,36 @@ def connect(
             hint=f"'lxgit run --network {network}' makes one",
         )
     _require_root()
-    with kept_networks(repository, [network]), edited(find_container(repository, container)) as now:
+    with kept_networks(repository, [network]), _settled(repository, container) as now:
         found = records.find(repository.networks_dir, network)
         attachment = checked_attachment(found, aliases, address)
         config = _with(now.config, attachment)
         with _plugged(repository, now, attachment, found):
             now.configured(config)
         records.tell(repository.networks_dir, found.name, "connect", container=now.id)
+
+
+_PATIENCE = 30  # seconds for a start to be over
+
+
+@contextmanager
+def _settled(repository: Repository, name: str) -> Iterator[Container]:
+    """A container that nobody else changes, and that `run` is not just starting.
+
+    By then that has read which networks it is to have. CannotConnect when it goes on for long.
+    """
+    found, end = find_container(repository, name), time.monotonic() + _PATIENCE
+    while True:
+        with edited(found) as now:
+            if not (now.is_locked and now.recorded_state().status == CREATED):
+                yield now
+                return
+        if time.monotonic() > end:
+            raise CannotConnect(
+                f"container '{found.config.name}' is still being started",
+                hint="again when 'lxgit ps' lists it",
+            )
+        time.sleep(0.01)
 
 
 @contextmanager
@@ -403,7 +426,7 @@ def disconnect(
 
     NotConnected, unless with `force`; CannotConnect, NoSuchNetwork, NoSuchContainer.
     """
-    with edited(find_container(repository, container)) as now:
+    with _settled(repository, container) as now:
         found = records.find(repository.networks_dir, network)
         attachments, name = now.config.attachments, now.config.name
         left = [one for one in attachments if one.network != found.name]

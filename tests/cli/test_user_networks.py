@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lxgit import eventlog
+from lxgit.runtime.index import is_locked
+from lxgit.runtime.network import records
 from tests.support.peers import (
     HOST,
     PEER,
@@ -111,6 +114,23 @@ def test_a_connection_that_was_not_recorded_is_none(based: Lxgit, peer: Peer) ->
     based("network", "connect", "red", "web")
     assert "eth1" in based(*addresses).out
     assert "eth2" not in based(*addresses).out
+    based("rm", "-f", "web")
+    wait_until(nothing_is_left)
+
+
+def test_who_connects_one_that_is_being_started_waits(based: Lxgit, peer: Peer) -> None:
+    based("network", "create", "red")
+    run = ("run", "-d", "--name", "web", "base", "sleep", "1000")
+    with ThreadPoolExecutor() as pool:
+        with records.locked_networks():  # for which the start waits
+            started = pool.submit(based, *run)
+            wait_until(lambda: any(map(is_locked, based.store.glob("containers/*/"))))
+            connected = pool.submit(based, "network", "connect", "red", "web")
+            with pytest.raises(TimeoutError):
+                connected.result(0.5)
+        started.result()
+        connected.result()
+    assert "eth1" in based("exec", "web", "ip", "address").out
     based("rm", "-f", "web")
     wait_until(nothing_is_left)
 
