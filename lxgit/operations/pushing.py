@@ -62,7 +62,7 @@ def push(
     MissingProgram.
     """
     reference, revision = _ends(repository, name, destination)
-    commits = first_parents(repository, find_commit(repository, revision))
+    tip = find_commit(repository, revision)
     access = access_to(reference.host, environment, tls_verify=tls_verify)
     there = _there(reference, access, answer_within)
     notes = LayerNotes(repository.path / "layer-notes")
@@ -71,7 +71,8 @@ def push(
         with scratch_directory(repository) as place:
             layout = LayoutWriter(place / "layout")
             writer = ImageWriter(layout, repository.objects, progress, noted)
-            image = writer.write(commits, squash=squash)
+            with repository.writing():  # gc drops nothing that is being read
+                image = writer.write(first_parents(repository, tip), squash=squash)
             _warn_of_many(len(image.layers), progress)
             notes.add(writer.layers)
             if image.manifest.digest == there:

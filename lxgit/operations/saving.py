@@ -83,13 +83,14 @@ def _write(
     progress: Progress,
 ) -> list[tuple[Written, str | None]]:
     """Write a layout; its images, with the names that they have outside."""
-    found = [(find_commit(repository, name), _reference(repository, name)) for name in names]
     layout = LayoutWriter(place)
     writer = ImageWriter(layout, repository.objects, progress)
-    images = [
-        (writer.write(first_parents(repository, oid), squash=squash), reference)
-        for oid, reference in found
-    ]
+    with repository.writing():  # gc drops nothing that is being read
+        found = [(find_commit(repository, name), _reference(repository, name)) for name in names]
+        images = [
+            (writer.write(first_parents(repository, oid), squash=squash), reference)
+            for oid, reference in found
+        ]
     layout.finish(images)
     return images
 

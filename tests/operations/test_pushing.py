@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.fsutil import LockHeld
 from lxgit.oci import skopeo
 from lxgit.operations import pushing
 from lxgit.operations.importing import import_image
+from lxgit.operations.saving import save_directory
 from tests.support.odd import Swallowing, serving
 from tests.support.stores import WHO, Listener
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lxgit.repository import Repository
     from tests.operations.conftest import Lab
     from tests.support.registry import Registry
 
@@ -40,6 +43,35 @@ def test_more_layers_than_docker_runs(
         False: ["the image has 3 layers, and Docker runs 2 at most: --squash makes one of them"],
         True: [],
     }
+
+
+class _Collecting(Listener):
+    """Tries to drop objects while layers are written, and while they are sent."""
+
+    def __init__(self, repository: Repository) -> None:
+        super().__init__()
+        self._repository = repository
+        self.could: dict[str, bool] = {}
+
+    def phase(self, label: str, total: int | None = None) -> None:
+        super().phase(label, total)
+        doing = label.partition(" ")[0]
+        try:
+            with self._repository.lock("objects", wait=False, what="the objects"):
+                self.could[doing] = True
+        except LockHeld:
+            self.could[doing] = False
+
+
+def test_gc_waits_until_all_is_read(lab: Lab, scratch: Path, open_registry: Registry) -> None:
+    (scratch / "root").mkdir()
+    import_image(lab.repository, scratch / "root", "base", identity=WHO, progress=lab.listener)
+    listener = _Collecting(lab.repository)
+    save_directory(lab.repository, ["base"], scratch / "saved", progress=listener)
+    assert listener.could == {"Writing": False}
+    name = f"{open_registry.host}/base"
+    pushing.push(lab.repository, name, None, environment={}, progress=listener)
+    assert listener.could == {"Writing": False, "Pushing": True}
 
 
 def test_a_registry_that_says_nothing(lab: Lab, scratch: Path) -> None:
