@@ -37,6 +37,7 @@ _SIGNAL = re.compile(
     r"(?:SIG)?(?:RTM(?:IN\+|AX-)(?P<offset>[0-9]{1,2})|(?P<name>[A-Z][A-Z0-9]*))"
     r"|(?P<number>[0-9]{1,2})"
 )
+_NUL = "there is a NUL, which no program can be given"
 _MOST_PORTS = 1 << 16
 
 
@@ -96,7 +97,7 @@ def checked(config: ImageConfig) -> ImageConfig:
     except (InvalidConfig, UnicodeEncodeError) as error:
         raise BadInstruction(f"the image cannot keep that: {error}") from None
     if b"\\u0000" in data.replace(b"\\\\", b""):
-        raise BadInstruction("there is a NUL, which no program can be given")
+        raise BadInstruction(_NUL)
     return config
 
 
@@ -128,6 +129,12 @@ def json_words(rest: str) -> tuple[str, ...] | None:
         return None
     if not all(isinstance(item, str) for item in found):
         raise BadInstruction("a JSON array has strings here, and nothing else")
+    try:
+        text = "".join(found).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise BadInstruction("a JSON array has half a letter, a lone surrogate") from None
+    if b"\0" in text:
+        raise BadInstruction(_NUL)
     return tuple(found)
 
 

@@ -67,6 +67,8 @@ def test_a_whole_file() -> None:
         ("FROM a AS", "line 1, FROM: 'a AS' is not understood", "FROM IMAGE [AS NAME]"),
         ("FROM a AS 1x", "line 1, FROM: '1x' cannot name a stage", "such as build"),
         ('FROM a\nCOPY ["a", 1]', "line 2, COPY: a JSON array has strings", ""),
+        ('FROM a\nCOPY ["a\\u0000b", "/x"]', "line 2, COPY: there is a NUL", ""),
+        ('FROM a\nADD ["a\\ud800", "/x"]', "line 2, ADD: a JSON array has half a letter", ""),
         ("FROM a\n\nRUM x", "line 3, RUM: there is no such instruction", "did you mean RUN?"),
         ("FROM a\nRUN", "line 2, RUN: its arguments are missing", ""),
         ("FROM a\nRUN --network=none", "line 2, RUN: its arguments are missing", ""),

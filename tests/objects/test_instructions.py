@@ -122,7 +122,7 @@ def test_what_an_instruction_changes(text: str, changed: dict[str, object]) -> N
         ("SHELL sh -c", "line 1, SHELL: 'sh -c' is no JSON array"),
         ("USER ${A:?who}", "line 1, USER: 'A' is not set"),
         ("USER " + "${A:-" * 40 + "}" * 40, "line 1, USER: more than 32 variables"),
-        ('CMD ["\\ud800"]', "line 1, CMD: the image cannot keep that"),
+        ('CMD ["\\ud800"]', "line 1, CMD: a JSON array has half a letter"),
     ],
 )
 def test_what_is_refused_by_line(text: str, words: str) -> None:
