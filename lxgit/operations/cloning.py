@@ -12,13 +12,13 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 from lxgit.build.sources import HostDirectory, resolved
 from lxgit.build.taking import clean
 from lxgit.errors import LxgitError
 from lxgit.fsutil import open_beneath
 from lxgit.objects.git import Git, GitFailed
+from lxgit.operations.download import parts_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def cloned(
 ) -> Iterator[HostDirectory]:
     """Fetch one commit into `scratch`, a directory that goes with its owner; its files.
 
-    CannotClone; CircleOfLinks.
+    CannotClone; DownloadFailed for what is no address; CircleOfLinks.
     """
     url, _, fragment = address.partition("#")
     name, _, place = fragment.partition(":")
@@ -54,16 +54,32 @@ def cloned(
     progress.phase(f"Fetching {url}")
     number = len(list(scratch.glob("clone-*")))
     top, files = scratch / f"clone-{number}", scratch / f"clone-{number}-files"
-    files.mkdir(mode=0o755)
     Git(None).run(["init", "--quiet", "--bare", "--template=", f"{top}"])
     git = Git(top, *_SETTINGS)
-    allowed = {"GIT_ALLOW_PROTOCOL": "http:https:git", **proxies}
-    commit = _fetch(git, url, name or "HEAD", allowed)
-    for words in (["read-tree", commit], ["checkout-index", "--all", "--quiet"]):
-        list(git.stream(words, environment={"GIT_WORK_TREE": f"{files}"}))
+    commit = _fetch(git, url, name or "HEAD", {"GIT_ALLOW_PROTOCOL": allowed(url), **proxies})
+    with _usual_umask():
+        files.mkdir()
+        for words in (["read-tree", commit], ["checkout-index", "--all", "--quiet"]):
+            list(git.stream(words, environment={"GIT_WORK_TREE": f"{files}"}))
     progress.phase("")
     with _opened(files, clean(place)) as root:
         yield HostDirectory(root)
+
+
+def allowed(url: str) -> str:
+    """What Git may speak for an address: as it says, and from http also https, never back."""
+    scheme = url.partition("://")[0]
+    return "http:https" if scheme == "http" else scheme
+
+
+@contextmanager
+def _usual_umask() -> Iterator[None]:
+    """Have files get the modes that the repository says, whoever fetches it."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextmanager
@@ -88,7 +104,7 @@ def _checked(url: str) -> str:
             "a repository is not fetched by SSH: a build has nobody's key",
             hint="an address that begins with https://, or a clone of it as the context",
         )
-    if "@" in urlsplit(url).netloc:
+    if "@" in parts_of(url).netloc:
         raise CannotClone(
             "an address with a password in it would be kept in the history",
             hint="clone it, and give the directory",

@@ -89,7 +89,7 @@ def downloaded(
     `proxies` are the variables of the environment. DownloadFailed, WrongDigest, TooLarge; OSError
     as the system has it.
     """
-    if _parts(url).username is not None:
+    if parts_of(url).username is not None:
         raise DownloadFailed(
             "an address with a password in it would be kept in the history",
             hint="fetch it with another program, and give the file",
@@ -111,7 +111,8 @@ def downloaded(
         file.remove()
 
 
-def _parts(url: str) -> SplitResult:
+def parts_of(url: str) -> SplitResult:
+    """The parts of an address. DownloadFailed for what is none."""
     try:
         return urlsplit(url)
     except ValueError as error:
@@ -238,7 +239,7 @@ def _fetch(
             file.start_anew(answer.version, answer.modified)
         if answer.total is not None:
             file.require(answer.total)
-        progress.phase(f"Downloading {os.path.basename(_parts(url).path) or url}", answer.total)
+        progress.phase(f"Downloading {os.path.basename(parts_of(url).path) or url}", answer.total)
         progress.advance(answer.start)
         while data := _read(answer.body):
             file.append(data)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from lxgit.build.archives import Archives
 from lxgit.build.sources import TreeSource
 from lxgit.build.taking import CopyRequest, is_address, is_repository, take
@@ -17,6 +15,7 @@ from lxgit.operations.buildcache import cache_ref
 from lxgit.operations.buildcommits import NO_PROGRAM, NewCommit, record
 from lxgit.operations.buildcopying import writes
 from lxgit.operations.consolidating import consolidate
+from lxgit.operations.download import parts_of
 from lxgit.operations.fetching import fetched
 from lxgit.operations.lookup import find_commit, image_of
 from lxgit.operations.ordinary import become_root
@@ -59,7 +58,7 @@ def insert(
         raise UsageError(f"'{address}' is no file's address", hint="http://… or https://…")
     parent = find_commit(repository, image)
     config = image_of(repository, parent).config
-    shown = urlsplit(address)._replace(query="", fragment="").geturl()
+    shown = parts_of(address)._replace(query="", fragment="").geturl()
     with (
         Archives(repository.scratch_dir, progress) as archives,
         fetched(repository, (address,), proxies=proxies, progress=progress) as nodes,

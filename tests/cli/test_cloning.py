@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.operations.cloning import allowed
 from tests.support import gitserver
 
 if TYPE_CHECKING:
@@ -68,6 +69,32 @@ def test_add_of_a_repository(based: Lxgit, address: str) -> None:
     assert add(based, f"ADD --exclude=link {address}#main:to /srv/") == made
 
 
+def test_modes_are_the_repositorys(based: Lxgit, address: str) -> None:
+    """Whatever the umask of whoever builds."""
+    before = os.umask(0o077)
+    try:
+        made = add(based, f"ADD {address}.git /srv/app")
+    finally:
+        os.umask(before)
+    modes = {
+        line.split()[-1]: line.split()[0] for line in based("ls", "-l", f"{made}:/srv/app").lines
+    }
+    assert modes["file"] == "-rw-r--r--"
+    assert "drwxr-xr-x" in modes.values()
+
+
+@pytest.mark.parametrize(
+    ("url", "schemes"),
+    [
+        ("http://a/b.git", "http:https"),
+        ("https://a/b.git", "https"),
+        ("git://a/b", "git"),
+    ],
+)
+def test_what_git_may_speak(url: str, schemes: str) -> None:
+    assert allowed(url) == schemes
+
+
 def test_what_cannot_be_cloned(based: Lxgit, address: str) -> None:
     for line, words in (
         (f"ADD {address}x /srv/", "cannot be fetched"),
@@ -79,6 +106,7 @@ def test_what_cannot_be_cloned(based: Lxgit, address: str) -> None:
         (f"ADD {address}#main:../../.. /srv/x", ""),
         ("ADD git@127.0.0.1:app /srv/", "not fetched by SSH"),
         ("ADD https://me:secret@127.0.0.1/app.git /srv/", "a password"),
+        ("ADD https://[x/a.git /srv/", "'https://[x/a.git': Invalid IPv6 URL"),
     ):
         if words:
             assert words in add(based, line, code=1)
@@ -87,6 +115,8 @@ def test_what_cannot_be_cloned(based: Lxgit, address: str) -> None:
 
 
 def test_a_repository_as_the_context(based: Lxgit, address: str) -> None:
+    failed = based("build", "https://[x/a.git", code=1)
+    assert "'https://[x/a.git': Invalid IPv6 URL" in failed.err
     made = based("build", "-q", address).out.strip()
     assert based("show", f"{made}:/srv/file").out == "two\n"
     made = based("build", "-q", f"{address}#v1").out.strip()
