@@ -62,8 +62,11 @@ def _fetched(
     addresses = [word for word in request.sources if is_address(word)]
     if step.name == "INSERT" and len(addresses) != 1:
         raise BadInstruction("it takes one address, and a path", hint="COPY takes files")
-    if step.flag("checksum") and not addresses:
-        raise BadInstruction("--checksum is of an address", hint="'sha256sum' checks a file")
+    if step.flag("checksum"):
+        if not addresses:
+            raise BadInstruction("--checksum is of an address", hint="'sha256sum' checks a file")
+        if len(request.sources) + len(request.inline) != 1:
+            raise BadInstruction("--checksum is of one address", hint="an ADD for each source")
     if step.name == "COPY" or not addresses:
         yield request
         return

@@ -157,11 +157,12 @@ def _fetched(
         return
     from lxgit.operations.download import downloaded
 
-    with (
-        downloaded(repository, address, proxies=proxies, progress=progress) as path,
-        archive_context(path, None, scratch, file=file, progress=progress) as context,
-    ):
-        yield context
+    with ownership.owning(scratch) as place:
+        own = place / "context"
+        with downloaded(repository, address, proxies=proxies, progress=progress) as path:
+            own.hardlink_to(path)  # its lock is free for the build's own ADD of that address
+        with archive_context(own, None, scratch, file=file, progress=progress) as context:
+            yield context
 
 
 def _text(stream: io.FileIO) -> bytes:

@@ -38,7 +38,7 @@ def fetched(
     `checksum` is `sha256:` and 64 hexadecimal digits, for a single address. UsageError; errors of
     `downloaded`.
     """
-    wanted = dict.fromkeys(addresses)
+    wanted = sorted(set(addresses))  # one order of their locks: nobody waits in a circle
     sha256 = _sha256(checksum, len(wanted)) if checksum else None
     with ExitStack() as stack:
         nodes = {}

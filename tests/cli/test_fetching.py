@@ -90,7 +90,20 @@ def test_a_checksum_is_held(based: Lxgit, server: Server) -> None:
     said = refused(based, f"ADD --checksum=sha256:{'0' * 64} {url} /x")
     assert f"has the SHA-256 {DIGEST}, not 000" in said
     assert "is no checksum" in refused(based, f"ADD --checksum=md5:12 {url} /x")
-    assert "of one address" in refused(based, f"ADD --checksum=sha256:{DIGEST} {url} {url}2 /x/")
+    for other in (f"{url}2", url, "Dockerfile", "<<one"):
+        line = f"ADD --checksum=sha256:{DIGEST} {url} {other} /x/"
+        assert "of one address" in refused(based, f"{line}\none" if other == "<<one" else line)
+
+
+def test_a_dockerfile_that_adds_itself(based: Lxgit, server: Server) -> None:
+    """Its own address, and addresses in any order, are nothing to wait for."""
+    url = f"{server.url}/rootfs"
+    server.body = f"FROM base\nADD {url} /x\n".encode()
+    made = based("build", "-q", url, timeout=60).out.strip()
+    assert based("show", f"{made}:/x").out.encode() == server.body
+    assert "Invalid IPv6 URL" in based("insert", "base", "http://[x", "/y", code=1).err
+    left = os.listdir(based.store / "tmp")
+    assert not [name for name in left if name.startswith(("owner-", "download-"))]
 
 
 def test_what_cannot_be_had(based: Lxgit, server: Server) -> None:
