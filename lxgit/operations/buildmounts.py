@@ -12,7 +12,7 @@ import os
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 
-from lxgit.build.runmounts import BIND, CACHE, PRIVATE, SCRIPT, SHARED, TMPFS, RunMount
+from lxgit.build.runmounts import BIND, CACHE, LOCKED, PRIVATE, SCRIPT, SHARED, TMPFS, RunMount
 from lxgit.build.taking import CopyRequest, take
 from lxgit.errors import LxgitError
 from lxgit.fsutil import LockHeld, locked, remove_tree
@@ -36,9 +36,15 @@ if TYPE_CHECKING:
 LABEL = "lxgit.build.cache"
 """Of a volume that is a cache: its id."""
 
+_STRICTEST = (LOCKED, PRIVATE, SHARED)
+
 
 class NoSecret(LxgitError):
     """A step needs a secret that nobody gave."""
+
+
+class BadSecret(LxgitError):
+    """A secret that cannot be shown as a step wants it."""
 
 
 class Shown(NamedTuple):
@@ -64,12 +70,13 @@ def laid_out(
 ) -> Iterator[Shown]:
     """What a command is shown, while the context lasts; a `script` is at SCRIPT.
 
-    NoSecret; OSError.
+    NoSecret, BadSecret; OSError.
     """
     found: list[Mount] = []
     environment: list[str] = []
     with ExitStack() as held:
         place = held.enter_context(_directory(site.owner))
+        caches = _caches(held, site.repository, wanted, taken)
         for number, one in enumerate(wanted):
             path = place / str(number)
             if one.kind == BIND:
@@ -83,11 +90,24 @@ def laid_out(
                     )
                 )
             elif one.kind == CACHE:
-                found.append(held.enter_context(_cache(site.repository, one, taken.get(one))))
+                found.append(
+                    Mount(
+                        kind=mounts.VOLUME,
+                        target=one.target,
+                        source=caches[one.id],
+                        read_only=one.read_only,
+                        fill=False,
+                    )
+                )
             elif one.kind == TMPFS:
                 found.append(Mount(kind=mounts.TMPFS, target=one.target, size=one.size))
             elif (content := _secret(site, one)) is not None:
                 if one.variable:
+                    if b"\0" in content:
+                        raise BadSecret(
+                            f"the secret '{one.id}' has a NUL, which no variable can have",
+                            hint="without env= it is a file",
+                        )
                     environment.append(f"{one.variable}={os.fsdecode(content)}")
                 if one.target:
                     found.append(_written(path, content, one))
@@ -139,8 +159,30 @@ def _put_all(sink: DirectoryWriter, found: Sequence[Found]) -> None:
         first.setdefault(id(node), path)
 
 
+def _caches(
+    held: ExitStack,
+    repository: Repository,
+    wanted: Sequence[RunMount],
+    taken: Mapping[RunMount, Taken],
+) -> dict[str, str]:
+    """The volume of each cache, by its id.
+
+    They are locked in the order of ids, so that no two steps wait for each other, and each once,
+    as the strictest of its mounts wants it.
+    """
+    strictest = sorted(
+        (one for one in wanted if one.kind == CACHE),
+        key=lambda one: (one.id, _STRICTEST.index(one.sharing)),
+    )
+    names: dict[str, str] = {}
+    for one in strictest:
+        if one.id not in names:
+            names[one.id] = held.enter_context(_cache(repository, one, taken.get(one)))
+    return names
+
+
 @contextmanager
-def _cache(repository: Repository, wanted: RunMount, taken: Taken | None) -> Iterator[Mount]:
+def _cache(repository: Repository, wanted: RunMount, taken: Taken | None) -> Iterator[str]:
     """The volume that is the cache of that id, made when it is wanted for the first time."""
     name = f"build-cache-{hashlib.sha256(os.fsencode(wanted.id)).hexdigest()[:16]}"
     what = f"the build cache '{wanted.id}'"
@@ -157,13 +199,7 @@ def _cache(repository: Repository, wanted: RunMount, taken: Taken | None) -> Ite
             with suppress(LockHeld):
                 held.enter_context(lock)
                 break
-        yield Mount(
-            kind=mounts.VOLUME,
-            target=wanted.target,
-            source=volume.name,
-            read_only=wanted.read_only,
-            fill=False,
-        )
+        yield volume.name
 
 
 def _volume(
