@@ -11,7 +11,7 @@ import os
 from contextlib import ExitStack, contextmanager, suppress
 
 from lxgit.objects.ids import hex_id
-from lxgit.objects.limits import limits_for
+from lxgit.objects.limits import free_space, limits_for, no_room
 from lxgit.oci import skopeo
 from lxgit.oci.config import read_config
 from lxgit.oci.layout import (
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from lxgit.repository import Repository
 
     Tell = Callable[[str], None]
+
+_BESIDE = 8  # MiB, besides one a layer: manifest and config, and blocks that are not full
 
 
 class PullRequest(NamedTuple):
@@ -194,6 +196,7 @@ def _fetched(
     if known == len(layers):
         yield Parts(image.facts, lambda _: _no_layer())
         return
+    _check_room(repository, layers[known:])
     with ExitStack() as stack:
         place = stack.enter_context(scratch_directory(repository)) / "layout"
         _stand_in(place, layers, known)
@@ -210,6 +213,17 @@ def _fetched(
             return part_of(opened, wanted)
 
         yield Parts(image.facts, arrived)
+
+
+def _size(layers: tuple[Descriptor, ...]) -> int:
+    """Bytes of layers as they are fetched: those that are there twice once."""
+    return sum({layer.digest: layer.size for layer in layers}.values())
+
+
+def _check_room(repository: Repository, layers: tuple[Descriptor, ...]) -> None:
+    free = free_space(repository.scratch_dir)
+    if _size(layers) > free:
+        raise no_room(free)
 
 
 def _no_layer() -> Slice:
@@ -235,8 +249,9 @@ class _Arriving:
     ) -> None:
         self._copy = copy
         self._place = place
-        self._size = sum({layer.digest: layer.size for layer in layers}.values())
+        self._size = _size(layers)
         self._before = self._amount()
+        self._most = self._before + self._size + (len(layers) + _BESIDE << 20)
         self._progress = progress
 
     def wait_for(self, layer: Descriptor) -> None:
@@ -246,7 +261,14 @@ class _Arriving:
             return
         self._progress.phase("Downloading", self._size)
         self._progress.advance(self._amount() - self._before)
-        self._copy.wait(path.exists, self._amount, self._progress.advance)
+        self._copy.wait(path.exists, self._promised, self._progress.advance)
+
+    def _promised(self) -> int:
+        """Bytes that are there so far, which are no more than the manifest says. BadLayout."""
+        amount = self._amount()
+        if amount > self._most:
+            raise BadLayout(f"the registry sends more than the {self._size:,} bytes of the layers")
+        return amount
 
     def _amount(self) -> int:
         """Bytes that are there so far, of all layers."""
@@ -254,5 +276,7 @@ class _Arriving:
         for directory, _, names in os.walk(self._place):
             for name in names:
                 with suppress(FileNotFoundError):  # it has its final name by now
-                    count += os.lstat(f"{directory}/{name}").st_blocks
-        return count * 512
+                    status = os.lstat(f"{directory}/{name}")
+                    # Some file systems give a file that grows more than it has.
+                    count += min(status.st_size, status.st_blocks * 512)
+        return count
