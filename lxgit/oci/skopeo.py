@@ -45,6 +45,10 @@ class NoSuchImage(LxgitError):
     """The registry has no such image, as far as it tells."""
 
 
+class Unreachable(RegistryFailed):
+    """There is no way to the registry, or nobody there."""
+
+
 class BlobWanted(LxgitError):
     """The registry lacks a blob that is to be sent and is not in the layout."""
 
@@ -284,7 +288,7 @@ _KNOWN: tuple[tuple[str, type[LxgitError], str, str], ...] = (
     (r"unauthorized|authentication required|invalid username/password|denied|\b40[13]\b",
      AccessDenied, "'{host}' refuses that, or has no such image: {why}", _LOGIN),
     (r"no such host|lookup |unreachable|refused|timeout|deadline exceeded|no route|reset by peer",
-     RegistryFailed, "'{host}' cannot be reached: {why}", _REACH),
+     Unreachable, "'{host}' cannot be reached: {why}", _REACH),
     (r"no space left|quota exceeded", RegistryFailed, "the disk is full", FREE_SPACE),
 )  # fmt: skip
 """What skopeo says, and what it means; the first that fits."""

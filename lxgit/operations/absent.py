@@ -14,7 +14,7 @@ from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.objects.revisions import UnknownRevision
 from lxgit.oci.reference import BadReference, parse_reference, split_host
-from lxgit.oci.skopeo import NoSuchImage
+from lxgit.oci.skopeo import NoSuchImage, Unreachable
 from lxgit.operations.arriving import PULL
 from lxgit.operations.lookup import classify, find_commit
 from lxgit.operations.pulling import PullRequest, pull
@@ -106,7 +106,8 @@ def pulled(
     except LxgitError as error:
         if why is None:
             raise
-        hint = why.hint if isinstance(error, NoSuchImage) else error.hint
+        is_none = isinstance(error, (NoSuchImage, Unreachable))
+        hint = why.hint if is_none else error.hint
         raise UnknownRevision(
             f"there is no '{name}' here, and {error.message}", hint=hint or ""
         ) from None
