@@ -49,7 +49,7 @@ class Context:
     name: str
     source: Source
     host: HostDirectory | None = None
-    """Where it is a directory: what of it was left out, its `sockets`, is to be told."""
+    """Where it is a directory: of its `sockets`, which were left out, whoever builds is told."""
 
 
 @contextmanager

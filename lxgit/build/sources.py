@@ -98,8 +98,8 @@ class HostDirectory:
     def __init__(self, root: int) -> None:
         self._root = root
         self._nodes: dict[tuple[int, int], Node] = {}
-        self.sockets = 0
-        """How many there were, which no image keeps."""
+        self.sockets: set[bytes] = set()
+        """Where walks have met some, which no image keeps."""
 
     def find(self, path: bytes) -> Node | None:
         above, _, name = path.rpartition(b"/")
@@ -129,11 +129,12 @@ class HostDirectory:
             for inode in scan(directory, skip=skip):
                 if not inode.path:
                     continue
-                node = self._node(joined(path, inode.path), inode)
+                whole = joined(path, inode.path)
+                node = self._node(whole, inode)
                 if node is not None:
                     yield inode.path, node
                 else:
-                    self.sockets += 1
+                    self.sockets.add(whole)
         finally:
             os.close(directory)
 

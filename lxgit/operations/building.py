@@ -90,6 +90,8 @@ def build(
 
             leftovers.drop_owned(repository, owner.name)
             raise
+        if context.host is not None and context.host.sockets:
+            progress.warn(f"left out {len(context.host.sockets)} sockets of the build context")
         for name, ref in refs.items():
             arrive(
                 repository,
