@@ -29,3 +29,9 @@ def test_sockets_are_left_out(based: Lxgit, context: Path) -> None:
         result = based("build", "-q", context)
     assert result.err.count("left out 1 sockets of the build context") == 1
     assert based("ls", f"{result.out.strip()}:/b").out == "Dockerfile\n"
+
+
+def test_labels_that_no_image_keeps(based: Lxgit, context: Path) -> None:
+    labels = [word for number in range(9) for word in ("--label", f"{number}={'x' * 120_000}")]
+    said = based("build", *labels, context, code=1).err
+    assert said.startswith("lxgit: --label, LABEL: the image cannot keep that"), said[:200]
