@@ -201,11 +201,11 @@ class PackWriter:
             kept = self._publish(trailer, index)
         try:
             fsync_directory(self._directory)
+            self._file.close()
+            self._database.scan()
         except BaseException:
             kept.release()  # gc takes what no ref will reach
             raise
-        self._file.close()
-        self._database.scan()
         return kept
 
     def _has(self, oid: ObjectID) -> bool:
