@@ -21,7 +21,7 @@ else:
     _MOST_KNOWN = 1000
     """Answers that `cache` keeps: what is asked may be a stranger's."""
 
-    class closing:  # noqa: N801
+    class _Closing:
         """Closes a thing at the end of a `with`."""
 
         def __init__(self, thing: Any) -> None:
@@ -33,7 +33,7 @@ else:
         def __exit__(self, *_: object) -> None:
             self._thing.close()
 
-    class suppress:  # noqa: N801
+    class _Suppress:
         """Ends a `with` at such an exception, quietly; not those of a group."""
 
         def __init__(self, *kinds: type[BaseException]) -> None:
@@ -103,7 +103,7 @@ else:
         made.cache_clear = known.clear
         return _like(made, function)
 
-    class cached_property:  # noqa: N801
+    class _CachedProperty:
         """Asked once of each instance, which then has it as an attribute."""
 
         def __init__(self, function: Callable[[Any], Any]) -> None:
@@ -119,7 +119,7 @@ else:
             value = instance.__dict__[self._name] = self._function(instance)
             return value
 
-    class pattern:  # noqa: N801
+    class _Pattern:
         """A regular expression that is compiled when it is first used: most of `run` never are."""
 
         def __init__(self, *given: Any) -> None:
@@ -135,6 +135,9 @@ else:
         made.__name__, made.__qualname__ = function.__name__, function.__qualname__
         made.__module__, made.__doc__ = function.__module__, function.__doc__
         return made
+
+    cached_property, closing = _CachedProperty, _Closing
+    pattern, suppress = _Pattern, _Suppress
 
 
 __all__ = ["cache", "cached_property", "closing", "contextmanager", "pattern", "suppress"]

@@ -177,7 +177,7 @@ def _evaluated(annotated: Any) -> dict[str, Any]:  # noqa: ANN401 - a function o
     """What its annotations stand for: typing.get_type_hints, all of them in one go."""
     names = vars(sys.modules[annotated.__module__])
     texts = annotated.__annotations__
-    return dict(zip(texts, eval(f"({', '.join(texts.values())},)", names), strict=True))  # noqa: S307
+    return dict(zip(texts, eval(f"({', '.join(texts.values())},)", names), strict=True))  # noqa: S307  # lxgit's own
 
 
 def _is_group(hint: Any) -> bool:  # noqa: ANN401 - what an annotation stands for

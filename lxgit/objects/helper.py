@@ -156,7 +156,8 @@ def pack_error(error: BaseException) -> bytes:
     try:
         data = marshal.dumps((kind.__module__, kind.__qualname__, args, vars(error)))
         unpack_error(data)
-    except Exception:  # noqa: BLE001  # what no other process can have, a class in a function say
+    except (AttributeError, ImportError, TypeError, ValueError):
+        # What no other process can have: a class in a function, say, or a value with an open file.
         told = f"{kind.__name__}: {error}"
         return marshal.dumps((__name__, "HelperFailed", (told,), vars(HelperFailed(told))))
     return data
