@@ -126,7 +126,7 @@ def test_a_change_that_the_kernel_refuses_leaves_the_limits(based: Lxgit) -> Non
         limits = Limits(
             memory=64 << 20, memory_swap=96 << 20, memory_reservation=32 << 20, cpuset="0"
         )
-        with pytest.raises(OSError, match="out of range|Invalid"):  # no such processor
+        with pytest.raises(OSError, match=r"out of range|Invalid"):  # no such processor
             Enforcement(container, limits).change(Limits(memory=128 << 20, cpuset="9000"))
         assert swap_and_rest(container) == before
     finally:
