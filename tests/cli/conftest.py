@@ -166,6 +166,14 @@ def person(lxgit_of: OrdinaryUser, busybox_tar: Path) -> OrdinaryUser:
 
 
 @pytest.fixture
+def context(scratch: Path) -> Path:
+    """An empty build context."""
+    path = scratch / "context"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
 def networked(person: OrdinaryUser) -> OrdinaryUser:
     """The same where /dev/net/tun is everybody's, as udev has it where that runs."""
     if not os.path.exists("/dev/net/tun"):

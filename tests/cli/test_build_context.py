@@ -16,11 +16,9 @@ pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 
 
 @pytest.fixture
-def context(scratch: Path) -> Path:
-    path = scratch / "context"
-    path.mkdir()
-    (path / "Dockerfile").write_text("FROM base\nCOPY . /a/\nCOPY . /b/\n")
-    return path
+def context(context: Path) -> Path:
+    (context / "Dockerfile").write_text("FROM base\nCOPY . /a/\nCOPY . /b/\n")
+    return context
 
 
 def test_sockets_are_left_out(based: Lxgit, context: Path) -> None:

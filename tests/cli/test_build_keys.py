@@ -30,11 +30,9 @@ def built(lxgit: Lxgit, context: Path, text: str, *arguments: str) -> str:
 
 
 @pytest.fixture
-def context(scratch: Path) -> Path:
-    path = scratch / "context"
-    path.mkdir()
-    (path / "file").write_text("text\n")
-    return path
+def context(context: Path) -> Path:
+    (context / "file").write_text("text\n")
+    return context
 
 
 def test_where_a_copy_goes_and_whose_it_is(based: Lxgit, context: Path) -> None:

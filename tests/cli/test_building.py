@@ -24,14 +24,6 @@ pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 COMMIT = r"[0-9a-f]{40}"
 
 
-@pytest.fixture
-def context(scratch: Path) -> Path:
-    """An empty build context."""
-    path = scratch / "context"
-    path.mkdir()
-    return path
-
-
 def build(lxgit: Lxgit, context: Path, text: str, *options: str, code: int | None = 0) -> Result:
     """Build a Dockerfile in a context, RUN without a network."""
     (context / "Dockerfile").write_text(text)
