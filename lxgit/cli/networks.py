@@ -199,7 +199,7 @@ def connect(
     ] = None,
 ) -> None:
     """Put a container on a network more, besides those that it has."""
-    from lxgit.operations.networks import connect
+    from lxgit.operations.connecting import connect
 
     connect(session.repository(), network, container, aliases=aliases, address=address or "")
 
@@ -212,7 +212,7 @@ def disconnect(
     force: Annotated[bool, option("-f", "--force", help="if it is on it")] = False,
 ) -> None:
     """Take a container off a network. One that has no other left has no network."""
-    from lxgit.operations.networks import disconnect
+    from lxgit.operations.connecting import disconnect
 
     disconnect(session.repository(), network, container, force=force)
 
