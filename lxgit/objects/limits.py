@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _UNLIMITED = 2**63
+_LITTLE = 64 << 20
 
 
 class TooLarge(LxgitError):
@@ -43,6 +44,11 @@ def limits_for(place: int | Path, max_size: int | None) -> Limits:
     """
     free = free_space(place)
     return Limits(free if max_size is None else max_size, free)
+
+
+def archive_size(max_size: int) -> int:
+    """Bytes that archives of so many of contents may have: as many of headers, and a little."""
+    return 2 * max_size + _LITTLE
 
 
 class Account:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 import time
@@ -34,6 +35,7 @@ _STALLED = 60.0  # seconds in which nothing comes of an image
 _DIGESTING = 300.0  # seconds for a registry that has a blob and puts it where it keeps them
 _POLL = 0.02
 _MOST_SAID = 1 << 16
+_OWN = 64 << 20  # bytes of a file that skopeo may write for itself: what it knows of blobs
 _MOST_ANSWERED = 4 << 20  # bytes; what registries take for a manifest (distribution-spec)
 
 
@@ -134,17 +136,18 @@ def config(reference: Reference, access: Access) -> bytes:
 
 
 @contextmanager
-def receiving(reference: Reference, layout: Path, access: Access) -> Iterator[Copy]:
+def receiving(reference: Reference, layout: Path, access: Access, largest: int) -> Iterator[Copy]:
     """Copy an image into an OCI image layout, beside which it may write what is unfinished.
 
-    Blobs that are in the layout already are not fetched. The copy ends with the context. Errors as
-    of `manifest`, told by the `Copy`.
+    Blobs that are in the layout already are not fetched. No file grows beyond the bytes of the
+    `largest` blob, or 64 MiB, whether anybody waits for it or not. The copy ends with the context.
+    Errors as of `manifest`, told by the `Copy`.
     """
     words = ["copy", "--quiet", "--retry-times", "2", "--dest-oci-accept-uncompressed-layers"]
     if not access.tls_verify:
         words.append("--src-tls-verify=false")
     words += [f"docker://{reference}", f"oci:{layout.name}"]
-    with _copying(words, layout, reference.host, access) as copy:
+    with _copying(words, layout, reference.host, access, max(largest, _OWN)) as copy:
         yield copy
 
 
@@ -225,8 +228,24 @@ def _run(
 
 
 @contextmanager
-def _copying(words: Sequence[str], layout: Path, host: str, access: Access) -> Iterator[Copy]:
-    """Skopeo running beside the layout: a path with a colon in it has no place in its arguments."""
+def _copying(
+    words: Sequence[str],
+    layout: Path,
+    host: str,
+    access: Access,
+    largest: int | None = None,
+) -> Iterator[Copy]:
+    """Skopeo running beside the layout: a path with a colon in it has no place in its arguments.
+
+    It writes no file that has more than `largest` bytes.
+    """
+
+    def begin() -> None:
+        die_with_parent()  # or it goes on with what nobody waits for
+        allowed = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        if largest is not None and (allowed == resource.RLIM_INFINITY or largest < allowed):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+
     said = os.memfd_create("skopeo", os.MFD_CLOEXEC)
     process = None
     try:
@@ -237,7 +256,7 @@ def _copying(words: Sequence[str], layout: Path, host: str, access: Access) -> I
             stderr=said,
             cwd=layout.parent,
             env=_environment(access),
-            preexec_fn=die_with_parent,  # noqa: PLW1509  # or it goes on with what nobody waits for
+            preexec_fn=begin,  # noqa: PLW1509  # there are no threads here
         )
         yield Copy(process, said, host)
     finally:
@@ -289,6 +308,7 @@ _KNOWN: tuple[tuple[str, type[LxgitError], str, str], ...] = (
      AccessDenied, "'{host}' refuses that, or has no such image: {why}", _LOGIN),
     (r"no such host|lookup |unreachable|refused|timeout|deadline exceeded|no route|reset by peer",
      Unreachable, "'{host}' cannot be reached: {why}", _REACH),
+    (r"file too large", RegistryFailed, "'{host}' sends more of a layer than it said", ODD),
     (r"no space left|quota exceeded", RegistryFailed, "the disk is full", FREE_SPACE),
 )  # fmt: skip
 """What skopeo says, and what it means; the first that fits."""

@@ -26,7 +26,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import locked, write_all, write_atomic
-from lxgit.objects.limits import TooLarge, free_space, no_room
+from lxgit.objects.limits import TooLarge, archive_size, free_space, no_room
 from lxgit.objects.metadata import NANOSECONDS
 from lxgit.operations.httpclient import (
     TIMEOUT,
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 _ATTEMPTS = 3  # in a row that bring nothing
 _PAUSE = 1.0  # seconds before another
 _CHUNK = 1 << 18
-_LITTLE = 64 << 20  # bytes
 
 
 class WrongDigest(LxgitError):
@@ -132,8 +131,7 @@ def _owned(part: Path, url: str) -> Iterator[int]:
 class _File:
     """What has come so far, and what the server calls it.
 
-    Of the room that there is, half: the image needs as much. An archive of `max_size` bytes of
-    contents may have as many of headers, and a little.
+    Of the room that there is, half: the image needs as much.
     """
 
     def __init__(self, fd: int, path: Path, max_size: int | None) -> None:
@@ -141,7 +139,7 @@ class _File:
         self.path = path
         self._from = path.with_suffix(".from")
         self._room = (free_space(fd) + self.size) // 2
-        self._allowed = None if max_size is None else 2 * max_size + _LITTLE
+        self._allowed = None if max_size is None else archive_size(max_size)
         self._modified = ""
 
     @property

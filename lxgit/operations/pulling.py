@@ -11,7 +11,7 @@ import os
 from contextlib import ExitStack, contextmanager, suppress
 
 from lxgit.objects.ids import hex_id
-from lxgit.objects.limits import free_space, limits_for, no_room
+from lxgit.objects.limits import TooLarge, archive_size, free_space, limits_for, no_room
 from lxgit.oci import skopeo
 from lxgit.oci.config import read_config
 from lxgit.oci.layout import (
@@ -151,10 +151,18 @@ class _Remote:
         self._platform = wanted_platform(request.platform)
         self._asked = None if request.platform is None else self._platform
         self._within = request.answer_within
+        self._max_size = request.max_size
 
     def pinned(self, digest: str) -> Reference:
         """The same place, by digest."""
         return self.reference._replace(tag="", digest=digest)
+
+    def check_size(self, size: int) -> None:
+        """TooLarge for layers of so many bytes, which unpack to more than was allowed."""
+        if self._max_size is not None and size > archive_size(self._max_size):
+            raise TooLarge(
+                f"the image's layers have {size:,} bytes", hint="a larger --max-size allows it"
+            )
 
     def image(self) -> _Image:
         """The manifest and the config of the image for the platform."""
@@ -196,14 +204,17 @@ def _fetched(
     if known == len(layers):
         yield Parts(image.facts, lambda _: _no_layer())
         return
-    _check_room(repository, layers[known:])
+    missing = layers[known:]
+    remote.check_size(_size(missing))
+    _check_room(repository, missing)
     with ExitStack() as stack:
         place = stack.enter_context(scratch_directory(repository)) / "layout"
         _stand_in(place, layers, known)
+        largest = max(layer.size for layer in missing)
         copy = stack.enter_context(
-            skopeo.receiving(remote.pinned(image.digest), place, remote.access)
+            skopeo.receiving(remote.pinned(image.digest), place, remote.access, largest)
         )
-        arriving = _Arriving(copy, place, layers[known:], progress)
+        arriving = _Arriving(copy, place, missing, progress)
         opened = stack.enter_context(DirectoryPlace(place))
 
         def arrived(number: int) -> Slice:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.objects import limits
 from lxgit.objects.limits import TooLarge
 from lxgit.operations import download
 from lxgit.operations.download import WrongDigest, downloaded
@@ -244,7 +245,7 @@ def test_more_than_is_allowed(
     server: Server, repository: Repository, monkeypatch: pytest.MonkeyPatch, length: bool
 ) -> None:
     server.length = length
-    monkeypatch.setattr(download, "_LITTLE", 1000)
+    monkeypatch.setattr(limits, "_LITTLE", 1000)
     with pytest.raises(TooLarge, match="more than 699,000 bytes"):
         fetch(repository, f"{server.url}/rootfs.tar", max_size=349_000)
     assert left(repository) == set()

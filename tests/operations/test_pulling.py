@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.errors import LxgitError
+from lxgit.objects.limits import TooLarge
 from lxgit.operations.pulling import PullRequest, pull
+from tests.support.archives import Archive
 from tests.support.layouts import CONFIG, LAYER, MANIFEST, config_of, digest
-from tests.support.odd import Handler, serving
-from tests.support.stores import WHO
+from tests.support.odd import Handler, Odd, serving
+from tests.support.stores import WHO, Listener
 
 if TYPE_CHECKING:
     from tests.operations.conftest import Lab
@@ -19,17 +21,26 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.root
 
 
+GOOD = Archive().add("etc/motd", content=b"It is good.\n").raw()
+MIB = 1 << 20
+MOST = 300 * MIB
+
+
 class _Lying(Handler):
-    """A registry that has one image, whose layer is `promised` bytes; it sends without end."""
+    """A registry with one image: a good layer, and one of `promised` bytes that does not end.
+
+    At `MOST` bytes it waits: what somebody takes more than they were promised, nobody stops.
+    """
 
     promised = 0
 
     def _answer(self) -> None:
-        config = json.dumps(config_of([b""])).encode()
+        config = json.dumps(config_of([GOOD, b""])).encode()
         described = [
             {"mediaType": kind, "digest": digest(data), "size": size}
             for kind, data, size in (
                 (CONFIG, config, len(config)),
+                (LAYER, GOOD, len(GOOD)),
                 (f"{LAYER}+gzip", b"", self.promised),
             )
         ]
@@ -39,14 +50,24 @@ class _Lying(Handler):
             self._say(json.dumps(manifest).encode(), MANIFEST)
         elif self.path.endswith(digest(config)):
             self._say(config, "application/octet-stream")
+        elif self.path.endswith(digest(GOOD)):
+            self._say(GOOD, "application/octet-stream")
         elif "/blobs/" not in self.path:
             self._say(b"{}", "application/json")
         else:
             self.server.sending.set()
             self.send_response(200)
             self.end_headers()
-            while not self.server.ended.is_set():
-                self.wfile.write(bytes(1 << 20))
+            self._flood()
+
+    def _flood(self) -> None:
+        try:
+            for _ in range(MOST // MIB):
+                self.wfile.write(bytes(MIB))
+        except OSError:
+            self.server.broken.set()
+        else:
+            self.server.ended.wait()
 
     def _say(self, data: bytes, kind: str) -> None:
         self.send_response(200)
@@ -61,7 +82,7 @@ class _Lying(Handler):
     ("promised", "fault", "begins"),
     [
         (1 << 60, "unpacks to more than the store's file system has room for", False),
-        (1000, "the registry sends more than the 1,000 bytes of the layers", True),
+        (1000, "the registry sends more than the 11,240 bytes of the layers", True),
     ],
 )
 def test_a_registry_that_sends_without_end(
@@ -79,3 +100,46 @@ def test_a_registry_that_sends_without_end(
             )
         assert server.sending.is_set() == begins
     assert not list(lab.repository.scratch_dir.iterdir())
+
+
+class _Slow(Listener):
+    """Has the first layer unpack until the registry has come to an end with the second."""
+
+    def __init__(self, server: Odd) -> None:
+        super().__init__()
+        self._server = server
+
+    def phase(self, label: str, total: int | None = None) -> None:  # noqa: ARG002
+        if label.startswith("Unpacking"):
+            self._server.broken.wait(20)
+
+
+def test_one_that_does_so_while_another_layer_unpacks(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Lying, "promised", 1000)
+    with serving(handler=_Lying) as server:
+        with pytest.raises(LxgitError, match=f"'{server.host}' sends more of a layer than it said"):
+            pull(
+                lab.repository,
+                PullRequest(f"{server.host}/big"),
+                lambda _: None,
+                identity=WHO,
+                progress=_Slow(server),
+            )
+        assert server.broken.is_set()
+    assert not list(lab.repository.scratch_dir.iterdir())
+
+
+def test_layers_that_are_larger_than_was_allowed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Lying, "promised", 66 * MIB)
+    with serving(handler=_Lying) as server:
+        with pytest.raises(TooLarge, match="the image's layers have 69,"):
+            pull(
+                lab.repository,
+                PullRequest(f"{server.host}/big", max_size=MIB),
+                lambda _: None,
+                identity=WHO,
+                progress=lab.listener,
+            )
+        assert not server.sending.is_set()

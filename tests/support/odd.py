@@ -20,6 +20,7 @@ class Odd(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answer = answer
         self.sending = threading.Event()
+        self.broken = threading.Event()
         self.ended = threading.Event()
 
     @property
