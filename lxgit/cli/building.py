@@ -65,6 +65,10 @@ class Manner(NamedTuple):
     shm_size: Annotated[
         str | None, option("--shm-size", help="of RUN's /dev/shm", metavar="SIZE")
     ] = None
+    ulimits: Annotated[
+        tuple[str, ...],
+        option("--ulimit", help="of RUN's processes: getrlimit(2)", metavar="NAME=SOFT[:HARD]"),
+    ] = ()
     platform: Annotated[
         str | None,
         option("--platform", help="this machine's, which others are refused", metavar="OS/ARCH"),
@@ -226,6 +230,7 @@ def _request(recipe: Recipe, manner: Manner) -> BuildRequest:
         hosts=manner.add_hosts,
         memory=_bytes("--memory", manner.memory),
         shm_size=_bytes("--shm-size", manner.shm_size),
+        ulimits=manner.ulimits,
         platform=manner.platform,
         message=message_of(recipe.message),
         use_cache=not manner.no_cache,

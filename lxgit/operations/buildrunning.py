@@ -17,7 +17,7 @@ from lxgit.operations.creating import RunRequest
 from lxgit.operations.destination import Destination
 from lxgit.operations.healthwishes import WantedHealth
 from lxgit.operations.launching import ran
-from lxgit.operations.limiting import WantedLimits
+from lxgit.operations.limiting import WantedLimits, WantedSecurity
 from lxgit.operations.networking import WantedNetwork
 from lxgit.runtime.containers import edited
 from lxgit.runtime.limits import DEFAULT_SHM
@@ -85,6 +85,7 @@ def _request(step: RunStep, wanted: BuildRequest) -> RunRequest:
         networking=WantedNetwork((step.network,) if step.network else (), add_host=wanted.hosts),
         limits=WantedLimits(memory=wanted.memory),
         shm_size=wanted.shm_size or DEFAULT_SHM,
+        security=WantedSecurity(ulimits=wanted.ulimits),
         storage=StorageRequest(mounts=step.mounts) if step.mounts else None,
         health=WantedHealth(none=True),
         owner=step.owner,

@@ -16,7 +16,7 @@ class BuildRequest(NamedTuple):
 
     `names` are as `-t` takes them. `arguments` is `--build-arg`, by name; `secrets` has the content
     of each by its id. `hosts` are lines of /etc/hosts, `NAME:ADDRESS`; `memory` and `shm_size` are
-    in bytes. `proxies` are the variables of the environment by which ADD fetches, and
+    in bytes, `ulimits` as `run` takes them. `proxies` are the variables of the environment by which ADD fetches, and
     `registries` those by which FROM does.
     """
 
@@ -31,6 +31,7 @@ class BuildRequest(NamedTuple):
     hosts: tuple[str, ...] = ()
     memory: int | None = None
     shm_size: int | None = None
+    ulimits: tuple[str, ...] = ()
     platform: str | None = None
     message: str | None = None
     use_cache: bool = True

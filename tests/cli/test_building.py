@@ -485,3 +485,11 @@ def test_a_build_that_is_ended_leaves_nothing(
     based("prune")
     assert not [name for name in os.listdir(based.store / "tmp") if name.startswith("owner-")]
     assert not based("fsck").err
+
+
+def test_run_has_the_ulimits_that_were_asked_for(based: Lxgit, context: Path) -> None:
+    text = "FROM base\nRUN ulimit -n >/n; ulimit -H -n >>/n\n"
+    build(based, context, text, "-t", "limited", "--ulimit", "nofile=100:200")
+    assert prints(based, "limited", "cat", "/n") == ["100", "200"]
+    refused = build(based, context, text + "RUN true\n", "--ulimit", "nofiles=1", code=1)
+    assert "nofiles" in refused.err
