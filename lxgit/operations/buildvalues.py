@@ -16,8 +16,8 @@ class BuildRequest(NamedTuple):
 
     `names` are as `-t` takes them. `arguments` is `--build-arg`, by name; `secrets` has the content
     of each by its id. `hosts` are lines of /etc/hosts, `NAME:ADDRESS`; `memory` and `shm_size` are
-    in bytes, `ulimits` as `run` takes them. `proxies` are the variables of the environment by which ADD fetches, and
-    `registries` those by which FROM does.
+    in bytes, `ulimits` as `run` takes them. `proxies` are the variables of the environment by which
+    ADD fetches, and `registries` those by which FROM does.
     """
 
     names: tuple[str, ...] = ()
