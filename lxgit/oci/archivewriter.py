@@ -16,7 +16,7 @@ from lxgit.oci.layoutwriter import blob_path, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from lxgit.oci.layoutwriter import Written
@@ -28,16 +28,16 @@ _FIRST = ("oci-layout", "index.json", "manifest.json")
 """What a reader wants to see before the blobs."""
 
 
-def docker_manifest(images: Iterable[tuple[Written, str | None]]) -> bytes:
-    """The `manifest.json` of images, each with its name or without one."""
+def docker_manifest(images: Iterable[tuple[Written, Sequence[str]]]) -> bytes:
+    """The `manifest.json` of images, each with its names or without one."""
     return encode(
         [
             {
                 "Config": blob_path(image.config.digest),
-                "RepoTags": [name] if name is not None else None,
+                "RepoTags": list(names) or None,
                 "Layers": [blob_path(layer.digest) for layer in image.layers],
             }
-            for image, name in images
+            for image, names in images
         ]
     )
 

@@ -19,7 +19,7 @@ from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -92,12 +92,16 @@ class LayoutWriter:
         }
         return Written(self.blob(MANIFEST, encode(manifest)), described, found)
 
-    def finish(self, images: Iterable[tuple[Written, str | None]]) -> None:
-        """Write the index: of each image its manifest, and its name, `NAME:TAG`, if it has one.
+    def finish(self, images: Iterable[tuple[Written, Sequence[str]]]) -> None:
+        """Write the index: each image's manifest, once for each of its names, `NAME:TAG`, if any.
 
         BadReference for a name that no registry takes.
         """
-        manifests = [image.manifest.values() | _named(name) for image, name in images]
+        manifests = [
+            image.manifest.values() | _named(name)
+            for image, names in images
+            for name in names or [None]
+        ]
         index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}
         (self.place / "index.json").write_bytes(encode(index))
         (self.place / "oci-layout").write_bytes(encode({"imageLayoutVersion": "1.0.0"}))

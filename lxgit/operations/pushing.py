@@ -77,7 +77,7 @@ def push(
             notes.add(writer.layers)
             if image.manifest.digest == there:
                 return there
-            layout.finish([(image, None)])
+            layout.finish([(image, [])])
             progress.phase(f"Pushing to {reference.host}")
             return skopeo.send(layout.place, reference, access, progress.advance)
 

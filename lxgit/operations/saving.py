@@ -81,18 +81,28 @@ def _write(
     *,
     squash: bool,
     progress: Progress,
-) -> list[tuple[Written, str | None]]:
-    """Write a layout; its images, with the names that they have outside."""
+) -> list[tuple[Written, list[str]]]:
+    """Write a layout; its images, each once, with the names that they have outside."""
     layout = LayoutWriter(place)
     writer = ImageWriter(layout, repository.objects, progress)
     with repository.writing():  # gc drops nothing that is being read
-        found = [(find_commit(repository, name), _reference(repository, name)) for name in names]
         images = [
-            (writer.write(first_parents(repository, oid), squash=squash), reference)
-            for oid, reference in found
+            (writer.write(first_parents(repository, oid), squash=squash), references)
+            for oid, references in _commits(repository, names).items()
         ]
     layout.finish(images)
     return images
+
+
+def _commits(repository: Repository, names: Sequence[str]) -> dict[ObjectID, list[str]]:
+    """The commits that are named, and by which names, each in the order in which they are."""
+    found: dict[ObjectID, list[str]] = {}
+    for name in names:
+        references = found.setdefault(find_commit(repository, name), [])
+        reference = _reference(repository, name)
+        if reference is not None and reference not in references:
+            references.append(reference)
+    return found
 
 
 def first_parents(repository: Repository, tip: ObjectID) -> list[Commit]:

@@ -149,7 +149,7 @@ def test_a_history_of_no_clock(images: Images, scratch: Path, root: Path) -> Non
     history = [commit(images.of(root, CONFIG), "One")]
     both = [Layout(images, scratch / name) for name in ("one", "two")]
     for layout in both:
-        layout.writer.finish([(layout.write(*history), "team/app:v1")])
+        layout.writer.finish([(layout.write(*history), ["team/app:v1"])])
     one, two = (
         {path.relative_to(layout.place): path.read_bytes() for path in files(layout.place)}
         for layout in both
@@ -174,7 +174,7 @@ def test_names_are_in_the_index(
     images: Images, layout: Layout, root: Path, name: str | None, notes: tuple[str, str] | None
 ) -> None:
     written = layout.write(commit(images.of(root), "One"))
-    layout.writer.finish([(written, name)])
+    layout.writer.finish([(written, [name] if name else [])])
     (entry,) = json.loads((layout.place / "index.json").read_text())["manifests"]
     assert entry["digest"] == written.manifest.digest
     expected = notes and {
