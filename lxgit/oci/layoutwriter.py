@@ -98,19 +98,17 @@ class LayoutWriter:
         BadReference for a name that no registry takes.
         """
         manifests = [
-            image.manifest.values() | _named(name)
+            image.manifest.values() | noted
             for image, names in images
-            for name in names or [None]
+            for noted in [_named(name) for name in names] or [{}]
         ]
         index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}
         (self.place / "index.json").write_bytes(encode(index))
         (self.place / "oci-layout").write_bytes(encode({"imageLayoutVersion": "1.0.0"}))
 
 
-def _named(name: str | None) -> dict[str, Any]:
+def _named(name: str) -> dict[str, Any]:
     """The annotations by which readers find an image: OCI's has the tag, containerd's it all."""
-    if name is None:
-        return {}
     reference = parse_reference(name)
     return {"annotations": {REF_NAME: reference.tag, IMAGE_NAME: str(reference)}}
 
