@@ -246,6 +246,23 @@ def test_faults_in_words(words: list[str], message: str) -> None:
     assert caught.value.hint == "lxgit everything --help"
 
 
+@pytest.mark.parametrize("name", ["run", "create", "container run"])
+@pytest.mark.parametrize(
+    ("option", "word"),
+    [
+        ("--pid=host", "lxgit exec"),
+        ("--pid=container:web", "lxgit top"),
+        ("--ipc=shareable", "--shm-size"),
+        ("--uts=host", "--hostname"),
+        ("--cgroupns=private", "its own control group"),
+    ],
+)
+def test_an_option_of_dockers_says_what_there_is(name: str, option: str, word: str) -> None:
+    with pytest.raises(UsageError, match="no such option") as caught:
+        explain(name, everything, [option, "base"])
+    assert word in str(caught.value.hint)
+
+
 @pytest.mark.parametrize("text", ["x", "", "5 ", "5.0", "1_0", "\u0663"])
 def test_what_is_no_number(text: str) -> None:
     with pytest.raises(UsageError) as caught:
