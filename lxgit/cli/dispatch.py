@@ -23,7 +23,10 @@ def run_command_line(words: Sequence[str]) -> int:
     session = Session(Output(STANDARD_OUTPUT))
     try:
         code = _guarded(session, lambda: _dispatch(session, list(words)))
-        return _guarded(session, session.close) or code
+        code = _guarded(session, session.close) or code
+        if code:
+            _guarded(session, session.fail)
+        return code
     except KeyboardInterrupt:  # while a fault was told
         return INTERRUPTED
 
