@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 import hypothesis
 import pytest
 
-from tests.support import leaks, machine, netns, ordinary, rootfs
+from tests.support import leaks, machine, memorydisk, netns, ordinary, rootfs
 from tests.support.program import Lxgit
 from tests.support.registry import registry
 
@@ -45,8 +45,17 @@ def pytest_configure() -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Look for leaks, once: not in each of the processes that a parallel run has (pytest-xdist)."""
-    if not hasattr(session.config, "workerinput") and not machine.lacks_root():
+    """Make the disk and look for leaks, once: not in each process of a parallel run (pytest-xdist).
+
+    Where the disk is, those that a parallel run starts have from the environment.
+    """
+    if hasattr(session.config, "workerinput"):
+        return
+    if machine.DIRECTORY not in os.environ and not memorydisk.lacks():
+        ends = contextlib.ExitStack()
+        session.config.add_cleanup(ends.close)
+        os.environ[machine.DIRECTORY] = str(ends.enter_context(memorydisk.mounted()))
+    if not machine.lacks_root():
         session.config.pluginmanager.register(leaks.Watch(always=IN_CI))
 
 

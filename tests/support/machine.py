@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MIRROR = os.environ.get("LXGIT_TEST_MIRROR", "http://deb.debian.org/debian")
 SUITE = "trixie"
+DIRECTORY = "LXGIT_TEST_DIR"
+"""The variable that says where the stores of tests lie."""
 
 _OVERLAY_PROBE = """
 set -e
@@ -65,10 +67,10 @@ def last_line(text: str) -> str:
 def work_directory() -> Path:
     """Where test stores may lie: a directory on a file system that can be an overlay's upper.
 
-    LXGIT_TEST_DIR, else the temporary directory when it is such a one (Debian 13 has a tmpfs
-    there), else /var/tmp.
+    LXGIT_TEST_DIR, which is the disk in memory where there is one (see `memorydisk`), else the
+    temporary directory when it is such a one (Debian 13 has a tmpfs there), else /var/tmp.
     """
-    if chosen := os.environ.get("LXGIT_TEST_DIR"):
+    if chosen := os.environ.get(DIRECTORY):
         return Path(chosen)
     temporary = Path(tempfile.gettempdir())
     return temporary if filesystem(temporary) not in {"tmpfs", "overlayfs"} else Path("/var/tmp")
