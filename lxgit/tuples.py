@@ -10,6 +10,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, NamedTuple, Self
 else:
     from _operator import itemgetter  # `operator` is this and much more
@@ -40,9 +41,14 @@ else:
             ]
             return type(self)(*kept, **changes)
 
-    def _complete(cls: type, values: tuple[object, ...], named: dict[str, object]) -> list[object]:
+    def _complete(
+        cls: type, values: tuple[object, ...], named: dict[str, object]
+    ) -> Sequence[object]:
         """The value of each field, from what stands in a call; TypeError where that is wrong."""
         defaults = cls._field_defaults
+        missing = len(cls._fields) - len(values)
+        if not named and 0 < missing <= len(defaults):  # they stand at the end
+            return (*values, *list(defaults.values())[-missing:])
         try:
             rest = [
                 named.pop(field) if field in named else defaults[field]

@@ -58,8 +58,7 @@ def git_date(seconds: int, offset: int) -> str:
     `seconds` since 1970; `offset` in minutes east of Greenwich.
     """
     there = _moment(seconds, offset)
-    day = f"{strftime('%a %b', there)} {there.tm_mday}"
-    return f"{day} {strftime('%H:%M:%S %Y', there)} {zone(offset)}"
+    return strftime(f"%a %b {there.tm_mday} %H:%M:%S %Y {zone(offset)}", there)
 
 
 def iso_date(seconds: int, offset: int) -> str:

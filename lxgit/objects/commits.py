@@ -189,6 +189,8 @@ def _clean(text: str) -> str:
 
 def _decode(data: bytes, encoding: str | None = None) -> str:
     """Text that `_encode` makes the same bytes of; readable if it can be."""
+    if encoding is None and data.isascii():
+        return data.decode("ascii")
     tries = [("utf-8", "surrogateescape"), ("ascii", "surrogateescape")]
     if encoding is not None and _is_codec(encoding):
         tries.insert(0, (encoding, "strict"))

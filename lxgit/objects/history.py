@@ -66,13 +66,16 @@ def _commits(stream: Generator[bytes]) -> Iterator[tuple[ObjectID, Commit]]:
     from lxgit.objects.commits import Commit, decode_signature  # while Git walks
 
     for record in read_records(stream):
+        author = committer = decode_signature(record.author)
+        if record.committer != record.author:
+            committer = decode_signature(record.committer)
         yield (
             from_hex(record.oid),
             Commit(
                 from_hex(record.tree),
                 tuple(map(from_hex, record.parents.split())),
-                decode_signature(record.author),
-                decode_signature(record.committer),
+                author,
+                committer,
                 record.message.decode("utf-8", "surrogateescape"),
             ),
         )

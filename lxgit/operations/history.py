@@ -75,8 +75,7 @@ def _entries(
         comparison = None
         if request.changes:
             comparison = changed(repository, found.oid, found.paths)
-        entry = log_entry(found.oid, found.commit, names, comparison)
-        yield entry._replace(drawing=found.drawing)
+        yield log_entry(found.oid, found.commit, names, comparison, found.drawing)
 
 
 def _arguments(repository: Repository, request: LogRequest) -> list[str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lxgit.objects.commits import Commit, Signature
     from lxgit.objects.ids import ObjectID
     from lxgit.operations.comparison import Comparison
+    from lxgit.operations.logvalues import Drawing
     from lxgit.repository import Repository
 
 
@@ -23,6 +24,7 @@ def log_entry(
     commit: Commit,
     names: dict[str, tuple[Decoration, ...]],
     comparison: Comparison | None,
+    drawing: Drawing | None = None,
 ) -> LogEntry:
     """A commit as it is told, with its name among `names`, if it has one there."""
     return LogEntry(
@@ -35,6 +37,7 @@ def log_entry(
         names.get(hex_id(oid), ()),
         comparison.changes if comparison is not None else None,
         comparison,
+        drawing,
     )
 
 
