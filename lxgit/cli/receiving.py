@@ -42,6 +42,7 @@ MaxSize = Annotated[
         ("lxgit pull -f localhost:5000/base", "as 'base', from a registry of your own"),
         ("lxgit pull localhost:5000/base mine:v1", "as the tag 'v1' of 'mine'"),
         ("lxgit pull -q --platform linux/amd64 localhost:5000/base other", ""),
+        ("lxgit pull -f -a localhost:5000/base", "every tag: 'base', 'base:v1' and so on"),
     )
 )
 def pull(
@@ -62,6 +63,9 @@ def pull(
     force: PullForce = False,
     max_size: MaxSize = None,
     tls_verify: TlsVerify = True,
+    every: Annotated[
+        bool, option("-a", "--all-tags", help="each tag that there is of SOURCE")
+    ] = False,
     quiet: Annotated[bool, option("-q", "--quiet", help="the commit's id alone")] = False,
 ) -> None:
     """Fetch an image from a registry: each entry of its history becomes a commit.
@@ -73,7 +77,7 @@ def pull(
     from lxgit.cli.environment import for_registries
     from lxgit.cli.progress import QuietProgress
     from lxgit.cli.sizes import parse_size
-    from lxgit.operations.pulling import PullRequest, pull
+    from lxgit.operations.pulling import PullRequest, pull_tags
 
     request = PullRequest(
         _whole(source, tag, registry),
@@ -87,10 +91,13 @@ def pull(
     repository = session.repository(create=True)
     with nullcontext(QuietProgress()) if quiet else session.progress() as progress:
         tell = _silent if quiet else say
-        pulled = pull(repository, request, tell, identity=session.identity(), progress=progress)
-    if pulled.arrival.unchanged and not quiet:
-        session.note(f"'{pulled.name}' is up to date")
-    session.out.line(short_id(pulled.oid))
+        identity = session.identity()
+        for pulled in pull_tags(
+            repository, request, tell, every=every, identity=identity, progress=progress
+        ):
+            if pulled.arrival.unchanged and not quiet:
+                session.note(f"'{pulled.name}' is up to date")
+            session.out.line(short_id(pulled.oid))
 
 
 @command(

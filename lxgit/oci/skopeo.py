@@ -7,6 +7,7 @@ writes here is an OCI image layout.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -135,6 +136,13 @@ def config(reference: Reference, access: Access) -> bytes:
     return _ask(["inspect", "--raw", "--config", f"docker://{reference}"], reference, access)
 
 
+def tags(reference: Reference, access: Access) -> list[str]:
+    """The tags of a reference's path, as the registry has them. Errors as of `manifest`."""
+    place = f"docker://{reference.host}/{reference.path}"
+    found: list[str] | None = json.loads(_ask(["list-tags", place], reference, access))["Tags"]
+    return found or []
+
+
 @contextmanager
 def receiving(reference: Reference, layout: Path, access: Access, largest: int) -> Iterator[Copy]:
     """Copy an image into an OCI image layout, beside which it may write what is unfinished.
@@ -198,7 +206,7 @@ def _ask(
     options = [*words[:-1], *_tls(access), words[-1]]
     answer = _run(options, reference.host, access, within=within)
     if len(answer) > _MOST_ANSWERED:
-        raise RegistryFailed(f"'{reference.host}' has a manifest of over 4 MiB for {reference}")
+        raise RegistryFailed(f"'{reference.host}' answers with over 4 MiB about {reference}")
     return answer
 
 
@@ -296,7 +304,7 @@ _KNOWN: tuple[tuple[str, type[LxgitError], str, str], ...] = (
      "see whose that file or directory is"),
     (r"reading blob sha256:[0-9a-f]{64}: open \S+: no such file", BlobWanted,
      "'{host}' lacks a layer", ODD),
-    (r"manifest unknown|name unknown|not found|\b404\b", NoSuchImage,
+    (r"manifest unknown|name (?:unknown|not known)|not found|\b404\b", NoSuchImage,
      "'{host}' has no such image ({why})", "'lxgit search WORD' finds some of Docker Hub's"),
     (r"HTTP response to HTTPS client", RegistryFailed,
      "'{host}' speaks no TLS", "--tls-verify=false does without"),

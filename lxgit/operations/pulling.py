@@ -10,10 +10,11 @@ import hashlib
 import os
 from contextlib import ExitStack, contextmanager, suppress
 
+from lxgit.errors import UsageError
 from lxgit.objects.ids import hex_id
 from lxgit.objects.limits import TooLarge, archive_size, free_space, limits_for, no_room
 from lxgit.oci import skopeo
-from lxgit.oci.config import read_config
+from lxgit.oci.config import NotForLinux, read_config
 from lxgit.oci.layout import (
     BadLayout,
     DirectoryPlace,
@@ -22,7 +23,7 @@ from lxgit.oci.layout import (
     read_manifest,
 )
 from lxgit.oci.layoutwriter import blob_path
-from lxgit.oci.platform import wanted_platform
+from lxgit.oci.platform import NoSuchPlatform, wanted_platform
 from lxgit.oci.reference import parse_reference
 from lxgit.operations.arriving import PULL, Arrival, arrive, ref_for
 from lxgit.operations.consolidating import consolidate
@@ -124,6 +125,43 @@ def pull(
         )
     consolidate(repository)
     return Pulled(name, arrival)
+
+
+def pull_tags(
+    repository: Repository,
+    request: PullRequest,
+    tell: Tell,
+    *,
+    every: bool,
+    identity: Identity,
+    progress: Progress,
+) -> Iterator[Pulled]:
+    """`pull`; with `every`, once for each tag that the registry has of the image.
+
+    What is no image for the platform is warned of then. UsageError where a tag or a name is named.
+    """
+    if not every:
+        yield pull(repository, request, tell, identity=identity, progress=progress)
+        return
+    for one in _every_tag(request):
+        try:
+            yield pull(repository, one, tell, identity=identity, progress=progress)
+        except (NoSuchPlatform, NotForLinux) as error:
+            progress.warn(f"{one.source} is left out: {error.message}")
+
+
+def _every_tag(request: PullRequest) -> list[PullRequest]:
+    reference = parse_reference(request.source)
+    if reference.tag or reference.digest or request.name:
+        raise UsageError(
+            "all tags of an image have their own names", hint="lxgit pull -a [HOST[:PORT]/]PATH"
+        )
+    access = access_to(reference.host, request.environment, tls_verify=request.tls_verify)
+    tags = skopeo.tags(reference, access)
+    if not tags:
+        raise skopeo.NoSuchImage(f"'{reference.host}' has no image of '{reference.path}'")
+    sources = [str(reference._replace(tag=tag)) for tag in tags]
+    return [request._replace(source=source) for source in sources]
 
 
 def _shown(reference: Reference) -> str:

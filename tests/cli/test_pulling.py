@@ -365,3 +365,25 @@ def test_an_ordinary_user_pulls_too(
     again = user("pull", f"{open_registry.host}/tuned", code=0)
     assert again.err.endswith("lxgit: 'tuned' is up to date\n")
     assert user("fsck", code=0).out == "No faults found.\n"
+
+
+def test_every_tag_is_pulled(
+    grown: Lxgit, other: Lxgit, open_registry: Registry, scratch: Path
+) -> None:
+    place = f"{open_registry.host}/tuned"
+    for image, tag in (("base", "v1"), ("tuned", "v2"), ("tuned", "latest")):
+        grown("push", "-q", image, f"{place}:{tag}")
+    layout = Layout(scratch / "layout")
+    strange = layout.index(named(layout.manifest([], os="windows"), "it"))
+    send = ("skopeo", "copy", "--quiet", "--dest-tls-verify=false", f"oci:{strange}:it")
+    subprocess.run([*send, f"docker://{place}:strange"], check=True)
+    pulled = other("pull", "-q", "-a", place)
+    assert sorted(pulled.lines) == sorted(
+        other("rev-parse", name).out[:12] for name in ("tuned", "tuned:v1", "tuned:v2")
+    )
+    assert files(other, "tuned/v1") == files(grown, "base")
+    assert "tuned:strange is left out: " in pulled.err
+    for words in ([f"{place}:v1"], [place, "mine"], ["-t", "v1", place]):
+        assert "have their own names" in other("pull", "-a", *words, code=2).err
+    missing = other("pull", "-a", f"{open_registry.host}/nothing", code=1)
+    assert f"'{open_registry.host}' has no such image" in missing.err
