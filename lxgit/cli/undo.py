@@ -11,6 +11,8 @@ from lxgit.cli.tables import short_id, write_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lxgit.operations.values import ReflogRow, RefMove, Undone
 
 
@@ -107,20 +109,24 @@ def undo(
 def _told(undone: Undone, *, redo: bool, dry_run: bool) -> str:
     """In one line."""
     verb = ("Would undo", "Would redo") if dry_run else ("Undid", "Redid")
-    what = [_move(move) for move in undone.moves]
+    what = [_move(move, undone.words) for move in undone.moves]
     what += [f"container {one.name} ({short_id(one.id)})" for one in undone.containers]
     return f"{verb[redo]} '{undone.message}': {', '.join(what)}"
 
 
-def _move(move: RefMove) -> str:
+def _move(move: RefMove, words: Mapping[str, str]) -> str:
+    known = words if move.name == "HEAD" else {}
+    old, new = _value(move.old, known), _value(move.new, known)
     if move.new is None:
-        return f"{move.name} is gone (was {_value(move.old)})"
+        return f"{move.name} is gone (was {old})"
     if move.old is None:
-        return f"{move.name} is back at {_value(move.new)}"
-    return f"{move.name} {_value(move.old)} -> {_value(move.new)}"
+        return f"{move.name} is back at {new}"
+    return f"{move.name} {old} -> {new}"
 
 
-def _value(value: str | None) -> str:
-    """An id cut short, a branch by its name."""
+def _value(value: str | None, words: Mapping[str, str]) -> str:
+    """A branch by its name, an id cut short behind what was checked out."""
     text = value or ""
-    return text.removeprefix("refs/heads/") if text.startswith("refs/") else short_id(text)
+    if text.startswith("refs/"):
+        return text.removeprefix("refs/heads/")
+    return f"{words[text]} ({short_id(text)})" if text in words else short_id(text)

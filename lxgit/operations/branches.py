@@ -12,10 +12,13 @@ from lxgit.operations.values import BranchRow, HeadMoved, RemovedRef
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from lxgit.operations.values import Identity
     from lxgit.repository import Repository
+
+
+_MOVING = "checkout: moving from "
 
 
 class BranchInUse(LxgitError):
@@ -209,11 +212,26 @@ def checkout_new(
 
 def _previous(repository: Repository) -> str:
     """What HEAD named before it was last moved: `@{-1}` of Git."""
-    for entry in repository.refs.reflog("HEAD"):
-        before, arrow, _ = entry.message.removeprefix("checkout: moving from ").partition(" to ")
-        if arrow and entry.message.startswith("checkout: moving from "):
-            return before
+    for before, _, _ in _checkouts(repository):
+        return before
     raise NoSuchRef("HEAD has not been moved yet")
+
+
+def detached_at(repository: Repository, oid: str) -> str | None:
+    """What was checked out, in the words of who did, when HEAD came to be at this commit."""
+    for _, words, came_to in _checkouts(repository):
+        names_it = oid.startswith(words) or repository.refs.read(branch_ref(words)) is not None
+        if hex_id(came_to) == oid and not names_it:
+            return words
+    return None
+
+
+def _checkouts(repository: Repository) -> Iterator[tuple[str, str, ObjectID]]:
+    """How HEAD was moved, the last time first: what it named, what was asked for, what that was."""
+    for entry in repository.refs.reflog("HEAD"):
+        before, arrow, words = entry.message.removeprefix(_MOVING).partition(" to ")
+        if arrow and entry.message.startswith(_MOVING) and entry.new is not None:
+            yield before, words, entry.new
 
 
 def _move_head(
@@ -233,7 +251,7 @@ def _move_head(
     moved_from = old_branch or (hex_id(before) if before is not None else "nothing")
     left = () if target == head else changed_containers_of(repository, old_branch)
     repository.refs.set_head(
-        target, message=f"checkout: moving from {moved_from} to {told}", who=identity.committer
+        target, message=f"{_MOVING}{moved_from} to {told}", who=identity.committer
     )
     return HeadMoved(
         old_branch,

@@ -12,7 +12,7 @@ from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.operationlog import Stand
 from lxgit.objects.refnames import BRANCHES, short_name
 from lxgit.operations.attached import containers_on, detach, stash_owner
-from lxgit.operations.branches import BranchInUse
+from lxgit.operations.branches import BranchInUse, detached_at
 from lxgit.operations.standing import changed_since, container_of, put_back, show_again, stand_now
 from lxgit.operations.values import PutBack, RefMove, Undone
 from lxgit.tuples import NamedTuple
@@ -242,7 +242,20 @@ def _told(
         for step in steps
         if (each := step.moved.container) is not None
     )
-    return Undone(operation.message, operation.time, moves, back)
+    words = _checked_out(repository, steps)
+    message = operation.message
+    for oid, told in words.items():
+        message = message.replace(oid, told)
+    return Undone(message, operation.time, moves, back, words)
+
+
+def _checked_out(repository: Repository, steps: Sequence[_Step]) -> dict[str, str]:
+    """The commits that HEAD was or is at by itself, and what was checked out then."""
+    values = {
+        value for step in steps for value in (step.now, step.wanted) if step.moved.name == "HEAD"
+    }
+    words = {value: detached_at(repository, value) for value in values if value is not None}
+    return {oid: told for oid, told in words.items() if told is not None}
 
 
 def _shown(repository: Repository, name: str) -> str:

@@ -12,6 +12,8 @@ from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lxgit.objects import changes, entries
     from lxgit.operations.logvalues import RefKind
 
@@ -365,9 +367,13 @@ class PutBack(NamedTuple):
 
 
 class Undone(NamedTuple):
-    """What `undo` undid, or did again: the reflog's words for it, and when that was done."""
+    """What `undo` undid, or did again: the reflog's words for it, and when that was done.
+
+    `words` has what was checked out where HEAD was or is at a commit of no branch, by its id.
+    """
 
     message: str
     time: int
     moves: tuple[RefMove, ...]
     containers: tuple[PutBack, ...]
+    words: Mapping[str, str]

@@ -91,6 +91,25 @@ def test_import_is_undone(based: Lxgit, git: StockGit) -> None:
     assert git.word("rev-parse", "HEAD") == tip
 
 
+def test_a_checkout_of_a_tag_is_told_by_its_name(full: Lxgit, git: StockGit) -> None:
+    """As it was typed, before the id; a commit that was checked out by its id has no other name."""
+    full("tag", "base:v1", "base")
+    full("checkout", "base:v1")
+    oid = git.word("rev-parse", "HEAD")
+    there = f"base:v1 ({oid[:12]})"
+    told = full("undo", "-n").out
+    assert told == f"Would undo 'checkout: moving from tuned to base:v1': HEAD {there} -> tuned\n"
+    full("checkout", "tuned")
+    told = full("undo").out
+    assert told == f"Undid 'checkout: moving from base:v1 to tuned': HEAD tuned -> {there}\n"
+    assert git.word("rev-parse", "HEAD") == oid
+    full("checkout", "tuned")
+    full("tag", "-d", "base:v1")
+    full("checkout", "base")
+    full("checkout", tip := git.word("rev-parse", "tuned"))
+    assert full("undo").out.endswith(f"to {tip}': HEAD {tip[:12]} -> base\n")
+
+
 def test_what_git_has_moved_is_not_undone(full: Lxgit, git: StockGit) -> None:
     full("branch", "-f", "third", "tuned")
     git("update-ref", "refs/heads/third", git.commit("by Git", git.word("rev-parse", "tuned")))
