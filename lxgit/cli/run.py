@@ -86,7 +86,7 @@ def run(
     looked at ('status', 'diff') and made a commit of ('commit'). An IMAGE that is not here is
     pulled, unless its name is nearly one that is here.
     """
-    from lxgit.operations.launching import run, run_detached
+    from lxgit.operations.launching import run
 
     if not detach:
         check_terminal(interactive=wishes.how.interactive, tty=wishes.how.tty)
@@ -96,17 +96,26 @@ def run(
     with told_as_docker_does(image), session.progress() as progress:
         wanted = wishes.request(image, program, remove=remove)
 
-        def begin(request: RunRequest) -> str | int | None:
-            started = run_detached if detach else run
+        def begin(request: RunRequest) -> int | None:
+            if detach:
+                return _left_alone(session, request, streams, progress)
             repository, who = session.repository(), session.identity()
-            return started(repository, request, streams, identity=who, progress=progress)
+            return run(repository, request, streams, identity=who, progress=progress)
 
-        made = with_image(session, wanted, pull, progress, begin)
-    if not isinstance(made, str):
-        return exit_code(session, made)
+        code = with_image(session, wanted, pull, progress, begin)
+    return exit_code(session, code)
+
+
+def _left_alone(session: Session, request: RunRequest, streams: Streams, progress: Progress) -> int:
+    """Run a container by itself, and tell its id before Ctrl-C can be heard again."""
     from lxgit.cli.tables import short_id
+    from lxgit.operations.launching import run_detached
 
-    session.out.line(short_id(made))
+    repository, who = session.repository(), session.identity()
+    with run_detached(repository, request, streams, identity=who, progress=progress) as made:
+        progress.phase("")
+        session.out.line(short_id(made))
+        session.out.flush()
     return 0
 
 

@@ -14,6 +14,7 @@ from lxgit.operations.lookup import AlreadyRunning, find_container, image_of
 from lxgit.operations.ordinary import become_root
 from lxgit.records import replace
 from lxgit.runtime import containers as records
+from lxgit.runtime import interrupts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def run(
     return _attached(session, container, streams, with_input=request.interactive)
 
 
+@contextmanager
 def run_detached(
     repository: Repository,
     request: RunRequest,
@@ -57,11 +59,18 @@ def run_detached(
     *,
     identity: Identity,
     progress: Progress,
-) -> str:
-    """Make a container and let it run by itself; its id. Errors as `run` has them."""
+) -> Iterator[str]:
+    """Make a container and let it run by itself; its id. Errors as `run` has them.
+
+    Ctrl-C is not heard within the context: it comes too late, and the user shall be told the id.
+    """
     container, session = _run(repository, request, streams, identity, progress, detached=True)
-    session.close()
-    return container.id
+    try:
+        session.close()
+        yield container.id
+        interrupts.forget()
+    finally:
+        interrupts.let_through()
 
 
 @contextmanager
@@ -235,6 +244,7 @@ def start_detached(repository: Repository, name: str, *, progress: Progress) -> 
     """Run a stopped container's command again, by itself. AlreadyRunning, NoSuchContainer."""
     container = find_container(repository, name)
     _start(repository, container, None, progress, detached=True).close()
+    interrupts.let_through()
 
 
 def _start(

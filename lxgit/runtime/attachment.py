@@ -13,7 +13,7 @@ import os
 import select
 import signal
 
-from lxgit.runtime import protocol, terminal
+from lxgit.runtime import interrupts, protocol, terminal
 from lxgit.runtime.attach import receive
 from lxgit.runtime.protocol import CHUNK
 
@@ -50,6 +50,7 @@ def _caught(*numbers: int) -> Iterator[int]:
     before = {number: signal.signal(number, _note) for number in numbers}
     wakeup = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     try:
+        interrupts.let_through()  # which the start of a container has held back
         yield read
     finally:
         signal.set_wakeup_fd(wakeup)

@@ -8,7 +8,7 @@ import signal
 import socket
 
 from lxgit.errors import LxgitError
-from lxgit.runtime import bases, graceperiod
+from lxgit.runtime import bases, graceperiod, interrupts
 from lxgit.runtime import idmap as idmaps
 from lxgit.runtime.attach import Session
 from lxgit.runtime.keeper import keep
@@ -46,24 +46,38 @@ def start_container(
     returned session is closed, unless `detached`. `after_exit` is called in the supervisor when
     the container has ended, while it holds its lock and before anybody hears of the end.
 
+    Ctrl-C ends the container while this waits, and is held back from then on (interrupts.py): the
+    caller lets it through once the container is known to somebody, as `Session.attach` does.
+
     Raises LockHeld when it runs already, StartFailed with the exit code 125, 126 or 127.
     """
     _reap()
     sweep()
     task = Task(container, tuple(lowers), apparmor, window, detached, after_exit)
     with bases.held(task.lowers):
-        session = _forked(task, root)
+        interrupts.hold_back()
         try:
-            with graceperiod.begun():
-                session.wait_started()
-        except KeyboardInterrupt:
-            _end(container, session)
-            session.close()
-            raise
+            session = _begun(task, root)
         except BaseException:
-            session.close()
+            interrupts.let_through()
             raise
         bases.sweep()  # not before: those that this container needs may have been idle
+    return session
+
+
+def _begun(task: Task, root: Metadata) -> Session:
+    """The supervisor's first client, when the container's command is executed."""
+    session = _forked(task, root)
+    try:
+        with graceperiod.begun(), interrupts.heard():
+            session.wait_started()
+    except KeyboardInterrupt:
+        _end(task.container, session)
+        session.close()
+        raise
+    except BaseException:
+        session.close()
+        raise
     return session
 
 

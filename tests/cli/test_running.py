@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from tests.support.program import PROGRAM
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.support.program import Lxgit
 
@@ -401,34 +402,46 @@ def is_another(containers: Path, before: set[str]) -> bool:
     return set(os.listdir(containers)) > before
 
 
+def another_runs(containers: Path, before: set[str]) -> bool:
+    """Whether the command of a container made since has just begun."""
+    states = [path for path in containers.glob("*/state.json") if path.parent.name not in before]
+    return any(b'"running"' in path.read_bytes() for path in states)
+
+
 class TestCtrlC:
     pytestmark = needs_lxc
 
     @pytest.mark.parametrize("options", [("--rm",), ("-d",)], ids=" ".join)
-    def test_what_was_given_up_does_not_begin(self, based: Lxgit, options: tuple[str, ...]) -> None:
+    @pytest.mark.parametrize(
+        ("happened", "delay"),
+        [(is_another, 0), (is_another, 0.01), (is_another, 0.03), *[(another_runs, 0)] * 4],
+    )
+    def test_what_was_given_up_does_not_begin(
+        self,
+        based: Lxgit,
+        options: tuple[str, ...],
+        happened: Callable[[Path, set[str]], bool],
+        delay: float,
+    ) -> None:
         """Whenever it comes: before the container runs, or when it can be told."""
         command = [str(PROGRAM), "run", "--network", "none", *options, "base"]
         command += ["sh", "-c", "trap 'exit 9' INT; while :; do sleep 0.05; done"]
         containers = based.store / "containers"
-        for delay in (0, 0.01, 0.03):
-            before = set(os.listdir(containers))
-            with subprocess.Popen(
-                command, env=based.environment(), stdout=subprocess.PIPE
-            ) as process:
-                wait_until(partial(is_another, containers, before))
-                time.sleep(delay)
+        before = set(os.listdir(containers))
+        with subprocess.Popen(command, env=based.environment(), stdout=subprocess.PIPE) as process:
+            wait_until(partial(happened, containers, before), every=0.0005)
+            time.sleep(delay)
+            told = None
+            while told is None:  # again if the shell has had no trap yet
                 process.send_signal(signal.SIGINT)
-                try:
+                with suppress(subprocess.TimeoutExpired):
                     told = process.communicate(timeout=5)[0]
-                except subprocess.TimeoutExpired:  # the shell had no trap yet
-                    process.send_signal(signal.SIGINT)
-                    told = process.communicate()[0]
-            assert process.returncode in (0, 9, 130)
-            assert bool(told) == (process.returncode == 0)
-            assert len(based("ps", "-q").lines) == (process.returncode == 0)
-            assert process.returncode == 0 or "--rm" not in options or not based("ps", "-aq").lines
-            if told:
-                based("rm", "-f", told.decode().strip())
+        assert process.returncode in (0, 9, 130)
+        assert bool(told) == (process.returncode == 0)
+        assert len(based("ps", "-q").lines) == (process.returncode == 0)
+        assert process.returncode == 0 or "--rm" not in options or not based("ps", "-aq").lines
+        if told:
+            based("rm", "-f", told.decode().strip())
 
 
 def test_keys() -> None:

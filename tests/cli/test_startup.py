@@ -137,7 +137,7 @@ RUN = (
         objects="git",
         operations="creating healthwishes launching limiting networking ordinary running",
         runtime="attach attachment bases capabilities cgroups command confinement devices devpts"
-        " enforcement freezer fsids graceperiod handover keeper launcher layers leaving"
+        " enforcement freezer fsids graceperiod handover interrupts keeper launcher layers leaving"
         " logfile lxc materialise networks overlay probe process protocol reaper relay rootfs"
         " rootmount sealed seccomp starting streams supervisor sweep terminal",
     )
@@ -149,7 +149,8 @@ EXEC = (
     | named(
         cli="detaching executing processoptions",
         operations="executing finding store",
-        runtime="attach attachment graceperiod index protocol runplace streams terminal wanted",
+        runtime="attach attachment graceperiod index interrupts protocol runplace streams terminal"
+        " wanted",
     )
 )
 

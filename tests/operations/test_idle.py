@@ -89,7 +89,8 @@ def sleep(lab: Lab, name: str) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     try:
         streams = Streams(null, null, null)
-        run_detached(lab.repository, request, streams, identity=WHO, progress=lab.listener)
+        with run_detached(lab.repository, request, streams, identity=WHO, progress=lab.listener):
+            pass
     finally:
         os.close(null)
 

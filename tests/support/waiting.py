@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def wait_until(true: Callable[[], object], seconds: float = 60) -> None:
-    """Return once `true()` is; AssertionError after so many seconds."""
+def wait_until(true: Callable[[], object], seconds: float = 60, *, every: float = 0.01) -> None:
+    """Return once `true()` is, asked every so many seconds; AssertionError after that many."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end
-        time.sleep(0.01)
+        time.sleep(every)
