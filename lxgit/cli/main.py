@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` is this and 1 ms more
+import _thread
 import gc
 import os
 import sys
@@ -12,6 +13,7 @@ from lxgit import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from sys import UnraisableHookArgs
     from typing import NoReturn
 
 _MANY_OBJECTS = 100_000
@@ -29,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"lxgit {__version__}")
         return 0
     gc.set_threshold(_MANY_OBJECTS)
+    sys.unraisablehook = _not_raised
     handler = _signal.getsignal(_signal.SIGINT)
     if handler is _signal.default_int_handler:  # until there is who catches its exception
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
@@ -39,6 +42,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     _signal.signal(_signal.SIGINT, handler)
     return run_command_line(argv)
+
+
+def _not_raised(dropped: UnraisableHookArgs) -> None:
+    """Have an interrupt come once more that came where Python drops all exceptions.
+
+    Such as a destructor, or what tidies up after an import, of which a command begins with many.
+    """
+    if dropped.exc_type is KeyboardInterrupt:  # not from here, where it would be dropped, too
+        _thread.start_new_thread(os.kill, (os.getpid(), _signal.SIGINT))
+    else:
+        sys.__unraisablehook__(dropped)
 
 
 def _leave(code: int) -> NoReturn:

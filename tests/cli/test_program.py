@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import lxgit as package
-from lxgit.cli.commands import GROUPS, Family, entries, first_words
+from lxgit.cli.commands import COMMON, GROUPS, Family, entries, first_words
 from tests.support.program import PROGRAM
 
 if TYPE_CHECKING:
@@ -30,38 +30,79 @@ def test_version(lxgit: Lxgit, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"], ["--store=/nowhere"]])
-def test_the_overview_lists_every_command(lxgit: Lxgit, words: list[str]) -> None:
+def test_the_overview_lists_what_is_common_and_where_the_rest_is(
+    lxgit: Lxgit, words: list[str]
+) -> None:
     result = lxgit(*words)
-    for title in GROUPS:
-        assert f"{title}:" in result.lines
-    for name, _ in first_words():
-        assert any(line.split()[:1] == [name] for line in result.lines)
+    for title, names in COMMON.items():
+        at = result.lines.index(f"{title}:") + 1
+        listed = [line.split() for line in result.lines[at : result.lines.index("", at)]]
+        assert [first for first, *_ in listed] == names.split()
+        assert [" ".join(rest) for _, *rest in listed] == [
+            dict(first_words())[name] for name in names.split()
+        ]
+    assert "'lxgit help --all' lists every command." in result.out
+    families = [each.name for each in entries() if isinstance(each, Family)]
+    assert f"lists: {', '.join(families)}." in result.out
+    assert len(result.lines) <= 50  # on one screen
     assert max(map(len, result.lines)) < 80
     assert result.err == ""
 
 
+def test_nothing_common_is_listed_twice() -> None:
+    names = " ".join(COMMON.values()).split()
+    assert len(set(names)) == len(names)
+
+
+def test_every_command_is_listed(lxgit: Lxgit) -> None:
+    result = lxgit("help", "--all")
+    assert lxgit("help", "-a").out == result.out
+    for title in GROUPS:
+        assert f"{title}:" in result.lines
+    for name, summary in first_words():
+        assert any(line.split(maxsplit=1) == [name, summary] for line in result.lines)
+    assert max(map(len, result.lines)) < 80
+
+
+INTERRUPTED_BY_AN_IMPORT = """
+    import sys
+    sys.path[:] = sys.argv[3:]
+    def interrupt(event, arguments):  # whoever imports a module
+        if event == "import" and arguments[0] == sys.argv[1]:
+            exec(sys.argv[2])
+    sys.addaudithook(interrupt)
+    from lxgit.cli.main import main
+    assert "typing" not in sys.modules
+    sys.exit(main(["ps"]))
+"""
+INTERRUPT = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+
+
+def interrupted(scratch: Path, module: str, how: str) -> tuple[int, bytes]:
+    """Exit code and standard error of a `ps` to which that happens when it imports a module."""
+    command = [sys.executable, "-IS", "-c", dedent(INTERRUPTED_BY_AN_IMPORT), module, how]
+    done = subprocess.run([*command, *sys.path], capture_output=True, cwd=scratch, check=False)
+    return done.returncode, done.stderr
+
+
 def test_an_interrupt_before_there_is_anything_to_interrupt(scratch: Path) -> None:
     """It dies of the signal, as any program does, and shows nobody where Python was."""
-    script = """
-        import sys
-        class Interrupting:  # whoever imports what the command line is read with
-            def find_spec(self, name, path=None, target=None):
-                if name == "lxgit.cli.dispatch":
-                    import os, signal
-                    os.kill(os.getpid(), signal.SIGINT)
-        sys.meta_path.insert(0, Interrupting())
-        from lxgit.cli.main import main
-        assert "typing" not in sys.modules
-        main(["ps"])
+    code, told = interrupted(scratch, "lxgit.cli.dispatch", INTERRUPT)
+    assert (code, told) == (-signal.SIGINT, b"")
+
+
+def test_an_interrupt_where_exceptions_are_dropped(scratch: Path) -> None:
+    destructor = f"""
+        class Fragile:
+            def __del__(self):
+                {INTERRUPT}
+                return len(str(self))
+        Fragile()
+        import time
+        time.sleep(30)
     """
-    command = [
-        sys.executable,
-        "-IS",
-        "-c",
-        "import sys; sys.path[:] = sys.argv[1:]\n" + dedent(script),
-    ]
-    done = subprocess.run([*command, *sys.path], capture_output=True, cwd=scratch, check=False)
-    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
+    code, told = interrupted(scratch, "lxgit.operations.containers", dedent(destructor))
+    assert (code, told) == (130, b"")
 
 
 def test_python_runs_the_package(lxgit: Lxgit) -> None:
@@ -100,7 +141,7 @@ def test_what_a_family_shares_is_there(family: Family) -> None:
     ("words", "fault", "hint"),
     [
         (["brnch"], "'brnch' is not a command", "did you mean 'branch'?"),
-        (["zzz"], "'zzz' is not a command", "'lxgit --help' lists the commands"),
+        (["zzz"], "'zzz' is not a command", "'lxgit help --all' lists the commands"),
         (["help", "brnch"], "'brnch' is not a command", "did you mean 'branch'?"),
         (
             ["container", "renam"],
@@ -132,7 +173,7 @@ def test_what_a_family_shares_is_there(family: Family) -> None:
             "lxgit completion --help",
         ),
         (["completion", "-help"], "unknown option '-help'", "did you mean '--help'?"),
-        (["b\x1b[2J"], "'b\\x1b[2J' is not a command", "'lxgit --help' lists the commands"),
+        (["b\x1b[2J"], "'b\\x1b[2J' is not a command", "'lxgit help --all' lists the commands"),
     ],
 )
 def test_usage_errors(lxgit: Lxgit, words: list[str], fault: str, hint: str) -> None:
