@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _LEAST_KERNEL = (5, 19)
 _DIRECT_EROFS = (6, 12)
 _LEAST_EROFS_UTILS = (1, 8)
-_CONTROLLERS = ("memory", "cpu", "pids")
+_CONTROLLERS = ("memory", "cpu", "cpuset", "pids")
 
 _SYSCTLS = {
     "user.max_user_namespaces": "/proc/sys/user/max_user_namespaces",
@@ -122,7 +122,7 @@ def lxc_check(version: str) -> Check:
 
 
 def cgroup_check(hierarchies: Sequence[Hierarchy]) -> Check:
-    """Limits want the controllers for memory, cpu and pids, in whichever version."""
+    """Limits want the controllers for memory, cpu, cpuset and pids, in whichever version."""
     versions = {hierarchy.version for hierarchy in hierarchies}
     kind = {(1,): "v1", (2,): "v2", (1, 2): "hybrid"}.get(tuple(sorted(versions)), "none")
     found = {name for hierarchy in hierarchies for name in hierarchy.controllers}

@@ -12,9 +12,10 @@ from lxgit.operations.networking import ClosedChain
 from lxgit.runtime.cgroups import Hierarchy
 
 TOP = Path("/sys/fs/cgroup")
-UNIFIED = Hierarchy(TOP, 2, ("cpu", "io", "memory", "pids"))
+UNIFIED = Hierarchy(TOP, 2, ("cpuset", "cpu", "io", "memory", "pids"))
 MEMORY = Hierarchy(TOP / "memory", 1, ("memory",))
 CPU = Hierarchy(TOP / "cpu,cpuacct", 1, ("cpu", "cpuacct"))
+CPUSET = Hierarchy(TOP / "cpuset", 1, ("cpuset",))
 PIDS = Hierarchy(TOP / "pids", 1, ("pids",))
 NAMES_ALONE = Hierarchy(TOP / "unified", 2, ())
 
@@ -39,10 +40,11 @@ ordinary, network = hostchecks.ordinary_check, hostchecks.user_network_check
         (hostchecks.lxc_check("4.0.6"), False, "too old", "LXC 5.0"),
         (hostchecks.lxc_check(""), False, "not installed", "apt install lxc"),
         (hostchecks.cgroup_check([UNIFIED]), True, "v2", ""),
-        (hostchecks.cgroup_check([MEMORY, CPU, PIDS]), True, "v1", ""),
-        (hostchecks.cgroup_check([MEMORY, CPU, PIDS, NAMES_ALONE]), True, "hybrid", ""),
+        (hostchecks.cgroup_check([MEMORY, CPU, CPUSET, PIDS]), True, "v1", ""),
+        (hostchecks.cgroup_check([MEMORY, CPU, CPUSET, PIDS, NAMES_ALONE]), True, "hybrid", ""),
         (hostchecks.cgroup_check([CPU, PIDS]), False, "without memory", "cgroup_enable=memory"),
-        (hostchecks.cgroup_check([]), False, "none, without memory, cpu, pids", ""),
+        (hostchecks.cgroup_check([MEMORY, CPU, PIDS]), False, "without cpuset", "are refused"),
+        (hostchecks.cgroup_check([]), False, "none, without memory, cpu, cpuset, pids", ""),
         (hostchecks.user_namespace_check(DEBIAN_12), True, "root and others", ""),
         (hostchecks.user_namespace_check(UBUNTU_24), True, "root alone", "restrict_unprivileged"),
         (
