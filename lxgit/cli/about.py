@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from lxgit.cli import commands
 from lxgit.cli.dispatch import run_command
-from lxgit.cli.params import Annotated, Literal, argument, command
+from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.session import Session
 
 
-@command(examples=(("lxgit help run", ""), ("lxgit help container ls", "")))
+@command(
+    examples=(
+        ("lxgit help", "the common commands"),
+        ("lxgit help --all", "every command"),
+        ("lxgit help run", ""),
+        ("lxgit help container ls", ""),
+    )
+)
 def help_(
     session: Session,
     names: Annotated[tuple[str, ...], argument("COMMAND", help="a command's name")] = (),
+    every: Annotated[bool, option("-a", "--all", help="list every command")] = False,
 ) -> int:
-    """Show how to use a command; without one, list them all."""
+    """Show how to use a command; without one, list those that are common."""
+    if every:
+        session.out.write(commands.all_commands())
+        return 0
     if not names:
         session.out.write(commands.overview())
         return 0

@@ -1,4 +1,4 @@
-"""The table of commands: enough for `lxgit --help`, and where to find each one.
+"""The table of commands: enough for `lxgit help`, and where to find each one.
 
 A command has one word, or two where it is one of a family: `ps`, `container ls`. Nothing is
 imported for a command that is not asked for.
@@ -10,7 +10,7 @@ from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lxgit.cli.params import Command
 
@@ -199,6 +199,16 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
 }
 
 
+COMMON: dict[str, str] = {
+    "Make an image": "bootstrap import build pull",
+    "Work on a machine": "run start status diff commit",
+    "Look at history, and grow it": "log show branch checkout tag undo",
+    "Look after containers": "ps exec cp logs stop rm",
+    "Look after images": "images push rmi gc",
+}
+"""What most people want on most days; the others are found from there."""
+
+
 def split(words: Sequence[str]) -> tuple[str, Sequence[str]]:
     """The name of the command that a line is about, of one word or two, and what follows it."""
     count = 1 if find_family(words[0]) is None else 2
@@ -242,14 +252,25 @@ def nearest(name: str) -> str | None:
 
 
 def overview() -> str:
-    """What `lxgit --help` prints."""
-    width = max(len(name) for name, _ in first_words())
-    lines = [_HEAD]
-    for title, group in GROUPS.items():
-        lines.append(f"{title}:")
-        lines += [f"  {each.name:{width}}  {each.summary}" for each in group]
-        lines.append("")
-    return "\n".join((*lines, _FOOT))
+    """What `lxgit --help` prints: the common commands, and where the others are."""
+    known = {each.name: each for each in entries()}
+    groups = {title: [known[name] for name in names.split()] for title, names in COMMON.items()}
+    families = ", ".join(each.name for each in entries() if isinstance(each, Family))
+    return "\n".join((_HEAD, *_listed(groups), _OPTIONS, _MORE.format(families=families)))
+
+
+def all_commands() -> str:
+    """What `lxgit help --all` prints."""
+    return "\n".join((_HEAD, *_listed(GROUPS), _OPTIONS, _TELLS_MORE))
+
+
+def _listed(groups: Mapping[str, Sequence[Listed | Family]]) -> Iterator[str]:
+    """A line each, below the title of its group."""
+    width = max(len(each.name) for group in groups.values() for each in group)
+    for title, group in groups.items():
+        yield f"{title}:"
+        yield from (f"  {each.name:{width}}  {each.summary}" for each in group)
+        yield ""
 
 
 def family_help(family: Family) -> str:
@@ -274,12 +295,19 @@ Usage: lxgit [--store DIR] COMMAND [ARGUMENT]...
 Git for machine images: an image is a commit, a container its work tree.
 """
 
-_FOOT = """\
+_OPTIONS = """\
 Options:
   --store DIR  the store; default LXGIT_STORE, else /var/lib/lxgit for root,
                ~/.local/share/lxgit for others
   --version    print the version
-  --help       print this
+  --help       print the common commands
+"""
 
+_TELLS_MORE = """\
 'lxgit help COMMAND' tells more of one command, with examples.
 """
+
+_MORE = f"""\
+'lxgit help --all' lists every command. Some have commands of their own, which
+'lxgit NAME' lists: {{families}}.
+{_TELLS_MORE}"""

@@ -24,7 +24,7 @@ FILES: Candidate = (":files", "")
 _GLOBAL_OPTIONS: tuple[Candidate, ...] = (
     ("--store", "the store's directory"),
     ("--version", "print the version"),
-    ("--help", "list the commands"),
+    ("--help", "list the common commands"),
 )
 _FORMATS = {"format": ("table", "json"), "json": ("json",)}
 _PATHS = ("FILE", "DIR")

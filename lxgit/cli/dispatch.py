@@ -114,7 +114,7 @@ def _find(name: str) -> commands.Listed:
     listed = commands.find(name)
     if listed is None:
         near = commands.nearest(name)
-        help_ = f"lxgit {name.partition(' ')[0]}" if " " in name else "lxgit --help"
+        help_ = f"lxgit {name.partition(' ')[0]}" if " " in name else "lxgit help --all"
         hint = f"did you mean '{near}'?" if near else f"'{help_}' lists the commands"
         raise UsageError(f"'{name}' is not a command", hint=hint)
     return listed

@@ -58,7 +58,7 @@ def offered(line: str, store: Path) -> list[str]:
         ("lxgit completion -", ["--help"]),
         ("lxgit help compl", ["completion"]),
         ("lxgit help container star", ["start"]),
-        ("lxgit help -", ["--help"]),
+        ("lxgit help -", ["-a", "--all", "--help"]),
         ("lxgit help ps ", []),
         ("lxgit container sta", ["start", "stats"]),
         ("lxgit container -", ["--help"]),
