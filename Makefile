@@ -9,7 +9,7 @@ PARALLEL := -n $(JOBS) --dist worksteal
 SOURCES := lxgit tests benchmarks
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types fast format install uninstall torture bench fuzz test-vm venv clean
+.PHONY: help demo test check lint types fast format install uninstall torture bench fuzz test-scale test-vm venv clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -23,7 +23,7 @@ demo:  ## install what is missing, then the main job on a real Debian, narrated
 test:  ## install what is missing, then lint, types and the whole test suite; JOBS=1 for one at a time
 	@scripts/setup test || [ "$$(id -u)" != 0 ]
 	@$(MAKE) --no-print-directory lint types
-	@$(PYTEST) $(PARALLEL) -m "not vm" $(PYTEST_FLAGS)
+	@$(PYTEST) $(PARALLEL) -m "not vm and not scale" $(PYTEST_FLAGS)
 
 check: lint types fast  ## lint, types and the fast tests: what a commit must pass
 
@@ -62,6 +62,9 @@ bench:  ## install the peers, then measure against them
 	@scripts/setup bench
 	@$(MAKE) --no-print-directory venv
 	@$(VENV)/bin/python -m benchmarks $(BENCH_FLAGS)
+
+test-scale: venv  ## what takes minutes: a file that 32 bits do not count
+	@$(PYTEST) -m scale $(PYTEST_FLAGS)
 
 test-vm:  ## the main job on stock Debian 13, in a virtual machine
 	@scripts/setup vm

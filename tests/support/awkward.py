@@ -130,7 +130,7 @@ def build(root: Path, *, linked_nodes: bool = False, for_erofs: bool = False) ->
     `linked_nodes` adds devices and FIFOs with several names, which GNU tar archives as so many
     nodes. `for_erofs` leaves out what the EROFS form of a layer cannot hold: fractional times
     before 1970, `=` and `%` in the names of extended attributes. Sockets, which no archive keeps,
-    come with `add_sockets`; a file of 3 GiB, with `build_huge`.
+    come with `add_sockets`; a file of over 2 GiB, with `build_huge`.
     """
     root.mkdir()
     builder = Builder(os.fsencode(root))
@@ -429,11 +429,14 @@ def _paths(builder: Builder) -> None:
     builder.chain(b"paths-deep", [b"d"] * 1015 + [b"file"], b"deep\n")
 
 
-def build_huge(root: Path) -> None:
-    """The one file of 3 GiB alone, for what need not be done to all the rest as well."""
+HUGE = 2**31 + 2**22
+"""Bytes, more than a signed number of 32 bits counts, or one sendfile(2) takes."""
+
+
+def build_huge(root: Path, size: int = HUGE) -> None:
+    """The one file of over 2 GiB alone, for what need not be done to all the rest as well."""
     root.mkdir()
     builder = Builder(os.fsencode(root))
-    size = 3 * 2**30
     pieces = [(0, noise(2**22)), (size // 2, noise(2**22, b"middle")), (size - 9, b"very last")]
     builder.sparse(b"huge", pieces, size)
     builder.finish()
