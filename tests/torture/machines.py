@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tests.support import rootfs
 from tests.support.program import Lxgit, Result
@@ -13,7 +13,7 @@ from tests.support.registry import registry
 from tests.torture.verdict import State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from contextlib import ExitStack
     from pathlib import Path
 
@@ -31,6 +31,7 @@ _CHANGE = """
     test -e /srv/new && exit
     echo tuned >/etc/motd; rm /etc/hosts; mkdir -m 700 /srv/new; echo x >/srv/new/x
 """
+_PROGRAMS = ("busybox", "sh", "cat", "echo", "rm", "mkdir", "test", "true")
 _BUILD = ("build", "-q", "--network", "none", "-t", "built", "@context")
 _DOCKERFILE = """\
 FROM base
@@ -202,14 +203,13 @@ class Workshop:
     def __init__(self, directory: Path, busybox: Path, ends: ExitStack) -> None:
         self._directory = directory
         self._ends = ends
-        root = _few_programs(busybox, directory / "root")
-        self._base = rootfs.make_tar(root, directory / "base.tar")
-        (root / "etc/motd").write_text("Another machine.\n")
-        (root / "etc/large").write_bytes(os.urandom(1 << 18))
-        (root / "etc/hosts").unlink()
-        self._tuned = rootfs.make_tar(root, directory / "tuned.tar")
+        # What no container runs from has no program, which each check of a store would read.
+        self._archives = {
+            True: _archives(busybox, directory / "programs", _PROGRAMS),
+            False: _archives(busybox, directory / "files", ()),
+        }
         self._usual: dict[bool, Path] = {}
-        self._inputs = {"tuned.tar": str(self._tuned)}
+        self._inputs = {"tuned.tar": str(self._archives[False].tuned)}
 
     def machine(self, operation: Operation) -> Machine:
         """The store on which an operation begins."""
@@ -238,8 +238,8 @@ class Workshop:
             (place / "added").write_bytes(os.urandom(1 << 18))
             return str(place)
         lxgit = Lxgit(self._directory / "sender", self._directory)
-        lxgit("import", self._base, "new", env=DATED)
-        lxgit("import", self._tuned, "new", env=DATED)
+        for archive in self._archives[False]:
+            lxgit("import", archive, "new", env=DATED)
         if name == "image.tar":
             lxgit("save", "new", "-o", place)
             return str(place)
@@ -250,9 +250,10 @@ class Workshop:
     def _make(self, *, containers: bool) -> Path:
         """A store with two branches, a tag, and a container that has changed."""
         lxgit = Lxgit(self._directory / f"usual-{containers}", self._directory)
-        lxgit("import", self._base, "base", env=DATED)
+        base, tuned = self._archives[containers]
+        lxgit("import", base, "base", env=DATED)
         lxgit("checkout", "-b", "tuned", env=DATED)
-        lxgit("import", self._tuned, "tuned", env=DATED)
+        lxgit("import", tuned, "tuned", env=DATED)
         lxgit("checkout", "base", env=DATED)
         lxgit("tag", "-m", "The first one", "v1", env=DATED)
         if containers:
@@ -260,10 +261,23 @@ class Workshop:
         return lxgit.store
 
 
-def _few_programs(busybox: Path, root: Path) -> Path:
-    """A copy that is quickly made, with a dozen of busybox's four hundred names."""
+class _Archives(NamedTuple):
+    """Root filesystems of two commits."""
+
+    base: Path
+    tuned: Path
+
+
+def _archives(busybox: Path, directory: Path, programs: Collection[str]) -> _Archives:
+    """With some of busybox's four hundred names alone: such a machine is quickly made."""
+    directory.mkdir()
+    root = directory / "root"
     subprocess.run(["cp", "-a", busybox, root], check=True)
     for path in (root / "bin").iterdir():
-        if path.name not in {"busybox", "sh", "cat", "echo", "rm", "mkdir", "test", "true"}:
+        if path.name not in programs:
             path.unlink()
-    return root
+    base = rootfs.make_tar(root, directory / "base.tar")
+    (root / "etc/motd").write_text("Another machine.\n")
+    (root / "etc/large").write_bytes(os.urandom(1 << 18))
+    (root / "etc/hosts").unlink()
+    return _Archives(base, rootfs.make_tar(root, directory / "tuned.tar"))

@@ -16,7 +16,7 @@ import pytest
 from tests.torture import conftest
 from tests.torture.machines import DATED, OPERATIONS, Operation
 from tests.torture.tracing import FLUSHING, Traced
-from tests.torture.verdict import State, faults, ill_said, leftovers, temporary_files
+from tests.torture.verdict import State, faults, git_faults, ill_said, leftovers, temporary_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,3 +120,4 @@ def _try(
     if result.code:
         yield f"then {' '.join(result.arguments)}: {result.err.strip()}"
     yield from (f"left over: {path}" for path in leftovers(lxgit.store))
+    yield from (f"in the end, {fault}" for fault in git_faults(lxgit.store))

@@ -19,7 +19,7 @@ from tests.support import disks
 from tests.support.program import Lxgit
 from tests.torture import conftest
 from tests.torture.machines import DATED, OPERATIONS, Machine, Operation
-from tests.torture.verdict import State, faults, ill_said, leftovers, temporary_files
+from tests.torture.verdict import State, faults, git_faults, ill_said, leftovers, temporary_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,6 +89,7 @@ def _try(machine: Machine, limited: AbstractContextManager[Path]) -> Iterator[st
     if result.code:
         yield f"then {' '.join(result.arguments)}: {result.err.strip()}"
     yield from (f"left over: {path}" for path in leftovers(lxgit.store))
+    yield from (f"in the end, {fault}" for fault in git_faults(lxgit.store))
 
 
 @contextmanager

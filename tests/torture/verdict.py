@@ -97,13 +97,12 @@ def _shown(repository: Repository, container: Container, image: Image) -> str:
 
 
 def faults(store: Path) -> list[str]:
-    """What lxgit and stock Git find wrong with a store, and containers that gc may harm."""
+    """What lxgit finds wrong with a store, by Git's words, too; and containers that gc may harm."""
     try:
         repository = open_repository(store)
     except NoStore:
         return []
     found = [problem.message for problem in fsck(repository, progress=NullProgress())]
-    found += git_faults(store)
     found += [f"container {one} is damaged" for one in broken(repository.containers_dir)]
     refs = repository.refs.list(_PINS)
     for container in all_containers(repository.containers_dir):
