@@ -97,3 +97,15 @@ def lab(store_dir: Path, busybox_rootfs: Path) -> Iterator[Lab]:
     yield made
     assert stock_fsck(made.repository) == ""
     made.repository.objects.close()
+
+
+@pytest.fixture
+def repository(store_dir: Path) -> Repository:
+    """A store with nothing in it."""
+    return create_repository(store_dir)
+
+
+@pytest.fixture(scope="module")
+def spotless(work_directory: Path) -> Repository:
+    """A store for what is refused: it stays without anything in it."""
+    return create_repository(work_directory / "spotless")

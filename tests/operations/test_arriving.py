@@ -16,18 +16,11 @@ from lxgit.operations.naming import NameTaken
 from lxgit.operations.tags import create_tag
 from lxgit.operations.undo import undo
 from lxgit.progress import NullProgress
-from lxgit.repository import Repository, create_repository
+from lxgit.repository import Repository
 from tests.support.stores import WHO, Listener
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lxgit.operations.arriving import Arrival
-
-
-@pytest.fixture
-def repository(store_dir: Path) -> Repository:
-    return create_repository(store_dir)
 
 
 def commit(repository: Repository, message: str, *parents: ObjectID) -> ObjectID:

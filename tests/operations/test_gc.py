@@ -21,7 +21,7 @@ from lxgit.operations.gc import gc
 from lxgit.operations.importing import import_image
 from lxgit.operations.prune import prune
 from lxgit.operations.values import Identity
-from lxgit.repository import Repository, create_repository
+from lxgit.repository import Repository
 from tests.support.stockgit import StockGit
 from tests.support.stores import Listener
 
@@ -72,11 +72,6 @@ def age(repository: Repository, days: float) -> None:
     for directory, _, files in os.walk(repository.git_dir / "objects"):
         for name in files:
             os.utime(os.path.join(directory, name), (then, then))
-
-
-@pytest.fixture
-def repository(store_dir: Path) -> Repository:
-    return create_repository(store_dir)
 
 
 def test_what_is_reachable_stays(repository: Repository, scratch: Path) -> None:

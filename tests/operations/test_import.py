@@ -13,7 +13,6 @@ from lxgit.objects.helper import HelperFailed
 from lxgit.objects.ingest import write_tree
 from lxgit.operations import treecommit
 from lxgit.operations.importing import import_image
-from lxgit.repository import Repository, create_repository
 from tests.support.stores import WHO, Listener, find_image, stock_fsck
 
 if TYPE_CHECKING:
@@ -22,12 +21,8 @@ if TYPE_CHECKING:
     from lxgit.objects.intake import Intake
     from lxgit.objects.packwriter import PackWriter
     from lxgit.progress import Progress
+    from lxgit.repository import Repository
     from lxgit.runtime.treelayer import TreeLayer
-
-
-@pytest.fixture
-def repository(store_dir: Path) -> Repository:
-    return create_repository(store_dir)
 
 
 @pytest.fixture

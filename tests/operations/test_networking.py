@@ -9,7 +9,6 @@ import pytest
 from lxgit.errors import UsageError
 from lxgit.objects.imageconfig import ImageConfig
 from lxgit.operations.networking import WantedNetwork, network_settings
-from lxgit.repository import create_repository
 from lxgit.runtime.config import Settings
 from lxgit.runtime.network.endpoint import Endpoint
 
@@ -17,11 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lxgit.repository import Repository
-
-
-@pytest.fixture
-def repository(store_dir: Path) -> Repository:
-    return create_repository(store_dir)
 
 
 IMAGE = ImageConfig(exposed_ports=("443", "53/udp", "3868/sctp"))

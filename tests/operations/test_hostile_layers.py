@@ -1,0 +1,207 @@
+"""Layers that strangers might make to do harm: refused in a line, and nothing of them is kept."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.errors import LxgitError
+from lxgit.objects.tarsource import is_compressed
+from lxgit.oci.layout import DirectoryPlace, read_images
+from lxgit.oci.platform import Platform
+from lxgit.operations import saving, unpacking
+from lxgit.repository import create_repository
+from tests.support.archives import DIRECTORY, END, LINK, SYMLINK, Archive, header, octal
+from tests.support.hostile import CASES
+from tests.support.layouts import (
+    CONFIG,
+    Layout,
+    config_of,
+    named,
+)
+from tests.support.loads import PLAIN, layers, loaded, refused
+from tests.support.stores import Listener, find_image, stock_fsck
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lxgit.repository import Repository
+    from tests.support.hostile_headers import Case
+
+ENDS_EARLY = {"cut after 1536 bytes", "cut after 2048 bytes", "nothing"}
+"""Behind a member: a layer may, since its digest says that it is whole."""
+
+PLAIN_CASES = [
+    case
+    for case in CASES
+    if case.name not in ENDS_EARLY and not is_compressed(case.data())
+    if not any(".wh." in name for name in case.names)
+]
+
+
+@pytest.mark.parametrize("case", PLAIN_CASES, ids=lambda case: case.name)
+def test_an_archive_as_a_layer(
+    case: Case, spotless: Repository, store_dir: Path, scratch: Path
+) -> None:
+    """What is refused of an archive is refused of a layer."""
+    place = layers(scratch / "layout", case.data())
+    if not case.names:
+        refused(spotless, place, case.fault)
+        return
+    repository = create_repository(store_dir)
+    assert loaded(repository, place) == ["it:latest"]
+    there = {path.decode() for path, _ in find_image(repository, "it").walk()}
+    assert there == {name.partition(" -> ")[0].rstrip("/") for name in case.names}
+    assert stock_fsck(repository) == ""
+
+
+def _circle() -> bytes:
+    return Archive().add("a", SYMLINK, "b").add("b", SYMLINK, "a").raw()
+
+
+BELOW_A_LINK = Archive().add("out", SYMLINK, "../../../../tmp").add("to", SYMLINK, "/etc").raw()
+THROUGH = Archive().add("out/x").add("to/y").raw()
+
+
+def test_links_of_a_layer_below_lead_nowhere_else(repository: Repository, scratch: Path) -> None:
+    outside = set(os.listdir("/tmp"))
+    loaded(repository, layers(scratch / "layout", BELOW_A_LINK, THROUGH))
+    there = {path for path, _ in find_image(repository, "it").walk()}
+    # As overlayfs has it, and tar over the tree: where the link leads in the image, there is none.
+    assert {b"out/x", b"to/y"} <= there
+    assert set(os.listdir("/tmp")) - outside == set()
+
+
+@pytest.mark.parametrize(
+    ("tars", "fault"),
+    [
+        ([PLAIN, Archive().add(".wh..").raw()], "removes nothing"),
+        ([PLAIN, Archive().add("etc/.wh...").raw()], "removes nothing"),
+        ([PLAIN, Archive().add("etc/.wh.").raw()], "removes nothing"),
+        ([PLAIN, Archive().add("x", LINK, "etc").raw()], "which is no file before it"),
+        ([PLAIN, Archive().add("x", LINK, "nowhere").raw()], "which is no file before it"),
+        ([PLAIN, Archive().add("../x").raw()], "is not a path inside"),
+        ([header(b"a", size=octal(100)) + b"short"], "its end is missing"),
+        ([header(b"a", size=octal(100)) + bytes(99)], "its end is missing"),
+        ([PLAIN[:700]], "its end is missing"),
+        ([b"no tar" * 200], "is damaged or no tar archive"),
+        ([PLAIN + PLAIN], "a second archive follows the first"),
+    ],
+)
+def test_a_layer_that_makes_no_sense(
+    spotless: Repository, scratch: Path, tars: list[bytes], fault: str
+) -> None:
+    refused(spotless, layers(scratch / "layout", *tars), fault)
+
+
+@pytest.mark.parametrize(
+    "upper",
+    [
+        Archive().add("etc/.wh.nothing").add(".wh.none").add("no/where/.wh.x").raw(),
+        Archive().add("etc/.wh..wh..opq").add(".wh..wh.aufs", DIRECTORY).raw(),
+        Archive().add(".wh..wh..opq").add("etc/.wh.hosts").add("etc/hosts").raw(),
+        Archive().add(".wh.x/.wh.y").add(".wh.z/.wh..wh..opq").add(".wh.a/b/.wh.c").raw(),
+        END,
+    ],
+    ids=["of nothing", "opaque", "all", "below others", "empty"],
+)
+def test_whiteouts_are_about_the_layers_below(
+    repository: Repository, scratch: Path, upper: bytes
+) -> None:
+    loaded(repository, layers(scratch / "layout", PLAIN, upper))
+    assert stock_fsck(repository) == ""
+    names = [path for path, _ in find_image(repository, "it").walk()]
+    assert not any(b".wh." in path for path in names)
+
+
+def test_an_image_that_has_one_layer_many_times_opens_it_once(scratch: Path) -> None:
+    path = layers(scratch / "layout", *[PLAIN] * 9)
+    with DirectoryPlace(path) as place:
+        (image,) = read_images(place, Platform("linux", "amd64"))
+        assert len({layer.fd for layer in image.layers}) == 1
+
+
+def test_layers_in_a_circle(repository: Repository, scratch: Path) -> None:
+    loaded(repository, layers(scratch / "layout", _circle(), Archive().add("a/x").raw()))
+    assert [path for path, _ in find_image(repository, "it").walk()] == [b"a", b"a/x", b"b"]
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize(
+    ("tar", "fault"),
+    [
+        (header(b"zeros", size=octal(64 << 20)) + bytes(64 << 20) + END, "unpacks to more than"),
+        (PLAIN + bytes(70 << 20), "more than 64 MiB behind its end"),
+    ],
+    ids=["zeros", "behind"],
+)
+def test_a_bomb(
+    spotless: Repository, scratch: Path, tar: bytes, fault: str, compressed: bool
+) -> None:
+    if not compressed and fault.startswith("more"):
+        return  # it takes the place that it takes
+    layout = Layout(scratch / "layout")
+    described = layout.layer(tar, compressed=compressed)
+    manifest = layout.manifest_of(layout.json(config_of([tar]), CONFIG), [described])
+    path = layout.index(named(manifest, "it"))
+    refused(spotless, path, fault, max_size=16 << 20)
+
+
+def test_many_layers_have_one_limit(repository: Repository, scratch: Path) -> None:
+    tars = [Archive().add(f"{n}", content=bytes([n]) * (1 << 20)).raw() for n in range(9)]
+    path = layers(scratch / "layout", *tars)
+    refused(repository, path, "it unpacks to more than", max_size=8 << 20)
+    assert loaded(repository, path, max_size=9 << 20) == ["it:latest"]
+
+
+def test_what_a_layer_replaces_counts(spotless: Repository, scratch: Path) -> None:
+    archives = [Archive(), Archive()]
+    for number in range(12):
+        archives[number % 2].add("again", content=bytes([number]) * (1 << 20))
+    path = layers(scratch / "layout", *(archive.raw() for archive in archives))
+    refused(spotless, path, "it unpacks to more than", max_size=11 << 20)
+
+
+def test_all_layers_have_so_many_entries(
+    repository: Repository, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = layers(scratch / "layout", *[PLAIN] * 9)
+    counted = 9 * (3 + 1)  # the root, a directory and a file, and the file's content
+    monkeypatch.setattr(unpacking, "_MOST_ENTRIES", counted - 1)
+    refused(repository, path, "the image's layers have more than 35 entries in all")
+    monkeypatch.setattr(unpacking, "_MOST_ENTRIES", counted)
+    assert loaded(repository, path) == ["it:latest"]
+
+
+def test_names_that_are_as_long_as_can_be(
+    repository: Repository, store_dir: Path, scratch: Path
+) -> None:
+    """The whiteout of one is longer; more than one byte too long is what no file can have."""
+    name = "n" * 255
+    lower = Archive().add(f"d/{name}").add(f"d/{name[4:]}").add("kept").raw()
+    upper = Archive().add(f"d/.wh.{name}").add(f".wh.x/.wh.{name}").raw()
+    loaded(repository, layers(scratch / "layout", lower, upper))
+    saving.save_directory(repository, ["it"], scratch / "saved", progress=Listener())
+    again = create_repository(store_dir.with_name("again"))
+    assert loaded(again, scratch / "saved") == ["it:latest"]
+    for one in (repository, again):
+        names = [path.decode() for path, _ in find_image(one, "it").walk()]
+        assert names == ["d", f"d/{name[4:]}", "kept"]
+        assert stock_fsck(one) == ""
+    with pytest.raises(LxgitError, match="is not a path inside"):
+        loaded(again, layers(scratch / "bad", lower, Archive().add(f"d/.wh.{name}n").raw()))
+
+
+def test_hundreds_of_layers(repository: Repository, scratch: Path) -> None:
+    """500 are unpacked, one more is refused; the same one again and again, as nobody writes it."""
+    layout = Layout(scratch / "layout")
+    one = layout.layer(PLAIN)
+    for count in (501, 500):
+        config = layout.json(config_of([PLAIN] * count), CONFIG)
+        path = layout.index(named(layout.manifest_of(config, [one] * count), "it"))
+        if count > 500:
+            refused(repository, path, "the image has 501 layers")
+        else:
+            assert loaded(repository, path) == ["it:latest"]
