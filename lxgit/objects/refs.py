@@ -41,7 +41,8 @@ __all__ = [
     "short_name",
 ]
 
-DELETED = "refs/lxgit/deleted"
+_OWN = "refs/lxgit/"
+DELETED = f"{_OWN}deleted"
 """Its reflog has the last value of every branch and tag that was deleted."""
 
 
@@ -115,7 +116,8 @@ class RefStore(RefReader):
         """Make the ref `new`, durably, if it is `old` now; None stands for no such ref.
 
         The objects must be durable before. `message` and `who` go to the reflog, also to that of
-        HEAD when HEAD names the ref; of a branch or tag that is deleted, to that of DELETED.
+        HEAD when HEAD names the ref; of a branch or tag that is deleted, to that of DELETED. The
+        first value of a ref that lxgit keeps for itself is not there: what comes next says it too.
         A symbolic ref is replaced, not followed. RefMoved when the ref is not `old`, RefConflict,
         RefLocked, InvalidName.
         """
@@ -137,7 +139,8 @@ class RefStore(RefReader):
             if new is None:
                 self._delete(name)
             else:
-                self._logs.append(name, ReflogEntry(current, new, who, message))
+                if current is not None or name == DELETED or not name.startswith(_OWN):
+                    self._logs.append(name, ReflogEntry(current, new, who, message))
                 lock.commit()
         if new is None:
             remove_empty_parents(self._path(name), f"{self._git_dir}/refs")

@@ -466,6 +466,17 @@ class TestReflogs:
             f"{BASE}@{{1700000000 +0100}} C. O. Mitter <committer@example.com> test",
         ]
 
+    def test_the_first_value_of_a_ref_of_lxgits_own_is_told_with_the_second(
+        self, refs: RefStore, stock: StockGit, commits: list[ObjectID]
+    ) -> None:
+        kept = "refs/lxgit/containers/1-kept"
+        put(refs, kept, commits[2])
+        assert refs.reflog(kept) == ()
+        put(refs, kept, commits[0], commits[2])
+        assert [(entry.old, entry.new) for entry in refs.reflog(kept)] == [(commits[2], commits[0])]
+        stock("gc", "-q", "--prune=now")
+        assert stock("cat-file", "-t", hex_id(commits[2])) == b"commit\n"
+
     def test_lines_that_are_none_are_left_out(
         self, refs: RefStore, git_dir: Path, commits: list[ObjectID]
     ) -> None:
