@@ -474,7 +474,7 @@ class TestReflogs:
         assert refs.reflog(kept) == ()
         put(refs, kept, commits[0], commits[2])
         assert [(entry.old, entry.new) for entry in refs.reflog(kept)] == [(commits[2], commits[0])]
-        stock("gc", "-q", "--prune=now")
+        stock("prune", "--expire=now")
         assert stock("cat-file", "-t", hex_id(commits[2])) == b"commit\n"
 
     def test_lines_that_are_none_are_left_out(
