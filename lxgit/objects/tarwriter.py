@@ -8,10 +8,12 @@ negative), then the ACLs as GNU tar's `--acls` reads them, then the extended att
 
 from __future__ import annotations
 
+from functools import lru_cache
 from zlib import adler32
 
 from lxgit.objects import acl
 from lxgit.objects.metadata import NANOSECONDS, Kind, Metadata, format_mtime
+from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +63,16 @@ class TarWriter:
         self._metadata[path] = metadata
         self._put(member(b"./" + path, _TYPES[Kind.FILE], metadata, size=size))
 
+    def room(self, path: bytes, metadata: Metadata, size: int) -> int:
+        """A file with zeros for its content, which somebody else writes; the bytes behind it.
+
+        That is from the content's place to the next header.
+        """
+        self._metadata[path] = metadata
+        zeros = bytes(size + -size % _BLOCK)
+        self._put(member(b"./" + path, _TYPES[Kind.FILE], metadata, size=size) + zeros)
+        return len(zeros)
+
     def end_of(self, size: int) -> None:
         """The end of a file of that many bytes."""
         self._size += size
@@ -96,22 +108,48 @@ def member(
     rdev: tuple[int, int] = (0, 0),
 ) -> bytes:
     """The header or headers of one member; `size` in bytes."""
-    records = _records(name, metadata, size=size, link=link)
-    seconds = metadata.mtime // NANOSECONDS
+    common = _common(metadata.mode, metadata.uid, metadata.gid, metadata.mtime)
     header = _header(
         name[:_NAME_SIZE],
         kind,
-        mode=metadata.mode,
-        owner=(_fitting(metadata.uid), _fitting(metadata.gid)),
-        size=size if size <= _MAX_OCTAL_11 else 0,
-        mtime=min(max(seconds, 0), _MAX_OCTAL_11),
-        link=link[:_NAME_SIZE],
-        rdev=rdev,
+        common,
+        size if size <= _MAX_OCTAL_11 else 0,
+        link[:_NAME_SIZE],
+        _device(rdev) if rdev != (0, 0) else _NO_DEVICE,
     )
-    if not records:
+    if common.fits and not metadata.xattrs and _fits(name, size) and (not link or _fits(link)):
         return header
-    extended = _header(b"./PaxHeaders/" + name[-60:].strip(b"/"), b"x", size=len(records))
+    records = _records(name, metadata, size=size, link=link)
+    title = b"./PaxHeaders/" + name[-60:].strip(b"/")
+    extended = _header(title, b"x", _common(0o644, 0, 0, 0), len(records), b"", _NO_DEVICE)
     return extended + records + bytes(-len(records) % _BLOCK) + header
+
+
+class _Common(NamedTuple):
+    """What the headers have in common of all that has the same mode, owner and time.
+
+    `owner` is the fields mode, uid and gid; `fits` whether a ustar header can say all of it.
+    """
+
+    owner: bytes
+    mtime: bytes
+    fits: bool
+
+
+@lru_cache(maxsize=1024)
+def _common(mode: int, uid: int, gid: int, mtime: int) -> _Common:
+    seconds, fraction = divmod(mtime, NANOSECONDS)
+    fitting = min(max(seconds, 0), _MAX_OCTAL_11)
+    return _Common(
+        b"%07o\0%07o\0%07o\0" % (mode, _fitting(uid), _fitting(gid)),
+        b"%011o\0" % fitting,
+        uid <= _MAX_OCTAL_7 and gid <= _MAX_OCTAL_7 and not fraction and seconds == fitting,
+    )
+
+
+def _fits(name: bytes, size: int = 0) -> bool:
+    """Whether a ustar header can say a name or a link, and a size."""
+    return len(name) <= _NAME_SIZE and size <= _MAX_OCTAL_11 and name.isascii()
 
 
 def _fitting(number: int) -> int:
@@ -164,24 +202,20 @@ def _record(key: bytes, value: bytes) -> bytes:
 
 
 def _header(
-    name: bytes,
-    kind: bytes,
-    *,
-    mode: int = 0o644,
-    owner: tuple[int, int] = (0, 0),
-    size: int = 0,
-    mtime: int = 0,
-    link: bytes = b"",
-    rdev: tuple[int, int] = (0, 0),
+    name: bytes, kind: bytes, common: _Common, size: int, link: bytes, device: bytes
 ) -> bytes:
     """One ustar block (POSIX.1-2017, pax, "ustar Interchange Format")."""
-    before = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0" % (
-        name.ljust(_NAME_SIZE, b"\0"), mode, *owner, size, mtime,
-    )  # fmt: skip
-    after = b"%b%bustar\x0000%64b%07o\0%07o\0" % (
-        kind, link.ljust(_NAME_SIZE, b"\0"), bytes(64), *rdev,
-    )  # fmt: skip
-    after = after.ljust(_BLOCK - len(before) - 8, b"\0")
+    owner, mtime, _ = common
+    before = b"%b%b%011o\0%b" % (name.ljust(_NAME_SIZE, b"\0"), owner, size, mtime)
+    after = b"%b%b%b" % (kind, link.ljust(_NAME_SIZE, b"\0"), device)
     # Adler-32 has the sum in its lower half, and one more; a header's is smaller than its modulus.
     checksum = (adler32(after, adler32(before)) & 0xFFFF) - 1 + 8 * 0x20
     return b"%b%06o\0 %b" % (before, checksum, after)
+
+
+def _device(rdev: tuple[int, int]) -> bytes:
+    """All that follows the link in a block: two names that nobody needs, and a device."""
+    return (b"ustar\x0000%64b%07o\0%07o\0" % (bytes(64), *rdev)).ljust(_BLOCK - 257, b"\0")
+
+
+_NO_DEVICE = _device((0, 0))
