@@ -1,7 +1,7 @@
 """Blobs of the store on their way to their places in a file, by two processes.
 
-The one that walks the image writes the headers of a tar, and leaves gaps for the contents. Another
-reads the blobs, checks them and writes them into the gaps meanwhile. When the walk is done, the
+The one that walks the image writes the headers of a tar, and leaves gaps or zeros for the contents.
+Another reads the blobs, checks them and writes them there meanwhile. When the walk is done, the
 first one helps with what is left.
 
 A blob is compared with the checksums of its pack, which is a quarter less work than with its id;
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from lxgit.objects.ids import ObjectID
 
-    _Job = tuple[ObjectID, int, int]  # the blob, its offset in the file, its size
+    Job = tuple[ObjectID, int, int]  # the blob, its offset in the file, its size
 
 HOLE = 1 << 16
 """Bytes: zeros in a row that become a hole."""
@@ -42,9 +42,9 @@ class BlobFiller:
     def __init__(self, database: ObjectDatabase, file: Path) -> None:
         self._database = database
         self._file = file
-        self._batch: list[_Job] = []
+        self._batch: list[Job] = []
         self._bytes = 0  # of the batch
-        self._batches: deque[list[_Job]] = deque()
+        self._batches: deque[list[Job]] = deque()
         self._given = 0  # jobs that the helper has and has not answered
         self._stack = ExitStack()
 
@@ -103,7 +103,7 @@ class _Filling:
         self._database = database
         self._fd = fd
 
-    def __call__(self, jobs: list[_Job]) -> list[None]:
+    def __call__(self, jobs: list[Job]) -> list[None]:
         for oid, offset, _ in jobs:
             position = offset
             for chunk in self._database.intact_blob(oid, _WHOLE) or self._database.stream(oid):
@@ -114,11 +114,9 @@ class _Filling:
 
 def pwrite_all(fd: int, data: bytes | memoryview, offset: int) -> None:
     """Write every byte at a place, however many calls it takes."""
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(fd, view, offset)
-        view = view[written:]
-        offset += written
+    written = os.pwrite(fd, data, offset)
+    while written < len(data):
+        written += os.pwrite(fd, memoryview(data)[written:], offset + written)
 
 
 def pwrite_sparse(fd: int, data: bytes, offset: int) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from lxgit.runtime.blobfill import BlobFiller
+    from lxgit.runtime.blobfill import BlobFiller, Job
 
 _PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # A time of its making would only change the bytes.
@@ -129,6 +129,7 @@ class ErofsWriter(LayerTar):
         self._offset = 0  # where the pieces go
         self._pieces: list[bytes] = []
         self._size = 0  # of the pieces
+        self._rooms: list[Job] = []  # what the filler writes where there are zeros in the pieces
 
     def __enter__(self) -> Self:
         return self
@@ -145,11 +146,20 @@ class ErofsWriter(LayerTar):
             make_index(self._directory / TAR, self._directory / INDEX)
 
     def file(self, path: bytes, metadata: Metadata, size: int, chunks: Iterable[bytes]) -> None:
-        """A regular file; a blob of the store is left to the filler, if there is one."""
+        """A regular file; a blob of the store is left to the filler, if there is one.
+
+        Zeros stand for a small one at first: many headers are written at once, and neither process
+        waits for the other with every file, as one inode is written to by one at a time.
+        """
         if self._filler is None or not size or not isinstance(chunks, Blob):
             super().file(path, metadata, size, chunks)
             return
-        self._tar.header(path, self._taken(path, metadata), size)
+        metadata = self._taken(path, metadata)
+        if size < HOLE:
+            behind = self._tar.room(path, metadata, size)
+            self._rooms.append((chunks.oid, self._offset + self._size - behind, size))
+            return
+        self._tar.header(path, metadata, size)
         self._flush()
         self._filler.put(chunks.oid, self._offset, size)
         self._offset += size
@@ -175,6 +185,10 @@ class ErofsWriter(LayerTar):
             self._offset += self._size
             self._pieces.clear()
             self._size = 0
+        if self._filler is not None:
+            for job in self._rooms:  # not before the zeros are there
+                self._filler.put(*job)
+            self._rooms.clear()
 
 
 def _escaped(path: bytes, metadata: Metadata) -> Metadata:

@@ -13,11 +13,15 @@ from lxgit.objects.content import CHUNK
 from lxgit.objects.database import CorruptObject, MissingObject
 from lxgit.objects.helper import HelperFailed
 from lxgit.objects.ids import ObjectID, ObjectType
+from lxgit.objects.metadata import Metadata
+from lxgit.objects.replay import Blob
 from lxgit.repository import Repository, create_repository
+from lxgit.runtime.bases import TAR
 from lxgit.runtime.blobfill import HOLE, BlobFiller
+from lxgit.runtime.erofs_layer import ErofsWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 @pytest.fixture
@@ -46,6 +50,33 @@ def test_everything_gets_to_its_place(repository: Repository, scratch: Path) -> 
     assert found == expected[: len(found)]
     assert not any(expected[len(found) :])
     assert (scratch / "file").stat().st_blocks * 512 < len(expected) - CHUNK // 2
+
+
+@pytest.mark.erofs
+def test_a_tar_by_two_processes_is_that_of_one(repository: Repository, scratch: Path) -> None:
+    """With contents around each size that is treated in another way, and many small ones."""
+    contents = [b"%d" % number * 25 for number in range(3000)]
+    for size in (0, 1, 511, 512, 513, HOLE - 1, HOLE, HOLE + 1, CHUNK):
+        contents += [bytes(size), os.urandom(size)]
+    contents[1000:1000] = contents[-18:]
+    ids = stored(repository, contents)
+
+    def fill(sink: ErofsWriter, sources: Iterable[Iterable[bytes]]) -> None:
+        sink.directory(b"", Metadata(0o755, 0, 0, 0))
+        for number, (content, source) in enumerate(zip(contents, sources, strict=True)):
+            sink.file(b"%d" % number, Metadata(0o644, 0, 0, number), len(content), source)
+
+    (alone, both) = (scratch / "alone", scratch / "both")
+    alone.mkdir()
+    both.mkdir()
+    with ErofsWriter(alone) as sink:
+        fill(sink, ([content] for content in contents))
+    with BlobFiller(repository.objects, both / TAR) as filler:
+        with ErofsWriter(both, filler) as sink:
+            fill(sink, (Blob(repository.objects, oid) for oid in ids))
+        filler.finish()
+    assert (alone / TAR).read_bytes() == (both / TAR).read_bytes()
+    assert (alone / TAR).stat().st_blocks >= (both / TAR).stat().st_blocks - 8
 
 
 def put_all(filler: BlobFiller, ids: list[ObjectID]) -> None:
