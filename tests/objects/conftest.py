@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from lxgit.objects.ids import ObjectID
+
 
 @pytest.fixture
 def git_dir(scratch: Path) -> Path:
@@ -42,3 +44,9 @@ def objects(git_dir: Path) -> Iterator[ObjectDatabase]:
 @pytest.fixture
 def refs(git_dir: Path) -> RefStore:
     return RefStore(git_dir)
+
+
+def intact(objects: ObjectDatabase, oid: ObjectID) -> bytes | None:
+    """A blob as `intact_blob` has it, joined."""
+    chunks = objects.intact_blob(oid, 1 << 20)
+    return None if chunks is None else b"".join(chunks)

@@ -15,12 +15,7 @@ from lxgit.operations import saving, unpacking
 from lxgit.repository import create_repository
 from tests.support.archives import DIRECTORY, END, LINK, SYMLINK, Archive, header, octal
 from tests.support.hostile import CASES
-from tests.support.layouts import (
-    CONFIG,
-    Layout,
-    config_of,
-    named,
-)
+from tests.support.layouts import CONFIG, Layout, config_of, named
 from tests.support.loads import PLAIN, layers, loaded, refused
 from tests.support.stores import Listener, find_image, stock_fsck
 

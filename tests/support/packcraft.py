@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import struct
 import zlib
 from dataclasses import dataclass
@@ -71,3 +72,15 @@ def write_pack(git_dir: Path, entries: list[Raw], *, count: int | None = None) -
     stem.with_suffix(".pack").write_bytes(pack + trailer)
     stem.with_suffix(".idx").write_bytes(encode_index(index, trailer))
     return stem.with_suffix(".pack")
+
+
+def similar_texts(count: int, lines: int = 300) -> list[bytes]:
+    """Versions of one text, each a little longer: what gc makes deltas of."""
+    numbers = random.Random(0)
+    text = [b"%d %d\n" % (line, numbers.randrange(10**9)) for line in range(lines)]
+    versions = []
+    for version in range(count):
+        text[numbers.randrange(lines)] = b"changed in %d\n" % version
+        text.append(b"added in %d\n" % version)
+        versions.append(b"".join(text))
+    return versions
