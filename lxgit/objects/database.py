@@ -124,7 +124,7 @@ class ObjectDatabase:
         """
         return self._attempt(oid, self._stream_packed, self._stream_loose)
 
-    def intact_blob(self, oid: ObjectID, whole: int) -> Iterator[bytes] | None:
+    def intact_blob(self, oid: ObjectID, whole: int) -> Iterable[bytes] | None:
         """A blob that the checksums of its pack vouch for, not its id.
 
         For whoever reads all contents of an image: a quarter less work than `stream`, which is for
@@ -141,7 +141,7 @@ class ObjectDatabase:
                 self._make_room()
             chunks = pack.intact_blob(place, whole)
             if chunks is not None:
-                return _naming(oid, chunks)
+                return chunks if isinstance(chunks, tuple) else _naming(oid, chunks)
         return None
 
     def __contains__(self, oid: ObjectID) -> bool:

@@ -15,11 +15,11 @@ costs a file descriptor.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import mmap
 import os
 import struct
 import sys
+from _bisect import bisect_right  # `bisect` is this, and in Python once more
 from array import array
 from functools import cached_property
 
@@ -88,17 +88,19 @@ class PackIndex:
             return None
         at = self._crcs + 4 * number
         crc = int.from_bytes(self._data[at : at + 4], "big")
-        return Place(self._begin(number), self._ends[number], crc)
+        begin = self._begin(number)
+        behind = min(bisect_right(self._begins, begin), self.count)
+        return Place(begin, self._begins[behind], crc)
 
     @cached_property
-    def _ends(self) -> array[int]:
-        """Where each object ends, by its number: where the next one begins, or nowhere."""
-        offsets = list(map(self._begin, range(self.count)))
-        order = sorted(range(self.count), key=offsets.__getitem__)
-        ends = array("Q", itertools.repeat(_ENDLESS, self.count))
-        for number, behind in itertools.pairwise(order):
-            ends[number] = offsets[behind]
-        return ends
+    def _begins(self) -> array[int]:
+        """Where objects begin, in the order of the pack, and nowhere at the end."""
+        offsets = array("I", self._data[self._offsets : self._large])
+        if sys.byteorder == "little":
+            offsets.byteswap()
+        small = max(offsets, default=0) < _LARGE_OFFSET
+        begins = offsets if small else map(self._begin, range(self.count))
+        return array("Q", (*sorted(begins), _ENDLESS))
 
     def _begin(self, number: int) -> int:
         """The offset; of an object whose offset is damaged, one where nothing is."""

@@ -191,17 +191,19 @@ class PackFile:
             kind, size, at = _read_header(data)
             if kind != ObjectType.BLOB.value:
                 return None
-            if self._checksum(data, begin + len(data), end) != place.crc:
+            crc, rest = crc32(data), begin + len(data)
+            if rest < end:
+                crc = self._checksum(crc, rest, end)
+            if crc != place.crc:
                 return None
-            if len(data) < end - begin or size > whole:
+            if rest < end or size > whole:
                 return self._chunks(self._entry(begin))
             return (inflate(memoryview(data)[at:], size, lambda _: b""),)
         except (BadObjectData, FileNotFoundError):
             return None
 
-    def _checksum(self, data: bytes, begin: int, end: int) -> int:
-        """The CRC-32 of some bytes, and of what follows them from `begin` to `end`."""
-        crc = crc32(data)
+    def _checksum(self, crc: int, begin: int, end: int) -> int:
+        """The CRC-32 that `crc` becomes with what stands from `begin` to `end`."""
         read = self._reader(begin)
         while begin < end and (data := read(min(end - begin, CHUNK))):
             crc = crc32(data, crc)
