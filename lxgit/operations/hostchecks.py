@@ -13,7 +13,7 @@ from pathlib import Path
 from lxgit.errors import LxgitError
 from lxgit.operations.networking import closed_chains
 from lxgit.operations.versions import program_version
-from lxgit.runtime import cgroups, lxc, rootless
+from lxgit.runtime import cgroups, delegation, lxc, rootless
 from lxgit.runtime.idmap import RANGE
 from lxgit.runtime.network import usernet
 from lxgit.tuples import NamedTuple
@@ -86,6 +86,7 @@ def user_checks() -> list[Check]:
     installed = os.access(rootless.NEWUIDMAP, os.X_OK)
     return [
         ordinary_check(rootless.user_name(), ids, newuidmap=installed),
+        user_limits_check([name for one in delegation.here() for name in one.controllers]),
         user_network_check(
             pasta=os.access(usernet.PASTA, os.X_OK),
             slirp=os.access(usernet.SLIRP, os.X_OK),
@@ -229,10 +230,21 @@ def ordinary_check(name: str, ids: int, *, newuidmap: bool) -> Check:
     if not ids:
         told = f"{name}, who runs no containers: no ids in /etc/subuid and /etc/subgid"
         return _lacking("User", told, rootless.hint_for_ids(name))
-    told = f"{name}, with {ids} ids for containers, which get no limits"
+    told = f"{name}, with {ids} ids for containers"
     if ids < RANGE - 1:
         return _fine("User", told, "an image may want 65536: see subuid(5)")
     return _fine("User", told)
+
+
+def user_limits_check(controllers: Sequence[str]) -> Check:
+    """Which limits an ordinary user's containers can have: it depends on where lxgit is started."""
+    name, found = "User limits", [one for one in _CONTROLLERS if one in controllers]
+    if not found:
+        told = "none, as no control group was given to you where this runs"
+        return _fine(name, told, delegation.what_gives_a_group())
+    missing = [one for one in _CONTROLLERS if one not in found]
+    told = ", ".join(found)
+    return _fine(name, told, delegation.what_gives_controllers() if missing else "")
 
 
 def user_network_check(*, pasta: bool, slirp: bool, device: bool) -> Check:

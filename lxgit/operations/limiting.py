@@ -5,7 +5,7 @@ from __future__ import annotations
 from lxgit.records import replace
 from lxgit.runtime import limits as kinds
 from lxgit.runtime import rootless
-from lxgit.runtime.limits import DEFAULT_PIDS, NO_LIMITS, LimitNotInForce, Limits
+from lxgit.runtime.limits import DEFAULT_PIDS, NO_LIMITS, Limits
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -35,17 +35,12 @@ class WantedLimits(NamedTuple):
     cpuset: str | None = None
 
     def applied(self, to: Limits | None = None) -> Limits:
-        """The limits then. Raises InvalidLimit; LimitNotInForce if an ordinary user wants one."""
+        """The limits then. Raises InvalidLimit."""
         said = {name: value or None for name, value in self._asdict().items() if value is not None}
         if self.memory == 0:  # what there is of swap is counted with it
             said.setdefault("memory_swap", None)
         limits: Limits = replace(to or _by_default(), **said)
         limits.check()
-        if rootless.is_active() and limits != NO_LIMITS:
-            raise LimitNotInForce(
-                "an ordinary user has no control groups, so a container gets no limits",
-                hint="leave --memory, --cpus, --pids-limit and the like out, or run as root",
-            )
         return limits
 
 

@@ -55,10 +55,16 @@ def become_root() -> None:
 def check(request: RunRequest) -> None:
     """Raise RootsAlone if an ordinary user's container cannot have all that is asked for.
 
+    LimitNotInForce for a limit that needs what was not given to the user, InvalidLimit, and
     UsageError for a network that nobody could ask for.
     """
     for option, hint in _refused(request):
         raise RootsAlone(f"{option} is for containers of root alone", hint=hint)
+    limits = request.limits.applied()
+    if limits.wanted():
+        from lxgit.runtime import delegation
+
+        delegation.check(limits, delegation.here())
 
 
 def _refused(request: RunRequest) -> Iterator[tuple[str, str]]:

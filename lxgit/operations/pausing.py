@@ -23,8 +23,10 @@ class NotPaused(LxgitError):
 
 def pause(repository: Repository, names: Sequence[str]) -> None:
     """Have running containers stand still. NotRunning, IsPaused, before any does; CannotFreeze."""
-    require()
-    for container in _checked(repository, names, paused=False):
+    found = _checked(repository, names, paused=False)
+    for container in found:
+        require(container.id)
+    for container in found:
         with connect(container.path) as session:
             session.pause(paused=True)
             try:
@@ -78,7 +80,6 @@ def held(container: Container) -> Iterator[None]:
 
     Nothing to one that has ended. CannotFreeze.
     """
-    require()
     try:
         session = connect(container.path)
     except NotRunning:
@@ -86,6 +87,8 @@ def held(container: Container) -> Iterator[None]:
         return
     with session:
         session.wait_started()
+        if container.is_running:
+            require(container.id)
         with contextlib.suppress(SupervisorLost):
             session.hold()
         try:

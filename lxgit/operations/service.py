@@ -59,7 +59,8 @@ def stop_all(repository: Repository, patience: float | None) -> list[str]:
 
 def unit(program: Sequence[str], store: str) -> str:
     """The text of a systemd.service(5) for the store at this absolute path, and its user."""
-    user = f"\nUser={rootless.user()}" if rootless.user() else ""
+    # Delegate: its containers can have limits (runtime/delegation.py).
+    user = f"\nUser={rootless.user()}\nDelegate=yes" if rootless.user() else ""
     command = " ".join(map(_quoted, (*program, "--store", store, "system")))
     return f"""\
 [Unit]

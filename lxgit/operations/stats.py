@@ -7,9 +7,8 @@ import time
 
 from lxgit.errors import LxgitError, UsageError
 from lxgit.operations.lookup import find_container
-from lxgit.runtime import rootless
+from lxgit.runtime import cgroups
 from lxgit.runtime.attach import NotRunning
-from lxgit.runtime.cgroups import controllers
 from lxgit.runtime.containers import all_containers
 from lxgit.runtime.usage import Usage, inside_of, processes, usage
 from lxgit.tuples import NamedTuple
@@ -54,22 +53,27 @@ def statistics(
 
     One that has ended is all zeros if it was named. NoSuchContainer; Uncounted.
     """
-    if rootless.is_active():
-        raise Uncounted(
-            "what containers use is counted by control groups, which an ordinary user has not",
-            hint="'lxgit top' shows their processes; or run lxgit as root",
-        )
     before: dict[str, Usage] = {}
     while True:
         found = [find_container(repository, name) for name in names]
         if not names:
             found = [one for one in all_containers(repository.containers_dir) if one.is_running]
-        hosts = controllers()
-        now = {one.id: usage(one.id, one.state.pid, hosts) for one in found}
+        now = {one.id: _usage(one) for one in found}
         if before or not found:
             yield [_statistics(one, before.get(one.id, now[one.id]), now[one.id]) for one in found]
         before = now
         time.sleep(interval)
+
+
+def _usage(container: Container) -> Usage:
+    pid = container.state.pid
+    if container.is_running and not cgroups.of(container.id):
+        name = container.config.name
+        raise Uncounted(
+            f"what container '{name}' uses is not counted: you were given no control group for it",
+            hint=f"'lxgit top {name}' shows its processes",
+        )
+    return usage(container.id, pid, cgroups.controllers(container.id))
 
 
 def _statistics(container: Container, before: Usage, now: Usage) -> Statistics:
@@ -100,7 +104,8 @@ def top(repository: Repository, name: str, options: Sequence[str]) -> list[list[
             hint="'lxgit ps' lists what runs",
         )
     state = container.state
-    pids = inside_of(state.supervisor) if rootless.is_active() else processes(container.id)
+    counted = cgroups.of(container.id)
+    pids = processes(container.id) if counted else inside_of(state.supervisor)
     head, *lines = _ps(options or ("-ef",), pids).splitlines()
     titles = head.split()
     if "PID" not in titles:

@@ -13,6 +13,7 @@ import signal
 import time
 from pathlib import Path
 
+from lxgit.runtime import rootless
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -58,16 +59,28 @@ def _hierarchies(mountinfo: Iterable[str]) -> Iterator[Hierarchy]:
             yield Hierarchy(top, 2, tuple(names))
 
 
-def controllers() -> dict[str, Hierarchy]:
-    """The hierarchy that each controller is in; a controller is in one only."""
-    return {name: one for one in hierarchies() for name in one.controllers}
+def of(container: str) -> list[Hierarchy]:
+    """Those that a container that runs has its groups in, with the place where they are.
+
+    An ordinary user's has one at most, if a group has been given to the user (delegation.py).
+    """
+    if not rootless.is_active():
+        return hierarchies()
+    from lxgit.runtime import delegation
+
+    return delegation.of(container)
+
+
+def controllers(container: str = "") -> dict[str, Hierarchy]:
+    """The hierarchy that each controller of a container is in; a controller is in one only."""
+    return {name: one for one in of(container) for name in one.controllers}
 
 
 def of_container(container: str) -> list[Path]:
     """The control groups of one container and of its monitor, in every hierarchy."""
     return [
         path
-        for hierarchy in hierarchies()
+        for hierarchy in of(container)
         for prefix in _PREFIXES
         if (path := hierarchy.top / f"{prefix}.{container}").is_dir()
     ]
@@ -80,15 +93,22 @@ def remove(container: str, seconds: float = 5) -> None:
     next sweep finds it.
     """
     end = time.monotonic() + seconds
-    while groups := of_container(container):
+    while groups := _all_of(container):
         for group in groups:
             _kill(group)
             _thaw(group)
             _remove_empty(group)
         if time.monotonic() > end:
             return
-        if of_container(container):
+        if _all_of(container):
             time.sleep(0.01)
+
+
+def _all_of(container: str) -> list[Path]:
+    """What is to be removed of a container; an ordinary user's has all in a group of its own."""
+    if rootless.is_active():
+        return [one.top for one in of(container) if one.top.is_dir()]
+    return of_container(container)
 
 
 def _kill(group: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lxgit.errors import LxgitError
-from lxgit.runtime import capabilities, lxc, rootless, seccomp
+from lxgit.runtime import capabilities, cgroups, lxc, rootless, seccomp
 from lxgit.runtime.limits import LimitNotInForce
 from lxgit.runtime.security import UNCONFINED, Device, Sysctl, Ulimit
 
@@ -59,6 +59,7 @@ def spec(
         no_new_privileges=security.no_new_privileges,
         masked=not config.privileged,
         in_groups=not rootless.is_active(),
+        relative=rootless.is_active() and bool(cgroups.of(config.id)),
         system=config.system,
         cgroup=enforcement.settings,
         devices=[Device.of(text).rule() for text in security.devices],

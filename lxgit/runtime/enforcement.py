@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import re
 
-from lxgit.runtime import cgroups
+from lxgit.runtime import cgroups, rootless
 from lxgit.runtime.limits import DEFAULT_PIDS, LimitNotInForce, Limits, Setting, settings
 from lxgit.tuples import NamedTuple
 
@@ -36,8 +36,8 @@ class Enforcement:
     def __init__(self, container: str, limits: Limits) -> None:
         self._container = container
         self._limits = limits
-        self._hosts = cgroups.controllers()
-        self.settings = settings(limits, self._hosts)
+        self._hosts = cgroups.controllers(container)
+        self.settings = self._settings(limits)
 
     def check(self) -> None:
         """Raise LimitNotInForce unless each limit is; one of a container that has ended is."""
@@ -48,7 +48,7 @@ class Enforcement:
 
         It has those that it had where the kernel does not take the new ones.
         """
-        new = settings(wanted, self._hosts)
+        new = self._settings(wanted)
         files = {setting.file for setting in new}
         lifted = [one for one in self.settings if one.file not in files]
         try:
@@ -59,6 +59,13 @@ class Enforcement:
             _write(self._container, self.settings, self._hosts)
             raise
         _check(self._container, new, self._hosts)
+
+    def _settings(self, limits: Limits) -> list[Setting]:
+        if rootless.is_active():
+            from lxgit.runtime import delegation
+
+            delegation.check(limits, cgroups.of(self._container))
+        return settings(limits, self._hosts)
 
     def end_hook(self, directory: Path) -> str | None:
         """A command that keeps what `reached` reads: the group goes before anybody could look.

@@ -12,7 +12,7 @@ import contextlib
 import time
 
 from lxgit.errors import LxgitError
-from lxgit.runtime import cgroups, rootless
+from lxgit.runtime import cgroups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,12 +50,15 @@ def is_frozen(container: str) -> bool:
     return False
 
 
-def require() -> None:
-    """CannotFreeze where no container can be frozen."""
-    if rootless.is_active():
+def require(container: str) -> None:
+    """CannotFreeze where a container that runs cannot be frozen."""
+    if not cgroups.of(container):
+        from lxgit.runtime.delegation import SCOPE
+
         raise CannotFreeze(
-            "an ordinary user has no control groups, so a container cannot be made to stand still",
-            hint="'lxgit commit --pause=false' does without; or run lxgit as root",
+            "no control group was given to you for the container, so it cannot be made to stand"
+            " still",
+            hint=f"'lxgit commit --pause=false' does without; or start it by {SCOPE}",
         )
 
 

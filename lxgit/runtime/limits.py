@@ -81,6 +81,10 @@ class Limits:
                 hint=f"from 1 to {_PIDS[-1]}; 0 is no limit",
             )
 
+    def wanted(self) -> list[tuple[str, str]]:
+        """The option of each limit that there is, and the controller that it needs."""
+        return [(setting.option, setting.controller) for setting in _settings(self, {})]
+
     def _check_swap(self) -> None:
         if self.memory_swap is None:
             return

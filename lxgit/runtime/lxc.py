@@ -94,7 +94,8 @@ class ContainerSpec:
     seccomp: Path | None = None  # a profile; None: every system call
     no_new_privileges: bool = False
     masked: bool = True
-    in_groups: bool = True  # control groups can be made for it
+    in_groups: bool = True  # it is told which devices its control group lets it open
+    relative: bool = False  # its control groups are made where LXC itself is started
     system: bool = False  # its init may write to its control group
     cgroup: Sequence[Setting] = ()  # limits, in the order in which they are written
     devices: Sequence[str] = ()  # rules for more than the usual ones
@@ -116,6 +117,7 @@ def config(spec: ContainerSpec) -> str:
         f"lxc.rootfs.path = dir:{spec.root}",
         f"lxc.uts.name = {spec.hostname}",
         *_fixed_lines(),
+        *(["lxc.cgroup.relative = 1"] if spec.relative else []),
         *_id_lines(spec),
         *_network_lines(spec),
         *_security_lines(spec),
@@ -236,11 +238,13 @@ def start(
     arguments: Sequence[bytes],
     *,
     host_network: bool = False,
+    group: Path | None = None,
 ) -> int:
     """Run lxc-start for the container and return its process id.
 
     `directory` holds `config` and the FIFO `log`; `arguments` follow the launcher's name. LXC and
-    with it the container are killed when this process ends, however it ends.
+    with it the container are killed when this process ends, however it ends. It starts in the
+    control group `group` of version 2, if there is one.
     """
     command: list[bytes] = [
         *(b"lxc-start", b"--foreground", b"--quiet"),
@@ -254,8 +258,7 @@ def start(
     # At the end LXC goes back to the network that it came from, which for an ordinary user must not
     # be the host's (EPERM; lxc_restore_phys_nics_to_netns, src/lxc/network.c).
     apart = rootless.is_active() and not host_network
-    network = partial(kernel.unshare, kernel.CLONE_NEWNET) if apart else _stay
-    return _spawn(LXC_START, command, stdio, network)
+    return _spawn(LXC_START, command, stdio, partial(_set_apart, group, network=apart))
 
 
 def attach(
@@ -286,8 +289,12 @@ def attach(
     return _spawn(sealed_copy(LXC_ATTACH), command, stdio, partial(_join, pid, oom_score))
 
 
-def _stay() -> None:
-    """Keep the network of the supervisor."""
+def _set_apart(group: Path | None, *, network: bool) -> None:
+    """Leave the control group of the supervisor, and its network."""
+    if group is not None:
+        (group / "cgroup.procs").write_text("0", "ascii")  # the writer itself
+    if network:
+        kernel.unshare(kernel.CLONE_NEWNET)
 
 
 def _join(pid: int, oom_score: int) -> None:

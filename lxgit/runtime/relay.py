@@ -15,6 +15,7 @@ from collections import deque
 from functools import partial
 from operator import itemgetter
 
+from lxgit.lean import suppress
 from lxgit.runtime import protocol, terminal
 from lxgit.runtime.logfile import ERR, OUT
 from lxgit.runtime.protocol import CHUNK, Message
@@ -227,6 +228,13 @@ class Relay:
     def _add_output(self, fd: int, letter: bytes, stream: str) -> None:
         os.set_blocking(fd, False)
         self._outputs[fd] = (letter, stream)
+
+    def skip(self) -> None:
+        """Drop what is there to be read: before the command begins only LXC can have said it."""
+        for fd in self._outputs:
+            with suppress(OSError):  # there is no more for now, or for ever
+                while os.read(fd, CHUNK):
+                    pass
 
     def begin(self) -> None:
         """Read output from now on: what has been told before comes first to every client."""

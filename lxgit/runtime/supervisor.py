@@ -27,6 +27,7 @@ from lxgit.runtime import (
     lxc,
     protocol,
     rootfs,
+    rootless,
     rootmount,
     rundir,
 )
@@ -184,6 +185,7 @@ class Supervisor:
         )
 
     def _start_and_serve(self, directory: Path, mounts: contextlib.ExitStack) -> int:
+        group = self._own_group()
         self._enforcement = Enforcement(self._config.id, self._config.limits)
         lowers = mounts.enter_context(bases.held(self._task.lowers))
         mounts.enter_context(rundir.stage())
@@ -211,7 +213,12 @@ class Supervisor:
             listener.listen()
             host_network = self._config.network == "host"
             child = lxc.start(
-                self._config.id, directory, stdio, arguments, host_network=host_network
+                self._config.id,
+                directory,
+                stdio,
+                arguments,
+                host_network=host_network,
+                group=group,
             )
             stdio.close()
             self._serve(child, log, listener)
@@ -227,6 +234,14 @@ class Supervisor:
             return 128 + signal.SIGKILL
         halted = self._config.system and self._log.exit_code == _HALTED
         return 0 if halted else self._log.exit_code
+
+    def _own_group(self) -> Path | None:
+        """The control group that an ordinary user's container is started in, if it can have one."""
+        if not rootless.is_active():
+            return None
+        from lxgit.runtime import delegation
+
+        return delegation.prepare(self._config.id)
 
     def _make_devices(self) -> None:
         """Its /dev, at `_DEVICES`: with all that the host has where it is privileged."""
@@ -324,6 +339,8 @@ class Supervisor:
             self._init = None
         with contextlib.suppress(ProcessLookupError):  # it has ended already
             self._init = pidfd_of_child(pid, lxc_process)
+        if self._state.started is None:
+            self._relay.skip()
         self._state = replace(self._state, pid=pid, started=time.time_ns())
         try:
             self._enforcement.check()

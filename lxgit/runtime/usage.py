@@ -61,7 +61,7 @@ def usage(container: str, pid: int | None, hosts: Mapping[str, Hierarchy]) -> Us
 def processes(container: str) -> set[int]:
     """The ids of all its processes, as the host numbers them."""
     found: set[int] = set()
-    for hierarchy in cgroups.hierarchies():
+    for hierarchy in cgroups.of(container):
         for directory, _, _ in os.walk(hierarchy.group(container)):
             found.update(map(int, _read(Path(directory, "cgroup.procs")).split()))
     return found

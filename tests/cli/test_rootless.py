@@ -241,9 +241,9 @@ def test_files_are_copied(person: OrdinaryUser) -> None:
         (["--userns=host"], "--userns=host is for containers of root", "as root"),
         (["--device", "/dev/null"], "--device is for containers of root", "as root"),
         (["--init-system"], "--init-system is for containers of root", "as root"),
-        (["--memory", "100m"], "gets no limits", "leave --memory"),
-        (["--pids-limit", "10"], "gets no limits", "--pids-limit"),
-        (["--cpuset-cpus", "0"], "gets no limits", "as root"),
+        (["--memory", "100m"], "--memory: no control group was given to you", "lxgit"),
+        (["--pids-limit", "10"], "--pids-limit: no control group was given to you", "lxgit"),
+        (["--cpuset-cpus", "0"], "--cpuset-cpus: no control group was given to you", "lxgit"),
         (["--oom-score-adj", "-1"], "--oom-score-adj below 0 is for containers", "as root"),
         (["--network", "container:x"], "--network container:x is for containers of root", "user"),
     ],
@@ -280,8 +280,9 @@ def test_a_running_one_has_no_control_groups(person: OrdinaryUser) -> None:
     person("run", "-d", "--name", "c1", *NONE, "base", "sh", "-c", "touch /new; sleep 1000", code=0)
     waiting.wait_until(lambda: "/new" in person("diff", "--name-status", "c1").out)
     for words in (["pause", "c1"], ["stats", "--no-stream"], ["commit", "-m", "x", "c1"]):
-        assert "an ordinary user has" in person(*words, code=1).err
-    assert "gets no limits" in person("update", "--memory", "100m", "c1", code=125).err
+        assert "no control group" in person(*words, code=1).err
+    refused = person("update", "--memory", "100m", "c1", code=125)
+    assert "--memory: no control group was given to you" in refused.err
     person("commit", "--pause=false", "-m", "x", "c1", code=0)
     assert "no changes" in person("status", code=0).out
 
@@ -409,7 +410,8 @@ def test_what_info_says(person: OrdinaryUser, user: int) -> None:
     person("create", *NONE, "base", "true", code=0)  # from here on commands are in a namespace
     name = pwd.getpwuid(user).pw_name
     rows = {row["Name"]: row for row in person("info", "--format", "json", code=0).json["Checks"]}
-    assert rows["User"]["Told"] == f"{name}, with 65536 ids for containers, which get no limits"
+    assert rows["User"]["Told"] == f"{name}, with 65536 ids for containers"
+    assert rows["User limits"]["Told"].startswith("none, as no control group was given to you")
     assert "User network" in rows
     assert f"Author: {name} <" in person("log", code=0).out
 

@@ -24,6 +24,7 @@ UBUNTU_24 = {**DEBIAN_12, "kernel.apparmor_restrict_unprivileged_userns": "1"}
 
 
 ordinary, network = hostchecks.ordinary_check, hostchecks.user_network_check
+limits = hostchecks.user_limits_check
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,9 @@ ordinary, network = hostchecks.ordinary_check, hostchecks.user_network_check
         (ordinary("me", 1000, newuidmap=True), True, "me, with 1000 ids", "65536"),
         (ordinary("me", 0, newuidmap=True), False, "no ids", "usermod --add-subuids"),
         (ordinary("me", 65536, newuidmap=False), False, "newuidmap", "apt install uidmap"),
+        (limits([]), True, "none", "lxgit"),
+        (limits(["cpu", "memory", "pids"]), True, "memory, cpu, pids", "cpuset"),
+        (limits(["cpuset", "cpu", "io", "memory", "pids"]), True, "memory, cpu, cpuset, pids", ""),
         (network(pasta=True, slirp=False, device=True), True, "pasta", ""),
         (network(pasta=False, slirp=True, device=True), True, "no ports", "apt install passt"),
         (network(pasta=False, slirp=False, device=True), False, "neither", "apt install passt"),
