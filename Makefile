@@ -63,7 +63,7 @@ bench:  ## install the peers, then measure against them
 	@$(MAKE) --no-print-directory venv
 	@$(VENV)/bin/python -m benchmarks $(BENCH_FLAGS)
 
-test-scale: venv  ## what takes minutes: a file that 32 bits do not count
+test-scale: venv  ## what takes minutes: a file that 32 bits do not count, more Debians
 	@$(PYTEST) -m scale $(PYTEST_FLAGS)
 
 test-vm:  ## the main job on stock Debian 13, in a virtual machine

@@ -43,15 +43,16 @@ ON_STASHES = {"stash drop", "stash pop", "stash show"}
 REGISTRY = "localhost:5000"
 MARKS = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 FROM_THE_ARCHIVE = [*MARKS, pytest.mark.network, pytest.mark.slow]
+SEEN_ELSEWHERE = [*FROM_THE_ARCHIVE, pytest.mark.scale]  # the README's session makes such a Debian
 
-# /srv/machine is a directory of the examples: here it is one, for them alone.
 SURROUNDINGS = """
 set -e
 mount -t tmpfs tmpfs /srv
-cp -a {rootfs} /srv/machine
 cd {directory}
-cp {archive} rootfs.tar.xz
 """
+
+# Where examples speak of a directory or an archive, there is one, for them alone.
+DIRECTORY, ARCHIVE = "/srv/machine", "rootfs.tar.xz"
 
 # For builds, there are Dockerfiles and what they ask for.
 RECIPES = """
@@ -132,10 +133,17 @@ def lived_store(grown_store: Path, work_directory: Path) -> Path:
     return made.store
 
 
+def marks_of(name: str, line: str) -> list[pytest.MarkDecorator]:
+    """What the test of an example needs."""
+    if name != "bootstrap":
+        return MARKS
+    return SEEN_ELSEWHERE if " trixie " in line else FROM_THE_ARCHIVE
+
+
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        pytest.param(name, line, marks=FROM_THE_ARCHIVE if name == "bootstrap" else MARKS, id=line)
+        pytest.param(name, line, marks=marks_of(name, line), id=line)
         for line, name in EXAMPLES.items()
     ],
 )
@@ -149,7 +157,9 @@ def test_the_example_works(
     line: str,
 ) -> None:
     copied(lived_store, lxgit.store)
-    before = SURROUNDINGS.format(rootfs=busybox_rootfs, archive=archive, directory=scratch)
+    before = SURROUNDINGS.format(directory=scratch)
+    before += f"cp -a {busybox_rootfs} {DIRECTORY}\n" if DIRECTORY in line else ""
+    before += f"cp {archive} {ARCHIVE}\n" if ARCHIVE in line else ""
     before += RECIPES if name in ON_RECIPES else ""
     before += SERVER if "http://localhost" in line else ""
     seconds = 3 if name == "attach" else 600

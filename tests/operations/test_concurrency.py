@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tests.support.program import Lxgit, Result
 
 WORKERS = 16
+_STEPS = 6  # that each takes at least, however slow the machine
 
 # What one may be told when another was faster; everything else is a fault.
 REFUSED = re.compile(
@@ -63,7 +64,7 @@ class Worker:
         ]
         keeping = [self.gc, self.gc_now, self.prune, self.fsck]
         try:
-            while time.monotonic() < until and not self.faults:
+            while (time.monotonic() < until or self.count < _STEPS) and not self.faults:
                 step = self.chance.choice(steps)
                 if self.number < 4 and self.count % 3 == 0:
                     step = keeping[self.number]
@@ -191,7 +192,7 @@ def check(store: Path, workers: list[Worker]) -> None:
 @pytest.mark.overlay
 @pytest.mark.lxc
 def test_sixteen_processes(lxgit: Lxgit, scratch: Path, busybox_rootfs: Path) -> None:
-    seconds = float(os.environ.get("TORTURE_SECONDS", "30"))
-    seed = time.time_ns() if seconds > 30 else 1
+    seconds = float(os.environ.get("TORTURE_SECONDS", "15"))
+    seed = time.time_ns() if seconds > 15 else 1
     print(f"seed {seed}")
     work_together(lxgit, scratch, busybox_rootfs, seconds, seed)
