@@ -120,8 +120,8 @@ def test_a_walk_decides_as_the_whole_path(
 
 
 def test_many_stars_take_no_longer() -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     assert not Pattern("*a" * 60 + "b").matches("a" * 4000)
     assert not Pattern("**/a" * 60 + "/b", doublestar=True).matches("a/" * 2000)
-    assert time.monotonic() - begin < 4
+    assert time.process_time() - begin < 4
     assert not Ignore()

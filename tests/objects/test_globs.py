@@ -58,9 +58,9 @@ def test_replacing_ends_where_it_makes_too_much() -> None:
 
 
 def test_many_stars_take_no_longer() -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     text = "a" * 200_000
     glob = Glob("a*" * 30 + "b", longest=True)
     assert glob.replaced(text, "x", everywhere=True, most=len(text)) == text
     assert glob.without_end(text) == glob.without_beginning(text) == text
-    assert time.monotonic() - begin < 2
+    assert time.process_time() - begin < 2
