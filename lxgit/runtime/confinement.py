@@ -5,6 +5,7 @@ from __future__ import annotations
 from lxgit.errors import LxgitError
 from lxgit.runtime import capabilities, cgroups, lxc, rootless, seccomp
 from lxgit.runtime.limits import LimitNotInForce
+from lxgit.runtime.lxcconfig import ContainerSpec
 from lxgit.runtime.security import UNCONFINED, Device, Sysctl, Ulimit
 
 TYPE_CHECKING = False
@@ -35,7 +36,7 @@ def spec(
     enforcement: Enforcement,
     directory: Path,
     namespace: str,
-) -> lxc.ContainerSpec:
+) -> ContainerSpec:
     """What LXC is asked for. `devices` is the container's /dev, `directory` its one in /run.
 
     `namespace` is where another's network is, which it has; "" for one of its own.
@@ -45,7 +46,7 @@ def spec(
     security, kept = config.security, bounding_set(config)
     every_call = config.privileged or security.seccomp == UNCONFINED
     granted = kept if becomes is None else tuple(sorted({*kept, *capabilities.BECOMING}))
-    return lxc.ContainerSpec(
+    return ContainerSpec(
         name=config.id,
         root=root,
         null=devices / "null",

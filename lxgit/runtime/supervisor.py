@@ -25,6 +25,7 @@ from lxgit.runtime import (
     handover,
     kernel,
     lxc,
+    lxcconfig,
     protocol,
     rootfs,
     rootless,
@@ -288,7 +289,7 @@ class Supervisor:
             directory,
             self._connection.namespace if self._connection is not None else "",
         )
-        (directory / "config").write_text(lxc.config(spec), encoding="utf-8")
+        (directory / "config").write_text(lxcconfig.config_text(spec), encoding="utf-8")
         os.mkfifo(directory / "log", 0o600)
         return os.open(directory / "log", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from lxgit.records import replace
 from lxgit.runtime import capabilities
 from lxgit.runtime.idmap import Extent, IdMap
-from lxgit.runtime.lxc import ContainerSpec, InvalidHostname, Log, config
+from lxgit.runtime.lxc import Log
+from lxgit.runtime.lxcconfig import ContainerSpec, InvalidHostname, config_text
 
 NAME = "0123456789abcdef" * 4
 SPEC = ContainerSpec(
@@ -28,7 +29,7 @@ SPEC = ContainerSpec(
 
 
 def test_the_whole_text() -> None:
-    text = config(replace(SPEC, masked=False))
+    text = config_text(replace(SPEC, masked=False))
     assert text == (
         "lxc.rootfs.path = dir:/run/lxgit/stage/root\n"
         "lxc.uts.name = web\n"
@@ -50,13 +51,15 @@ def test_the_whole_text() -> None:
         "lxc.cap.keep = chown\n"
         "lxc.cap.keep = kill\n"
     )
-    usual = config(SPEC)
+    usual = config_text(SPEC)
     assert "lxc.mount.auto = proc:mixed sys:ro cgroup:ro\n" in usual
-    assert "lxc.mount.auto = proc:mixed sys:mixed cgroup:rw\n" in config(replace(SPEC, system=True))
+    assert "lxc.mount.auto = proc:mixed sys:mixed cgroup:rw\n" in config_text(
+        replace(SPEC, system=True)
+    )
 
 
 def test_what_is_asked_for_less() -> None:
-    text = config(
+    text = config_text(
         replace(
             SPEC,
             idmap=None,
@@ -69,18 +72,18 @@ def test_what_is_asked_for_less() -> None:
     )
     assert "lxc.idmap" not in text
     assert "lxc.net.0.type = none\nlxc.mount.auto = proc:rw cgroup:rw:force\n" in text
-    assert "lxc.mount.auto = proc:mixed cgroup:ro\n" in config(replace(SPEC, network="host"))
-    shared = config(replace(SPEC, namespace="/proc/7/fd/8"))
+    assert "lxc.mount.auto = proc:mixed cgroup:ro\n" in config_text(replace(SPEC, network="host"))
+    shared = config_text(replace(SPEC, namespace="/proc/7/fd/8"))
     assert "lxc.net.0.type = none\nlxc.namespace.share.net = /proc/7/fd/8\n" in shared
     assert text.endswith("lxc.apparmor.profile = unconfined\n")
-    assert "lxc.cap.keep = none" in config(replace(SPEC, capabilities=()))
+    assert "lxc.cap.keep = none" in config_text(replace(SPEC, capabilities=()))
 
 
 @given(st.text())
 def test_no_host_name_adds_a_line(name: str) -> None:
-    lines = len(config(SPEC).splitlines())
+    lines = len(config_text(SPEC).splitlines())
     try:
-        text = config(replace(SPEC, hostname=name))
+        text = config_text(replace(SPEC, hostname=name))
     except InvalidHostname:
         return
     assert len(text.splitlines()) == lines
@@ -90,12 +93,12 @@ def test_no_host_name_adds_a_line(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "-a", "a-", "a b", "a\n", "a=b", "x" * 65, "é", "a\0"])
 def test_impossible_host_names(name: str) -> None:
     with pytest.raises(InvalidHostname):
-        config(replace(SPEC, hostname=name))
+        config_text(replace(SPEC, hostname=name))
 
 
 @pytest.mark.parametrize("name", ["a", "A9.b-c", "x" * 64, "7"])
 def test_possible_host_names(name: str) -> None:
-    assert f"lxc.uts.name = {name}\n" in config(replace(SPEC, hostname=name))
+    assert f"lxc.uts.name = {name}\n" in config_text(replace(SPEC, hostname=name))
 
 
 def said(level: str, function: str, message: str) -> bytes:
