@@ -151,7 +151,7 @@ def test_sockets_are_counted_and_dropped(store_dir: Path, scratch: Path) -> None
     [
         pytest.param(awkward.HUGE, id="2 GiB"),
         # More than 32 bits count.
-        pytest.param(5 << 30, id="5 GiB", marks=pytest.mark.scale),
+        pytest.param(5 << 30, id="5 GiB", marks=[pytest.mark.scale, pytest.mark.timeout(0)]),
     ],
 )
 def test_a_huge_file_passes_through(store_dir: Path, scratch: Path, size: int) -> None:
