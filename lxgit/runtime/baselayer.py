@@ -69,10 +69,8 @@ def _write_erofs(
         filler = None
         if database is not None:
             filler = stack.enter_context(BlobFiller(database, built / TAR))
-        with ErofsWriter(built, filler) as sink:
-            fill(sink)
-        if filler is not None:  # the index was made meanwhile: it needs the headers alone
-            filler.finish()
+        sink = stack.enter_context(ErofsWriter(built, filler))
+        fill(sink)
     return Written(EROFS, sink.outside_range, sink.entries, len(sink.hidden))
 
 

@@ -15,7 +15,7 @@ import os
 
 from lxgit.runtime import erofs_mount
 from lxgit.runtime.bases import IMAGE
-from lxgit.runtime.erofs_layer import make_erofs
+from lxgit.runtime.erofs_layer import making_erofs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def write_image(tar: Path, image: NewFile) -> str:
     While it is written it takes the space of its data as well: mkfs.erofs keeps that behind its
     end. UnfitTree when mkfs.erofs fails, CannotMountImage when this kernel lacks LZ4.
     """
-    make_erofs(tar, f"/proc/self/fd/{image.fd}", *_OPTIONS, inherited=(image.fd,))
+    with making_erofs(tar, f"/proc/self/fd/{image.fd}", *_OPTIONS, inherited=(image.fd,)):
+        pass
     os.close(erofs_mount.mount_open([image.fd]))
     return _digest(image.fd)
 

@@ -12,6 +12,7 @@ each of the limits.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 
 from lxgit.errors import LxgitError
 from lxgit.objects.metadata import NANOSECONDS, Kind, Metadata
@@ -23,7 +24,8 @@ from lxgit.runtime.directory_layer import escape_xattr, ids_outside_range
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import Self
 
@@ -117,8 +119,8 @@ class LayerTar:
 class ErofsWriter(LayerTar):
     """A sink that writes the two files into `directory`, where `filler` has opened the first.
 
-    A context manager: the layer is complete when it has been left without an error, and the filler
-    is done. UnfitTree also at the end.
+    A context manager: the layer is complete when it has been left without an error. The index is
+    made while the filler finishes, as it needs the headers alone. UnfitTree also at the end.
     """
 
     def __init__(self, directory: Path, filler: BlobFiller | None = None) -> None:
@@ -143,7 +145,9 @@ class ErofsWriter(LayerTar):
         finally:
             os.close(self._fd)
         if kind is None:
-            make_index(self._directory / TAR, self._directory / INDEX)
+            with _making_index(self._directory / TAR, self._directory / INDEX):
+                if self._filler is not None:
+                    self._filler.finish()
 
     def file(self, path: bytes, metadata: Metadata, size: int, chunks: Iterable[bytes]) -> None:
         """A regular file; a blob of the store is left to the filler, if there is one.
@@ -208,7 +212,14 @@ def _escaped(path: bytes, metadata: Metadata) -> Metadata:
 
 def make_index(tar: Path, index: Path, *, uuid: bytes | None = None) -> None:
     """Make the index of a tar, as a file system with that id; UnfitTree when mkfs.erofs cannot."""
-    make_erofs(tar, os.fspath(index), "--tar=i", uuid=uuid)
+    with _making_index(tar, index, uuid=uuid):
+        pass
+
+
+def _making_index(
+    tar: Path, index: Path, *, uuid: bytes | None = None
+) -> AbstractContextManager[None]:
+    return making_erofs(tar, os.fspath(index), "--tar=i", uuid=uuid)
 
 
 def index_uuid(index: Path) -> bytes:
@@ -217,33 +228,42 @@ def index_uuid(index: Path) -> bytes:
         return os.pread(file.fileno(), 16, _UUID_AT)
 
 
-def make_erofs(
+@contextmanager
+def making_erofs(
     tar: Path,
     image: str,
     *options: str,
     inherited: tuple[int, ...] = (),
     uuid: bytes | None = None,
-) -> None:
-    """Have mkfs.erofs, which keeps the descriptors `inherited`, write an image; UnfitTree.
+) -> Iterator[None]:
+    """Have mkfs.erofs, which keeps the descriptors `inherited`, write an image meanwhile.
 
-    Its id is another one each time, unless `uuid` says which. In an upper directory overlayfs notes
-    what each file was copied from, as inode so-and-so of the file system with that id. Were it the
-    same in the next image, it would find another file there, and give ESTALE for one of the two.
+    It is done when the `with` is left; UnfitTree then. Its id is another one each time, unless
+    `uuid` says which. In an upper directory overlayfs notes what each file was copied from, as
+    inode so-and-so of the file system with that id. Were it the same in the next image, it would
+    find another file there, and give ESTALE for one of the two.
     """
     import subprocess
 
     digits = (uuid or os.urandom(16)).hex()
     parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [*_MKFS, f"-U{'-'.join(parts)}", *options, image, os.fspath(tar)],
             env={"PATH": _PROGRAMS, "LC_ALL": "C"},
             pass_fds=inherited,
-            capture_output=True,
-            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
     except FileNotFoundError:
         raise UnfitTree("mkfs.erofs is not installed", hint="apt install erofs-utils") from None
-    if done.returncode:
-        words = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
-        raise UnfitTree(f"mkfs.erofs failed: {words[-1] if words else done.returncode}")
+    with process:
+        try:
+            yield
+            output, errors = process.communicate()
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        words = (errors or output).decode("utf-8", "replace").strip().splitlines()
+        raise UnfitTree(f"mkfs.erofs failed: {words[-1] if words else process.returncode}")

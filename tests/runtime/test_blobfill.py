@@ -71,10 +71,11 @@ def test_a_tar_by_two_processes_is_that_of_one(repository: Repository, scratch: 
     both.mkdir()
     with ErofsWriter(alone) as sink:
         fill(sink, ([content] for content in contents))
-    with BlobFiller(repository.objects, both / TAR) as filler:
-        with ErofsWriter(both, filler) as sink:
-            fill(sink, (Blob(repository.objects, oid) for oid in ids))
-        filler.finish()
+    with (
+        BlobFiller(repository.objects, both / TAR) as filler,
+        ErofsWriter(both, filler) as sink,
+    ):
+        fill(sink, (Blob(repository.objects, oid) for oid in ids))
     assert (alone / TAR).read_bytes() == (both / TAR).read_bytes()
     assert (alone / TAR).stat().st_blocks >= (both / TAR).stat().st_blocks - 8
 
