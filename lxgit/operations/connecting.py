@@ -64,14 +64,14 @@ def connect(
 
 @contextmanager
 def _settled(repository: Repository, name: str) -> Iterator[Container]:
-    """A container that nobody else changes, and that `run` is not just starting.
+    """A container that nobody else changes, and that `run` or its keeper is not just starting.
 
-    By then that has read which networks it is to have. CannotConnect when it goes on for long.
+    By then they have read which networks it is to have. CannotConnect when it goes on for long.
     """
     found, end = find_container(repository, name), time.monotonic() + _PATIENCE
     while True:
         with edited(found) as now:
-            if not (now.is_locked and now.recorded_state().status == CREATED):
+            if not _is_being_started(now):
                 yield now
                 return
         if time.monotonic() > end:
@@ -80,6 +80,12 @@ def _settled(repository: Repository, name: str) -> Iterator[Container]:
                 hint="again when 'lxgit ps' lists it",
             )
         time.sleep(0.01)
+
+
+def _is_being_started(container: Container) -> bool:
+    state = container.recorded_state()
+    begins = state.status == CREATED or (state.status == RESTARTING and state.supervisor is None)
+    return begins and container.is_locked
 
 
 @contextmanager

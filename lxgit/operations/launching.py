@@ -155,6 +155,7 @@ def _started(
     after_exit: Callable[[], None] | None = None,
     *,
     detached: bool = False,
+    is_edited: bool = False,
 ) -> Session:
     from lxgit.runtime import probe
     from lxgit.runtime.security import UNCONFINED
@@ -170,6 +171,7 @@ def _started(
         window=window if container.config.tty else None,
         detached=detached,
         after_exit=after_exit,
+        is_edited=is_edited,
     )
 
 
@@ -291,4 +293,4 @@ def _start_now(
     with layers_kept(repository):
         container, stack, image = stacked(repository, container, progress)
         _warn_of_firewalls(container, progress)
-        return _started(container, stack, image, window, detached=detached)
+        return _started(container, stack, image, window, detached=detached, is_edited=True)

@@ -297,15 +297,16 @@ def _take(entry: Path, container: Container) -> None:
 
 
 @contextlib.contextmanager
-def edited(container: Container) -> Iterator[Container]:
+def edited(container: Container, *, wait: bool = True) -> Iterator[Container]:
     """Be the only one to change a container's record, running or not: the container as it is now.
 
-    NoSuchContainer when it has gone. Taken before `Container.lock` by whoever wants both.
+    NoSuchContainer when it has gone; LockHeld when another is, unless `wait`. Taken before
+    `Container.lock` by whoever wants both.
     """
     with contextlib.ExitStack() as held:
         try:
             name = f"container '{container.config.name}'"
-            held.enter_context(locked(container.path / "edit", what=name))
+            held.enter_context(locked(container.path / "edit", wait=wait, what=name))
             now = load(container.path.parent, container.id)
         except FileNotFoundError:
             raise NoSuchContainer(f"{name} has just been deleted") from None

@@ -12,10 +12,11 @@ import signal
 import socket
 import time
 
+from lxgit.fsutil import LockHeld
 from lxgit.records import replace
 from lxgit.runtime import bases, kernel, protocol, rundir
 from lxgit.runtime.config import RESTARTING
-from lxgit.runtime.containers import load
+from lxgit.runtime.containers import edited
 from lxgit.runtime.leaving import leave_the_caller
 from lxgit.runtime.relay import Loop, Relay
 from lxgit.runtime.restarts import Backoff
@@ -60,20 +61,34 @@ class _Keeper:
             container = self._task.container
             state = container.recorded_state()
             lasted = time.monotonic() - begin
-            if state.status != RESTARTING or not self._wait(state, self._backoff.after(lasted)):
+            if state.status != RESTARTING:
                 return
-            container = load(container.path.parent, container.id)  # it may have been changed
-            if not _is_wanted(container, state):
-                container.record(state.ended())
+            again = self._next(state, self._backoff.after(lasted))
+            if again is None:
                 return
             nobody, channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             nobody.close()
             self._task = replace(
                 self._task,
-                container=container,
+                container=again,
                 detached=True,
                 restarts=state.restarts + 1,
             )
+
+    def _next(self, state: ContainerState, seconds: float) -> Container | None:
+        """The container as it is to be started after a wait; None if it is not.
+
+        Who changes it from then on sees that it is being started, by a state without a supervisor.
+        """
+        while self._wait(state, seconds):
+            try:
+                with edited(self._task.container, wait=False) as container:
+                    wanted = _is_wanted(container, state)
+                    container.record(replace(state, supervisor=None) if wanted else state.ended())
+                    return container if wanted else None
+            except LockHeld:  # somebody changes it, and may stop it, too
+                seconds = _PAUSE
+        return None
 
     def _live(self, channel: socket.socket) -> None:
         """One life, from start to end."""
@@ -122,4 +137,5 @@ def _is_wanted(container: Container, state: ContainerState) -> bool:
     )
 
 
+_PAUSE = 0.05  # seconds
 _KIND = (socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -8,9 +8,11 @@ import signal
 import socket
 
 from lxgit.errors import LxgitError
+from lxgit.records import replace
 from lxgit.runtime import bases, graceperiod, interrupts
 from lxgit.runtime import idmap as idmaps
 from lxgit.runtime.attach import Session
+from lxgit.runtime.containers import edited
 from lxgit.runtime.keeper import keep
 from lxgit.runtime.supervisor import Task, supervise
 from lxgit.runtime.sweep import sweep
@@ -38,13 +40,16 @@ def start_container(
     window: tuple[int, int] | None = None,
     detached: bool = False,
     after_exit: Callable[[], None] | None = None,
+    is_edited: bool = False,
 ) -> Session:
     """Start a container on these layers, topmost first; returns when its command is executed.
 
     `root` is the image's root directory, which the upper directory takes after when it is new.
     `window` is the size of its terminal in rows and columns. The container's input ends when the
     returned session is closed, unless `detached`. `after_exit` is called in the supervisor when
-    the container has ended, while it holds its lock and before anybody hears of the end.
+    the container has ended, while it holds its lock and before anybody hears of the end. With
+    `is_edited` the caller is the only one to change its record; else what others have changed of it
+    until it is begun holds, and nobody can from then on without seeing that it is being started.
 
     Ctrl-C ends the container while this waits, and is held back from then on (interrupts.py): the
     caller lets it through once the container is known to somebody, as `Session.attach` does.
@@ -57,7 +62,7 @@ def start_container(
     with bases.held(task.lowers):
         interrupts.hold_back()
         try:
-            session = _begun(task, root)
+            session = _begun(task, root, is_edited=is_edited)
         except BaseException:
             interrupts.let_through()
             raise
@@ -65,9 +70,13 @@ def start_container(
     return session
 
 
-def _begun(task: Task, root: Metadata) -> Session:
+def _begun(task: Task, root: Metadata, *, is_edited: bool) -> Session:
     """The supervisor's first client, when the container's command is executed."""
-    session = _forked(task, root)
+    if is_edited:
+        session = _forked(task, root)
+    else:
+        with edited(task.container) as now:
+            session = _forked(replace(task, container=now), root)
     try:
         with graceperiod.begun(), interrupts.heard():
             session.wait_started()

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lxgit.records import replace
+from lxgit.runtime.config import EXITED, RESTARTING
+from lxgit.runtime.containers import edited, load
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -195,3 +198,23 @@ class TestAtBoot:
                 ["systemd-analyze", "verify", path], capture_output=True, text=True, check=False
             )
             assert path.name not in said.stderr
+
+
+def test_what_is_changed_between_two_lives_holds_from_the_next(emptied: Lxgit) -> None:
+    """It does not begin while somebody changes it, and hears of its end all the same."""
+    script = "hostname; exit 3"
+    emptied(*RUN, "-h", "first", "--restart", "always", "base", "sh", "-c", script)
+    container = load(emptied.store / "containers", found(emptied)["Id"])
+    with edited(container) as now:
+        wait_until(lambda: now.recorded_state().status == RESTARTING)
+        wait_until(lambda: now.recorded_state().supervisor is not None)
+        lives = now.recorded_state().restarts
+        time.sleep(0.5)
+        assert now.recorded_state().restarts == lives
+        now.configured(replace(now.config, hostname="second"))
+    wait_until(lambda: now.recorded_state().restarts > lives)
+    wait_until(lambda: emptied("logs", "web").lines[-1] == "second")
+    assert "first" not in emptied("logs", "web").lines[lives + 1 :]
+    with edited(container):
+        emptied("stop", "web")
+        assert now.recorded_state().status == EXITED

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.fsutil import LockHeld
+from lxgit.records import replace
 from lxgit.runtime import overlay
 from lxgit.runtime.attach import NotRunning, connect
 from lxgit.runtime.config import EXITED, RUNNING
+from lxgit.runtime.containers import edited
 from lxgit.runtime.idmap import IdMap
 from lxgit.runtime.logfile import read_log
 from lxgit.runtime.protocol import StartFailed
@@ -92,6 +94,33 @@ def test_a_command_that_cannot_be_started(
     assert caught.value.exit_code == code
     state = find(machine.containers, container.id).state
     assert (state.status, state.exit_code, state.error) == (EXITED, code, caught.value.message)
+
+
+def test_what_was_changed_until_it_begins_holds(machine: Machine) -> None:
+    """As by `network connect` between `run`'s making of it and its start."""
+    container = machine.create("busybox", "hostname")
+    container.configured(replace(container.config, hostname="changed"))
+    assert machine.go(container).out == b"changed\n"
+
+
+def test_nobody_begins_what_somebody_changes(machine: Machine) -> None:
+    container = machine.create("busybox", "hostname")
+    begin, go = os.pipe()
+    starter = os.fork()
+    if starter == 0:
+        try:
+            os.read(begin, 1)
+            machine.go(container)
+        finally:
+            os._exit(0)
+    with edited(container) as now:
+        os.write(go, b"\n")
+        time.sleep(0.3)
+        assert not now.is_locked
+        now.configured(replace(now.config, hostname="changed"))
+    os.waitpid(starter, 0)
+    with (container.path / "log").open("rb") as stream:
+        assert [record.data for record in read_log(stream)] == [b"changed\n"]
 
 
 def test_files_that_the_kernel_refuses(machine: Machine, place: Path) -> None:
