@@ -133,7 +133,9 @@ def of(container: str) -> list[Hierarchy]:
     try:
         place = Path(os.fsdecode((rundir.CONTAINERS / container / _NOTE).read_bytes()))
         return [_hierarchy(place)]
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENODEV):  # the latter while a group goes
+            raise
         return []
 
 

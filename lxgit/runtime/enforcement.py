@@ -75,12 +75,15 @@ class Enforcement:
         asked = self._limits.pids not in (None, DEFAULT_PIDS)
         if self._limits.memory is None and not asked:
             return None
-        memory = "memory.oom_control" if self._hosts["memory"].version == 1 else "memory.events"
-        files = " ".join(
-            str(self._hosts[file.partition(".")[0]].group(self._container) / file)
-            for file in (memory, "pids.events")
-        )
+        files = " ".join(map(str, counters(self._container, self._hosts)))
         return f"/bin/grep -H . {files} > {directory / _EVENTS}"
+
+
+def counters(container: str, hosts: Mapping[str, Hierarchy]) -> list[Path]:
+    """The files that count how often a container ran into a limit, of the controllers it has."""
+    old = "memory" in hosts and hosts["memory"].version == 1
+    files = {"memory": "memory.oom_control" if old else "memory.events", "pids": "pids.events"}
+    return [hosts[name].group(container) / file for name, file in files.items() if name in hosts]
 
 
 def reached(directory: Path) -> Reached:

@@ -188,6 +188,17 @@ def test_which_limit_a_container_ran_into(
     assert enforcement.reached(tmp_path) == (bool(memory), bool(pids))
 
 
+def test_what_counts_is_of_the_controllers_that_there_are(tmp_path: Path) -> None:
+    """As where an ordinary user was given some."""
+    for version, memory in ((1, "memory.oom_control"), (2, "memory.events")):
+        there = hosts(tmp_path, version)
+        found = [path.name for path in enforcement.counters("it", there)]
+        assert found == [memory, "pids.events"]
+        for name, rest in (("memory", ["pids.events"]), ("pids", [memory])):
+            less = {one: there[one] for one in there if one != name}
+            assert [path.name for path in enforcement.counters("it", less)] == rest
+
+
 def test_capabilities_are_added_and_dropped() -> None:
     assert kept((), ()) == tuple(sorted(DEFAULT))
     assert set(kept(("net_admin",), ("chown",))) == {*DEFAULT, "net_admin"} - {"chown"}
