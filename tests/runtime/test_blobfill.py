@@ -80,6 +80,29 @@ def test_a_tar_by_two_processes_is_that_of_one(repository: Repository, scratch: 
     assert (alone / TAR).stat().st_blocks >= (both / TAR).stat().st_blocks - 8
 
 
+@pytest.mark.erofs
+def test_what_is_missing_ends_the_making_of_the_index(
+    repository: Repository, scratch: Path
+) -> None:
+    (there,) = stored(repository, [b"there"])
+
+    def write() -> None:
+        with (
+            BlobFiller(repository.objects, scratch / TAR) as filler,
+            ErofsWriter(scratch, filler) as sink,
+        ):
+            sink.directory(b"", Metadata(0o755, 0, 0, 0))
+            for number, oid in enumerate((there, ObjectID(b"\1" * 20))):
+                content = Blob(repository.objects, oid)
+                sink.file(b"%d" % number, Metadata(0o644, 0, 0, 0), 5, content)
+
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    before = children.read_text()
+    with pytest.raises(MissingObject, match="0101010101"):
+        write()
+    assert children.read_text() == before
+
+
 def put_all(filler: BlobFiller, ids: list[ObjectID]) -> None:
     for number, oid in enumerate(ids):
         filler.put(oid, number * 10, 10)
