@@ -5,7 +5,7 @@ cgroup.procs and its cgroup.subtree_control makes groups below it. The container
 below the group that lxgit runs in, where that has been given to the user: by systemd, which marks
 it (Delegate= of systemd.resource-control(5)), or by hand, as the group above is somebody else's.
 What systemd manages for the user without having given it away is left alone, as it takes limits
-back there: user@UID.service, and scopes and services in it without a mark.
+back there: user@UID.service, and all in it, where the user's own systemd marks nothing.
 
     GROUP/lxgit.others    whatever ran in GROUP itself: with limits below it has no processes
     GROUP/lxgit.ID        a container's: LXC starts in it, and makes two groups there
@@ -37,7 +37,7 @@ _NOTE = "group"
 _OTHERS = "lxgit.others"
 _MARK = "user.delegate"  # an attribute that systemd gives to a group, for whoever cannot ask it
 _SYSTEMD = "user@*.service"  # of the user's own
-SCOPE = "'systemd-run --user --scope -p Delegate=yes lxgit …'"
+SERVICE = "'systemd-run --pipe --wait -p Delegate=yes -p User=NAME lxgit …' as root"
 _TRIES = 20  # a process may be forked in the group while the others are moved
 
 
@@ -104,13 +104,12 @@ def what_gives_a_group() -> str:
     """What a user does who has none."""
     if any(one.version == 1 and set(one.controllers) & {*_WANTED} for one in cgroups.hierarchies()):
         return "with version 1 of control groups, as this host has, run lxgit as root"
-    return f"start it by {SCOPE}"
+    return f"start it by {SERVICE}"
 
 
 def what_gives_controllers() -> str:
-    """What gives a user all of them: by itself systemd gives less."""
-    names = " ".join(_WANTED)
-    return f"for all: as root 'systemctl edit user@.service', with Delegate={names} in [Service]"
+    """What gives a user all of them."""
+    return f"who gave the group gives them: of systemd by Delegate={' '.join(_WANTED)}"
 
 
 def prepare(container: str) -> Path | None:

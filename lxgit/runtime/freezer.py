@@ -53,12 +53,12 @@ def is_frozen(container: str) -> bool:
 def require(container: str) -> None:
     """CannotFreeze where a container that runs cannot be frozen."""
     if not cgroups.of(container):
-        from lxgit.runtime.delegation import SCOPE
+        from lxgit.runtime.delegation import SERVICE
 
         raise CannotFreeze(
             "no control group was given to you for the container, so it cannot be made to stand"
             " still",
-            hint=f"'lxgit commit --pause=false' does without; or start it by {SCOPE}",
+            hint=f"'lxgit commit --pause=false' does without; or start it by {SERVICE}",
         )
 
 
