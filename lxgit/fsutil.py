@@ -315,15 +315,13 @@ def locked(path: Path, *, shared: bool = False, wait: bool = True, what: str) ->
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        flock(fd, shared=shared, wait=wait, what=what)
+        _flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, wait=wait, what=what)
         yield fd
     finally:
         os.close(fd)
 
 
-def flock(fd: int, *, shared: bool = False, wait: bool = True, what: str) -> None:
-    """Lock what is open, as `locked` does; the lock goes with the last copy of `fd`."""
-    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+def _flock(fd: int, kind: int, *, wait: bool, what: str) -> None:
     deadline = time.monotonic() + TOLD_AFTER
     while not _try_flock(fd, kind):
         if not wait:

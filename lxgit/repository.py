@@ -19,8 +19,8 @@ from __future__ import annotations
 import os
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import LockHeld, flock, locked, make_directories, remove_tree, write_atomic
-from lxgit.lean import cached_property, contextmanager, suppress
+from lxgit.fsutil import locked, make_directories, write_atomic
+from lxgit.lean import cached_property, contextmanager
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,9 +58,6 @@ class Repository:
     def __init__(self, path: Path | str) -> None:
         self.location = os.fspath(path)
         self._git_dir = f"{self.location}/git"
-        self._hold = -1
-        self.is_new = False  # whether this one made it,
-        self.in_new_directory = False  # and where nothing was
         self._moves: list[tuple[str, str | None, str | None, str]] = []  # to be told as events
 
     @cached_property
@@ -196,47 +193,6 @@ class Repository:
         value = self.git.run(["config", "--get", key], ok=(0, 1)).decode(errors="surrogateescape")
         return value.removesuffix("\n") or None
 
-    def hold(self) -> bool:
-        """Have nobody take the store away, as long as this process lives; False if that was done.
-
-        What is shared is flock(2) on the directory itself.
-        """
-        with suppress(FileNotFoundError):
-            fd = os.open(self.location, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            flock(fd, shared=True, what=f"the store '{self.location}'")
-            if _is_at(fd, self.location) and os.path.exists(f"{self.location}/format"):
-                self._hold = fd
-                return True
-            os.close(fd)
-        return False
-
-    def take_away(self) -> None:
-        """Delete a store that this one made and `hold`s, if it has nothing in it and no other user.
-
-        Whoever makes it anew meanwhile waits for that.
-        """
-        try:
-            flock(self._hold, wait=False, what=f"the store '{self.location}'")
-        except LockHeld:
-            return
-        if self._is_used():
-            return
-        os.unlink(f"{self.location}/format")  # from here on it is none
-        for name in os.listdir(self.location):
-            path = f"{self.location}/{name}"
-            remove_tree(path) if os.path.isdir(path) else os.unlink(path)
-        if self.in_new_directory:
-            with suppress(OSError):  # what another one has begun stays
-                os.rmdir(self.location)
-
-    def _is_used(self) -> bool:
-        """Whether there is, or was, a ref; a container, a volume, a network; half a download."""
-        for name in ("containers", "volumes", "networks", "tmp"):
-            with suppress(FileNotFoundError):
-                if any(not one.startswith(".") for one in os.listdir(f"{self.location}/{name}")):
-                    return True  # besides locks, and what is unfinished
-        return os.path.exists(f"{self.location}/operations") or bool(self.ref_reader.list())
-
     def lock(
         self, name: str, *, shared: bool = False, wait: bool = True, what: str
     ) -> AbstractContextManager[int]:
@@ -281,54 +237,21 @@ def _is_unfinished(path: Path | str) -> bool:
 def create_repository(path: Path | str) -> Repository:
     """Open the store at `path`, or make it, with mode 0700: layers hold setuid programs.
 
-    Safe against a crash and against other processes that make it, or take it away, at the same
-    moment.
+    Safe against a crash and against another process that makes it at the same moment.
     """
-    made = False
-    while True:
-        try:
-            return open_repository(path)
-        except NoStore:
-            made = made or not os.path.exists(path)
-            make_directories(os.fspath(path), mode=0o700)
-        with _locked_directory(path) as found:
-            if found and not os.path.exists(f"{path}/format"):
-                repository = _fill(path)
-                repository.is_new, repository.in_new_directory = True, made
-                return repository
-
-
-@contextmanager
-def _locked_directory(path: Path | str) -> Iterator[bool]:
-    """Have the directory to oneself; False if it is not there any more."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield False
-        return
-    try:
-        flock(fd, what=f"the store '{path}'")
-        yield _is_at(fd, path)
-    finally:
-        os.close(fd)
-
-
-def _is_at(fd: int, path: Path | str) -> bool:
-    """Whether what is open is still what is at `path`."""
-    with suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(fd), os.stat(path))
-    return False
-
-
-def _fill(path: Path | str) -> Repository:
-    """Make a store of a directory that is there, or go on with what another one has begun."""
+        return open_repository(path)
+    except NoStore:
+        pass
+    make_directories(os.fspath(path), mode=0o700)
     os.chmod(path, 0o700)
     repository = Repository(path)
     for name in _DIRECTORIES:
         (repository.path / name).mkdir(mode=0o700, exist_ok=True)
-    if not repository.git_dir.exists():
-        from lxgit.objects.git import init
+    with repository.lock("create", what=f"the store '{path}'"):
+        if not repository.git_dir.exists():
+            from lxgit.objects.git import init
 
-        init(repository.git_dir)
-    write_atomic(repository.path / "format", FORMAT)
+            init(repository.git_dir)
+        write_atomic(repository.path / "format", FORMAT)
     return repository

@@ -23,10 +23,7 @@ def run_command_line(words: Sequence[str]) -> int:
     session = Session(Output(STANDARD_OUTPUT))
     try:
         code = _guarded(session, lambda: _dispatch(session, list(words)))
-        code = _guarded(session, session.close) or code
-        if code:
-            _guarded(session, session.fail)
-        return code
+        return _guarded(session, session.close) or code
     except KeyboardInterrupt:  # while a fault was told
         return INTERRUPTED
 

@@ -120,11 +120,6 @@ class Session:
         self.out.flush()
         tell(message, hint=hint)
 
-    def fail(self) -> None:
-        """What began a store, and came to nothing, leaves none."""
-        if self._repository is not None and self._repository.is_new:
-            self._repository.take_away()
-
     def close(self) -> None:
         """Hand over the answer; raises OutputFailed, BrokenPipeError."""
         try:

@@ -17,7 +17,7 @@ __all__ = ["NoStore", "Repository", "open_store"]
 def open_store(
     path: str, *, create: bool = False, waiting: Callable[[str], None] | None = None
 ) -> Repository:
-    """The store at `path`, an absolute path; `create` makes it when there is none, and holds it.
+    """The store at `path`, an absolute path; `create` makes it when there is none.
 
     `waiting` is told in a line whom this process waits for, once it has waited for a second.
 
@@ -29,7 +29,7 @@ def open_store(
     """
     if waiting is not None:
         on_wait(waiting)
-    repository = _created(path) if create else open_repository(path)
+    repository = create_repository(path) if create else open_repository(path)
     if not os.geteuid() == os.stat(path).st_uid == 0:
         from lxgit.operations.ordinary import become_root, has_containers, require_own
 
@@ -37,11 +37,4 @@ def open_store(
             require_own(repository)
             if not create:
                 become_root()
-    return repository
-
-
-def _created(path: str) -> Repository:
-    """The store, which nobody takes away from now on."""
-    while not (repository := create_repository(path)).hold():
-        pass
     return repository

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.repository import create_repository, open_repository
 from tests.support.ordinary import OrdinaryUser
 from tests.support.program import PROGRAM
 
@@ -49,36 +48,6 @@ def test_the_store_can_be_named(based: Lxgit) -> None:
     command = [str(PROGRAM), "--store", str(based.store), "branch"]
     done = subprocess.run(command, env=elsewhere, capture_output=True, text=True, check=True)
     assert done.stdout == "* base\n"
-
-
-@pytest.mark.root
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        (("import", "/dev/null", "base"), 1),
-        (("import", "http://127.0.0.1:1/base.tar", "base"), 1),
-        (("pull", "127.0.0.1:1/base"), 1),
-        (("load", "-i", "/dev/null"), 1),
-        (("build", "/var/empty-or-not-there"), 1),
-        (("run", "--rm", "127.0.0.1:1/base"), 125),
-        (("volume", "create", "no/name"), 1),
-        (("network", "create", "no/name"), 1),
-    ],
-)
-def test_what_fails_leaves_no_store(
-    lxgit: Lxgit, tmp_path: Path, words: tuple[str, ...], code: int
-) -> None:
-    """A directory that was there stays, and so does a store in which there is nothing yet."""
-    place = tmp_path / "in/it"
-    lxgit("--store", place, *words, code=code)
-    assert not place.exists()
-    place.mkdir(parents=True)
-    lxgit("--store", place, *words, code=code)
-    assert not list(place.iterdir())
-    create_repository(place)
-    lxgit("--store", place, *words, code=code)
-    assert lxgit("--store", place, "images", "-q").out == ""
-    open_repository(place)
 
 
 def test_a_store_is_for_its_owner_alone(based: Lxgit) -> None:
