@@ -23,7 +23,6 @@ HEAVY = {
     "pydantic",
     "pygit2",
     "cffi",
-    "dulwich",
     "isal",
     "zstandard",
     "asyncio",
