@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 FORMAT = b"lxgit store 1\n"
 OBJECTS = "what gc may drop"
 _DIRECTORIES = ("layers", "containers", "locks", "tmp")
+_CREATION = "create"  # the lock of it
 
 
 class NoStore(LxgitError):
@@ -229,9 +230,21 @@ def open_repository(path: Path | str) -> Repository:
 
 
 def _is_unfinished(path: Path | str) -> bool:
-    """Whether all that is there is what `create_repository` puts before it is done."""
-    ours = {"git", *_DIRECTORIES}
-    return all(name in ours or name.startswith(("git.", "format.")) for name in os.listdir(path))
+    """Whether all that is there is what `create_repository` puts before it is done.
+
+    Another's directory may have the same names in it, as /srv has `git`, with something in them.
+    """
+    return all(_is_begun(f"{path}/{name}", name) for name in os.listdir(path))
+
+
+def _is_begun(path: str, name: str) -> bool:
+    if name == "git":
+        from lxgit.objects.git import is_ours
+
+        return is_ours(path)
+    if name in _DIRECTORIES:
+        return os.path.isdir(path) and set(os.listdir(path)) <= {_CREATION}
+    return name.startswith(("git.", "format.")) and name.endswith(".tmp")
 
 
 def create_repository(path: Path | str) -> Repository:
@@ -248,7 +261,7 @@ def create_repository(path: Path | str) -> Repository:
     repository = Repository(path)
     for name in _DIRECTORIES:
         (repository.path / name).mkdir(mode=0o700, exist_ok=True)
-    with repository.lock("create", what=f"the store '{path}'"):
+    with repository.lock(_CREATION, what=f"the store '{path}'"):
         if not repository.git_dir.exists():
             from lxgit.objects.git import init
 

@@ -252,6 +252,15 @@ def init(git_dir: Path) -> None:
     fsync_directory(git_dir.parent)
 
 
+def is_ours(git_dir: str) -> bool:
+    """Whether it is a repository that `init` has made."""
+    try:
+        with open(f"{git_dir}/config", "rb") as file:
+            return f"hideRefs = {STORE_SETTINGS['transfer.hideRefs']}\n".encode() in file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def _flush(top: Path) -> None:
     """Have a directory with all below it on disk: Git leaves HEAD to chance."""
     for directory, _, files in os.walk(top, topdown=False):

@@ -280,11 +280,15 @@ def test_a_commit_that_is_no_image(based: Lxgit, git: StockGit) -> None:
 def test_what_is_no_store(lxgit: Lxgit, scratch: Path) -> None:
     (scratch / "file").write_text("x")
     refused(lxgit("--store", scratch / "file", "log", code=1), "is not a directory", "--store")
-    (scratch / "other").mkdir()
-    (scratch / "other/file").write_text("x")
-    for words in (["log"], ["import", "/etc", "x"]):
-        refused(lxgit("--store", scratch / "other", *words, code=1), "is not a store", "--store")
-    assert [path.name for path in (scratch / "other").iterdir()] == ["file"]
+    for number, name in enumerate(("file", "git/project.git/HEAD", "layers/file", "git.example")):
+        other = scratch / str(number)
+        (other / name).parent.mkdir(parents=True)
+        (other / name).write_text("x")
+        mode = other.stat().st_mode
+        for words in (["log"], ["import", "/etc", "x"]):
+            refused(lxgit("--store", other, *words, code=1), "is not a store", "--store")
+        assert [path.name for path in other.iterdir()] == [name.partition("/")[0]]
+        assert other.stat().st_mode == mode
 
 
 def masked(lxgit: Lxgit, script: str, *words: str) -> subprocess.CompletedProcess[str]:
