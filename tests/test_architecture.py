@@ -1,4 +1,4 @@
-"""The layers of docs/architecture.md, held by a walk over all imports, also those in functions."""
+"""The rooms of docs/architecture.md, held by a walk over all imports, also those in functions."""
 
 from __future__ import annotations
 
