@@ -10,9 +10,10 @@ import hashlib
 import os
 from contextlib import ExitStack, contextmanager, suppress
 
-from lxgit.errors import UsageError
+from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.ids import hex_id
 from lxgit.objects.limits import TooLarge, archive_size, free_space, limits_for, no_room
+from lxgit.objects.refnames import InvalidName
 from lxgit.oci import skopeo
 from lxgit.oci.config import NotForLinux, read_config
 from lxgit.oci.layout import (
@@ -25,9 +26,10 @@ from lxgit.oci.layout import (
 from lxgit.oci.layoutwriter import blob_path
 from lxgit.oci.platform import NoSuchPlatform, wanted_platform
 from lxgit.oci.reference import parse_reference
-from lxgit.operations.arriving import PULL, Arrival, arrive, ref_for
+from lxgit.operations.arriving import PULL, Arrival, NameHasCommits, arrive, ref_for
 from lxgit.operations.consolidating import consolidate
 from lxgit.operations.knownlayers import known_layers
+from lxgit.operations.naming import NameTaken
 from lxgit.operations.registries import access_to
 from lxgit.operations.scratchspace import scratch_directory
 from lxgit.operations.unpacking import Parts, committed
@@ -51,6 +53,14 @@ if TYPE_CHECKING:
     Tell = Callable[[str], None]
 
 _BESIDE = 8  # MiB, besides one a layer: manifest and config, and blocks that are not full
+
+
+class NoImage(BadLayout):
+    """What the registry has is whole, and no image that lxgit knows: a signature, a chart."""
+
+
+class TagsLeftOut(LxgitError):
+    """All tags of an image were to come, and some cannot have their names here."""
 
 
 class PullRequest(NamedTuple):
@@ -92,7 +102,7 @@ def pull(
     """Fetch an image, and give it its name; `tell` hears what is fetched, a line each.
 
     BadReference; NoSuchImage, AccessDenied, RegistryFailed, MissingProgram; NoSuchPlatform,
-    NotForLinux, BadLayout; errors of the layers as `committed`; NameHasCommits, NameTaken,
+    NotForLinux, NoImage, BadLayout; errors of the layers as `committed`; NameHasCommits, NameTaken,
     InvalidName. Nothing is left of an image that did not come whole.
     """
     reference = parse_reference(request.source)
@@ -138,16 +148,26 @@ def pull_tags(
 ) -> Iterator[Pulled]:
     """`pull`; with `every`, once for each tag that the registry has of the image.
 
-    What is no image for the platform is warned of then. UsageError where a tag or a name is named.
+    What is no image for the platform is warned of then, and so is what cannot have its name here:
+    that is TagsLeftOut when the others have come. UsageError where a tag or a name is named.
     """
     if not every:
         yield pull(repository, request, tell, identity=identity, progress=progress)
         return
+    nameless: list[str] = []
     for one in _every_tag(request):
         try:
             yield pull(repository, one, tell, identity=identity, progress=progress)
-        except (NoSuchPlatform, NotForLinux) as error:
+        except (NoSuchPlatform, NotForLinux, NoImage) as error:
             progress.warn(f"{one.source} is left out: {error.message}")
+        except (NameHasCommits, NameTaken, InvalidName) as error:
+            progress.warn(f"{one.source} is left out: {error.message}")
+            nameless.append(one.source)
+    if nameless:
+        raise TagsLeftOut(
+            f"not every tag has come: {len(nameless)} cannot have their names here",
+            hint=f"'lxgit pull {nameless[0]} NAME' gives another; --force moves what has commits",
+        )
 
 
 def _every_tag(request: PullRequest) -> list[PullRequest]:
@@ -204,6 +224,12 @@ class _Remote:
 
     def image(self) -> _Image:
         """The manifest and the config of the image for the platform."""
+        try:
+            return self._image()
+        except BadLayout as error:
+            raise NoImage(error.message, hint=error.hint or "") from None
+
+    def _image(self) -> _Image:
         reference = self.reference
         data = skopeo.manifest(reference, self.access, within=self._within)
         if reference.digest:
@@ -227,7 +253,10 @@ class _Remote:
 def _check(data: bytes, digest: str) -> None:
     kind, _, digits = digest.partition(":")
     if hashlib.new(kind, data).hexdigest() != digits:
-        raise BadLayout(f"the registry gives other bytes for {digest[:19]} than that stands for")
+        raise skopeo.RegistryFailed(
+            f"the registry gives other bytes for {digest[:19]} than that stands for",
+            hint=skopeo.ODD,
+        )
 
 
 @contextmanager

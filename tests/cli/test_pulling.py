@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.conftest import copied
 from tests.support.archives import Archive
-from tests.support.layouts import CONFIG, Layout, config_of, named
+from tests.support.layouts import CONFIG, Described, Layout, config_of, named
 from tests.support.program import Lxgit
 from tests.support.registry import PASSWORD, USER, Registry
 from tests.support.stockgit import StockGit
@@ -387,3 +387,66 @@ def test_every_tag_is_pulled(
         assert "have their own names" in other("pull", "-a", *words, code=2).err
     missing = other("pull", "-a", f"{open_registry.host}/nothing", code=1)
     assert f"'{open_registry.host}' has no such image" in missing.err
+
+
+def sent(layout: Layout, manifest: Described, place: str) -> None:
+    """Have a registry get what may be no image: as it is, whatever it is."""
+    source = f"oci:{layout.index(named(manifest, 'it'))}:it"
+    send = ("skopeo", "copy", "--quiet", "--preserve-digests", "--dest-tls-verify=false", source)
+    subprocess.run([*send, f"docker://{place}"], check=True)
+
+
+def test_tags_that_are_no_images_are_left_out(
+    grown: Lxgit, other: Lxgit, open_registry: Registry, scratch: Path
+) -> None:
+    """As cosign and Helm write them beside images; `v9` is behind them."""
+    place = f"{open_registry.host}/tuned"
+    layout = Layout(scratch / "layout")
+    signature = layout.blob(b"{}", "application/vnd.dev.cosign.simplesigning.v1+json")
+    text = b"a chart, without a root file system"
+    chart = layout.blob(text, "application/vnd.cncf.helm.chart.content.v1.tar+gzip")
+    helm = layout.json({"name": "it"}, "application/vnd.cncf.helm.config.v1+json")
+    sent(
+        layout,
+        layout.manifest_of(layout.json(config_of([text]), CONFIG), [signature]),
+        f"{place}:s",
+    )
+    sent(layout, layout.manifest_of(helm, [chart]), f"{place}:chart")
+    grown("push", "-q", "base", f"{place}:v9")
+    pulled = other("pull", "-q", "-a", place)
+    assert pulled.lines == [other("rev-parse", "tuned:v9").out[:12]]
+    assert f"{place}:s is left out: a layer is 'application/vnd.dev.cosign" in pulled.err
+    assert f"{place}:chart is left out: the image's config has no list" in pulled.err
+
+
+def test_tags_that_cannot_have_their_names_fail_at_the_end(
+    grown: Lxgit, other: Lxgit, open_registry: Registry
+) -> None:
+    place = f"{open_registry.host}/tuned"
+    for image, tag in (("base", "v1"), ("base", "v2.lock"), ("tuned", "v3")):
+        grown("push", "-q", image, f"{place}:{tag}")
+    other("pull", f"{place}:v3", "own")
+    other("tag", "tuned:v1", "own")
+    pulled = other("pull", "-q", "-a", place, code=1)
+    assert pulled.lines == [other("rev-parse", "tuned:v3").out[:12]]
+    assert f"{place}:v1 is left out: 'tuned:v1' has commits" in pulled.err
+    assert f"{place}:v2.lock is left out: " in pulled.err
+    assert "not every tag has come: 2 cannot have their names here" in pulled.err
+    assert other("pull", "-q", f"{place}:v2.lock", "two").lines
+    assert other("pull", "-q", "-f", f"{place}:v1").lines
+
+
+def test_a_registry_that_changes_what_it_has_ends_it(
+    grown: Lxgit, other: Lxgit, open_registry: Registry
+) -> None:
+    place = f"{open_registry.host}/tuned"
+    grown("push", "-q", "base", f"{place}:v1")
+    (config,) = (
+        path
+        for path in open_registry.log.parent.glob("data/docker/registry/v2/blobs/sha256/*/*/data")
+        if path.read_bytes().startswith(b'{"') and b"diff_ids" in path.read_bytes()
+    )
+    config.write_bytes(config.read_bytes().replace(b"linux", b"minix"))
+    pulled = other("pull", "-q", "-a", place, code=1)
+    assert "left out" not in pulled.err
+    assert "hint: see whether that is a registry" in pulled.err
