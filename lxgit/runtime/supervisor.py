@@ -186,7 +186,7 @@ class Supervisor:
         )
 
     def _start_and_serve(self, directory: Path, mounts: contextlib.ExitStack) -> int:
-        group = self._own_group()
+        group = self._own_group(mounts)
         self._enforcement = Enforcement(self._config.id, self._config.limits)
         lowers = mounts.enter_context(bases.held(self._task.lowers))
         mounts.enter_context(rundir.stage())
@@ -236,12 +236,16 @@ class Supervisor:
         halted = self._config.system and self._log.exit_code == _HALTED
         return 0 if halted else self._log.exit_code
 
-    def _own_group(self) -> Path | None:
-        """The control group that an ordinary user's container is started in, if it can have one."""
+    def _own_group(self, mounts: contextlib.ExitStack) -> Path | None:
+        """The control group that an ordinary user's container is started in, if it can have one.
+
+        It goes too where the container is never started.
+        """
         if not rootless.is_active():
             return None
         from lxgit.runtime import delegation
 
+        mounts.callback(cgroups.remove, self._config.id)
         return delegation.prepare(self._config.id)
 
     def _make_devices(self) -> None:

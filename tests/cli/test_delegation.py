@@ -112,6 +112,12 @@ def test_groups_go_after_a_kill(given: OrdinaryUser, person: OrdinaryUser, place
     assert _groups(place) == []
 
 
+def test_one_that_cannot_be_started_leaves_no_group(given: OrdinaryUser, place: Path) -> None:
+    refused = given("run", "--rm", "-u", "nobody-here", *RUN[4:-2], "true", code=125)
+    assert "nobody-here" in refused.err
+    waiting.wait_until(lambda: _groups(place) == [])
+
+
 def _inner(person: OrdinaryUser, place: Path, *names: str) -> Path:
     """A group below, the user's too. It has no controllers, as none were handed on to it."""
     for name in names:
