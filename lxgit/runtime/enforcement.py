@@ -75,8 +75,15 @@ class Enforcement:
         asked = self._limits.pids not in (None, DEFAULT_PIDS)
         if self._limits.memory is None and not asked:
             return None
-        files = " ".join(map(str, counters(self._container, self._hosts)))
-        return f"/bin/grep -H . {files} > {directory / _EVENTS}"
+        return keeping(counters(self._container, self._hosts), directory)
+
+
+def keeping(files: Sequence[Path], directory: Path) -> str:
+    """The command, of sh(1): a control group may have any name, as of a unit with `\\x2d` in its."""
+    import shlex  # rare
+
+    words = " ".join(shlex.quote(str(file)) for file in files)
+    return f"/bin/grep -H . {words} > {shlex.quote(str(directory / _EVENTS))}"
 
 
 def counters(container: str, hosts: Mapping[str, Hierarchy]) -> list[Path]:
@@ -89,7 +96,7 @@ def counters(container: str, hosts: Mapping[str, Hierarchy]) -> list[Path]:
 def reached(directory: Path) -> Reached:
     """What the end hook of a container has kept in its directory."""
     try:
-        text = (directory / _EVENTS).read_text("ascii")
+        text = (directory / _EVENTS).read_text("ascii", "replace")
     except FileNotFoundError:
         return Reached()
     memory = re.search(r"/memory\.\w+:oom_kill [1-9]", text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -186,6 +187,18 @@ def test_which_limit_a_container_ran_into(
 ) -> None:
     (tmp_path / "events").write_text(text)
     assert enforcement.reached(tmp_path) == (bool(memory), bool(pids))
+
+
+@pytest.mark.parametrize("name", ["run-a\\x2db.service", "two words", "$(false)", "it's", "größe"])
+def test_what_counts_is_kept_of_a_group_of_any_name(tmp_path: Path, name: str) -> None:
+    group, directory = tmp_path / name, tmp_path / "of it"
+    for path in (group, directory):
+        path.mkdir()
+    files = [group / "memory.events", group / "pids.events"]
+    for path, text in zip(files, ("max 9\noom_kill 2\n", "max 1\n"), strict=True):
+        path.write_text(text)
+    subprocess.run(["sh", "-c", enforcement.keeping(files, directory)], check=True)
+    assert enforcement.reached(directory) == (True, True)
 
 
 def test_what_counts_is_of_the_controllers_that_there_are(tmp_path: Path) -> None:
