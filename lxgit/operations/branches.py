@@ -218,11 +218,13 @@ def _previous(repository: Repository) -> str:
 
 
 def detached_at(repository: Repository, oid: str) -> str | None:
-    """What was checked out, in the words of who did, when HEAD came to be at this commit."""
+    """What was checked out, in the words of who did, when HEAD last came to be at this commit.
+
+    None where that was the commit's id. A branch is passed over: HEAD named that then.
+    """
     for _, words, came_to in _checkouts(repository):
-        names_it = oid.startswith(words) or repository.refs.read(branch_ref(words)) is not None
-        if hex_id(came_to) == oid and not names_it:
-            return words
+        if hex_id(came_to) == oid and repository.refs.read(branch_ref(words)) is None:
+            return None if oid.startswith(words) else words
     return None
 
 

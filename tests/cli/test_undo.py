@@ -110,6 +110,17 @@ def test_a_checkout_of_a_tag_is_told_by_its_name(full: Lxgit, git: StockGit) -> 
     assert full("undo").out.endswith(f"to {tip}': HEAD {tip[:12]} -> base\n")
 
 
+def test_a_checkout_of_an_id_is_not_told_by_an_older_name(full: Lxgit, git: StockGit) -> None:
+    full("tag", "base:v1", "base")
+    oid = git.word("rev-parse", "base")
+    for name in ("base:v1", "base", oid):
+        full("checkout", name)
+    assert (
+        full("undo").out
+        == f"Undid 'checkout: moving from base to {oid}': HEAD {oid[:12]} -> base\n"
+    )
+
+
 def test_what_git_has_moved_is_not_undone(full: Lxgit, git: StockGit) -> None:
     full("branch", "-f", "third", "tuned")
     git("update-ref", "refs/heads/third", git.commit("by Git", git.word("rev-parse", "tuned")))
