@@ -155,7 +155,7 @@ def _started(
     after_exit: Callable[[], None] | None = None,
     *,
     detached: bool = False,
-    is_edited: bool = False,
+    record_is_locked: bool = False,
 ) -> Session:
     from lxgit.runtime import probe
     from lxgit.runtime.security import UNCONFINED
@@ -171,7 +171,7 @@ def _started(
         window=window if container.config.tty else None,
         detached=detached,
         after_exit=after_exit,
-        is_edited=is_edited,
+        record_is_locked=record_is_locked,
     )
 
 
@@ -245,8 +245,11 @@ def start(
 def start_detached(repository: Repository, name: str, *, progress: Progress) -> None:
     """Run a stopped container's command again, by itself. AlreadyRunning, NoSuchContainer."""
     container = find_container(repository, name)
-    _start(repository, container, None, progress, detached=True).close()
-    interrupts.let_through()
+    session = _start(repository, container, None, progress, detached=True)
+    try:
+        session.close()
+    finally:
+        interrupts.let_through()
 
 
 def _start(
@@ -293,4 +296,4 @@ def _start_now(
     with layers_kept(repository):
         container, stack, image = stacked(repository, container, progress)
         _warn_of_firewalls(container, progress)
-        return _started(container, stack, image, window, detached=detached, is_edited=True)
+        return _started(container, stack, image, window, detached=detached, record_is_locked=True)

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from lxgit.runtime.overlay import Lower
 
 
+class ContainerMoved(LxgitError):
+    """Another command put it on another commit, just before it was started."""
+
+
 _supervisors: list[int] = []  # children of this process that may not have ended
 
 
@@ -40,7 +44,7 @@ def start_container(
     window: tuple[int, int] | None = None,
     detached: bool = False,
     after_exit: Callable[[], None] | None = None,
-    is_edited: bool = False,
+    record_is_locked: bool = False,
 ) -> Session:
     """Start a container on these layers, topmost first; returns when its command is executed.
 
@@ -48,21 +52,22 @@ def start_container(
     `window` is the size of its terminal in rows and columns. The container's input ends when the
     returned session is closed, unless `detached`. `after_exit` is called in the supervisor when
     the container has ended, while it holds its lock and before anybody hears of the end. With
-    `is_edited` the caller is the only one to change its record; else what others have changed of it
-    until it is begun holds, and nobody can from then on without seeing that it is being started.
+    `record_is_locked` the caller is the only one to change its record; `after_exit` must not then.
+    Else what others have changed of it until it is begun holds, and nobody can from then on without
+    seeing that it is being started.
 
     Ctrl-C ends the container while this waits, and is held back from then on (interrupts.py): the
     caller lets it through once the container is known to somebody, as `Session.attach` does.
 
-    Raises LockHeld when it runs already, StartFailed with the exit code 125, 126 or 127.
+    Raises LockHeld when it runs already, StartFailed with the exit code 125, 126 or 127;
+    ContainerMoved.
     """
     _reap()
     sweep()
     task = Task(container, tuple(lowers), apparmor, window, detached, after_exit)
     with bases.held(task.lowers):
-        interrupts.hold_back()
         try:
-            session = _begun(task, root, is_edited=is_edited)
+            session = _begun(task, root, record_is_locked=record_is_locked)
         except BaseException:
             interrupts.let_through()
             raise
@@ -70,19 +75,25 @@ def start_container(
     return session
 
 
-def _begun(task: Task, root: Metadata, *, is_edited: bool) -> Session:
+def _begun(task: Task, root: Metadata, *, record_is_locked: bool) -> Session:
     """The supervisor's first client, when the container's command is executed."""
-    if is_edited:
+    if record_is_locked:
         session = _forked(task, root)
     else:
         with edited(task.container) as now:
+            if now.mounted != task.container.mounted:
+                name = now.config.name
+                raise ContainerMoved(
+                    f"container '{name}' was put on another commit while it was about to start",
+                    hint=f"'lxgit start {name}' starts it there",
+                )
             session = _forked(replace(task, container=now), root)
     try:
         with graceperiod.begun(), interrupts.heard():
             session.wait_started()
     except KeyboardInterrupt:
-        _end(task.container, session)
-        session.close()
+        with session, interrupts.heard():  # another one, as this waits
+            _end(task.container, session)
         raise
     except BaseException:
         session.close()
@@ -105,6 +116,7 @@ def _forked(task: Task, root: Metadata) -> Session:
     container = task.container
     with container.lock() as lock:
         make_upper(container, root)
+        interrupts.hold_back()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             child = os.fork()
