@@ -79,7 +79,7 @@ class Enforcement:
 
 
 def keeping(files: Sequence[Path], directory: Path) -> str:
-    """The command, of sh(1): a control group may have any name, as of a unit with `\\x2d` in its."""
+    """That command, for sh(1), to which the name of a control group may mean something."""
     import shlex  # rare
 
     words = " ".join(shlex.quote(str(file)) for file in files)
