@@ -39,7 +39,7 @@ def install() -> None:
     try:
         with open(spec.cached, "rb", buffering=0) as file:
             kind = file.read(8)
-    except FileNotFoundError:
+    except OSError:  # there is none, or it is not for this user to read
         return
     if kind[4:] == _STAMPED:
         sys.meta_path.insert(0, _Finder(type(spec), spec.cached.removeprefix(start), kind))

@@ -75,6 +75,14 @@ def test_a_module_that_goes_by_its_digest_is_pythons(package: Path) -> None:
     assert look(package)[:2] == ("one", "SourceFileLoader")
 
 
+def test_a_compiled_one_that_cannot_be_read_is_passed_over(package: Path) -> None:
+    """As when root has started it first, with a umask of its own; to root itself, a directory."""
+    (compiled,) = (package / "lxgit/cli/__pycache__").glob("loader.*")
+    compiled.unlink()
+    compiled.mkdir()
+    assert look(package)[:2] == ("one", "SourceFileLoader")
+
+
 def test_optimized_modules_have_names_of_their_own(package: Path) -> None:
     assert look(package, "-O")[1] == "SourceFileLoader"
     word, found, facts, _ = look(package, "-O")
