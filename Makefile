@@ -20,7 +20,7 @@ demo:  ## install what is missing, then the main job on a real Debian, narrated
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" scripts/demo
 
 # Somebody else than root goes on without the packages: the tests say what they skip, and why.
-test:  ## install what is missing, then lint, types and the whole test suite; JOBS=1 for one at a time
+test:  ## install what is missing, then lint, types and all tests that take no minutes; JOBS=1 for one at a time
 	@scripts/setup test || [ "$$(id -u)" != 0 ]
 	@$(MAKE) --no-print-directory lint types
 	@$(PYTEST) $(PARALLEL) -m "not vm and not scale" $(PYTEST_FLAGS)
