@@ -120,11 +120,18 @@ def prepare(container: str) -> Path | None:
     place = group()
     if place is None:
         return None
-    _enable(place)
-    made = place / f"lxgit.{container}"
-    (rundir.CONTAINERS / container / _NOTE).write_bytes(os.fsencode(made))
-    made.mkdir(exist_ok=True)
-    return made
+    made, note = place / f"lxgit.{container}", rundir.CONTAINERS / container / _NOTE
+    note.write_bytes(os.fsencode(made))
+    # Whoever gave the group may have seen to it that there can be no more (cgroup.max.depth,
+    # cgroup.max.descendants), or none for processes. It is as if none had been given, then.
+    with contextlib.suppress(OSError):
+        _enable(place)
+        made.mkdir(exist_ok=True)
+        if not _is_of_threads(made):
+            return made
+        made.rmdir()
+    note.unlink()
+    return None
 
 
 def of(container: str) -> list[Hierarchy]:
@@ -142,21 +149,26 @@ def _hierarchy(place: Path) -> Hierarchy:
     return Hierarchy(place, 2, tuple(_words(place / "cgroup.controllers")))
 
 
+def _is_of_threads(place: Path) -> bool:
+    """Whether a group takes no processes, being below one of threads (cgroup-v2.rst, "Threads")."""
+    return (place / "cgroup.type").read_text("ascii") != "domain\n"
+
+
 def _enable(place: Path) -> None:
     """Have groups below this one have its controllers. What cannot be enabled is not there then."""
-    wanted = {*_WANTED}.intersection(_words(place / "cgroup.controllers"))
     control = place / "cgroup.subtree_control"
-    for _ in range(_TRIES):
-        missing = wanted.difference(_words(control))
-        if not missing:
-            return
-        _move_out(place)
-        try:
-            control.write_text(" ".join(f"+{name}" for name in sorted(missing)), "ascii")
-        except OSError as error:
-            if error.errno != errno.EBUSY:
-                return
-            time.sleep(0.01)
+    there = {*_WANTED}.intersection(_words(place / "cgroup.controllers"))
+    for name in sorted(there.difference(_words(control))):
+        for _ in range(_TRIES):
+            _move_out(place)
+            try:
+                control.write_text(f"+{name}", "ascii")
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    break
+                time.sleep(0.01)
+            else:
+                break
 
 
 def _move_out(place: Path) -> None:

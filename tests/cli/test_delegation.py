@@ -118,6 +118,30 @@ def test_one_that_cannot_be_started_leaves_no_group(given: OrdinaryUser, place: 
     waiting.wait_until(lambda: _groups(place) == [])
 
 
+def _runs_without(given: OrdinaryUser, person: OrdinaryUser) -> None:
+    """A container runs, and has no group."""
+    given(*RUN, code=0)
+    assert "no control group was given to you" in person("pause", "c1", code=1).err
+    given("rm", "-f", "c1", code=0)
+
+
+def test_where_no_group_can_be_made_they_run_without(
+    given: OrdinaryUser, person: OrdinaryUser, place: Path
+) -> None:
+    (place / "cgroup.max.descendants").write_text("0")
+    _runs_without(given, person)
+    assert _groups(place) == []
+
+
+def test_a_group_of_threads_is_none(person: OrdinaryUser, place: Path) -> None:
+    """No process can be in groups below it."""
+    group = _inner(person, place, "inner")
+    (group / "cgroup.type").write_text("threaded")
+    os.setxattr(group, "user.delegate", b"1")
+    _runs_without(_within(person, group, place.parent), person)
+    assert _groups(group) == []
+
+
 def _inner(person: OrdinaryUser, place: Path, *names: str) -> Path:
     """A group below, the user's too. It has no controllers, as none were handed on to it."""
     for name in names:
