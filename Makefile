@@ -36,7 +36,7 @@ types: venv
 	@$(VENV)/bin/mypy
 
 fast: venv
-	@$(PYTEST) $(PARALLEL) -m "not slow and not network and not vm" $(PYTEST_FLAGS)
+	@$(PYTEST) $(PARALLEL) -m "not slow and not network and not vm and not scale" $(PYTEST_FLAGS)
 
 format: venv  ## lay the sources out, and mend what ruff can
 	@$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format .
