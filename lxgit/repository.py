@@ -1,17 +1,6 @@
-r"""A store on disk: its paths, its version, its locks; opens objects and refs.
+"""A store on disk: its paths, its version, its locks; opens objects and refs.
 
-    STORE/format          "lxgit store 1\n", written last: a store without it is none
-    STORE/git/            a bare Git repository: all history
-    STORE/layers/         materialised layers: a cache
-    STORE/containers/ID/  one container each
-    STORE/volumes/NAME/   one volume each; made with the first
-    STORE/operations      what moved refs: `undo` reads it   (objects/operationlog)
-    STORE/events          what happened: `events` tells it    (eventlog)
-    STORE/layer-notes     what layers became for a registry   (oci/layernotes)
-    STORE/locks/          what flock(2) is taken on
-    STORE/tmp/            unlinked or unfinished files
-
-The directory has mode 0700.
+docs/format.md lists all that is in it. The directory has mode 0700.
 """
 
 from __future__ import annotations
