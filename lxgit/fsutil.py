@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SYS_OPENAT2 = 437  # the same on every architecture (asm-generic/unistd.h)
-RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10

@@ -107,9 +107,6 @@ class Ignore:
         return self.leaves_out(self.standing(path))
 
 
-NOTHING_IGNORED = Ignore()
-
-
 def only(pattern: str) -> Ignore:
     """The rules that leave out all but what matches a pattern, and what is below. BadPattern."""
     return Ignore(
