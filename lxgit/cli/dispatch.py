@@ -110,8 +110,16 @@ def run_command(session: Session, words: Sequence[str]) -> int:
 def _find(name: str) -> commands.Listed:
     listed = commands.find(name)
     if listed is None:
-        near = commands.nearest(name)
-        help_ = f"lxgit {name.partition(' ')[0]}" if " " in name else "lxgit help --all"
-        hint = f"did you mean '{near}'?" if near else f"'{help_}' lists the commands"
-        raise UsageError(f"'{name}' is not a command", hint=hint)
+        raise UsageError(f"'{name}' is not a command", hint=_meant(name))
     return listed
+
+
+def _meant(name: str) -> str:
+    """What to type in place of what is no command."""
+    from lxgit.cli.instead import COMMANDS
+
+    if name in COMMANDS:
+        return COMMANDS[name]
+    near = commands.nearest(name)
+    help_ = f"lxgit {name.partition(' ')[0]}" if " " in name else "lxgit help --all"
+    return f"did you mean '{near}'?" if near else f"'{help_}' lists the commands"

@@ -1,4 +1,7 @@
-"""Options of Docker's that lxgit has not, and what does the same, or why nothing does."""
+"""Commands and options of others that lxgit has not, and what does the same, or what comes nearest.
+
+STORE is the store's directory, in which stock Git does what it does anywhere.
+"""
 
 from __future__ import annotations
 
@@ -38,4 +41,89 @@ INSTEAD = {
     "network create": dict.fromkeys(
         ("-o", "--opt", "--attachable", "--ipam-driver", "--scope", "--ingress"), _NETWORK
     ),
+}
+
+_NO_INDEX = "there is no index: 'lxgit commit' records all that a container changed"
+_LINES = (
+    "'lxgit log -- /PATH' lists what changed a file, 'git -C STORE/git blame REV -- rootfs/PATH'"
+    " who wrote its lines"
+)
+_PATHS = (
+    "'lxgit restore --source REV CONTAINER:/PATH' takes over a path of another commit, 'lxgit"
+    " commit' records it"
+)
+_FETCHED = "'lxgit pull [HOST/]IMAGE [NAME]' fetches an image and its history"
+_CARRIED = "'lxgit push' and 'lxgit pull', or 'lxgit save' and 'lxgit load', carry commits"
+_CALLED = "'lxgit branch -v' and 'lxgit tag' list the names, 'lxgit rev-parse NAME' prints an id"
+_LISTED = "'lxgit ls -R REV' lists what an image has"
+_DELETED = "'lxgit rm' deletes containers, 'lxgit rmi' names of images"
+_ONE_HOST = "containers are of one host: 'lxgit run -d --restart always' keeps one going"
+_FILES = "'lxgit ls CONTAINER:/PATH' and 'lxgit cp' get at files, whether it runs or not"
+
+COMMANDS = {
+    "add": _NO_INDEX,
+    "am": _CARRIED,
+    "annotate": _LINES,
+    "apply": _CARRIED,
+    "archive": "'lxgit export' writes an image as a tar",
+    "bisect": "'lxgit log --oneline' lists the commits, 'lxgit run --rm REV COMMAND' tries one",
+    "blame": _LINES,
+    "bundle": "'lxgit save' writes images with their histories",
+    "cat-file": "'lxgit show REV:/PATH' prints a file, 'git -C STORE/git cat-file' any object",
+    "cherry-pick": _PATHS,
+    "clean": "'lxgit reset --hard CONTAINER' drops what a container changed",
+    "clone": _FETCHED,
+    "compose": "'lxgit network create NET', then 'lxgit run -d --network NET' for each container:"
+    " there they know each other by name",
+    "config": "'lxgit commit --change' sets what an image says, 'git -C STORE/git config user.name"
+    " NAME' who commits",
+    "console": "'lxgit attach' connects to a container, 'lxgit exec -it CONTAINER sh' runs a shell",
+    "context": "'lxgit --store DIR COMMAND', or LXGIT_STORE, names the store",
+    "delete": _DELETED,
+    "destroy": _DELETED,
+    "fetch": _FETCHED,
+    "for-each-ref": _CALLED,
+    "format-patch": _CARRIED,
+    "freeze": "'lxgit pause' has a container stand still",
+    "grep": "'git -C STORE/git grep TEXT REV -- rootfs' searches an image",
+    "init": "the first 'lxgit bootstrap', 'lxgit import', 'lxgit build' or 'lxgit pull' makes the"
+    " store",
+    "launch": "'lxgit run -d IMAGE' starts a container, 'lxgit pull' fetches an image",
+    "list": "'lxgit ps -a' lists containers, 'lxgit images' images, 'lxgit branch' branches",
+    "ls-files": _LISTED,
+    "ls-tree": _LISTED,
+    "merge": f"'lxgit branch -f NAME REV' moves a branch on; {_PATHS}",
+    "mount": _FILES,
+    "mv": "'lxgit rename' gives a container another name, 'lxgit branch -m' a branch",
+    "pod": "'lxgit run --network container:NAME' shares the network of another container",
+    "rebase": "'lxgit checkout --merge REV CONTAINER' puts a container on another commit, with what"
+    " it changed",
+    "remote": "a name says where an image is: 'lxgit pull localhost:5000/base'",
+    "remove": _DELETED,
+    "repack": "'lxgit gc' does",
+    "revert": f"'lxgit undo' takes back the last command; {_PATHS}",
+    "service": "'lxgit system service --install' has containers started at boot",
+    "shell": "'lxgit exec -it CONTAINER sh', or 'lxgit run -it IMAGE sh'",
+    "show-ref": _CALLED,
+    "snapshot": "'lxgit commit' records what a container changed",
+    "stack": _ONE_HOST,
+    "stage": _NO_INDEX,
+    "swarm": _ONE_HOST,
+    "umount": _FILES,
+    "unfreeze": "'lxgit unpause' has a container go on",
+    "worktree": "a container is a work tree: 'lxgit create REV' makes one",
+    "builder du": "'lxgit system df' has a line for what builds have left",
+    "container ps": "'lxgit container ls'",
+    "container remove": "'lxgit container rm'",
+    "image prune": "'lxgit rmi' takes names away, 'lxgit gc' drops what has none, at once with"
+    " --now",
+    "image remove": "'lxgit image rm'",
+    "image search": "'lxgit search'",
+    "network remove": "'lxgit network rm'",
+    "stash apply": "'lxgit stash pop' brings it back, and deletes it",
+    "stash clear": "'lxgit stash drop' deletes one",
+    "stash save": "'lxgit stash push'",
+    "system prune": "'lxgit container prune', 'lxgit network prune', 'lxgit volume prune' and"
+    " 'lxgit builder prune', then 'lxgit gc'",
+    "volume remove": "'lxgit volume rm'",
 }

@@ -142,6 +142,16 @@ def test_what_a_family_shares_is_there(family: Family) -> None:
     [
         (["brnch"], "'brnch' is not a command", "did you mean 'branch'?"),
         (["zzz"], "'zzz' is not a command", "'lxgit help --all' lists the commands"),
+        (
+            ["clone", "base"],
+            "'clone' is not a command",
+            "'lxgit pull [HOST/]IMAGE [NAME]' fetches an image and its history",
+        ),
+        (
+            ["image", "prune"],
+            "'image prune' is not a command",
+            "'lxgit rmi' takes names away, 'lxgit gc' drops what has none, at once with --now",
+        ),
         (["help", "brnch"], "'brnch' is not a command", "did you mean 'branch'?"),
         (
             ["container", "renam"],
