@@ -128,6 +128,8 @@ def pwrite_sparse(fd: int, data: bytes, offset: int) -> None:
     begin = 0
     for start in range(0, len(view), HOLE):
         if view[start : start + HOLE] == _ZEROS:
-            pwrite_all(fd, view[begin:start], offset + begin)
+            if start > begin:
+                pwrite_all(fd, view[begin:start], offset + begin)
             begin = start + HOLE
-    pwrite_all(fd, view[begin:], offset + begin)
+    if begin < len(view):
+        pwrite_all(fd, view[begin:], offset + begin)
