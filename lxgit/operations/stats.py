@@ -9,6 +9,7 @@ from lxgit.errors import LxgitError, UsageError
 from lxgit.operations.lookup import find_container
 from lxgit.runtime import cgroups
 from lxgit.runtime.attach import NotRunning
+from lxgit.runtime.config import RUNNING
 from lxgit.runtime.containers import all_containers
 from lxgit.runtime.usage import Usage, inside_of, processes, usage
 from lxgit.tuples import NamedTuple
@@ -51,13 +52,12 @@ def statistics(
 ) -> Iterator[list[Statistics]]:
     """What containers use, all that run by default, every `interval` seconds and for ever.
 
-    One that has ended is all zeros if it was named. NoSuchContainer; Uncounted.
+    One that has ended is all zeros if it was named, and one between two lives. NoSuchContainer;
+    Uncounted, of one that was named, or where there is no other.
     """
     before: dict[str, Usage] = {}
     while True:
-        found = [find_container(repository, name) for name in names]
-        if not names:
-            found = [one for one in all_containers(repository.containers_dir) if one.is_running]
+        found = _found(repository, names)
         now = {one.id: _usage(one) for one in found}
         if before or not found:
             yield [_statistics(one, before.get(one.id, now[one.id]), now[one.id]) for one in found]
@@ -65,15 +65,28 @@ def statistics(
         time.sleep(interval)
 
 
-def _usage(container: Container) -> Usage:
-    pid = container.state.pid
-    if container.is_running and not cgroups.of(container.id):
-        name = container.config.name
+def _found(repository: Repository, names: Sequence[str]) -> list[Container]:
+    """Those that were named; else of those that run the ones that can be told of."""
+    found = [find_container(repository, name) for name in names]
+    if not names:
+        found = [one for one in all_containers(repository.containers_dir) if one.is_running]
+    uncounted = [one for one in found if _is_uncounted(one)]
+    if uncounted and (names or len(uncounted) == len(found)):
+        name = uncounted[0].config.name
         raise Uncounted(
             f"what container '{name}' uses is not counted: you were given no control group for it",
             hint=f"'lxgit top {name}' shows its processes",
         )
-    return usage(container.id, pid, cgroups.controllers(container.id))
+    return [one for one in found if one not in uncounted]
+
+
+def _is_uncounted(container: Container) -> bool:
+    """Whether it runs without a group, as one of an ordinary user's may; not between two lives."""
+    return not cgroups.of(container.id) and container.state.status == RUNNING
+
+
+def _usage(container: Container) -> Usage:
+    return usage(container.id, container.state.pid, cgroups.controllers(container.id))
 
 
 def _statistics(container: Container, before: Usage, now: Usage) -> Statistics:

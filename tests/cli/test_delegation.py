@@ -118,6 +118,21 @@ def test_one_that_cannot_be_started_leaves_no_group(given: OrdinaryUser, place: 
     waiting.wait_until(lambda: _groups(place) == [])
 
 
+def test_stats_of_some(given: OrdinaryUser, person: OrdinaryUser) -> None:
+    """Of those that have a group, or wait for their next life; a named one has to be told of."""
+    again = ("--restart", "always", "base", "sh", "-c", "exit 4")
+    given("run", "-d", "--name", "again", *RUN[4:-3], *again, code=0)
+    person("run", "-d", "--name", "without", *RUN[4:], code=0)
+    waiting.wait_until(lambda: "Restarting (4)" in person("ps").out)
+    form = ("--no-stream", "--format", "{{.Name}}")
+    assert given("stats", *form, code=0).lines == ["again"]
+    given(*RUN, code=0)
+    assert given("stats", *form, code=0).lines == ["c1", "again"]
+    refused = given("stats", "--no-stream", "c1", "without", code=1)
+    assert "what container 'without' uses is not counted" in refused.err
+    given("rm", "-f", "c1", "again", "without", code=0)
+
+
 def _runs_without(given: OrdinaryUser, person: OrdinaryUser) -> None:
     """A container runs, and has no group."""
     given(*RUN, code=0)
