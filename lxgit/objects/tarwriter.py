@@ -63,7 +63,7 @@ class TarWriter:
         self._metadata[path] = metadata
         self._put(member(b"./" + path, _TYPES[Kind.FILE], metadata, size=size))
 
-    def room(self, path: bytes, metadata: Metadata, size: int) -> int:
+    def reserve(self, path: bytes, metadata: Metadata, size: int) -> int:
         """A file with zeros for its content, which somebody else writes; the bytes behind it.
 
         That is from the content's place to the next header.

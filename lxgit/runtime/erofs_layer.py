@@ -131,7 +131,7 @@ class ErofsWriter(LayerTar):
         self._offset = 0  # where the pieces go
         self._pieces: list[bytes] = []
         self._size = 0  # of the pieces
-        self._rooms: list[Job] = []  # what the filler writes where there are zeros in the pieces
+        self._reserved: list[Job] = []  # what the filler writes where there are zeros in the pieces
 
     def __enter__(self) -> Self:
         return self
@@ -160,8 +160,8 @@ class ErofsWriter(LayerTar):
             return
         metadata = self._taken(path, metadata)
         if size < HOLE:
-            behind = self._tar.room(path, metadata, size)
-            self._rooms.append((chunks.oid, self._offset + self._size - behind, size))
+            behind = self._tar.reserve(path, metadata, size)
+            self._reserved.append((chunks.oid, self._offset + self._size - behind, size))
             return
         self._tar.header(path, metadata, size)
         self._flush()
@@ -190,9 +190,9 @@ class ErofsWriter(LayerTar):
             self._pieces.clear()
             self._size = 0
         if self._filler is not None:
-            for job in self._rooms:  # not before the zeros are there
+            for job in self._reserved:  # not before the zeros are there
                 self._filler.put(*job)
-            self._rooms.clear()
+            self._reserved.clear()
 
 
 def _escaped(path: bytes, metadata: Metadata) -> Metadata:
