@@ -25,16 +25,18 @@ def reset(
 
     What it had is kept as a commit, whose id is printed, until the next such command or 'rm'.
     """
-    from lxgit.operations.moving import reset
+    from lxgit.operations.moving import container_to_reset, reset
 
+    repository = session.repository()
+    found = container_to_reset(repository, container)
     if not hard:
         raise UsageError(
             "a container has no index: only its files can be reset",
             hint=f"lxgit reset --hard {container}",
         )
-    repository, who = session.repository(), session.identity()
+    who = session.identity()
     with session.progress() as progress:
-        done = reset(repository, container, identity=who, progress=progress)
+        done = reset(repository, found, identity=who, progress=progress)
     _tell(session, done, "dropped")
 
 

@@ -5,17 +5,21 @@ All of these say what the container is to stand on and what it is to show; `plac
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.image import Image, read_image, write_image
 from lxgit.objects.merging import changes_of, replace_paths
 from lxgit.operations.attached import row_of
 from lxgit.operations.creating import image_label
+from lxgit.operations.finding import find_container_id
 from lxgit.operations.lookup import classify, clean_path, find_commit, image_of
 from lxgit.operations.placing import Aim, carried, keep, place, show, taken, written
 from lxgit.operations.stashing import put_aside
 from lxgit.operations.values import ContainerMoved, ContainerReset
 from lxgit.operations.worktree import only_changed
+from lxgit.runtime.index import NoSuchContainer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,6 +94,23 @@ def checkout_container(
         kept=kept,
         stashed=put_away,
     )
+
+
+def container_to_reset(repository: Repository, text: str) -> str:
+    """The id of the container of that name, or whose id begins so.
+
+    AmbiguousContainer; NoSuchContainer, which of a commit says what moves a branch there.
+    """
+    try:
+        return find_container_id(repository, text)
+    except NoSuchContainer as error:
+        with suppress(LxgitError):
+            find_commit(repository, text)
+            error.hint = (
+                f"'lxgit branch -f NAME {text}' moves a branch there,"
+                " 'lxgit undo' takes back the last command"
+            )
+        raise
 
 
 def reset(

@@ -68,6 +68,17 @@ def test_reset_and_back(web: Lxgit) -> None:
     assert paths(web) == ["/srv/index"]
 
 
+@pytest.mark.parametrize("words", [["HEAD~1"], ["--hard", "HEAD~1"], ["--hard", "base"]])
+def test_reset_of_a_commit_says_what_moves_a_branch(web: Lxgit, words: list[str]) -> None:
+    refused = web("reset", *words, code=1).err
+    assert refused.startswith(f"lxgit: no container '{words[-1]}'\n")
+    said = re.search(r"'lxgit (branch -f) NAME (\S+)' moves a branch there", refused)
+    assert said is not None
+    web(*said[1].split(), "tuned", said[2])
+    assert web("rev-parse", "tuned").out == web("rev-parse", "base").out
+    assert "'lxgit ps -a' lists" in web("reset", "nope", code=1).err
+
+
 def test_restore(web: Lxgit) -> None:
     done = web("restore", "-s", "base", "/etc/motd", "/etc/logo")
     assert done.out.endswith(": restored 2 paths\n")
