@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.objects.commits import Signature
 from lxgit.objects.database import ObjectDatabase
 from lxgit.objects.git import Git, init
+from lxgit.objects.ids import from_hex
 from lxgit.objects.refs import RefStore
 from tests.support.stockgit import StockGit
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lxgit.objects.ids import ObjectID
+
+WHO = Signature("C. O. Mitter", "committer@example.com", 1_700_000_000, 60)
+BASE = "refs/heads/base"
 
 
 @pytest.fixture
@@ -44,6 +49,18 @@ def objects(git_dir: Path) -> Iterator[ObjectDatabase]:
 @pytest.fixture
 def refs(git_dir: Path) -> RefStore:
     return RefStore(git_dir)
+
+
+@pytest.fixture
+def commits(stock: StockGit) -> list[ObjectID]:
+    """Three commits in a row."""
+    made = stock.graph([[1], [2, 1], [3, 2]])
+    return [from_hex(made[number]) for number in (1, 2, 3)]
+
+
+def put(refs: RefStore, name: str, new: ObjectID | None, old: ObjectID | None = None) -> None:
+    """Move a ref, by WHO, with the message `test`."""
+    refs.update(name, new, old=old, message="test", who=WHO)
 
 
 def intact(objects: ObjectDatabase, oid: ObjectID) -> bytes | None:
