@@ -35,15 +35,53 @@ _RUN = {
     "--volume-driver": "a volume lies in the store",
 }
 _NETWORK = "a network is a bridge of this host: --subnet, --gateway, --ip-range, --internal"
+_NO_INDEX = "there is no index: 'lxgit commit' records all that a container changed"
+_AT_ONCE = f"{_NO_INDEX}; 'lxgit restore CONTAINER:/PATH' puts a path back first"
+_BY_GIT = "'git -C STORE/git {}' knows it: the store is a repository of Git's"
+_NO_REMOTES = "'lxgit branch' lists all: registries have names of images, and no branches here"
+_ORPHAN = "'lxgit bootstrap' and 'lxgit import' begin a history of its own"
+_HEAD_ALONE = "HEAD moves without it, and no container is touched"
+_BRANCH_ALONE = "'lxgit branch -f NAME REV' moves a branch, and no container"
 INSTEAD = {
-    "run": _RUN,
+    "branch": dict.fromkeys(("-a", "--all", "-r", "--remotes"), _NO_REMOTES)
+    | dict.fromkeys(("--contains", "--merged", "--no-merged"), _BY_GIT.format("branch"))
+    | {"--list": "'lxgit branch' lists them"},
+    "checkout": dict.fromkeys(("-f", "--force"), f"{_HEAD_ALONE}; --stash moves one with changes")
+    | {"--orphan": _ORPHAN},
+    "commit": {
+        "--amend": "'lxgit undo' takes a commit back that was just made: the changes are the"
+        " container's again",
+        "--dry-run": "'lxgit status' shows what it would record",
+        **dict.fromkeys(("-p", "--patch", "-i", "--interactive"), _AT_ONCE),
+    },
     "create": _RUN,
+    "diff": dict.fromkeys(("--cached", "--staged"), "there is no index: without it all is shown")
+    | dict.fromkeys(("-w", "--word-diff"), _BY_GIT.format("diff OLD NEW")),
+    "gc": {"--prune": "--now keeps nothing that only a reflog reaches"},
+    "log": dict.fromkeys(
+        ("--author", "--grep", "--since", "--after", "--until", "-S", "-G", "--pretty"),
+        _BY_GIT.format("log"),
+    )
+    | dict.fromkeys(("--name-only", "--name-status"), "--stat"),
+    "ls": dict.fromkeys(("-a", "--all"), "names that begin with a dot are listed without it"),
+    "push": dict.fromkeys(("-f", "--force"), "a name in a registry moves without it")
+    | dict.fromkeys(("-a", "--all-tags", "--all", "--tags"), "one NAME[:TAG] after the other"),
+    "reset": dict.fromkeys(("--soft", "--mixed", "--keep"), _BRANCH_ALONE),
+    "restore": {"--staged": "there is no index: without it files are put back"},
+    "run": _RUN,
+    "show": {"--name-only": "--name-status"},
+    "status": dict.fromkeys(
+        ("-s", "--short", "--porcelain"),
+        "'lxgit diff --name-status CONTAINER' is short; --format json is for programs",
+    ),
+    "switch": dict.fromkeys(("-f", "--force", "--discard-changes"), _HEAD_ALONE)
+    | {"--orphan": _ORPHAN},
+    "tag": {"--contains": _BY_GIT.format("tag")},
     "network create": dict.fromkeys(
         ("-o", "--opt", "--attachable", "--ipam-driver", "--scope", "--ingress"), _NETWORK
     ),
 }
 
-_NO_INDEX = "there is no index: 'lxgit commit' records all that a container changed"
 _LINES = (
     "'lxgit log -- /PATH' lists what changed a file, 'git -C STORE/git blame REV -- rootfs/PATH'"
     " who wrote its lines"

@@ -46,3 +46,8 @@ def test_stock_git_does_what_hints_leave_to_it(grown: Lxgit, git: StockGit) -> N
     git("config", "user.name", "Zoe")
     grown("tag", "-a", "-m", "hers", "noted", env={"GIT_COMMITTER_NAME": ""})
     assert b"tagger Zoe <" in git("cat-file", "tag", "noted")
+    assert git("log", "--author=Ada", "--grep=Tune", "--format=%s", "tuned") == b"Tune it\n"
+    assert git("branch", "--contains", "base").split() == [b"base", b"*", b"tuned"]
+    assert git("tag", "--contains", "base") == b"noted\n"
+    words = git("diff", "--word-diff", "base", "tuned", "--", "rootfs/etc/motd")
+    assert b"{+is tuned.+}" in words

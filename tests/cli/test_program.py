@@ -170,6 +170,22 @@ def test_what_a_family_shares_is_there(family: Family) -> None:
             "no such option: --gpus (Possible options: --cpus, --pull, --user)",
             "--device gives it the device nodes: --device /dev/dri/renderD128",
         ),
+        (
+            ["commit", "--amend"],
+            "no such option: --amend",
+            "'lxgit undo' takes a commit back that was just made: the changes are the"
+            " container's again",
+        ),
+        (
+            ["diff", "--cached"],
+            "no such option: --cached",
+            "there is no index: without it all is shown",
+        ),
+        (
+            ["status", "-sb"],
+            "no such option: -s",
+            "'lxgit diff --name-status CONTAINER' is short; --format json is for programs",
+        ),
         (["-x"], "unknown option '-x'", "lxgit --help"),
         (["--store"], "--store needs a directory", "lxgit --store DIR COMMAND"),
         (
