@@ -49,8 +49,7 @@ INSTEAD = {
     "checkout": dict.fromkeys(("-f", "--force"), f"{_HEAD_ALONE}; --stash moves one with changes")
     | {"--orphan": _ORPHAN},
     "commit": {
-        "--amend": "'lxgit undo' takes a commit back that was just made: the changes are the"
-        " container's again",
+        "--amend": "'lxgit undo' takes back the commit just made: the container has its changes",
         "--dry-run": "'lxgit status' shows what it would record",
         **dict.fromkeys(("-p", "--patch", "-i", "--interactive"), _AT_ONCE),
     },

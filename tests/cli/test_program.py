@@ -173,8 +173,7 @@ def test_what_a_family_shares_is_there(family: Family) -> None:
         (
             ["commit", "--amend"],
             "no such option: --amend",
-            "'lxgit undo' takes a commit back that was just made: the changes are the"
-            " container's again",
+            "'lxgit undo' takes back the commit just made: the container has its changes",
         ),
         (
             ["diff", "--cached"],
