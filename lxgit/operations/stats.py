@@ -82,11 +82,11 @@ def _found(repository: Repository, names: Sequence[str]) -> list[Container]:
 
 def _is_uncounted(container: Container) -> bool:
     """Whether it runs without a group, as one of an ordinary user's may; not between two lives."""
-    return not cgroups.of(container.id) and container.state.status == RUNNING
+    return not cgroups.hierarchies_of(container.id) and container.state.status == RUNNING
 
 
 def _usage(container: Container) -> Usage:
-    return usage(container.id, container.state.pid, cgroups.controllers(container.id))
+    return usage(container.id, container.state.pid, cgroups.controllers_of(container.id))
 
 
 def _statistics(container: Container, before: Usage, now: Usage) -> Statistics:
@@ -117,7 +117,7 @@ def top(repository: Repository, name: str, options: Sequence[str]) -> list[list[
             hint="'lxgit ps' lists what runs",
         )
     state = container.state
-    counted = cgroups.of(container.id)
+    counted = cgroups.hierarchies_of(container.id)
     pids = processes(container.id) if counted else inside_of(state.supervisor)
     head, *lines = _ps(options or ("-ef",), pids).splitlines()
     titles = head.split()

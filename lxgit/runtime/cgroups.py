@@ -59,7 +59,7 @@ def _hierarchies(mountinfo: Iterable[str]) -> Iterator[Hierarchy]:
             yield Hierarchy(top, 2, tuple(names))
 
 
-def of(container: str) -> list[Hierarchy]:
+def hierarchies_of(container: str) -> list[Hierarchy]:
     """Those that a container that runs has its groups in, with the place where they are.
 
     An ordinary user's has one at most, if a group has been given to the user (delegation.py).
@@ -68,22 +68,25 @@ def of(container: str) -> list[Hierarchy]:
         return hierarchies()
     from lxgit.runtime import delegation
 
-    return delegation.of(container)
+    return delegation.given_to(container)
 
 
-def controllers(container: str = "") -> dict[str, Hierarchy]:
+def controllers_of(container: str) -> dict[str, Hierarchy]:
     """The hierarchy that each controller of a container is in; a controller is in one only."""
-    return {name: one for one in of(container) for name in one.controllers}
+    return {name: one for one in hierarchies_of(container) for name in one.controllers}
 
 
-def of_container(container: str) -> list[Path]:
-    """The control groups of one container and of its monitor, in every hierarchy."""
-    return [
-        path
-        for hierarchy in of(container)
-        for prefix in _PREFIXES
-        if (path := hierarchy.top / f"{prefix}.{container}").is_dir()
-    ]
+def groups_of(container: str) -> list[Path]:
+    """What is a container's alone: its own group and its monitor's, in every hierarchy.
+
+    An ordinary user's has both in one that was made for it.
+    """
+    found = hierarchies_of(container)
+    if rootless.is_active():
+        groups = [one.top for one in found]
+    else:
+        groups = [one.top / f"{prefix}.{container}" for one in found for prefix in _PREFIXES]
+    return [group for group in groups if group.is_dir()]
 
 
 def remove(container: str, seconds: float = 5) -> None:
@@ -93,22 +96,15 @@ def remove(container: str, seconds: float = 5) -> None:
     next sweep finds it.
     """
     end = time.monotonic() + seconds
-    while groups := _all_of(container):
+    while groups := groups_of(container):
         for group in groups:
             _kill(group)
             _thaw(group)
             _remove_empty(group)
         if time.monotonic() > end:
             return
-        if _all_of(container):
+        if groups_of(container):
             time.sleep(0.01)
-
-
-def _all_of(container: str) -> list[Path]:
-    """What is to be removed of a container; an ordinary user's has all in a group of its own."""
-    if rootless.is_active():
-        return [one.top for one in of(container) if one.top.is_dir()]
-    return of_container(container)
 
 
 def _kill(group: Path) -> None:

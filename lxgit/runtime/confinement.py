@@ -60,7 +60,7 @@ def spec(
         no_new_privileges=security.no_new_privileges,
         masked=not config.privileged,
         in_groups=not rootless.is_active(),
-        relative=rootless.is_active() and bool(cgroups.of(config.id)),
+        relative=rootless.is_active() and bool(cgroups.hierarchies_of(config.id)),
         system=config.system,
         cgroup=enforcement.settings,
         devices=[Device.of(text).rule() for text in security.devices],

@@ -134,7 +134,7 @@ def prepare(container: str) -> Path | None:
     return None
 
 
-def of(container: str) -> list[Hierarchy]:
+def given_to(container: str) -> list[Hierarchy]:
     """What a container that runs has: its group as the top of a hierarchy; nothing without one."""
     try:
         place = Path(os.fsdecode((rundir.CONTAINERS / container / _NOTE).read_bytes()))

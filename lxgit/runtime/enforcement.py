@@ -36,7 +36,7 @@ class Enforcement:
     def __init__(self, container: str, limits: Limits) -> None:
         self._container = container
         self._limits = limits
-        self._hosts = cgroups.controllers(container)
+        self._hosts = cgroups.controllers_of(container)
         self.settings = self._settings(limits)
 
     def check(self) -> None:
@@ -64,7 +64,7 @@ class Enforcement:
         if rootless.is_active():
             from lxgit.runtime import delegation
 
-            delegation.check(limits, cgroups.of(self._container))
+            delegation.check(limits, cgroups.hierarchies_of(self._container))
         return settings(limits, self._hosts)
 
     def end_hook(self, directory: Path) -> str | None:

@@ -52,7 +52,7 @@ def is_frozen(container: str) -> bool:
 
 def require(container: str) -> None:
     """CannotFreeze where a container that runs cannot be frozen."""
-    if not cgroups.of(container):
+    if not cgroups.hierarchies_of(container):
         from lxgit.runtime.delegation import SERVICE
 
         raise CannotFreeze(
@@ -76,9 +76,7 @@ def wait_until_frozen(container: str) -> None:
 
 def _group(container: str) -> Path | None:
     """The container's control group in a hierarchy that can freeze it; version 2 if there is."""
-    groups = [
-        group for group in cgroups.of_container(container) if group.name.startswith("lxc.payload.")
-    ]
+    groups = [one.group(container) for one in cgroups.hierarchies_of(container)]
     for name in ("cgroup.freeze", "freezer.state"):
         for group in groups:
             if (group / name).exists():

@@ -40,7 +40,7 @@ class Usage(NamedTuple):
 def usage(container: str, pid: int | None, hosts: Mapping[str, Hierarchy]) -> Usage:
     """What the container of that id uses; `pid` is its first process, for its network.
 
-    `hosts` says which hierarchy each controller is in (cgroups.controllers).
+    `hosts` says which hierarchy each controller is in (cgroups.controllers_of).
     """
     memory, limit = _memory(container, hosts)
     read, written = _block_io(container, hosts)
@@ -61,7 +61,7 @@ def usage(container: str, pid: int | None, hosts: Mapping[str, Hierarchy]) -> Us
 def processes(container: str) -> set[int]:
     """The ids of all its processes, as the host numbers them."""
     found: set[int] = set()
-    for hierarchy in cgroups.of(container):
+    for hierarchy in cgroups.hierarchies_of(container):
         for directory, _, _ in os.walk(hierarchy.group(container)):
             found.update(map(int, _read(Path(directory, "cgroup.procs")).split()))
     return found

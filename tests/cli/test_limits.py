@@ -29,7 +29,7 @@ def inspected(lxgit: Lxgit, name: str) -> dict[str, Any]:
 
 def in_force(container: str) -> dict[str, str]:
     """What the control groups of a running container say, by the names of either version."""
-    hosts = cgroups.controllers()
+    hosts = cgroups.controllers_of(container)
     files = {"memory": "limit_in_bytes max", "cpu": "cfs_quota_us shares max weight", "pids": "max"}
     said = {}
     for controller, names in files.items():
@@ -41,7 +41,7 @@ def in_force(container: str) -> dict[str, str]:
 
 
 def expected(memory: int, cpus: float, shares: int, pids: int) -> dict[str, str]:
-    if cgroups.controllers()["memory"].version == 1:
+    if any(one.version == 1 and "memory" in one.controllers for one in cgroups.hierarchies()):
         return {
             "memory.limit_in_bytes": str(memory),
             "cpu.cfs_quota_us": str(int(cpus * 100_000)),
@@ -81,7 +81,7 @@ MORE = ("-m", "64m", "--memory-swap", "96m", "--memory-reservation", "32m", "--c
 
 def swap_and_rest(container: str) -> list[str]:
     """Its limits of memory, of swap alone ("max": none), what it keeps, and its processors."""
-    hosts = cgroups.controllers()
+    hosts = cgroups.controllers_of(container)
     memory = hosts["memory"].group(container)
     if hosts["memory"].version == 1:
         names = ("limit_in_bytes", "memsw.limit_in_bytes", "soft_limit_in_bytes")

@@ -121,8 +121,8 @@ def test_a_supervisor_that_is_killed_leaves_nothing_frozen(counting: Lab) -> Non
     os.kill(supervisor, signal.SIGKILL)
     wait_until(lambda: state(lab) == "exited")
     assert not container.recorded_state().paused
-    wait_until(lambda: container.id in sweep() or not cgroups.of_container(container.id))
-    assert cgroups.of_container(container.id) == []
+    wait_until(lambda: container.id in sweep() or not cgroups.groups_of(container.id))
+    assert cgroups.groups_of(container.id) == []
 
 
 def test_a_holder_that_is_killed_lets_go(counting: Lab) -> None:

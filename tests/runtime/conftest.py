@@ -85,7 +85,7 @@ def leftovers(ids: Iterable[str] = ()) -> set[str]:
         if path.is_relative_to(rundir.RUN) and not path.is_relative_to(rundir.BASES)
     }
     for one in ids:
-        found.update(map(str, cgroups.of_container(one)))
+        found.update(map(str, cgroups.groups_of(one)))
         places = (rundir.CONTAINERS / one, Path(f"/run/lxc/lock{rundir.CONTAINERS}/.{one}"))
         found.update(str(path) for path in places if path.exists())
     wanted = [one.encode() for one in ids] + [b"lxgit:" + one[:9].encode() for one in ids]

@@ -151,13 +151,13 @@ def test_groups_go_though_somebody_is_still_in_them(machine: Machine) -> None:
         subprocess.Popen(["sleep", "60"]) as stray,
         machine.start(container) as session,
     ):
-        for group in cgroups.of_container(container.id):
+        for group in cgroups.groups_of(container.id):
             if group.name.startswith("lxc.payload"):
                 (group / "cgroup.procs").write_text(str(stray.pid))
         session.send_signal(signal.SIGKILL)
         assert session.wait() == 137
         assert stray.wait() == -signal.SIGKILL
-    assert cgroups.of_container(container.id) == []
+    assert cgroups.groups_of(container.id) == []
 
 
 def test_sweeping_leaves_those_that_run(machine: Machine) -> None:
@@ -165,7 +165,7 @@ def test_sweeping_leaves_those_that_run(machine: Machine) -> None:
     session = machine.start(container)
     assert container.id not in sweep()
     assert os.path.exists(socket_path(container.id))
-    assert cgroups.of_container(container.id)
+    assert cgroups.groups_of(container.id)
     end(session)
 
 
