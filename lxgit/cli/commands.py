@@ -53,6 +53,14 @@ class Family(NamedTuple):
 
 
 GROUPS: dict[str, tuple[Listed | Family, ...]] = {
+    "Make an image": (
+        Listed("bootstrap", "images", "bootstrap", "make an image from Debian's archive"),
+        Listed("import", "images", "import_", "make an image from a tar or a directory"),
+        Listed("build", "building", "build", "make an image from a Dockerfile"),
+        Listed("insert", "building", "insert", "put a file from the network into an image"),
+        Listed("pull", "receiving", "pull", "fetch an image and its history from a registry"),
+        Listed("load", "receiving", "load", "take images that 'save' or other tools wrote"),
+    ),
     "Work on a machine": (
         Listed("run", "run", "run", "start a container of an image, HEAD's by default"),
         Listed("create", "creating", "create", "make a container, to be started later"),
@@ -75,14 +83,12 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
             alone="push",
         ),
     ),
-    "Look at history": (
+    "Look at history, and grow it": (
         Listed("log", "log", "log", "show the commits of a branch"),
         Listed("show", "history", "show", "show a commit, or a file of one"),
         Listed("ls", "history", "ls", "list a directory of an image"),
         Listed("reflog", "undo", "reflog", "show where names were"),
         Listed("rev-parse", "history", "rev_parse", "print the id that a name stands for"),
-    ),
-    "Grow and mark history": (
         Listed("branch", "branches", "branch", "list, create or delete branches"),
         Listed("checkout", "branches", "checkout", "move HEAD to a branch or a commit"),
         Listed("switch", "branches", "switch", "move HEAD to a branch"),
@@ -146,18 +152,12 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
         ),
     ),
     "Images": (
-        Listed("bootstrap", "images", "bootstrap", "make an image from Debian's archive"),
-        Listed("import", "images", "import_", "make an image from a tar or a directory"),
-        Listed("build", "building", "build", "make an image from a Dockerfile"),
-        Listed("insert", "building", "insert", "put a file from the network into an image"),
         Listed("export", "images", "export", "write an image as a tar"),
-        Listed("pull", "receiving", "pull", "fetch an image and its history from a registry"),
         Listed("push", "sending", "push", "send an image and its history to a registry"),
         Listed("search", "registries", "search", "find images in a registry"),
         Listed("login", "registries", "login", "have a registry know who you are"),
         Listed("logout", "registries", "logout", "have a registry forget who you are"),
         Listed("save", "sending", "save", "write images with their histories for other tools"),
-        Listed("load", "receiving", "load", "take images that 'save' or other tools wrote"),
         Listed("images", "listings", "images", "list images"),
         Listed("rmi", "images", "rmi", "delete names of images"),
         Listed("history", "imagehistory", "history", "show how an image came to be"),
@@ -199,13 +199,10 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
 }
 
 
-COMMON: dict[str, str] = {
-    "Make an image": "bootstrap import build pull",
-    "Work on a machine": "run start status diff commit",
-    "Look at history, and grow it": "log show branch checkout tag undo",
-    "Look after containers": "ps exec cp logs stop rm",
-    "Look after images": "images push rmi gc",
-}
+COMMON = (
+    "bootstrap import build pull run start status diff commit log show branch checkout tag undo"
+    " ps exec cp logs stop rm push images rmi gc"
+)
 """What most people want on most days; the others are found from there."""
 
 
@@ -253,10 +250,12 @@ def nearest(name: str) -> str | None:
 
 def overview() -> str:
     """What `lxgit --help` prints: the common commands, and where the others are."""
-    known = {each.name: each for each in entries()}
-    groups = {title: [known[name] for name in names.split()] for title, names in COMMON.items()}
+    names = COMMON.split()
+    common = {
+        title: [each for each in group if each.name in names] for title, group in GROUPS.items()
+    }
     families = ", ".join(each.name for each in entries() if isinstance(each, Family))
-    return "\n".join((_HEAD, *_listed(groups), _OPTIONS, _MORE.format(families=families)))
+    return "\n".join((_HEAD, *_listed(common), _OPTIONS, _MORE.format(families=families)))
 
 
 def all_commands() -> str:
@@ -265,12 +264,13 @@ def all_commands() -> str:
 
 
 def _listed(groups: Mapping[str, Sequence[Listed | Family]]) -> Iterator[str]:
-    """A line each, below the title of its group."""
+    """A line each, below the title of its group; a group of none has no title."""
     width = max(len(each.name) for group in groups.values() for each in group)
     for title, group in groups.items():
-        yield f"{title}:"
-        yield from (f"  {each.name:{width}}  {each.summary}" for each in group)
-        yield ""
+        if group:
+            yield f"{title}:"
+            yield from (f"  {each.name:{width}}  {each.summary}" for each in group)
+            yield ""
 
 
 def family_help(family: Family) -> str:
