@@ -37,7 +37,10 @@ _NOTE = "group"
 _OTHERS = "lxgit.others"
 _MARK = "user.delegate"  # an attribute that systemd gives to a group, for whoever cannot ask it
 _SYSTEMD = "user@*.service"  # of the user's own
-SERVICE = "'systemd-run --pipe --wait -p Delegate=yes -p User=NAME lxgit …' as root"
+SERVICE = (  # systemd ends what is left in a unit whose command has ended, unless ExitType= is set
+    "'systemd-run --pipe --wait -p Delegate=yes -p User=NAME lxgit …' as root;"
+    " with -d, '-p ExitType=cgroup' in place of '--pipe --wait'"
+)
 _TRIES = 20  # a process may be forked in the group while the others are moved
 
 
