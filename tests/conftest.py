@@ -93,6 +93,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             unable(f"{name}: {reason}")
 
 
+@pytest.hookimpl(trylast=True)  # when its fixtures are gone
+def pytest_runtest_teardown() -> None:
+    """Have no test leave Ctrl-C held back: every program started after it would never hear it."""
+    held = signal.SIGINT in signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    assert not held, "SIGINT is left blocked"
+
+
 def _needs(item: pytest.Item) -> list[str]:
     return [name for name in machine.LACKS if item.get_closest_marker(name)]
 

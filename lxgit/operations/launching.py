@@ -65,12 +65,9 @@ def run_detached(
     Ctrl-C is not heard within the context: it comes too late, and the user shall be told the id.
     """
     container, session = _run(repository, request, streams, identity, progress, detached=True)
-    try:
-        session.close()
+    with session:
         yield container.id
         interrupts.forget()
-    finally:
-        interrupts.let_through()
 
 
 @contextmanager
@@ -245,11 +242,7 @@ def start(
 def start_detached(repository: Repository, name: str, *, progress: Progress) -> None:
     """Run a stopped container's command again, by itself. AlreadyRunning, NoSuchContainer."""
     container = find_container(repository, name)
-    session = _start(repository, container, None, progress, detached=True)
-    try:
-        session.close()
-    finally:
-        interrupts.let_through()
+    _start(repository, container, None, progress, detached=True).close()
 
 
 def _start(

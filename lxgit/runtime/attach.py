@@ -12,7 +12,7 @@ import time
 
 from lxgit.errors import LxgitError
 from lxgit.lean import suppress
-from lxgit.runtime import protocol
+from lxgit.runtime import interrupts, protocol
 from lxgit.runtime.index import is_locked
 from lxgit.runtime.protocol import Message
 from lxgit.runtime.runplace import socket_path
@@ -47,10 +47,15 @@ class IsPaused(LxgitError):
 
 
 class Session:
-    """A connection to a supervisor."""
+    """A connection to a supervisor.
 
-    def __init__(self, channel: _socket.socket) -> None:
+    Ctrl-C is held back (interrupts.py) where it `has_begun` the container, until it is closed or
+    attached: by then somebody knows of it.
+    """
+
+    def __init__(self, channel: _socket.socket, *, has_begun: bool = False) -> None:
         self._channel = channel
+        self._has_begun = has_begun
         self._code: int | None = None  # the container's, once it has been told
 
     def __enter__(self) -> Self:
@@ -62,6 +67,8 @@ class Session:
     def close(self) -> None:
         """Detach. The container goes on."""
         self._channel.close()
+        if self._has_begun:
+            interrupts.let_through()
 
     def wait_started(self) -> None:
         """Until the command has been executed. StartFailed (125, 126, 127) when it was not."""

@@ -56,8 +56,8 @@ def start_container(
     Else what others have changed of it until it is begun holds, and nobody can from then on without
     seeing that it is being started.
 
-    Ctrl-C ends the container while this waits, and is held back from then on (interrupts.py): the
-    caller lets it through once the container is known to somebody, as `Session.attach` does.
+    Ctrl-C ends the container while this waits, and is held back from then on until the session is
+    attached or closed: the caller closes it when the container is known to somebody.
 
     Raises LockHeld when it runs already, StartFailed with the exit code 125, 126 or 127;
     ContainerMoved.
@@ -124,7 +124,7 @@ def _forked(task: Task, root: Metadata) -> Session:
                 become = keep if container.config.restart.keeps else supervise
                 become(task, theirs, lock)
     _supervisors.append(child)
-    return Session(ours)
+    return Session(ours, has_begun=True)
 
 
 def _reap() -> None:
