@@ -201,9 +201,9 @@ GROUPS: dict[str, tuple[Listed | Family, ...]] = {
 
 COMMON = (
     "bootstrap import build pull run start status diff commit log show branch checkout tag undo"
-    " ps exec cp logs stop rm push images rmi gc"
+    " ps exec attach cp logs stop kill wait rm push images rmi gc"
 )
-"""What most people want on most days; the others are found from there."""
+"""What most people want on most days, and 2013 listed; the others are found from there."""
 
 
 def split(words: Sequence[str]) -> tuple[str, Sequence[str]]:
