@@ -17,6 +17,7 @@ import pytest
 from tests.support import leaks, machine, memorydisk, netns, ordinary, rootfs
 from tests.support.program import Lxgit
 from tests.support.registry import registry
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,8 +136,12 @@ def scratch(work_directory: Path) -> Iterator[Path]:
 
 
 def remove(path: Path) -> None:
-    """Remove a tree of any depth; shutil.rmtree keeps a directory open for each level."""
-    subprocess.run(["rm", "-rf", "--one-file-system", path], check=True)
+    """Remove a tree of any depth; shutil.rmtree keeps a directory open for each level.
+
+    A supervisor on its way out may still write that its container has ended.
+    """
+    command = ["rm", "-rf", "--one-file-system", path]
+    wait_until(lambda: subprocess.run(command, check=False).returncode == 0)
 
 
 @pytest.fixture
