@@ -140,7 +140,7 @@ def remove(path: Path) -> None:
 
     A supervisor on its way out may still write that its container has ended.
     """
-    command = ["rm", "-rf", "--one-file-system", path]
+    command = ["rm", "-rf", "--one-file-system", str(path)]
     wait_until(lambda: subprocess.run(command, check=False).returncode == 0)
 
 
