@@ -7,7 +7,7 @@ import os
 import subprocess
 import tarfile
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pexpect
 import pytest
@@ -34,6 +34,14 @@ NOT_FOR_UMOCI = (
 
 def skopeo(*arguments: str | Path) -> bytes:
     return subprocess.run(["skopeo", *arguments], check=True, capture_output=True).stdout
+
+
+def manifest_of(archive: tarfile.TarFile) -> list[dict[str, Any]]:
+    """The images of an archive for `docker load`."""
+    member = archive.extractfile("./manifest.json")
+    assert member is not None
+    found: list[dict[str, Any]] = json.load(member)
+    return found
 
 
 def unpacked(layout: Path, tag: str, to: Path) -> Path:
@@ -102,7 +110,7 @@ def test_several_images_share_their_layers(grown: Lxgit, git: StockGit, scratch:
     grown("save", "tuned", git.word("rev-parse", "base"), "-o", there)
     with tarfile.open(there) as archive:
         names = archive.getnames()
-        manifest = json.load(archive.extractfile("./manifest.json"))  # type: ignore[arg-type]
+        manifest = manifest_of(archive)
     tags = [image["RepoTags"] for image in manifest]
     assert tags == [["tuned:latest"], None]
     layers = [image["Layers"] for image in manifest]
@@ -123,7 +131,7 @@ def test_an_image_of_many_names_is_there_once(
     grown("save", *names, "-o", there, "--format", form)
     if form == "docker-archive":
         with tarfile.open(there) as archive:
-            manifest = json.load(archive.extractfile("./manifest.json"))  # type: ignore[arg-type]
+            manifest = manifest_of(archive)
         tags = [image["RepoTags"] for image in manifest]
         assert tags == [["base:latest", "base:v1"], ["tuned:latest"]]
     other = replace(grown, store=scratch / "other")

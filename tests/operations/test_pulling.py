@@ -109,7 +109,8 @@ class _Slow(Listener):
         super().__init__()
         self._server = server
 
-    def phase(self, label: str, total: int | None = None) -> None:  # noqa: ARG002
+    def phase(self, label: str, total: int | None = None) -> None:
+        super().phase(label, total)
         if label.startswith("Unpacking"):
             self._server.broken.wait(20)
 
