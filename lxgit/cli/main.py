@@ -35,9 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     handler = _signal.getsignal(_signal.SIGINT)
     if handler is _signal.default_int_handler:  # until there is who catches its exception
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-    from lxgit.cli import loader
-
-    loader.install()
     from lxgit.cli.dispatch import run_command_line
 
     _signal.signal(_signal.SIGINT, handler)

@@ -74,7 +74,6 @@ DISPATCH = MAIN | {
     "lxgit.tuples",
     "lxgit.cli.commands",
     "lxgit.cli.dispatch",
-    "lxgit.cli.loader",
     "lxgit.cli.environment",
     "lxgit.cli.output",
     "lxgit.cli.session",
