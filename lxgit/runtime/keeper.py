@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from lxgit.runtime.config import ContainerState
     from lxgit.runtime.containers import Container
-    from lxgit.runtime.supervisor import Task
+    from lxgit.runtime.setup import Task
 
 
 def keep(task: Task, channel: socket.socket, lock: int) -> NoReturn:

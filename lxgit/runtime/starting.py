@@ -14,7 +14,8 @@ from lxgit.runtime import idmap as idmaps
 from lxgit.runtime.attach import Session
 from lxgit.runtime.containers import edited
 from lxgit.runtime.keeper import keep
-from lxgit.runtime.supervisor import Task, supervise
+from lxgit.runtime.setup import Task
+from lxgit.runtime.supervisor import supervise
 from lxgit.runtime.sweep import sweep
 
 TYPE_CHECKING = False

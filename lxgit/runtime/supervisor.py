@@ -16,64 +16,30 @@ import socket
 import time
 
 from lxgit.errors import LxgitError, in_words
-from lxgit.records import dataclass, replace
-from lxgit.runtime import (
-    bases,
-    cgroups,
-    confinement,
-    devices,
-    handover,
-    kernel,
-    lxc,
-    lxcconfig,
-    protocol,
-    rootfs,
-    rootless,
-    rootmount,
-    rundir,
-)
-from lxgit.runtime.command import find_user
+from lxgit.records import replace
+from lxgit.runtime import cgroups, confinement, kernel, lxc, protocol, rundir, setup
 from lxgit.runtime.config import RESTARTING, RUNNING, ContainerState
 from lxgit.runtime.containers import load
-from lxgit.runtime.enforcement import Enforcement, reached
+from lxgit.runtime.enforcement import reached
 from lxgit.runtime.freezer import Stillness
 from lxgit.runtime.leaving import leave_the_caller
 from lxgit.runtime.logfile import LogWriter
-from lxgit.runtime.process import Process, pidfd_of_child
+from lxgit.runtime.process import pidfd_of_child
 from lxgit.runtime.relay import Loop, Relay
 from lxgit.runtime.runplace import socket_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-    from contextlib import AbstractContextManager
+    from collections.abc import Hashable
     from pathlib import Path
     from typing import NoReturn
 
     from lxgit.runtime.containers import Container
-    from lxgit.runtime.credentials import Credentials
     from lxgit.runtime.execution import Execution
     from lxgit.runtime.health import HealthCheck
-    from lxgit.runtime.network.endpoint import Network
-    from lxgit.runtime.overlay import Lower
+    from lxgit.runtime.setup import Task
 
-_ROOT = rootmount.ROOT
-_DEVICES = rundir.STAGE / "dev"
 _HALTED = 128 + signal.SIGINT  # how process 1 ends that has halted its system (reboot(2))
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A container to be started: what its supervisor has to know beyond its record."""
-
-    container: Container
-    lowers: tuple[Lower, ...]  # topmost first
-    apparmor: str | None
-    window: tuple[int, int] | None  # rows and columns of its terminal
-    detached: bool  # its input does not end when the first client leaves
-    after_exit: Callable[[], None] | None  # with the container's lock held
-    kept: bool = False  # it has a keeper, which starts it again if its policy says so
-    restarts: int = 0  # how often its policy has started it
 
 
 def supervise(task: Task, channel: socket.socket, lock: int) -> NoReturn:
@@ -113,7 +79,6 @@ class Supervisor:
         self._early_signals: list[int] = []
         self._lxc_runs = False
         self._unready: LxgitError | None = None  # why the command must not begin
-        self._connection: Network | None = None
         self._lxc_status = 0  # as waitpid(2) gives it
         self._state = ContainerState(
             status=RUNNING, supervisor=os.getpid(), kept=task.kept, restarts=task.restarts
@@ -186,43 +151,20 @@ class Supervisor:
         )
 
     def _start_and_serve(self, directory: Path, mounts: contextlib.ExitStack) -> int:
-        group = self._own_group(mounts)
-        self._enforcement = Enforcement(self._config.id, self._config.limits)
-        lowers = mounts.enter_context(bases.held(self._task.lowers))
-        mounts.enter_context(rundir.stage())
-        if self._config.network not in ("none", "host"):
-            # After the mounts, which take longer to be undone.
-            self._connection = mounts.enter_context(self._joined(directory))
-        root = rootmount.mount_root(self._task.container, lowers)
-        first = Process.first(self._config, self._task.window)
-        user = find_user(root, first.user, self._config.groups)
-        rootfs.make_directory(root, first.directory, self._config.ids)
-        arguments = first.arguments(root, user, self._config.hostname)
-        _DEVICES.mkdir()
-        self._make_devices()
-        gate, self._gate = os.pipe()
-        becomes = confinement.credentials(self._config, user)
-        stdio = first.stdio(self._relay, _DEVICES, user, self._config.ids, becomes)
-        stdio = stdio._replace(gate=gate)
-        if first.tty:
-            rootfs.set_console(_DEVICES)
-        self._furnish(root)
-        os.close(root)
-        log = self._prepare_lxc(directory, becomes)
+        ready = self._ready = setup.make_ready(self._task, directory, self._relay, mounts)
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
             listener.bind(socket_path(self._config.id))
             listener.listen()
-            host_network = self._config.network == "host"
             child = lxc.start(
                 self._config.id,
                 directory,
-                stdio,
-                arguments,
-                host_network=host_network,
-                group=group,
+                ready.stdio,
+                ready.arguments,
+                host_network=self._config.network == "host",
+                group=ready.group,
             )
-            stdio.close()
-            self._serve(child, log, listener)
+            ready.stdio.close()
+            self._serve(child, ready.log, listener)
         # LXC leaves a group that somebody was still in, as a command that had joined, and all of
         # them when it was killed.
         cgroups.remove(self._config.id)
@@ -236,66 +178,9 @@ class Supervisor:
         halted = self._config.system and self._log.exit_code == _HALTED
         return 0 if halted else self._log.exit_code
 
-    def _own_group(self, mounts: contextlib.ExitStack) -> Path | None:
-        """The control group that an ordinary user's container is started in, if it can have one.
-
-        It goes too where the container is never started.
-        """
-        if not rootless.is_active():
-            return None
-        from lxgit.runtime import delegation
-
-        mounts.callback(cgroups.remove, self._config.id)
-        return delegation.prepare(self._config.id)
-
-    def _make_devices(self) -> None:
-        """Its /dev, at `_DEVICES`: with all that the host has where it is privileged."""
-        config = self._config
-        most = 1 << 16 if config.privileged else 256
-        rootfs.make_devices(_DEVICES, config.ids, config.shm_size, most=most)
-        devices.add(config.security.devices, _DEVICES, config.ids.outside(0))
-        if config.privileged:
-            devices.add_all(_DEVICES)
-
     def _note_limits(self, directory: Path) -> None:
         hit = reached(directory)
         self._state = replace(self._state, oom_killed=hit.memory, pids_refused=hit.pids)
-
-    def _furnish(self, root: int) -> None:
-        """Mount what is ready over the root: /dev and all below it, files of /etc."""
-        rootfs.attach_devices(root, _DEVICES)
-        from lxgit.runtime.network import injected
-
-        content = injected.files(self._config, self._connection)
-        rootfs.inject(root, content, rundir.STAGE, self._config.ids)
-        if self._connection is not None:
-            self._connection.keep_hosts(rundir.STAGE / "hosts", self._relay.loop)
-        if self._config.network == "host":
-            rootfs.attach_sysfs(root, read_only=not self._config.privileged)
-        elif self._config.shares:
-            from lxgit.runtime.network.sharing import mount_sysfs
-
-            assert self._connection is not None
-            source = mount_sysfs(self._connection.namespace)
-            rootfs.attach_sysfs(root, source, read_only=not self._config.privileged)
-        rootmount.finish_root(root, self._task.container)
-        handover.offer(self._relay.loop, rundir.CONTAINERS / self._config.id, _ROOT)
-
-    def _prepare_lxc(self, directory: Path, becomes: Credentials | None) -> int:
-        """Write LXC's configuration; the descriptor to read its log from."""
-        spec = confinement.spec(
-            self._config,
-            _ROOT,
-            _DEVICES,
-            becomes,
-            self._task.apparmor,
-            self._enforcement,
-            directory,
-            self._connection.namespace if self._connection is not None else "",
-        )
-        (directory / "config").write_text(lxcconfig.config_text(spec), encoding="utf-8")
-        os.mkfifo(directory / "log", 0o600)
-        return os.open(directory / "log", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def _serve(self, child: int, log: int, listener: socket.socket) -> None:
         """Until LXC has ended and everything that it and the container wrote has been read."""
@@ -347,12 +232,13 @@ class Supervisor:
         if self._state.started is None:
             self._relay.skip()
         self._state = replace(self._state, pid=pid, started=time.time_ns())
+        connection = self._ready.connection
         try:
-            self._enforcement.check()
+            self._ready.enforcement.check()
             confinement.set_oom_score(self._config, pid)
-            if self._connection is not None:
-                self._connection.plug(pid, self._relay.loop)
-                self._state = replace(self._state, endpoint=self._connection.endpoint)
+            if connection is not None:
+                connection.plug(pid, self._relay.loop)
+                self._state = replace(self._state, endpoint=connection.endpoint)
         except LxgitError as error:
             self._unready = error
             self._signal(signal.SIGKILL)
@@ -361,27 +247,13 @@ class Supervisor:
             self._check(self._config.health)
         self._task.container.record(self._state)
         self._task.container.tell("start")
-        os.write(self._gate, b"\n")
+        os.write(self._ready.gate, b"\n")
         self._relay.broadcast(protocol.STARTED)
         self._relay.begin()
         self._relay.listen(listener)
         early, self._early_signals = self._early_signals, []
         for number in early:
             self._signal(number)
-
-    def _joined(self, directory: Path) -> AbstractContextManager[Network]:
-        if self._config.network == "user":
-            from lxgit.runtime.network import usernet
-
-            return usernet.joined(directory, self._config)
-        if self._config.shares:
-            from lxgit.runtime.network import sharing
-
-            return sharing.joined(self._task.container.path.parent, self._config)
-        from lxgit.runtime.network.joining import joined
-
-        store = self._task.container.path.parent.parent
-        return joined(os.path.realpath(store), store / "networks", self._config)
 
     def _check(self, check: HealthCheck) -> None:
         """Have the container's health checked from now on."""
@@ -409,7 +281,7 @@ class Supervisor:
             return
         assert self._state.pid is not None  # nobody is heard before it has been started
         directory = rundir.CONTAINERS / self._config.id
-        execution.start(request, self._state.pid, _DEVICES, directory)
+        execution.start(request, self._state.pid, setup.DEVICES, directory)
 
     def _signal(self, number: int) -> None:
         """Send the command a signal; one that comes too early waits, too late is lost."""

@@ -137,7 +137,7 @@ RUN = (
         runtime="attach attachment bases capabilities cgroups command confinement devices devpts"
         " enforcement freezer fsids graceperiod handover interrupts keeper launcher layers leaving"
         " logfile lxc lxcconfig materialise networks overlay probe process protocol reaper relay"
-        " rootfs rootmount sealed seccomp starting streams supervisor sweep terminal",
+        " rootfs rootmount sealed seccomp setup starting streams supervisor sweep terminal",
     )
 )
 
