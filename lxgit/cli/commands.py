@@ -35,7 +35,8 @@ class Family(NamedTuple):
     """Commands of two words, of which this is the first; `own` have the second for a name.
 
     `same` are second words that do what a command of one word does: the one of that name, or in
-    `ls=ps` the one behind the mark. `alone` is the second word that is meant where there is none.
+    `ls=ps` the one behind the mark. `alone` is the second word that is meant where there is none,
+    as when an option comes first.
     """
 
     name: str
@@ -208,8 +209,16 @@ COMMON = (
 
 def split(words: Sequence[str]) -> tuple[str, Sequence[str]]:
     """The name of the command that a line is about, of one word or two, and what follows it."""
-    count = 1 if find_family(words[0]) is None else 2
+    family = find_family(words[0])
+    if family is not None and family.alone and (len(words) == 1 or words[1].startswith("-")):
+        return f"{family.name} {family.alone}", words[1:]
+    count = 1 if family is None else 2
     return " ".join(words[:count]), words[count:]
+
+
+def asks_for_help(family: Family, words: Sequence[str]) -> bool:
+    """Whether what follows a family's name is answered with its commands."""
+    return words[0] in ("--help", "-h") if words else not family.alone
 
 
 def find(name: str) -> Listed | None:
@@ -285,7 +294,8 @@ def family_help(family: Family) -> str:
         f"'lxgit help {family.name} COMMAND' tells more of one, with examples.",
     ]
     if family.alone:
-        lines.append(f"'lxgit {family.name}' alone is 'lxgit {family.name} {family.alone}'.")
+        meant = f"lxgit {family.name} {family.alone}"
+        lines.append(f"'lxgit {family.name}' alone, or before an option, is '{meant}'.")
     return "\n".join(lines) + "\n"
 
 
@@ -308,6 +318,6 @@ _TELLS_MORE = """\
 """
 
 _MORE = f"""\
-'lxgit help --all' lists every command. Some have commands of their own, which
-'lxgit NAME' lists: {{families}}.
+'lxgit help --all' lists every command. Some have commands of their own
+({{families}}).
 {_TELLS_MORE}"""

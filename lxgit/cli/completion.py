@@ -43,8 +43,8 @@ def candidates(session: Session, line: str) -> list[Candidate]:
             value = words.pop(0)
         session.store_option = value or session.store_option
     if words[:1] == ["help"] and not unfinished.startswith("-"):
-        return _beginning(unfinished, _names_of_commands(words[1:]))
-    offered = _names_of_commands(words)
+        return _beginning(unfinished, _names_of_commands(words[1:], unfinished))
+    offered = _names_of_commands(words, unfinished)
     if offered:
         options = _GLOBAL_OPTIONS if not words else (_HELP,)
         return _beginning(unfinished, options if unfinished.startswith("-") else offered)
@@ -53,12 +53,12 @@ def candidates(session: Session, line: str) -> list[Candidate]:
     return [] if listed is None else _of_command(session, listed.load(), arguments, unfinished)
 
 
-def _names_of_commands(words: Sequence[str]) -> list[Candidate]:
+def _names_of_commands(words: Sequence[str], unfinished: str) -> list[Candidate]:
     """What may follow the words while they do not name a command whole."""
     if not words:
         return commands.first_words()
     family = commands.find_family(words[0])
-    if family is None or len(words) > 1:
+    if family is None or len(words) > 1 or (family.alone and unfinished.startswith("-")):
         return []
     return [(member.name, member.summary) for member in family.members()]
 

@@ -86,9 +86,7 @@ def run_command(session: Session, words: Sequence[str]) -> int:
     from lxgit.cli.parse import HelpWanted, NotWellFormed, parse
 
     family = commands.find_family(words[0])
-    if family is not None and len(words) == 1 and family.alone:
-        words = [*words, family.alone]
-    if family is not None and (len(words) == 1 or words[1] in ("--help", "-h")):
+    if family is not None and commands.asks_for_help(family, words[1:]):
         session.out.write(commands.family_help(family))
         return 0
     name, arguments = commands.split(words)
@@ -120,6 +118,11 @@ def _meant(name: str) -> str:
 
     if name in COMMANDS:
         return COMMANDS[name]
-    near = commands.nearest(name)
-    help_ = f"lxgit {name.partition(' ')[0]}" if " " in name else "lxgit help --all"
-    return f"did you mean '{near}'?" if near else f"'{help_}' lists the commands"
+    if near := commands.nearest(name):
+        return f"did you mean '{near}'?"
+    first, _, word = name.partition(" ")
+    lists = f"'lxgit help {first if word else '--all'}' lists the commands"
+    family = commands.find_family(first)
+    if family is None or not family.alone:
+        return lists
+    return f"{lists}; of a container it is 'lxgit {first} {family.alone} {word}'"

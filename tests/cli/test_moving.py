@@ -114,6 +114,16 @@ def test_stash_and_back(web: Lxgit) -> None:
     assert paths(web) == ["/srv/index"]
     assert web("stash", "drop", "web").out == f"Dropped stash@{{0}} of web ({young['id'][:12]})\n"
     assert web("stash", "list", "-q").out == ""
+    web("restore", "--source", "base", "web:/etc/motd")
+    assert "Saved On tuned: as Git has it" in web("stash", "-m", "as Git has it", "web").out
+
+
+def test_help_after_a_mistyped_stash_puts_nothing_away(web: Lxgit) -> None:
+    hint = web("stash", "branch", "it", code=2).err.rpartition("hint: ")[2]
+    said = re.match(r"'lxgit (help stash)' lists", hint)
+    assert said is not None
+    assert "  push " in web(*said[1].split()).out
+    assert paths(web) == ["/srv/index"]
 
 
 def test_checkout_with_a_stash(web: Lxgit) -> None:

@@ -54,7 +54,7 @@ def test_the_overview_lists_what_is_common_and_where_the_rest_is(
         assert set(lines) <= set(every[title])
     assert "'lxgit help --all' lists every command." in result.out
     families = [each.name for each in entries() if isinstance(each, Family)]
-    assert f"lists: {', '.join(families)}." in result.out
+    assert f"of their own\n({', '.join(families)}).\n" in result.out
     assert len(result.lines) <= 55  # on one screen
     assert max(map(len, result.lines)) < 80
     assert result.err == ""
@@ -172,8 +172,15 @@ def test_what_a_family_shares_is_there(family: Family) -> None:
         (
             ["container", "zzzzzz"],
             "'container zzzzzz' is not a command",
-            "'lxgit container' lists the commands",
+            "'lxgit help container' lists the commands",
         ),
+        (
+            ["stash", "only"],
+            "'stash only' is not a command",
+            "'lxgit help stash' lists the commands; of a container it is 'lxgit stash push only'",
+        ),
+        (["stash", "puhs"], "'stash puhs' is not a command", "did you mean 'stash push'?"),
+        (["stash", "-x"], "no such option: -x", "lxgit stash push --help"),
         (["container", "ls", "-x"], "no such option: -x", "lxgit container ls --help"),
         (
             ["run", "--gpus", "all", "base"],
