@@ -34,6 +34,7 @@ __all__ = [
     "CorruptRef",
     "InvalidName",
     "RefConflict",
+    "RefInUse",
     "RefLocked",
     "RefMoved",
     "RefStore",
@@ -62,6 +63,16 @@ class RefMoved(LxgitError):
         self.current = current
 
 
+class RefInUse(LxgitError):
+    """HEAD names the branch: that one is never deleted."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"'{short_name(name)}' is HEAD's branch",
+            hint="'lxgit checkout OTHER' moves HEAD away first",
+        )
+
+
 class RefStore(RefReader):
     """The refs of one repository, to read and to move.
 
@@ -83,8 +94,13 @@ class RefStore(RefReader):
         self._keeping = keeping or _unguarded
         self._logs = Reflogs(self._git_dir)
 
-    def set_head(self, target: str | ObjectID, *, message: str, who: Signature) -> None:
-        """Have HEAD name a branch, or a commit: a detached HEAD. InvalidName, RefLocked."""
+    def set_head(
+        self, target: str | ObjectID, *, message: str, who: Signature, unborn: bool = False
+    ) -> None:
+        """Have HEAD name a branch, or a commit: a detached HEAD.
+
+        RefMoved when there is no such branch, unless it may be `unborn`; InvalidName, RefLocked.
+        """
         if isinstance(target, str):
             if not target.startswith(BRANCHES):  # Git's fsck finds any other strange
                 raise InvalidName(f"HEAD cannot name '{target}', which is no branch")
@@ -93,6 +109,9 @@ class RefStore(RefReader):
         else:
             content, new = f"{hex_id(target)}\n", target
         with self._keeping(new), FileLock(self._path("HEAD"), self._git_dir) as lock:
+            # Looked at now, since who deletes a branch holds this lock.
+            if isinstance(target, str) and not unborn and self.read(target) is None:
+                raise RefMoved(target, new, None)
             old = self.read("HEAD")
             lock.write(content.encode("utf-8", "surrogateescape"))
             self._tell("HEAD", self._read_loose("HEAD"), target, message, who)
@@ -118,8 +137,8 @@ class RefStore(RefReader):
         The objects must be durable before. `message` and `who` go to the reflog, also to that of
         HEAD when HEAD names the ref; of a branch or tag that is deleted, to that of DELETED. The
         first value of a ref that lxgit keeps for itself is not there: what comes next says it too.
-        A symbolic ref is replaced, not followed. RefMoved when the ref is not `old`, RefConflict,
-        RefLocked, InvalidName.
+        A symbolic ref is replaced, not followed. RefMoved when the ref is not `old`, RefInUse where
+        HEAD's branch is to be deleted, RefConflict, RefLocked, InvalidName.
         """
         _check(name)
         if new is not None:
@@ -128,20 +147,21 @@ class RefStore(RefReader):
             current = self.read(name)
             if old is not ANY and current != old:
                 raise RefMoved(name, old, current)
-            if new is not None:
-                lock.write(f"{hex_id(new)}\n".encode())
-            if name.startswith((BRANCHES, TAGS)):
-                self._tell(name, current, new, message, who)
-                if new is None and current is not None:
-                    self._bury(name, current, message, who)
-            if self._read_loose("HEAD") == name:
-                self._logs.append("HEAD", ReflogEntry(current, new, who, message))
-            if new is None:
-                self._delete(name)
-            else:
-                if current is not None or name == DELETED or not name.startswith(_OWN):
-                    self._logs.append(name, ReflogEntry(current, new, who, message))
-                lock.commit()
+            with self._beside_head(name, deleted=new is None) as is_head:
+                if new is not None:
+                    lock.write(f"{hex_id(new)}\n".encode())
+                if name.startswith((BRANCHES, TAGS)):
+                    self._tell(name, current, new, message, who)
+                    if new is None and current is not None:
+                        self._bury(name, current, message, who)
+                if is_head:
+                    self._logs.append("HEAD", ReflogEntry(current, new, who, message))
+                if new is None:
+                    self._delete(name)
+                else:
+                    if current is not None or name == DELETED or not name.startswith(_OWN):
+                        self._logs.append(name, ReflogEntry(current, new, who, message))
+                    lock.commit()
         if new is None:
             remove_empty_parents(self._path(name), f"{self._git_dir}/refs")
 
@@ -189,6 +209,22 @@ class RefStore(RefReader):
     def _bury(self, name: str, last: ObjectID, message: str, who: Signature) -> None:
         entry = f"{name}: {message}"
         self.update(DELETED, last, old=ANY, message=entry, who=who)
+
+    @contextmanager
+    def _beside_head(self, name: str, *, deleted: bool) -> Iterator[bool]:
+        """Whether HEAD names the ref, which the caller has the lock of; so it stays meanwhile.
+
+        HEAD is locked for its reflog, too: so does stock Git, which may be about to write another.
+        RefInUse where a branch is to be deleted that HEAD names; RefLocked.
+        """
+        if not name.startswith(BRANCHES) or not (deleted or self._read_loose("HEAD") == name):
+            yield False
+            return
+        with FileLock(self._path("HEAD"), self._git_dir):
+            is_head = self._read_loose("HEAD") == name
+            if is_head and deleted:
+                raise RefInUse(name)
+            yield is_head
 
     def _delete(self, name: str) -> None:
         """Packed first: the other order would for a moment show an old value."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from lxgit.errors import LxgitError
 from lxgit.objects.history import is_ancestor
 from lxgit.objects.ids import hex_id
-from lxgit.objects.refnames import BRANCHES, TAGS, short_name
+from lxgit.objects.refnames import BRANCHES, TAGS, image_and_tag, short_name
 from lxgit.objects.refs import RefMoved
 from lxgit.operations.naming import branch_ref, check_branch_name, check_tag_name, tag_ref
 from lxgit.tuples import NamedTuple
@@ -117,8 +117,8 @@ def _check_movable(repository: Repository, move: Arrival, value: ObjectID | None
 
 def _shown(ref: str) -> str:
     """A ref as `images` has it: `base`, `base:v1`."""
-    image, slash, tag = short_name(ref).rpartition("/")
-    return f"{image}:{tag}" if slash and ref.startswith(TAGS) else short_name(ref)
+    image, tag = image_and_tag(short_name(ref))
+    return f"{image}:{tag}" if image and ref.startswith(TAGS) else short_name(ref)
 
 
 def adopt_as_head(repository: Repository, ref: str, identity: Identity) -> bool:
@@ -128,5 +128,6 @@ def adopt_as_head(repository: Repository, ref: str, identity: Identity) -> bool:
         return head == ref
     if not ref.startswith(BRANCHES):
         return False
-    repository.refs.set_head(ref, message=f"checkout: first branch {ref}", who=identity.committer)
+    message, who = f"checkout: first branch {ref}", identity.committer
+    repository.refs.set_head(ref, message=message, who=who, unborn=True)
     return True

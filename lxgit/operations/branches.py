@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lxgit.objects.commits import Signature
     from lxgit.operations.values import Identity
     from lxgit.repository import Repository
 
@@ -114,11 +115,11 @@ def _branch(repository: Repository, name: str) -> ObjectID:
 
 
 def check_not_head(repository: Repository, name: str) -> None:
-    """Raise BranchInUse when HEAD names the branch: that one is never deleted."""
+    """Raise RefInUse when HEAD names the branch: that one is never deleted."""
+    from lxgit.objects.refs import RefInUse
+
     if repository.refs.head() == branch_ref(name):
-        raise BranchInUse(
-            f"'{name}' is HEAD's branch", hint="'lxgit checkout OTHER' moves HEAD away first"
-        )
+        raise RefInUse(branch_ref(name))
 
 
 def _check_deletable(repository: Repository, name: str, oid: ObjectID, *, force: bool) -> None:
@@ -164,14 +165,31 @@ def rename_branch(
     if present is not None and not begun and not force:
         raise RefExists(f"the branch '{new}' is there already", hint="-M replaces it")
     containers = containers_on(repository, old)
+    who = identity.committer
     if not begun:
-        repository.refs.update(
-            branch_ref(new), oid, old=present, message=message, who=identity.committer
-        )
+        repository.refs.update(branch_ref(new), oid, old=present, message=message, who=who)
     if head == branch_ref(old):
-        repository.refs.set_head(branch_ref(new), message=message, who=identity.committer)
+        repository.refs.set_head(branch_ref(new), message=message, who=who)
     detach(repository, containers, identity, onto=new)
-    repository.refs.update(branch_ref(old), None, old=oid, message=message, who=identity.committer)
+    _delete_renamed(repository, branch_ref(old), branch_ref(new), oid, message, who)
+
+
+def _delete_renamed(
+    repository: Repository, old: str, new: str, oid: ObjectID, message: str, who: Signature
+) -> None:
+    """Delete the ref that has another name now; what was committed to it meanwhile comes along."""
+    from lxgit.objects.refs import RefMoved
+
+    while True:
+        try:
+            repository.refs.update(old, None, old=oid, message=message, who=who)
+        except RefMoved as error:
+            if error.current is None:  # deleted meanwhile
+                return
+            repository.refs.update(new, error.current, old=oid, message=message, who=who)
+            oid = error.current
+        else:
+            return
 
 
 def checkout(

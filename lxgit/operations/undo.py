@@ -185,7 +185,9 @@ def _take(repository: Repository, step: _Step, message: str, identity: Identity)
         put_back(repository, step.moved.container, before, wanted, identity)
     elif step.moved.name == "HEAD":
         assert step.wanted is not None
-        repository.refs.set_head(_head(step.wanted), message=message, who=identity.committer)
+        # Back to before the first branch, HEAD names one that is not there.
+        target, who = _head(step.wanted), identity.committer
+        repository.refs.set_head(target, message=message, who=who, unborn=True)
     else:
         _move(repository, step, message, identity)
 

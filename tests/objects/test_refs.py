@@ -21,6 +21,7 @@ from lxgit.objects.refs import (
     CorruptRef,
     InvalidName,
     RefConflict,
+    RefInUse,
     RefLocked,
     RefMoved,
     RefStore,
@@ -402,6 +403,32 @@ class TestHead:
         assert refs.read("HEAD") == commits[0]
         assert stock.fsck() == b""
 
+    def test_its_branch_cannot_be_deleted(self, refs: RefStore, commits: list[ObjectID]) -> None:
+        put(refs, BASE, commits[0])
+        refs.set_head(BASE, message="first branch", who=WHO)
+        before = refs.reflog("HEAD")
+        with pytest.raises(RefInUse):
+            refs.update(BASE, None, old=commits[0], message="branch: deleted", who=WHO)
+        assert (refs.read(BASE), refs.reflog("HEAD")) == (commits[0], before)
+        assert refs.deleted() == ()
+
+    def test_a_branch_that_has_gone_is_not_named(
+        self, refs: RefStore, commits: list[ObjectID]
+    ) -> None:
+        put(refs, BASE, commits[0])
+        with pytest.raises(RefMoved):
+            refs.set_head("refs/heads/gone", message="", who=WHO)
+
+    def test_who_writes_its_log_holds_its_lock(
+        self, refs: RefStore, git_dir: Path, commits: list[ObjectID]
+    ) -> None:
+        """Stock Git writes the whole log anew when it expires entries, with that lock held."""
+        put(refs, BASE, commits[0])
+        refs.set_head(BASE, message="first branch", who=WHO)
+        with FileLock(f"{git_dir}/HEAD", str(git_dir)), pytest.raises(RefLocked):
+            put(refs, BASE, commits[1], commits[0])
+        assert refs.read(BASE) == commits[0]
+
     def test_naming_what_is_no_branch(self, refs: RefStore) -> None:
         with pytest.raises(InvalidName):
             refs.set_head("refs/tags/v1", message="", who=WHO)
@@ -418,7 +445,7 @@ class TestHead:
     def test_its_reflog_follows_the_branch(
         self, refs: RefStore, stock: StockGit, commits: list[ObjectID]
     ) -> None:
-        refs.set_head(BASE, message="unborn", who=WHO)
+        refs.set_head(BASE, message="unborn", who=WHO, unborn=True)
         put(refs, BASE, commits[0])
         put(refs, "refs/heads/other", commits[2])
         put(refs, BASE, commits[1], commits[0])

@@ -180,7 +180,7 @@ class TestWhatIsUnknown:
             revisions.resolve(text)
 
     def test_an_unborn_head(self, revisions: Revisions, refs: RefStore) -> None:
-        refs.set_head("refs/heads/unborn", message="", who=WHO)
+        refs.set_head("refs/heads/unborn", message="", who=WHO, unborn=True)
         with pytest.raises(UnknownRevision, match="'unborn', which has no commit"):
             revisions.resolve("HEAD")
 
@@ -207,8 +207,10 @@ class TestWhatIsNoCommit:
     def test_the_id_of_a_blob(self, revisions: Revisions, stock: StockGit) -> None:
         oid = stock.blob(b"data")
         stock("update-ref", "refs/heads/base", stock.commit("one"))
-        with pytest.raises(NotACommit, match="is a blob"):
-            revisions.resolve(oid[:12])
+        for length in (12, 40):
+            with pytest.raises(NotACommit, match="is a blob") as caught:
+                revisions.resolve(oid[:length])
+            assert hex_id(caught.value.oid) == oid
 
     def test_a_tag_of_nothing_is_damage(
         self, revisions: Revisions, stock: StockGit, made: dict[int, str]
