@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from lxgit.objects.commits import Signature
 from lxgit.objects.ids import from_hex, hex_id
-from lxgit.operations.values import ContainerRow, ContainerState, Identity
+from lxgit.operations.values import ContainerRow, ContainerState
 from lxgit.records import replace
-from lxgit.runtime.containers import all_containers
-from lxgit.runtime.index import container_names
+from lxgit.runtime.containers import all_containers, edited
+from lxgit.runtime.index import NoSuchContainer, container_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from lxgit.objects.ids import ObjectID
+    from lxgit.operations.values import Identity
     from lxgit.repository import Repository
     from lxgit.runtime.config import ContainerConfig
     from lxgit.runtime.containers import Container
 
 _NANOSECONDS = 1_000_000_000
-_ITSELF = Identity(*[Signature("lxgit", "", 0)] * 2)  # for reflogs that go with their refs
+_ITSELF = Signature("lxgit", "", 0)  # for reflogs that go with their refs
 _PINS = "refs/lxgit/containers/"
 _KEPT = "-kept"
 _STASH = "-stash-"
@@ -81,12 +82,18 @@ def detach(
     *,
     onto: str | None = None,
 ) -> tuple[ContainerRow, ...]:
-    """Take containers off their branch, or put them on another of the same commit."""
+    """Take containers off their branch, or put them on another of the same commit.
+
+    One that has gone meanwhile, or is on another branch, is left alone.
+    """
     rows = []
     for container in containers:
-        config = replace(container.config, branch=onto)
-        record_container(repository, container, config, identity)
-        rows.append(row_of(container.configured(config)))
+        with suppress(NoSuchContainer), edited(container) as now:
+            if now.config.branch != container.config.branch:
+                continue
+            config = replace(now.config, branch=onto)
+            record_container(repository, now, config, identity)
+            rows.append(row_of(now.configured(config)))
     return tuple(rows)
 
 
@@ -217,7 +224,7 @@ def pinned_commit(
     try:
         yield
     except BaseException:
-        unpin_commit(repository, container, identity)
+        unpin_commit(repository, container)
         raise
 
 
@@ -228,21 +235,19 @@ def unpinned_commits(repository: Repository, container: Container) -> list[str]:
     return [one for one in (config.commit, config.base) if one and from_hex(one) not in pins]
 
 
-def unpin_commit(repository: Repository, container: str, identity: Identity) -> None:
+def unpin_commit(repository: Repository, container: str) -> None:
     """Let go of what `pin_commit` keeps, after the container of that id has gone."""
     from lxgit.objects.refs import ANY
 
     for ref in repository.refs.list(_pin(container, "")):
-        repository.refs.update(
-            ref, None, old=ANY, message="container removed", who=identity.committer
-        )
+        repository.refs.update(ref, None, old=ANY, message="container removed", who=_ITSELF)
 
 
 def unpin_leftovers(repository: Repository, living: Collection[str]) -> int:
     """Let go of what is kept for containers that are not among the `living`; how many those are."""
     pinned = {ref.removeprefix(_PINS).partition("-")[0] for ref in repository.refs.list(_PINS)}
     for container in pinned.difference(living):
-        unpin_commit(repository, container, _ITSELF)
+        unpin_commit(repository, container)
     return len(pinned.difference(living))
 
 

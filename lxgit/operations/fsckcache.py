@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import time
 
 from lxgit.fsutil import boot_time
-from lxgit.objects.commits import Signature
 from lxgit.objects.ids import from_hex
-from lxgit.operations.attached import pin_commit, unpinned_commits
+from lxgit.operations.attached import unpinned_commits
+from lxgit.operations.pinning import keep
 from lxgit.operations.prune import pinned_layers
-from lxgit.operations.values import Identity, Problem
-from lxgit.runtime.containers import BrokenContainer, all_containers, broken, load
+from lxgit.operations.values import Problem
+from lxgit.runtime.containers import BrokenContainer, all_containers, broken, load, name_again
 from lxgit.runtime.index import container_names
 from lxgit.runtime.layercheck import layer_faults
 from lxgit.runtime.layers import AbsentLayer, BrokenLayer, LayerStore, stack_name
@@ -45,7 +44,12 @@ def container_problems(repository: Repository, *, repair: bool) -> Iterator[Prob
             yield Problem(error.message, (name,), hint=error.hint)
             continue
         if names.get(name) != container.id:
-            yield Problem(f"container {container.id[:12]}: its name '{name}' is not its", (name,))
+            yield Problem(
+                f"container {container.id[:12]}: its name '{name}' is not its",
+                (name,),
+                hint=f"{_REPAIR}, or 'lxgit rename' gives another where one has it already",
+                repaired=repair and name_again(container),
+            )
         missing = False
         for commit in (container.config.commit, container.config.base):
             if commit is not None and from_hex(commit) not in repository.objects:
@@ -65,9 +69,7 @@ def _pin_problems(
     if not lacking or load(repository.containers_dir, container.id) != container:
         return  # it has just been committed
     if repair:
-        signature = Signature("lxgit", "", int(time.time()))
-        who, config = Identity(signature, signature), container.config
-        pin_commit(repository, container.id, config.commit, who, base=config.base)
+        keep(repository, container)
     for commit in lacking:
         yield Problem(
             f"container {container.id[:12]}: no ref keeps its commit {commit[:12]}",

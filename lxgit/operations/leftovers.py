@@ -111,10 +111,13 @@ def _drop_ownerless(container: Container) -> int:
 
 
 def _drop_others(container: Container) -> int:
-    """Remove the upper directories of a container that were not, or are no more, in force."""
+    """Remove the upper directories of a container that were not, or are no more, in force.
+
+    Not of one that is being changed: who changes it may wait for the layers, which `prune` has.
+    """
     if not others(container):
         return 0
-    with contextlib.suppress(NoSuchContainer), edited(container) as now:
+    with contextlib.suppress(NoSuchContainer, LockHeld), edited(container, wait=False) as now:
         return remove_others(now)
     return 0
 
@@ -134,7 +137,10 @@ def sweep_packs(repository: Repository) -> int:
         return 0
     used = _open_files()
     grace = 0 if not _git_works_on(os.path.realpath(repository.git_dir)) else _DAY
-    return sum(_remove(path, used, grace) for path in found)
+    # Looked at once more: a git that was about to name an index, and has ended since, has done so.
+    return sum(
+        _remove(path, used, grace) for path in found if not is_counted(os.path.splitext(path)[0])
+    )
 
 
 def _named(top: Path, patterns: Iterable[tuple[str, str]]) -> list[str]:

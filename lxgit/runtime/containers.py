@@ -256,12 +256,15 @@ def _create(path: Path, identity: str, request: Request, name: str) -> Container
     if not request.host_ids:
         idmap = idranges.allocate(ranges, identity, request.outside_range)
     config = request.given(identity, name, idmap)
-    link = path.parent / ".names" / name
-    with contextlib.suppress(FileNotFoundError):
-        link.unlink()  # of one that was killed here: the name is not taken
-    os.symlink(identity, link)
+    _give_name(path.parent / ".names" / name, identity)
     write_atomic(path / "config.json", encoded(config), durable=False)
     return Container(path, config)
+
+
+def _give_name(link: Path, identity: str) -> None:
+    """Enter a name that no container has: a link that is there is of one that was killed."""
+    link.unlink(missing_ok=True)
+    os.symlink(identity, link)
 
 
 @contextlib.contextmanager
@@ -286,6 +289,14 @@ def _index(containers: Path) -> None:
         _take(containers / ".names" / container.config.name, container)
         for first in idranges.firsts(container.config.idmap):
             _take(containers / ".ranges" / str(first), container)
+
+
+def name_again(container: Container) -> bool:
+    """Have the index know a container by its name; whether no other one has that."""
+    registry = container.path.parent
+    with registered(registry):
+        _take(registry / ".names" / container.config.name, container)
+        return container_names(registry).get(container.config.name) == container.id
 
 
 def _take(entry: Path, container: Container) -> None:
@@ -381,7 +392,7 @@ def rename(container: Container, name: str) -> Container:
             raise ContainerNameTaken(
                 f"a container is named '{name}' already", hint="choose another"
             )
-        os.symlink(container.id, registry / ".names" / name)
+        _give_name(registry / ".names" / name, container.id)
         # With two names for a moment: a crash here leaves one that finds it too many, not none.
         renamed = now.configured(replace(now.config, name=name))
         (registry / ".names" / now.config.name).unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import contextlib
 from lxgit.fsutil import fsync_directory, remove_tree
 from lxgit.runtime import idranges, index
 from lxgit.runtime.containers import registered
-from lxgit.runtime.index import container_names, ids_of
+from lxgit.runtime.index import ids_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +67,13 @@ def _remove_gone(registry: Path) -> None:
             remove_tree(leftover)
 
 
+def _drop_dead_names(names: Path) -> None:
+    """Remove names of containers that have gone, as a crash leaves them."""
+    for name in names.iterdir():
+        if not (names.parent / name.readlink()).exists():
+            name.unlink()
+
+
 @contextlib.contextmanager
 def settled(containers: Path) -> Iterator[Collection[str]]:
     """The ids of the containers that there are, while none is made or goes.
@@ -79,5 +86,5 @@ def settled(containers: Path) -> Iterator[Collection[str]]:
                 remove_tree(containers / identity)
         _remove_gone(containers)
         idranges.drop_leftovers(containers / ".ranges")
-        container_names(containers)
+        _drop_dead_names(containers / ".names")
         yield ids_of(containers)

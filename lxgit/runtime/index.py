@@ -53,14 +53,15 @@ def container_names(containers: Path | str) -> dict[str, str]:
 
 
 def _named(containers: Path | str, name: str) -> str | None:
-    """The id of the container of that name, if there is one."""
-    link = f"{containers}/.names/{name}"
+    """The id of the container of that name, if there is one.
+
+    A link that a crash left stays: by now the name may be another's, and only who holds the list's
+    lock can tell (`containers.create`, `erasing.settled`).
+    """
     with suppress(FileNotFoundError):
-        identity = os.readlink(link)
+        identity = os.readlink(f"{containers}/.names/{name}")
         if record(f"{containers}/{identity}") is not None:
             return identity
-        if not os.path.exists(f"{containers}/{identity}"):
-            os.unlink(link)  # its container went, and a crash left the name
     return None
 
 

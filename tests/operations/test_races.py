@@ -1,0 +1,143 @@
+"""Two commands at once about one thing: what either was told to have done stays done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.fsutil import locked
+from lxgit.objects.refs import RefMoved
+from lxgit.operations import attached, leftovers
+from lxgit.operations.branches import (
+    checkout,
+    create_branch,
+    delete_branches,
+    list_branches,
+    rename_branch,
+)
+from lxgit.operations.fsck import fsck
+from lxgit.operations.gc import gc
+from lxgit.operations.prune import prune
+from lxgit.records import replace
+from lxgit.runtime.containers import edited
+from tests.support.stores import WHO, Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lxgit.operations.values import ContainerRow
+    from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+    from tests.operations.conftest import Lab
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+
+@pytest.fixture
+def web(lab: Lab) -> Lab:
+    """A container on a branch that is not HEAD's."""
+    create_branch(lab.repository, "topic", "base", force=False, identity=WHO)
+    lab.run("web", "echo mine >/etc/motd", image="topic")
+    return lab
+
+
+def test_a_deleted_branch_leaves_the_rest_of_a_record(web: Lab) -> None:
+    """Whatever was changed of it after the containers of the branch had been looked for."""
+    stale = web.container("web")
+    with edited(stale) as now:
+        now.configured(replace(now.config, labels=("changed=meanwhile",)))
+    attached.detach(web.repository, [stale], WHO)
+    config = web.container("web").config
+    assert (config.branch, config.labels) == (None, ("changed=meanwhile",))
+
+
+def test_a_container_that_is_on_another_branch_by_now_stays_there(web: Lab) -> None:
+    stale = web.container("web")
+    attached.detach(web.repository, [stale], WHO, onto="base")
+    assert attached.detach(web.repository, [stale], WHO) == ()
+    assert web.row("web").branch == "base"
+
+
+def test_what_is_committed_to_a_branch_comes_along_when_it_is_renamed(
+    web: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = attached.detach
+
+    def late(
+        repository: Repository, containers: Iterable[Container], *rest: object, **more: object
+    ) -> tuple[ContainerRow, ...]:
+        web.commit("web")
+        return inner(repository, containers, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(attached, "detach", late)
+    rename_branch(web.repository, "topic", "renamed", force=False, identity=WHO)
+    assert [row.name for row in list_branches(web.repository)] == ["base", "renamed"]
+    assert web.tip("renamed") == web.row("web").commit != web.tip("base")
+    assert web.row("web").branch == "renamed"
+    assert list(fsck(web.repository, progress=Listener())) == []
+
+
+@pytest.mark.timeout(30)
+def test_prune_does_not_wait_for_a_container_that_waits_for_the_layers(web: Lab) -> None:
+    container = web.container("web")
+    left = container.path / "upper.other"
+    left.mkdir()
+    with edited(container):
+        prune(web.repository, progress=Listener())
+        assert left.exists()
+    prune(web.repository, progress=Listener())
+    assert not left.exists()
+
+
+def test_a_pack_whose_index_comes_while_git_is_looked_for(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git names a pack first and its index last, and may have ended when it is looked for."""
+    (index,) = (lab.repository.git_dir / "objects/pack").glob("*.idx")
+    aside = lab.repository.path / "index"
+    index.rename(aside)
+
+    def git_ends(_git_dir: str) -> bool:
+        aside.rename(index)
+        return False
+
+    monkeypatch.setattr(leftovers, "_git_works_on", git_ends)
+    assert leftovers.sweep_packs(lab.repository) == 0
+    assert index.with_suffix(".pack").exists()
+    gc(lab.repository, progress=Listener())
+
+
+def test_heads_branch_is_not_deleted_by_who_saw_another_head(web: Lab) -> None:
+    """The look at HEAD and the deletion are one, as are a checkout's look and its move."""
+    seen = web.repository.refs.read("refs/heads/base")
+    checkout(web.repository, "topic", identity=WHO)
+    delete_branches(web.repository, ["base"], force=True, identity=WHO)
+    with pytest.raises(RefMoved, match="is gone"):
+        web.repository.refs.set_head("refs/heads/base", message="late", who=WHO.committer)
+    assert web.repository.refs.head() == "refs/heads/topic"
+    create_branch(web.repository, "base", seen.hex() if seen else "", force=False, identity=WHO)
+
+
+def test_the_list_of_containers_is_only_changed_by_its_owner(web: Lab) -> None:
+    """A name that a crash left is not removed by who reads, but it is free."""
+    link = web.repository.containers_dir / ".names/left"
+    link.symlink_to("0" * 64)
+    with locked(web.repository.containers_dir / ".lock", what="the list"):
+        assert [name for _, name in attached.complete_containers(web.repository)] == ["web"]
+    assert link.is_symlink()
+    web.run("left", "true")
+    assert web.row("left").id == link.readlink().name
+    prune(web.repository, progress=Listener())
+    assert link.is_symlink()
+
+
+def test_a_name_that_is_missing_from_the_list_is_entered_again(web: Lab) -> None:
+    (web.repository.containers_dir / ".names/web").unlink()
+    (problem,) = fsck(web.repository, progress=Listener())
+    assert "its name 'web' is not its" in problem.message
+    assert [one.repaired for one in fsck(web.repository, repair=True, progress=Listener())] == [
+        True
+    ]
+    assert list(fsck(web.repository, progress=Listener())) == []
+    assert web.container("web").config.name == "web"
