@@ -30,14 +30,11 @@ def rm(
     ] = False,
 ) -> None:
     """Delete containers, and what they have not committed."""
-    from lxgit.operations.containers import remove_containers
+    from lxgit.operations.containers import remove_container
 
     repository = session.repository()
-    identity = session.identity()
-    removed_ones = remove_containers(
-        repository, names, force=force, volumes=volumes, identity=identity
-    )
-    for removed in removed_ones:
+    for name in names:
+        removed = remove_container(repository, name, force=force, volumes=volumes)
         session.out.line(_removed(removed))
 
 
@@ -168,7 +165,7 @@ def container_prune(
         confirm(session, f"this deletes {', '.join(row.name for row in found)}")
     sizes = {row.id: row.size or 0 for row in found}
     total = 0
-    for removed in prune_containers(repository, found, identity=session.identity()):
+    for removed in prune_containers(repository, found):
         session.out.line(removed.container.id)
         total += sizes[removed.container.id]
     session.out.line(f"Total reclaimed space: {size(total)}")

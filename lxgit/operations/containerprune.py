@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from lxgit.operations.containers import list_containers, remove_containers
+from contextlib import suppress
+
+from lxgit.operations.containers import list_containers, remove_container
 from lxgit.operations.lookup import AlreadyRunning
 from lxgit.operations.selecting import has_label, parse_filters
 from lxgit.operations.values import ContainerState
+from lxgit.runtime.index import NoSuchContainer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from lxgit.operations.values import ContainerRow, Identity, RemovedContainer
+    from lxgit.operations.values import ContainerRow, RemovedContainer
     from lxgit.repository import Repository
 
 _NANOSECONDS = 1_000_000_000
@@ -37,11 +40,9 @@ def prunable(
 
 
 def prune_containers(
-    repository: Repository, rows: Iterable[ContainerRow], *, identity: Identity
+    repository: Repository, rows: Iterable[ContainerRow]
 ) -> Iterator[RemovedContainer]:
     """Delete containers, one after another; one that has been started meanwhile stays."""
     for row in rows:
-        try:
-            yield from remove_containers(repository, [row.id], force=False, identity=identity)
-        except AlreadyRunning:
-            continue
+        with suppress(AlreadyRunning, NoSuchContainer):
+            yield remove_container(repository, row.id, force=False)

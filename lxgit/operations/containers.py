@@ -7,12 +7,12 @@ from lxgit.operations.attached import drop_anonymous_volumes, row_of, stashed, u
 from lxgit.operations.lookup import AlreadyRunning, find_container
 from lxgit.operations.values import ContainerRow, ContainerState, RemovedContainer
 from lxgit.runtime import containers as records
+from lxgit.runtime.index import NoSuchContainer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lxgit.operations.values import Identity
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
 
@@ -46,43 +46,32 @@ def list_containers(
     return [row_of(one) for one in found[:last]]
 
 
-def remove_containers(
-    repository: Repository,
-    names: Sequence[str],
-    *,
-    force: bool,
-    volumes: bool = False,
-    identity: Identity,
-) -> list[RemovedContainer]:
-    """Delete containers with what they have not committed; nothing when one may not go.
+def remove_container(
+    repository: Repository, name: str, *, force: bool, volumes: bool = False
+) -> RemovedContainer:
+    """Delete a container with what it has not committed.
 
     A running one is refused, or with `force` killed; so is one that is damaged, or with `force`
     deleted as it is. With `volumes` those of its volumes go that nobody named and no other has.
     """
-    found, damaged = [], []
-    for name in names:
-        try:
-            found.append(find_container(repository, name))
-        except records.BrokenContainer as error:
-            if not force:
-                raise
-            damaged.append(error.id)
-    for container in found:
-        if container.is_running and not force:
-            raise AlreadyRunning(
-                f"container '{container.config.name}' is running", hint="-f kills it first"
-            )
-    removed = [_remove(repository, container, identity) for container in found]
-    for container in found if volumes else ():
-        drop_anonymous_volumes(repository, container)
-    return removed + [_remove_damaged(repository, one, identity) for one in damaged]
+    try:
+        container = find_container(repository, name)
+    except records.BrokenContainer as error:
+        if not force:
+            raise
+        return _remove_damaged(repository, error.id)
+    if container.is_running and not force:
+        raise AlreadyRunning(
+            f"container '{container.config.name}' is running", hint="-f kills it first"
+        )
+    return _remove(repository, container, volumes=volumes)
 
 
-def _remove_damaged(repository: Repository, container: str, identity: Identity) -> RemovedContainer:
+def _remove_damaged(repository: Repository, container: str) -> RemovedContainer:
     from lxgit.runtime.erasing import erase_broken
 
     erase_broken(repository.containers_dir, container)
-    unpin_commit(repository, container, identity)
+    unpin_commit(repository, container)
     unknown = ContainerRow(
         id=container,
         name=container[:12],
@@ -99,19 +88,26 @@ def _remove_damaged(repository: Repository, container: str, identity: Identity) 
     return RemovedContainer(unknown, 0)
 
 
-def _remove(repository: Repository, container: Container, identity: Identity) -> RemovedContainer:
+def _remove(repository: Repository, container: Container, *, volumes: bool) -> RemovedContainer:
     from lxgit.runtime.erasing import erase
 
     if container.is_running:
         from lxgit.operations.running import end
 
-        end(container)
-    with records.edited(container) as now, now.lock():
-        removed = RemovedContainer(
-            row_of(now), _uncommitted(repository, now), len(stashed(repository, now.id))
-        )
-        erase(now)
-    unpin_commit(repository, container.id, identity)
+        end(container, stays=True)  # or what it has not committed could not be counted
+    try:
+        with records.edited(container) as now, now.lock():
+            removed = RemovedContainer(
+                row_of(now), _uncommitted(repository, now), len(stashed(repository, now.id))
+            )
+            erase(now)
+    except NoSuchContainer:
+        if not container.config.remove:
+            raise
+        removed = RemovedContainer(row_of(container), 0)  # it has ended just before, and gone
+    unpin_commit(repository, container.id)
+    if volumes or container.config.remove:
+        drop_anonymous_volumes(repository, container)
     return removed
 
 

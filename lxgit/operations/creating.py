@@ -146,6 +146,7 @@ def created(
             health=request.health.applied(image.config),
             labels=_labels(image.config, request),
             log_size=request.log_size,
+            remove=request.remove,
             owner=request.owner,
         ),
         lambda made: _kept(repository, made, hex_id(commit), mounts, request, identity),

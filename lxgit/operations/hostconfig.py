@@ -42,6 +42,7 @@ def host_config(config: ContainerConfig) -> dict[str, Any]:
             "Name": config.restart.name,
             "MaximumRetryCount": config.restart.most or 0,
         },
+        "AutoRemove": config.remove,
         "LogConfig": {"Type": "lxgit", "Config": {"max-size": str(config.log_size or 0)}},
         "Sysctls": dict(Sysctl.of(text, config.network) for text in security.sysctls),
     }

@@ -94,7 +94,7 @@ def ran(
             from lxgit.operations.running import end
 
             end(container)
-        _discard(repository, container, identity)
+        _discard(repository, container)
 
 
 def create(
@@ -120,17 +120,16 @@ def _run(
     require_host(repository, host_ids=request.host_ids or request.privileged)
     with layers_kept(repository):
         container, stack, image = created(repository, request, identity, progress)
-        goes = request.remove or bool(request.owner)
+        goes = _goes(container)
         try:
-            after_exit = _remover(repository, container, identity) if goes else None
             _warn_of_firewalls(container, progress)
             session = _started(
-                container, stack, image, streams.window, after_exit, detached=detached
+                repository, container, stack, image, streams.window, detached=detached
             )
         except BaseException:
             if goes:
                 with suppress(LockHeld):  # by its supervisor, which deletes it
-                    _discard(repository, container, identity)
+                    _discard(repository, container)
             raise
     if not goes:
         container.settle()  # while its command runs
@@ -145,11 +144,11 @@ def _warn_of_firewalls(container: Container, progress: Progress) -> None:
 
 
 def _started(
+    repository: Repository,
     container: Container,
     stack: Stack,
     image: Image,
     window: tuple[int, int] | None,
-    after_exit: Callable[[], None] | None = None,
     *,
     detached: bool = False,
     record_is_locked: bool = False,
@@ -167,7 +166,7 @@ def _started(
         apparmor=None if free else probe.apparmor_profile(security.apparmor),
         window=window if container.config.tty else None,
         detached=detached,
-        after_exit=after_exit,
+        after_exit=_remover(repository, container),
         record_is_locked=record_is_locked,
     )
 
@@ -186,13 +185,13 @@ def _attached(
         session.close()
 
 
-def _remover(
-    repository: Repository, container: Container, identity: Identity
-) -> Callable[[], None]:
-    """What the supervisor does at the end of a container that was run with --rm.
+def _remover(repository: Repository, container: Container) -> Callable[[], None] | None:
+    """What the supervisor does at the end of a container that goes then; None of one that stays.
 
     Of one that is a command's own it is that command that deletes it, if it lives.
     """
+    if not _goes(container):
+        return None
 
     def remove() -> None:
         if container.config.owner:
@@ -205,19 +204,23 @@ def _remover(
         with records.edited(container) as now:  # a commit of it comes to its end first
             erase(now)
         drop_anonymous_volumes(repository, container)
-        unpin_commit(repository, container.id, identity)
+        unpin_commit(repository, container.id)
 
     return remove
 
 
-def _discard(repository: Repository, container: Container, identity: Identity) -> None:
+def _goes(container: Container) -> bool:
+    return container.config.remove or bool(container.config.owner)
+
+
+def _discard(repository: Repository, container: Container) -> None:
     """Remove a container that could not be started."""
     if container.path.exists():
         from lxgit.runtime.erasing import remove
 
         remove(container)
     drop_anonymous_volumes(repository, container)
-    unpin_commit(repository, container.id, identity)
+    unpin_commit(repository, container.id)
 
 
 def start(
@@ -289,4 +292,12 @@ def _start_now(
     with layers_kept(repository):
         container, stack, image = stacked(repository, container, progress)
         _warn_of_firewalls(container, progress)
-        return _started(container, stack, image, window, detached=detached, record_is_locked=True)
+        return _started(
+            repository,
+            container,
+            stack,
+            image,
+            window,
+            detached=detached,
+            record_is_locked=True,
+        )

@@ -83,12 +83,14 @@ def stop(
     *,
     signal_name: str | None = None,
     by_user: bool = True,
+    stays: bool = False,
 ) -> None:
     """Ask containers to end by a signal, their stop signal by default; then kill them.
 
     `patience` is in seconds; None is each one's own, 10 by default. One that does not run is none
     the worse. NoSuchContainer and UnknownSignal come before any signal is sent. Those that were not
-    stopped by a user are started again by the next boot, if that is their policy.
+    stopped by a user are started again by the next boot, if that is their policy. One that is to go
+    when it has ended `stays` all the same.
     """
     number = None if signal_name is None else signal_number(signal_name)
     found = [find_container(repository, name) for name in names]
@@ -101,7 +103,7 @@ def stop(
                 own = container.config.stop_timeout
                 patiences.append(_PATIENCE if own is None else own)
                 stopped.append(container)
-        _end_for_good([session for session, _ in asked], by_user=by_user)
+        _end_for_good([session for session, _ in asked], by_user=by_user, stays=stays)
         _signal_all(asked)
         for session, _ in asked:
             with contextlib.suppress(SupervisorLost):
@@ -120,14 +122,14 @@ def stop(
     # Nobody listens to what is about to start, by its restart policy, nor just after its end.
     if begun := [one.id for one in found if one.is_running]:
         time.sleep(_MOMENT)
-        stop(repository, begun, patience, signal_name=signal_name, by_user=by_user)
+        stop(repository, begun, patience, signal_name=signal_name, by_user=by_user, stays=stays)
 
 
-def end(container: Container) -> None:
-    """Kill a container, until it has ended for good."""
+def end(container: Container, *, stays: bool = False) -> None:
+    """Kill a container, until it has ended for good; with `stays` see `stop`."""
     while container.is_running:
         with contextlib.suppress(NotRunning), _session(container) as session:
-            _end_for_good([session])
+            _end_for_good([session], stays=stays)
             _signal_all([(session, signal.SIGKILL)])
             _wait_for_end(session, None)
         time.sleep(_MOMENT)
@@ -143,11 +145,13 @@ def _session(container: Container) -> Session:
         ) from None
 
 
-def _end_for_good(sessions: Iterable[Session], *, by_user: bool = True) -> None:
+def _end_for_good(
+    sessions: Iterable[Session], *, by_user: bool = True, stays: bool = False
+) -> None:
     """Have no restart policy start again what is about to end."""
     for session in sessions:
         with contextlib.suppress(SupervisorLost):
-            session.end_for_good(by_user=by_user)
+            session.end_for_good(by_user=by_user, stays=stays)
 
 
 def _signal_all(to_send: Iterable[tuple[Session, int | None]]) -> None:
@@ -232,7 +236,7 @@ def restart(
     """Stop containers as `stop` does, and start them again, detached."""
     from lxgit.operations.launching import start_detached
 
-    stop(repository, names, patience, signal_name=signal_name)
+    stop(repository, names, patience, signal_name=signal_name, stays=True)
     for name in names:
         start_detached(repository, name, progress=progress)
         find_container(repository, name).tell("restart")

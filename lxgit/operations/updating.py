@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lxgit.errors import LxgitError
 from lxgit.operations.lookup import find_container
 from lxgit.records import replace
 from lxgit.runtime.config import RUNNING
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from lxgit.runtime.containers import Container
 
 
+class GoesAtItsEnd(LxgitError):
+    """A policy that is to start again what is deleted when it ends."""
+
+
 def update(
     repository: Repository,
     names: Sequence[str],
@@ -27,13 +32,18 @@ def update(
 ) -> None:
     """Give containers other limits, at once where they run, and another restart policy.
 
-    Raises InvalidLimit, InvalidPolicy and NoSuchContainer before anything is changed, and
-    LimitNotInForce.
+    Raises InvalidLimit, InvalidPolicy, GoesAtItsEnd and NoSuchContainer before anything is changed,
+    and LimitNotInForce.
     """
     policy = None if restart is None else RestartPolicy.of(restart)
     found = [find_container(repository, name) for name in names]
     for container in found:
         limits.applied(container.config.limits)
+        if policy is not None and policy.keeps and container.config.remove:
+            raise GoesAtItsEnd(
+                f"container '{container.config.name}' was run with --rm: it goes when it ends",
+                hint="'lxgit run' without --rm makes one that stays",
+            )
     for container in found:
         _update(container, limits, policy, progress)
 

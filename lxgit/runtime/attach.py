@@ -106,9 +106,12 @@ class Session:
         """Have the container stand still until `let_go`, or until this connection ends."""
         self._ask(protocol.HOLD)
 
-    def end_for_good(self, *, by_user: bool = True) -> None:
-        """Have no restart policy start it when it has ended; with `by_user` nor the next boot."""
-        self._ask(protocol.for_good(by_user=by_user))
+    def end_for_good(self, *, by_user: bool = True, stays: bool = False) -> None:
+        """Have no restart policy start it when it has ended; with `by_user` nor the next boot.
+
+        One that is to go when it has ended `stays` all the same.
+        """
+        self._ask(protocol.for_good(by_user=by_user, stays=stays))
 
     def let_go(self) -> None:
         """The end of `hold`."""

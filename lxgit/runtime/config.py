@@ -93,6 +93,7 @@ class Settings:
     restart: RestartPolicy = NEVER
     health: HealthCheck | None = None
     log_size: int | None = DEFAULT_LOG  # bytes; None: no limit
+    remove: bool = False  # it goes when it has ended
     owner: str = ""  # the command that it ends and goes with (ownership.py)
 
     @property

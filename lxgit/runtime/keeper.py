@@ -121,7 +121,7 @@ class _Keeper:
     def _control(self, _: Hashable, message: protocol.Message) -> None:
         """Whose wish it is that it ends for good."""
         if message.kind == protocol.FOR_GOOD:
-            self._by_user = message.data == b"\1"
+            self._by_user, _ = protocol.how_for_good(message)
 
     def _stop(self, number: int) -> None:
         """A signal for a container that does not run: it was meant to end it."""

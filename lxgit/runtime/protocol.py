@@ -10,8 +10,9 @@ Each packet is one message: a letter, then its content.
         p PAUSED                stand still from now on, or no more: uint8, 1 or 0
         h                       stand still until I let go, or hang up
         l                       I let go
-        q BY_USER               no restart policy starts it when it has ended; nor after a
-                                reboot, if it is a user's wish: uint8, 1 or 0
+        q HOW                   no restart policy starts it when it has ended: uint8, the sum of
+                                1, nor after a reboot: it is a user's wish, and of
+                                2, nor is it deleted then, as it else would be
         X COMMAND               execute another command, and attach me to it (wanted.py)
     to a client
         R                       the command has been started
@@ -39,6 +40,8 @@ STARTED, FAILED, OUTPUT, ERRORS, TAKEN, ENDED = b"R", b"F", b"o", b"r", b"a", b"
 PAUSE, HOLD, LET_GO, FOR_GOOD = b"p", b"h", b"l", b"q"
 STANDS_STILL = b"z"
 DONE = b"k"
+
+_BY_USER, _STAYS = 1, 2
 
 CHUNK = 65536  # bytes of data in one message at most
 MAX_MESSAGE = CHUNK + 1
@@ -84,9 +87,14 @@ def signal(number: int) -> bytes:
     return SIGNAL + bytes([number])
 
 
-def for_good(*, by_user: bool) -> bytes:
+def for_good(*, by_user: bool, stays: bool) -> bytes:
     """The message that ends what a restart policy does."""
-    return FOR_GOOD + bytes([by_user])
+    return FOR_GOOD + bytes([_BY_USER * by_user + _STAYS * stays])
+
+
+def how_for_good(message: Message) -> tuple[bool, bool]:
+    """`by_user` and `stays` of such a message."""
+    return bool(message.number() & _BY_USER), bool(message.number() & _STAYS)
 
 
 def pause(*, paused: bool) -> bytes:

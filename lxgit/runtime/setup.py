@@ -51,6 +51,7 @@ class Task:
     window: tuple[int, int] | None  # rows and columns of its terminal
     detached: bool  # its input does not end when the first client leaves
     after_exit: Callable[[], None] | None  # with the container's lock held
+    record_is_locked: bool  # by who starts it, until its command has begun
     kept: bool = False  # it has a keeper, which starts it again if its policy says so
     restarts: int = 0  # how often its policy has started it
 

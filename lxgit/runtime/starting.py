@@ -52,9 +52,10 @@ def start_container(
     `root` is the image's root directory, which the upper directory takes after when it is new.
     `window` is the size of its terminal in rows and columns. The container's input ends when the
     returned session is closed, unless `detached`. `after_exit` is called in the supervisor when
-    the container has ended, while it holds its lock and before anybody hears of the end. With
-    `record_is_locked` the caller is the only one to change its record; `after_exit` must not then.
-    Else what others have changed of it until it is begun holds, and nobody can from then on without
+    the container has ended, while it holds its lock and before anybody hears of the end; unless
+    who ended it wants it still. With `record_is_locked` the caller is the only one to change its
+    record; `after_exit`, which may want to as well, is called only if the command had begun. Else
+    what others have changed of it until it is begun holds, and nobody can from then on without
     seeing that it is being started.
 
     Ctrl-C ends the container while this waits, and is held back from then on until the session is
@@ -65,10 +66,10 @@ def start_container(
     """
     _reap()
     sweep()
-    task = Task(container, tuple(lowers), apparmor, window, detached, after_exit)
+    task = Task(container, tuple(lowers), apparmor, window, detached, after_exit, record_is_locked)
     with bases.held(task.lowers):
         try:
-            session = _begun(task, root, record_is_locked=record_is_locked)
+            session = _begun(task, root)
         except BaseException:
             interrupts.let_through()
             raise
@@ -76,9 +77,9 @@ def start_container(
     return session
 
 
-def _begun(task: Task, root: Metadata, *, record_is_locked: bool) -> Session:
+def _begun(task: Task, root: Metadata) -> Session:
     """The supervisor's first client, when the container's command is executed."""
-    if record_is_locked:
+    if task.record_is_locked:
         session = _forked(task, root)
     else:
         with edited(task.container) as now:
@@ -94,7 +95,7 @@ def _begun(task: Task, root: Metadata, *, record_is_locked: bool) -> Session:
             session.wait_started()
     except KeyboardInterrupt:
         with session, interrupts.heard():  # another one, as this waits
-            _end(task.container, session)
+            _end(task, session)
         raise
     except BaseException:
         session.close()
@@ -102,14 +103,15 @@ def _begun(task: Task, root: Metadata, *, record_is_locked: bool) -> Session:
     return session
 
 
-def _end(container: Container, session: Session) -> None:
+def _end(task: Task, session: Session) -> None:
     """Kill a container as soon as it has begun: whoever wanted it has left, and knows of none."""
     with contextlib.suppress(LxgitError):
-        if not container.is_running:
+        if not task.container.is_running:
             session.wait_started()
-        session.end_for_good()
+        session.end_for_good(stays=task.record_is_locked)
         session.send_signal(signal.SIGKILL)
-        session.wait()
+        if task.after_exit is None or not task.record_is_locked:  # or it may wait for that lock
+            session.wait()
 
 
 def _forked(task: Task, root: Metadata) -> Session:

@@ -77,6 +77,8 @@ class Supervisor:
         )
         self._init: int | None = None  # pidfd of the command
         self._early_signals: list[int] = []
+        self._has_begun = False
+        self._stays = False  # somebody wants it still when it has ended
         self._lxc_runs = False
         self._unready: LxgitError | None = None  # why the command must not begin
         self._lxc_status = 0  # as waitpid(2) gives it
@@ -112,10 +114,14 @@ class Supervisor:
             self._record(replace(self._state, exit_code=message[1], error=fault.message))
             return message
         finally:
-            if self._task.after_exit is not None:
+            if self._task.after_exit is not None and self._is_over():
                 # What fails here can only leave something lying, which `ps -a` shows.
                 with contextlib.suppress(LxgitError, OSError):
                     self._task.after_exit()
+
+    def _is_over(self) -> bool:
+        """Whether nobody wants the container any more, or waits with its record locked."""
+        return not self._stays and (self._has_begun or not self._task.record_is_locked)
 
     def _record(self, state: ContainerState) -> None:
         goes_on = self._goes_on(state)
@@ -248,6 +254,7 @@ class Supervisor:
         self._task.container.record(self._state)
         self._task.container.tell("start")
         os.write(self._ready.gate, b"\n")
+        self._has_begun = True
         self._relay.broadcast(protocol.STARTED)
         self._relay.begin()
         self._relay.listen(listener)
@@ -296,7 +303,7 @@ class Supervisor:
     def _control(self, client: Hashable, message: protocol.Message) -> None:
         """What a client wants of the container beside its output: to stand still, or to end."""
         if message.kind == protocol.FOR_GOOD:
-            by_user = message.data == b"\1"
+            by_user, self._stays = protocol.how_for_good(message)
             self._state = replace(self._state, stopped=by_user, shut_down=not by_user)
         elif message.kind == protocol.PAUSE:
             self._pause(paused=message.data == b"\1")

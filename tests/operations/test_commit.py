@@ -14,7 +14,7 @@ from lxgit.objects.ids import ObjectType, from_hex
 from lxgit.objects.messages import trailers
 from lxgit.operations import committing
 from lxgit.operations.branches import checkout, create_branch
-from lxgit.operations.containers import remove_containers
+from lxgit.operations.containers import remove_container
 from lxgit.operations.destination import BranchMoved, NeedsName
 from lxgit.operations.fsck import fsck
 from lxgit.operations.launching import start_detached
@@ -167,8 +167,8 @@ def test_the_status_of_a_container_that_is_busy(lab: Lab) -> None:
         (shown,) = status(lab.repository).containers
         assert shown.container.state.value == "running"
     with pytest.raises(AlreadyRunning):
-        remove_containers(lab.repository, ["busy"], force=False, identity=WHO)
-    (removed,) = remove_containers(lab.repository, ["busy"], force=True, identity=WHO)
+        remove_container(lab.repository, "busy", force=False)
+    removed = remove_container(lab.repository, "busy", force=True)
     assert removed.uncommitted >= 1
     assert status(lab.repository).containers == ()
 
@@ -353,8 +353,8 @@ def test_a_damaged_container_can_be_deleted(lab: Lab) -> None:
     container = lab.container("c")
     (container.path / "config.json").write_text("{")
     with pytest.raises(BrokenContainer) as caught:
-        remove_containers(lab.repository, ["c"], force=False, identity=WHO)
+        remove_container(lab.repository, "c", force=False)
     assert str(container.upper) in (caught.value.hint or "")
-    remove_containers(lab.repository, [container.id[:12]], force=True, identity=WHO)
+    remove_container(lab.repository, container.id[:12], force=True)
     assert not container.path.exists()
     assert lab.run("c", "true") == (0, "")

@@ -14,7 +14,7 @@ from lxgit.objects.dockerlines import BadInstruction
 from lxgit.operations import committing
 from lxgit.operations.attached import pin_commit
 from lxgit.operations.committing import CommitRequest, commit, prepare_commit
-from lxgit.operations.containers import remove_containers
+from lxgit.operations.containers import remove_container
 from lxgit.operations.executing import Streams, WantedCommand, execute
 from lxgit.operations.fsck import fsck
 from lxgit.operations.launching import start_detached
@@ -60,7 +60,7 @@ def busy(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     start_detached(lab.repository, "c", progress=lab.listener)
     wait_until((lab.container("c").upper / "file").exists)
     yield lab
-    remove_containers(lab.repository, ["c"], force=True, identity=WHO)
+    remove_container(lab.repository, "c", force=True)
 
 
 def make(lab: Lab, **more: object) -> Committed:
@@ -130,7 +130,7 @@ def test_status_and_commits_in_a_row(lab: Lab) -> None:
         assert changed(lab, "c") == {}
         assert lab.container("c").mounted == base
     finally:
-        remove_containers(lab.repository, ["c"], force=True, identity=WHO)
+        remove_container(lab.repository, "c", force=True)
     assert find_image(lab.repository, "base").entry(b"etc/motd") is None
     assert lab.run("d", "cat /n /n1 /n2 /n3; ls /go") == (0, "3\n1\n2\n3\n/go\n")
 
@@ -189,7 +189,7 @@ def test_without_a_pause_quiet_files_are_committed(lab: Lab) -> None:
         assert content(lab, "base:/x") == b"x\n"
         assert changed(lab, "c") == {}
     finally:
-        remove_containers(lab.repository, ["c"], force=True, identity=WHO)
+        remove_container(lab.repository, "c", force=True)
 
 
 def test_a_commit_that_died_is_gone_on_with(busy: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

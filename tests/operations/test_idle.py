@@ -9,7 +9,7 @@ import pytest
 
 from lxgit.objects.ids import from_hex
 from lxgit.operations import idle
-from lxgit.operations.containers import remove_containers
+from lxgit.operations.containers import remove_container
 from lxgit.operations.creating import RunRequest
 from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
@@ -166,7 +166,7 @@ def test_layers_of_images_that_are_gone(lab: Lab, busybox_tar: Path, scratch: Pa
     lab.take(other, "other")
     lab.run("box", "echo changed > /etc/changed", "other")
     lab.commit("box")
-    remove_containers(lab.repository, ["box"], force=False, identity=WHO)
+    remove_container(lab.repository, "box", force=False)
     count = len(layers.all_ids())
     tip = lab.tip("other")
     assert tip is not None

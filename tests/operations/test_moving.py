@@ -10,7 +10,7 @@ import pytest
 
 from lxgit.operations import moving, placing
 from lxgit.operations.branches import create_branch
-from lxgit.operations.containers import remove_containers
+from lxgit.operations.containers import remove_container
 from lxgit.operations.destination import NeedsName
 from lxgit.operations.fsck import fsck
 from lxgit.operations.launching import start_detached
@@ -209,7 +209,7 @@ def test_one_that_runs_refuses(two: Lab) -> None:
                 lab.repository, "new", "r", merge=True, identity=WHO, progress=Listener()
             )
     finally:
-        remove_containers(lab.repository, ["r"], force=True, identity=WHO)
+        remove_container(lab.repository, "r", force=True)
 
 
 @pytest.mark.parametrize("step", ["keep", "write_upper", "remove_tree", "remove_others"])
@@ -267,7 +267,7 @@ def test_what_is_kept_goes_with_the_container(two: Lab) -> None:
     lab = two
     drop(lab)
     assert kept(lab)
-    remove_containers(lab.repository, ["c"], force=False, identity=WHO)
+    remove_container(lab.repository, "c", force=False)
     assert not kept(lab)
 
 

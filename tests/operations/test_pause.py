@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.operations.containers import list_containers, remove_containers
+from lxgit.operations.containers import list_containers, remove_container
 from lxgit.operations.executing import Streams, WantedCommand, execute
 from lxgit.operations.launching import start_detached
 from lxgit.operations.pausing import NotPaused, held, pause, unpause
@@ -18,7 +18,6 @@ from lxgit.runtime import cgroups
 from lxgit.runtime.attach import IsPaused, NotRunning
 from lxgit.runtime.freezer import is_frozen
 from lxgit.runtime.sweep import sweep
-from tests.support.stores import WHO
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def counting(lab: Lab) -> Iterator[Lab]:
     start_detached(lab.repository, "c", progress=lab.listener)
     wait_until((lab.container("c").upper / "n").exists)
     yield lab
-    remove_containers(lab.repository, ["c"], force=True, identity=WHO)
+    remove_container(lab.repository, "c", force=True)
 
 
 def number(lab: Lab) -> int:
@@ -107,7 +106,7 @@ def test_stop_wakes_it(counting: Lab) -> None:
 def test_rm_of_a_paused_one(counting: Lab) -> None:
     lab = counting
     pause(lab.repository, ["c"])
-    remove_containers(lab.repository, ["c"], force=True, identity=WHO)
+    remove_container(lab.repository, "c", force=True)
     assert list_containers(lab.repository, everything=True) == []
     lab.run("c", "true")  # for the fixture
 

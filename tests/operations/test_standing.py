@@ -9,7 +9,7 @@ import pytest
 from lxgit.objects.operationlog import Stand
 from lxgit.operations import moving, stashing
 from lxgit.operations.branches import create_branch
-from lxgit.operations.containers import remove_containers
+from lxgit.operations.containers import remove_container
 from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
 from lxgit.operations.launching import start_detached
@@ -179,7 +179,7 @@ def test_one_that_runs_refuses(web: Lab) -> None:
         with pytest.raises(ContainerRuns):
             back(web, force=True)
     finally:
-        remove_containers(web.repository, ["c"], force=True, identity=WHO)
+        remove_container(web.repository, "c", force=True)
 
 
 def test_what_gc_took_does_not_come_back(web: Lab) -> None:
@@ -195,7 +195,8 @@ def test_what_gc_took_does_not_come_back(web: Lab) -> None:
 def test_one_that_has_gone_is_passed_over(web: Lab) -> None:
     for command in (push, drop, new_motd):
         command(open_repository(web.repository.path))
-    remove_containers(web.repository, ["c", "n"], force=False, identity=WHO)
+    for name in ("c", "n"):
+        remove_container(web.repository, name, force=False)
     assert back(web).message.startswith("commit: ")
     assert list(web.repository.refs.list("refs/lxgit/containers/")) == []
     assert back(web).message.startswith("import: ")

@@ -10,7 +10,7 @@ from lxgit.objects.database import MissingObject
 from lxgit.objects.ids import from_hex
 from lxgit.operations import stashing
 from lxgit.operations.branches import create_branch
-from lxgit.operations.containers import remove_containers
+from lxgit.operations.containers import remove_container
 from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
 from lxgit.operations.moving import checkout_container, reset, restore
@@ -141,7 +141,7 @@ def test_they_are_numbered_from_the_youngest(web: Lab) -> None:
 
 def test_they_go_with_the_container(web: Lab) -> None:
     put_away(web)
-    (gone,) = remove_containers(web.repository, ["c"], force=False, identity=WHO)
+    gone = remove_container(web.repository, "c", force=False)
     assert (gone.uncommitted, gone.stashes) == (0, 1)
     assert list(web.repository.refs.list("refs/lxgit/")) == []
 

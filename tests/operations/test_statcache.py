@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.objects.content import Below
-from lxgit.operations.containers import remove_containers
+from lxgit.operations.containers import remove_container
 from lxgit.operations.launching import start_detached
 from lxgit.operations.worktree import open_work_tree
 from lxgit.runtime import statcache
 from tests.operations.test_commit import changed, content
 from tests.runtime.test_statcache import is_settled
-from tests.support.stores import WHO
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -129,4 +128,4 @@ def test_a_running_one_has_files_open(web: Lab) -> None:
         time.sleep(statcache.TICK / 1e9)
         assert [is_settled(upper / name) for name in ("shut", "data")] == [True, False]
     finally:
-        remove_containers(web.repository, ["r"], force=True, identity=WHO)
+        remove_container(web.repository, "r", force=True)

@@ -1,0 +1,120 @@
+"""--rm: containers that go when they end; rm, of those and of others."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.program import PROGRAM
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.support.program import Lxgit
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+RUN = ("run", "-d", "--network", "none", "--name")
+GOES = ("run", "-d", "--rm", "--network", "none", "--name")
+LIVES = "trap 'exit 5' TERM; echo life >> /lives; while :; do sleep 0.05; done"
+
+
+def names(lxgit: Lxgit) -> set[str]:
+    return {row["name"] for row in lxgit("ps", "-a", "--format", "json").json}
+
+
+def found(lxgit: Lxgit, name: str) -> dict[str, Any]:
+    (only,) = lxgit("inspect", name).json
+    assert isinstance(only, dict)
+    return only
+
+
+def has_lived(lxgit: Lxgit, name: str, times: int) -> None:
+    """Wait until the command of a container has begun so often."""
+    read = ("exec", name, "cat", "/lives")
+    wait_until(lambda: lxgit(*read, code=None).out == "life\n" * times)
+
+
+def test_a_restart_keeps_what_was_changed(emptied: Lxgit) -> None:
+    """Running it goes on as one that goes when it ends, as with Docker."""
+    emptied(*GOES, "web", "base", "sh", "-c", LIVES)
+    has_lived(emptied, "web", 1)
+    before = found(emptied, "web")
+    assert emptied("restart", "web").out == "web\n"
+    has_lived(emptied, "web", 2)
+    after = found(emptied, "web")
+    assert after["Id"] == before["Id"]
+    assert after["HostConfig"]["AutoRemove"]
+    emptied("restart", "-t", "0", "web")
+    has_lived(emptied, "web", 3)
+    emptied("stop", "web")
+    assert names(emptied) == set()
+    assert emptied("fsck").code == 0
+
+
+def test_a_restart_that_fails_leaves_it_as_it_is(emptied: Lxgit) -> None:
+    """What was changed is there; another start has it go when it ends."""
+    emptied(*GOES, "web", "base", "sh", "-c", LIVES)
+    has_lived(emptied, "web", 1)
+    emptied("exec", "web", "mv", "/bin/sh", "/bin/other")
+    assert "sh" in emptied("restart", "web", code=127).err
+    assert found(emptied, "web")["State"]["Status"] == "exited"
+    assert "A /lives" in emptied("container", "diff", "web").lines
+    emptied("cp", "web:/bin/other", emptied.home / "sh")
+    emptied("cp", emptied.home / "sh", "web:/bin/sh")
+    emptied("start", "web")
+    has_lived(emptied, "web", 2)
+    emptied("kill", "web")
+    assert names(emptied) == set()
+
+
+def test_ctrl_c_at_a_restart_does_not_wait_for_itself(emptied: Lxgit) -> None:
+    emptied(*GOES, "web", "base", "sh", "-c", LIVES)
+    has_lived(emptied, "web", 1)
+    command = [str(PROGRAM), "restart", "web"]
+    for seconds in (0.1, 0.2, 0.3):
+        with subprocess.Popen(command, env=emptied.environment()) as restart:
+            try:
+                restart.wait(seconds)
+            except subprocess.TimeoutExpired:
+                restart.send_signal(2)
+            assert restart.wait(10) in (0, 130)
+        if "web" not in names(emptied):
+            break
+
+
+def test_a_policy_for_one_that_goes(emptied: Lxgit) -> None:
+    emptied(*GOES, "web", "base", "sh", "-c", LIVES)
+    refused = emptied("update", "--restart", "always", "web", code=1)
+    assert refused.err == (
+        "lxgit: container 'web' was run with --rm: it goes when it ends\n"
+        "hint: 'lxgit run' without --rm makes one that stays\n"
+    )
+    emptied("update", "--restart", "no", "web")
+
+
+def test_rm_of_one_that_goes_by_itself(emptied: Lxgit) -> None:
+    """It is counted as any other, and its unnamed volumes go as at any other end of its."""
+    emptied(*GOES, "web", "-v", "/data", "base", "sh", "-c", LIVES)
+    has_lived(emptied, "web", 1)
+    identity = found(emptied, "web")["Id"][:12]
+    emptied(*RUN, "other", "base", "sh", "-c", LIVES)
+    gone = emptied("rm", "-f", "web", "other")
+    assert gone.lines[0] == f"Deleted container web ({identity}), with 1 uncommitted path."
+    assert gone.lines[1].startswith("Deleted container other (")
+    assert names(emptied) == set()
+    assert emptied("volume", "ls", "-q").out == ""
+    assert emptied("fsck").code == 0
+
+
+def test_rm_beside_the_end(emptied: Lxgit) -> None:
+    """Whoever of the two deletes it: it has gone, and that is what was wanted."""
+    for _ in range(3):
+        emptied(*GOES, "web", "base", "sh", "-c", LIVES)
+        has_lived(emptied, "web", 1)
+        with subprocess.Popen([str(PROGRAM), "kill", "web"], env=emptied.environment()) as kill:
+            removed = emptied("rm", "-f", "web", code=None)
+            assert kill.wait(10) in (0, 1)
+        assert removed.code == 0 or "no container 'web'" in removed.err
+        assert names(emptied) == set()
