@@ -146,17 +146,17 @@ class Repository:
     def _tell(self, name: str, old: str | None, new: str | None, message: str) -> None:
         """Have `lxgit events` know that a branch or a tag is not where it was."""
         from lxgit import eventlog
-        from lxgit.objects.refnames import BRANCHES, TAGS
+        from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, image_and_tag
 
         if not name.startswith((BRANCHES, TAGS)):
             return
         way = message.partition(":")[0]
         made = way if way in ("import", "commit", "pull", "load") else "tag"
         if name.startswith(BRANCHES):
-            shown = name.removeprefix(BRANCHES) + ":latest"
+            shown = f"{name.removeprefix(BRANCHES)}:{LATEST}"
         else:
-            image, slash, tag = name.removeprefix(TAGS).rpartition("/")
-            shown = f"{image}:{tag}" if slash else tag
+            image, tag = image_and_tag(name.removeprefix(TAGS))
+            shown = f"{image}:{tag}" if image else tag
         action = made if new is not None else "untag"
         eventlog.record(self.path, "image", action, new or old or "", {"name": shown})
 

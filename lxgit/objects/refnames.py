@@ -8,6 +8,8 @@ from lxgit.errors import LxgitError
 
 BRANCHES = "refs/heads/"
 TAGS = "refs/tags/"
+LATEST = "latest"
+"""`base:latest` is the branch `base`, as in Docker."""
 
 _FORBIDDEN = frozenset((*map(chr, range(0x21)), *"\x7f~^:?*[\\"))
 _FORBIDDEN_PAIRS = ("..", "@{", "//")
@@ -57,6 +59,15 @@ def check_name(name: str) -> None:
         if colon and is_valid_ref(BRANCHES + name.replace(":", "/", 1)):
             hint = f"it is a tag's: take '{branch}', then 'lxgit tag {name} {branch}'"
         raise InvalidName(f"'{name}' is not a valid name", hint=hint)
+
+
+def image_and_tag(name: str) -> tuple[str, str]:
+    """A tag as `images` has it: `base/v1` is `v1` of `base`; the image is empty for one of none.
+
+    Nor is `base/latest`, which lxgit does not make, of `base`: `base:latest` never means it.
+    """
+    image, _, tag = name.rpartition("/")
+    return ("", name) if tag == LATEST else (image, tag)
 
 
 def short_name(name: str) -> str:

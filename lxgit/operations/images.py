@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
-from lxgit.objects.refnames import BRANCHES, TAGS, short_name
+from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, image_and_tag, short_name
 from lxgit.operations.attached import containers_on
 from lxgit.operations.branches import BranchInUse, check_not_head, delete_branch
 from lxgit.operations.lookup import find_commit, read_commit
@@ -34,11 +34,11 @@ def list_images(repository: Repository) -> list[ImageRow]:
     rows = []
     for ref, oid in repository.refs.list(BRANCHES).items():
         created = read_commit(repository, oid).committer.time
-        rows.append(ImageRow(ref.removeprefix(BRANCHES), "latest", hex_id(oid), created))
+        rows.append(ImageRow(ref.removeprefix(BRANCHES), LATEST, hex_id(oid), created))
     for tag in list_tags(repository):
-        image, slash, name = tag.name.rpartition("/")
+        image, name = image_and_tag(tag.name)
         created = read_commit(repository, from_hex(tag.oid)).committer.time
-        rows.append(ImageRow(image if slash else None, name, tag.oid, created))
+        rows.append(ImageRow(image or None, name, tag.oid, created))
     return sorted(rows, key=lambda row: (-row.created, row.repository or "", row.tag))
 
 
@@ -75,7 +75,8 @@ def remove_images(
 
 def _refs_of(repository: Repository, name: str, *, force: bool) -> list[str]:
     """The full names that `NAME[:TAG]` or an id means."""
-    for ref in (branch_ref(name), tag_ref(name)):
+    wanted = (branch_ref(name), tag_ref(name))
+    for ref in wanted[:1] if name.endswith(f":{LATEST}") else wanted:
         if repository.refs.read(ref) is not None:
             return [ref]
     oid = find_commit(repository, name)

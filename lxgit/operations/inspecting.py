@@ -8,7 +8,7 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.imageconfig import config_values
 from lxgit.objects.messages import trailers
-from lxgit.objects.refnames import BRANCHES, TAGS
+from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, image_and_tag
 from lxgit.operations.inspectcontainer import container_values
 from lxgit.operations.lookup import classify, find_container, image_of, read_commit
 from lxgit.operations.sizes import image_size, sized_rows
@@ -84,11 +84,13 @@ def _image(repository: Repository, oid: ObjectID, image: Image) -> dict[str, Any
 
 def _names(repository: Repository, oid: ObjectID) -> list[str]:
     branches = repository.refs.list(BRANCHES)
-    names = [f"{ref.removeprefix(BRANCHES)}:latest" for ref, tip in branches.items() if tip == oid]
+    names = [
+        f"{ref.removeprefix(BRANCHES)}:{LATEST}" for ref, tip in branches.items() if tip == oid
+    ]
     for tag in list_tags(repository):
         if tag.oid == hex_id(oid):
-            image, slash, name = tag.name.rpartition("/")
-            names.append(f"{image}:{name}" if slash else TAGS + name)
+            image, name = image_and_tag(tag.name)
+            names.append(f"{image}:{name}" if image else TAGS + name)
     return names
 
 

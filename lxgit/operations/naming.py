@@ -6,7 +6,7 @@ A branch and a tag never share a name, nor either with a container.
 from __future__ import annotations
 
 from lxgit.errors import LxgitError
-from lxgit.objects.refnames import BRANCHES, TAGS, check_name
+from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, InvalidName, check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class RefExists(LxgitError):
 
 def branch_ref(name: str) -> str:
     """The full name of a branch's ref; `base:latest` is the branch `base`."""
-    return BRANCHES + name.removesuffix(":latest")
+    return BRANCHES + name.removesuffix(f":{LATEST}")
 
 
 def tag_ref(name: str) -> str:
@@ -44,6 +44,12 @@ def check_branch_name(repository: Repository, name: str) -> None:
 def check_tag_name(repository: Repository, name: str) -> None:
     """Raise InvalidName or NameTaken unless a tag may have this name."""
     check_name(name)
+    image, slash, tag = name.rpartition("/")
+    if slash and tag == LATEST:
+        raise InvalidName(
+            f"'{image}:{LATEST}' is the branch '{image}', and no tag",
+            hint=f"'lxgit branch {image} REV' makes it, -f moves it",
+        )
     _check_free(repository, name, BRANCHES, "branch")
 
 

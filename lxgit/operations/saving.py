@@ -6,7 +6,7 @@ from lxgit.errors import LxgitError
 from lxgit.fsutil import remove_tree
 from lxgit.objects.history import walk
 from lxgit.objects.ids import hex_id
-from lxgit.objects.refnames import BRANCHES, TAGS
+from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, image_and_tag
 from lxgit.oci.archivewriter import docker_manifest, write_archive
 from lxgit.oci.imagewriter import ImageWriter
 from lxgit.oci.layoutwriter import LayoutWriter
@@ -118,8 +118,8 @@ def name_and_tag(repository: Repository, name: str) -> tuple[str, str] | None:
         head = repository.refs.head()
         ref = head if isinstance(head, str) else None
     if ref is not None and ref.startswith(BRANCHES):
-        return ref.removeprefix(BRANCHES), "latest"
-    image, _, tag = (ref or "").removeprefix(TAGS).rpartition("/")
+        return ref.removeprefix(BRANCHES), LATEST
+    image, tag = image_and_tag((ref or "").removeprefix(TAGS))
     return (image, tag) if image else None
 
 

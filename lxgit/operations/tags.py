@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from lxgit.objects.commits import Tag, decode_tag, encode_tag
 from lxgit.objects.ids import ObjectID, ObjectType, hex_id
 from lxgit.objects.messages import clean_message
-from lxgit.objects.refnames import BRANCHES, TAGS
+from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, InvalidName
 from lxgit.operations.logvalues import RefKind
 from lxgit.operations.lookup import find_commit
-from lxgit.operations.naming import NameTaken, NoSuchRef, RefExists, check_tag_name, tag_ref
+from lxgit.operations.naming import (
+    NameTaken,
+    NoSuchRef,
+    RefExists,
+    check_branch_name,
+    check_tag_name,
+    tag_ref,
+)
 from lxgit.operations.values import RemovedRef, TagRow
 
 TYPE_CHECKING = False
@@ -60,10 +69,7 @@ def create_tag(
         check_tag_name(repository, name)
     except NameTaken as error:
         if revision is not None and repository.refs.read(BRANCHES + name) is not None:
-            error.hint = (  # Docker's order
-                f"'lxgit tag {revision} {name}' tags it;"
-                f" 'lxgit branch {revision} {name}' is what Docker calls {revision}:latest"
-            )
+            error.hint = _in_dockers_order(repository, name, revision) or error.hint
         raise
     oid = find_commit(repository, revision or "HEAD")
     present = repository.refs.read(ref)
@@ -80,6 +86,19 @@ def create_tag(
                 ref, value, old=present, message=f"tag: {hex_id(oid)}", who=identity.committer
             )
     return hex_id(oid)
+
+
+def _in_dockers_order(repository: Repository, image: str, name: str) -> str:
+    """What does the same as `docker tag IMAGE NAME`; nothing where no ref can have the name."""
+    ways = []
+    with suppress(InvalidName, NameTaken):
+        check_tag_name(repository, tag_ref(name).removeprefix(TAGS))
+        ways.append(f"'lxgit tag {name} {image}' tags it")
+    branch = name.removesuffix(f":{LATEST}")
+    with suppress(InvalidName, NameTaken):
+        check_branch_name(repository, branch)
+        ways.append(f"'lxgit branch {branch} {image}' is what Docker calls {branch}:{LATEST}")
+    return "; ".join(ways)
 
 
 def delete_tags(

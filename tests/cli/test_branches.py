@@ -160,9 +160,48 @@ def test_a_branch_and_a_tag_never_share_a_name(grown: Lxgit) -> None:
         "lxgit: 'base' is a branch\nhint: 'lxgit tag v1 base' tags it;"
         " 'lxgit branch v1 base' is what Docker calls v1:latest\n"
     )
-    assert "hint: a branch and a tag never share a name" in grown("tag", "base", code=1).err
+    assert grown("tag", "base", "new:v7", code=1).err == (
+        "lxgit: 'base' is a branch\nhint: 'lxgit tag new:v7 base' tags it\n"
+    )
+    assert grown("tag", "base", "new:latest", code=1).err == (
+        "lxgit: 'base' is a branch\nhint: 'lxgit branch new base' is what Docker calls new:latest\n"
+    )
+    for words in (["base"], ["base", "base~1"]):
+        assert "hint: a branch and a tag never share a name" in grown("tag", *words, code=1).err
     grown("tag", "v1")
     assert "'v1' is a tag" in grown("branch", "v1", code=1).err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["new:latest"],
+        ["new/latest", "base"],
+        ["-f", "new:latest", "base"],
+        ["base", "new", "latest"],
+    ],
+)
+def test_latest_is_a_branch_and_no_tag(grown: Lxgit, git: StockGit, words: list[str]) -> None:
+    refused = grown("tag", *words, code=1).err
+    assert refused == (
+        "lxgit: 'new:latest' is the branch 'new', and no tag\n"
+        "hint: 'lxgit branch new REV' makes it, -f moves it\n"
+    )
+    assert git("tag") == b""
+
+
+def test_latest_never_means_a_tag_of_others(grown: Lxgit, git: StockGit) -> None:
+    git("tag", "base/latest", "tuned")
+    git("tag", "gone/latest", "base")
+    rows = [line.split()[:2] for line in grown("images").lines[1:]]
+    assert ["<none>", "base/latest"] in rows
+    assert rows.count(["base", "latest"]) == 1
+    assert "base:latest" not in grown("inspect", "tuned").json[0]["RepoTags"]
+    assert "there is no 'gone:latest'" in grown("rmi", "gone:latest", code=1).err
+    assert grown("rmi", "base:latest").out.startswith("Deleted branch base ")
+    assert "there is no 'base:latest'" in grown("rmi", "base:latest", code=1).err
+    assert grown("rmi", "base/latest").out.startswith("Deleted tag base/latest ")
+    assert git("tag") == b"gone/latest\n"
 
 
 def test_a_tags_message_comes_from_the_editor(grown: Lxgit, git: StockGit) -> None:
