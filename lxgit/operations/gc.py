@@ -1,8 +1,8 @@
 """`gc`: drop the objects that nothing reaches, and pack the others well; compress idle layers.
 
-What is kept: all that a ref reaches, those of containers under refs/lxgit/ among them, or an entry
-of a reflog. Whatever else there is goes two weeks after it was last written or relied on, as with
-Git, or at once when that is asked for.
+What is kept: all that a ref reaches, those of containers under refs/lxgit/ among them (one that is
+missing is made again first), or an entry of a reflog. Whatever else there is goes two weeks after
+it was last written or relied on, as with Git, or at once when that is asked for.
 
 Nobody who writes is in danger. A command holds the lock `objects` shared from its first object
 until its ref has moved (Repository.writing), and whatever moves a ref to an object that is there
@@ -31,6 +31,7 @@ from lxgit.operations import leftovers
 from lxgit.operations.garbage import GRACE, cruft_packs, dropped, expire_reflogs, oldest_cruft
 from lxgit.operations.idle import compress_idle, compressible
 from lxgit.operations.knownlayers import forget_gone
+from lxgit.operations.pinning import keep_all, unkept
 from lxgit.operations.prune import gone_layers, prune_gone
 from lxgit.operations.values import Collected
 
@@ -67,12 +68,13 @@ def gc(
     if dry_run:
         progress.phase("Looking for what is unreachable")
         entries = expire_reflogs(repository, now=now, dry_run=True)
-        garbage = dropped(repository, entries.surviving, now=now)
+        garbage = dropped(repository, entries.surviving | unkept(repository), now=now)
         size = _size(repository.git_dir)
         gone = prune_gone(repository, garbage, dry_run=True, progress=progress)
         idle = compressible(repository, gone_layers(repository, garbage))
         freed = sum(garbage.values())
         return Collected(len(garbage), entries.dropped, freed, size, *gone, *idle)
+    keep_all(repository)  # whoever changes a container may wait for `repacking`
     with repository.repacking():
         before = _size(repository.git_dir)
         leftovers.sweep(repository)

@@ -15,12 +15,15 @@ import pytest
 from lxgit.objects.commits import Signature
 from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
+from lxgit.objects.refs import ANY
 from lxgit.operations import leftovers
 from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
 from lxgit.operations.importing import import_image
+from lxgit.operations.pinning import LostCommit
 from lxgit.operations.prune import prune
 from lxgit.operations.values import Identity
+from lxgit.records import replace
 from lxgit.repository import Repository
 from tests.support.stockgit import StockGit
 from tests.support.stores import Listener
@@ -206,6 +209,39 @@ def test_the_commit_of_a_container(lab: Lab) -> None:
     assert lab.start("box")[0] == 0
     lab.commit("box", "again")
     assert lab.tip("again") is not None
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_the_commit_of_a_container_that_no_ref_keeps(lab: Lab) -> None:
+    """Its ref was deleted by somebody: gc makes that again before it looks what is reachable."""
+    lab.run("box", "echo changed > /etc/changed")
+    tip = from_hex(lab.container("box").config.commit.encode())
+    refs = lab.repository.refs
+    (pin,) = refs.list("refs/lxgit/containers/")
+    for name in (BASE, pin):
+        refs.update(name, None, old=tip, message="", who=who().committer)
+    assert gc(lab.repository, now=True, dry_run=True, progress=Listener()).objects == 0
+    assert gc(lab.repository, now=True, progress=Listener()).objects == 0
+    assert refs.list("refs/lxgit/containers/") == {pin: tip}
+    prune(lab.repository, progress=Listener())
+    assert lab.start("box")[0] == 0
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_a_container_whose_commit_is_missing_is_told_of(lab: Lab) -> None:
+    """Nothing is dropped beside it: more may be wrong than that."""
+    lab.run("box", "true")
+    box = lab.container("box")
+    lab.repository.refs.update(
+        f"refs/lxgit/containers/{box.id}", None, old=ANY, message="", who=who().committer
+    )
+    box.configured(replace(box.config, commit="1" * 40))
+    with pytest.raises(LostCommit, match="'box' stands on commit 111111111111, which is missing"):
+        gc(lab.repository, progress=Listener())
 
 
 WRITER = """

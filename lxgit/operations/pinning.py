@@ -1,0 +1,59 @@
+"""The refs that keep from gc what containers stand on, made again where they are missing.
+
+A command that is killed leaves none out (`attached.pin_commit`); somebody's `git update-ref -d`,
+or a disk, may have taken one.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+from lxgit.errors import LxgitError
+from lxgit.objects.commits import Signature
+from lxgit.objects.ids import from_hex
+from lxgit.operations.attached import pin_commit, unpinned_commits
+from lxgit.operations.values import Identity
+from lxgit.runtime.containers import all_containers, edited
+from lxgit.runtime.index import NoSuchContainer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lxgit.objects.ids import ObjectID
+    from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+
+
+class LostCommit(LxgitError):
+    """A container stands on a commit that the store has not."""
+
+
+def unkept(repository: Repository) -> set[ObjectID]:
+    """The commits that containers stand on, and that no ref of theirs keeps."""
+    return {
+        from_hex(commit)
+        for container in all_containers(repository.containers_dir)
+        for commit in unpinned_commits(repository, container)
+    }
+
+
+def keep_all(repository: Repository) -> None:
+    """Have what every container stands on kept. LostCommit."""
+    for container in all_containers(repository.containers_dir):
+        if unpinned_commits(repository, container):
+            keep(repository, container)
+
+
+def keep(repository: Repository, container: Container) -> None:
+    """Have what a container stands on kept, as it is once nobody is about to change that."""
+    signature = Signature("lxgit", "", int(time.time()))
+    with suppress(NoSuchContainer), edited(container) as now:
+        for commit in unpinned_commits(repository, now):
+            if from_hex(commit) not in repository.objects:
+                name = now.config.name
+                raise LostCommit(
+                    f"container '{name}' stands on commit {commit[:12]}, which is missing",
+                    hint=f"'lxgit fsck' says what else is harmed; 'lxgit rm {name}' lets go of it",
+                )
+        who = Identity(signature, signature)
+        pin_commit(repository, now.id, now.config.commit, who, base=now.config.base)
