@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lxgit.runtime.relay import Loop
+    from lxgit.runtime.loop import Loop
 
 _OUTPUT = 4096  # bytes that are kept of what a check prints
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lxgit.runtime.config import ContainerConfig
-    from lxgit.runtime.relay import Loop
+    from lxgit.runtime.loop import Loop
 
 
 class NoWorkingDirectory(LxgitError):

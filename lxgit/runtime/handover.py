@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lxgit.runtime.relay import Loop
+    from lxgit.runtime.loop import Loop
 
 _NAME = "root"
 

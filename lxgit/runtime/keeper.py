@@ -18,7 +18,8 @@ from lxgit.runtime import bases, kernel, protocol, rundir
 from lxgit.runtime.config import RESTARTING
 from lxgit.runtime.containers import edited
 from lxgit.runtime.leaving import leave_the_caller
-from lxgit.runtime.relay import Loop, Relay
+from lxgit.runtime.loop import Loop
+from lxgit.runtime.relay import Relay
 from lxgit.runtime.restarts import Backoff
 from lxgit.runtime.runplace import socket_path
 from lxgit.runtime.supervisor import supervise

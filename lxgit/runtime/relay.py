@@ -13,7 +13,6 @@ import select
 import time
 from collections import deque
 from functools import partial
-from operator import itemgetter
 
 from lxgit.lean import suppress
 from lxgit.runtime import protocol, terminal
@@ -26,50 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from lxgit.runtime.logfile import LogWriter
+    from lxgit.runtime.loop import Loop
 
 HIGH = 1 << 20  # bytes waiting for one client above which no more output is read
 
 _CONTROLS = (protocol.PAUSE, protocol.HOLD, protocol.LET_GO, protocol.FOR_GOOD)
 _READ = select.EPOLLIN
 _WRITE = select.EPOLLOUT
-
-
-class Loop:
-    """Descriptors and what to call when they are ready."""
-
-    def __init__(self) -> None:
-        self._epoll = select.epoll()
-        self._watched: dict[int, tuple[int, Callable[[], object]]] = {}  # events, callback
-        self._timers: list[tuple[float, Callable[[], object]]] = []  # time.monotonic, callback
-
-    def watch(self, fd: int, events: int, callback: Callable[[], object]) -> None:
-        """Call back when `fd` is ready, or has been hung up; again replaces events and callback."""
-        if fd not in self._watched:
-            self._epoll.register(fd, events)
-        elif self._watched[fd][0] != events:
-            self._epoll.modify(fd, events)
-        self._watched[fd] = (events, callback)
-
-    def forget(self, fd: int) -> None:
-        """Watch no more; do so before closing."""
-        if self._watched.pop(fd, None) is not None:
-            self._epoll.unregister(fd)
-
-    def after(self, seconds: float, callback: Callable[[], object]) -> None:
-        """Call back once, when so much time has passed."""
-        self._timers.append((time.monotonic() + seconds, callback))
-        self._timers.sort(key=itemgetter(0))
-
-    def turn(self, timeout: float | None = None) -> None:
-        """Wait for one round of events, `timeout` seconds at most."""
-        if self._timers:
-            left = max(0.0, self._timers[0][0] - time.monotonic())
-            timeout = left if timeout is None else min(left, timeout)
-        for fd, _ in self._epoll.poll(timeout):
-            if fd in self._watched:  # an earlier one of the round may have gone away
-                self._watched[fd][1]()
-        while self._timers and self._timers[0][0] <= time.monotonic():
-            self._timers.pop(0)[1]()
 
 
 class Client:

@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 
     from lxgit.runtime.config import ContainerConfig
     from lxgit.runtime.containers import Container
+    from lxgit.runtime.loop import Loop
     from lxgit.runtime.network.endpoint import Network
     from lxgit.runtime.overlay import Lower
-    from lxgit.runtime.relay import Loop, Relay
+    from lxgit.runtime.relay import Relay
 
 DEVICES = rundir.STAGE / "dev"
 """The container's /dev, as the supervisor sees it."""

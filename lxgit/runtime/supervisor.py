@@ -24,8 +24,9 @@ from lxgit.runtime.enforcement import reached
 from lxgit.runtime.freezer import Stillness
 from lxgit.runtime.leaving import leave_the_caller
 from lxgit.runtime.logfile import LogWriter
+from lxgit.runtime.loop import Loop
 from lxgit.runtime.process import pidfd_of_child
-from lxgit.runtime.relay import Loop, Relay
+from lxgit.runtime.relay import Relay
 from lxgit.runtime.runplace import socket_path
 
 TYPE_CHECKING = False

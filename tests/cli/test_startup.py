@@ -136,8 +136,8 @@ RUN = (
         operations="creating healthwishes launching limiting networking ordinary running",
         runtime="attach attachment bases capabilities cgroups command confinement devices devpts"
         " enforcement freezer fsids graceperiod handover interrupts keeper launcher layers leaving"
-        " logfile lxc lxcconfig materialise networks overlay probe process protocol reaper relay"
-        " rootfs rootmount sealed seccomp setup starting streams supervisor sweep terminal",
+        " logfile loop lxc lxcconfig materialise networks overlay probe process protocol reaper"
+        " relay rootfs rootmount sealed seccomp setup starting streams supervisor sweep terminal",
     )
 )
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Protocol
 
+    from lxgit.runtime.loop import Loop
     from lxgit.runtime.network.resolver import Wanted
-    from lxgit.runtime.relay import Loop
 else:
     Protocol = object
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from lxgit.runtime.loop import Loop
     from lxgit.runtime.network.reserving import Reserved
-    from lxgit.runtime.relay import Loop
 
     Address = tuple[Any, ...]
 

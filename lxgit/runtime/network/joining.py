@@ -49,10 +49,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lxgit.runtime.config import Attachment, ContainerConfig
+    from lxgit.runtime.loop import Loop
     from lxgit.runtime.network.endpoint import Endpoint
     from lxgit.runtime.network.reserving import Reserved
     from lxgit.runtime.networks import Network
-    from lxgit.runtime.relay import Loop
 
 MOST = 10
 """The networks that a container can be on: its interfaces have a digit each."""

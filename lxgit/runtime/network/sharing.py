@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from lxgit.runtime.config import ContainerConfig
     from lxgit.runtime.containers import Container
+    from lxgit.runtime.loop import Loop
     from lxgit.runtime.network.resolver import Wanted
-    from lxgit.runtime.relay import Loop
 
 
 class NoNetworkToShare(LxgitError):

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lxgit.runtime.config import ContainerConfig
+    from lxgit.runtime.loop import Loop
     from lxgit.runtime.network.reserving import Reserved
-    from lxgit.runtime.relay import Loop
 
 PASTA = "/usr/bin/pasta"
 SLIRP = "/usr/bin/slirp4netns"
