@@ -64,8 +64,10 @@ def collect(repository: Repository, *, now: bool = False) -> Collected:
 
 
 def forget(repository: Repository, days: float = 0) -> None:
-    """Delete the branch that many days ago, which HEAD names."""
+    """Delete the branch that many days ago, once HEAD names another, which is not there yet."""
     tip = repository.refs.read(BASE)
+    head = "refs/heads/none"
+    repository.refs.set_head(head, message="", who=who(days).committer, unborn=True)
     repository.refs.update(BASE, None, old=tip, message="deleted", who=who(days).committer)
 
 
@@ -200,9 +202,7 @@ def test_the_commit_of_a_container(lab: Lab) -> None:
     lab.run("box", "echo changed > /etc/changed")
     tip = lab.tip("base")
     assert tip is not None
-    lab.repository.refs.update(
-        BASE, None, old=from_hex(tip.encode()), message="", who=who().committer
-    )
+    forget(lab.repository)
     collect(lab.repository, now=True)
     assert from_hex(tip.encode()) in lab.repository.objects
     prune(lab.repository, progress=Listener())
@@ -220,8 +220,8 @@ def test_the_commit_of_a_container_that_no_ref_keeps(lab: Lab) -> None:
     tip = from_hex(lab.container("box").config.commit.encode())
     refs = lab.repository.refs
     (pin,) = refs.list("refs/lxgit/containers/")
-    for name in (BASE, pin):
-        refs.update(name, None, old=tip, message="", who=who().committer)
+    forget(lab.repository)
+    refs.update(pin, None, old=tip, message="", who=who().committer)
     assert gc(lab.repository, now=True, dry_run=True, progress=Listener()).objects == 0
     assert gc(lab.repository, now=True, progress=Listener()).objects == 0
     assert refs.list("refs/lxgit/containers/") == {pin: tip}
