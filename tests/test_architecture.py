@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lxgit"
 
-FOUNDATION = {"enums", "errors", "eventlog", "fsutil", "lean", "progress", "tuples", "records"}
+FOUNDATION = {
+    "enums",
+    "errors",
+    "eventlog",
+    "fsutil",
+    "lean",
+    "progress",
+    "records",
+    "spelling",
+    "tuples",
+}
 MAY_IMPORT: dict[str, set[str]] = {
     "enums": set(),
     "errors": set(),
@@ -24,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lean": set(),
     "progress": set(),
     "records": set(),
+    "spelling": {"errors", "lean"},
     "tuples": set(),
     "objects": FOUNDATION,
     "repository": FOUNDATION | {"objects"},
@@ -31,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "oci": FOUNDATION | {"objects"},
     "build": FOUNDATION | {"objects"},
     "operations": FOUNDATION | {"objects", "repository", "runtime", "oci", "build"},
-    "cli": {"errors", "lean", "progress", "records", "tuples", "operations"},
+    "cli": {"errors", "lean", "progress", "records", "spelling", "tuples", "operations"},
 }
 """Who may import whom; everyone may import themselves and the bare `lxgit` (its version)."""
 

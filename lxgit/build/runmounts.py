@@ -14,6 +14,7 @@ from __future__ import annotations
 import posixpath
 
 from lxgit.objects.dockerlines import BadInstruction
+from lxgit.spelling import parse_memory, parse_pairs, parse_switch
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -43,7 +44,6 @@ _KEYS = {
     SECRET: _COMMON | _OWNED | {"id", "required", "env"},
 }
 _SHARING = (SHARED, PRIVATE, LOCKED)
-_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 class RunMount(NamedTuple):
@@ -70,7 +70,7 @@ class RunMount(NamedTuple):
 
 
 def run_mount(text: str, workdir: str) -> RunMount:
-    """What `--mount=TEXT` asks for. BadInstruction."""
+    """What `--mount=TEXT` asks for. BadInstruction, UsageError."""
     values = _values(text)
     kind = values.get("type", BIND)
     if kind == "ssh":
@@ -90,18 +90,12 @@ def run_mount(text: str, workdir: str) -> RunMount:
 
 
 def origin_of(text: str) -> str:
-    """What `from` says in it, as written; "" for nothing."""
+    """What `from` says in it, as written; "" for nothing. UsageError."""
     return _values(text).get("from", "")
 
 
 def _values(text: str) -> dict[str, str]:
-    """`key=value,key` by its keys, each by its one name; a key alone is `true`."""
-    values: dict[str, str] = {}
-    for part in text.split(","):
-        key, equals, value = part.partition("=")
-        key = key.strip().lower()
-        values[_SAME.get(key, key)] = value if equals else "true"
-    return values
+    return dict(parse_pairs("--mount", text, _SAME))
 
 
 def _bind(values: Mapping[str, str]) -> RunMount:
@@ -135,7 +129,7 @@ def _cache(values: Mapping[str, str]) -> RunMount:
 
 
 def _tmpfs(values: Mapping[str, str]) -> RunMount:
-    size = _size(values["size"]) if "size" in values else None
+    size = parse_memory("size", values["size"]) if "size" in values else None
     return RunMount(TMPFS, values.get("target", ""), size=size)
 
 
@@ -166,10 +160,7 @@ _MAKERS: dict[str, Callable[[Mapping[str, str]], RunMount]] = {
 
 
 def _switch(values: Mapping[str, str], name: str) -> bool:
-    value = values.get(name, "false")
-    if value not in ("true", "false", "1", "0"):
-        raise BadInstruction(f"{name}={value} is neither true nor false")
-    return value in ("true", "1")
+    return parse_switch(name, values.get(name, "false"))
 
 
 def _octal(values: Mapping[str, str], default: int) -> int:
@@ -188,12 +179,3 @@ def _number(values: Mapping[str, str], name: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 9:
         raise BadInstruction(f"{name}={text} is no id", hint=f"{name}=1000")
     return int(text)
-
-
-def _size(text: str) -> int:
-    number = text.lower().removesuffix("b") or text
-    unit = number[-1:] if number[-1:] in "kmg" else ""
-    digits = number.removesuffix(unit)
-    if not digits.isascii() or not digits.isdecimal() or len(digits) > 12:
-        raise BadInstruction(f"size={text} is no size", hint="size=64m")
-    return int(digits) * _UNITS[unit]

@@ -240,7 +240,7 @@ def _request(recipe: Recipe, manner: Manner) -> BuildRequest:
 
 
 def _bytes(option: str, text: str | None) -> int | None:
-    from lxgit.cli.sizes import parse_memory
+    from lxgit.spelling import parse_memory
 
     return None if text is None else parse_memory(option, text)
 
@@ -261,11 +261,12 @@ def _arguments(texts: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 def _secret(text: str) -> tuple[str, bytes]:
     """`id=NAME,src=FILE` or `id=NAME,env=NAME`: the id, and the content."""
     from lxgit.cli.environment import variable
+    from lxgit.spelling import parse_pairs
 
-    fields = dict(part.partition("=")[::2] for part in text.split(","))
+    fields = dict(parse_pairs("--secret", text, {"src": "source"}))
     identity = fields.pop("id", "")
     fields.pop("type", None)
-    source = fields.pop("src", None) or fields.pop("source", None)
+    source = fields.pop("source", None)
     name = fields.pop("env", None)
     if not identity or fields or (source and name):
         raise UsageError(

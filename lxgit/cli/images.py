@@ -136,8 +136,8 @@ def import_(
     made. A URL begins with http:// or https://; a download that broke off is gone on with. Prints
     the commit's id.
     """
-    from lxgit.cli.sizes import parse_size
     from lxgit.operations.importing import import_image
+    from lxgit.spelling import parse_size
 
     limit = None if max_size is None else parse_size("--max-size", max_size)
     opened = _open_source(source, sha256)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 
-from lxgit.cli.sizes import parse_memory
 from lxgit.errors import UsageError
 from lxgit.operations.volumes import PROPAGATIONS, Mount, StorageRequest, check_target
+from lxgit.spelling import parse_memory, parse_pairs, parse_switch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _MAX_MODE = 0o7777
 _LABELS = ("z", "Z")  # SELinux's: containers have no type of their own, so none is needed
 _ACCESS = ("ro", "rw")
-_TRUE, _FALSE = ("", "true", "1"), ("false", "0")
 
 # What --mount calls each thing; several names are one.
 _NAMES = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly"}
@@ -90,7 +89,7 @@ def _propagation(word: str) -> str:
 
 def _mount(text: str) -> Mount:
     """`--mount type=KIND,KEY=VALUE,…`."""
-    values = _pairs(text)
+    values = dict(parse_pairs("--mount", text, _NAMES))
     kind = values.pop("type", "volume")
     if kind not in _KEYS:
         raise UsageError(f"'{kind}' is no type of mount", hint="one of " + ", ".join(_KEYS))
@@ -106,20 +105,6 @@ def _mount(text: str) -> Mount:
         "read_only": _flag("readonly", values),
     }
     return Mount(**common, **_OF_KIND[kind](values))
-
-
-def _pairs(text: str) -> dict[str, str]:
-    """The keys and values, which are one line of CSV: a value with a comma is quoted."""
-    import csv
-
-    values = {}
-    for field in next(csv.reader([text])):
-        key, _, value = field.partition("=")
-        key = _NAMES.get(key.lower(), key.lower())
-        if key in values:
-            raise UsageError(f"--mount '{text}' says '{key}' twice")
-        values[key] = value
-    return values
 
 
 def _bind_values(values: Mapping[str, str]) -> dict[str, Any]:
@@ -157,10 +142,7 @@ _OF_KIND = {"bind": _bind_values, "volume": _volume_values, "tmpfs": _tmpfs_valu
 
 
 def _flag(key: str, values: Mapping[str, str]) -> bool:
-    value = values.get(key, "false").lower()
-    if value not in (*_TRUE, *_FALSE):
-        raise UsageError(f"'{key}' is not '{value}'", hint="true or false")
-    return value in _TRUE
+    return parse_switch(key, values.get(key, "false"))
 
 
 def _tmpfs(text: str) -> Mount:

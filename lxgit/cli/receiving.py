@@ -76,8 +76,8 @@ def pull(
     """
     from lxgit.cli.environment import for_registries
     from lxgit.cli.progress import QuietProgress
-    from lxgit.cli.sizes import parse_size
     from lxgit.operations.pulling import PullRequest, pull_tags
+    from lxgit.spelling import parse_size
 
     request = PullRequest(
         _whole(source, tag, registry),
@@ -128,8 +128,8 @@ def load(
     already is not unpacked again.
     """
     from lxgit.cli.progress import QuietProgress
-    from lxgit.cli.sizes import parse_size
     from lxgit.operations.loading import LoadRequest, load
+    from lxgit.spelling import parse_size
 
     request = LoadRequest(
         _source(input_),

@@ -151,7 +151,7 @@ class Storage(NamedTuple):
 
     def memory(self) -> int:
         """Bytes of /dev/shm. UsageError."""
-        from lxgit.cli.sizes import parse_memory
+        from lxgit.spelling import parse_memory
 
         if not (size := parse_memory("--shm-size", self.shm_size)):
             raise UsageError("--shm-size 0 is no size", hint="--shm-size 256m")
@@ -223,8 +223,8 @@ class Limiting(NamedTuple):
 
     def wanted(self) -> WantedLimits:
         """As plain values. UsageError."""
-        from lxgit.cli.sizes import parse_memory, parse_processors
         from lxgit.operations.limiting import ANY_SWAP, WantedLimits
+        from lxgit.spelling import parse_memory, parse_processors
 
         def size(option: str, text: str | None) -> int | None:
             return None if text is None else parse_memory(option, text)
@@ -305,7 +305,7 @@ class Life(NamedTuple):
 
     def log_size(self) -> int | None:
         """Bytes; None for no limit. UsageError."""
-        from lxgit.cli.sizes import parse_memory
+        from lxgit.spelling import parse_memory
 
         size, files = self.log_max_size, 1
         for text in self.log_options:

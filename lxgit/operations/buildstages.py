@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from lxgit.build.dockerfile import Step, at, parse_later
 from lxgit.build.runmounts import origin_of
 from lxgit.build.sources import ImageSource
@@ -92,11 +94,17 @@ class Stages:
     def _uses(self, index: int) -> Iterator[int]:
         stage = self._stages[index]
         named = [self._base(stage), *(step.flag("from") for step in stage.steps)]
-        named += [origin_of(text) for step in stage.steps for text in step.all_of("mount")]
+        named += [self._shown(text) for step in stage.steps for text in step.all_of("mount")]
         for name in named:
             other = self._index(name, index)
             if other is not None and (name != named[0] or not name.isdecimal()):
                 yield other
+
+    def _shown(self, text: str) -> str:
+        """Where the files of a mount come from, as far as that is known before its step is run."""
+        with suppress(LxgitError):  # the step itself tells of it
+            return origin_of(expand(text, self._site.outer, self._site.dockerfile.escape))
+        return ""
 
     def _base(self, stage: dockerfile.Stage) -> str:
         """What FROM names, expanded."""

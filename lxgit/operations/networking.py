@@ -9,6 +9,7 @@ from lxgit.lean import pattern
 from lxgit.records import replace
 from lxgit.runtime import rootless
 from lxgit.runtime.config import BUILT_IN, DEFAULT, NO_BRIDGE, SHARED, Attachment
+from lxgit.spelling import parse_pairs
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -159,15 +160,14 @@ def _asked(text: str) -> Attachment:
     if "=" not in text:
         return Attachment(_meant(text))
     aliases, found = [], {"name": "", "ip": "", "mac-address": ""}
-    for word in text.split(","):
-        key, _, value = word.partition("=")
+    for key, value in parse_pairs("--network", text, {}, several=("alias",)):
         if key == "alias":
             aliases.append(value)
         elif key in found and value:
             found[key] = value
         else:
             raise UsageError(
-                f"--network knows nothing of '{word}'",
+                f"--network knows nothing of '{key}={value}'",
                 hint="--network name=backend,alias=db,ip=172.30.0.7",
             )
     if not found["name"]:

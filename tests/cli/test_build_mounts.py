@@ -42,3 +42,13 @@ def test_a_variable_has_no_nul(based: Lxgit, scratch: Path) -> None:
     assert "the secret 'key' has a NUL" in said
     made = build(based, "RUN --mount=type=secret,id=key cp /run/secrets/key /made", *given)
     assert based("show", f"{made}:/made").out == "a\0b"
+
+
+def test_files_with_a_comma_in_their_names(based: Lxgit, scratch: Path) -> None:
+    """Quotes as in CSV, of which a Dockerfile takes its own away first."""
+    (scratch / "a,b").write_text("told\n")
+    given = ("--secret", f'id=key,"src={scratch}/a,b"')
+    line = """RUN --mount='type=secret,id=key,"target=/c,d"' cp /c,d /made"""
+    assert based("show", f"{build(based, line, *given)}:/made").out == "told\n"
+    for twice in ("id=key,id=other", "id=key,src=/a,source=/b"):
+        assert "twice" in build(based, "RUN true", "--secret", twice, code=2)

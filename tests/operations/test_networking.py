@@ -42,6 +42,8 @@ def test_what_is_exposed_is_the_images_and_ones_own(repository: Repository) -> N
         (WantedNetwork(aliases=("a b",)), "'a b' cannot be a name of a host"),
         (WantedNetwork(mac="01:00:00:00:00:01"), "no Ethernet address of one interface"),
         (WantedNetwork(mac="02:00:00"), "no Ethernet address of one interface"),
+        (WantedNetwork(networks=("name=a,name=b",)), "says 'name' twice"),
+        (WantedNetwork(networks=('name=bridge,"alias=x,y"',)), "'x,y' cannot be a name of a host"),
         (WantedNetwork(publish=("x",)), "'x' names no port"),
         (WantedNetwork(expose=("0",)), "'0' names no port"),
         (WantedNetwork(dns=("example.org",)), "'example.org' is no address"),

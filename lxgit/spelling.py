@@ -1,4 +1,4 @@
-"""Sizes that people type."""
+"""What people type, as Docker spells it: sizes, and lists of KEY=VALUE."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import re
 
 from lxgit.errors import UsageError
 from lxgit.lean import pattern
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 _SIZE = pattern(r"([0-9]+(?:\.[0-9]+)?) ?([KMGTP]?)(i?)B?", re.IGNORECASE)
 
@@ -61,3 +65,40 @@ def _times(number: str, factor: int) -> int:
     whole, _, decimals = number.partition(".")
     divisor: int = 10 ** len(decimals)
     return int(whole + decimals) * factor // divisor
+
+
+_TRUE, _FALSE = ("", "true", "1"), ("false", "0")
+
+
+def parse_pairs(
+    option: str, text: str, same: Mapping[str, str], *, several: Collection[str] = ()
+) -> list[tuple[str, str]]:
+    """The keys and values of `KEY=VALUE,KEY`: a line of CSV, so what has a comma stands in quotes.
+
+    Keys are in lower case, and by their one name where `same` has it; one alone has the value "".
+    UsageError names the option, also for a key that is said twice and not of `several`.
+    """
+    import csv
+
+    try:
+        fields = next(csv.reader([text], strict=True))
+    except csv.Error as error:
+        raise UsageError(
+            f"{option} '{text}' is no list of KEY=VALUE",
+            hint='one with a comma stands in quotes: type=bind,"source=/a,b",target=/c',
+        ) from error
+    found: list[tuple[str, str]] = []
+    for field in fields:
+        name, _, value = field.partition("=")
+        key = same.get(name.lower(), name.lower())
+        if key not in several and any(key == other for other, _ in found):
+            raise UsageError(f"{option} '{text}' says '{key}' twice", hint="leave one out")
+        found.append((key, value))
+    return found
+
+
+def parse_switch(key: str, value: str) -> bool:
+    """Whether it is on: a key alone is. UsageError names the key."""
+    if value.lower() not in (*_TRUE, *_FALSE):
+        raise UsageError(f"'{key}' is not '{value}'", hint="true or false")
+    return value.lower() in _TRUE
