@@ -306,18 +306,33 @@ def tell_wait(line: str) -> None:
 
 
 @contextmanager
-def locked(path: Path, *, shared: bool = False, wait: bool = True, what: str) -> Iterator[int]:
+def locked(
+    path: Path, *, shared: bool = False, wait: bool = True, reading: bool = False, what: str
+) -> Iterator[int]:
     """Hold flock(2) on `path`; the kernel frees it when the holder dies.
 
     Raises LockHeld, which names `what` is locked and by whom, when `wait` is false and another
-    holds it. The owner of a lock that is waited for is told to `on_wait`'s listener.
+    holds it. The owner of a lock that is waited for is told to `on_wait`'s listener. Who may only
+    be `reading` gets it on a file system that is read-only, too; nothing can be written to it then.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = _open_lock(path, reading=reading)
     try:
         _flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, wait=wait, what=what)
         yield fd
     finally:
         os.close(fd)
+
+
+def _open_lock(path: Path, *, reading: bool) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno != errno.EROFS or not reading:
+            raise
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return os.memfd_create("lock")  # nobody has ever taken it, and nobody can
 
 
 def _flock(fd: int, kind: int, *, wait: bool, what: str) -> None:

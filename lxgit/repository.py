@@ -186,8 +186,9 @@ class Repository:
     def lock(
         self, name: str, *, shared: bool = False, wait: bool = True, what: str
     ) -> AbstractContextManager[int]:
-        """Hold one of the store's locks; see `fsutil.locked`."""
-        return locked(self.path / "locks" / name, shared=shared, wait=wait, what=what)
+        """Hold one of the store's locks, be that for reading alone; see `fsutil.locked`."""
+        path = self.path / "locks" / name
+        return locked(path, shared=shared, wait=wait, reading=True, what=what)
 
 
 def open_repository(path: Path | str) -> Repository:

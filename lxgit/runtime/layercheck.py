@@ -25,6 +25,7 @@ from lxgit.objects.replay import replay_image
 from lxgit.objects.scratch import ScratchObjects, hash_content
 from lxgit.progress import NullProgress
 from lxgit.records import replace
+from lxgit.runtime import rundir
 from lxgit.runtime.bases import IMAGE, INDEX, TAR
 from lxgit.runtime.compressed_layer import is_intact
 from lxgit.runtime.directory_layer import is_hidden, is_lost
@@ -87,7 +88,9 @@ def _image_faults(database: ObjectDatabase, layer: Layer) -> list[str]:
 
 
 def _index_faults(layer: Layer) -> list[str]:
-    with tempfile.TemporaryDirectory(prefix="tmp-", dir=layer.path.parent) as scratch:
+    rundir.prepare()
+    # Not beside the layer: the store may be on a disk that is full, or mounted to be read alone.
+    with tempfile.TemporaryDirectory(prefix="fsck-", dir=rundir.RUN) as scratch:
         again = Path(scratch, INDEX)
         make_index(layer.path / TAR, again, uuid=index_uuid(layer.path / INDEX))
         with again.open("rb") as wanted, (layer.path / INDEX).open("rb") as found:

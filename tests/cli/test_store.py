@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.mounts import unmount
 from tests.support.ordinary import OrdinaryUser
 from tests.support.program import PROGRAM
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.program import Lxgit
@@ -72,3 +75,39 @@ def test_an_ordinary_user_is_told_of_roots_store(based: Lxgit, passage: Path) ->
     denied = as_user("--store", "/var/lib/lxgit", "branch")
     assert denied.code == 1
     assert denied.err == ("lxgit: the store at '/var/lib/lxgit' is not yours\nhint: sudo lxgit …\n")
+
+
+@contextmanager
+def read_only(store: Path) -> Iterator[None]:
+    """The store as a file system has it that was mounted to be read alone."""
+    subprocess.run(["mount", "--bind", store, store], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", store], check=True)
+        yield
+    finally:
+        unmount(store)
+
+
+READING = (
+    ["fsck"],
+    ["gc", "--dry-run"],
+    ["prune", "--dry-run"],
+    ["system", "df"],
+    ["status"],
+    ["log"],
+)
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.parametrize("locks", ["taken before", "never taken"])
+def test_one_that_is_mounted_read_only(based: Lxgit, locks: str) -> None:
+    """A disk that fails is often all that is left: it is looked at as any other."""
+    if locks == "never taken":
+        for path in (based.store / "locks").iterdir():
+            path.unlink()
+    with read_only(based.store):
+        for words in READING:
+            assert based(*words).code == 0
+        assert "remount it for writing" in based("tag", "new", code=1).err
+    assert based("fsck").out == "No faults found.\n"
