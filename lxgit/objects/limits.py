@@ -78,6 +78,6 @@ class Account:
 def no_room(free: int) -> TooLarge:
     """The error where only `free` bytes are left."""
     return TooLarge(
-        f"it unpacks to more than the store's file system has room for ({free:,} bytes)",
-        hint="'lxgit prune' and 'lxgit gc' free some; --max-size lets holes be larger",
+        f"it unpacks to more than the file system has room for ({free:,} bytes)",
+        hint="'lxgit prune' and 'lxgit gc' free some; where there is --max-size, it allows holes",
     )

@@ -171,7 +171,11 @@ def copy_out(
 def copy_in(
     repository: Repository, archive: BinaryIO, target: Place, *, progress: Progress
 ) -> None:
-    """Extract an archive, plain or compressed, in a directory of a container. InvalidArchive."""
+    """Extract an archive, plain or compressed, in a directory of a container.
+
+    InvalidArchive and its like; TooLarge for more than the directory's file system has room for.
+    """
+    from lxgit.objects.limits import limits_for
     from lxgit.objects.tarreader import read_tar
     from lxgit.objects.tarsource import open_archive
 
@@ -184,7 +188,9 @@ def copy_in(
             )
         stack.callback(os.close, directory)
         opened = stack.enter_context(open_archive(None, archive, repository.scratch_dir))
-        tree = read_tar(opened, progress)
+        # A file system that counts no blocks is as large as it likes, and holes are worked through.
+        counted = directory if os.statvfs(directory).f_blocks else repository.scratch_dir
+        tree = read_tar(opened, progress, limits=limits_for(counted, None))
         stack.enter_context(making_files_for(ids))
         writer = stack.enter_context(MergingWriter(directory, ids))
         tree.replay(_WithoutRoot(writer))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import stat
@@ -19,6 +20,7 @@ from lxgit.operations.lookup import find_container
 from lxgit.progress import NullProgress
 from lxgit.repository import open_repository
 from lxgit.runtime.rootmount import ROOT
+from tests.support.archives import END, extended, header, octal, padded, record
 from tests.support.swapping import exchanging
 
 if TYPE_CHECKING:
@@ -170,6 +172,37 @@ def test_archives_in_and_out(box: Lxgit, scratch: Path) -> None:
     with tarfile.open(fileobj=evil, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("../../../../escape"))
     assert box("cp", "-", "box:/srv", stdin=evil.getvalue(), code=1).err.startswith("lxgit: ")
+
+
+def holes(size: int) -> bytes:
+    """An archive of one file that has a byte, and nothing else."""
+    records = record(b"GNU.sparse.map", b"0,1") + record(b"GNU.sparse.size", b"%d" % size)
+    return extended(records) + header(b"holes", size=octal(1)) + padded(b"x") + END
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "compressed"])
+def test_an_archive_of_holes(based: Lxgit, packed: bool) -> None:
+    """As `import` has it: what there is no room for is refused before anything is written."""
+    based("create", "--name", "c", "base", "true")
+    bomb = gzip.compress(holes(1 << 60)) if packed else holes(1 << 60)
+    refused = based("cp", "-", "c:/srv", stdin=bomb, code=1, timeout=60)
+    assert refused.err.startswith("lxgit: it unpacks to more than the file system has room for")
+    assert based("status", "c").lines[1:] == ["  no changes"]
+    based("cp", "-", "c:/srv", stdin=holes(1 << 20))
+
+
+def test_an_archive_into_memory(based: Lxgit) -> None:
+    """What counts is the file system that it goes to; one that has no end is not taken for full."""
+    sizes = ("--tmpfs", "/little:size=1m", "--tmpfs", "/any:size=0")
+    based("run", "-d", "--name", "c", *sizes, "base", "sleep", "600")
+    try:
+        refused = based("cp", "-", "c:/little", stdin=holes(2 << 20), code=1)
+        assert "than the file system has room for (1,048,576 bytes)" in refused.err
+        based("cp", "-", "c:/any", stdin=holes(2 << 20))
+        refused = based("cp", "-", "c:/any", stdin=holes(1 << 60), code=1, timeout=60)
+        assert "than the file system has room for" in refused.err
+    finally:
+        based("rm", "-f", "c")
 
 
 def test_devices_and_sparse_files(box: Lxgit, scratch: Path) -> None:

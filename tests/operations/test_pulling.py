@@ -81,7 +81,7 @@ class _Lying(Handler):
 @pytest.mark.parametrize(
     ("promised", "fault", "begins"),
     [
-        (1 << 60, "unpacks to more than the store's file system has room for", False),
+        (1 << 60, "unpacks to more than the file system has room for", False),
         (1000, "the registry sends more than the 11,240 bytes of the layers", True),
     ],
 )

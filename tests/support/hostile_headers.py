@@ -53,12 +53,12 @@ def _sizes() -> list[Case]:
         Case(
             "a size of 2^62, and no data",
             lambda: header(size=base_256(2**62)) + END,
-            "it unpacks to more than the store's file system has room for",
+            "it unpacks to more than the file system has room for",
         ),
         Case(
             "sizes that overflow together",
             lambda: header(size=base_256(2**62)) * 3 + END,
-            "it unpacks to more than the store's file system has room for",
+            "it unpacks to more than the file system has room for",
         ),
         *(
             Case(f"cut after {end} bytes", members[:end], "its end is missing")
