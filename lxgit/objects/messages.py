@@ -54,15 +54,6 @@ def add_trailers(message: str, pairs: Iterable[tuple[str, str]]) -> str:
     return body + gap + "".join(lines)
 
 
-def shell_line(words: Iterable[str]) -> str:
-    """Words as a shell takes them, on one line: what `Command:` says."""
-    import shlex
-
-    return " ".join(
-        shlex.quote(word if word.isprintable() else ascii(word)[1:-1]) for word in words
-    )
-
-
 def _fold(value: str) -> str:
     return "\n ".join(line.rstrip(_SPACE) for line in value.splitlines() if line.strip(_SPACE))
 

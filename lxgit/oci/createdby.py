@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lxgit.objects.imageconfig import ImageConfig
 
 _NOP = "/bin/sh -c #(nop)"
-_OWN = "/bin/sh -c '#(nop) "
+_OWN = ("/bin/sh -c '#(nop) ", "/bin/sh -c $'#(nop) ")
 _BUILDKIT = " # buildkit"
 # A stranger's text may have megabytes: each of these reads it once.
 _ARGUMENTS = re.compile(r"\A\|[0-9]+ (?:[^\s=]+=.*? )??(?=/\S+ -)")
@@ -62,7 +62,7 @@ def after(config: ImageConfig, created_by: str, comment: str) -> ImageConfig:
     """The config after an entry of a history; as it was where that says nothing of it."""
     if created_by.startswith(_OWN):
         name, _, rest = comment.partition(" ")
-        if name.upper() == created_by.removeprefix(_OWN).partition(" ")[0]:
+        if name.upper() == created_by.partition("'#(nop) ")[2].partition(" ")[0]:
             return _rewritten(config, name.upper(), rest.strip())
     return replayed(config, instruction_of(created_by, config))
 

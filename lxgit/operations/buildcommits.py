@@ -12,7 +12,7 @@ from lxgit.objects.ids import ObjectType
 from lxgit.objects.image import write_image
 from lxgit.objects.imageconfig import ImageConfig
 from lxgit.objects.links import Links
-from lxgit.objects.messages import add_trailers, clean_message, shell_line
+from lxgit.objects.messages import add_trailers, clean_message
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.refs import ANY
 from lxgit.objects.scratch import ScratchObjects
@@ -77,6 +77,8 @@ def keep(repository: Repository, ref: str, oid: ObjectID, message: str, identity
 
 def told(message: str, command: tuple[str, ...]) -> str:
     """The message of a commit, with the command in the notation of a shell."""
+    from lxgit.objects.shellwords import shell_line
+
     return add_trailers(clean_message(message), [("Command", shell_line(command))])
 
 

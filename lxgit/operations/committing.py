@@ -18,7 +18,7 @@ from lxgit.errors import LxgitError
 from lxgit.fsutil import remove_tree
 from lxgit.objects.commits import Commit, encode_commit
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
-from lxgit.objects.messages import add_trailers, clean_message, shell_line
+from lxgit.objects.messages import add_trailers, clean_message
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.attached import pin_commit, pinned, record_container, row_of
 from lxgit.operations.consolidating import consolidate
@@ -250,6 +250,8 @@ def _check_changed(tree: WorkTree, request: CommitRequest, destination: Destinat
 
 
 def _commit(container: Container, tree: WorkTree, message: str, identity: Identity) -> Commit:
+    from lxgit.objects.shellwords import shell_line
+
     command = shell_line(container.config.command)
     told = add_trailers(clean_message(message), [("Container", container.id), ("Command", command)])
     parent = from_hex(container.config.commit)

@@ -96,10 +96,10 @@ def _names(repository: Repository, oid: ObjectID) -> list[str]:
 
 def _words(command: str | None) -> list[str] | None:
     """The words of a `Command:` trailer, which is quoted for a shell."""
-    import shlex
+    from lxgit.objects.shellwords import shell_words
 
     try:
-        return None if command is None else shlex.split(command)
+        return None if command is None else shell_words(command)
     except ValueError:  # another program's commit
         return [command or ""]
 

@@ -123,6 +123,16 @@ def test_commit(changed: Lxgit, git: StockGit) -> None:
     ]
 
 
+def test_a_commit_tells_the_command_exactly(based: Lxgit, git: StockGit) -> None:
+    words = ["sh", "-c", "echo 'é\\n' >/srv/a\necho \t >/srv/b"]
+    based("run", "--network", "none", "--name", "web", "base", *words)
+    based("commit", "-m", "As it was run", "web")
+    said = git.word("log", "-n1", "--format=%(trailers:key=Command,valueonly)", "base")
+    assert said == r"sh -c $'echo \'é\\n\' >/srv/a\necho \t >/srv/b'"
+    assert based("inspect", "base").json[0]["ContainerConfig"]["Cmd"] == words
+    assert said in based("history", "--no-trunc", "base").out
+
+
 def test_commit_elsewhere(changed: Lxgit, git: StockGit) -> None:
     base = git.word("rev-parse", "base")
     identity = identity_of(changed, "web")[:12]

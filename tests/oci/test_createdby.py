@@ -38,6 +38,8 @@ def test_what_is_printed_is_read_back() -> None:
     config = ImageConfig()
     assert instruction_of("|2 A=b c D=e /bin/sh -c make", config) == "RUN make"
     assert after(config, "ENV A=b c  D.x=e=f", "").env == ("A=b c", "D.x=e=f")
+    own = after(config, r"/bin/sh -c $'#(nop) ENV A=b\tc'", "ENV A='b\tc'")
+    assert own.env == ("A=b\tc",)
     listed = after(config, r'CMD ["a b" "c\"d" "e', "")
     assert listed.cmd == ("a b", 'c"d')
     assert after(config, "VOLUME map[/a:{} /b:{}]", "").volumes == ("/a", "/b")
