@@ -15,7 +15,7 @@ from lxgit.errors import LxgitError
 from lxgit.fsutil import follow_links, open_beneath
 from lxgit.objects.content import Below, stamp_of
 from lxgit.objects.directory import Subdirectory, read_directory
-from lxgit.objects.filetree import Node
+from lxgit.objects.filetree import Node, walk_below
 from lxgit.objects.image import walk_directory
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.scan import GONE, read_inode, scan
@@ -180,7 +180,13 @@ class TreeSource:
 
     def walk(self, path: bytes, skip: Skip) -> Iterator[Found]:
         node = self._tree.find(path)
-        return passing_over(below(node), skip) if node is not None else iter(())
+        if node is None or node.children is None:
+            return iter(())
+        return passing_over(walk_below(node, _name), skip)
+
+
+def _name(item: Found) -> bytes:
+    return item[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,21 +273,6 @@ class ImageSource:
             if path in self._image.links:
                 self._links[first] = node
         return node
-
-
-def below(top: Node) -> Iterator[Found]:
-    """All below a directory in memory, sorted, parents first."""
-    stack = [(b"", iter(sorted((top.children or {}).items())))]
-    while stack:
-        prefix, items = stack[-1]
-        for name, node in items:
-            path = prefix + name
-            yield path, node
-            if node.children is not None:
-                stack.append((path + b"/", iter(sorted(node.children.items()))))
-                break
-        else:
-            stack.pop()
 
 
 def passing_over(found: Iterable[Found], skip: Skip) -> Iterator[Found]:

@@ -7,6 +7,8 @@ kernel resolves them under chroot(2).
 
 from __future__ import annotations
 
+from itertools import chain
+
 from lxgit.errors import LxgitError
 from lxgit.objects.extent import MAX_ENTRIES, TooManyEntries
 from lxgit.objects.links import Links
@@ -17,7 +19,7 @@ from lxgit.objects.treebuilder import TooDeep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from lxgit.objects.content import Content
     from lxgit.objects.sink import TreeSink
@@ -217,19 +219,8 @@ class FileTree:
 
         As the source had them, or with `in_order` as Git's trees will.
         """
-        items_of = _sorted_items if in_order else _items
-        yield b"", self.root
-        stack: list[tuple[bytes, Iterator[tuple[bytes, Node]]]] = [(b"", items_of(self.root))]
-        while stack:
-            prefix, items = stack[-1]
-            for name, node in items:
-                path = prefix + name
-                yield path, node
-                if node.children is not None:
-                    stack.append((path + b"/", items_of(node)))
-                    break
-            else:
-                stack.pop()
+        below = walk_below(self.root, _as_stored if in_order else None)
+        return chain([(b"", self.root)], below)
 
     def size(self) -> int:
         """The contents of all files together, in bytes; of hard links once."""
@@ -246,16 +237,47 @@ class FileTree:
 
     def replay(self, sink: TreeSink) -> None:
         """Give the whole tree to a sink, in the order in which it will come out of Git."""
-        first: dict[int, bytes] = {}
-        for path, node in self.walk(in_order=True):
-            existing = first.setdefault(id(node), path)
-            if existing != path:
-                sink.link(path, existing)
-            else:
-                put_node(sink, path, node)
+        put_nodes(sink, self.walk(in_order=True))
 
 
-def put_node(sink: TreeSink, path: bytes, node: Node) -> None:
+def walk_below(
+    top: Node, key: Callable[[tuple[bytes, Node]], bytes] | None = None
+) -> Iterator[tuple[bytes, Node]]:
+    """Every path below a directory with its node, parents before children.
+
+    The names of each directory are as they were put there, or sorted by a key.
+    """
+
+    def items_of(node: Node) -> Iterator[tuple[bytes, Node]]:
+        assert node.children is not None
+        items = node.children.items()
+        return iter(items if key is None else sorted(items, key=key))
+
+    stack = [(b"", items_of(top))]
+    while stack:
+        prefix, items = stack[-1]
+        for name, node in items:
+            path = prefix + name
+            yield path, node
+            if node.children is not None:
+                stack.append((path + b"/", items_of(node)))
+                break
+        else:
+            stack.pop()
+
+
+def put_nodes(sink: TreeSink, found: Iterable[tuple[bytes, Node]]) -> None:
+    """Give nodes to a sink, parents before children; names that share one stay links."""
+    first: dict[int, bytes] = {}
+    for path, node in found:
+        existing = first.setdefault(id(node), path)
+        if existing != path:
+            sink.link(path, existing)
+        else:
+            _put_node(sink, path, node)
+
+
+def _put_node(sink: TreeSink, path: bytes, node: Node) -> None:
     """Give one node to a sink."""
     if node.kind is Kind.DIRECTORY:
         sink.directory(path, node.metadata)
@@ -267,16 +289,6 @@ def put_node(sink: TreeSink, path: bytes, node: Node) -> None:
         sink.special(path, node.kind, node.metadata, node.rdev)
 
 
-def _items(node: Node) -> Iterator[tuple[bytes, Node]]:
-    assert node.children is not None
-    return iter(node.children.items())
-
-
-def _sorted_items(node: Node) -> Iterator[tuple[bytes, Node]]:
-    assert node.children is not None
-    return iter(sorted(node.children.items(), key=_stored_key))
-
-
-def _stored_key(item: tuple[bytes, Node]) -> bytes:
+def _as_stored(item: tuple[bytes, Node]) -> bytes:
     name, node = item
     return sort_key(encode_name(name), MODE_TREE if node.children is not None else 0)

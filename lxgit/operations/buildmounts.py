@@ -17,6 +17,7 @@ from lxgit.build.taking import CopyRequest, take
 from lxgit.errors import LxgitError
 from lxgit.fsutil import LockHeld, locked, remove_tree
 from lxgit.objects.dockerlines import BadInstruction
+from lxgit.objects.filetree import put_nodes
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.runtime import mounts, volumes
 from lxgit.runtime.directory_layer import DirectoryWriter
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from lxgit.build.sources import Found
     from lxgit.build.taking import Taken
     from lxgit.operations.buildsteps import Site, Stage
     from lxgit.repository import Repository
@@ -135,28 +135,11 @@ def _lay_out(place: Path, taken: Taken) -> Path:
     (root,) = taken.roots
     with DirectoryWriter(place) as sink:
         if root.node.kind is Kind.DIRECTORY:
-            _put_all(sink, [(b"", root.node), *root.below])
+            put_nodes(sink, [(b"", root.node), *root.below])
             return place
         sink.directory(b"", Metadata(0o755, 0, 0, 0))
-        _put_all(sink, [(b"file", root.node)])
+        put_nodes(sink, [(b"file", root.node)])
     return place / "file"
-
-
-def _put_all(sink: DirectoryWriter, found: Sequence[Found]) -> None:
-    """Give nodes to a sink; those that are links of each other stay it."""
-    first: dict[int, bytes] = {}
-    for path, node in found:
-        if node.kind is Kind.DIRECTORY:
-            sink.directory(path, node.metadata)
-        elif id(node) in first:
-            sink.link(path, first[id(node)])
-        elif node.content is not None:
-            sink.file(path, node.metadata, node.content.size, node.content.chunks())
-        elif node.kind is Kind.SYMLINK:
-            sink.symlink(path, node.metadata, node.target)
-        else:
-            sink.special(path, node.kind, node.metadata, node.rdev)
-        first.setdefault(id(node), path)
 
 
 def _caches(
