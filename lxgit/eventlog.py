@@ -1,12 +1,8 @@
-"""What happened in a store: STORE/events, for `lxgit events`.
+"""What happened in a store: STORE/events, for `lxgit events` (format.md, "events").
 
-    {"time": 1764021195123456789, "type": "container", "action": "start", "id": "4637…",
-     "attributes": {"image": "base:latest", "name": "web"}}
-
-A JSON object a line, in ASCII; `time` is in nanoseconds since 1970. There is no daemon: whoever
-does something appends its line, whole, by one write(2) with O_APPEND, so writers need no lock.
-Nobody waits for the disk; a full one loses events, and never fails a command. A file that has come
-to 1 MiB becomes STORE/events.1, in place of the one that was that.
+A JSON object a line. There is no daemon: whoever does something appends its line, whole, by one
+write(2) with O_APPEND, so writers need no lock. Nobody waits for the disk; a full one loses events,
+and never fails a command.
 """
 
 from __future__ import annotations

@@ -1,13 +1,7 @@
 """A delta: what turns the file system of one image into that of another, as a layer over it.
 
-The rules, each of which a mount of an overlayfs layer breaks silently when it is not kept, and what
-unpacks an OCI layer as well:
-
-- every directory in the layer carries its whole metadata, the ancestors of a change included;
-- a name is whited out only where the layers below show it and its directory stays;
-- a directory in the place of something else, or of a directory that was removed, is opaque;
-- when a group of hard links differs in members, content or metadata, all members are in the
-  layer, linked together.
+The rules are in format.md, "Layers". A mount of an overlayfs layer breaks silently where one of
+them is not kept, and so does what unpacks an OCI layer.
 """
 
 from __future__ import annotations

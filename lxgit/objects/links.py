@@ -1,9 +1,6 @@
-r"""`links`: which paths of an image are hard links to one inode.
+"""`links`: which paths of an image are hard links to one inode (format.md, "links").
 
-One line a group: its paths, sorted by their bytes, with a tab between; the groups sorted by their
-first path. A path is that of the machine, without a leading slash, with `\` as `\\`, newline as
-`\n` and tab as `\t`. A group has two or more paths, and no path is in two. An image without hard
-links has an empty file.
+One line a group. A group has two or more paths, and no path is in two.
 """
 
 from __future__ import annotations

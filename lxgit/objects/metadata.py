@@ -1,23 +1,7 @@
-r"""What Git cannot hold about a file: its metadata, and the `%meta` of a directory.
+"""What Git cannot hold about a file: its metadata, and the `%meta` of a directory.
 
-`%meta` is text, one line for each thing that it describes: first `.`, the directory itself, then
-every entry of the directory that is not a directory, in Git's order of the names as stored. (A
-subdirectory describes itself in its own `%meta`, so that no fact stands in two places.)
-
-    line     = mtime " " attrs " " name "\n"
-    mtime    = seconds since 1970 as the shortest decimal that is exact: `1700000000`,
-               `1700000000.25`, `-5.000000001`; nanoseconds at the finest
-    attrs    = "-" when every attribute has its default, else those that have not, in this order,
-               joined by ",":
-                 t=p | t=c:MAJOR:MINOR | t=b:MAJOR:MINOR    a FIFO or a device (no tree entry)
-                 m=OCTAL     permissions and setuid, setgid, sticky; default 644, 755 for a
-                             directory and for a file whose Git mode is 100755, 777 for a symlink
-                 u=UID  g=GID                               default 0
-                 x:NAME=VALUE                               an extended attribute, sorted by NAME
-               NAME and VALUE have every byte but A-Z a-z 0-9 . _ - / : + @ as %XX (upper case)
-    name     = the name as stored in the tree, with `\` as `\\` and newline as `\n`
-
-There is one spelling for each content; a reader refuses every other.
+`%meta` is text, one line for each thing that it describes; the fields of a line are in format.md,
+"%meta". There is one spelling for each content; a reader refuses every other.
 """
 
 from __future__ import annotations

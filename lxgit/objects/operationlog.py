@@ -1,20 +1,10 @@
-r"""What moved refs, so that it can be undone: STORE/operations, a line for each change.
+"""What moved refs, so that it can be undone: STORE/operations, a line for each change.
 
-    <operation> TAB <seconds> TAB <name> TAB <old> TAB <new> TAB <message> LF
-
-- operation: 16 hex digits, the same for all changes that belong together; behind it, where the
-  operation undid another or did it again, `:undo:` or `:redo:` and the digits of that
-- seconds since 1970
-- name: `HEAD`, the full name of a branch or tag, or `containers/` and a container's id
-- name, of a stash: that of the ref that keeps it, below refs/lxgit/containers/
-- old, new: an id of 40 digits, for HEAD also the name of a branch, `-` for none; of a container see
-  `Stand`
-- message: what the reflog says, without tabs and newlines
-
-A line is on disk before the ref moves: after a crash the last one may tell of a change that never
-came to be, and whoever reads it compares it with what is. An operation that undid another ends with
-a line whose name is `-`; without that it is unfinished. The file has the last few thousand changes.
-The objects that it names are kept from gc by the reflogs, but for stashes that were dropped.
+Its fields are in format.md, "operations". A line is on disk before the ref moves: after a crash the
+last one may tell of a change that never came to be, and whoever reads it compares it with what is.
+An operation that undid another ends with a line whose name is `-`; without that it is unfinished.
+The file has the last few thousand changes. The objects that it names are kept from gc by the
+reflogs, but for stashes that were dropped.
 """
 
 from __future__ import annotations

@@ -1,13 +1,9 @@
-r"""What layers have become: a push needs the bytes only of those that the registry lacks.
+"""What layers have become: a push needs the bytes only of those that the registry lacks.
 
-    lxgit layer notes 1, isal 1.9.1\n     what compressed them: another may make other bytes
-    for each layer a line: its key, the diff id, the digest, the size in bytes, and the first 16
-        hexadecimal digits of the SHA-256 of all that
-
-The key is the file systems that the layer leads from and to (`Image.filesystem`, in hexadecimal,
-`/` between the ids; of a first layer the latter alone), so a note is right for ever. Digests are
-without their `sha256:`. The file is `STORE/layer-notes`, and is not flushed: a line that is torn or
-damaged is none, and a file with another first line is begun anew.
+STORE/layer-notes has a line for each (format.md, "Images of other tools"). The key is the file
+systems that the layer leads from and to (`Image.filesystem`), so a note is right for ever. The file
+is not flushed: a line that is torn or damaged is none, and a file with another first line is begun
+anew.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """The cache of builds: the commit that an instruction has come to, found again by what it was.
 
-    refs/lxgit/cache/<key>    a commit
-
-The key is the SHA-256 of all that the instruction depends on: its parent, itself, what its
-variables stand for, and a digest of the files that it takes. So what the cache keeps from gc is a
-ref as any other, and hidden from transfers.
+The key is the SHA-256 of all that the instruction depends on (format.md, "The cache of builds"). It
+is the end of a ref's name: so what keeps a step from gc is a ref as any other, and hidden from
+transfers.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
 """Which commits came of which layers of other tools' images: those are not unpacked again.
 
-    STORE/unpacked/<chain>    the id of a commit, 40 digits and a newline
-
-A chain stands for a layer and all below it (oci/history). A trailer of a commit would not do:
-whoever writes a message can say anything there, and a commit can come from elsewhere. What is noted
-here, this store has unpacked itself, and compared with its digest. It keeps nothing from gc.
+STORE/unpacked has a note for each (format.md, "Images of other tools"). What is noted there, this
+store has unpacked itself, and compared with its digest. It keeps nothing from gc.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""What a container's directory says of it, as values and as JSON.
+"""What a container's directory says of it, as values and as JSON (format.md, "Containers").
 
-`config.json` and `state.json` are JSON objects with the fields of their class; strings are UTF-8
-with other bytes as lone surrogates, as Python has them in argv. A field that a reader does not know
-is ignored, one that is missing has its default.
+`config.json` and `state.json` are JSON objects with the fields of their class.
 """
 
 from __future__ import annotations

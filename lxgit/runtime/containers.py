@@ -1,20 +1,4 @@
-"""A container on disk: what it is, what it does now, who owns its files.
-
-    containers/
-      .lock                     held while names and ids are given out or taken back; the boot in
-                                which the index was last compared with the containers
-      .names/NAME               a link to the container's id
-      .ranges/FIRST             a link to the id of the container that has these host ids
-      ID/                       64 hexadecimal digits
-        config.json             what was asked for: ContainerConfig (config.py)
-        state.json              what became of it: ContainerState
-        lock                    held (flock) by whoever owns upper and work, a supervisor above all
-        edit                    held by whoever changes config.json, and what goes with it
-        upper/ work/            overlayfs's; ids are the host's. The upper that config.json names
-                                is in force, another is a leftover (newupper.py)
-        init/                   mount points that the image lacks, a layer below the upper
-        stat-cache              what its files had in them when they were last read (statcache.py)
-        log log.1               what it printed (runtime/logfile.py)
+"""A container on disk: what it is, what it does now, who owns its files (format.md, "Containers").
 
 Whether a container runs is told by its lock: the kernel frees it when the supervisor dies, after
 SIGKILL and after a reboot. A state that says `running` without a lock held is of a supervisor

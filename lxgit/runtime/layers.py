@@ -1,12 +1,6 @@
-"""The cache of materialised layers.
+"""The cache of materialised layers: the files are in format.md, "Layers".
 
-    layers/<id>/layer.json     what it is: see `Layer`
-    layers/<id>/fs/            its directory, of a layer in the directory form
-    layers/<id>/layer.{tar,erofs}   its two files, of a base layer in the EROFS form
-    layers/<id>/layer.image  its one file, of a base layer in the compressed form
-    layers/stacks/<rootfs>-<links>   the id of the top layer of a stack that shows this file system
-
-A layer is complete or absent: it is built under `layers/tmp-…` and renamed. It is not fsynced; it
+A layer is complete or absent: it is built under another name and renamed. It is not fsynced; it
 says the boot that it was made in, and counts as absent after the next one, since a crash that came
 between may have left it torn. All of it may be deleted while no container runs.
 """

@@ -1,13 +1,7 @@
-r"""A container's log: what it printed, when, and on which stream.
+"""A container's log: what it printed, when, and on which stream (format.md, "Containers").
 
-The file is a row of records, each what one read brought:
-
-    record = TIME " " STREAM " " LENGTH "\n" DATA
-    TIME   = nanoseconds since 1970, decimal      STREAM = "out" | "err"
-    LENGTH = bytes of DATA, decimal               DATA   = the bytes as they came
-
-A terminal has one stream, `out`. Whatever the bytes are they need no escaping, and a record that a
-crash cut short is told by its length.
+It is a row of records, each what one read brought. A terminal has one stream, `out`. Whatever the
+bytes are they need no escaping, and a record that a crash cut short is told by its length.
 
 A log is bounded: once it is half as large as it may be, it takes the place of the one before it,
 `log.1`, and a new one begins. So what is kept of the latest output is at least half of the bound,

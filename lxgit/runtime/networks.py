@@ -1,13 +1,9 @@
 """Networks that users have named: each is a bridge of its own while a container runs on it.
 
-    networks/
-      .lock                 shared by whoever makes a container or connects one,
-                            held alone by whoever makes or deletes networks
-      NAME.json             what was asked for: Network
-
 A bridge comes with the first container that runs on it and goes with the last, as the store's own
-does (network/joining.py); what is here is only what it is to be. So a network whose subnet nobody
-has chosen has one while it is up, which nothing on the host uses then.
+does (network/joining.py); what is in the store (format.md, "Volumes and networks") is only what it
+is to be. So a network whose subnet nobody has chosen has one while it is up, which nothing on the
+host uses then.
 """
 
 from __future__ import annotations

@@ -1,13 +1,9 @@
-r"""What the files of a container had in them when they were last read: then they need not be read.
+"""What the files of a container had in them when they were last read: then they need not be read.
 
-    lxgit stat cache 1\n
-    for each file, in the order of the numbers: inode, size, mtime, ctime, 8 bytes each, big-endian,
-        the times signed and in nanoseconds since 1970; 20 bytes, the id of the content as a blob
-    20 bytes: the SHA-1 of all that
-
-It is `stat-cache` in the container's directory, and is not flushed: one that is torn, damaged or of
-another version is none. As with Git's index, a file has what it had as long as inode, size and both
-times are the same, so nothing is noted of one whose times need not move when it changes next:
+It is `stat-cache` in the container's directory (format.md, "Containers"), and is not flushed: one
+that is torn, damaged or of another version is none. As with Git's index, a file has what it had as
+long as inode, size and both times are the same, so nothing is noted of one whose times need not
+move when it changes next:
 
 - It has been changed in the last tick of the kernel's clock. Git calls that racily clean, and looks
   at the time of its index; here such a file is left out.

@@ -1,13 +1,4 @@
-"""Volumes: directories that outlive the containers that use them.
-
-    volumes/
-      .lock                 shared by whoever makes a volume or a container that uses one,
-                            held alone by whoever deletes volumes
-      NAME/
-        volume.json         when it was made, its labels: see `Volume`
-        data/               what containers see
-        filling/ filled/    what the image had there, while it is copied and while it moves in
-        lock                held while that happens
+"""Volumes: directories that outlive the containers that use them (format.md, "Volumes").
 
 Owners in `data` are ids as containers see them, whatever their ids on the host are: it is mounted
 mapped to those (mounting.py), so containers that share a volume agree about who owns what. The
