@@ -5,7 +5,7 @@ from __future__ import annotations
 from lxgit.cli.options import Filters, FormatOption, NoTrunc, Quiet
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
-from lxgit.cli.tables import write_ids, write_listing
+from lxgit.cli.tables import wants_sizes, write_ids, write_listing
 from lxgit.errors import UsageError
 
 
@@ -62,7 +62,7 @@ def ps(
             everything=everything,
             last=1 if latest else last,
             filters=filters,
-            sizes=sizes or ".Size" in format_,
+            sizes=sizes or wants_sizes(format_),
         )
     )
     if quiet:
@@ -123,7 +123,7 @@ def images(
         return
     from lxgit.operations.imagelist import select_images
 
-    sizes = ".Size" in format_
+    sizes = wants_sizes(format_)
     wanted = filters if name is None else (*filters, f"reference={name}")
     rows = (
         []

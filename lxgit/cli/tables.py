@@ -52,6 +52,19 @@ def write_listing(
         write_templated(out, format_, told, head)
 
 
+def wants_sizes(format_: str) -> bool:
+    """Whether a `--format` of a listing shows sizes, which take time: by name, or with all else.
+
+    InvalidTemplate.
+    """
+    if format_ in ("json", "table"):
+        return False
+    from lxgit.cli.templatelex import tokens
+
+    asked = {token.text for token in tokens(format_) if token.kind != "text"}
+    return not asked.isdisjoint((".Size", ".", "$"))
+
+
 def columns(text: str) -> int:
     """How many columns of a terminal the text takes."""
     if text.isascii():

@@ -129,6 +129,7 @@ def test_what_ps_tells(three: Lxgit) -> None:
     told = three("ps", "-a", "--filter", "name=two", "--format", "{{json .}}").out
     fields = json.loads(told)
     assert (fields["Names"], fields["State"], fields["Labels"]) == ("two", "exited", "a=2,b=")
+    assert fields["Size"].startswith("0 B (virtual ")
     assert three("ps", "-a", "--format", r'table {{.Names}}\t{{.Label "a"}}').lines == [
         "NAMES               LABEL",
         "web",
@@ -175,6 +176,9 @@ def test_which_images(grown: Lxgit) -> None:
     assert grown("images", "--filter", "dangling=x", code=2).err.startswith("lxgit: dangling is")
     size = grown("images", "--format", "{{.Size}}").lines[0]
     assert re.fullmatch(r"[0-9.]+ MB", size)
+    for whole in ("{{json .}}", "{{with $}}{{json $}}{{end}}", "{{json (.)}}"):
+        assert grown("images", "--format", whole).json["Size"] == size
+    assert grown("images", "--format", "{{.Tag}}. $").out == "latest. $\n"
 
 
 def merged(grown: Lxgit, git: StockGit) -> list[str]:
