@@ -156,16 +156,18 @@ def ls(
         ("lxgit rev-parse HEAD", "the whole id"),
         ("lxgit rev-parse --short base~0 base:v1", "12 digits"),
         ("lxgit rev-parse base..tuned", "a range, as git rev-list takes it"),
+        ("lxgit rev-parse base:/etc/hosts", "of what stands at a path"),
     ),
 )
 def rev_parse(
     session: Session,
     revisions: Annotated[
-        tuple[str, ...], argument("REV", help="a revision or a range", completes="image")
+        tuple[str, ...],
+        argument("REV[:/PATH]", help="a revision, a range, or a path of one", completes="place"),
     ],
     short: Annotated[bool, option("--short", help="12 digits")] = False,
 ) -> None:
-    """Print the ids that revisions stand for, one on a line."""
+    """Print the ids of what names stand for, one on a line: commits, but for paths and trees."""
     from lxgit.operations.history import rev_parse
 
     for told in rev_parse(session.repository(), revisions):

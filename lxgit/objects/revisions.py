@@ -48,7 +48,11 @@ class AmbiguousRevision(LxgitError):
 
 
 class NotACommit(LxgitError):
-    """An id or a tag that stands for something else than a commit."""
+    """The object `oid`, for which a name stands, is something else than a commit."""
+
+    def __init__(self, oid: ObjectID, kind: ObjectType) -> None:
+        super().__init__(f"{hex_id(oid)[:12]} is a {kind.name.lower()}, not a commit")
+        self.oid = oid
 
 
 def nearest_names(text: str, names: Iterable[str]) -> list[str]:
@@ -121,11 +125,11 @@ class Revisions:
         """
         if (oid := self.find_ref(text)) is not None:
             return oid
-        found = self.find_prefix(text)
+        found = self.find_prefix(text) or self._objects.resolve_prefix(text)
         if len(found) > 1:
             raise AmbiguousRevision(text, [hex_id(oid)[: len(text) + 8] for oid in found])
         if found:
-            return found[0]
+            return self.peel(found[0])
         if (answer := self._ask_git(text)) is not None:
             return self.peel(answer)
         raise self.unknown(text)
@@ -142,7 +146,7 @@ class Revisions:
             if kind is not ObjectType.TAG:
                 break
             target = decode_tag(self._objects.read(target)[1]).target
-        raise NotACommit(f"{hex_id(oid)[:12]} is a {kind.name.lower()}, not a commit")
+        raise NotACommit(oid, kind)
 
     def range_arguments(
         self, texts: Sequence[str], resolve: Callable[[str], ObjectID] | None = None
@@ -183,9 +187,7 @@ class Revisions:
             hints.append(f"a path is written 'HEAD:{text}', or stands behind '--'")
         if text.startswith(":/"):
             hints.append(f"':/' looks for a message; a path is written 'HEAD{text}'")
-        if path.startswith("/") and self._exists(f"{BRANCHES}{name}"):
-            hints = [f"did you mean '{name}'? '{path}' is a path in it"]
-        elif path and self._exists(f"{BRANCHES}{name}"):
+        if path and path[0] != "/" and self._exists(f"{BRANCHES}{name}"):
             hints.append(f"a path is written '{name}:/{path}'")
         return UnknownRevision(
             f"there is no '{text}'",

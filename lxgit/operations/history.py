@@ -6,7 +6,14 @@ from itertools import islice
 
 from lxgit.objects.history import EVERYWHERE, walk
 from lxgit.objects.ids import hex_id
-from lxgit.operations.lookup import clean_path, find_commit, image_of, read_commit
+from lxgit.operations.lookup import (
+    IsPath,
+    clean_path,
+    find_commit,
+    image_of,
+    paths_apart,
+    read_commit,
+)
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -81,7 +88,13 @@ def _entries(
 def _arguments(repository: Repository, request: LogRequest) -> list[str]:
     """Where to walk, for Git."""
     arguments = list(EVERYWHERE) if request.all else []
-    arguments += rev_parse(repository, request.revisions)
+    try:
+        arguments += repository.revisions.range_arguments(
+            request.revisions, lambda revision: find_commit(repository, revision)
+        )
+    except IsPath as error:
+        error.hint = paths_apart("log", request.revisions)
+        raise
     return arguments or [hex_id(find_commit(repository, "HEAD"))]
 
 
@@ -160,7 +173,27 @@ def _graph(repository: Repository, request: LogRequest) -> Iterator[_Found]:
 
 
 def rev_parse(repository: Repository, texts: Sequence[str]) -> list[str]:
-    """The ids that names stand for; a range gives two, the excluded with `^` in front."""
+    """The ids that names stand for; a range gives two, the excluded with `^` in front.
+
+    Of `REV:/PATH` what stands there, and of what is no commit, such as a tree, the object itself.
+    """
+    return [told for text in texts for told in _ids(repository, text)]
+
+
+def _ids(repository: Repository, text: str) -> list[str]:
+    from lxgit.operations.views import has_path, path_id
+
+    if has_path(text):
+        return [hex_id(path_id(repository, text))]
     return repository.revisions.range_arguments(
-        texts, lambda revision: find_commit(repository, revision)
+        [text], lambda revision: _find_object(repository, revision)
     )
+
+
+def _find_object(repository: Repository, revision: str) -> ObjectID:
+    from lxgit.objects.revisions import NotACommit
+
+    try:
+        return find_commit(repository, revision)
+    except NotACommit as error:
+        return error.oid

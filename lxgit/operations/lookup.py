@@ -6,13 +6,15 @@ and commits; what else Git knows, such as `base~3`.
 
 from __future__ import annotations
 
+import os
+
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import hex_id
 from lxgit.objects.revisions import AmbiguousRevision, UnknownRevision
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from lxgit.objects.commits import Commit
     from lxgit.objects.ids import ObjectID
@@ -29,10 +31,14 @@ class IsContainer(LxgitError):
     """A container was named where only a commit will do."""
 
 
+class IsPath(LxgitError):
+    """`REV:/PATH` was named where only a revision will do."""
+
+
 def classify(repository: Repository, text: str) -> Container | ObjectID:
     """The container or the commit that `text` names.
 
-    UnknownRevision with the nearest names; AmbiguousRevision with the candidates.
+    UnknownRevision with the nearest names; AmbiguousRevision with the candidates; IsPath.
     """
     oid = repository.revisions.find_ref(text)
     if oid is not None:
@@ -47,7 +53,21 @@ def classify(repository: Repository, text: str) -> Container | ObjectID:
     try:
         return repository.revisions.resolve(text)
     except UnknownRevision:
+        _refuse_path(repository, text)
         raise repository.revisions.unknown(text, containers) from None
+
+
+def _refuse_path(repository: Repository, text: str) -> None:
+    """Raise IsPath for `REV:/PATH`, and as `classify` where there is no such REV."""
+    from lxgit.objects.revisionsyntax import split_path
+
+    revision, path = split_path(text)
+    if path is not None:
+        classify(repository, revision)
+        raise IsPath(
+            f"'{text}' is a path, not a commit",
+            hint=f"did you mean '{revision}'? '{os.fsdecode(path)}' is a path in it",
+        )
 
 
 def _by_prefix(repository: Repository, text: str, containers: Iterable[str]) -> str | None:
@@ -62,6 +82,21 @@ def _by_prefix(repository: Repository, text: str, containers: Iterable[str]) -> 
         told = [f"{identity[:12]} (a container)" for identity in found]
         raise AmbiguousRevision(text, [*told, *(f"{oid[:12]} (a commit)" for oid in commits)])
     return found[0]
+
+
+def paths_apart(command: str, names: Sequence[str]) -> str:
+    """The line for a command that takes paths behind `--`, where some of `names` have theirs."""
+    from lxgit.objects.revisionsyntax import split_path, split_range
+
+    revisions: list[str] = []
+    paths: list[bytes] = []
+    for name in names:
+        one, dots, other = split_range(name) or (name, "", "")
+        ends = split_path(one), split_path(other)
+        revisions.append(f"{ends[0].revision}{dots}{ends[1].revision}")
+        paths += [end.path for end in ends if end.path is not None]
+    told = map(os.fsdecode, dict.fromkeys(paths))
+    return f"lxgit {command} {' '.join(revisions)} -- {' '.join(told)}"
 
 
 def find_commit(repository: Repository, revision: str) -> ObjectID:

@@ -10,7 +10,7 @@ from lxgit.objects.ids import hex_id
 from lxgit.objects.image import NoSuchPath
 from lxgit.objects.revisionsyntax import split_path, split_range
 from lxgit.operations.comparison import Comparison, Side, stored_side
-from lxgit.operations.lookup import classify, clean_path, find_commit, image_of
+from lxgit.operations.lookup import IsPath, classify, clean_path, find_commit, image_of, paths_apart
 from lxgit.operations.worktree import only_changed, open_work_tree
 from lxgit.tuples import NamedTuple
 
@@ -19,12 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lxgit.objects.entries import Entry
+    from lxgit.objects.ids import ObjectID
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
 
 
 class Unrelated(LxgitError):
     """Two commits without a common one in their histories."""
+
+
+class HasNoID(LxgitError):
+    """What stands at a path is no object of its own."""
 
 
 class Place(NamedTuple):
@@ -73,6 +78,15 @@ def view_path(repository: Repository, spec: str) -> Iterator[Place]:
         yield Place(side, path, entry)
 
 
+def path_id(repository: Repository, spec: str) -> ObjectID:
+    """The blob or the tree that stands at `REV:/PATH`; HasNoID, and errors as `view_path`."""
+    with view_path(repository, spec) as place:
+        oid, kind = place.entry.oid, place.entry.kind.value
+    if oid is None:
+        raise HasNoID(f"'{spec}' is a {kind}: it has no id", hint=f"'lxgit ls -l {spec}' shows it")
+    return oid
+
+
 @contextmanager
 def compare(
     repository: Repository, names: Sequence[str], *, paths: Sequence[bytes] = ()
@@ -83,7 +97,11 @@ def compare(
     revision: it and HEAD. Two of either; a range, with three dots from its merge base.
     """
     with ExitStack() as stack:
-        old, new = _sides(stack, repository, names)
+        try:
+            old, new = _sides(stack, repository, names)
+        except IsPath as error:
+            error.hint = paths_apart("diff", names)
+            raise
         yield Comparison(old, new, map(clean_path, paths))
 
 

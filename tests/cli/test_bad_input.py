@@ -96,6 +96,10 @@ def test_a_path_where_a_revision_is_wanted(grown: Lxgit) -> None:
     fault = grown("log", "/etc", code=1)
     refused(fault, "there is no '/etc'", "a path is written 'HEAD:/etc', or stands behind '--'")
 
+    fault = grown("branch", "new", "HEAD~1:/etc", code=1)
+    hint = "did you mean 'HEAD~1'? '/etc' is a path in it"
+    refused(fault, "'HEAD~1:/etc' is a path, not a commit", hint)
+
 
 @pytest.mark.root
 def test_an_interrupted_import_leaves_nothing(based: Lxgit, git: StockGit, scratch: Path) -> None:

@@ -189,6 +189,46 @@ def test_rev_parse(grown: Lxgit, git: StockGit) -> None:
     assert grown("rev-parse", "--short", "base..tuned").lines[1] == f"^{whole[:12]}"
 
 
+def test_rev_parse_of_what_is_no_commit(grown: Lxgit, git: StockGit) -> None:
+    for ours, theirs in {
+        "base:/etc/hosts": "base:rootfs/etc/hosts",
+        "HEAD:/etc/mtab": "tuned:rootfs/etc/mtab",
+        "tuned~1:/etc": "base:rootfs/etc",
+        "base:/": "base:rootfs",
+        "HEAD^{tree}": "tuned^{tree}",
+        "base:rootfs/etc/motd": "base:rootfs/etc/motd",
+    }.items():
+        assert grown("rev-parse", ours).out == git("rev-parse", theirs).decode(), ours
+    blob = git.word("rev-parse", "base:rootfs/etc/hosts")
+    assert grown("rev-parse", blob, blob[:12]).lines == [blob, blob]
+    assert grown("rev-parse", "--short", "base:/etc/hosts").lines == [blob[:12]]
+    assert "'base' has no '/nowhere'" in grown("rev-parse", "base:/nowhere", code=1).err
+
+
+def test_rev_parse_of_what_has_no_id(lxgit: Lxgit, scratch: Path) -> None:
+    os.mkfifo(scratch / "pipe")
+    lxgit("import", scratch, "odd")
+    told = lxgit("rev-parse", "odd:/pipe", code=1).err
+    hint = "hint: 'lxgit ls -l odd:/pipe' shows it\n"
+    assert told == f"lxgit: 'odd:/pipe' is a fifo: it has no id\n{hint}"
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "hint"),
+    [
+        ("diff base:/etc/motd tuned:/etc/motd", "base:/etc/motd", "diff base tuned -- /etc/motd"),
+        ("diff base:/etc/motd..tuned:/bin", "base:/etc/motd", "diff base..tuned -- /etc/motd /bin"),
+        ("diff base tuned:/etc", "tuned:/etc", "diff base tuned -- /etc"),
+        ("diff HEAD~1:/etc", "HEAD~1:/etc", "diff HEAD~1 -- /etc"),
+        ("log tuned:/etc/motd", "tuned:/etc/motd", "log tuned -- /etc/motd"),
+    ],
+)
+def test_a_path_stands_behind_dashes(grown: Lxgit, words: str, path: str, hint: str) -> None:
+    told = grown(*words.split(), code=1).err
+    assert told == f"lxgit: '{path}' is a path, not a commit\nhint: lxgit {hint}\n"
+    grown(*hint.split())
+
+
 def test_names_that_are_no_text(lxgit: Lxgit, scratch: Path) -> None:
     """Bytes that are not UTF-8, newlines and quotes are told as Git tells them."""
     root = scratch / "odd"
