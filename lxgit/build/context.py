@@ -8,7 +8,9 @@ Nothing is read before an instruction asks for it.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from contextlib import contextmanager
 
 from lxgit.build.ignore import MAX_SIZE as MAX_IGNORE_FILE
@@ -58,8 +60,8 @@ def directory_context(
 ) -> Iterator[Context]:
     """The directory `path`, which stays open as long as the context.
 
-    `file` is the path of a Dockerfile elsewhere on the host, `text` one that has been read already;
-    without them it is in the directory. NoDockerfile, BadContext, BadIgnoreFile; OSError.
+    `file` is the path of a Dockerfile on the host, `text` one that has been read already; without
+    them it is in the directory. NoDockerfile, BadContext, BadIgnoreFile; OSError.
     """
     try:
         root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -71,12 +73,14 @@ def directory_context(
         source = HostDirectory(root)
         if text is not None:
             yield Context(text, "-", _without_ignored(source), source)
-        elif file is not None:
+        elif file is None:
+            yield _with_own_dockerfile(source, DOCKERFILE, host=source)
+        elif (name := _below(path, file)) is not None:
+            yield _with_own_dockerfile(source, name, host=source)
+        else:
             rules = _beside(file)
             kept = _without_ignored(source) if rules is None else Filtered(source, rules)
             yield Context(_read_host_file(file), file, kept, source)
-        else:
-            yield _with_own_dockerfile(source, DOCKERFILE, host=source)
     finally:
         os.close(root)
 
@@ -155,22 +159,53 @@ def read_in(source: Source, name: str, limit: int) -> bytes | None:
     return node.content.whole()
 
 
+def _below(directory: str, file: str) -> str | None:
+    """The path of a file in a directory, by what its path says or where that leads; None elsewhere.
+
+    Such a file may be as much a stranger's as the directory, whoever has named it.
+    """
+    above, name = os.path.split(file)
+    for top, path in (
+        (os.path.abspath(directory), os.path.abspath(file)),
+        (os.path.realpath(directory), os.path.join(os.path.realpath(above), name)),
+    ):
+        if path.startswith(os.path.join(top, "")):
+            return os.path.relpath(path, top)
+    return None
+
+
 def _beside(file: str) -> Ignore | None:
-    """The rules that lie beside a Dockerfile of the host."""
+    """The rules that lie beside a Dockerfile of the host, which nobody has named."""
     name = f"{file}{IGNORE_FILE}"
     try:
-        return read_ignore(_read_host_file(name, MAX_IGNORE_FILE), name)
+        return read_ignore(_read_host_file(name, MAX_IGNORE_FILE, os.O_NOFOLLOW), name)
     except NoDockerfile:
         return None
 
 
-def _read_host_file(path: str, limit: int = MAX_DOCKERFILE) -> bytes:
-    """A file that whoever builds has named."""
+def _read_host_file(path: str, limit: int = MAX_DOCKERFILE, flags: int = 0) -> bytes:
+    """A file of the host outside of the context; of a FIFO what somebody writes there by now."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(limit + 1)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
+    except (FileNotFoundError, NotADirectoryError):
         raise NoDockerfile(f"there is no Dockerfile '{path}'") from None
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):
+            raise
+        raise _no_file(path) from None
+    try:
+        kind = stat.S_IFMT(os.fstat(fd).st_mode)
+        if kind != stat.S_IFREG and (kind != stat.S_IFIFO or flags):
+            raise _no_file(path)
+        os.set_blocking(fd, True)  # a shell's <(…) may take its time
+        with open(fd, "rb", closefd=False) as file:
+            data = file.read(limit + 1)
+    finally:
+        os.close(fd)
     if len(data) > limit:
         raise BadContext(f"'{path}' has more than {limit >> 10} KiB")
     return data
+
+
+def _no_file(path: str) -> BadContext:
+    return BadContext(f"'{path}' is no file", hint="a Dockerfile is text, and a .dockerignore")
