@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lxgit.cli.logview import Writer
+    from lxgit.cli.output import Writer
     from lxgit.operations.values import Change, Entry, SizedChange
 
 TYPE_BITS = {  # inode(7)

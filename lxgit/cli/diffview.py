@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from lxgit.cli.changes import full_mode
 from lxgit.cli.human import nanosecond_date, quote_path, size
+from lxgit.cli.output import Writer
 from lxgit.records import replace
 
 TYPE_CHECKING = False
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Protocol
 
-    from lxgit.cli.logview import Writer
     from lxgit.operations.values import Entry, SizedChange
 else:
     Protocol = object
@@ -46,18 +46,14 @@ def write_diff(
                 _write_content(out, part, source, colour=colour)
 
 
-class _Text:
-    """A `Writer` into memory."""
+class _Text(Writer):
+    """Keeps all of it in memory."""
 
     def __init__(self) -> None:
         self.content = bytearray()
 
-    def write(self, data: bytes | str) -> None:
-        self.content += data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
-
-    def line(self, data: bytes | str = b"") -> None:
-        self.write(data)
-        self.write(b"\n")
+    def put(self, data: bytes) -> None:
+        self.content += data
 
 
 def diff_text(changes: Iterable[SizedChange], source: TextSource) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import chain, repeat
 
+from lxgit.cli.output import Writer
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from lxgit.operations.logvalues import Drawing
 
 
-class Pen:
+class Pen(Writer):
     """An `Output` for one commit: each line goes behind the next line of the drawing.
 
     What is left of the drawing follows when the `with` is left.
@@ -40,16 +42,11 @@ class Pen:
         while self._steps:
             yield self._steps.pop(0)
 
-    def write(self, data: bytes | str) -> None:
+    def put(self, data: bytes) -> None:
         """Add text that may have any number of lines."""
-        self._rest += data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
+        self._rest += data
         *whole, rest = self._rest.split(b"\n")
         self._rest = rest
         for line in whole:
             self._out.write(next(self._before))
             self._out.line(bytes(line))
-
-    def line(self, data: bytes | str = b"") -> None:
-        """Add a line; the newline is not part of `data`."""
-        self.write(data)
-        self.write(b"\n")

@@ -9,17 +9,11 @@ from lxgit.tuples import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Protocol
 
+    from lxgit.cli.output import Writer
     from lxgit.operations.logvalues import Decoration, LogEntry
     from lxgit.operations.showing import AnnotatedTag
     from lxgit.operations.values import Signature
-
-    class Writer(Protocol):
-        """What a commit is written to: an `Output`, or the same beside a drawing."""
-
-        def write(self, data: bytes | str) -> None: ...
-        def line(self, data: bytes | str = b"") -> None: ...
 
 
 _YELLOW, _CYAN, _GREEN, _RESET = "\x1b[33m", "\x1b[1;36m", "\x1b[1;32m", "\x1b[m"

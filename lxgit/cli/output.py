@@ -15,23 +15,34 @@ class OutputFailed(Exception):
     """Standard output took no more; `__cause__` is the OSError."""
 
 
-class Output:
-    """A buffered writer of text (UTF-8, surrogateescape) and bytes to a file descriptor."""
+class Writer:
+    """Takes text (UTF-8, surrogateescape) and bytes; what becomes of them says `put`."""
+
+    def put(self, data: bytes) -> None:
+        """Take bytes in."""
+        raise NotImplementedError
+
+    def write(self, data: bytes | str) -> None:
+        """Add to the answer; raises what `put` does."""
+        self.put(data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data)
+
+    def line(self, data: bytes | str = b"") -> None:
+        """Add a line; the newline is not part of `data`."""
+        self.write(data)
+        self.put(b"\n")
+
+
+class Output(Writer):
+    """A buffered writer to a file descriptor. OutputFailed, BrokenPipeError."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self._buffer = bytearray()
 
-    def write(self, data: bytes | str) -> None:
-        """Add to the answer; raises OutputFailed, BrokenPipeError."""
-        self._buffer += data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
+    def put(self, data: bytes) -> None:
+        self._buffer += data
         if len(self._buffer) >= _CHUNK:
             self.flush()
-
-    def line(self, data: bytes | str = b"") -> None:
-        """Add a line; the newline is not part of `data`."""
-        self.write(data)
-        self.write(b"\n")
 
     def flush(self) -> None:
         """Hand over everything that was written; raises OutputFailed, BrokenPipeError."""
