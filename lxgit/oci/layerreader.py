@@ -15,9 +15,9 @@ import hashlib
 import os
 from contextlib import contextmanager
 
-from lxgit.fsutil import follow_links
 from lxgit.objects.changeset import Changeset
 from lxgit.objects.content import read_range
+from lxgit.objects.entries import Entry
 from lxgit.objects.filetree import (
     IMPLIED,
     NOT_FROM_A_MACHINE,
@@ -26,6 +26,7 @@ from lxgit.objects.filetree import (
     Node,
     split,
 )
+from lxgit.objects.imagepaths import ImagePaths
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.tarreader import read_tar
 from lxgit.objects.tarsource import ArchiveFile, InvalidArchive, is_compressed, unpacking
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lxgit.objects.content import Content, Slice
-    from lxgit.objects.entries import Entry
     from lxgit.objects.image import Image
+    from lxgit.objects.imagepaths import Place
     from lxgit.objects.limits import Limits
     from lxgit.objects.tarsource import Readable
     from lxgit.progress import Progress
@@ -191,110 +192,117 @@ def _is_below_whiteout(above: bytes) -> bool:
 
 
 def settle(changes: Changeset, base: Image) -> Changeset:
-    """The changes as they are over `base`, which is known by now. InvalidPath."""
-    settled = _placed(changes, base)
-    gone = _Gone(settled)
+    """The changes as they are over `base`, which is known by now. InvalidPath, TooManyLinks."""
+    paths = ImagePaths(base)
+    settled = _placed(changes, paths)
+    gone = _gone(settled)
+    below_file = _below_file(settled)
     files: dict[tuple[bytes, ...], Borrowed] = {}  # by all the names that each has in the base
     for path, node in list(settled.nodes.items()):
         if isinstance(node, Borrowed):
             file = files.setdefault(base.links.group(node.source), node)
             settled.nodes[path] = file
     for file in files.values():
-        _borrow(settled, gone, file, base)
+        entry = paths.entry(file.source)
+        if not isinstance(entry, Entry):
+            raise InvalidPath(
+                f"a layer has a hard link to {file.source[:120]!r}, which is no file before it"
+            )
+        file.entry, file.kind, file.metadata = entry, entry.kind, entry.metadata
+        for path in base.links.group(file.source):  # all its names are of one group then
+            if path not in gone and path not in settled.nodes and _above(path) not in below_file:
+                settled.nodes[path] = file
     return settled
 
 
-def _placed(changes: Changeset, base: Image) -> Changeset:
+def _placed(changes: Changeset, paths: ImagePaths) -> Changeset:
     """A directory that is only part of a path is the base's, or where a link of the base leads.
 
-    So it is when tar extracts the layer over the others.
+    So it is when tar extracts the layer over the others. Each is looked for from the one above.
     """
-    gone = _Gone(changes)
+    gone = _gone(changes)
+    known: dict[bytes, Place] = {b"": paths.root}  # directories of the base, by where they are
     where: dict[bytes, bytes] = {}
-    nodes: dict[bytes, Node] = {}
+    placed = Changeset()
     for path, node in changes.nodes.items():
-        place = _place(path, where)
-        if node.metadata is IMPLIED and path not in gone:
-            found = _directory_at(base, place)
-            if found is not None:
-                where[path] = found
-                continue
-        if node.children is not None:
-            where[path] = place
-        nodes[place] = node
-    removed = [_place(path, where) for path in changes.removed]
-    placed = Changeset(nodes, removed, [where[path] for path in changes.opaque])
+        place = _joined(where[_above(path)], path) if path else b""
+        if node.children is None:
+            placed.nodes[place] = node
+            continue
+        found = known.get(b"") if not path else _found(place, known, paths)
+        if found is not None and (path in gone or found.path in gone):
+            found = None
+        if found is not None and node.metadata is IMPLIED:
+            where[path] = found.path
+            known[found.path] = found
+            continue
+        where[path] = place
+        if found is not None and found.path == place:
+            known[place] = found
+        placed.nodes[place] = node
+    placed.removed += [_joined(where[_above(path)], path) for path in changes.removed]
+    placed.opaque += [where[path] for path in changes.opaque]
     if any(path != place for path, place in where.items()):
-        _check_parents(placed)
+        _check(placed, where)
     return placed
 
 
-def _place(path: bytes, where: dict[bytes, bytes]) -> bytes:
-    """Where a path is, when it is known where the directory is that has it."""
-    above, _, name = path.rpartition(b"/")
-    parent = where[above] if path else b""
-    return parent + b"/" + name if parent else name
+def _found(place: bytes, known: dict[bytes, Place], paths: ImagePaths) -> Place | None:
+    """The base's directory there, or the one that a link there leads to."""
+    above = known.get(_above(place))
+    return None if above is None else paths.descend(above, place.rpartition(b"/")[2])
 
 
-def _directory_at(base: Image, path: bytes) -> bytes | None:
-    """The base's directory at a path, or where a link there leads; None for anything else."""
-
-    def target_of(place: bytes) -> bytes | None:
-        entry = base.entry(place)
-        if entry is None or entry.kind is not Kind.SYMLINK or entry.oid is None:
-            return None
-        return base.reader.blob(entry.oid)
-
-    if base.entry(path) is None:
-        return None
-    try:
-        place = follow_links(path, target_of)
-    except OSError:  # a circle of links
-        return None
-    entry = base.entry(place)
-    return place if entry is not None and entry.is_directory else None
+def _check(placed: Changeset, where: dict[bytes, bytes]) -> None:
+    """Raise InvalidPath where a path of the layer goes through what the layer takes away."""
+    gone, below_file = _gone(placed), _below_file(placed)
+    for place in (*where.values(), *placed.nodes):
+        if (place in gone and place not in placed.nodes) or _above(place) in below_file:
+            raise InvalidPath(f"{place[:120]!r} is below what the same layer takes away")
 
 
-def _check_parents(changes: Changeset) -> None:
-    for path in changes.nodes:
-        if _is_below_file(path, changes):
-            raise InvalidPath(f"{path[:120]!r} is below what the same layer makes a file")
+def _above(path: bytes) -> bytes:
+    return path.rpartition(b"/")[0]
 
 
-class _Gone:
-    """The paths of which whiteouts take away what the base has."""
+def _joined(directory: bytes, path: bytes) -> bytes:
+    """Where the last name of a path is, in that directory."""
+    name = path.rpartition(b"/")[2]
+    return directory + b"/" + name if directory else name
 
-    def __init__(self, changes: Changeset) -> None:
-        self._removed = set(changes.removed)
-        self._opaque = set(changes.opaque)
+
+class _Inherited:
+    """The paths of which something holds, or of one above: each is asked for once."""
+
+    def __init__(self, holds: Callable[[bytes], bool]) -> None:
+        self._holds = holds
+        self._known: dict[bytes, bool] = {}
 
     def __contains__(self, path: bytes) -> bool:
-        if path in self._removed:
-            return True
-        while path:
-            path = path.rpartition(b"/")[0]
-            if path in self._opaque or path in self._removed:
-                return True
-        return False
+        asked = []
+        while path not in self._known:
+            asked.append(path)
+            if not path:
+                self._known[path] = self._holds(path)
+                break
+            path = _above(path)
+        found = self._known[path]
+        for below in reversed(asked):
+            found = self._known[below] = found or self._holds(below)
+        return found
 
 
-def _borrow(changes: Changeset, gone: _Gone, node: Borrowed, base: Image) -> None:
-    """Give a file of the base another name: all its names are of one group then."""
-    entry = base.entry(node.source)
-    if entry is None or entry.is_directory:
-        raise InvalidPath(
-            f"a layer has a hard link to {node.source[:120]!r}, which is no file before it"
-        )
-    node.entry, node.kind, node.metadata = entry, entry.kind, entry.metadata
-    for path in base.links.group(node.source):
-        if path not in gone and path not in changes.nodes and not _is_below_file(path, changes):
-            changes.nodes[path] = node
+def _gone(changes: Changeset) -> _Inherited:
+    """The paths of which whiteouts take away what the base has."""
+    removed, opaque = set(changes.removed), set(changes.opaque)
+    return _Inherited(lambda path: path in removed or (path != b"" and _above(path) in opaque))
 
 
-def _is_below_file(path: bytes, changes: Changeset) -> bool:
-    """Whether the changes have no directory where one would lead to the path."""
-    while path := path.rpartition(b"/")[0]:
-        above = changes.nodes.get(path)
-        if above is not None and above.children is None:
-            return True
-    return False
+def _below_file(changes: Changeset) -> _Inherited:
+    """The paths that are no directory in the layer, and those below."""
+
+    def holds(path: bytes) -> bool:
+        node = changes.nodes.get(path)
+        return node is not None and node.children is None
+
+    return _Inherited(holds)

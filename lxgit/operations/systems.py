@@ -9,8 +9,7 @@ Debian's nothing. Any other init gets SIGPWR.
 from __future__ import annotations
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import follow_links
-from lxgit.objects.metadata import Kind
+from lxgit.objects.imagepaths import ImagePaths
 from lxgit.operations.creating import Program
 
 TYPE_CHECKING = False
@@ -41,7 +40,7 @@ def system_of(image: Image, command: tuple[str, ...], *, host_ids: bool) -> Prog
             "a system boots in a user namespace of its own alone",
             hint="leave --privileged and --userns=host out",
         )
-    path = resolve(image, INIT.encode())
+    path = ImagePaths(image).find(INIT.encode())
     if path is None and not command:
         raise NoInit(
             f"the image has no {INIT}",
@@ -68,19 +67,3 @@ def with_memory(mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
         Mount(kind=TMPFS, target="/tmp", executable=True),  # noqa: S108 - the container's
     )
     return (*(mount for mount in own if mount.target not in taken), *mounts)
-
-
-def resolve(image: Image, path: bytes) -> bytes | None:
-    """The path of what is there with every link followed inside the image; None: there is none."""
-
-    def target_of(at: bytes) -> bytes | None:
-        entry = image.entry(at)
-        if entry is None or entry.kind is not Kind.SYMLINK or entry.oid is None:
-            return None
-        return image.reader.blob(entry.oid)
-
-    try:
-        found = follow_links(path, target_of)
-    except OSError:  # a circle
-        return None
-    return found if image.entry(found) is not None else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.errors import LxgitError
+from lxgit.objects import imagepaths
 from lxgit.objects.tarsource import is_compressed
 from lxgit.oci.layout import DirectoryPlace, read_images
 from lxgit.oci.platform import Platform
@@ -121,6 +122,60 @@ def test_an_image_that_has_one_layer_many_times_opens_it_once(scratch: Path) -> 
 def test_layers_in_a_circle(repository: Repository, scratch: Path) -> None:
     loaded(repository, layers(scratch / "layout", _circle(), Archive().add("a/x").raw()))
     assert [path for path, _ in find_image(repository, "it").walk()] == [b"a", b"a/x", b"b"]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("link", ["", "link/"], ids=["straight", "through a link"])
+def test_a_deep_directory_below_one_that_is_only_part_of_a_path(
+    repository: Repository, scratch: Path, link: str
+) -> None:
+    """Each of its names is looked up once, not each with all that are above it."""
+    deep = "/".join(["d" * 20] * 1000)
+    lower = Archive().add("link", SYMLINK, "/" + "d" * 20).add(deep, DIRECTORY).raw()
+    path = link + deep[21:] if link else deep
+    loaded(repository, layers(scratch / "layout", lower, Archive().add(f"{path}/x").raw()))
+    assert find_image(repository, "it").entry(f"{deep}/x".encode()) is not None
+
+
+def test_links_that_lead_far_and_often(
+    spotless: Repository, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imagepaths, "_MOST_WORK", 1 << 20)
+    lower = Archive().add("d/" * 100 + "x")
+    for number in range(50):
+        lower.add(f"l{number}", SYMLINK, "d/" * 100)
+    upper = Archive()
+    for number in range(50):
+        upper.add(f"l{number}/y")
+    path = layers(scratch / "layout", lower.raw(), upper.raw())
+    refused(spotless, path, "lead through too many symbolic links")
+
+
+@pytest.mark.parametrize(
+    ("names", "there"),
+    [
+        ([".wh.real", "link/x"], {b"link", b"link/x"}),
+        (["link/.wh.sub", "link/sub/x"], {b"link", b"real", b"real/sub", b"real/sub/x"}),
+        (["real/.wh.sub", "link/sub/x"], {b"link", b"real", b"real/sub", b"real/sub/x"}),
+        (["real/.wh..wh..opq", "link/sub/x"], {b"link", b"real", b"real/sub", b"real/sub/x"}),
+        (["link/x", "real"], None),
+        (["link/sub/x", "real"], None),
+    ],
+)
+def test_what_a_layer_takes_away_below_itself(
+    repository: Repository, scratch: Path, names: list[str], there: set[bytes] | None
+) -> None:
+    lower = Archive().add("link", SYMLINK, "real").add("real/sub/old").raw()
+    upper = Archive()
+    for name in names:
+        upper.add(name)
+    path = layers(scratch / "layout", lower, upper.raw())
+    if there is None:
+        refused(repository, path, "is below what the same layer takes away")
+        return
+    loaded(repository, path)
+    assert {path for path, _ in find_image(repository, "it").walk()} == there
+    assert stock_fsck(repository) == ""
 
 
 @pytest.mark.parametrize("compressed", [True, False])
