@@ -7,7 +7,7 @@ from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, image_and_tag, short_name
 from lxgit.operations.attached import containers_on
 from lxgit.operations.branches import BranchInUse, check_not_head, delete_branch
-from lxgit.operations.lookup import find_commit, read_commit
+from lxgit.operations.lookup import IsContainer, find_commit, read_commit
 from lxgit.operations.naming import branch_ref, tag_ref
 from lxgit.operations.tags import delete_tags, list_tags
 from lxgit.operations.values import ImageRow
@@ -79,7 +79,11 @@ def _refs_of(repository: Repository, name: str, *, force: bool) -> list[str]:
     for ref in wanted[:1] if name.endswith(f":{LATEST}") else wanted:
         if repository.refs.read(ref) is not None:
             return [ref]
-    oid = find_commit(repository, name)
+    try:
+        oid = find_commit(repository, name)
+    except IsContainer as error:
+        error.hint = f"'lxgit rm {name}' deletes it"
+        raise
     refs = _pointing_at(repository, oid)
     if not refs:
         raise NoName(

@@ -207,6 +207,8 @@ def test_names(based: Lxgit) -> None:
     assert image.err.endswith("hint: 'base' is an image; 'lxgit ps -a' lists the containers\n")
     log = based("log", "web", code=1)
     assert log.err.startswith("lxgit: 'web' is a container, not a commit\nhint: ")
+    rmi = based("rmi", "web", code=1)
+    assert rmi.err.endswith(" not a commit\nhint: 'lxgit rm web' deletes it\n")
     assert "did you mean 'web'?" in based("show", "wbe", code=1).err
     run = based("run", "web", "true", code=125)
     assert run.err.endswith("hint: 'lxgit start -ai web' goes back into it\n")
