@@ -119,11 +119,15 @@ class _Copier:
                 time = self._now if mtime is None or path != place else mtime
                 metadata = Metadata(0o755, *(owner or Owner(0, 0)), time)
                 self._target.put(path, Node(Kind.DIRECTORY, metadata))
-            elif present.kind is not Kind.DIRECTORY:
-                raise BadDestination(
-                    f"'/{os.fsdecode(path)}' in the image is a {present.kind.value},"
-                    " not a directory"
-                )
+            else:
+                self._check_directory(path, present)
+
+    @staticmethod
+    def _check_directory(path: bytes, present: Node) -> None:
+        if present.kind is not Kind.DIRECTORY:
+            raise BadDestination(
+                f"'/{os.fsdecode(path)}' in the image is a {present.kind.value}, not a directory"
+            )
 
     def _put_all(self, place: bytes, found: Iterable[tuple[bytes, Node]]) -> None:
         """Put a tree's nodes at a place; those that are links of each other stay it."""
@@ -161,11 +165,25 @@ class _Copier:
             if node.metadata is not IMPLIED:
                 if rest:
                     self._target.put(path, node)
-            else:  # a directory that is only on the way, and may be a link to one
-                path = resolved(self._target, path)
-                self._make_directory(path)
+            else:
+                path = self._on_the_way(path)
             if node.kind is Kind.DIRECTORY:
                 places[rest] = path
+
+    def _on_the_way(self, path: bytes) -> bytes:
+        """Where a directory is that may be a link to one, below one that is there; made if need be.
+
+        Looked up by its last name alone: an archive can have very many, very deep.
+        """
+        present = self._target.find(path) if path else None
+        if present is not None and present.kind is Kind.SYMLINK:
+            path = resolved(self._target, path)
+            self._make_directory(path)
+        elif present is None and path:
+            self._target.put(path, Node(Kind.DIRECTORY, Metadata(0o755, 0, 0, self._now)))
+        elif present is not None:
+            self._check_directory(path, present)
+        return path
 
 
 class _Target:
@@ -175,7 +193,7 @@ class _Target:
         self._image = image
         self.changes = Changeset()
         self._removed: set[bytes] = set()
-        self._filled: set[bytes] = set()  # directories below which something has been put
+        self._filled: dict[bytes, set[bytes]] = {}  # what has been put below directories, by name
 
     def find(self, path: bytes) -> Node | None:
         """What stands at a path."""
@@ -191,16 +209,20 @@ class _Target:
             if present is not None and present.kind is Kind.DIRECTORY:
                 self._remove(path)
         self.changes.nodes[path] = node
-        while path and (path := path.rpartition(b"/")[0]) not in self._filled:
-            self._filled.add(path)
+        while path:
+            path, _, name = path.rpartition(b"/")
+            known = path in self._filled
+            self._filled.setdefault(path, set()).add(name)
+            if known:
+                break
 
     def _remove(self, path: bytes) -> None:
         """Remove a directory, and what has been put into it."""
-        nodes = self.changes.nodes
-        nodes.pop(path, None)
-        if path in self._filled:
-            for gone in [other for other in nodes if other.startswith(path + b"/")]:
-                del nodes[gone]
+        left = [path]
+        while left:
+            gone = left.pop()
+            self.changes.nodes.pop(gone, None)
+            left += [joined(gone, name) for name in self._filled.pop(gone, ())]
         if path not in self._removed:
             self._removed.add(path)
             self.changes.removed.append(path)

@@ -13,6 +13,7 @@ from lxgit.build.ownership import BadMode, NoSuchOwner, mode_change
 from lxgit.build.sources import CircleOfLinks
 from lxgit.build.taking import NotInSource
 from tests.build.kitchen import Kitchen, context
+from tests.support.archives import Archive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -256,3 +257,26 @@ def test_an_archive_stays_below_where_it_goes(kitchen: Kitchen, root: Path, base
     subprocess.run(["sh", "-ec", script], cwd=root, check=True)
     shown = made(kitchen, root, base, "a", "/x", unpack=True)
     assert "etc/passwd" not in shown
+
+
+@pytest.mark.timeout(60)
+def test_an_archive_of_one_deep_path(kitchen: Kitchen, root: Path, base: Image) -> None:
+    """Each directory on the way is looked up once, not each with all that are above it."""
+    deep = "/".join(["d" * 20] * 1000)
+    (root / "a").write_bytes(Archive().add(f"{deep}/x").raw())
+    shown = made(kitchen, root, base, "a", "/y", unpack=True)
+    assert f"y/{deep}/x" in shown
+
+
+def test_archives_that_replace_each_others_directories(
+    kitchen: Kitchen, root: Path, base: Image
+) -> None:
+    first, second = Archive(), Archive()
+    for number in range(2000):
+        first.add(f"{number}/x/y")
+        second.add(f"{number}")
+    (root / "a").write_bytes(first.raw())
+    (root / "b").write_bytes(second.raw())
+    shown = made(kitchen, root, base, "a", "b", "/y/", unpack=True)
+    assert sum(text.startswith("f ") for text in shown.values()) == 2000
+    assert "y/7/x" not in shown
