@@ -48,22 +48,27 @@ def prune_gone(
     bases.sweep()
     with repository.lock("layers", what=_WHAT):
         gone = gone_layers(repository, garbage)
-        return _drop(repository, gone, dry_run=dry_run, progress=progress)
+        pruned = _drop(repository, gone, dry_run=dry_run, progress=progress)
+        if not dry_run:
+            LayerStore(repository.layers_dir).forget_broken_stacks()
+    return pruned
 
 
 def gone_layers(repository: Repository, garbage: Container[ObjectID] = ()) -> list[str]:
     """The layers of file systems that are not in Git any more, or are `garbage` there.
 
-    Nobody can name them, nor make them again. Those that others lie on are none.
+    Nobody can name them, nor make them again. Those that others lie on are none. And the layers
+    that count as absent, of an earlier boot say: nobody takes those for what they were.
     """
-    usable = list(LayerStore(repository.layers_dir).usable())
+    layers = LayerStore(repository.layers_dir)
+    usable = list(layers.usable())
     lasting = [
         layer
         for layer in usable
         if layer.shows[0] in repository.objects and layer.shows[0] not in garbage
     ]
     needed = {one for layer in lasting for one in (layer.id, *layer.below)}
-    return [layer.id for layer in usable if layer.id not in needed]
+    return [*layers.absent(), *(layer.id for layer in usable if layer.id not in needed)]
 
 
 def _drop(

@@ -37,6 +37,7 @@ COMPRESSED = "compressed"
 DIRECTORY = "directory"
 _FILES = {EROFS: (INDEX, TAR), COMPRESSED: (IMAGE,), DIRECTORY: ()}
 _RECORD = "layer.json"
+_UNFINISHED = "tmp-"
 
 
 class BrokenLayer(LxgitError):
@@ -196,7 +197,7 @@ class LayerStore:
     @contextlib.contextmanager
     def building(self) -> Iterator[Path]:
         """An empty directory on the layers' file system for one layer; removed if not published."""
-        path = self.path / f"tmp-{os.urandom(8).hex()}"
+        path = self.path / f"{_UNFINISHED}{os.urandom(8).hex()}"
         path.mkdir(parents=True, mode=0o700)
         try:
             yield path
@@ -281,6 +282,27 @@ class LayerStore:
         for layer_id in self.all_ids():
             with contextlib.suppress(BrokenLayer):
                 yield self.layer(layer_id)
+
+    def absent(self) -> list[str]:
+        """The directories that count as no layer: of an earlier boot, half written or removed."""
+        found = []
+        for layer_id in self.all_ids():
+            try:
+                self.layer(layer_id)
+            except AbsentLayer:
+                found.append(layer_id)
+            except BrokenLayer:
+                pass  # fsck tells of it
+        return found
+
+    def drop_absent(self) -> None:
+        """Remove those, but for what may be in the making: nobody else looks at them.
+
+        The caller keeps others from removing layers meanwhile.
+        """
+        for layer_id in self.absent():
+            if not layer_id.startswith(_UNFINISHED):
+                self.remove(layer_id)
 
     def remove(self, layer_id: str) -> None:
         """Delete a layer, the description first, so that it is absent from then on."""

@@ -139,6 +139,7 @@ class Materialiser:
             replay_image(self._database, image, sink, self._progress)
 
         self._progress.phase("Materialising")
+        self.layers.drop_absent()  # those of an earlier boot: this one is in their place
         with self.layers.building() as built:
             written = write_base(self.layers, built, fill, self._database)
             if written.left_out:

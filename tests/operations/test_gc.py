@@ -25,6 +25,7 @@ from lxgit.operations.prune import prune
 from lxgit.operations.values import Identity
 from lxgit.records import replace
 from lxgit.repository import Repository
+from lxgit.runtime.layers import LayerStore
 from tests.support.stockgit import StockGit
 from tests.support.stores import Listener
 
@@ -242,6 +243,44 @@ def test_a_container_whose_commit_is_missing_is_told_of(lab: Lab) -> None:
     box.configured(replace(box.config, commit="1" * 40))
     with pytest.raises(LostCommit, match="'box' stands on commit 111111111111, which is missing"):
         gc(lab.repository, progress=Listener())
+
+
+def restart(lab: Lab) -> list[str]:
+    """Have all layers be of an earlier boot; their ids."""
+    layers = LayerStore(lab.repository.layers_dir)
+    for name in (ids := layers.all_ids()):
+        record = layers.path / name / "layer.json"
+        record.write_bytes(replace(layers.layer(name), boot="earlier").encoded())
+    return ids
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_layers_of_an_earlier_boot_go(lab: Lab) -> None:
+    """Nobody takes them any more, and they would come to be as many as there are boots."""
+    lab.run("box", "echo changed > /etc/changed")
+    lab.commit("box")
+    layers = LayerStore(lab.repository.layers_dir)
+    old = restart(lab)
+    assert len(old) == 2
+    assert gc(lab.repository, dry_run=True, progress=Listener()).gone_layers == 2
+    assert gc(lab.repository, progress=Listener()).gone_layers == 2
+    assert (layers.all_ids(), layers.stack_names()) == ([], [])
+    assert lab.start("box")[0] == 0
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_who_makes_the_first_layer_of_a_boot_drops_those_before_it(lab: Lab) -> None:
+    lab.run("box", "echo changed > /etc/changed")
+    old = restart(lab)
+    assert lab.start("box")[0] == 0
+    ids = LayerStore(lab.repository.layers_dir).all_ids()
+    assert len(ids) == 1
+    assert not set(ids) & set(old)
+    assert list(fsck(lab.repository, progress=Listener())) == []
 
 
 WRITER = """
