@@ -8,8 +8,9 @@
     /bin/sh -c '#(nop) CMD [bash]'            lxgit, whose comment is the instruction as written
 
 Values stand there as they were printed: without quotes, lists as Go prints them. So what is read
-here is a guess, always the same one; what the whole image wants is in its config. Of an image that
-lxgit has built it is none.
+here is a guess, always the same one, by the rules of format.md ("Images of other tools"), on which
+the ids of commits hang; what the whole image wants is in its config. Of an image that lxgit has
+built it is none.
 """
 
 from __future__ import annotations
