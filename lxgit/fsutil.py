@@ -73,7 +73,9 @@ def open_beneath(root: int, path: bytes, flags: int) -> int:
     """
     at = root
     while True:
-        cut = path.rindex(b"/", 0, _MOST_AT_ONCE) if len(path) > _MOST_AT_ONCE else len(path)
+        cut = path.rfind(b"/", 0, _MOST_AT_ONCE) if len(path) > _MOST_AT_ONCE else len(path)
+        if cut < 0:
+            cut = len(path)  # no name is as long: the kernel says so
         piece, path = path[:cut] or b".", path[cut + 1 :]
         resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
         try:

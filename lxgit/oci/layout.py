@@ -37,6 +37,8 @@ _MOST_JSON = 4 << 20  # bytes; what registries take for a manifest (distribution
 _MOST_LAYERS = 500  # Docker runs 127
 _MOST_IMAGES = 1000
 _MOST_NESTED = 3  # an index in an index
+_NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EXDEV}
+_NOT_THERE |= {errno.ENAMETOOLONG}
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _BAD = "fetch or write it again; lxgit reads what docker save, podman save and skopeo write"
 
@@ -101,7 +103,7 @@ class DirectoryPlace:
         try:
             fd = open_beneath(self._root, os.fsencode(name), flags)
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EXDEV):
+            if error.errno in _NOT_THERE:
                 return None
             raise
         self._open.append(fd)
@@ -154,9 +156,13 @@ def _read_json(data: bytes, what: str) -> Any:  # noqa: ANN401  # it is looked a
     if len(data) > _MOST_JSON:
         raise BadLayout(f"{what} has more than 4 MiB")
     try:
-        return json.loads(data)
+        value = json.loads(data)
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BadLayout(f"{what} has half a letter, a lone surrogate") from None
     except (ValueError, RecursionError):
         raise BadLayout(f"{what} is not JSON") from None
+    return value
 
 
 def manifest_digest(

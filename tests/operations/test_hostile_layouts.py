@@ -133,6 +133,13 @@ LAYOUTS: dict[str, tuple[Callable[[Layout], Any], str]] = {
         "is of another kind",
     ),
     "a config that is no JSON": (_config_is(b"\xff"), "is not JSON"),
+    "half a letter in a config": (_config_says(variant="\ud800"), "has half a letter"),
+    "half a letter in a label": (
+        _config_says(config={"Labels": {"a": "\udfff"}}),
+        "has half a letter",
+    ),
+    "half a letter in a manifest": (_layer_of(mediaType="tar\ud800"), "has half a letter"),
+    "half a letter of UTF-8": (_config_is(b'{"author": "\xed\xa0\x80"}'), "has half a letter"),
     "a config that is deep": (_config_is(b"[" * 200_000), "is not JSON"),
     "a config that is large": (_config_is(b" " * (5 << 20) + b"{}"), "has more than 4 MiB"),
     "no diff ids": (_config_says(rootfs={}), "has no list of diff ids"),
@@ -170,6 +177,7 @@ def test_a_layout_that_lies(
         (b'{"manifests": []}', "there is no image in it"),
         (b'{"manifests": [%s]}' % b",".join([b"{}"] * 1001), "has 1,001 manifests"),
         (b'{"manifests": [{"digest": 7}]}', "is no digest"),
+        (b'{"manifests": [{"annotations": {"a": "\\ud800"}}]}', "has half a letter"),
         (b" " * (5 << 20), "more than 4 MiB"),
     ],
 )
@@ -228,28 +236,48 @@ def _row(config: Any = "config.json", layer: Any = "layer.tar") -> list[dict[str
     return [{"Config": config, "RepoTags": ["it:latest"], "Layers": [layer]}]
 
 
-@pytest.mark.parametrize(
-    ("manifest", "fault"),
-    [
-        ({}, "is no list of images"),
-        ([], "is no list of images"),
-        ([7], "does not say what an image is made of"),
-        (_row(config="../../etc/passwd"), "is not there"),
-        (_row(config="/etc/passwd"), "is not there"),
-        (_row(config="a\0b"), "is not there"),
-        (_row(config=7), "does not say what an image is made of"),
-        (_row(layer="circle"), "is not there"),
-        (_row(layer="out"), "is not there"),
-        (_row(layer={}), "does not say what an image is made of"),
-        (_row(layer="config.json"), "its end is missing"),
-        ([{**_row()[0], "RepoTags": [7]}], "has a name that is none"),
-    ],
-)
+DOCKERS = [
+    ({}, "is no list of images"),
+    ([], "is no list of images"),
+    ([7], "does not say what an image is made of"),
+    (_row(config="../../etc/passwd"), "is not there"),
+    (_row(config="/etc/passwd"), "is not there"),
+    (_row(config="a\0b"), "is not there"),
+    (_row(config=7), "does not say what an image is made of"),
+    (_row(layer="circle"), "is not there"),
+    (_row(layer="out"), "is not there"),
+    (_row(layer={}), "does not say what an image is made of"),
+    (_row(layer="config.json"), "its end is missing"),
+    ([{**_row()[0], "RepoTags": [7]}], "has a name that is none"),
+    (_row(config="\ud800"), "has half a letter"),
+    (_row(layer="a\udc80"), "has half a letter"),
+    ([{**_row()[0], "RepoTags": ["\udcff:1"]}], "has half a letter"),
+    (_row(config="a" * 300), "is not there"),
+    (_row(layer="b" * 5000), "is not there"),
+    (_row(layer="c" * 4000 + "/" + "d" * 4000), "is not there"),
+]
+
+
+@pytest.mark.parametrize(("manifest", "fault"), DOCKERS)
 def test_an_archive_of_dockers_that_lies(
     spotless: Repository, scratch: Path, manifest: Any, fault: str
 ) -> None:
     links = (("circle", "circle"), ("out", "/etc/passwd"))
     refused(spotless, archive_of(scratch / "image.tar", manifest, *links), fault)
+
+
+@pytest.mark.parametrize(("manifest", "fault"), DOCKERS)
+def test_a_directory_of_dockers_that_lies(
+    spotless: Repository, scratch: Path, manifest: Any, fault: str
+) -> None:
+    place = scratch / "image"
+    place.mkdir()
+    (place / "circle").symlink_to("circle")
+    (place / "out").symlink_to("/etc/passwd")
+    (place / "config.json").write_text(json.dumps(config_of([PLAIN])))
+    (place / "layer.tar").write_bytes(PLAIN)
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    refused(spotless, place, fault)
 
 
 def test_an_archive_that_is_a_bomb(spotless: Repository, scratch: Path) -> None:
