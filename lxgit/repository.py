@@ -190,6 +190,10 @@ class Repository:
         path = self.path / "locks" / name
         return locked(path, shared=shared, wait=wait, reading=True, what=what)
 
+    def layers_lock(self, *, shared: bool = False) -> AbstractContextManager[int]:
+        """Hold the cache of layers; `shared`, until what is found in it has been mounted."""
+        return self.lock("layers", shared=shared, what="the cache of layers")
+
 
 def open_repository(path: Path | str) -> Repository:
     """Open the store at `path`.

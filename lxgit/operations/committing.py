@@ -324,7 +324,7 @@ def _follow(
 def _settled(
     repository: Repository, container: Container, tree: WorkTree, identity: Identity
 ) -> Container:
-    with repository.lock("layers", shared=True, what="the cache of layers"):
+    with repository.layers_lock(shared=True):
         _upper_to_layer(repository, container, tree)
     container = container.configured(replace(container.config, base=None))
     pin_commit(repository, container.id, container.config.commit, identity)

@@ -25,7 +25,6 @@ from lxgit.objects.filetree import IMPLIED
 from lxgit.objects.metadata import DEVICES, Kind, Metadata
 from lxgit.objects.scan import GONE, read_inode, scan
 from lxgit.objects.tarwriter import TarWriter
-from lxgit.operations.creating import layers_kept
 from lxgit.operations.launching import stacked
 from lxgit.operations.lookup import find_container
 from lxgit.records import replace
@@ -227,7 +226,7 @@ def _root(
         with rootaccess.running_root(found) as root:
             yield root, found.config.ids
         return
-    with edited(found) as now, now.lock(), layers_kept(repository):
+    with edited(found) as now, now.lock(), repository.layers_lock(shared=True):
         ready, stack, image = stacked(repository, now, progress)
         make_upper(ready, image.root().metadata)
         with rootaccess.opened_root(ready, stack.lowers) as root:

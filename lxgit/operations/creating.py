@@ -24,7 +24,6 @@ from lxgit.tuples import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.image import Image
@@ -300,11 +299,6 @@ def require_host(repository: Repository, *, host_ids: bool) -> None:
 
     check_host(repository.path, host_ids=host_ids)
     sweep()
-
-
-def layers_kept(repository: Repository) -> AbstractContextManager[int]:
-    """Keep `prune` away until the layers are mounted."""
-    return repository.lock("layers", shared=True, what="the cache of layers")
 
 
 def materialised(

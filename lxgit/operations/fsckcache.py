@@ -86,7 +86,7 @@ def layer_problems(
     layers = LayerStore(repository.layers_dir)
     if os.geteuid() != 0:
         return
-    with repository.lock("layers", shared=not repair, what="the cache of layers"):
+    with repository.layers_lock(shared=not repair):
         ids = [one for one in layers.all_ids() if not one.startswith(("tmp-", "."))]
         progress.phase("Verifying layers", len(ids))
         faults = {}

@@ -38,7 +38,6 @@ class Compressed(NamedTuple):
 
 
 _NONE = Compressed(0, 0, 0)
-_WHAT = "the cache of layers"
 
 
 def compressible(repository: Repository, gone: Container[str]) -> Compressed:
@@ -53,7 +52,7 @@ def compress_idle(repository: Repository, progress: Progress) -> Compressed:
     A layer that cannot be compressed here stays as it is, with a warning.
     """
     bases.sweep()  # a mount would hold the space of what it shows
-    with repository.lock("layers", shared=True, what=_WHAT):
+    with repository.layers_lock(shared=True):
         for layer in LayerStore(repository.layers_dir).usable():
             LayerStore.tidy(layer)
         found = _idle_layers(repository)
@@ -72,12 +71,12 @@ def compress_idle(repository: Repository, progress: Progress) -> Compressed:
 def _compress(repository: Repository, layer: Layer) -> Compressed:
     """Compress a layer, unless somebody uses it by then, or has pruned it."""
     with ExitStack() as files:
-        with repository.lock("layers", shared=True, what=_WHAT):
+        with repository.layers_lock(shared=True):
             if layer not in _idle_layers(repository):
                 return _NONE
             image = files.enter_context(NewFile(str(layer.path)))
             digest = write_image(layer.path / TAR, image)
-        with repository.lock("layers", what=_WHAT):
+        with repository.layers_lock():
             if layer not in _idle_layers(repository):
                 return _NONE
             before = disk_usage(str(layer.path))

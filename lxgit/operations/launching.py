@@ -9,7 +9,7 @@ from lxgit.errors import LxgitError
 from lxgit.fsutil import LockHeld
 from lxgit.objects.ids import from_hex
 from lxgit.operations.attached import drop_anonymous_volumes, unpin_commit
-from lxgit.operations.creating import created, layers_kept, materialised, require_host
+from lxgit.operations.creating import created, materialised, require_host
 from lxgit.operations.lookup import AlreadyRunning, find_container, image_of
 from lxgit.operations.ordinary import become_root
 from lxgit.records import replace
@@ -102,7 +102,7 @@ def create(
 ) -> str:
     """Make a container, and do not start it; its id. Errors as `run` has them."""
     become_root()
-    with layers_kept(repository):
+    with repository.layers_lock(shared=True):
         container, _, _ = created(repository, request, identity, progress)
     container.settle()
     return container.id
@@ -118,7 +118,7 @@ def _run(
     detached: bool = False,
 ) -> tuple[Container, Session]:
     require_host(repository, host_ids=request.host_ids or request.privileged)
-    with layers_kept(repository):
+    with repository.layers_lock(shared=True):
         container, stack, image = created(repository, request, identity, progress)
         goes = _goes(container)
         try:
@@ -289,7 +289,7 @@ def _start_now(
             f"container '{container.config.name}' is running", hint="'lxgit ps' lists what runs"
         )
     require_host(repository, host_ids=container.config.idmap is None)
-    with layers_kept(repository):
+    with repository.layers_lock(shared=True):
         container, stack, image = stacked(repository, container, progress)
         _warn_of_firewalls(container, progress)
         return _started(

@@ -162,7 +162,7 @@ def place(
     ids = container.config.idmap
     stack = None
     if hex_id(aim.commit) != container.config.commit:
-        with repository.lock("layers", shared=True, what="the cache of layers"):
+        with repository.layers_lock(shared=True):
             stack = materialised(repository, aim.commit, base, progress)
         ids = _ids_for(repository, container, stack.outside_range)
     config = replace(

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from lxgit.repository import Repository
     from lxgit.runtime import containers
 
-_WHAT = "the cache of layers"
-
 
 def prune(repository: Repository, *, dry_run: bool = False, progress: Progress) -> Pruned:
     """Drop every cached layer that no running container is mounted on, and what was left over.
@@ -29,7 +27,7 @@ def prune(repository: Repository, *, dry_run: bool = False, progress: Progress) 
     """
     layers = LayerStore(repository.layers_dir)
     bases.sweep()  # a mount would hold the space of what it shows
-    with repository.lock("layers", what=_WHAT):
+    with repository.layers_lock():
         pruned = _drop(repository, layers.all_ids(), dry_run=dry_run, progress=progress)
         if not dry_run:
             layers.forget_broken_stacks()
@@ -46,7 +44,7 @@ def prune_gone(
 ) -> Pruned:
     """Drop the `gone_layers`."""
     bases.sweep()
-    with repository.lock("layers", what=_WHAT):
+    with repository.layers_lock():
         gone = gone_layers(repository, garbage)
         pruned = _drop(repository, gone, dry_run=dry_run, progress=progress)
         if not dry_run:

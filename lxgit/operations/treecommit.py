@@ -102,7 +102,7 @@ def start_layer(stack: ExitStack, repository: Repository, tree: FileTree) -> Tre
     """Begin the base layer, in another process; only root can give files to others."""
     if os.geteuid() != 0:
         return None
-    stack.enter_context(repository.lock("layers", shared=True, what="the cache of layers"))
+    stack.enter_context(repository.layers_lock(shared=True))
     return stack.enter_context(TreeLayer(LayerStore(repository.layers_dir), tree))
 
 

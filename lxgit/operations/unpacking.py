@@ -110,7 +110,7 @@ def _warn(facts: ImageFacts, progress: Progress) -> None:
 def _materialise(repository: Repository, image: Image, tip: ObjectID, progress: Progress) -> None:
     from lxgit.operations.creating import materialised
 
-    with repository.lock("layers", shared=True, what="the cache of layers"):
+    with repository.layers_lock(shared=True):
         materialised(repository, tip, image, progress)
 
 
