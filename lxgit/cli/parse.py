@@ -5,7 +5,7 @@ not, it leaves to Typer to explain (`usage.explain`). The rules are Click's: sho
 (`-it`), a value follows or is joined (`-n5`, `-n 5`, `--format=json`), `--` ends the options, and
 options may stand between arguments unless the command says `options_first`. Beyond Click's, as
 Docker has it, then and now: `=` may come behind a short option, too (`-n=5`), and a flag takes
-`=true` and `=false` (`--pause=false`, `-d=false`).
+`=true` and `=false` (`--pause=false`, `-d=false`). And as Git has it, `-5` is `-n 5`.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ class _Parser:
     def _short(self, word: str, rest: list[str]) -> None:
         self._refuse_single_dash(word)
         if word[1:].isdecimal() and (limit := self.options.get("-n")) and not limit.is_flag:
-            _refuse(word, f"-n {word[1:]}")  # what Git takes for it
+            self._store(limit, word[1:])
+            return
         for position, letter in enumerate(word[1:], start=2):
             parameter = self._option("-" + letter)
             if word.startswith("=", position):
@@ -190,8 +191,11 @@ def _truth(text: str) -> bool:
         raise NotWellFormed from None
 
 
-def without_equals(command: Command, words: Sequence[str]) -> list[str]:
-    """The words without the `=` that Click does not know: of flags, and behind short options."""
+def for_click(command: Command, words: Sequence[str]) -> list[str]:
+    """The words without what Click does not know.
+
+    That is `=` of flags, and behind short options; and `-5` for `-n 5`.
+    """
     flags = {name: each.is_flag for each in command.parameters for name in each.declaration.names}
     kept: list[str] = []
     for position, word in enumerate(words):
@@ -200,6 +204,8 @@ def without_equals(command: Command, words: Sequence[str]) -> list[str]:
             return [*kept, *words[position:]]
         if flags.get(name) and value.lower() in _TRUTHS:
             kept.append(name)
+        elif word[:1] == "-" and word[1:].isdecimal() and flags.get("-n") is False:
+            kept += ["-n", word[1:]]
         elif equals and value and len(name) == 2 and flags.get(name) is False:
             kept += [name, value]
         else:

@@ -14,7 +14,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from lxgit.cli.instead import INSTEAD
-from lxgit.cli.parse import split_at_dashes, without_equals
+from lxgit.cli.parse import for_click, split_at_dashes
 from lxgit.errors import UsageError
 
 TYPE_CHECKING = False
@@ -52,7 +52,7 @@ def explain(name: str, command: Command, words: Sequence[str]) -> NoReturn:
     before, _ = split_at_dashes(command, words)
     hint = f"lxgit {name} --help"
     try:
-        words = without_equals(command, before)
+        words = for_click(command, before)
         typer_command(name, command).make_context(f"lxgit {name}", words)
     except TyperException as error:
         message = _as_one_line(error.format_message())

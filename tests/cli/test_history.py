@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ["tuned~1"],
         ["HEAD@{0}"],
         ["-n", "1"],
+        ["-1"],
         ["-n1", "--skip", "1"],
         ["--max-count=0"],
         ["--reverse"],
