@@ -166,7 +166,7 @@ def checkout(
     if container is not None or merge or stash:
         raise UsageError("a container is moved to a commit", hint="lxgit checkout REV CONTAINER")
     if new or reset:
-        moved = _to_new(session, new or reset or "", target, force=reset is not None)
+        moved = _to_new(session, new or reset or "", target, force=reset is not None, forced="-B")
     elif target is None:
         raise UsageError("where to?", hint="lxgit checkout BRANCH, or -b NEW [REV]")
     else:
@@ -200,7 +200,7 @@ def switch(
 ) -> None:
     """Move HEAD to a branch. To a commit only with --detach."""
     if new or reset:
-        moved = _to_new(session, new or reset or "", target, force=reset is not None)
+        moved = _to_new(session, new or reset or "", target, force=reset is not None, forced="-C")
     elif target is None:
         raise UsageError("where to?", hint="lxgit switch BRANCH, or -c NEW [REV]")
     else:
@@ -242,11 +242,19 @@ def _move_container(
         tell_moved(session, moved)
 
 
-def _to_new(session: Session, name: str, start: str | None, *, force: bool) -> HeadMoved:
+def _to_new(
+    session: Session, name: str, start: str | None, *, force: bool, forced: str
+) -> HeadMoved:
+    """`forced` is the option that takes a branch that is there, too."""
     from lxgit.operations.branches import checkout_new
+    from lxgit.operations.naming import RefExists
 
     identity = session.identity()
-    return checkout_new(session.repository(), name, start, force=force, identity=identity)
+    try:
+        return checkout_new(session.repository(), name, start, force=force, identity=identity)
+    except RefExists as error:
+        error.hint = f"'lxgit checkout {name}' goes to it, {forced} moves it"
+        raise
 
 
 def _tell_moved(session: Session, moved: HeadMoved) -> None:

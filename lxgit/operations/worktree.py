@@ -269,10 +269,10 @@ def _changes(repository: Repository, container: Container) -> ContainerChanges:
         return ContainerChanges(row_of(container), tree.compare().changes, places)
 
 
-def only_changed(repository: Repository, purpose: str) -> Container:
+def only_changed(repository: Repository, purpose: str, named: str = "CONTAINER") -> Container:
     """The one changed container of HEAD's branch; SeveralChanged, NothingChanged otherwise.
 
-    `purpose` is the command that wants it, for the hint.
+    `purpose` is the command that wants it, `named` how it takes the name of one: for the hint.
     """
     head = repository.refs.head()
     branch = head.removeprefix(BRANCHES) if isinstance(head, str) else None
@@ -286,5 +286,5 @@ def only_changed(repository: Repository, purpose: str) -> Container:
         )
     names = ", ".join(f"{one.id[:12]} ({one.config.name})" for one in changed)
     raise SeveralChanged(
-        f"several containers have changed: {names}", hint=f"'lxgit {purpose} CONTAINER' names one"
+        f"several containers have changed: {names}", hint=f"'lxgit {purpose} {named}' names one"
     )

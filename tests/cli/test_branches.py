@@ -99,7 +99,10 @@ def test_checkout(grown: Lxgit, git: StockGit) -> None:
     assert grown("checkout", "base").out == "Already on 'base'\n"
     assert grown("checkout", "-b", "new", "tuned").out == "Switched to a new branch 'new'\n"
     assert git.word("rev-parse", "HEAD") == git.word("rev-parse", "tuned")
-    assert "is there already" in grown("checkout", "-b", "new", "base", code=1).err
+    assert grown("checkout", "-b", "new", "base", code=1).err == (
+        "lxgit: the branch 'new' is there already\n"
+        "hint: 'lxgit checkout new' goes to it, -B moves it\n"
+    )
     grown("checkout", "-B", "new", "base")
     assert git.word("rev-parse", "HEAD") == git.word("rev-parse", "base")
     grown("checkout", "--detach", "tuned", "-q")
@@ -114,6 +117,7 @@ def test_switch(grown: Lxgit, git: StockGit) -> None:
     assert result.err == ("lxgit: 'v1' is no branch\nhint: 'lxgit switch --detach v1' goes there\n")
     assert grown("switch", "base").out == "Switched to branch 'base'\n"
     assert grown("switch", "-c", "new", "tuned").out == "Switched to a new branch 'new'\n"
+    assert "goes to it, -C moves it\n" in grown("switch", "-c", "new", "base", code=1).err
     grown("switch", "-C", "new", "base")
     assert git.word("rev-parse", "new") == git.word("rev-parse", "base")
     grown("switch", "base")

@@ -176,6 +176,10 @@ def test_which_container_is_meant(changed: Lxgit) -> None:
     assert changed("commit", "-m", "x", code=1).err == (
         f"lxgit: {told}\nhint: 'lxgit commit CONTAINER' names one\n"
     )
+    refused = changed("restore", "/x", code=1)
+    assert refused.err == f"lxgit: {told}\nhint: 'lxgit restore CONTAINER:/PATH' names one\n"
+    assert changed("restore", "db:/x").out.endswith(": restored 1 path\n")
+    changed("start", "-a", "db")
     changed("commit", "-m", "x", "db")
     assert changed("rm", "web").out == (
         f"Deleted container web ({ids['web']}), with 5 uncommitted paths.\n"
