@@ -29,6 +29,9 @@ NOT_FROM_A_MACHINE = "no tool that packs a root file system writes that: do not 
 _NO_NAMES = (b"", b".", b"..")
 _MAX_LINKS = 40  # path_resolution(7)
 _MAX_FOLLOWED = 1 << 24  # parts of links' targets in all: half a minute's work
+_MOST_PATHS = 1 << 29
+"""Bytes of all paths together, each as long as it is. MAX_ENTRIES ordinary ones take less."""
+
 IMPLIED = Metadata(0o755, 0, 0, 0)
 """A directory that a source names only as a parent: the same each time."""
 
@@ -229,11 +232,27 @@ class FileTree:
 
     def links(self) -> Links:
         """The names that share a node."""
-        names: dict[int, list[bytes]] = {}
-        for path, node in self.walk():
-            if node.children is None:
-                names.setdefault(id(node), []).append(path)
-        return Links(group for group in names.values() if len(group) > 1)
+        shared = self._shared()
+        names: dict[int, list[bytes]] = {number: [] for number in shared}
+        for path, node in self.walk() if shared else ():
+            if id(node) in shared:
+                names[id(node)].append(path)
+        return Links(names.values())
+
+    def _shared(self) -> set[int]:
+        """The ids, as Python has them, of the nodes that have several names."""
+        seen: set[int] = set()
+        shared: set[int] = set()
+        left = [self.root]
+        while left:
+            for node in (left.pop().children or {}).values():
+                if node.children is not None:
+                    left.append(node)
+                elif id(node) in seen:
+                    shared.add(id(node))
+                else:
+                    seen.add(id(node))
+        return shared
 
     def replay(self, sink: TreeSink) -> None:
         """Give the whole tree to a sink, in the order in which it will come out of Git."""
@@ -245,7 +264,9 @@ def walk_below(
 ) -> Iterator[tuple[bytes, Node]]:
     """Every path below a directory with its node, parents before children.
 
-    The names of each directory are as they were put there, or sorted by a key.
+    The names of each directory are as they were put there, or sorted by a key. TooManyEntries where
+    the paths are longer, all together, than any machine's: deep down and below long names a few
+    entries are enough.
     """
 
     def items_of(node: Node) -> Iterator[tuple[bytes, Node]]:
@@ -253,11 +274,18 @@ def walk_below(
         items = node.children.items()
         return iter(items if key is None else sorted(items, key=key))
 
+    left = _MOST_PATHS
     stack = [(b"", items_of(top))]
     while stack:
         prefix, items = stack[-1]
         for name, node in items:
             path = prefix + name
+            left -= len(path)
+            if left < 0:
+                raise TooManyEntries(
+                    f"paths of more than {_MOST_PATHS >> 20} MiB in all",
+                    hint="no machine has such: do not trust where they come from",
+                )
             yield path, node
             if node.children is not None:
                 stack.append((path + b"/", items_of(node)))

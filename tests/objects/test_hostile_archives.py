@@ -107,6 +107,23 @@ def test_links_that_cost_much_time_are_refused(tmp_path: Path) -> None:
     assert time.process_time() - begun < 30
 
 
+def test_paths_that_are_long_below_a_few_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A member of such a path is short in the archive, and its path is not kept in memory."""
+    archive = Archive()
+    for number in range(30):
+        archive.add(f"l{number}", SYMLINK, (f"l{number - 1}/" if number else "") + "d/" * 60)
+        archive.add(f"l{number}/x")
+    tree = read(tmp_path, archive.raw())
+    longest = max(len(path) for path, _ in tree.walk())
+    assert longest > 3000
+    assert list(tree.links().groups) == []
+    monkeypatch.setattr(filetree, "_MOST_PATHS", 100_000)
+    with pytest.raises(TooManyEntries, match="paths of more than"):
+        list(tree.walk())
+
+
 def test_too_many_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filetree, "MAX_ENTRIES", 10)
     assert len(paths(read(tmp_path, Archive().add("1/2/3/4/5/6/7/8/9/10")))) == 10
