@@ -1,8 +1,8 @@
 """`config.json`: what an image says of how it wants to run.
 
 The values are those of the `config` object of the OCI image configuration (image-spec, config.md)
-plus its `architecture` and `os`. The file is canonical JSON: UTF-8, keys sorted, an indent of two,
-a newline at the end, and no key whose value is empty. Keys that lxgit does not use are kept.
+plus its `architecture`, `variant` and `os`. The file is canonical JSON (format.md, "config.json").
+Keys that lxgit does not use are kept.
 """
 
 from __future__ import annotations
@@ -60,6 +60,15 @@ _STRINGS = {"WorkingDir": "working_dir", "User": "user", "StopSignal": "stop_sig
 _STRINGS |= {"architecture": "architecture", "os": "os"}
 _LISTS = {"Env": "env", "Cmd": "cmd", "Entrypoint": "entrypoint"}
 _SETS = {"ExposedPorts": "exposed_ports", "Volumes": "volumes"}
+_KEPT_LISTS = ("Shell", "OnBuild")
+_LONGEST_SIGNAL = 16  # letters: SIGRTMIN+15
+_CHECKS = {  # members of Healthcheck, and below what their numbers are
+    "Interval": 1 << 63,
+    "Timeout": 1 << 63,
+    "StartPeriod": 1 << 63,
+    "StartInterval": 1 << 63,
+    "Retries": 1 << 31,
+}
 
 
 def architecture_name(machine: str) -> str:
@@ -104,6 +113,25 @@ def _labels(value: object) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(value.items()))
 
 
+def _check_health(value: object) -> None:
+    """Refuse what `HEALTHCHECK` never says; a member that is null is as one that is missing."""
+    if not isinstance(value, dict):
+        raise InvalidConfig("config.json: Healthcheck is not an object")
+    _strings("Test of Healthcheck", value.get("Test") or [])
+    for key, end in _CHECKS.items():
+        number = value.get(key) or 0
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < end:
+            raise InvalidConfig(f"config.json: {key} of Healthcheck is no possible number")
+
+
+def _check_extra(key: str, value: object) -> None:
+    """Refuse members that others read, and that are something else than those make of them."""
+    if key in _KEPT_LISTS:
+        _strings(key, value)
+    elif key == "Healthcheck":
+        _check_health(value)
+
+
 def config_from_values(values: object) -> ImageConfig:
     """An ImageConfig from parsed JSON; InvalidConfig where a type is wrong."""
     if not isinstance(values, dict):
@@ -114,6 +142,8 @@ def config_from_values(values: object) -> ImageConfig:
         if key in _STRINGS:
             if not isinstance(value, str):
                 raise InvalidConfig(f"config.json: {key} is not a string")
+            if key == "StopSignal" and len(value) > _LONGEST_SIGNAL:
+                raise InvalidConfig("config.json: StopSignal is no signal")
             known[_STRINGS[key]] = value
         elif key in _LISTS:
             known[_LISTS[key]] = _strings(key, value)
@@ -122,6 +152,7 @@ def config_from_values(values: object) -> ImageConfig:
         elif key == "Labels":
             known["labels"] = _labels(value)
         else:
+            _check_extra(key, value)
             extra[key] = value
     known.setdefault("os", "")
     return replace(ImageConfig(extra=extra), **known)
@@ -132,7 +163,7 @@ def _refuse(constant: str) -> None:
 
 
 def decode_config(data: bytes) -> ImageConfig:
-    """The inverse of `encode_config`; InvalidConfig for any other spelling."""
+    """The inverse of `encode_config`; InvalidConfig for any other spelling, and for a NUL."""
     if len(data) > _MAX_SIZE:
         raise InvalidConfig("config.json is larger than 1 MiB")
     try:
@@ -146,4 +177,6 @@ def decode_config(data: bytes) -> ImageConfig:
         canonical = False
     if not canonical:
         raise InvalidConfig("config.json is not canonical")
+    if b"\\u0000" in data.replace(b"\\\\", b""):
+        raise InvalidConfig("config.json has a NUL, which no program can be given")
     return config

@@ -9,7 +9,7 @@ are taken for negative by some programs.
 An ordinary user's containers have all ids of the user's namespace, the same for each of them, and
 take no range (rootless.py).
 
-A range is taken by making `ranges/FIRST`, a link that names its container. A store begins its
+A range is taken by making `.ranges/FIRST`, a link that names its container. A store begins its
 search at a place of its own, so that two stores on one host rarely give out the same range.
 """
 

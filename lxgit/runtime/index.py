@@ -1,4 +1,4 @@
-"""Containers by name and by id, as their directories and `.names` have them (containers.py).
+"""Containers by name and by id, as their directories and `.names` have them (format.md).
 
 Whoever only has to find a container loads no more than this. Directories are given as text or as
 paths.
