@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 
+from lxgit.errors import in_words
 from lxgit.runtime import protocol
 from lxgit.runtime.health import Health, HealthCheck, HealthResult
 from lxgit.runtime.protocol import Message
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from lxgit.runtime.loop import Loop
 
 _OUTPUT = 4096  # bytes that are kept of what a check prints
+_NOT_MADE = 125  # what a check ends with that could not be made
 
 
 class Checker:
@@ -54,7 +56,12 @@ class Checker:
         if self._is_paused():
             self._loop.after(self._check.interval, self._begin)
             return
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as error:
+            now = time.time_ns()
+            self._ended(HealthResult(now, now, _NOT_MADE, str(in_words(error))))
+            return
         ours.settimeout(0)
         run = _Run(ours, self._loop, self._ended)
         self._loop.after(self._check.timeout, run.give_up)

@@ -9,8 +9,9 @@ socket's mode and by the directory that it is in (unix(7)).
 from __future__ import annotations
 
 import os
-import select
 import socket
+
+from lxgit.lean import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,25 +27,20 @@ def offer(loop: Loop, directory: Path, root: Path) -> None:
 
     `directory` is the container's own in /run/lxgit.
     """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(os.fspath(directory / _NAME))
     listener.listen()
 
     def hand_over() -> None:
+        fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             channel, _ = listener.accept()
-        except OSError:  # it has gone again
-            return
-        with channel:
-            fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
+            with channel, suppress(ConnectionError):  # it has gone again
                 socket.send_fds(channel, [b"r"], [fd])
-            except OSError:
-                pass
-            finally:
-                os.close(fd)
+        finally:
+            os.close(fd)
 
-    loop.watch(listener.fileno(), select.EPOLLIN, hand_over)
+    loop.listen(listener, hand_over)
 
 
 def receive(directory: Path) -> int:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import select
 import time
+from functools import partial
 from operator import itemgetter
+
+from lxgit.lean import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
+
+_PAUSE = 0.1  # seconds until a call is made again for which there was no descriptor
+
+_NOBODY = (errno.EAGAIN, errno.ECONNABORTED)
+"""What accept(2) says of who has gone again."""
 
 
 class Loop:
@@ -36,6 +46,42 @@ class Loop:
         """Call back once, when so much time has passed."""
         self._timers.append((time.monotonic() + seconds, callback))
         self._timers.sort(key=itemgetter(0))
+
+    def listen(self, listener: socket.socket, accept: Callable[[], object]) -> None:
+        """Call `accept` when somebody has connected: it takes the connection, and never waits.
+
+        An OSError of it ends nothing here: whoever has connected waits for the next call. So what
+        else is needed for a connection is to be had before it is taken.
+        """
+        listener.settimeout(0)
+        fd = listener.fileno()
+        self.watch(fd, select.EPOLLIN, partial(self._accept, fd, accept))
+
+    def _accept(self, fd: int, accept: Callable[[], object]) -> None:
+        try:
+            accept()
+        except OSError as error:
+            if error.errno not in _NOBODY:
+                self._rest(fd)  # no descriptor is left, and epoll would call again at once
+
+    def _rest(self, fd: int) -> None:
+        """Look away for a moment, unless it is watched anew meanwhile."""
+        events, callback = self._watched[fd]
+        self.watch(fd, 0, callback)
+
+        def again() -> None:
+            if self._watched.get(fd) == (0, callback):
+                with suppress(OSError):  # it has been closed
+                    self.watch(fd, events, callback)
+
+        self.after(_PAUSE, again)
+
+    def insist(self, work: Callable[[], object]) -> None:
+        """Do something, and where OSError is raised do it again soon, until it is done."""
+        try:
+            work()
+        except OSError:
+            self.after(_PAUSE, partial(self.insist, work))
 
     def turn(self, timeout: float | None = None) -> None:
         """Wait for one round of events, `timeout` seconds at most."""

@@ -232,14 +232,10 @@ class Relay:
 
     def listen(self, listener: socket.socket) -> None:
         """Attach whoever connects."""
-        listener.settimeout(0)
-        self.loop.watch(listener.fileno(), _READ, lambda: self._accept(listener))
+        self.loop.listen(listener, lambda: self._accept(listener))
 
     def _accept(self, listener: socket.socket) -> None:
-        try:
-            channel, _ = listener.accept()
-        except OSError:  # it changed its mind, or there are no more descriptors
-            return
+        channel, _ = listener.accept()
         self.add(channel)
         self.clients[-1].send(protocol.STARTED)
 

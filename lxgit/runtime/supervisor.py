@@ -279,7 +279,12 @@ class Supervisor:
 
     def _execute(self, channel: socket.socket, request: bytes) -> None:
         """Have another command join the container, for the client on `channel`."""
-        from lxgit.runtime.execution import Execution
+        try:
+            from lxgit.runtime.execution import Execution
+        except OSError as error:  # no descriptor is left to read it by
+            with channel, contextlib.suppress(OSError):
+                channel.send(protocol.failed(in_words(error)))
+            return
 
         loop, ended = self._relay.loop, self._executions.remove
         execution = Execution(self._config, loop, channel, self._tell, ended)

@@ -68,26 +68,22 @@ class Connections:
     def listen(self) -> None:
         """Take connections from now on."""
         for route in self._routes:
-            self.loop.watch(route.listener.fileno(), select.EPOLLIN, partial(self._accept, route))
+            self.loop.listen(route.listener, partial(self._accept, route))
 
     def _accept(self, route: Route) -> None:
-        try:
-            near, _ = route.listener.accept()
-        except OSError:  # it changed its mind
-            return
-        far = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        for end in (near, far):
-            end.settimeout(0)
-        code = far.connect_ex(route.target)
-        if code not in (0, errno.EINPROGRESS):
-            near.close()
-            far.close()
-            return
+        with contextlib.ExitStack() as ends:
+            far = ends.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            near = ends.enter_context(route.listener.accept()[0])
+            for end in (near, far):
+                end.settimeout(0)
+            if far.connect_ex(route.target) not in (0, errno.EINPROGRESS):
+                return
+            _Connection(self, near, far)
+            ends.pop_all()
         self._open += 1
         if self._open >= MOST_CONNECTIONS:
             for each in self._routes:
                 self.loop.forget(each.listener.fileno())
-        _Connection(self, near, far)
 
     def ended(self) -> None:
         """One of them has."""
@@ -192,13 +188,14 @@ class Datagrams:
         self, route: Route, address: Address, about: list[tuple[int, int, bytes]]
     ) -> _Sender | None:
         self._forget_idle()
-        far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        far.settimeout(0)
-        try:
-            far.connect(route.target)
-        except OSError:
-            far.close()
-            return None
+        with contextlib.ExitStack() as failing:
+            try:
+                far = failing.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                far.settimeout(0)
+                far.connect(route.target)
+            except OSError:  # nobody is told of a datagram that is lost
+                return None
+            failing.pop_all()
         sender = _Sender(far, _answering(about))
         answer = partial(self._answer, route, address, sender)
         self._loop.watch(far.fileno(), select.EPOLLIN, answer)

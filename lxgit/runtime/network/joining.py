@@ -13,8 +13,6 @@ what they have written down.
 from __future__ import annotations
 
 import contextlib
-import os
-import select
 
 from lxgit.errors import LxgitError
 from lxgit.records import replace
@@ -106,9 +104,7 @@ class Joined:
 
     def keep_hosts(self, file: Path, loop: Loop) -> None:
         """Have an /etc/hosts say who is on its networks, as long as the loop turns."""
-        opened = os.open(file, os.O_RDWR | os.O_CLOEXEC)
-        neighbours = watching.Neighbours(self._config.id, opened)
-        loop.watch(neighbours.fd, select.EPOLLIN, neighbours.changed)
+        watching.keep_hosts(self._config.id, file, loop)
 
 
 def resolv_conf(connections: Sequence[Connection], wanted: resolver.Wanted) -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import kernel, rundir
@@ -61,9 +60,7 @@ class Shared:
 
     def keep_hosts(self, file: Path, loop: Loop) -> None:
         """Have an /etc/hosts say who the other one's neighbours are, as long as the loop turns."""
-        opened = os.open(file, os.O_RDWR | os.O_CLOEXEC)
-        neighbours = watching.Neighbours(self._other, opened)
-        loop.watch(neighbours.fd, select.EPOLLIN, neighbours.changed)
+        watching.keep_hosts(self._other, file, loop)
 
     def plug(self, _: int, __: Loop) -> None:
         """The cables are there."""

@@ -1,0 +1,149 @@
+"""A supervisor that may open no more files: who wants something of it waits or is told why not.
+
+Its container goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.test_ports import echoed
+from tests.support.peers import ECHO, SERVE, curl, said
+from tests.support.program import PROGRAM
+from tests.support.rlimits import descriptors_left, descriptors_of
+from tests.support.stores import find
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxgit.runtime.containers import Container
+    from tests.support.peers import Peer
+    from tests.support.program import Lxgit
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+_MOMENT = 0.6  # seconds in which a command comes to the supervisor, which tries again every 0.1
+_IDLE = 0.05  # seconds of the processor at most, of so long
+
+
+@pytest.fixture
+def boxed(based: Lxgit) -> Iterator[Lxgit]:
+    """A store with a container `box` that runs, and still does at the end."""
+    pid = start(based, "--network", "none", "base", "sleep", "600")
+    yield based
+    ends(based, pid)
+
+
+def start(lxgit: Lxgit, *words: str) -> int:
+    """Start a container `box`; its supervisor."""
+    lxgit("run", "-d", "--name", "box", *words)
+    return supervisor(lxgit)
+
+
+def ends(lxgit: Lxgit, pid: int) -> None:
+    """It has lived until now."""
+    assert supervisor(lxgit) == pid
+    lxgit("rm", "-f", "box")
+
+
+def supervisor(lxgit: Lxgit) -> int:
+    pid = box(lxgit).state.supervisor
+    assert pid is not None
+    return pid
+
+
+def box(lxgit: Lxgit) -> Container:
+    return find(lxgit.store / "containers", "box")
+
+
+def answered(lxgit: Lxgit, left: int, *command: str | Path) -> str:
+    """What a command prints that waits, idly, while the supervisor has so many descriptors left."""
+    pid = supervisor(lxgit)
+    environment = lxgit.environment()
+    with descriptors_left(pid, left):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        time.sleep(_MOMENT)
+        before = processor_time(pid)
+        time.sleep(_MOMENT)
+        assert processor_time(pid) - before < _IDLE
+        assert process.poll() is None
+    with process:
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    return out
+
+
+def processor_time(pid: int) -> float:
+    """Seconds that a process has had so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_copy_waits(boxed: Lxgit, left: int) -> None:
+    """With one there would be one for the connection, but none for the root."""
+    assert "root:" in answered(boxed, left, PROGRAM, "cp", "box:/etc/passwd", "-")
+
+
+def test_a_signal_waits(boxed: Lxgit) -> None:
+    assert answered(boxed, 0, PROGRAM, "kill", "--signal", "CONT", "box") == "box\n"
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_connection_to_a_port_waits(based: Lxgit, peer: Peer, left: int) -> None:
+    pid = start(based, "-p", "80", "base", *SERVE)
+    before = descriptors_of(pid)
+    assert said(*curl("127.0.0.1", 49153)) == "hello\n"
+    wait_until(lambda: descriptors_of(pid) == before)
+    assert answered(based, left, *curl("127.0.0.1", 49153)) == "hello\n"
+    ends(based, pid)
+
+
+def test_a_datagram_is_lost(based: Lxgit, peer: Peer) -> None:
+    pid = start(based, "-p", "53/udp", *ECHO)
+    with descriptors_left(pid, 0), socket.socket(type=socket.SOCK_DGRAM) as asking:
+        asking.sendto(b"ping", ("127.0.0.1", 49153))
+        time.sleep(_MOMENT)
+    assert echoed("127.0.0.1", 49153)
+    ends(based, pid)
+
+
+def test_a_neighbour_is_known_later(based: Lxgit, peer: Peer) -> None:
+    pid = start(based, "base", "sleep", "600")
+    with descriptors_left(pid, 0):
+        based("run", "-d", "--name", "next", "base", "sleep", "600")
+        time.sleep(_MOMENT)
+    wait_until(lambda: "next" in based("exec", "box", "cat", "/etc/hosts").out)
+    based("rm", "-f", "next")
+    ends(based, pid)
+
+
+def test_a_command_that_cannot_join_is_told_why(boxed: Lxgit) -> None:
+    """Nor can the supervisor read the module that would have it join."""
+    with descriptors_left(supervisor(boxed), 1):
+        refused = boxed("exec", "box", "true", code=125)
+    assert refused.err.endswith("too many open files\nhint: raise the limit: ulimit -n\n")
+    boxed("exec", "box", "true")
+
+
+def test_a_health_check_that_cannot_be_made_has_failed(based: Lxgit) -> None:
+    check = ("--health-cmd", "true", "--health-interval", "500ms")
+    pid = start(based, "--network", "none", *check, "base", "sleep", "600")
+    with descriptors_left(pid, 0):
+        time.sleep(_MOMENT)
+    wait_until(lambda: {125, 0} <= codes(based))
+    ends(based, pid)
+
+
+def codes(lxgit: Lxgit) -> set[int]:
+    """What the latest checks of the container's health have ended with."""
+    health = box(lxgit).state.health
+    return {one.exit_code for one in health.log} if health is not None else set()
