@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from lxgit.cli.limitoptions import Limiting
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.run import Image, Program, Pull, told_as_docker_does, with_image
-from lxgit.cli.runoptions import Limiting, Wishes
+from lxgit.cli.runoptions import Wishes
 from lxgit.cli.session import Session
 from lxgit.errors import UsageError
 

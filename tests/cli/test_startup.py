@@ -125,13 +125,15 @@ BRIDGE = {"lxgit.runtime.network"} | {
 
 RUN = (
     OPENED
+    | {"lxgit.spelling"}
     | BRIDGE
     | REFS
     | OBJECTS
     | IMAGE
     | CONTAINERS
     | named(
-        cli="detaching identity processoptions progress run runoptions sizes",
+        cli="detaching identity lifeoptions limitoptions networkoptions processoptions progress run"
+        " runoptions storageoptions",
         objects="git",
         operations="creating healthwishes launching limiting networking ordinary running",
         runtime="attach attachment bases capabilities cgroups command confinement devices devpts"
