@@ -8,7 +8,9 @@ is written and locked with flock(2), and the new content comes from a file besid
 
 So one whose owner was killed is known: it is lxgit's, and nobody holds its flock. The next one
 takes it over, as any that is of an earlier boot, also stock Git's. Of a lock of stock Git's that is
-younger nobody can say whether its owner lives.
+younger nobody can say whether its owner lives: it is waited for a second, lxgit's for as long as it
+is held. Locks are taken in one order, so that nobody waits in a circle: that of a branch, HEAD's,
+that of the ref of deleted ones, packed-refs'; and that of a log after its ref's.
 """
 
 from __future__ import annotations
@@ -18,7 +20,14 @@ import os
 import time
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import boot_time, fsync_directory, make_directories, write_all
+from lxgit.fsutil import (
+    boot_time,
+    fsync_directory,
+    lock_owners,
+    make_directories,
+    tell_wait,
+    write_all,
+)
 from lxgit.lean import suppress
 from lxgit.objects.newfile import TEMPORARY, NewFile
 from lxgit.objects.reflogs import remove_empty_directories
@@ -28,14 +37,17 @@ if TYPE_CHECKING:
     from typing import Self
 
 _PATIENCE = 1.0
-"""Seconds to wait for another process; Git gives up after 0.1 for a ref, 1 for packed-refs."""
+"""Seconds to wait for stock Git; that gives up after 0.1 for a ref, 1 for packed-refs.
+
+For an owner that is lxgit's it is when the wait is told of, as that of any other lock.
+"""
 
 _PAUSE = 0.01
 _MARK = b"lxgit "
 
 
 class RefLocked(LxgitError):
-    """Another process changes the ref, or left its lock behind."""
+    """Stock Git changes the ref, or left its lock behind."""
 
 
 class RefConflict(LxgitError):
@@ -55,6 +67,7 @@ class FileLock:
         self._owned = -1
         self._content: NewFile | None = None
         self._new: str | None = None
+        self._told = False
 
     def __enter__(self) -> Self:
         deadline = time.monotonic() + _PATIENCE
@@ -65,7 +78,7 @@ class FileLock:
             except FileExistsError:
                 self._owned = _take_over(self._lock, started=None if patient else boot_time())
                 if self._owned < 0 and not patient:
-                    raise _held(self._lock) from None
+                    self._wait()
                 time.sleep(0 if self._owned >= 0 else _PAUSE)
         return self
 
@@ -110,7 +123,7 @@ class FileLock:
         if os.path.lexists(self._lock):
             raise FileExistsError
         with NewFile(self._git_dir) as file:
-            write_all(file.fd, b"%b%d\n" % (_MARK, os.getpid()))
+            write_all(file.fd, _mine())
             fcntl.flock(file.fd, fcntl.LOCK_EX)
             try:
                 file.publish(self._lock)
@@ -120,6 +133,25 @@ class FileLock:
             except NotADirectoryError:
                 raise _blocked(self._path) from None
             return os.dup(file.fd)
+
+    def _wait(self) -> None:
+        """Wait until the owner lets go of the lock, or dies. RefLocked where nobody can say when.
+
+        That is stock Git's, which holds no flock; and one of this process's own.
+        """
+        try:
+            with open(self._lock, "rb", buffering=0) as file:
+                owner = file.read(64)
+                if not owner.startswith(_MARK) or owner == _mine():
+                    raise _held(self._lock, owner)
+                if not self._told:
+                    owners = " and ".join(lock_owners(file.fileno())) or "another process"
+                    name = self._path.removeprefix(f"{self._git_dir}/")
+                    tell_wait(f"waiting for {owners}: '{name}' is in use")
+                    self._told = True
+                fcntl.flock(file, fcntl.LOCK_EX)
+        except FileNotFoundError:
+            pass  # gone meanwhile
 
     def _make_parents(self) -> None:
         try:
@@ -158,8 +190,7 @@ def _take_over(lock: str, *, started: float | None) -> int:
             started is not None and os.fstat(fd).st_ctime < started
         )
         if stale and _is_at(lock, fd):  # else another was faster
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, b"%b%d\n" % (_MARK, os.getpid()), 0)
+            os.ftruncate(fd, os.pwrite(fd, _mine(), 0))  # at no moment without its owner
             fd, taken = -1, fd
             return taken
     except BlockingIOError:
@@ -177,15 +208,14 @@ def _is_at(path: str, fd: int) -> bool:
         return False
 
 
-def _held(lock: str) -> RefLocked:
-    try:
-        with open(lock, "rb") as file:
-            owner = file.read(64)
-    except FileNotFoundError:
-        owner = b""
+def _mine() -> bytes:
+    """What a lock of this process says."""
+    return b"%b%d\n" % (_MARK, os.getpid())
+
+
+def _held(lock: str, owner: bytes) -> RefLocked:
     if owner.startswith(_MARK):
-        number = owner[len(_MARK) :].strip().decode("ascii", "replace")
-        return RefLocked(f"process {number} holds '{lock}'", hint="try again when it has ended")
+        return RefLocked(f"this process holds '{lock}' itself", hint="that is a fault of lxgit's")
     return RefLocked(
         f"another process holds '{lock}'",
         hint="it is not lxgit's: if no git works on the store, one has died: remove that file",

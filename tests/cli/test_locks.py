@@ -89,6 +89,39 @@ def test_who_waits_is_told_and_a_dead_owner_is_none(based: Lxgit, lock: str) -> 
             assert waiting.returncode == 0, rest
 
 
+HOLD_REF = """
+import sys
+from lxgit.objects.filelock import FileLock
+with FileLock(sys.argv[1] + "/" + sys.argv[2], sys.argv[1]):
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("end", ["lets go", "is killed"])
+@pytest.mark.parametrize("name", ["refs/lxgit/deleted", "refs/heads/old", "HEAD"])
+def test_a_ref_that_another_moves(based: Lxgit, name: str, end: str) -> None:
+    """As with any other lock: all deletions go through one ref, and a disk may be slow."""
+    based("branch", "old")
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD_REF, based.store / "git", name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as owner:
+        assert owner.stdout is not None
+        assert owner.stdin is not None
+        owner.stdout.readline()
+        with started(based, "branch", "-D", "old") as waiting:
+            line = told(waiting)
+            assert line.startswith(f"lxgit: waiting for process {owner.pid} (")
+            assert line.endswith(f"): '{name}' is in use\n")
+            owner.kill() if end == "is killed" else owner.stdin.close()
+            rest = waiting.communicate(timeout=60)[1]
+            assert waiting.returncode == 0, rest
+    assert based("branch").out == "* base\n"
+    assert not list((based.store / "git").rglob("*.lock"))
+
+
 def test_a_download_that_another_terminal_has(lxgit: Lxgit, busybox_tar: Path) -> None:
     server = Server(busybox_tar.read_bytes())
     server.breaks = [100_000]
