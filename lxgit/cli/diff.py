@@ -52,6 +52,7 @@ def diff(
     exit_code: Annotated[
         bool, option("--exit-code", help="exit with 1 when there are differences")
     ] = False,
+    quiet: Annotated[bool, option("-q", "--quiet", help="--exit-code without a word")] = False,
     format_: AsText = "text",
     paths: Paths = (),
 ) -> int:
@@ -65,9 +66,9 @@ def diff(
     wanted = [os.fsencode(path) for path in paths]
     with compare(session.repository(), names, paths=wanted) as comparison:
         changes = comparison.changes
-        if format_ == "json":
+        if format_ == "json" and not quiet:
             write_json(session.out, map(change_fields, changes))
-        elif changes:
+        elif changes and not quiet:
             session.page()
             write_comparison(
                 session,
@@ -76,7 +77,7 @@ def diff(
                 line=name_status_line if name_status else _name if name_only else None,
                 context=max(context, 0),
             )
-    return 1 if exit_code and changes else 0
+    return 1 if changes and (exit_code or quiet) else 0
 
 
 def _name(change: SizedChange) -> str:

@@ -42,10 +42,22 @@ _NO_REMOTES = "'lxgit branch' lists all: registries have names of images, and no
 _ORPHAN = "'lxgit bootstrap' and 'lxgit import' begin a history of its own"
 _HEAD_ALONE = "HEAD moves without it, and no container is touched"
 _BRANCH_ALONE = "'lxgit branch -f NAME REV' moves a branch, and no container"
+_OF_DIFFS = """
+--numstat --shortstat --summary --dirstat --raw --check --diff-filter --color --no-color
+--color-words --word-diff -w --ignore-all-space -b --ignore-space-change -M --find-renames
+--no-renames -R -S -G
+"""
+_OF_LOGS = """
+--author --committer --grep -i --since --after --until --before --merges --no-merges --date --pretty
+--abbrev-commit --no-decorate -L --topo-order --date-order --branches --tags --left-right --source
+"""
+_OF_LISTS = "--contains --no-contains --merged --no-merged --points-at --sort"
 INSTEAD = {
     "branch": dict.fromkeys(("-a", "--all", "-r", "--remotes"), _NO_REMOTES)
-    | dict.fromkeys(("--contains", "--merged", "--no-merged"), _BY_GIT.format("branch"))
-    | {"--list": "'lxgit branch' lists them"},
+    | dict.fromkeys(_OF_LISTS.split(), _BY_GIT.format("branch"))
+    | {"--list": "'lxgit branch' lists them"}
+    | dict.fromkeys(("-c", "--copy"), "'lxgit branch NEW OLD' makes another at the same commit")
+    | dict.fromkeys(("-t", "--track", "-u", "--set-upstream-to"), _NO_REMOTES),
     "checkout": dict.fromkeys(("-f", "--force"), f"{_HEAD_ALONE}; --stash moves one with changes")
     | {"--orphan": _ORPHAN},
     "commit": {
@@ -55,12 +67,10 @@ INSTEAD = {
     },
     "create": _RUN,
     "diff": dict.fromkeys(("--cached", "--staged"), "there is no index: without it all is shown")
-    | dict.fromkeys(("-w", "--word-diff"), _BY_GIT.format("diff OLD NEW")),
+    | dict.fromkeys(("-p", "--patch"), "without it all is shown")
+    | dict.fromkeys(_OF_DIFFS.split(), _BY_GIT.format("diff OLD NEW")),
     "gc": {"--prune": "--now keeps nothing that only a reflog reaches"},
-    "log": dict.fromkeys(
-        ("--author", "--grep", "--since", "--after", "--until", "-S", "-G", "--pretty"),
-        _BY_GIT.format("log"),
-    )
+    "log": dict.fromkeys((_OF_LOGS + _OF_DIFFS).split(), _BY_GIT.format("log"))
     | dict.fromkeys(("--name-only", "--name-status"), "--stat"),
     "ls": dict.fromkeys(("-a", "--all"), "names that begin with a dot are listed without it"),
     "push": dict.fromkeys(("-f", "--force"), "a name in a registry moves without it")
@@ -68,14 +78,22 @@ INSTEAD = {
     "reset": dict.fromkeys(("--soft", "--mixed", "--keep"), _BRANCH_ALONE),
     "restore": {"--staged": "there is no index: without it files are put back"},
     "run": _RUN,
-    "show": {"--name-only": "--name-status"},
+    "show": {"--name-only": "--name-status"}
+    | dict.fromkeys(("-p", "--patch"), "without it all is shown")
+    | dict.fromkeys(("-s", "--no-patch", "-q", "--quiet"), "'lxgit log -n 1 REV' shows no changes")
+    | dict.fromkeys(
+        ("--date", "--oneline", "--pretty", *_OF_DIFFS.split()), _BY_GIT.format("show")
+    ),
     "status": dict.fromkeys(
         ("-s", "--short", "--porcelain"),
         "'lxgit diff --name-status CONTAINER' is short; --format json is for programs",
     ),
     "switch": dict.fromkeys(("-f", "--force", "--discard-changes"), _HEAD_ALONE)
     | {"--orphan": _ORPHAN},
-    "tag": {"--contains": _BY_GIT.format("tag")},
+    "tag": dict.fromkeys(
+        (*_OF_LISTS.split(), "-s", "--sign", "-u", "--local-user", "-v", "--verify"),
+        _BY_GIT.format("tag"),
+    ),
     "network create": dict.fromkeys(
         ("-o", "--opt", "--attachable", "--ipam-driver", "--scope", "--ingress"), _NETWORK
     ),
@@ -117,7 +135,9 @@ COMMANDS = {
     "console": "'lxgit attach' connects to a container, 'lxgit exec -it CONTAINER sh' runs a shell",
     "context": "'lxgit --store DIR COMMAND', or LXGIT_STORE, names the store",
     "delete": _DELETED,
+    "describe": _BY_GIT.format("describe"),
     "destroy": _DELETED,
+    "diff-tree": _BY_GIT.format("diff-tree OLD NEW"),
     "fetch": _FETCHED,
     "for-each-ref": _CALLED,
     "format-patch": _CARRIED,
@@ -130,24 +150,34 @@ COMMANDS = {
     "ls-files": _LISTED,
     "ls-tree": _LISTED,
     "merge": f"'lxgit branch -f NAME REV' moves a branch on; {_PATHS}",
+    "merge-base": f"'lxgit diff A...B' begins there; {_BY_GIT.format('merge-base A B')}",
     "mount": _FILES,
     "mv": "'lxgit rename' gives a container another name, 'lxgit branch -m' a branch",
+    "name-rev": _BY_GIT.format("name-rev REV"),
     "pod": "'lxgit run --network container:NAME' shares the network of another container",
     "rebase": "'lxgit checkout --merge REV CONTAINER' puts a container on another commit, with what"
     " it changed",
     "remote": "a name says where an image is: 'lxgit pull localhost:5000/base'",
     "remove": _DELETED,
     "repack": "'lxgit gc' does",
+    "rev-list": "'lxgit log -q --no-trunc' lists ids",
     "revert": f"'lxgit undo' takes back the last command; {_PATHS}",
     "service": "'lxgit system service --install' has containers started at boot",
     "shell": "'lxgit exec -it CONTAINER sh', or 'lxgit run -it IMAGE sh'",
+    "shortlog": _BY_GIT.format("shortlog REV"),
+    "show-branch": "'lxgit log --graph --oneline --all' draws how the branches go together",
     "show-ref": _CALLED,
     "snapshot": "'lxgit commit' records what a container changed",
     "stack": _ONE_HOST,
     "stage": _NO_INDEX,
     "swarm": _ONE_HOST,
+    "symbolic-ref": "'lxgit branch --show-current' prints HEAD's branch, 'lxgit checkout BRANCH'"
+    " moves HEAD",
     "umount": _FILES,
     "unfreeze": "'lxgit unpause' has a container go on",
+    "update-index": _NO_INDEX,
+    "update-ref": "'lxgit branch -f NAME REV' moves a branch, 'lxgit tag -f NAME REV' a tag",
+    "whatchanged": "'lxgit log --stat' says what each commit changed",
     "worktree": "a container is a work tree: 'lxgit create REV' makes one",
     "builder du": "'lxgit system df' has a line for what builds have left",
     "container ps": "'lxgit container ls'",

@@ -57,7 +57,8 @@ def explain(name: str, command: Command, words: Sequence[str]) -> NoReturn:
     except TyperException as error:
         message = _as_one_line(error.format_message())
         named = message.removeprefix("no such option: ").split(" ")[0]
-        hint = INSTEAD.get(name.removeprefix("container "), {}).get(named, hint)
+        if instead := INSTEAD.get(name.removeprefix("container "), {}).get(named):
+            hint, message = instead, f"no such option: {named}"  # and not what is spelled alike
         raise UsageError(message, hint=hint) from None
     raise UsageError("this command line is not understood", hint=hint)
 

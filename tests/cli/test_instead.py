@@ -39,6 +39,38 @@ def test_what_is_there_has_no_hint() -> None:
     assert not [name for name, options in INSTEAD.items() if declared(name) & set(options)]
 
 
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        *(
+            (name, option)
+            for name in ("diff", "log")
+            for option in ("--numstat", "--raw", "--color")
+        ),
+        *(("log", option) for option in ("--author=Ada", "--merges", "--date=iso")),
+        ("branch", "--sort=refname"),
+    ],
+)
+def test_what_git_knows_is_left_to_it_alone(grown: Lxgit, name: str, option: str) -> None:
+    """Nothing that is spelled alike is offered beside it."""
+    told = grown(name, option, code=2).err
+    word = option.partition("=")[0]
+    assert told.startswith(f"lxgit: no such option: {word}\nhint: 'git -C STORE/git {name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("update-ref", "'lxgit branch -f NAME REV'"),
+        ("rev-list", "'lxgit log -q --no-trunc'"),
+        ("merge-base", "'lxgit diff A...B'"),
+    ],
+)
+def test_a_command_of_gits_is_no_slip(lxgit: Lxgit, name: str, hint: str) -> None:
+    told = lxgit(name, code=2).err
+    assert told.startswith(f"lxgit: '{name}' is not a command\nhint: {hint}")
+
+
 def test_stock_git_does_what_hints_leave_to_it(grown: Lxgit, git: StockGit) -> None:
     assert git("grep", "tuned", "tuned", "--", "rootfs") == b"tuned:rootfs/etc/motd:It is tuned.\n"
     blame = git("blame", "--line-porcelain", "tuned", "--", "rootfs/etc/motd").decode()
@@ -49,5 +81,15 @@ def test_stock_git_does_what_hints_leave_to_it(grown: Lxgit, git: StockGit) -> N
     assert git("log", "--author=Ada", "--grep=Tune", "--format=%s", "tuned") == b"Tune it\n"
     assert git("branch", "--contains", "base").split() == [b"base", b"*", b"tuned"]
     assert git("tag", "--contains", "base") == b"noted\n"
+    base = git.word("rev-parse", "base")
+    assert git.word("merge-base", "base", "tuned") == base
+    assert git("log", "--merges", "--date=iso", "tuned") == b""
+    assert git("shortlog", "-s", "tuned").split() == [b"2", b"Ada"]
+    assert git.word("name-rev", "--name-only", base) == "tags/noted~1"
+    assert git.word("describe", "tuned") == "noted"
+    assert git("diff-tree", "--name-only", "base", "tuned").split() == [b"rootfs"]
+    assert git("branch", "--sort=-refname", "--points-at", "base").split() == [b"base"]
+    numstat = git("diff", "--numstat", "base", "tuned", "--", "rootfs/etc/motd")
+    assert numstat == b"1\t1\trootfs/etc/motd\n"
     words = git("diff", "--word-diff", "base", "tuned", "--", "rootfs/etc/motd")
     assert b"{+is tuned.+}" in words

@@ -81,6 +81,7 @@ def test_diff(changed: Lxgit) -> None:
     assert changed("diff", "web", "base", "--name-status").lines[0] == "M\t/etc/motd"
     assert changed("diff", "base").out == ""
     assert changed("diff", "--exit-code", "--stat", code=1).lines[-1].startswith(" 5 paths")
+    assert changed("diff", "--quiet", code=1).out == changed("diff", "-q", "base", "base").out == ""
     assert changed("diff", "--exit-code", "base", "HEAD").out == ""
     kinds = {row["path"]: row["status"] for row in changed("diff", "--format", "json").json}
     assert kinds["/etc/passwd"] == "D"
