@@ -21,7 +21,7 @@ RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
 
-_MAX_LINKS = 40
+MAX_LINKS = 40  # of one path: path_resolution(7)
 _MOST_TRIES = 1000
 
 
@@ -91,8 +91,7 @@ def open_beneath(root: int, path: bytes, flags: int) -> int:
 def follow_links(path: bytes, target_of: Callable[[bytes], bytes | None]) -> bytes:
     """The path with every link in it followed as after chroot(2): `..` at the top stays there.
 
-    `target_of` says where the link at a path leads, None where no link is. ELOOP after forty
-    (path_resolution(7)).
+    `target_of` says where the link at a path leads, None where no link is. ELOOP after MAX_LINKS.
     """
     pending = path.split(b"/")[::-1]
     done: list[bytes] = []
@@ -109,7 +108,7 @@ def follow_links(path: bytes, target_of: Callable[[bytes], bytes | None]) -> byt
             done.append(name)
             continue
         links += 1
-        if links > _MAX_LINKS:
+        if links > MAX_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
         if target.startswith(b"/"):
             done = []

@@ -7,14 +7,14 @@ them is not kept, and so does what unpacks an OCI layer.
 from __future__ import annotations
 
 from lxgit.objects.directory import read_metadata
-from lxgit.objects.names import encode_name
+from lxgit.objects.names import encode_name, parents
 from lxgit.objects.replay import Replayer, absent_link
 from lxgit.objects.sink import TreeSink
 from lxgit.objects.tree import decode_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Protocol
 
     from lxgit.objects.changes import Change
@@ -129,14 +129,7 @@ def _parent_stays(path: bytes, touched: dict[bytes, Change]) -> bool:
 
 def _ancestors(path: bytes, made: set[bytes], lookup: _Lookup, sink: DeltaSink) -> None:
     """Make the directories that lead to a path, each with its metadata in the new image."""
-    for ancestor in _parents(path):
+    for ancestor in parents(path):
         if ancestor not in made:
             made.add(ancestor)
             sink.directory(ancestor, lookup.metadata(ancestor))
-
-
-def _parents(path: bytes) -> Iterator[bytes]:
-    position = path.find(b"/")
-    while position >= 0:
-        yield path[:position]
-        position = path.find(b"/", position + 1)

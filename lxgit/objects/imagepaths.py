@@ -7,6 +7,7 @@ names cost, however deep it lies.
 from __future__ import annotations
 
 from lxgit.errors import LxgitError
+from lxgit.fsutil import MAX_LINKS
 from lxgit.objects.directory import Subdirectory, read_directory
 from lxgit.objects.metadata import Kind
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from lxgit.objects.entries import Entry
     from lxgit.objects.image import Image
 
-_MAX_LINKS = 40  # path_resolution(7)
 _STEP = 256
 _MOST_WORK = 1 << 32  # bytes of paths, and _STEP for each name: some seconds
 
@@ -108,7 +108,7 @@ class ImagePaths:
                 place = self._below(place, name, entry)
             elif entry is not None and entry.kind is Kind.SYMLINK:
                 links += 1
-                if links > _MAX_LINKS:
+                if links > MAX_LINKS:
                     return None
                 target = self._target(entry)
                 if target.startswith(b"/"):

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from lxgit.objects.diff import iter_differences
 from lxgit.objects.links import Links
+from lxgit.objects.names import parents
 from lxgit.objects.treebuilder import TreeBuilder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from lxgit.objects.changes import Change
     from lxgit.objects.directory import BlobAndTreeReader, ObjectWriter
@@ -57,7 +58,7 @@ def _blocked(path: bytes, ours: Mapping[bytes, Change], theirs: Mapping[bytes, C
     """Whether we have something where they have no directory any more."""
     if ours[path].new is None:
         return False
-    above = (theirs.get(parent) for parent in _parents(path))
+    above = (theirs.get(parent) for parent in parents(path))
     return any(one is not None and not _is_directory(one) for one in above)
 
 
@@ -74,13 +75,6 @@ def _is_directory(change: Change) -> bool:
     return change.new is not None and change.new.is_directory
 
 
-def _parents(path: bytes) -> Iterator[bytes]:
-    position = path.find(b"/")
-    while position >= 0:
-        yield path[:position]
-        position = path.find(b"/", position + 1)
-
-
 def carry(
     reader: BlobAndTreeReader,
     writer: ObjectWriter,
@@ -94,7 +88,7 @@ def carry(
     for path, change in changes.items():
         if change.new is not None:
             builder.put(path, change.new)
-        elif gone.isdisjoint(_parents(path)):
+        elif gone.isdisjoint(parents(path)):
             builder.remove(path)
         if not _is_directory(change):
             gone.add(path)
@@ -129,7 +123,7 @@ def replace_paths(
         if found is None:
             builder.remove(path)
             continue
-        for parent in _parents(path):
+        for parent in parents(path):
             present = image.entry(parent)
             if present is None or not present.is_directory:
                 directory = source.entry(parent)
@@ -142,7 +136,7 @@ def replace_paths(
 def _topmost(paths: Iterable[bytes]) -> list[bytes]:
     """The paths without those that are below another."""
     wanted = set(paths)
-    return sorted(path for path in wanted if wanted.isdisjoint((*_parents(path), b"")) or not path)
+    return sorted(path for path in wanted if wanted.isdisjoint((*parents(path), b"")) or not path)
 
 
 def _replaced_links(wanted: list[bytes], links: Links, source: Links) -> Links:

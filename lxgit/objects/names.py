@@ -20,6 +20,10 @@ from functools import cache, lru_cache
 from lxgit.errors import LxgitError
 from lxgit.lean import pattern
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 META_NAME = b"%meta"
 
 ROOTFS = b"rootfs"
@@ -121,6 +125,14 @@ def encode_path(path: bytes) -> bytes:
 def decode_path(stored: bytes) -> bytes:
     """A path below `rootfs` as a path of the machine."""
     return b"/".join(decode_name(part) for part in stored.split(b"/")) if stored else b""
+
+
+def parents(path: bytes) -> Iterator[bytes]:
+    """The directories that lead to a path, the topmost first, without the root."""
+    position = path.find(b"/")
+    while position >= 0:
+        yield path[:position]
+        position = path.find(b"/", position + 1)
 
 
 def escape_line_name(name: bytes) -> bytes:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 MAX_TARGET = 4095
+"""Bytes of a symbolic link's target: PATH_MAX without its NUL."""
 
 
 class Blob:

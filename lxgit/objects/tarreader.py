@@ -12,9 +12,10 @@ from __future__ import annotations
 from lxgit.objects import acl, paxheader
 from lxgit.objects.acl import InvalidAcl
 from lxgit.objects.content import Slice, SparseSlice
-from lxgit.objects.filetree import MAX_TARGET, NOT_FROM_A_MACHINE, FileTree, Node
+from lxgit.objects.filetree import NOT_FROM_A_MACHINE, FileTree, Node
 from lxgit.objects.limits import NO_LIMITS, Account
 from lxgit.objects.metadata import DEVICES, NANOSECONDS, Kind, Metadata
+from lxgit.objects.replay import MAX_TARGET
 from lxgit.objects.tarheader import (
     BLOCK,
     Header,

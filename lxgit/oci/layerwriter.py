@@ -21,6 +21,7 @@ from lxgit.objects.inflate import gzipper
 from lxgit.objects.metadata import Metadata
 from lxgit.objects.replay import Blob, replay_image
 from lxgit.objects.tarwriter import TarWriter
+from lxgit.oci.layerreader import WHITEOUT
 from lxgit.progress import NullProgress
 from lxgit.tuples import NamedTuple
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from lxgit.objects.metadata import Kind
     from lxgit.progress import Progress
 
-WHITEOUT = b".wh."
 _MARKER = Metadata(0o644, 0, 0, 0)
 _CHUNK = 1 << 20
 _AHEAD = 4

@@ -40,17 +40,13 @@ from lxgit.tuples import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO, Protocol
+    from typing import BinaryIO
 
     from lxgit.objects.scan import Inode
     from lxgit.objects.sink import TreeSink
+    from lxgit.operations.exporting import ByteSink
     from lxgit.progress import Progress
     from lxgit.repository import Repository
-
-    class ByteSink(Protocol):
-        """What takes bytes in, such as a file."""
-
-        def write(self, data: bytes, /) -> object: ...
 
 
 _NOBODY = 65534

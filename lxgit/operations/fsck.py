@@ -26,7 +26,7 @@ from lxgit.objects.refnames import BRANCHES, short_name
 from lxgit.objects.refs import DELETED, CorruptRef
 from lxgit.objects.verify import ImageVerifier
 from lxgit.operations import leftovers
-from lxgit.operations.fsckcache import container_problems, layer_problems
+from lxgit.operations.fsckcache import REPAIR, container_problems, layer_problems
 from lxgit.operations.lookup import read_commit
 from lxgit.operations.repair import lacking_settings, remake, set_settings
 from lxgit.operations.values import Problem
@@ -89,10 +89,7 @@ def _settings_problems(repository: Repository, *, repair: bool) -> Iterator[Prob
     if repair:
         set_settings(repository, lacking)
     for name, value in lacking.items():
-        yield Problem(f"git/config does not say {name}={value}", hint=_REPAIR, repaired=repair)
-
-
-_REPAIR = "'lxgit fsck --repair' makes it again"
+        yield Problem(f"git/config does not say {name}={value}", hint=REPAIR, repaired=repair)
 
 
 def _derived_problems(repository: Repository, *, repair: bool) -> Iterator[Problem]:
@@ -101,7 +98,7 @@ def _derived_problems(repository: Repository, *, repair: bool) -> Iterator[Probl
         faults += unindexed  # else nothing of theirs is missed, and gc takes them
     for path, message, remade in faults:
         done = repair and remade and remake(repository, path)
-        yield Problem(message, hint=_REPAIR if remade else _RESTORE, repaired=done)
+        yield Problem(message, hint=REPAIR if remade else _RESTORE, repaired=done)
     repository.objects.close()
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
 
-_REPAIR = "'lxgit fsck --repair' makes it again"
+REPAIR = "'lxgit fsck --repair' makes it again"
 _DROP = "'lxgit fsck --repair' drops it; it is made again from Git when it is wanted"
 
 
@@ -47,7 +47,7 @@ def container_problems(repository: Repository, *, repair: bool) -> Iterator[Prob
             yield Problem(
                 f"container {container.id[:12]}: its name '{name}' is not its",
                 (name,),
-                hint=f"{_REPAIR}, or 'lxgit rename' gives another where one has it already",
+                hint=f"{REPAIR}, or 'lxgit rename' gives another where one has it already",
                 repaired=repair and name_again(container),
             )
         missing = False
@@ -74,7 +74,7 @@ def _pin_problems(
         yield Problem(
             f"container {container.id[:12]}: no ref keeps its commit {commit[:12]}",
             (container.config.name,),
-            hint=_REPAIR,
+            hint=REPAIR,
             repaired=repair,
         )
 
