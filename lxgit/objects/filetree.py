@@ -10,6 +10,7 @@ from __future__ import annotations
 from itertools import chain
 
 from lxgit.errors import LxgitError
+from lxgit.fsutil import MAX_LINKS
 from lxgit.objects.extent import MAX_ENTRIES, TooManyEntries
 from lxgit.objects.links import Links
 from lxgit.objects.metadata import Kind, Metadata
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
     from lxgit.objects.content import Content
     from lxgit.objects.sink import TreeSink
 
-MAX_TARGET = 4095
 NOT_FROM_A_MACHINE = "no tool that packs a root file system writes that: do not trust the archive"
 _NO_NAMES = (b"", b".", b"..")
-_MAX_LINKS = 40  # path_resolution(7)
 _MAX_FOLLOWED = 1 << 24  # parts of links' targets in all: half a minute's work
 _MOST_PATHS = 1 << 29
 """Bytes of all paths together, each as long as it is. MAX_ENTRIES ordinary ones take less."""
@@ -111,7 +110,7 @@ class FileTree:
                 links += 1
                 target = node.target.split(b"/")
                 self._followed += len(target)
-                if links > _MAX_LINKS or self._followed > _MAX_FOLLOWED:
+                if links > MAX_LINKS or self._followed > _MAX_FOLLOWED:
                     raise InvalidPath(f"{path[:120]!r} goes through too many symbolic links")
                 if node.target.startswith(b"/"):
                     del trail[1:]
@@ -194,7 +193,7 @@ class FileTree:
 
     def has_program(self, path: bytes) -> bool:
         """Whether an executable file stands at a path, links followed as on the machine itself."""
-        for _ in range(_MAX_LINKS):
+        for _ in range(MAX_LINKS):
             parent, _, name = path.rpartition(b"/")
             try:
                 above = self._descend(parent.split(b"/"), path, make=False)
