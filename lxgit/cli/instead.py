@@ -99,6 +99,11 @@ INSTEAD = {
     ),
 }
 
+ARGUMENTS = {
+    "import": "'lxgit import SOURCE REPO', then 'lxgit tag REPO:TAG REPO'",
+}
+"""Of a line with one argument more than the command has, as lines were written in 2013."""
+
 _LINES = (
     "'lxgit log -- /PATH' lists what changed a file, 'git -C STORE/git blame REV -- rootfs/PATH'"
     " who wrote its lines"

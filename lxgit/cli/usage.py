@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from lxgit.cli.instead import INSTEAD
+from lxgit.cli.instead import ARGUMENTS, INSTEAD
 from lxgit.cli.parse import for_click, split_at_dashes
 from lxgit.errors import UsageError
 
@@ -56,9 +56,12 @@ def explain(name: str, command: Command, words: Sequence[str]) -> NoReturn:
         typer_command(name, command).make_context(f"lxgit {name}", words)
     except TyperException as error:
         message = _as_one_line(error.format_message())
+        plain = name.removeprefix("container ").removeprefix("image ")
         named = message.removeprefix("no such option: ").split(" ")[0]
-        if instead := INSTEAD.get(name.removeprefix("container "), {}).get(named):
+        if instead := INSTEAD.get(plain, {}).get(named):
             hint, message = instead, f"no such option: {named}"  # and not what is spelled alike
+        elif message.startswith("got unexpected extra argument"):
+            hint = ARGUMENTS.get(plain, hint)
         raise UsageError(message, hint=hint) from None
     raise UsageError("this command line is not understood", hint=hint)
 

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.cli.commands import find, find_family, split
-from lxgit.cli.instead import COMMANDS, INSTEAD
+from lxgit.cli.instead import ARGUMENTS, COMMANDS, INSTEAD
 
 if TYPE_CHECKING:
     from tests.support.program import Lxgit
     from tests.support.stockgit import StockGit
 
-HINTS = {*COMMANDS.values(), *(hint for options in INSTEAD.values() for hint in options.values())}
+HINTS = {
+    *COMMANDS.values(),
+    *ARGUMENTS.values(),
+    *(hint for options in INSTEAD.values() for hint in options.values()),
+}
 LINES = sorted({line for hint in HINTS for line in re.findall(r"'lxgit ([a-z][^']*)'", hint)})
 
 

@@ -138,6 +138,10 @@ def test_export_and_import(then: Then, served: Server) -> None:
     archive = then(f"export {container}").stdout
     refused = then("import - copied:v1", code=1, stdin=archive)
     assert refused.err.endswith("take 'copied', then 'lxgit tag copied:v1 copied'\n")
+    for line in ("import - copied v1", "image import - copied v1"):
+        refused = then(line, code=2, stdin=archive)
+        hint = "'lxgit import SOURCE REPO', then 'lxgit tag REPO:TAG REPO'"
+        assert refused.err.endswith(f"extra argument(s) (v1)\nhint: {hint}\n")
     then("import - copied", stdin=archive)
     then("tag copied:v1 copied")
     then.says("run copied:v1 cat /f", "it")
