@@ -158,6 +158,8 @@ def checkout(
     that one is put on the commit, and HEAD stays. It must have no changes, unless --merge carries
     them over: path by path, and if both sides have changed one, nothing is done; or --stash.
     """
+    if not new and not reset:
+        _refuse_paths(target, container)
     if container is not None and target is not None and not new and not reset:
         if merge and stash:
             raise UsageError("--merge and --stash exclude each other")
@@ -173,6 +175,19 @@ def checkout(
         moved = _to(session, target, detach=detach, only_branch=False)
     if not quiet:
         _tell_moved(session, moved)
+
+
+def _refuse_paths(target: str | None, container: str | None) -> None:
+    """Git's `checkout [REV] -- PATH` is restore."""
+    words = [word for word in (target, container) if word]
+    paths = [word for word in words if word.startswith("/") or (word is container and ":/" in word)]
+    if paths:
+        source = ["--source", *words[:1]] if words[:1] != paths[:1] else []
+        wanted = [path if ":/" in path else f"CONTAINER:{path}" for path in paths]
+        raise UsageError(
+            f"'{paths[0]}' is a path, not a commit or a container",
+            hint=" ".join(("lxgit restore", *source, *wanted)),
+        )
 
 
 @command(

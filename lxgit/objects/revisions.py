@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
-from lxgit.objects.refnames import BRANCHES, TAGS
+from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, image_and_tag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.git import Git
     from lxgit.objects.refreader import RefReader
-
-LATEST = "latest"
-"""`name:latest` is the branch `name`, as in Docker."""
 
 _MOST_TAGS = 16  # of tags; Git has no limit, and no use for more than one
 
@@ -163,7 +160,8 @@ class Revisions:
         """All branches and tags as a user may write them: `base`, `base/v1`, `base:v1`."""
         branches = [name.removeprefix(BRANCHES) for name in self._refs.list(BRANCHES)]
         tags = [name.removeprefix(TAGS) for name in self._refs.list(TAGS)]
-        return [*branches, *tags, *(":".join(tag.rsplit("/", 1)) for tag in tags if "/" in tag)]
+        of_images = (parts for parts in map(image_and_tag, tags) if parts[0])
+        return [*branches, *tags, *map(":".join, of_images)]
 
     def unknown(self, text: str, more_names: Iterable[str] = ()) -> UnknownRevision:
         """The error for a name that nothing has; `more_names` may be meant as well."""
@@ -183,8 +181,6 @@ class Revisions:
         if nearest:
             hints.append("did you mean " + " or ".join(f"'{name}'" for name in nearest) + "?")
         name, _, path = text.partition(":")
-        if text.startswith("/"):
-            hints.append(f"a path is written 'HEAD:{text}', or stands behind '--'")
         if text.startswith(":/"):
             hints.append(f"':/' looks for a message; a path is written 'HEAD{text}'")
         if path and path[0] != "/" and self._exists(f"{BRANCHES}{name}"):

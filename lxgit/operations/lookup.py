@@ -32,7 +32,7 @@ class IsContainer(LxgitError):
 
 
 class IsPath(LxgitError):
-    """`REV:/PATH` was named where only a revision will do."""
+    """`REV:/PATH` or `/PATH` was named where only a revision will do."""
 
 
 def classify(repository: Repository, text: str) -> Container | ObjectID:
@@ -58,9 +58,14 @@ def classify(repository: Repository, text: str) -> Container | ObjectID:
 
 
 def _refuse_path(repository: Repository, text: str) -> None:
-    """Raise IsPath for `REV:/PATH`, and as `classify` where there is no such REV."""
+    """Raise IsPath for a path with or without REV, and as `classify` where there is no such REV."""
     from lxgit.objects.revisionsyntax import split_path
 
+    if text.startswith("/"):
+        raise IsPath(
+            f"'{text}' is a path, not a commit",
+            hint=f"in HEAD it is 'HEAD:{text}', in a container 'CONTAINER:{text}'",
+        )
     revision, path = split_path(text)
     if path is not None:
         classify(repository, revision)
@@ -85,18 +90,21 @@ def _by_prefix(repository: Repository, text: str, containers: Iterable[str]) -> 
 
 
 def paths_apart(command: str, names: Sequence[str]) -> str:
-    """The line for a command that takes paths behind `--`, where some of `names` have theirs."""
+    """The line for a command that takes paths behind `--`, where `names` have some among them."""
     from lxgit.objects.revisionsyntax import split_path, split_range
 
     revisions: list[str] = []
     paths: list[bytes] = []
     for name in names:
+        if name.startswith("/"):
+            paths.append(os.fsencode(name))
+            continue
         one, dots, other = split_range(name) or (name, "", "")
         ends = split_path(one), split_path(other)
         revisions.append(f"{ends[0].revision}{dots}{ends[1].revision}")
         paths += [end.path for end in ends if end.path is not None]
     told = map(os.fsdecode, dict.fromkeys(paths))
-    return f"lxgit {command} {' '.join(revisions)} -- {' '.join(told)}"
+    return " ".join(("lxgit", command, *revisions, "--", *told))
 
 
 def find_commit(repository: Repository, revision: str) -> ObjectID:

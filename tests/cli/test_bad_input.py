@@ -93,8 +93,15 @@ def test_an_image_that_is_missing(lxgit: Lxgit, busybox_tar: Path) -> None:
 
 
 def test_a_path_where_a_revision_is_wanted(grown: Lxgit) -> None:
-    fault = grown("log", "/etc", code=1)
-    refused(fault, "there is no '/etc'", "a path is written 'HEAD:/etc', or stands behind '--'")
+    for words, hint in (
+        (["ls", "--", "/etc"], "in HEAD it is 'HEAD:/etc', in a container 'CONTAINER:/etc'"),
+        (["log", "/etc"], "lxgit log -- /etc"),
+        (["log", "base", "/etc"], "lxgit log base -- /etc"),
+        (["diff", "base", "/etc"], "lxgit diff base -- /etc"),
+    ):
+        refused(grown(*words, code=1), "'/etc' is a path, not a commit", hint)
+    grown("ls", "HEAD:/etc")
+    grown("log", "base", "--", "/etc")
 
     fault = grown("branch", "new", "HEAD~1:/etc", code=1)
     hint = "did you mean 'HEAD~1'? '/etc' is a path in it"

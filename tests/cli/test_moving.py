@@ -88,6 +88,24 @@ def test_restore(web: Lxgit) -> None:
     assert paths(web) == ["/srv/index"]
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["/etc/motd"], "CONTAINER:/etc/motd"),
+        (["/etc/motd", "/etc/logo"], "CONTAINER:/etc/motd CONTAINER:/etc/logo"),
+        (["base", "/etc/motd"], "--source base CONTAINER:/etc/motd"),
+        (["base", "web:/etc/motd"], "--source base web:/etc/motd"),
+    ],
+)
+def test_checkout_of_paths_is_restore(web: Lxgit, words: list[str], meant: str) -> None:
+    refused = web("checkout", words[0], "--", *words[1:], code=2).err
+    path = words[1 if words[0] == "base" else 0]
+    assert refused == (
+        f"lxgit: '{path}' is a path, not a commit or a container\nhint: lxgit restore {meant}\n"
+    )
+    web("restore", *meant.replace("CONTAINER", "web").split())
+
+
 def test_stash_and_back(web: Lxgit) -> None:
     saved = web("stash").out  # as `stash push`, of the only changed one
     assert re.fullmatch(r"Container web \(\w{12}\): Saved WIP on tuned: \w{12} Tune it\n", saved)
@@ -160,6 +178,7 @@ def test_checkout_with_a_stash(web: Lxgit) -> None:
         (["stash", "drop", "web", "stash@{1}"], 1, "container 'web' has no stash"),
         (["stash", "show", "web", "first"], 2, "'first' is no stash"),
         (["checkout", "nothing", "web"], 1, "there is no 'nothing'"),
+        (["checkout", "-b", "new", "/etc"], 1, "'/etc' is a path, not a commit\n"),
         (["commit", "-m", "x", "--change", "RUN x", "web"], 1, "line 1, RUN: there is no such"),
         (["commit", "-m", "x", "--run", "[]", "web"], 1, "this is no JSON object"),
         (["unpause", "web"], 1, "container 'web' is not running"),
