@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 _NANOSECONDS = 1_000_000_000
 _ITSELF = Signature("lxgit", "", 0)  # for reflogs that go with their refs
-_PINS = "refs/lxgit/containers/"
+PINS = "refs/lxgit/containers/"
+"""Where the refs are that keep commits for containers."""
+
 _KEPT = "-kept"
 _STASH = "-stash-"
 
@@ -204,10 +206,14 @@ def set_stash(
     repository.refs.update(ref, commit, old=old, message=message, who=identity.committer)
 
 
+def pin_owner(ref: str) -> str:
+    """The id of the container that one of PINS keeps a commit for."""
+    return ref.removeprefix(PINS).partition("-")[0]
+
+
 def stash_owner(ref: str) -> str | None:
     """The id of the container that a ref keeps a stash of, if it is such a ref."""
-    container, dash, _ = ref.removeprefix(_PINS).partition(_STASH)
-    return container if dash and ref.startswith(_PINS) else None
+    return pin_owner(ref) if ref.startswith(PINS) and _STASH in ref else None
 
 
 def pinned(repository: Repository, container: str) -> ObjectID | None:
@@ -245,11 +251,11 @@ def unpin_commit(repository: Repository, container: str) -> None:
 
 def unpin_leftovers(repository: Repository, living: Collection[str]) -> int:
     """Let go of what is kept for containers that are not among the `living`; how many those are."""
-    pinned = {ref.removeprefix(_PINS).partition("-")[0] for ref in repository.refs.list(_PINS)}
+    pinned = {pin_owner(ref) for ref in repository.refs.list(PINS)}
     for container in pinned.difference(living):
         unpin_commit(repository, container)
     return len(pinned.difference(living))
 
 
 def _pin(container: str, name: str) -> str:
-    return f"{_PINS}{container}{name}"
+    return f"{PINS}{container}{name}"

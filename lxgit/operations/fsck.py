@@ -26,6 +26,7 @@ from lxgit.objects.refnames import BRANCHES, short_name
 from lxgit.objects.refs import DELETED, CorruptRef
 from lxgit.objects.verify import ImageVerifier
 from lxgit.operations import leftovers
+from lxgit.operations.attached import PINS, pin_owner
 from lxgit.operations.fsckcache import REPAIR, container_problems, layer_problems
 from lxgit.operations.lookup import read_commit
 from lxgit.operations.repair import lacking_settings, remake, set_settings
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from lxgit.progress import Progress
     from lxgit.repository import Repository
 
-_PINS = "refs/lxgit/containers/"
 _ID = re.compile(rb"\b[0-9a-f]{40}\b")
 _RESTORE = "restore it from a clone: 'git fetch' takes what is missing"
 
@@ -181,8 +181,8 @@ def _tips(repository: Repository) -> Iterator[tuple[str, ObjectID]]:
             commit = repository.revisions.peel(oid)
         except LxgitError:
             commit = oid
-        if name.startswith(_PINS):
-            identity = name.removeprefix(_PINS)[:64]
+        if name.startswith(PINS):
+            identity = pin_owner(name)
             yield f"container {names.get(identity, identity[:12])}", commit
         else:
             yield "deleted branches" if name == DELETED else short_name(name), commit
