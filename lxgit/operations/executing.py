@@ -32,7 +32,7 @@ def execute(
 def _execute(
     repository: Repository, name: str, wanted: WantedCommand, streams: Streams
 ) -> int | None:
-    from lxgit.operations.finding import find_container_id
+    from lxgit.operations.finding import find_container_id, not_running
     from lxgit.runtime.attach import IsPaused, NotRunning, connect
 
     container = find_container_id(repository, name)
@@ -41,9 +41,7 @@ def _execute(
             session.execute(wanted)
             return 0 if wanted.detached else session.attach(streams)
     except NotRunning:
-        raise NotRunning(
-            f"container '{name}' is not running", hint="'lxgit ps -a' shows how it ended"
-        ) from None
+        raise not_running(name) from None
     except IsPaused:
         raise IsPaused(
             f"container '{name}' is paused", hint=f"'lxgit unpause {name}' first"

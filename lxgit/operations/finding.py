@@ -10,6 +10,7 @@ from lxgit.runtime.index import NoSuchContainer, container_names, find_id
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.repository import Repository
+    from lxgit.runtime.attach import NotRunning
 
 
 def find_container_id(repository: Repository, text: str) -> str:
@@ -28,3 +29,10 @@ def find_container_id(repository: Repository, text: str) -> str:
         elif nearest := nearest_names(text, container_names(containers)):
             error.hint = "did you mean " + " or ".join(f"'{name}'" for name in nearest) + "?"
         raise
+
+
+def not_running(name: str) -> NotRunning:
+    """The error for a container that has to run, by its name."""
+    from lxgit.runtime.attach import NotRunning
+
+    return NotRunning(f"container '{name}' is not running", hint="'lxgit ps -a' shows how it ended")

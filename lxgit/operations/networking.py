@@ -315,17 +315,14 @@ def published_ports(repository: Repository, name: str, port: str | None) -> list
 
     NotRunning, NoSuchPort, NoSuchContainer, UsageError.
     """
+    from lxgit.operations.finding import not_running
     from lxgit.operations.lookup import find_container
-    from lxgit.runtime.attach import NotRunning
     from lxgit.runtime.network.publishing import NoSuchPort, Port
 
     container = find_container(repository, name)
     wanted = Port.parsed(port) if port is not None else None
     if not container.is_running:
-        raise NotRunning(
-            f"container '{container.config.name}' is not running",
-            hint="its ports are the host's while it runs: 'lxgit start'",
-        )
+        raise not_running(container.config.name)
     endpoint = container.state.endpoint
     found = endpoint.publications if endpoint is not None else ()
     kept = [one for one in found if wanted in (None, one.port)]

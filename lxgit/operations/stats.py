@@ -6,9 +6,9 @@ import subprocess
 import time
 
 from lxgit.errors import LxgitError, UsageError
+from lxgit.operations.finding import not_running
 from lxgit.operations.lookup import find_container
 from lxgit.runtime import cgroups
-from lxgit.runtime.attach import NotRunning
 from lxgit.runtime.config import RUNNING
 from lxgit.runtime.containers import all_containers
 from lxgit.runtime.usage import Usage, inside_of, processes, usage
@@ -112,10 +112,7 @@ def top(repository: Repository, name: str, options: Sequence[str]) -> list[list[
     """
     container = find_container(repository, name)
     if not container.is_running:
-        raise NotRunning(
-            f"container '{container.config.name}' is not running",
-            hint="'lxgit ps' lists what runs",
-        )
+        raise not_running(container.config.name)
     state = container.state
     counted = cgroups.hierarchies_of(container.id)
     pids = processes(container.id) if counted else inside_of(state.supervisor)
