@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     examples=(
         ("lxgit branch", "list them; * is HEAD's"),
         ("lxgit branch -v", "with the last commit of each"),
+        ("lxgit branch -l 't*'", "those whose names begin so"),
         ("lxgit branch experiment base", "a new one, at 'base'"),
         ("lxgit branch -m tuned faster", "another name"),
         ("lxgit branch -d old", "delete one whose commits HEAD has too"),
@@ -39,6 +40,7 @@ def branch(
     move: Annotated[bool, option("-m", "--move", help="rename: [OLD] NEW")] = False,
     move_anyway: Annotated[bool, option("-M", help="rename over one that is there")] = False,
     force: Annotated[bool, option("-f", "--force", help="move one that is there")] = False,
+    list_: Annotated[bool, option("-l", "--list", help="list those that match a NAME")] = False,
     quiet: Quiet = False,
     no_trunc: NoTrunc = False,
     format_: AsFormat = "table",
@@ -48,28 +50,30 @@ def branch(
         _delete(session, names, force=delete_anyway or force)
     elif move or move_anyway:
         _rename(session, names, force=move_anyway or force)
-    elif names:
+    elif names and not list_:
         _create(session, names, force=force)
     elif format_ == "json":
-        write_json(session.out, map(_fields, _rows(session, subjects=True)))
+        write_json(session.out, map(_fields, _rows(session, names, subjects=True)))
     elif show_current:
-        current = [row.name for row in _rows(session, subjects=False) if row.current and row.name]
+        current = [
+            row.name for row in _rows(session, (), subjects=False) if row.current and row.name
+        ]
         session.out.write("".join(f"{name}\n" for name in current))
     elif quiet:
-        rows = _rows(session, subjects=False)
+        rows = _rows(session, names, subjects=False)
         write_ids(session.out, (row.oid for row in rows), whole=no_trunc)
     else:
-        rows = _rows(session, subjects=verbose)
+        rows = _rows(session, names, subjects=verbose)
         width = max((columns(_name(row)) for row in rows), default=0) if verbose else 0
         for row in rows:
             session.out.line(_line(row, width, whole=no_trunc))
 
 
-def _rows(session: Session, *, subjects: bool) -> list[BranchRow]:
+def _rows(session: Session, patterns: tuple[str, ...], *, subjects: bool) -> list[BranchRow]:
     from lxgit.operations.branches import list_branches
 
     repository = session.repository_to_list()
-    return [] if repository is None else list_branches(repository, subjects=subjects)
+    return [] if repository is None else list_branches(repository, patterns, subjects=subjects)
 
 
 def _name(row: BranchRow) -> str:
@@ -86,7 +90,7 @@ def _line(row: BranchRow, width: int, *, whole: bool) -> str:
 
 
 def _fields(row: BranchRow) -> dict[str, object]:
-    return row._asdict()
+    return {"name": row.name, "id": row.oid, "current": row.current, "subject": row.subject}
 
 
 def _delete(session: Session, names: tuple[str, ...], *, force: bool) -> None:

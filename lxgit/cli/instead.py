@@ -55,7 +55,6 @@ _OF_LISTS = "--contains --no-contains --merged --no-merged --points-at --sort"
 INSTEAD = {
     "branch": dict.fromkeys(("-a", "--all", "-r", "--remotes"), _NO_REMOTES)
     | dict.fromkeys(_OF_LISTS.split(), _BY_GIT.format("branch"))
-    | {"--list": "'lxgit branch' lists them"}
     | dict.fromkeys(("-c", "--copy"), "'lxgit branch NEW OLD' makes another at the same commit")
     | dict.fromkeys(("-t", "--track", "-u", "--set-upstream-to"), _NO_REMOTES),
     "checkout": dict.fromkeys(("-f", "--force"), f"{_HEAD_ALONE}; --stash moves one with changes")

@@ -51,7 +51,7 @@ def tag(
         take(names, 0, 1, "lxgit tag -l [PATTERN]")
         rows = _rows(session, names[0] if names else None)
         if format_ == "json":
-            write_json(session.out, (row._asdict() for row in rows))
+            write_json(session.out, map(_fields, rows))
         elif quiet:
             write_ids(session.out, (row.oid for row in rows), whole=no_trunc)
         else:
@@ -66,6 +66,10 @@ def _rows(session: Session, pattern: str | None) -> list[TagRow]:
 
     repository = session.repository_to_list()
     return [] if repository is None else list_tags(repository, pattern)
+
+
+def _fields(row: TagRow) -> dict[str, object]:
+    return {"name": row.name, "id": row.oid, "message": row.message}
 
 
 def _line(row: TagRow, *, with_message: bool) -> str:

@@ -34,16 +34,23 @@ class WouldDetach(LxgitError):
     """`switch` to something that is no branch, without `--detach`."""
 
 
-def list_branches(repository: Repository, *, subjects: bool = True) -> list[BranchRow]:
-    """Every branch by name; a detached HEAD is the first row, without name.
+def list_branches(
+    repository: Repository, patterns: tuple[str, ...] = (), *, subjects: bool = True
+) -> list[BranchRow]:
+    """Every branch by name, after a row without name for a detached HEAD.
 
-    Without `subjects`, which stay empty then, no commit is read.
+    With shell patterns, those alone that match one. Without `subjects`, which stay empty then, no
+    commit is read.
     """
     head = repository.refs.head()
     found: list[tuple[str | None, ObjectID]] = [] if isinstance(head, str) else [(None, head)]
     found += [
         (ref.removeprefix(BRANCHES), oid) for ref, oid in repository.refs.list(BRANCHES).items()
     ]
+    if patterns:
+        from fnmatch import fnmatchcase
+
+        found = [row for row in found if any(fnmatchcase(row[0] or "", one) for one in patterns)]
     current = head.removeprefix(BRANCHES) if isinstance(head, str) else None
     return [
         BranchRow(

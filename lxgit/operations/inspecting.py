@@ -8,7 +8,7 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.imageconfig import config_values
 from lxgit.objects.messages import trailers
-from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, image_and_tag
+from lxgit.objects.refnames import BRANCHES, LATEST, image_and_tag
 from lxgit.operations.inspectcontainer import container_values
 from lxgit.operations.lookup import classify, find_container, image_of, read_commit
 from lxgit.operations.sizes import image_size, sized_rows
@@ -90,7 +90,7 @@ def _names(repository: Repository, oid: ObjectID) -> list[str]:
     for tag in list_tags(repository):
         if tag.oid == hex_id(oid):
             image, name = image_and_tag(tag.name)
-            names.append(f"{image}:{name}" if image else TAGS + name)
+            names.append(f"{image}:{name}" if image else name)
     return names
 
 

@@ -20,9 +20,18 @@ def test_branches_are_listed_as_git_does(grown: Lxgit, git: StockGit) -> None:
     assert grown("branch", "-q").lines == [base[:12], tuned[:12]]
     assert grown("branch", "-q", "--no-trunc").lines == [base, tuned]
     assert grown("branch", "--format", "json").json == [
-        {"name": "base", "oid": base, "current": False, "subject": "A small machine"},
-        {"name": "tuned", "oid": tuned, "current": True, "subject": "Tune it"},
+        {"name": "base", "id": base, "current": False, "subject": "A small machine"},
+        {"name": "tuned", "id": tuned, "current": True, "subject": "Tune it"},
     ]
+
+
+def test_branches_that_match(grown: Lxgit, git: StockGit) -> None:
+    grown("branch", "tools/one")
+    for words in (["-l", "t*"], ["--list", "base", "*/one"], ["-l"], ["--list", "nothing*"]):
+        assert grown("branch", *words).out == git("branch", *words).decode(), words
+    assert grown("branch", "--list", "b*", "--format", "json").json[0]["name"] == "base"
+    grown("checkout", "base~0")
+    assert grown("branch", "-l", "b*").lines == ["  base"]
 
 
 def test_a_detached_head_is_listed(grown: Lxgit, git: StockGit) -> None:
@@ -136,7 +145,7 @@ def test_tags(grown: Lxgit, git: StockGit) -> None:
     assert grown("tag", "-n", "-l", "r1").lines == ["r1              The first release"]
     assert grown("tag", "--format", "json").json[1] == {
         "name": "r1",
-        "oid": base,
+        "id": base,
         "message": "The first release\n\nof many\n",
     }
     assert git.word("cat-file", "-t", "r1") == "tag"
@@ -200,7 +209,7 @@ def test_latest_never_means_a_tag_of_others(grown: Lxgit, git: StockGit) -> None
     rows = [line.split()[:2] for line in grown("images").lines[1:]]
     assert ["<none>", "base/latest"] in rows
     assert rows.count(["base", "latest"]) == 1
-    assert "base:latest" not in grown("inspect", "tuned").json[0]["RepoTags"]
+    assert grown("inspect", "tuned").json[0]["RepoTags"] == ["tuned:latest", "base/latest"]
     assert "there is no 'gone:latest'" in grown("rmi", "gone:latest", code=1).err
     assert grown("rmi", "base:latest").out.startswith("Deleted branch base ")
     assert "there is no 'base:latest'" in grown("rmi", "base:latest", code=1).err
