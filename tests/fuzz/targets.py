@@ -26,13 +26,17 @@ from lxgit.objects.directory import Directory, read_directory, write_directory
 from lxgit.objects.ids import ObjectID, ObjectType, hash_trusted
 from lxgit.objects.imageconfig import ImageConfig, decode_config, encode_config
 from lxgit.objects.inflate import BadObjectData
+from lxgit.objects.instructions import shell_of
 from lxgit.objects.limits import Limits
 from lxgit.objects.links import Links, decode_links, encode_links
 from lxgit.objects.loose import LooseObjects
 from lxgit.objects.names import InvalidName, check_name, decode_name, encode_name
 from lxgit.objects.packdelta import apply_delta, apply_delta_to_file, result_size
 from lxgit.objects.packindex import encode_index
+from lxgit.objects.shellwords import shell_line, shell_words
 from lxgit.objects.tree import MODE_FILE, TreeEntry, decode_tree, encode_tree
+from lxgit.operations.healthwishes import WantedHealth
+from lxgit.operations.running import signal_number
 from tests.fuzz import recipes
 from tests.support import packcraft
 from tests.support.archives import read
@@ -148,8 +152,14 @@ def links(data: bytes) -> None:
 
 
 def config(data: bytes) -> None:
+    """What is read has one spelling, and whoever runs it stumbles over nothing in it."""
     with contextlib.suppress(LxgitError):
-        assert encode_config(decode_config(data)) == data
+        found = decode_config(data)
+        assert encode_config(found) == data
+        assert "\0" not in "".join((*found.env, *found.cmd, found.user, found.working_dir))
+        shell_of(found)
+        WantedHealth().applied(found)
+        signal_number(found.stop_signal)
 
 
 def tree(data: bytes) -> None:
@@ -238,6 +248,17 @@ def pack(data: bytes) -> None:
                     list(database.stream(oid))
 
 
+def command(data: bytes) -> None:
+    """A command's words, read, written on one line, and read again."""
+    try:
+        words = shell_words(os.fsdecode(data))
+    except ValueError:
+        return
+    line = shell_line(words)
+    assert line.isprintable()
+    assert [*map(os.fsencode, shell_words(line))] == [*map(os.fsencode, words)]
+
+
 def _directory_seed() -> bytes:
     entries = encode_tree(
         [
@@ -261,7 +282,6 @@ def _pack_seed() -> bytes:
     return b"".join(entries)
 
 
-_LARGE = b"blob 70000\0" + bytes(70_000)
 _META = (
     b"1700000000 - .\n1.25 m=4755,u=1,g=2,x:user.a=b%00 file\n",
     b"-5.000000001 m=1777 .\n0 t=c:1:3,m=666 console\n0 - file\n0 t=p fifo\n",
@@ -287,6 +307,7 @@ TARGETS = [
     Target("config", config, (encode_config(_CONFIG), b"{}\n", b'{\n  "a": "\\ud800"\n}\n')),
     Target("tree", tree, (_directory_seed()[2:70], b"40000 d\0" + b"x" * 20)),
     Target("commit", commit, (_COMMIT, b"object " + b"1" * 40 + b"\ntype commit\ntag v\n\nx\n")),
+    Target("command", command, (b"sh -c $'a\\nb\\303\\251\\x41\\cA'", b"'a b' \"c\\\"\" \\d ''")),
     Target("acl", acls, (_ACL, b"user::rw-,user:5:r--,group::r--,mask::r--,other::---")),
     Target("delta", delta, (b"\x80\x08\x05\x90\x04\x01x", b"\x80\x08\x05\x05hello", b"\x80\x08\0")),
     Target(
