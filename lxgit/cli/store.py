@@ -47,6 +47,9 @@ def gc(
         f"{verb} {done.objects:,} {noun}, {freed}{size(done.freed)};"
         f" the store's objects take {size(done.size)}."
     )
+    if done.reflog_entries:
+        noun = "entry" if done.reflog_entries == 1 else "entries"
+        session.out.line(f"{verb} {done.reflog_entries:,} {noun} of reflogs.")
     if done.gone_layers:
         noun = "layer" if done.gone_layers == 1 else "layers"
         session.out.line(f"{verb} {done.gone_layers} {noun} of {size(done.gone_layers_size)}.")

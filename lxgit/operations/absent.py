@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from lxgit.progress import Progress
     from lxgit.repository import Repository
 
-MISSING, ALWAYS, NEVER = POLICIES = ("missing", "always", "never")
-"""When images are pulled."""
+MISSING, ALWAYS, NEVER = "missing", "always", "never"
+"""When images are pulled: the words of `--pull`."""
 
 _ANSWER_WITHIN = 10  # seconds: somebody waits for a container, and may have mistyped its image
 _LIKE_AN_ID = re.compile(r"(?=.*[0-9])[0-9a-f]{7,64}")

@@ -19,7 +19,7 @@ from lxgit.fsutil import remove_tree
 from lxgit.objects.commits import Commit, encode_commit
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.messages import add_trailers, clean_message
-from lxgit.objects.refnames import BRANCHES, TAGS
+from lxgit.objects.refnames import TAGS
 from lxgit.operations.attached import pin_commit, pinned, record_container, row_of
 from lxgit.operations.consolidating import consolidate
 from lxgit.operations.destination import BranchMoved, Destination, destination_of, is_own
@@ -373,7 +373,6 @@ def _told(
         oid=hex_id(oid),
         parent=parent,
         branch=container.config.branch,
-        created_branch=destination.tip is None and destination.ref.startswith(BRANCHES),
         tag=destination.ref.removeprefix(TAGS) if destination.is_tag else None,
         changes=comparison.changes,
     )

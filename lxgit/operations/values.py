@@ -198,7 +198,6 @@ class Committed(NamedTuple):
     oid: str
     parent: str
     branch: str | None
-    created_branch: bool
     tag: str | None
     changes: tuple[SizedChange, ...]
 

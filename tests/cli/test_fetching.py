@@ -141,7 +141,7 @@ def test_insert_goes_on_the_branch(based: Lxgit, server: Server) -> None:
     based("tag", "base:v1", "base")
     assert based("insert", "base:v1", url, "/z").out.strip() != detached
     assert based("rev-parse", "--short", "base").out == first
-    based("gc", "--now")
+    assert based("gc", "--now").lines[1].endswith(" of reflogs.")
     assert based("show", f"{detached}:/z").out == BODY.decode()
 
 

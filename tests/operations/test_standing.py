@@ -35,7 +35,6 @@ SCRIPT = """
 mkdir /d; echo x > /d/x; ln /d/x /d/y; rm /etc/profile
 """
 CHANGED = {b"etc/profile": "D", b"d": "A", b"d/x": "A", b"d/y": "A"}
-MOTD = {b"etc/motd": "M"}
 
 
 @pytest.fixture
