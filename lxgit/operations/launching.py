@@ -214,7 +214,7 @@ def _goes(container: Container) -> bool:
 
 
 def _discard(repository: Repository, container: Container) -> None:
-    """Remove a container that could not be started."""
+    """Remove a container that does not run, with all that was made for it."""
     if container.path.exists():
         from lxgit.runtime.erasing import remove
 

@@ -110,9 +110,9 @@ class ContainerRow(NamedTuple):
     ports: tuple[str, ...] = ()
     """As Docker shows them: `49153->4444`."""
     labels: tuple[str, ...] = ()
+    """`NAME=VALUE` each."""
     health: str = ""
     """`starting`, `healthy` or `unhealthy`; empty where nothing is checked."""
-    """`NAME=VALUE` each."""
     networks: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
     """Names of volumes and paths of the host that are mounted in it."""

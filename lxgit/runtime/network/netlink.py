@@ -7,6 +7,7 @@ include/uapi/linux/if_link.h, if_addr.h, rtnetlink.h, and drivers/net/veth.c for
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -110,7 +111,7 @@ class Netlink:
         try:
             self._change(_DELLINK, _LINK.pack(0, 0, 0, 0, 0) + _text(_IFLA_IFNAME, name))
         except OSError as error:
-            if error.errno != 19:  # ENODEV
+            if error.errno != errno.ENODEV:
                 raise
 
     def add_address(self, index: int, address: bytes, prefix: int) -> None:
