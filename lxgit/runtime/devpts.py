@@ -5,6 +5,7 @@ Sources: pts(4), ioctl_tty(2), Documentation/filesystems/devpts.rst.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import struct
@@ -52,8 +53,13 @@ def mount_devpts(place: Path, group: int) -> None:
 
 def open_pty(devpts: Path, owner: int, group: int) -> Pty:
     """Make a terminal in that instance, so that `tty` finds it from inside. Owners are host ids."""
-    main = os.open(devpts / "ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-    fcntl.ioctl(main, _TIOCSPTLCK, struct.pack("i", 0))
-    replica = fcntl.ioctl(main, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-    os.fchown(replica, owner, group)
+    flags = os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
+    with contextlib.ExitStack() as failing:
+        main = os.open(devpts / "ptmx", flags)
+        failing.callback(os.close, main)
+        fcntl.ioctl(main, _TIOCSPTLCK, struct.pack("i", 0))
+        replica = fcntl.ioctl(main, _TIOCGPTPEER, flags)
+        failing.callback(os.close, replica)
+        os.fchown(replica, owner, group)
+        failing.pop_all()
     return Pty(main, replica)

@@ -8,6 +8,7 @@ container at the latest.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -96,7 +97,7 @@ class Execution:
         more = becomes is not None and not set(capabilities.BECOMING) <= set(has)
         stdio = wanted.stdio(self._relay, devices, user, self._config.ids, becomes)
         try:
-            self._child = lxc.attach(
+            self._child, self._process = lxc.attach(
                 self._config.id,
                 directory,
                 stdio,
@@ -105,7 +106,6 @@ class Execution:
                 every_capability=more,
                 oom_score=self._config.oom_score,
             )
-            self._process = os.pidfd_open(self._child)
         finally:
             stdio.close()
 
@@ -148,6 +148,8 @@ class Execution:
 def _require_directory(root: int, path: bytes) -> None:
     try:
         os.close(openat2(root, path, os.O_PATH | os.O_DIRECTORY))
-    except OSError:
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise
         shown = os.fsdecode(path)
         raise NoWorkingDirectory(f"'{shown}' is no directory in the container") from None

@@ -39,6 +39,13 @@ class LxcFailed(LxgitError):
     exit_code = 125
 
 
+class Child(NamedTuple):
+    """A program of LXC's that was started, and a handle on it (pidfd_open(2))."""
+
+    pid: int
+    handle: int
+
+
 class Stdio(NamedTuple):
     """Descriptors that become the container's; `launcher` becomes number 3.
 
@@ -67,8 +74,8 @@ def start(
     *,
     host_network: bool = False,
     group: Path | None = None,
-) -> int:
-    """Run lxc-start for the container and return its process id.
+) -> Child:
+    """Run lxc-start for the container.
 
     `directory` holds `config` and the FIFO `log`; `arguments` follow the launcher's name. LXC and
     with it the container are killed when this process ends, however it ends. It starts in the
@@ -98,8 +105,8 @@ def attach(
     pid: int,
     every_capability: bool,
     oom_score: int,
-) -> int:
-    """Run lxc-attach for a running container and return its process id; it is the command's parent.
+) -> Child:
+    """Run lxc-attach for a running container: it is the command's parent.
 
     `pid` is the container's process 1, `arguments` follow the launcher's name; it starts as root,
     with the container's capabilities or with `every_capability`. Both have `oom_score`, unless it
@@ -147,7 +154,7 @@ def set_oom_score(pid: int, score: int) -> None:
 
 def _spawn(
     program: str | int, command: list[bytes], stdio: Stdio, prepare: Callable[[], None]
-) -> int:
+) -> Child:
     if os.sysconf("SC_OPEN_MAX") <= max(launcher.TERMINAL, launcher.GATE):
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     parent = os.getpid()
@@ -158,7 +165,12 @@ def _spawn(
             _execute(program, command, stdio, parent)
         finally:
             os._exit(125)
-    return child
+    try:
+        return Child(child, os.pidfd_open(child))
+    except OSError:  # who cannot see its end must not leave it running
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise
 
 
 def _execute(program: str | int, command: list[bytes], stdio: Stdio, parent: int) -> None:

@@ -6,6 +6,7 @@ LXC's programs executes the launcher, and in nothing here.
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from lxgit.records import dataclass
@@ -90,50 +91,73 @@ class Process:
         """A terminal or pipes, owned by the user so that /dev/stdout can be opened.
 
         `devices` is the container's /dev. The other ends are the relay's. `becomes` is for the
-        launcher.
+        launcher. Where one of them cannot be had, OSError, none stays open.
         """
-        owner, program = ids.outside(user.uid), _launcher(devices, becomes, init=self.init)
-        if self.tty:
-            group = ids.outside(devpts.TTY_GROUP)
-            pty = devpts.open_pty(devices / "pts", owner, group)
-            terminal.set_window_size(pty.main, self.window or (24, 80))
-            relay.use_terminal(pty.main)
-            return lxc.Stdio(_null(), _null(), _null(), program, pty.replica)
-        stdin, to_stdin = os.pipe() if self.stdin_open else (_null(), None)
-        if self.detached:
-            return lxc.Stdio(stdin, _null(), _null(), program)
-        (from_stdout, stdout), (from_stderr, stderr) = os.pipe(), os.pipe()
-        for fd in (stdin, stdout, stderr):
-            if to_stdin is not None or fd != stdin:
-                os.fchown(fd, owner, ids.outside(user.gid))
-        relay.use_pipes(to_stdin, from_stdout, from_stderr)
-        return lxc.Stdio(stdin, stdout, stderr, program)
+        owner, group = ids.outside(user.uid), ids.outside(user.gid)
+        with _Opened() as opened:
+            program = opened.one(_launcher(devices, becomes, init=self.init))
+            if self.tty:
+                pty = opened.pty(devices / "pts", owner, ids.outside(devpts.TTY_GROUP))
+                terminal.set_window_size(pty.main, self.window or (24, 80))
+                stdio = lxc.Stdio(*opened.nulls(), program, pty.replica)
+                relay.use_terminal(pty.main)
+            elif self.detached:
+                stdio = lxc.Stdio(*opened.nulls(), program)
+            else:
+                if self.stdin_open:
+                    stdin, to_stdin = opened.pipe(owner, group)
+                else:
+                    stdin, to_stdin = opened.null(), None
+                from_stdout, stdout = opened.pipe(owner, group)
+                from_stderr, stderr = opened.pipe(owner, group)
+                stdio = lxc.Stdio(stdin, stdout, stderr, program)
+                relay.use_pipes(to_stdin, from_stdout, from_stderr)
+            opened.pop_all()
+        return stdio
 
 
-def _null() -> int:
-    return os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+class _Opened(contextlib.ExitStack):
+    """Descriptors that are closed again, unless all that were wanted could be had."""
+
+    def one(self, fd: int) -> int:
+        self.callback(os.close, fd)
+        return fd
+
+    def null(self) -> int:
+        return self.one(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC))
+
+    def nulls(self) -> tuple[int, int, int]:
+        return self.null(), self.null(), self.null()
+
+    def pipe(self, owner: int, group: int) -> tuple[int, int]:
+        """The end to read from and the one to write to."""
+        reading, writing = map(self.one, os.pipe())
+        os.fchown(reading, owner, group)  # of both: they are one inode
+        return reading, writing
+
+    def pty(self, place: Path, owner: int, group: int) -> devpts.Pty:
+        return devpts.Pty(*map(self.one, devpts.open_pty(place, owner, group)))
 
 
 def _launcher(devices: Path, becomes: Credentials | None, *, init: bool) -> int:
     """The launcher as a file that nobody has open for writing (ETXTBSY) and no path reaches."""
     path = devices.with_name("launcher")
-    path.write_bytes(launcher.program(init=init, user=becomes))
-    path.chmod(0o755)
     try:
+        path.write_bytes(launcher.program(init=init, user=becomes))
+        path.chmod(0o755)
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     finally:
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def pidfd_of_child(pid: int, parent: int) -> int:
     """A handle on a process that is a child of `parent`; ProcessLookupError if it is not."""
-    fd = os.pidfd_open(pid)
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
+    with contextlib.ExitStack() as failing:
+        fd = os.pidfd_open(pid)
+        failing.callback(os.close, fd)
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/stat", "rb") as stream:
             fields = stream.read().rpartition(b")")[2].split()
-        if int(fields[1]) == parent:
-            return fd
-    except FileNotFoundError:
-        pass
-    os.close(fd)
+            if int(fields[1]) == parent:
+                failing.pop_all()
+                return fd
     raise ProcessLookupError(pid)

@@ -176,10 +176,13 @@ class Relay:
         self._tty: int | None = None
 
     def use_terminal(self, main: int) -> None:
-        """Serve a terminal; input has no end there but Ctrl-D."""
+        """Serve a terminal, which stays the caller's if there is an OSError.
+
+        Input has no end there but Ctrl-D.
+        """
+        self._input = Input(self.loop, os.dup(main))
         self._tty = main
         self._add_output(main, protocol.OUTPUT, OUT)
-        self._input = Input(self.loop, os.dup(main))
 
     def use_pipes(self, stdin: int | None, stdout: int, stderr: int) -> None:
         """Serve pipes; without `stdin` input is thrown away."""

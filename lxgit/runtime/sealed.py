@@ -20,11 +20,12 @@ _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_S
 @cache
 def sealed_copy(program: str) -> int | str:
     """A copy to be executed, made once; the program itself where the host executes none."""
+    content = Path(program).read_bytes()
     try:
         copy = _executable(os.path.basename(program))
     except PermissionError:  # vm.memfd_noexec=2
         return program
-    os.write(copy, Path(program).read_bytes())
+    os.write(copy, content)
     fcntl.fcntl(copy, fcntl.F_ADD_SEALS, _SEALS)
     return copy
 

@@ -189,10 +189,10 @@ class Supervisor:
         hit = reached(directory)
         self._state = replace(self._state, oom_killed=hit.memory, pids_refused=hit.pids)
 
-    def _serve(self, child: int, log: int, listener: socket.socket) -> None:
+    def _serve(self, lxc_start: lxc.Child, log: int, listener: socket.socket) -> None:
         """Until LXC has ended and everything that it and the container wrote has been read."""
         loop = self._relay.loop
-        process = os.pidfd_open(child)
+        child, process = lxc_start
         self._lxc_runs = log_open = True
 
         def ended() -> None:

@@ -126,9 +126,10 @@ def test_a_neighbour_is_known_later(based: Lxgit, peer: Peer) -> None:
     ends(based, pid)
 
 
-def test_a_command_that_cannot_join_is_told_why(boxed: Lxgit) -> None:
-    """Nor can the supervisor read the module that would have it join."""
-    with descriptors_left(supervisor(boxed), 1):
+@pytest.mark.parametrize("left", [1, 2, 3])
+def test_a_command_that_cannot_join_is_told_why(boxed: Lxgit, left: int) -> None:
+    """With one the supervisor cannot even read the module that would have it join."""
+    with descriptors_left(supervisor(boxed), left):
         refused = boxed("exec", "box", "true", code=125)
     assert refused.err.endswith("too many open files\nhint: raise the limit: ulimit -n\n")
     boxed("exec", "box", "true")

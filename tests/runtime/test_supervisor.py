@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -21,8 +23,10 @@ from lxgit.runtime.protocol import StartFailed
 from lxgit.runtime.runplace import socket_path
 from lxgit.runtime.streams import Streams
 from lxgit.runtime.sweep import sweep
+from lxgit.runtime.wanted import WantedCommand
 from tests.runtime.conftest import leftovers
 from tests.support import rlimits
+from tests.support.rlimits import descriptors_of
 from tests.support.stores import find
 from tests.support.waiting import wait_until
 
@@ -142,6 +146,39 @@ def test_too_few_open_files_are_told(machine: Machine) -> None:
     ):
         machine.start(container)
     assert fault.value.hint == "raise the limit: ulimit -n"
+
+
+def test_a_command_that_could_not_join_leaves_nothing_open(machine: Machine) -> None:
+    """Whichever of its descriptors is the first that cannot be had."""
+    container = machine.create("sleep", "60")
+    session = machine.start(container)
+    pid = process(container)
+    assert joined(container, tty=False) == 0  # what is kept from now on is there
+    with contextlib.ExitStack() as others:
+        for _ in range(launcher.TERMINAL):  # below that number none is enough for any command
+            others.enter_context(connect(container.path)).wait_started()
+        before = descriptors_of(pid), children_of(pid)
+        codes = set()
+        for tty, left in itertools.product((False, True), range(1, 16)):
+            with rlimits.descriptors_left(pid, left):
+                codes.add(joined(container, tty=tty))
+            wait_until(lambda: (descriptors_of(pid), children_of(pid)) == before, 5)
+        assert codes == {0, "too many open files"}
+    end(session)
+
+
+def joined(container: Container, *, tty: bool) -> int | str:
+    """How a command ends that joins a container, or why it could not."""
+    with connect(container.path) as session:
+        try:
+            session.execute(WantedCommand(("true",), tty=tty, stdin_open=True))
+        except StartFailed as fault:
+            return fault.message.rpartition(": ")[2]
+        return session.wait()
+
+
+def children_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text()
 
 
 def test_groups_go_though_somebody_is_still_in_them(machine: Machine) -> None:
