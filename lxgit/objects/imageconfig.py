@@ -14,6 +14,7 @@ from lxgit.records import dataclass, field, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -61,6 +62,7 @@ _STRINGS |= {"architecture": "architecture", "os": "os"}
 _LISTS = {"Env": "env", "Cmd": "cmd", "Entrypoint": "entrypoint"}
 _SETS = {"ExposedPorts": "exposed_ports", "Volumes": "volumes"}
 _KEPT_LISTS = ("Shell", "OnBuild")
+_MOST_NESTED = 32  # objects and lists in each other: each indents what is in it a little more
 _LONGEST_SIGNAL = 16  # letters: SIGRTMIN+15
 _CHECKS = {  # members of Healthcheck, and below what their numbers are
     "Interval": 1 << 63,
@@ -130,6 +132,17 @@ def _check_extra(key: str, value: object) -> None:
         _strings(key, value)
     elif key == "Healthcheck":
         _check_health(value)
+    level = [value]
+    for _ in range(_MOST_NESTED):
+        level = [below for one in level for below in _members(one)]
+    if level:
+        raise InvalidConfig("config.json is nested too deeply")
+
+
+def _members(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def config_from_values(values: object) -> ImageConfig:

@@ -92,12 +92,9 @@ def apply(config: ImageConfig, instruction: Instruction, scope: Scope = USUAL) -
 def checked(config: ImageConfig) -> ImageConfig:
     """The config, if it can be kept; BadInstruction for what no image can hold."""
     try:
-        data = encode_config(config)
-        decode_config(data)
+        decode_config(encode_config(config))
     except (InvalidConfig, UnicodeEncodeError) as error:
         raise BadInstruction(f"the image cannot keep that: {error}") from None
-    if b"\\u0000" in data.replace(b"\\\\", b""):
-        raise BadInstruction(_NUL)
     return config
 
 

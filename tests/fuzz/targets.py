@@ -290,6 +290,16 @@ _META = (
 _CONFIG = ImageConfig(
     env=("A=b",), cmd=("sh",), labels=(("k", "v"),), extra={"x": [1, {"y": None}]}
 )
+_HALF = b'{\n  "a": "\\ud800"\n}\n'
+_CHECKED = ImageConfig(
+    user="a:b",
+    stop_signal="SIGRTMIN+3",
+    extra={
+        "Healthcheck": {"Test": ["CMD", "x"], "Interval": 10**9, "Retries": 3},
+        "OnBuild": ["RUN x"],
+        "Shell": ["sh", "-c"],
+    },
+)
 _COMMIT = (
     b"tree " + b"1" * 40 + b"\nparent " + b"2" * 40 + b"\nauthor A <a@b> 1700000000 +0130\n"
     b"committer A <a@b> 1700000000 -0000\nencoding ISO-8859-1\ngpgsig x\n y\n\n"
@@ -304,7 +314,7 @@ TARGETS = [
     Target("directory", directory, (_directory_seed(),)),
     Target("names", names, (b"etc", b"%25a", b"%2Egit", b".git", b"%5C%2Egit", b"git~1")),
     Target("links", links, (b"a\tb\nc\td\\n\te\\\\\n", encode_links(Links([(b"x", b"y")])))),
-    Target("config", config, (encode_config(_CONFIG), b"{}\n", b'{\n  "a": "\\ud800"\n}\n')),
+    Target("config", config, (*map(encode_config, (_CONFIG, _CHECKED)), b"{}\n", _HALF)),
     Target("tree", tree, (_directory_seed()[2:70], b"40000 d\0" + b"x" * 20)),
     Target("commit", commit, (_COMMIT, b"object " + b"1" * 40 + b"\ntype commit\ntag v\n\nx\n")),
     Target("command", command, (b"sh -c $'a\\nb\\303\\251\\x41\\cA'", b"'a b' \"c\\\"\" \\d ''")),

@@ -249,7 +249,7 @@ def test_the_json_of_2013() -> None:
         ('{"PortSpecs": ["x"]}', "'x' is no port"),
         ('{"PortSpecs": {"22": {}}}', "PortSpecs is not a list"),
         ('{"Volumes": {"/a": 1}}', "Volumes is not an object of empty objects"),
-        ('{"Cmd": ["\\u0000"]}', "there is a NUL"),
+        ('{"Cmd": ["\\u0000"]}', "the image cannot keep that: config.json has a NUL"),
         ("[" * 100_000, "this is not JSON"),
     ],
 )

@@ -152,6 +152,19 @@ LAYOUTS: dict[str, tuple[Callable[[Layout], Any], str]] = {
     "an Env that is none": (_config_says(config={"Env": "A=b"}), "the image cannot be kept"),
     "a Cmd of numbers": (_config_says(config={"Cmd": [1]}), "the image cannot be kept"),
     "labels that are none": (_config_says(config={"Labels": {"a": 1}}), "the image cannot be kept"),
+    "a health check that is a word": (
+        _config_says(config={"Healthcheck": "x"}),
+        "Healthcheck is not an object",
+    ),
+    "a health check in ages": (
+        _config_says(config={"Healthcheck": {"Test": ["CMD", "x"], "Interval": 10**30}}),
+        "Interval of Healthcheck is no possible number",
+    ),
+    "a signal of 5,000 digits": (_config_says(config={"StopSignal": "9" * 5000}), "is no signal"),
+    "a config nested deeply": (
+        _config_says(config={"x": json.loads("[" * 900 + "]" * 900)}),
+        "config.json is nested too deeply",
+    ),
     "a config past all bounds": (
         _config_says(config={"Labels": {"a": "b" * (2 << 20)}}),
         "the image cannot be kept",
