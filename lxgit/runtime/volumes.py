@@ -11,6 +11,7 @@ round.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -125,17 +126,29 @@ def create(volumes: Path, name: str, labels: Mapping[str, str] | None = None) ->
     with contextlib.suppress(NoSuchVolume):
         return load(volumes, name)
     building = volumes / f".new-{os.urandom(8).hex()}"
-    building.mkdir(mode=0o700)
-    (building / "data").mkdir(mode=0o755)
-    values = {"created": time.time_ns(), "labels": dict(labels or {})}
-    write_atomic(building / "volume.json", json.dumps(values, indent=1).encode() + b"\n")
     try:
-        building.rename(volumes / name)
-    except OSError:  # another has made it meanwhile: the new one is not empty
-        remove_tree(building)
+        building.mkdir(mode=0o700)
+        (building / "data").mkdir(mode=0o755)
+        values = {"created": time.time_ns(), "labels": dict(labels or {})}
+        write_atomic(building / "volume.json", json.dumps(values, indent=1).encode() + b"\n")
+        is_ours = _moved(building, volumes / name)
+    finally:
+        remove_tree(building)  # of one that has been made that is its name no more
     fsync_directory(volumes)
-    eventlog.record(volumes.parent, "volume", "create", name, dict(labels or {}))
+    if is_ours:
+        eventlog.record(volumes.parent, "volume", "create", name, dict(labels or {}))
     return load(volumes, name)
+
+
+def _moved(building: Path, place: Path) -> bool:
+    """Give a new volume its name; whether no other process has made one of that name meanwhile."""
+    try:
+        building.rename(place)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+        return False
+    return True
 
 
 def load(volumes: Path, name: str) -> Volume:

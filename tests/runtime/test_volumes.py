@@ -5,20 +5,28 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit import eventlog
 from lxgit.fsutil import remove_tree
 from lxgit.runtime import volumes
 from lxgit.runtime.idmap import Extent, IdMap, UnmappedId
 from lxgit.runtime.mounts import MAX_MOUNTS, VOLUME, Mount, TooManyMounts, arranged
+from tests.conftest import unable
+from tests.support.machine import lacks_program
+from tests.support.program import PROGRAM
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.support.program import Lxgit
 
 pytestmark = pytest.mark.root
 
@@ -89,6 +97,41 @@ def test_filled_whole_or_not_at_all(place: Path) -> None:
         remove_tree(path)
     os.close(source)
     assert landed
+
+
+def at_its_rename(lxgit: Lxgit, what: str) -> subprocess.Popen[bytes]:
+    """`volume create v`, with something happening to the rename that gives the volume its name."""
+    if reason := lacks_program("strace"):
+        unable(reason)
+    # The first is that of its volume.json.
+    traced = ("strace", "-o", "/dev/null", "--trace=rename", f"--inject=rename:{what}:when=2")
+    words = (*traced, PROGRAM, "volume", "create", "v")
+    return subprocess.Popen(words, stderr=subprocess.PIPE, env=lxgit.environment())
+
+
+def test_one_that_cannot_have_its_name_was_not_made(lxgit: Lxgit) -> None:
+    lxgit("volume", "create", "other")
+    with at_its_rename(lxgit, "error=ENOSPC") as creating:
+        _, said = creating.communicate()
+    assert creating.returncode == 1
+    assert b"no space left on device" in said
+    assert created(lxgit) == ["other"]
+    assert sorted(os.listdir(lxgit.store / "volumes")) == [".lock", "other"]
+
+
+def test_of_two_who_make_the_same_one_has_made_it(lxgit: Lxgit) -> None:
+    lxgit("volume", "create", "other")
+    with at_its_rename(lxgit, "delay_enter=3000000") as creating:
+        wait_until(lambda: list((lxgit.store / "volumes").glob(".new-*/volume.json")))
+        lxgit("volume", "create", "v")
+        assert creating.poll() is None
+    assert creating.returncode == 0
+    assert created(lxgit) == ["other", "v"]
+
+
+def created(lxgit: Lxgit) -> list[str]:
+    """The volumes that events say were made."""
+    return [one.id for one in eventlog.past(lxgit.store) if one.action == "create"]
 
 
 def test_there_are_not_too_many() -> None:
