@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+_LONGEST = 86_400.0  # seconds: epoll_wait(2) takes 24 days, of which a health check knows nothing
 _PAUSE = 0.1  # seconds until a call is made again for which there was no descriptor
 
 _NOBODY = (errno.EAGAIN, errno.ECONNABORTED)
@@ -84,9 +85,9 @@ class Loop:
             self.after(_PAUSE, partial(self.insist, work))
 
     def turn(self, timeout: float | None = None) -> None:
-        """Wait for one round of events, `timeout` seconds at most."""
+        """Wait for one round of events, `timeout` seconds or a day at most."""
         if self._timers:
-            left = max(0.0, self._timers[0][0] - time.monotonic())
+            left = min(max(0.0, self._timers[0][0] - time.monotonic()), _LONGEST)
             timeout = left if timeout is None else min(left, timeout)
         for fd, _ in self._epoll.poll(timeout):
             if fd in self._watched:  # an earlier one of the round may have gone away

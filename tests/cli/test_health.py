@@ -51,6 +51,11 @@ class TestRunning:
         assert len(health(emptied)["Log"]) <= 5
         emptied("stop", "-t", "0", "web")
 
+    def test_one_that_is_asked_for_in_years(self, emptied: Lxgit) -> None:
+        start(emptied, "--health-cmd", "true", "--health-interval", "99999h")
+        assert emptied("exec", "web", "echo", "on").out == "on\n"
+        assert health(emptied)["Status"] == "starting"
+
     def test_one_that_takes_too_long_has_failed(self, emptied: Lxgit) -> None:
         options = ("--health-timeout", "200ms", "--health-retries", "1")
         start(emptied, "--health-cmd", "sleep 600", *OFTEN, *options)
