@@ -62,3 +62,10 @@ def reason(error: BaseException | None) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror[:1].lower() + error.strerror[1:]
     return str(error)
+
+
+def quoted(data: bytes) -> str:
+    r"""A stranger's bytes in a message, in one line: `'login\nsy'`, `'caf\xe9'`."""
+    text = data.decode("utf-8", "backslashreplace")
+    shown = (letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return f"'{''.join(shown)}'"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, quoted
 from lxgit.fsutil import locked, make_directories, write_atomic
 from lxgit.lean import cached_property, contextmanager
 
@@ -217,7 +217,7 @@ def open_repository(path: Path | str) -> Repository:
         raise NotAStore(f"'{path}' is not a directory", hint="--store names another one") from None
     if version != FORMAT:
         raise NotAStore(
-            f"the store at '{path}' has the format {version[:40]!r}",
+            f"the store at '{path}' has the format {quoted(version[:40])}",
             hint="use the lxgit that made it, or a newer one",
         )
     return Repository(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lxgit.errors import quoted
 from lxgit.objects.changeset import apply
 from lxgit.objects.content import SourceChanged
 from lxgit.objects.entries import Entry
@@ -44,7 +45,7 @@ def write_changes(
             if oid is None or not (oid in writer or database.freshen(oid)):
                 written = write_content(writer, node.content)
                 if oid not in (None, written):
-                    raise SourceChanged(f"{path!r} changed while it was copied")
+                    raise SourceChanged(f"{quoted(path)} changed while it was copied")
                 oid = written
         elif node.kind is Kind.SYMLINK:
             oid = writer.add(ObjectType.BLOB, node.target)

@@ -6,7 +6,7 @@ import os
 import stat
 from contextlib import contextmanager
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, quoted
 from lxgit.fsutil import open_beneath
 from lxgit.records import dataclass
 from lxgit.tuples import NamedTuple
@@ -163,7 +163,7 @@ class Below:
         try:
             fd = open_beneath(self.directory, self.path, os.O_PATH | os.O_NOFOLLOW)
         except (FileNotFoundError, NotADirectoryError):
-            raise SourceChanged(f"{self.path!r} went away") from None
+            raise SourceChanged(f"{quoted(self.path)} went away") from None
         try:
             return stamp_of(os.fstat(fd))
         finally:
@@ -193,11 +193,11 @@ class Below:
         try:
             fd = open_beneath(self.directory, self.path, os.O_RDONLY | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
-            raise SourceChanged(f"{self.path!r} went away while it was read") from None
+            raise SourceChanged(f"{quoted(self.path)} went away while it was read") from None
         try:
             status = os.fstat(fd)
             if status.st_size != self.size or not stat.S_ISREG(status.st_mode):
-                raise SourceChanged(f"{self.path!r} changed while it was read")
+                raise SourceChanged(f"{quoted(self.path)} changed while it was read")
             yield fd
         finally:
             os.close(fd)

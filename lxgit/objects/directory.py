@@ -10,6 +10,7 @@ import operator
 from contextlib import contextmanager
 from itertools import islice
 
+from lxgit.errors import quoted
 from lxgit.objects.entries import Entry
 from lxgit.objects.ids import ObjectID, ObjectType
 from lxgit.objects.metadata import (
@@ -210,15 +211,15 @@ def _meet(name: bytes, entry: TreeEntry | None, says: Described | None) -> Entry
     """One entry from the two things that describe it."""
     if entry is None:
         if says is None or says.special is None:
-            raise InvalidMetadata(f"{name!r} has a line and no tree entry")
+            raise InvalidMetadata(f"{quoted(name)} has a line and no tree entry")
         kind, rdev = says.special
         return Entry(kind, says.metadata(kind), None, rdev)
     if entry.mode == MODE_TREE:
         if says is not None:
-            raise InvalidMetadata(f"the directory {name!r} has a line in its parent")
+            raise InvalidMetadata(f"the directory {quoted(name)} has a line in its parent")
         return Subdirectory(entry.oid)
     if says is None or says.special is not None:
-        raise InvalidMetadata(f"{name!r} has no line of its own")
+        raise InvalidMetadata(f"{quoted(name)} has no line of its own")
     kind = Kind.SYMLINK if entry.mode == MODE_SYMLINK else Kind.FILE
     executable = entry.mode == MODE_EXECUTABLE
     return Entry(kind, says.metadata(kind, executable=executable), entry.oid)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import chain
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, quoted
 from lxgit.fsutil import MAX_LINKS
 from lxgit.objects.extent import MAX_ENTRIES, TooManyEntries
 from lxgit.objects.links import Links
@@ -74,7 +74,7 @@ def split(path: bytes) -> list[bytes]:
         for part in parts:
             check_name(part)
     except InvalidName:
-        raise InvalidPath(f"{path[:120]!r} is not a path inside a root file system") from None
+        raise InvalidPath(f"{quoted(path[:120])} is not a path inside a root file system") from None
     return parts
 
 
@@ -111,17 +111,17 @@ class FileTree:
                 target = node.target.split(b"/")
                 self._followed += len(target)
                 if links > MAX_LINKS or self._followed > _MAX_FOLLOWED:
-                    raise InvalidPath(f"{path[:120]!r} goes through too many symbolic links")
+                    raise InvalidPath(f"{quoted(path[:120])} goes through too many symbolic links")
                 if node.target.startswith(b"/"):
                     del trail[1:]
                 pending.extend(target[::-1])
             elif node.children is None:
-                raise InvalidPath(f"{path[:120]!r} is below a {node.kind.value}")
+                raise InvalidPath(f"{quoted(path[:120])} is below a {node.kind.value}")
             else:
                 trail.append(node)
                 if len(trail) + 1 > MAX_DEPTH:  # the image is above the root, an entry below
                     raise TooDeep(
-                        f"{path[:60]!r}… is more than {MAX_DEPTH} levels deep",
+                        f"{quoted(path[:60])}… is more than {MAX_DEPTH} levels deep",
                         hint="Git cannot read deeper trees",
                     )
         return trail[-1]
@@ -132,7 +132,7 @@ class FileTree:
         assert children is not None
         node = children.get(name)
         if node is None and not make:
-            raise InvalidPath(f"{path[:120]!r} is not there")
+            raise InvalidPath(f"{quoted(path[:120])} is not there")
         if node is None:
             split(name)  # a link's target may have names that no directory takes
             node = children[name] = Node(Kind.DIRECTORY, IMPLIED)
@@ -212,7 +212,8 @@ class FileTree:
         node = parent.get(parts[-1]) if parent is not None else None
         if node is None or node.children is not None:
             raise InvalidPath(
-                f"{path[:120]!r} is a hard link to {target[:120]!r}, which is no file before it"
+                f"{quoted(path[:120])} is a hard link to {quoted(target[:120])},"
+                " which is no file before it"
             )
         self.put(path, node)
 

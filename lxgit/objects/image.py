@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from functools import cached_property
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, quoted
 from lxgit.objects.directory import Subdirectory, read_directory, read_metadata
 from lxgit.objects.entries import Entry
 from lxgit.objects.ids import ObjectID, ObjectType
@@ -170,7 +170,7 @@ def _refuse_format(written: bytes) -> None:
             f"the image has format {version}, this lxgit reads format 1",
             hint="use a newer lxgit",
         )
-    raise NotAnImage(f"the image has an unknown format {written[:40]!r}")
+    raise NotAnImage(f"the image has an unknown format {quoted(written[:40])}")
 
 
 def write_image(

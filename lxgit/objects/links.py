@@ -5,7 +5,7 @@ One line a group. A group has two or more paths, and no path is in two.
 
 from __future__ import annotations
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, quoted
 from lxgit.objects.metadata import InvalidMetadata, unescape_line_name
 from lxgit.objects.names import escape_path
 
@@ -65,7 +65,7 @@ def encode_links(links: Links) -> bytes:
 def check_path(path: bytes) -> None:
     """InvalidLinks unless `path` is a relative path without empty, `.` or `..` parts."""
     if any(part in (b"", b".", b"..") for part in path.split(b"/")) or b"\0" in path:
-        raise InvalidLinks(f"{path[:80]!r} is not a path")
+        raise InvalidLinks(f"{quoted(path[:80])} is not a path")
 
 
 def decode_links(data: bytes) -> Links:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from lxgit.enums import Enum
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, quoted
 from lxgit.lean import pattern
 from lxgit.objects.names import escape_line_name
 from lxgit.records import dataclass
@@ -83,7 +83,7 @@ def unescape_line_name(text: bytes, *, allowed: bytes = rb"\n") -> bytes:
     def replace(match: re.Match[bytes]) -> bytes:
         letter = match[1]
         if not letter or letter not in allowed:
-            raise InvalidMetadata(f"unknown escape in {text!r}")
+            raise InvalidMetadata(f"unknown escape in {quoted(text)}")
         return _LINE_ESCAPES[letter]
 
     return _LINE_ESCAPE.sub(replace, text)
@@ -100,10 +100,10 @@ def _quote(raw: bytes) -> bytes:
 
 def _unquote(text: bytes) -> bytes:
     if not _QUOTED_TEXT.fullmatch(text):
-        raise InvalidMetadata(f"bad extended attribute {text[:60]!r}")
+        raise InvalidMetadata(f"bad extended attribute {quoted(text[:60])}")
     raw = _QUOTE.sub(lambda match: bytes((int(match[1], 16),)), text)
     if _quote(raw) != text:
-        raise InvalidMetadata(f"extended attribute {text[:60]!r} is not canonical")
+        raise InvalidMetadata(f"extended attribute {quoted(text[:60])} is not canonical")
     return raw
 
 
@@ -123,11 +123,11 @@ def parse_mtime(text: bytes) -> int:
     """The inverse of `format_mtime`; InvalidMetadata for any other spelling."""
     match = _MTIME.fullmatch(text)
     if match is None or text == b"-0":
-        raise InvalidMetadata(f"bad mtime {text[:40]!r}")
+        raise InvalidMetadata(f"bad mtime {quoted(text[:40])}")
     sign, seconds, fraction = match.groups()
     value = int(seconds) * NANOSECONDS + int((fraction or b"").ljust(9, b"0"))
     if value >= _MAX_MTIME * NANOSECONDS:
-        raise InvalidMetadata(f"mtime {text[:40]!r} is out of range")
+        raise InvalidMetadata(f"mtime {quoted(text[:40])} is out of range")
     return -value if sign else value
 
 
@@ -188,7 +188,7 @@ def encode_line(
 
 def _number(text: bytes, most: int) -> int:
     if not text.isdigit() or len(text) > 10 or (text[0] == 0x30 and len(text) > 1):
-        raise InvalidMetadata(f"bad number {text[:40]!r}")
+        raise InvalidMetadata(f"bad number {quoted(text[:40])}")
     value = int(text)
     if value > most:
         raise InvalidMetadata(f"number {value} is out of range")
@@ -199,7 +199,7 @@ def _parse_special(text: bytes) -> tuple[Kind, tuple[int, int] | None]:
     letter, *numbers = text.split(b":")
     kind = _SPECIAL_KINDS.get(letter)
     if kind is None or len(numbers) != (2 if kind in DEVICES else 0):
-        raise InvalidMetadata(f"bad type {text[:40]!r}")
+        raise InvalidMetadata(f"bad type {quoted(text[:40])}")
     if not numbers:
         return kind, None
     return kind, (_number(numbers[0], _MAX_MAJOR), _number(numbers[1], _MAX_MINOR))
@@ -207,7 +207,7 @@ def _parse_special(text: bytes) -> tuple[Kind, tuple[int, int] | None]:
 
 def _parse_mode(text: bytes) -> int:
     if not re.fullmatch(rb"0|[1-7][0-7]{0,3}", text):
-        raise InvalidMetadata(f"bad mode {text[:40]!r}")
+        raise InvalidMetadata(f"bad mode {quoted(text[:40])}")
     return int(text, 8)
 
 
@@ -228,10 +228,10 @@ def _take(tokens: list[bytes], key: bytes) -> bytes | None:
 def _parse_xattr(token: bytes) -> tuple[bytes, bytes]:
     name, equals, value = token[2:].partition(b"=")
     if not token.startswith(b"x:") or not equals or not name:
-        raise InvalidMetadata(f"bad attribute {token[:60]!r}")
+        raise InvalidMetadata(f"bad attribute {quoted(token[:60])}")
     key = _unquote(name)
     if b"\0" in key or len(key) > 255 or b"." not in key:
-        raise InvalidMetadata(f"bad extended attribute name {key[:60]!r}")
+        raise InvalidMetadata(f"bad extended attribute name {quoted(key[:60])}")
     return key, _unquote(value)
 
 
@@ -247,7 +247,7 @@ def decode_line(line: bytes) -> tuple[bytes, Described]:
     try:
         stamp, attrs, name = line.split(b" ", 2)
     except ValueError:
-        raise InvalidMetadata(f"bad metadata line {line[:60]!r}") from None
+        raise InvalidMetadata(f"bad metadata line {quoted(line[:60])}") from None
     describe = _described if len(attrs) > _SHORT else _described_alike
     return unescape_line_name(name), describe(stamp, attrs)
 

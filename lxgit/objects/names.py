@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from functools import cache, lru_cache
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, quoted
 from lxgit.lean import pattern
 
 TYPE_CHECKING = False
@@ -79,7 +79,7 @@ class InvalidName(LxgitError):
 def check_name(name: bytes) -> None:
     """Raise InvalidName unless Linux could have a directory entry of this name."""
     if not name or name in (b".", b"..") or b"/" in name or b"\0" in name or len(name) > 255:
-        raise InvalidName(f"{name!r} is not a file name")
+        raise InvalidName(f"{quoted(name)} is not a file name")
 
 
 def is_unsafe(name: bytes) -> bool:
@@ -113,7 +113,7 @@ def decode_name(stored: bytes) -> bytes:
     except InvalidName:
         canonical = b""
     if canonical != stored:
-        raise InvalidName(f"{stored!r} is not a stored file name")
+        raise InvalidName(f"{quoted(stored)} is not a stored file name")
     return name
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, quoted
 from lxgit.objects.ids import InvalidObjectID, ObjectID, from_hex
 
 TYPE_CHECKING = False
@@ -64,7 +64,8 @@ def _packed_lines(lines: Iterable[bytes]) -> Iterator[tuple[str, ObjectID]]:
             yield os.fsdecode(line[41:].rstrip(b"\n")), from_hex(line[:40])
         except InvalidObjectID:
             raise CorruptRef(
-                f"packed-refs is damaged: it holds {line[:60]!r}", hint="restore it from a clone"
+                f"packed-refs is damaged: it holds {quoted(line[:60])}",
+                hint="restore it from a clone",
             ) from None
 
 

@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 
+from lxgit.errors import quoted
 from lxgit.objects import acl
 from lxgit.objects.metadata import NANOSECONDS
 from lxgit.objects.tarheader import MAX_SECONDS, InvalidHeader
@@ -90,7 +91,7 @@ def decimal(records: Records, key: bytes) -> int | None:
     if value is None:
         return None
     if not value.isdigit() or len(value) > _MAX_DIGITS:
-        raise InvalidHeader(f"the bad number {value[:40]!r} for its {key.decode()}")
+        raise InvalidHeader(f"the bad number {quoted(value[:40])} for its {key.decode()}")
     return int(value)
 
 
@@ -105,7 +106,7 @@ def mtime(records: Records) -> int | None:
     match = _MTIME.fullmatch(value)
     whole = int(match[2]) if match else 0
     if match is None or whole > MAX_SECONDS:
-        raise InvalidHeader(f"the impossible mtime {value[:40]!r}")
+        raise InvalidHeader(f"the impossible mtime {quoted(value[:40])}")
     nanoseconds = whole * NANOSECONDS + int((match[3] or b"")[:9].ljust(9, b"0"))
     return -nanoseconds if match[1] else nanoseconds
 

@@ -9,7 +9,7 @@ import os
 import re
 from itertools import pairwise
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, quoted
 from lxgit.objects.commits import decode_tag
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex
 from lxgit.objects.refnames import BRANCHES, TAGS, is_valid_ref
@@ -55,7 +55,9 @@ class RefVerifier:
             if not is_valid_ref(name):
                 yield RefFault(f"'{name}' is no ref, and has no place there", name)
             elif not _LOOSE.fullmatch(content):
-                yield RefFault(f"the ref '{name}' is damaged: it holds {content[:60]!r}", name)
+                yield RefFault(
+                    f"the ref '{name}' is damaged: it holds {quoted(content[:60])}", name
+                )
             elif not content.startswith(b"ref: "):
                 found[name] = content[:40]
         for name, digits in found.items():
@@ -93,7 +95,9 @@ class RefVerifier:
         for line in self._packed():
             match = _PACKED.fullmatch(line)
             if match is None or (match[1] and not is_valid_ref(os.fsdecode(match[2]))):
-                yield RefFault(f"packed-refs is damaged: it holds {line[:60]!r}", "packed-refs")
+                yield RefFault(
+                    f"packed-refs is damaged: it holds {quoted(line[:60])}", "packed-refs"
+                )
             elif match[1]:
                 names.append(match[2])
         if any(above >= below for above, below in pairwise(names)):
@@ -121,7 +125,7 @@ class RefVerifier:
         match = _LOOSE.fullmatch(content)
         target = os.fsdecode(match[1]) if match and match[1] else None
         if match is None or (target is not None and not _is_branch(target)):
-            yield RefFault(f"HEAD is damaged: it holds {content[:60]!r}", "HEAD")
+            yield RefFault(f"HEAD is damaged: it holds {quoted(content[:60])}", "HEAD")
         elif target is None:
             yield from self._target_faults("HEAD", from_hex(content[:40]))
         elif branches and target not in branches and not self._was_deleted(target):
@@ -142,7 +146,7 @@ class RefVerifier:
             for line in content.splitlines(keepends=True):
                 lost = _CUT_OFF.fullmatch(line.rstrip(b"\0")) or line.startswith(b"\0")
                 if not lost and not _LOGGED.fullmatch(line):
-                    yield RefFault(f"the reflog of '{name}' is damaged: {line[:60]!r}", name)
+                    yield RefFault(f"the reflog of '{name}' is damaged: {quoted(line[:60])}", name)
 
 
 def _is_branch(name: str) -> bool:

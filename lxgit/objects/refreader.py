@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 
+from lxgit.errors import quoted
 from lxgit.lean import suppress
 from lxgit.objects.ids import InvalidObjectID, ObjectID, from_hex
 from lxgit.objects.packedrefs import CorruptRef, PackedRefs
@@ -89,7 +90,7 @@ class RefReader:
             return from_hex(content.rstrip())
         except InvalidObjectID:
             raise CorruptRef(
-                f"the ref '{name}' is damaged: it holds {content[:40]!r}",
+                f"the ref '{name}' is damaged: it holds {quoted(content[:40])}",
                 hint=f"its former values are in '{self._git_dir}/logs/{name}'",
             ) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lxgit.errors import quoted
 from lxgit.objects.links import InvalidLinks
 from lxgit.objects.metadata import InvalidMetadata, Kind
 
@@ -66,7 +67,9 @@ class Replayer:
             leader = self._links.group(path)[0]
             existing, like = self._first.setdefault(leader, (path, entry))
             if entry != like or entry.is_directory:
-                raise InvalidLinks(f"links: {path!r} and {existing!r} are not one inode")
+                raise InvalidLinks(
+                    f"links: {quoted(path)} and {quoted(existing)} are not one inode"
+                )
             if existing != path:
                 self._sink.link(path, existing)
                 return
@@ -89,7 +92,7 @@ def read_target(reader: BlobReader, path: bytes, oid: ObjectID) -> bytes:
     """A symlink's target; InvalidMetadata for one that no symlink can have."""
     target = reader.blob(oid) if reader.size(oid) <= MAX_TARGET else b""
     if not target or b"\0" in target:
-        raise InvalidMetadata(f"the symbolic link {path!r} has no possible target")
+        raise InvalidMetadata(f"the symbolic link {quoted(path)} has no possible target")
     return target
 
 
@@ -104,7 +107,7 @@ def replay_image(reader: BlobReader, image: Image, sink: TreeSink, progress: Pro
 
 def absent_link(path: bytes) -> InvalidLinks:
     """The error for a path of a group that the image does not have."""
-    return InvalidLinks(f"links: {path!r} is not there")
+    return InvalidLinks(f"links: {quoted(path)} is not there")
 
 
 def _with_root(image: Image) -> Iterator[tuple[bytes, Entry]]:

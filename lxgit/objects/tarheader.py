@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from zlib import adler32
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, quoted
 from lxgit.objects.metadata import MAX_ID, NANOSECONDS, Metadata
 from lxgit.tuples import NamedTuple
 
@@ -97,7 +97,7 @@ def number(field: bytes) -> int:
             return int(text, 8)
     except ValueError:  # 8 and 9
         pass
-    raise InvalidHeader(f"the bad number {text!r} in its header")
+    raise InvalidHeader(f"the bad number {quoted(text)} in its header")
 
 
 def _base_256(field: bytes) -> int:

@@ -9,6 +9,7 @@ are each refused. Where readers differ this one does as Docker's does: the size 
 
 from __future__ import annotations
 
+from lxgit.errors import quoted
 from lxgit.objects import acl, paxheader
 from lxgit.objects.acl import InvalidAcl
 from lxgit.objects.content import Slice, SparseSlice
@@ -185,7 +186,7 @@ class _Reader:
                     ]
         except InvalidHeader as error:
             raise InvalidArchive(
-                f"{header.name[:120]!r} has {error.message}", hint=NOT_FROM_A_MACHINE
+                f"{quoted(header.name[:120])} has {error.message}", hint=NOT_FROM_A_MACHINE
             ) from None
 
     def _node(self, header: Header, block: bytes, records: Records) -> Node:
@@ -201,7 +202,7 @@ class _Reader:
             header = header._replace(owner=_SYMLINK_MODE + header.owner[8:])
             return Node(kind, _metadata(header, records), target=header.link)
         if kind is None:
-            raise InvalidHeader(f"the member type {header.kind!r}, which lxgit does not know")
+            raise InvalidHeader(f"the member type {quoted(header.kind)}, which lxgit does not know")
         rdev = device(block) if kind in DEVICES else None
         return Node(kind, _metadata(header, records), rdev=rdev)
 
@@ -278,7 +279,7 @@ class _Reader:
                     node.metadata = _with_xattr(node.metadata, name, value)
             except InvalidAcl as error:
                 raise InvalidArchive(
-                    f"{path[:120]!r} has a bad ACL ({error.message})", hint=NOT_FROM_A_MACHINE
+                    f"{quoted(path[:120])} has a bad ACL ({error.message})", hint=NOT_FROM_A_MACHINE
                 ) from None
         return self._tree
 

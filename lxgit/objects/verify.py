@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, quoted
 from lxgit.objects.database import CorruptObject, WrongType
 from lxgit.objects.directory import Subdirectory, read_directory
 from lxgit.objects.extent import MAX_ENTRIES, Extents
@@ -93,7 +93,7 @@ class ImageVerifier:
             raise CorruptObject(entry.oid, f"it is /{path.decode(errors='backslashreplace')}")
         kind, _ = self._database.describe(entry.oid)
         if kind is not ObjectType.BLOB:
-            raise WrongType(f"{path!r} is a {kind.name.lower()} in Git, not a blob")
+            raise WrongType(f"{quoted(path)} is a {kind.name.lower()} in Git, not a blob")
         if entry.kind is Kind.SYMLINK:
             read_target(self._database, path, entry.oid)
 

@@ -15,6 +15,7 @@ import hashlib
 import os
 from contextlib import contextmanager
 
+from lxgit.errors import quoted
 from lxgit.objects.changeset import Changeset
 from lxgit.objects.content import read_range
 from lxgit.objects.entries import Entry
@@ -183,7 +184,9 @@ def _count(root: Node) -> int:
 def _removed(name: bytes, path: bytes) -> bytes:
     removed = name.removeprefix(WHITEOUT)
     if removed in (b"", b".", b".."):
-        raise InvalidArchive(f"the layer's {path[:120]!r} removes nothing", hint=NOT_FROM_A_MACHINE)
+        raise InvalidArchive(
+            f"the layer's {quoted(path[:120])} removes nothing", hint=NOT_FROM_A_MACHINE
+        )
     return removed
 
 
@@ -206,7 +209,8 @@ def settle(changes: Changeset, base: Image) -> Changeset:
         entry = paths.entry(file.source)
         if not isinstance(entry, Entry):
             raise InvalidPath(
-                f"a layer has a hard link to {file.source[:120]!r}, which is no file before it"
+                f"a layer has a hard link to {quoted(file.source[:120])},"
+                " which is no file before it"
             )
         file.entry, file.kind, file.metadata = entry, entry.kind, entry.metadata
         for path in base.links.group(file.source):  # all its names are of one group then
@@ -258,7 +262,7 @@ def _check(placed: Changeset, where: dict[bytes, bytes]) -> None:
     gone, below_file = _gone(placed), _below_file(placed)
     for place in (*where.values(), *placed.nodes):
         if (place in gone and place not in placed.nodes) or _above(place) in below_file:
-            raise InvalidPath(f"{place[:120]!r} is below what the same layer takes away")
+            raise InvalidPath(f"{quoted(place[:120])} is below what the same layer takes away")
 
 
 def _above(path: bytes) -> bytes:

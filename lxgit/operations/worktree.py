@@ -11,7 +11,7 @@ import os
 import time
 from contextlib import contextmanager
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, quoted
 from lxgit.objects.changeset import apply
 from lxgit.objects.content import Below, SourceChanged
 from lxgit.objects.diff import iter_differences
@@ -117,7 +117,7 @@ class WorkTree:
                     return None
         name = self.container.config.name
         raise ChangingTooFast(
-            f"container '{name}' changes {os.fsdecode(path)!r} while it is read",
+            f"container '{name}' changes {quoted(path)} while it is read",
             hint="try again, or when it has ended",
         )
 
@@ -203,10 +203,10 @@ def _unchanged(content: Content | None) -> Iterator[None]:
         time.sleep(TICK / 1e9)
     before = content.now()
     if time.time_ns() - before.ctime < TICK:
-        raise SourceChanged(f"{content.path!r} has just been written to")
+        raise SourceChanged(f"{quoted(content.path)} has just been written to")
     yield
     if content.now() != before:
-        raise SourceChanged(f"{content.path!r} changed while it was read")
+        raise SourceChanged(f"{quoted(content.path)} changed while it was read")
 
 
 @contextmanager

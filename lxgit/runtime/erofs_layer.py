@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, quoted
 from lxgit.objects.metadata import NANOSECONDS, Kind, Metadata
 from lxgit.objects.replay import Blob
 from lxgit.objects.tarwriter import TarWriter
@@ -95,7 +95,7 @@ class LayerTar:
             return
         names = self._names[existing] = self._names.get(existing, 1) + 1
         if names > MAX_LINKS:
-            raise UnfitTree(f"{existing!r} has more than {MAX_LINKS} names")
+            raise UnfitTree(f"{quoted(existing)} has more than {MAX_LINKS} names")
         self._count(path)
         self._tar.link(path, existing)
 
@@ -104,13 +104,13 @@ class LayerTar:
         parent = path.rpartition(b"/")[0]
         entries = self._children[parent] = self._children.get(parent, 0) + 1
         if entries > MAX_ENTRIES:
-            raise UnfitTree(f"{parent!r} has more than {MAX_ENTRIES} entries")
+            raise UnfitTree(f"{quoted(parent)} has more than {MAX_ENTRIES} entries")
 
     def _taken(self, path: bytes, metadata: Metadata) -> Metadata:
         """Take note of an entry; its metadata as the layer has it."""
         self._count(path)
         if metadata.mtime < 0 and metadata.mtime % NANOSECONDS:
-            raise UnfitTree(f"{path!r} has a fractional time before 1970")
+            raise UnfitTree(f"{quoted(path)} has a fractional time before 1970")
         if metadata.uid > 0xFFFF or metadata.gid > 0xFFFF or metadata.xattrs:
             self.outside_range |= ids_outside_range(metadata)
         return _escaped(path, metadata) if metadata.xattrs else metadata
@@ -201,9 +201,9 @@ def _escaped(path: bytes, metadata: Metadata) -> Metadata:
     for name, value in metadata.xattrs:
         size += len(name) + len(value)
         if b"=" in name or b"%" in name:  # escaped in the tar, and mkfs.erofs takes it as it is
-            raise UnfitTree(f"{path!r} has the extended attribute {name!r}")
+            raise UnfitTree(f"{quoted(path)} has the extended attribute {quoted(name)}")
     if size > MAX_XATTRS:
-        raise UnfitTree(f"{path!r} has {size} bytes of extended attributes")
+        raise UnfitTree(f"{quoted(path)} has {size} bytes of extended attributes")
     if all(escape_xattr(name) == name for name, _ in metadata.xattrs):
         return metadata
     xattrs = sorted((escape_xattr(name), value) for name, value in metadata.xattrs)

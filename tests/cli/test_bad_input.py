@@ -172,6 +172,14 @@ def test_an_archive_that_is_none(
     assert git.fsck() == b""
 
 
+@pytest.mark.parametrize("words", [("import", "-", "new"), ("load",)], ids=" ".join)
+def test_bytes_of_a_file_that_is_no_archive_are_told_as_text(
+    based: Lxgit, words: tuple[str, ...]
+) -> None:
+    result = based(*words, stdin=b"a:x:1\n" * 200, code=1)
+    refused(result, r"no tar archive (the bad number '1\na:x:1\n' in its header at 0)")
+
+
 @pytest.fixture
 def small_disk(scratch: Path) -> Iterator[Path]:
     """A file system of 24 MiB."""
@@ -267,7 +275,7 @@ def test_a_store_on_overlayfs(scratch: Path, busybox_tar: Path) -> None:
 
 def test_a_store_of_a_newer_format(based: Lxgit) -> None:
     (based.store / "format").write_text("lxgit store 2\n")
-    refused(based("log", code=1), "has the format b'lxgit store 2\\n'", "or a newer one")
+    refused(based("log", code=1), "has the format 'lxgit store 2\\n'", "or a newer one")
     refused(based("import", "/etc", "x", code=1), "has the format", "or a newer one")
 
 

@@ -304,7 +304,7 @@ def _kinds() -> list[Case]:
             lambda: header(b"c", b"3", rest=bytes(64) + base_256(-1, 8) + octal(0, 8)) + END,
             "the impossible device number -1:0",
         ),
-        Case("a type that nobody knows", lambda: header(b"a", b"Z") + END, "the member type b'Z'"),
+        Case("a type that nobody knows", lambda: header(b"a", b"Z") + END, "the member type 'Z'"),
         Case(
             "an owner that is none",
             lambda: header(b"a", uid=base_256(2**32 - 1, 8)) + END,

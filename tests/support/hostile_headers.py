@@ -95,7 +95,7 @@ def _sizes() -> list[Case]:
         Case(
             "a number that is none",
             lambda: header(size=b"12a") + END,
-            "the bad number b'12a'",
+            "the bad number '12a'",
         ),
     ]
 
