@@ -5,7 +5,7 @@ from __future__ import annotations
 from lxgit.cli.answers import container_name, write_removed
 from lxgit.cli.options import AsFormat, NoTrunc, Quiet, take
 from lxgit.cli.params import Annotated, argument, command, option
-from lxgit.cli.report import printable
+from lxgit.cli.report import Faults, printable
 from lxgit.cli.session import Session
 from lxgit.cli.tables import columns, short_id, write_ids, write_json
 from lxgit.errors import UsageError
@@ -44,11 +44,11 @@ def branch(
     quiet: Quiet = False,
     no_trunc: NoTrunc = False,
     format_: AsFormat = "table",
-) -> None:
+) -> int:
     """List, create, rename or delete branches."""
     if delete or delete_anyway:
-        _delete(session, names, force=delete_anyway or force)
-    elif move or move_anyway:
+        return _delete(session, names, force=delete_anyway or force)
+    if move or move_anyway:
         _rename(session, names, force=move_anyway or force)
     elif names and not list_:
         _create(session, names, force=force)
@@ -67,6 +67,7 @@ def branch(
         width = max((columns(_name(row)) for row in rows), default=0) if verbose else 0
         for row in rows:
             session.out.line(_line(row, width, whole=no_trunc))
+    return 0
 
 
 def _rows(session: Session, patterns: tuple[str, ...], *, subjects: bool) -> list[BranchRow]:
@@ -93,13 +94,16 @@ def _fields(row: BranchRow) -> dict[str, object]:
     return {"name": row.name, "id": row.oid, "current": row.current, "subject": row.subject}
 
 
-def _delete(session: Session, names: tuple[str, ...], *, force: bool) -> None:
-    from lxgit.operations.branches import delete_branches
+def _delete(session: Session, names: tuple[str, ...], *, force: bool) -> int:
+    from lxgit.operations.branches import delete_branch
 
     take(names, 1, None, "lxgit branch -d NAME...")
-    repository = session.repository()
-    removed = delete_branches(repository, names, force=force, identity=session.identity())
-    write_removed(session.out, removed)
+    repository, who, faults = session.repository(), session.identity(), Faults(session)
+    for name in names:
+        with faults:
+            removed = delete_branch(repository, name, force=force, identity=who)
+            write_removed(session.out, [removed])
+    return faults.exit_code
 
 
 def _rename(session: Session, names: tuple[str, ...], *, force: bool) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from lxgit.cli.answers import container_name
 from lxgit.cli.options import FormatOption, Template
 from lxgit.cli.params import Annotated, Literal, argument, command, option
+from lxgit.cli.report import Faults
 from lxgit.cli.session import Session
-from lxgit.cli.tables import write_inspected, write_json
+from lxgit.cli.tables import inspect_each, write_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,14 +29,16 @@ def rm(
     volumes: Annotated[
         bool, option("-v", "--volumes", help="and its volumes that nobody has named")
     ] = False,
-) -> None:
+) -> int:
     """Delete containers, and what they have not committed."""
     from lxgit.operations.containers import remove_container
 
-    repository = session.repository()
+    repository, faults = session.repository(), Faults(session)
     for name in names:
-        removed = remove_container(repository, name, force=force, volumes=volumes)
-        session.out.line(_removed(removed))
+        with faults:
+            removed = remove_container(repository, name, force=force, volumes=volumes)
+            session.out.line(_removed(removed))
+    return faults.exit_code
 
 
 def _removed(removed: RemovedContainer) -> str:
@@ -69,9 +72,9 @@ def inspect(
     ] = None,
     sizes: _Sizes = False,
     format_: Template = "json",
-) -> None:
+) -> int:
     """Show everything about images and containers, as JSON or by a template."""
-    _inspect(session, names, kind, format_, sizes=sizes)
+    return _inspect(session, names, kind, format_, sizes=sizes)
 
 
 @command(examples=(("lxgit container inspect web", ""),))
@@ -82,9 +85,9 @@ def container_inspect(
     ],
     sizes: _Sizes = False,
     format_: Template = "json",
-) -> None:
+) -> int:
     """Show everything about containers, as JSON or by a template."""
-    _inspect(session, names, "container", format_, sizes=sizes)
+    return _inspect(session, names, "container", format_, sizes=sizes)
 
 
 @command(examples=(("lxgit image inspect base", ""),))
@@ -93,19 +96,21 @@ def image_inspect(
     names: Annotated[tuple[str, ...], argument("IMAGE", help="names or ids", completes="image")],
     sizes: _Sizes = False,
     format_: Template = "json",
-) -> None:
+) -> int:
     """Show everything about images, as JSON or by a template."""
-    _inspect(session, names, "image", format_, sizes=sizes)
+    return _inspect(session, names, "image", format_, sizes=sizes)
 
 
 def _inspect(
     session: Session, names: tuple[str, ...], kind: str | None, format_: str, *, sizes: bool
-) -> None:
+) -> int:
     from lxgit.operations.inspecting import inspect
 
+    repository = session.repository()
     sizes = sizes or ".Size" in format_
-    found = inspect(session.repository(), names, kind, sizes=sizes)
-    write_inspected(session.out, format_, found)
+    return inspect_each(
+        session, format_, names, lambda name: inspect(repository, name, kind, sizes=sizes)
+    )
 
 
 @command(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lxgit.cli.limitoptions import Limiting
 from lxgit.cli.params import Annotated, argument, command, option
+from lxgit.cli.report import for_each
 from lxgit.cli.run import Image, Program, Pull, told_as_docker_does, with_image
 from lxgit.cli.runoptions import Wishes
 from lxgit.cli.session import Session
@@ -60,13 +61,16 @@ def update(
         str | None,
         option("--restart", help="when to start it again, as 'run' has it", metavar="POLICY"),
     ] = None,
-) -> None:
+) -> int:
     """Change the limits of containers, running or not, and when they are started again."""
-    from lxgit.operations.updating import update
+    from lxgit.operations.updating import policy_of, update
 
     if limiting == Limiting() and restart is None:
         raise UsageError("nothing to change was said", hint="-m 256m, or --restart always")
-    with session.progress() as progress:
-        update(session.repository(), containers, limiting.wanted(), restart, progress)
-    for container in containers:
-        session.out.line(container)
+    repository, wanted, policy = session.repository(), limiting.wanted(), policy_of(restart)
+
+    def step(name: str) -> None:
+        with session.progress() as progress:
+            update(repository, name, wanted, policy, progress)
+
+    return for_each(session, containers, step)

@@ -10,6 +10,7 @@ from pathlib import Path
 from lxgit.cli.answers import write_removed
 from lxgit.cli.options import Message, message_of
 from lxgit.cli.params import Annotated, argument, command, option
+from lxgit.cli.report import Faults
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id
 from lxgit.errors import LxgitError, UsageError
@@ -269,10 +270,13 @@ def rmi(
     force: Annotated[
         bool, option("-f", "--force", help="also what containers are on; all names of an id")
     ] = False,
-) -> None:
+) -> int:
     """Delete names of images. The reflog keeps where they were; HEAD's branch stays."""
-    from lxgit.operations.images import remove_images
+    from lxgit.operations.images import remove_image
 
-    repository = session.repository()
-    removed = remove_images(repository, names, force=force, identity=session.identity())
-    write_removed(session.out, removed)
+    repository, who, faults = session.repository(), session.identity(), Faults(session)
+    for name in names:
+        with faults:
+            removed = remove_image(repository, name, force=force, identity=who)
+            write_removed(session.out, removed)
+    return faults.exit_code

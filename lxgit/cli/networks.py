@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lxgit.cli.options import Filters, FormatOption, Template
 from lxgit.cli.params import Annotated, Literal, argument, command, option
+from lxgit.cli.report import for_each
 from lxgit.cli.session import Session
-from lxgit.cli.tables import write_inspected
+from lxgit.cli.tables import inspect_each
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,15 +123,17 @@ def _fields(row: NetworkRow, *, no_trunc: bool) -> dict[str, object]:
         ("lxgit network inspect --format '{{json .Containers}}' backend", ""),
     )
 )
-def inspect(session: Session, names: Names, format_: Template = "json") -> None:
+def inspect(session: Session, names: Names, format_: Template = "json") -> int:
     """Show everything about networks, as JSON or by a template.
 
     Addresses are those in force while a container runs on it.
     """
-    from lxgit.operations.networks import list_networks
+    from lxgit.operations.networks import find_network
 
-    rows = [_values(row) for row in list_networks(session.repository(), names)]
-    write_inspected(session.out, format_, rows)
+    repository = session.repository()
+    return inspect_each(
+        session, format_, names, lambda name: _values(find_network(repository, name))
+    )
 
 
 def _pool(row: NetworkRow, subnet: str, gateway: str) -> dict[str, str]:
@@ -172,13 +175,12 @@ def rm(
     session: Session,
     names: Names,
     force: Annotated[bool, option("-f", "--force", help="pass over such as there are not")] = False,
-) -> None:
+) -> int:
     """Delete networks. One that a container has, running or not, stays."""
-    from lxgit.operations.networks import remove_networks
+    from lxgit.operations.networks import remove_network
 
-    remove_networks(session.repository(), names, force=force)
-    for name in names:
-        session.out.line(name)
+    repository = session.repository()
+    return for_each(session, names, lambda name: remove_network(repository, name, force=force))
 
 
 @command(

@@ -8,6 +8,12 @@ from lxgit.cli.output import OutputFailed
 from lxgit.errors import LxgitError, in_words, reason
 from lxgit.lean import suppress
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from lxgit.cli.session import Session
+
 
 def fault(error: LxgitError | OSError | OutputFailed) -> tuple[str, str | None, int]:
     """The fault in one line, what to do next, and the exit code."""
@@ -22,6 +28,38 @@ def tell(message: str, *, hint: str | None = None) -> None:
     text = f"lxgit: {printable(message)}\n" + (f"hint: {printable(hint)}\n" if hint else "")
     with suppress(OSError):
         os.write(2, text.encode("utf-8", "surrogateescape"))
+
+
+class Faults:
+    """What goes wrong with one of several things that a command is for, while the others are done.
+
+    A context for each of them, which tells its fault. `exit_code` is the first one's, or 0.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.exit_code = 0
+        self._session = session
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if not isinstance(error, LxgitError | OSError) or isinstance(error, BrokenPipeError):
+            return False
+        message, hint, code = fault(error)
+        self._session.note(message, hint=hint)
+        self.exit_code = self.exit_code or code
+        return True
+
+
+def for_each(session: Session, names: Iterable[str], step: Callable[[str], None]) -> int:
+    """Do something for each name, and answer with it, as Docker does; the exit code."""
+    faults = Faults(session)
+    for name in names:
+        with faults:
+            step(name)
+            session.out.line(name)
+    return faults.exit_code
 
 
 def printable(text: str) -> str:

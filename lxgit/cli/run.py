@@ -8,7 +8,7 @@ import os
 from lxgit.cli.detaching import DetachKeys, SigProxy, exit_code, key_sequence
 from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.processoptions import Detach, check_terminal, terminal_size
-from lxgit.cli.report import fault
+from lxgit.cli.report import fault, for_each
 from lxgit.cli.runoptions import Wishes
 from lxgit.cli.session import Session
 from lxgit.errors import LxgitError, UsageError
@@ -196,10 +196,10 @@ def start(
     from lxgit.operations.launching import start, start_detached
 
     repository = session.repository()
-    with session.progress() as progress:
-        if attach or interactive:
-            if len(containers) > 1:
-                raise UsageError("-a and -i are for one container", hint="start the others first")
+    if attach or interactive:
+        if len(containers) > 1:
+            raise UsageError("-a and -i are for one container", hint="start the others first")
+        with session.progress() as progress:
             code = start(
                 repository,
                 containers[0],
@@ -208,7 +208,9 @@ def start(
                 progress=progress,
             )
             return exit_code(session, code)
-        for name in containers:
+
+    def step(name: str) -> None:
+        with session.progress() as progress:
             start_detached(repository, name, progress=progress)
-            session.out.line(name)
-    return 0
+
+    return for_each(session, containers, step)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from lxgit.cli.detaching import DetachKeys, SigProxy, exit_code, key_sequence
 from lxgit.cli.options import AsFormat
 from lxgit.cli.params import Annotated, argument, command, option
+from lxgit.cli.report import Faults, for_each
 from lxgit.cli.session import Session
 from lxgit.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.logs import Piece
+    from lxgit.operations.running import Stop
 
 Container = Annotated[str, argument("CONTAINER", help="a name or an id", completes="container")]
 Containers = Annotated[
@@ -120,12 +122,26 @@ def stop(
     containers: Containers,
     patience: Patience = None,
     signal: StopSignal = None,
-) -> None:
+) -> int:
     """End running containers: SIGTERM, or their own stop signal, then SIGKILL."""
-    from lxgit.operations.running import stop
+    from lxgit.operations.running import begin_stop, finish_stop
 
-    stop(session.repository(), containers, patience, signal_name=signal)
-    _name(session, containers)
+    repository, how, faults = session.repository(), _how(patience, signal), Faults(session)
+    asked = []
+    for name in containers:
+        with faults:
+            asked.append((name, begin_stop(repository, name, how)))
+    for name, stopping in asked:
+        with faults:
+            finish_stop(stopping)
+            session.out.line(name)
+    return faults.exit_code
+
+
+def _how(patience: int | None, signal: str | None) -> Stop:
+    from lxgit.operations.running import Stop, signal_number
+
+    return Stop(patience, None if signal is None else signal_number(signal))
 
 
 @command(
@@ -140,40 +156,43 @@ def kill(
     signal: Annotated[
         str, option("-s", "--signal", help="by name or number", metavar="SIGNAL")
     ] = "KILL",
-) -> None:
+) -> int:
     """Send running containers a signal, SIGKILL by default."""
     from lxgit.operations.running import kill, signal_number
 
-    kill(session.repository(), containers, signal_number(signal))
-    _name(session, containers)
+    repository, number = session.repository(), signal_number(signal)
+    return for_each(session, containers, lambda name: kill(repository, name, number))
 
 
 @command(examples=(("lxgit pause web && lxgit unpause web", "a while in between"),))
-def pause(session: Session, containers: Containers) -> None:
+def pause(session: Session, containers: Containers) -> int:
     """Have running containers stand still, with all their processes, until 'unpause'."""
     from lxgit.operations.pausing import pause
 
-    pause(session.repository(), containers)
-    _name(session, containers)
+    repository = session.repository()
+    return for_each(session, containers, lambda name: pause(repository, name))
 
 
 @command(examples=(("lxgit pause web && lxgit unpause web", "a while in between"),))
-def unpause(session: Session, containers: Containers) -> None:
+def unpause(session: Session, containers: Containers) -> int:
     """Have paused containers go on."""
     from lxgit.operations.pausing import unpause
 
-    unpause(session.repository(), containers)
-    _name(session, containers)
+    repository = session.repository()
+    return for_each(session, containers, lambda name: unpause(repository, name))
 
 
 @command(examples=(("lxgit wait web", "prints its exit code"),))
-def wait(session: Session, containers: Containers) -> None:
+def wait(session: Session, containers: Containers) -> int:
     """Block until containers have ended, then print their exit codes."""
     from lxgit.operations.running import wait
 
-    for code in wait(session.repository(), containers):
-        session.out.line(str(code))
-        session.out.flush()
+    repository, faults = session.repository(), Faults(session)
+    for name in containers:
+        with faults:
+            session.out.line(str(wait(repository, name)))
+            session.out.flush()
+    return faults.exit_code
 
 
 @command(
@@ -212,13 +231,17 @@ def restart(
     containers: Containers,
     patience: Patience = None,
     signal: StopSignal = None,
-) -> None:
+) -> int:
     """Stop containers, and start them again."""
     from lxgit.operations.running import restart
 
-    with session.progress() as progress:
-        restart(session.repository(), containers, patience, signal, progress)
-    _name(session, containers)
+    repository, how = session.repository(), _how(patience, signal)
+
+    def step(name: str) -> None:
+        with session.progress() as progress:
+            restart(repository, name, how, progress)
+
+    return for_each(session, containers, step)
 
 
 @command(examples=(("lxgit rename web front", ""),))
@@ -231,9 +254,3 @@ def rename(
     from lxgit.operations.running import rename
 
     rename(session.repository(), container, name)
-
-
-def _name(session: Session, containers: tuple[str, ...]) -> None:
-    """What Docker answers with: each container as it was named."""
-    for container in containers:
-        session.out.line(container)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from lxgit.cli.report import printable
+from lxgit.cli.report import Faults, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from lxgit.cli.output import Output
+    from lxgit.cli.session import Session
 
 _LEAST_WIDTH = 20  # text/tabwriter as Docker set it: cells of 20 columns or more,
 _PADDING = 3  # three of them blank
@@ -90,16 +91,29 @@ def write_json(out: Output, rows: Iterable[Mapping[str, object]]) -> None:
     out.line("[]" if before == "[" else "\n]")
 
 
-def write_inspected(out: Output, template: str, things: Sequence[Mapping[str, object]]) -> None:
-    """All about things: one JSON array for `json`, else each by the template. InvalidTemplate."""
+def inspect_each(
+    session: Session,
+    template: str,
+    names: Iterable[str],
+    look: Callable[[str], Mapping[str, object]],
+) -> int:
+    """All about what is named: one JSON array for `json`, else each by the template; the exit code.
+
+    InvalidTemplate.
+    """
+    faults, found = Faults(session), []
+    for name in names:
+        with faults:
+            found.append(look(name))
     if template == "json":
         from json import dumps
 
-        out.line(dumps(things, indent=4))
-        return
-    from lxgit.cli.templates import write_templated
+        session.out.line(dumps(found, indent=4))
+    else:
+        from lxgit.cli.templates import write_templated
 
-    write_templated(out, template, things)
+        write_templated(session.out, template, found)
+    return faults.exit_code
 
 
 def write_ids(out: Output, ids: Iterable[str], *, whole: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lxgit.cli.answers import write_removed
 from lxgit.cli.options import AsFormat, Message, NoTrunc, Quiet, message_of, take
 from lxgit.cli.params import Annotated, argument, command, option
-from lxgit.cli.report import printable
+from lxgit.cli.report import Faults, printable
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_ids, write_json
 
@@ -40,14 +40,14 @@ def tag(
     quiet: Quiet = False,
     no_trunc: NoTrunc = False,
     format_: AsFormat = "table",
-) -> None:
+) -> int:
     """List, create or delete tags.
 
     With three arguments it is Docker's: IMAGE REPOSITORY TAG.
     """
     if delete:
-        _delete(session, names)
-    elif list_ or not names:
+        return _delete(session, names)
+    if list_ or not names:
         take(names, 0, 1, "lxgit tag -l [PATTERN]")
         rows = _rows(session, names[0] if names else None)
         if format_ == "json":
@@ -59,6 +59,7 @@ def tag(
                 session.out.line(_line(row, with_message=with_messages))
     else:
         _create(session, names, message=message_of(message), annotate=annotate, force=force)
+    return 0
 
 
 def _rows(session: Session, pattern: str | None) -> list[TagRow]:
@@ -77,12 +78,15 @@ def _line(row: TagRow, *, with_message: bool) -> str:
     return printable(f"{row.name:15} {subject}") if subject else row.name
 
 
-def _delete(session: Session, names: tuple[str, ...]) -> None:
-    from lxgit.operations.tags import delete_tags
+def _delete(session: Session, names: tuple[str, ...]) -> int:
+    from lxgit.operations.tags import delete_tag
 
     take(names, 1, None, "lxgit tag -d NAME...")
-    repository = session.repository()
-    write_removed(session.out, delete_tags(repository, names, identity=session.identity()))
+    repository, who, faults = session.repository(), session.identity(), Faults(session)
+    for name in names:
+        with faults:
+            write_removed(session.out, [delete_tag(repository, name, identity=who)])
+    return faults.exit_code
 
 
 def _create(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lxgit.cli.options import Filters, FormatOption, Template
 from lxgit.cli.params import Annotated, argument, command, option
+from lxgit.cli.report import for_each
 from lxgit.cli.session import Session
-from lxgit.cli.tables import write_inspected
+from lxgit.cli.tables import inspect_each
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,12 +94,14 @@ def _fields(row: VolumeRow) -> dict[str, object]:
         ("lxgit volume inspect --format '{{.Mountpoint}}' stuff", "where its files are"),
     )
 )
-def inspect(session: Session, names: Names, format_: Template = "json") -> None:
+def inspect(session: Session, names: Names, format_: Template = "json") -> int:
     """Show everything about volumes, as JSON or by a template."""
-    from lxgit.operations.volumes import list_volumes
+    from lxgit.operations.volumes import find_volume
 
-    rows = [_fields(row) for row in list_volumes(session.repository(), names)]
-    write_inspected(session.out, format_, rows)
+    repository = session.repository()
+    return inspect_each(
+        session, format_, names, lambda name: _fields(find_volume(repository, name))
+    )
 
 
 @command(examples=(("lxgit volume rm stuff", ""),))
@@ -106,13 +109,12 @@ def rm(
     session: Session,
     names: Names,
     force: Annotated[bool, option("-f", "--force", help="pass over such as there are not")] = False,
-) -> None:
+) -> int:
     """Delete volumes, with what is in them. One that a container has, running or not, stays."""
-    from lxgit.operations.volumes import remove_volumes
+    from lxgit.operations.volumes import remove_volume
 
-    remove_volumes(session.repository(), names, force=force)
-    for name in names:
-        session.out.line(name)
+    repository = session.repository()
+    return for_each(session, names, lambda name: remove_volume(repository, name, force=force))
 
 
 @command(

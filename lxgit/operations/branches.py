@@ -12,7 +12,7 @@ from lxgit.operations.values import BranchRow, HeadMoved, RemovedRef
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from lxgit.objects.commits import Signature
     from lxgit.operations.values import Identity
@@ -87,24 +87,21 @@ def create_branch(
     return hex_id(oid)
 
 
-def delete_branches(
-    repository: Repository, names: Sequence[str], *, force: bool, identity: Identity
-) -> list[RemovedRef]:
-    """Delete branches; nothing is deleted when one of them may not be.
-
-    HEAD's never is. Without `force` (`-D`) neither is one that a container is on, nor one whose
-    commits HEAD's history has not; with it, the containers become detached.
-    """
-    found = [(name, _branch(repository, name)) for name in names]
-    for name, oid in found:
-        _check_deletable(repository, name, oid, force=force)
-    return [delete_branch(repository, name, oid, identity) for name, oid in found]
-
-
 def delete_branch(
-    repository: Repository, name: str, oid: ObjectID, identity: Identity
+    repository: Repository, name: str, *, force: bool, identity: Identity
 ) -> RemovedRef:
-    """Delete one branch, whose containers become detached."""
+    """Delete a branch, but never HEAD's.
+
+    Without `force` (`-D`) neither one that a container is on, nor one whose commits HEAD's history
+    has not; with it, the containers become detached.
+    """
+    oid = branch_tip(repository, name)
+    _check_deletable(repository, name, oid, force=force)
+    return drop_branch(repository, name, oid, identity)
+
+
+def drop_branch(repository: Repository, name: str, oid: ObjectID, identity: Identity) -> RemovedRef:
+    """Delete a branch that is still there, whose containers become detached, whatever it has."""
     from lxgit.operations.attached import containers_on, detach
 
     containers = containers_on(repository, name)
@@ -114,7 +111,8 @@ def delete_branch(
     return RemovedRef(RefKind.BRANCH, name, hex_id(oid), detach(repository, containers, identity))
 
 
-def _branch(repository: Repository, name: str) -> ObjectID:
+def branch_tip(repository: Repository, name: str) -> ObjectID:
+    """The commit that a branch names. NoSuchRef."""
     oid = repository.refs.read(branch_ref(name))
     if oid is None:
         raise NoSuchRef(f"there is no branch '{name}'", hint="'lxgit branch' lists them")
@@ -163,7 +161,7 @@ def rename_branch(
         if not isinstance(head, str):
             raise NoSuchRef("HEAD is on no branch", hint="name the branch: 'branch -m OLD NEW'")
         old = head.removeprefix(BRANCHES)
-    oid = _branch(repository, old)
+    oid = branch_tip(repository, old)
     check_branch_name(repository, new)
     present = repository.refs.read(branch_ref(new))
     message = f"Branch: renamed {branch_ref(old)} to {branch_ref(new)}"
@@ -231,7 +229,7 @@ def checkout_new(
     """Create a branch at `start`, HEAD by default, and move HEAD to it."""
     create_branch(repository, name, start, force=force, identity=identity)
     ref = branch_ref(name)
-    oid = _branch(repository, name)
+    oid = branch_tip(repository, name)
     return _move_head(repository, ref, oid, name, created=True, identity=identity)
 
 

@@ -6,16 +6,14 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, image_and_tag, short_name
 from lxgit.operations.attached import containers_on
-from lxgit.operations.branches import BranchInUse, check_not_head, delete_branch
+from lxgit.operations.branches import BranchInUse, branch_tip, check_not_head, drop_branch
 from lxgit.operations.lookup import IsContainer, find_commit, read_commit
 from lxgit.operations.naming import branch_ref, tag_ref
-from lxgit.operations.tags import delete_tags, list_tags
+from lxgit.operations.tags import delete_tag, list_tags
 from lxgit.operations.values import ImageRow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from lxgit.objects.ids import ObjectID
     from lxgit.operations.values import Identity, RemovedRef
     from lxgit.repository import Repository
@@ -51,26 +49,25 @@ def names_by_id(repository: Repository) -> dict[str, list[str]]:
     return names
 
 
-def remove_images(
-    repository: Repository, names: Sequence[str], *, force: bool, identity: Identity
+def remove_image(
+    repository: Repository, name: str, *, force: bool, identity: Identity
 ) -> list[RemovedRef]:
-    """Delete the branches and tags that the names or ids mean; nothing when one may not go.
+    """Delete the branch or tag that a name means, or all those of an id if all of them may go.
 
     HEAD's branch never goes. Without `force` neither does a branch that a container is on, nor what
     an id means when it has several names.
     """
-    refs = [ref for name in names for ref in _refs_of(repository, name, force=force)]
+    refs = _refs_of(repository, name, force=force)
     for ref in refs:
         _check_removable(repository, ref, force=force)
-    removed = []
-    for ref in dict.fromkeys(refs):
-        if ref.startswith(TAGS):
-            removed += delete_tags(repository, [ref.removeprefix(TAGS)], identity=identity)
-        else:
-            oid = repository.refs.read(ref)
-            assert oid is not None
-            removed.append(delete_branch(repository, ref.removeprefix(BRANCHES), oid, identity))
-    return removed
+    return [_remove(repository, ref, identity) for ref in refs]
+
+
+def _remove(repository: Repository, ref: str, identity: Identity) -> RemovedRef:
+    if ref.startswith(TAGS):
+        return delete_tag(repository, ref.removeprefix(TAGS), identity=identity)
+    name = ref.removeprefix(BRANCHES)
+    return drop_branch(repository, name, branch_tip(repository, name), identity)
 
 
 def _refs_of(repository: Repository, name: str, *, force: bool) -> list[str]:

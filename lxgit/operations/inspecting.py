@@ -16,7 +16,6 @@ from lxgit.operations.tags import list_tags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from lxgit.objects.commits import Signature
@@ -32,17 +31,13 @@ class OfAnotherType(LxgitError):
 
 
 def inspect(
-    repository: Repository, names: Sequence[str], kind: str | None = None, *, sizes: bool = False
-) -> list[dict[str, Any]]:
-    """An object a name: revisions and containers, in the order of commands.md's look-up.
+    repository: Repository, name: str, kind: str | None = None, *, sizes: bool = False
+) -> dict[str, Any]:
+    """What a name stands for: a revision or a container, in the order of commands.md's look-up.
 
     `kind` is IMAGE or CONTAINER where only one of them will do: OfAnotherType. `sizes` are in
     bytes, for which all the files of an image are counted.
     """
-    return [_inspect(repository, name, kind, sizes=sizes) for name in names]
-
-
-def _inspect(repository: Repository, name: str, kind: str | None, *, sizes: bool) -> dict[str, Any]:
     found = classify(repository, name) if kind != CONTAINER else find_container(repository, name)
     if isinstance(found, bytes):
         image = image_of(repository, found)

@@ -122,14 +122,14 @@ def kept_networks(repository: Repository, names: Iterable[str]) -> Iterator[None
         yield
 
 
-def list_networks(repository: Repository, names: Sequence[str] | None = None) -> list[NetworkRow]:
-    """All networks, those first that every store has, damaged ones among them; or those named.
+def find_network(repository: Repository, name: str) -> NetworkRow:
+    """One network. NoSuchNetwork, BrokenNetwork."""
+    return _row(repository, name, _users(repository))
 
-    NoSuchNetwork, BrokenNetwork: of those that are named.
-    """
+
+def list_networks(repository: Repository) -> list[NetworkRow]:
+    """All networks, those first that every store has, damaged ones among them."""
     users = _users(repository)
-    if names is not None:
-        return [_row(repository, name, users) for name in names]
     rows = [_row(repository, name, users) for name in _built_in()]
     for name in records.names(repository.networks_dir):
         try:
@@ -247,27 +247,24 @@ def _fits(row: NetworkRow, wanted: Mapping[str, Sequence[str]]) -> bool:
     )
 
 
-def remove_networks(repository: Repository, names: Sequence[str], *, force: bool) -> None:
-    """Delete networks; none when one may not go.
+def remove_network(repository: Repository, name: str, *, force: bool) -> None:
+    """Delete a network.
 
-    NetworkInUse, also with `force`: that only passes over such as there are not (NoSuchNetwork).
+    NetworkInUse, also with `force`: that only passes over one that there is not (NoSuchNetwork).
     """
+    if name in BUILT_IN:
+        raise NetworkInUse(f"every store has network '{name}'", hint="it cannot be deleted")
     with records.settled(repository.networks_dir):
-        users = _users(repository)
-        going = []
-        for name in names:
-            if name in BUILT_IN:
-                raise NetworkInUse(f"every store has network '{name}'", hint="it cannot be deleted")
-            found = _known(repository, name, force=force)
-            if containers := users.get(found or ""):
-                told = ", ".join(f"'{one.config.name}'" for one in containers)
-                raise NetworkInUse(
-                    f"network '{found}' is in use by container {told}",
-                    hint="'lxgit network disconnect', or 'lxgit rm CONTAINER', first",
-                )
-            going.append(found)
-        for name in dict.fromkeys(filter(None, going)):
-            records.remove(repository.networks_dir, name)
+        found = _known(repository, name, force=force)
+        if found is None:
+            return
+        if containers := _users(repository).get(found):
+            told = ", ".join(f"'{one.config.name}'" for one in containers)
+            raise NetworkInUse(
+                f"network '{found}' is in use by container {told}",
+                hint="'lxgit network disconnect', or 'lxgit rm CONTAINER', first",
+            )
+        records.remove(repository.networks_dir, found)
 
 
 def _known(repository: Repository, name: str, *, force: bool) -> str | None:

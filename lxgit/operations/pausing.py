@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 
 from lxgit.errors import LxgitError
+from lxgit.operations.finding import not_running
 from lxgit.operations.lookup import find_container
 from lxgit.runtime.attach import IsPaused, NotRunning, SupervisorLost, connect
 from lxgit.runtime.freezer import CannotFreeze, require, wait_until_frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
@@ -21,41 +22,35 @@ class NotPaused(LxgitError):
     """The container does not stand still."""
 
 
-def pause(repository: Repository, names: Sequence[str]) -> None:
-    """Have running containers stand still. NotRunning, IsPaused, before any does; CannotFreeze."""
-    found = _checked(repository, names, paused=False)
-    for container in found:
-        require(container.id)
-    for container in found:
-        with connect(container.path) as session:
-            session.pause(paused=True)
-            try:
-                _see(container)
-            except CannotFreeze:
-                session.pause(paused=False)
-                raise
-
-
-def unpause(repository: Repository, names: Sequence[str]) -> None:
-    """Have paused containers go on. NotRunning, NotPaused, before any does."""
-    for container in _checked(repository, names, paused=True):
-        with connect(container.path) as session:
+def pause(repository: Repository, name: str) -> None:
+    """Have a running container stand still. NotRunning, IsPaused, CannotFreeze."""
+    container = _checked(repository, name, paused=False)
+    require(container.id)
+    with connect(container.path) as session:
+        session.pause(paused=True)
+        try:
+            _see(container)
+        except CannotFreeze:
             session.pause(paused=False)
+            raise
 
 
-def _checked(repository: Repository, names: Sequence[str], *, paused: bool) -> list[Container]:
-    found = [find_container(repository, name) for name in names]
-    for container in found:
-        name, state = container.config.name, container.state
-        if not container.is_running:
-            raise NotRunning(
-                f"container '{name}' is not running", hint="'lxgit ps -a' shows how it ended"
-            )
-        if state.paused and not paused:
-            raise IsPaused(f"container '{name}' is paused already")
-        if paused and not state.paused:
-            raise NotPaused(f"container '{name}' is not paused")
-    return found
+def unpause(repository: Repository, name: str) -> None:
+    """Have a paused container go on. NotRunning, NotPaused."""
+    with connect(_checked(repository, name, paused=True).path) as session:
+        session.pause(paused=False)
+
+
+def _checked(repository: Repository, name: str, *, paused: bool) -> Container:
+    container = find_container(repository, name)
+    name, state = container.config.name, container.state
+    if not container.is_running:
+        raise not_running(name)
+    if state.paused and not paused:
+        raise IsPaused(f"container '{name}' is paused already")
+    if paused and not state.paused:
+        raise NotPaused(f"container '{name}' is not paused")
+    return container
 
 
 def _see(container: Container) -> None:

@@ -9,13 +9,13 @@ import time
 
 from lxgit.errors import LxgitError
 from lxgit.lean import pattern
+from lxgit.operations.finding import not_running
 from lxgit.operations.lookup import find_container
 from lxgit.runtime.attach import NotRunning, SupervisorLost, connect
+from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from lxgit.operations.values import Streams
     from lxgit.progress import Progress
     from lxgit.repository import Repository
@@ -49,88 +49,97 @@ def signal_number(text: str) -> int:
         raise UnknownSignal(f"there is no signal '{text}'", hint="as in `kill -l`") from None
 
 
-def kill(repository: Repository, names: Sequence[str], number: int) -> None:
-    """Send running containers a signal; with SIGKILL, until they have ended.
+def kill(repository: Repository, name: str, number: int) -> None:
+    """Send a running container a signal; with SIGKILL, until it has ended.
 
-    A paused one hears it when it goes on: at once for SIGKILL, and for its stop signal. NotRunning
-    or NoSuchContainer when one of them is none, before any signal is sent.
+    A paused one hears it when it goes on: at once for SIGKILL, and for its stop signal.
+    NoSuchContainer, NotRunning.
     """
-    found = [find_container(repository, name) for name in names]
-    with contextlib.ExitStack() as stack:
-        sessions = [stack.enter_context(_session(container)) for container in found]
-        _end_for_good(
-            session
-            for container, session in zip(found, sessions, strict=True)
-            if number in (signal.SIGKILL, _stop_signal(container))
-        )
-        _signal_all((session, number) for session in sessions)
-        for container in found:
-            container.tell("kill", signal=str(number))
-        for container, session in zip(found, sessions, strict=True):
-            if container.state.paused and number == _stop_signal(container):
-                session.pause(paused=False)
-        for session in sessions if number == signal.SIGKILL else ():
+    container = find_container(repository, name)
+    with _session(container) as session:
+        asks_to_end = number == _stop_signal(container)
+        if number == signal.SIGKILL or asks_to_end:
+            _end_for_good(session)
+        _send(session, number)
+        container.tell("kill", signal=str(number))
+        if asks_to_end and container.state.paused:
+            session.pause(paused=False)
+        if number == signal.SIGKILL:
             _wait_for_end(session, None)
     if number == signal.SIGKILL:
-        for container in found:  # a policy may start it again that ended just before by itself
-            end(container)
+        end(container)  # a policy may start it again that ended just before by itself
 
 
-def stop(
-    repository: Repository,
-    names: Sequence[str],
-    patience: float | None,
-    *,
-    signal_name: str | None = None,
-    by_user: bool = True,
-    stays: bool = False,
-) -> None:
-    """Ask containers to end by a signal, their stop signal by default; then kill them.
+class Stop(NamedTuple):
+    """How containers are to end."""
 
-    `patience` is in seconds; None is each one's own, 10 by default. One that does not run is none
-    the worse. NoSuchContainer and UnknownSignal come before any signal is sent. Those that were not
-    stopped by a user are started again by the next boot, if that is their policy. One that is to go
-    when it has ended `stays` all the same.
+    patience: float | None = None  # seconds until they are killed; None is each one's own
+    signal: int | None = None  # None: each one's own
+    by_user: bool = True  # else the next boot starts it again, if that is its policy
+    stays: bool = False  # also if it is to go when it has ended
+
+
+class Stopping(NamedTuple):
+    """A container that has been asked to end."""
+
+    container: Container
+    how: Stop
+    session: Session | None  # of one that ran
+    deadline: float  # time.monotonic
+
+
+def stop(repository: Repository, name: str, how: Stop) -> None:
+    """Ask a container to end by a signal; then kill it. One that does not run is none the worse.
+
+    NoSuchContainer.
     """
-    number = None if signal_name is None else signal_number(signal_name)
-    found = [find_container(repository, name) for name in names]
-    with contextlib.ExitStack() as stack:
-        asked, patiences, stopped = [], [], []
-        for container in found:
-            with contextlib.suppress(NotRunning):
-                session = stack.enter_context(_session(container))
-                asked.append((session, number or _asks_to_end(container)))
-                own = container.config.stop_timeout
-                patiences.append(_PATIENCE if own is None else own)
-                stopped.append(container)
-        _end_for_good([session for session, _ in asked], by_user=by_user, stays=stays)
-        _signal_all(asked)
-        for session, _ in asked:
-            with contextlib.suppress(SupervisorLost):
-                session.pause(paused=False)
-        begin = time.monotonic()
-        late = [
-            session
-            for (session, _), own in zip(asked, patiences, strict=True)
-            if not _wait_for_end(session, begin + (own if patience is None else patience))
-        ]
-        _signal_all((session, signal.SIGKILL) for session in late)
-        for session in late:
-            _wait_for_end(session, None)
-        for container in stopped:
-            container.tell("stop")
+    finish_stop(begin_stop(repository, name, how))
+
+
+def begin_stop(repository: Repository, name: str, how: Stop) -> Stopping:
+    """The first half of `stop`: for several, which then end at the same time."""
+    return _asked(find_container(repository, name), how)
+
+
+def _asked(container: Container, how: Stop) -> Stopping:
+    try:
+        session = _session(container)
+    except NotRunning:
+        return Stopping(container, how, None, 0)
+    _end_for_good(session, by_user=how.by_user, stays=how.stays)
+    _send(session, how.signal or _asks_to_end(container))
+    with contextlib.suppress(SupervisorLost):
+        session.pause(paused=False)
+    own = _PATIENCE if container.config.stop_timeout is None else container.config.stop_timeout
+    patience = own if how.patience is None else how.patience
+    return Stopping(container, how, session, time.monotonic() + patience)
+
+
+def finish_stop(stopping: Stopping) -> None:
+    """The second half of `stop`: wait until it has ended, however."""
+    _see_ended(stopping)
     # Nobody listens to what is about to start, by its restart policy, nor just after its end.
-    if begun := [one.id for one in found if one.is_running]:
+    while stopping.container.is_running:
         time.sleep(_MOMENT)
-        stop(repository, begun, patience, signal_name=signal_name, by_user=by_user, stays=stays)
+        _see_ended(_asked(stopping.container, stopping.how))
+
+
+def _see_ended(stopping: Stopping) -> None:
+    if stopping.session is None:
+        return
+    with stopping.session as session:
+        if not _wait_for_end(session, stopping.deadline):
+            _send(session, signal.SIGKILL)
+            _wait_for_end(session, None)
+    stopping.container.tell("stop")
 
 
 def end(container: Container, *, stays: bool = False) -> None:
-    """Kill a container, until it has ended for good; with `stays` see `stop`."""
+    """Kill a container, until it has ended for good; with `stays` see `Stop`."""
     while container.is_running:
         with contextlib.suppress(NotRunning), _session(container) as session:
-            _end_for_good([session], stays=stays)
-            _signal_all([(session, signal.SIGKILL)])
+            _end_for_good(session, stays=stays)
+            _send(session, signal.SIGKILL)
             _wait_for_end(session, None)
         time.sleep(_MOMENT)
 
@@ -139,26 +148,19 @@ def _session(container: Container) -> Session:
     try:
         return connect(container.path)
     except NotRunning:
-        raise NotRunning(
-            f"container '{container.config.name}' is not running",
-            hint="'lxgit ps -a' shows how it ended",
-        ) from None
+        raise not_running(container.config.name) from None
 
 
-def _end_for_good(
-    sessions: Iterable[Session], *, by_user: bool = True, stays: bool = False
-) -> None:
+def _end_for_good(session: Session, *, by_user: bool = True, stays: bool = False) -> None:
     """Have no restart policy start again what is about to end."""
-    for session in sessions:
-        with contextlib.suppress(SupervisorLost):
-            session.end_for_good(by_user=by_user, stays=stays)
+    with contextlib.suppress(SupervisorLost):
+        session.end_for_good(by_user=by_user, stays=stays)
 
 
-def _signal_all(to_send: Iterable[tuple[Session, int | None]]) -> None:
-    for session, number in to_send:
-        with contextlib.suppress(SupervisorLost):  # it has just ended
-            if number is not None:
-                session.send_signal(number)
+def _send(session: Session, number: int | None) -> None:
+    with contextlib.suppress(SupervisorLost):  # it has just ended
+        if number is not None:
+            session.send_signal(number)
 
 
 def _halted(container: Container) -> bool:
@@ -197,13 +199,9 @@ def _wait_for_end(session: Session, deadline: float | None) -> bool:
     return True
 
 
-def wait(repository: Repository, names: Sequence[str]) -> Iterator[int]:
-    """The exit code of each container, when it has ended; NoSuchContainer before any wait."""
-    for container in [find_container(repository, name) for name in names]:
-        yield _exit_code(container)
-
-
-def _exit_code(container: Container) -> int:
+def wait(repository: Repository, name: str) -> int:
+    """The exit code of a container, when it has ended. NoSuchContainer."""
+    container = find_container(repository, name)
     while container.is_running:
         with contextlib.suppress(NotRunning, SupervisorLost), connect(container.path) as session:
             return session.wait()
@@ -226,20 +224,13 @@ def rename(repository: Repository, name: str, new: str) -> None:
         joining.rename(container.id, container.config.name, new)
 
 
-def restart(
-    repository: Repository,
-    names: Sequence[str],
-    patience: float | None,
-    signal_name: str | None,
-    progress: Progress,
-) -> None:
-    """Stop containers as `stop` does, and start them again, detached."""
+def restart(repository: Repository, name: str, how: Stop, progress: Progress) -> None:
+    """Stop a container as `stop` does, and start it again, detached."""
     from lxgit.operations.launching import start_detached
 
-    stop(repository, names, patience, signal_name=signal_name, stays=True)
-    for name in names:
-        start_detached(repository, name, progress=progress)
-        find_container(repository, name).tell("restart")
+    stop(repository, name, how._replace(stays=True))
+    start_detached(repository, name, progress=progress)
+    find_container(repository, name).tell("restart")
 
 
 def attach(repository: Repository, name: str, streams: Streams) -> int | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import write_atomic
 from lxgit.runtime import rootless
 from lxgit.runtime.containers import all_containers
+from lxgit.runtime.index import NoSuchContainer
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -50,10 +52,16 @@ def start_all(repository: Repository, progress: Progress) -> Iterator[StartedAtB
 
 def stop_all(repository: Repository, patience: float | None) -> list[str]:
     """Stop what runs, as `stop` does, and leave it to the policies what the next boot starts."""
-    from lxgit.operations.running import stop
+    from lxgit.operations.running import Stop, begin_stop, finish_stop
 
     found = [one for one in all_containers(repository.containers_dir) if one.is_running]
-    stop(repository, [one.id for one in found], patience, by_user=False)
+    how = Stop(patience, by_user=False)
+    asked = []
+    for one in found:
+        with suppress(NoSuchContainer):  # it has ended just before, and gone
+            asked.append(begin_stop(repository, one.id, how))
+    for stopping in asked:
+        finish_stop(stopping)
     return [one.config.name for one in found]
 
 

@@ -22,8 +22,6 @@ from lxgit.operations.values import RemovedRef, TagRow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from lxgit.operations.values import Identity
     from lxgit.repository import Repository
 
@@ -101,19 +99,11 @@ def _in_dockers_order(repository: Repository, image: str, name: str) -> str:
     return "; ".join(ways)
 
 
-def delete_tags(
-    repository: Repository, names: Sequence[str], *, identity: Identity
-) -> list[RemovedRef]:
-    """Delete tags; nothing is deleted when one of them is not there."""
-    found = []
-    for name in names:
-        oid = repository.refs.read(tag_ref(name))
-        if oid is None:
-            raise NoSuchRef(f"there is no tag '{name}'", hint="'lxgit tag' lists them")
-        found.append((tag_ref(name), oid))
-    for ref, oid in found:
-        repository.refs.update(ref, None, old=oid, message="tag: deleted", who=identity.committer)
-    return [
-        RemovedRef(RefKind.TAG, ref.removeprefix(TAGS), hex_id(peel(repository, oid)[0]))
-        for ref, oid in found
-    ]
+def delete_tag(repository: Repository, name: str, *, identity: Identity) -> RemovedRef:
+    """Delete a tag. NoSuchRef."""
+    ref = tag_ref(name)
+    oid = repository.refs.read(ref)
+    if oid is None:
+        raise NoSuchRef(f"there is no tag '{name}'", hint="'lxgit tag' lists them")
+    repository.refs.update(ref, None, old=oid, message="tag: deleted", who=identity.committer)
+    return RemovedRef(RefKind.TAG, ref.removeprefix(TAGS), hex_id(peel(repository, oid)[0]))

@@ -11,48 +11,40 @@ from lxgit.runtime.restarts import RestartPolicy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from lxgit.operations.limiting import WantedLimits
     from lxgit.progress import Progress
     from lxgit.repository import Repository
-    from lxgit.runtime.containers import Container
 
 
 class GoesAtItsEnd(LxgitError):
     """A policy that is to start again what is deleted when it ends."""
 
 
+def policy_of(text: str | None) -> RestartPolicy | None:
+    """A restart policy as it is typed. InvalidPolicy."""
+    return None if text is None else RestartPolicy.of(text)
+
+
 def update(
     repository: Repository,
-    names: Sequence[str],
-    limits: WantedLimits,
-    restart: str | None,
+    name: str,
+    wanted: WantedLimits,
+    policy: RestartPolicy | None,
     progress: Progress,
 ) -> None:
-    """Give containers other limits, at once where they run, and another restart policy.
+    """Give a container other limits, at once where it runs, and another restart policy.
 
-    Raises InvalidLimit, InvalidPolicy, GoesAtItsEnd and NoSuchContainer before anything is changed,
-    and LimitNotInForce.
+    Raises InvalidLimit, GoesAtItsEnd and NoSuchContainer before anything is changed, and
+    LimitNotInForce.
     """
-    policy = None if restart is None else RestartPolicy.of(restart)
-    found = [find_container(repository, name) for name in names]
-    for container in found:
-        limits.applied(container.config.limits)
-        if policy is not None and policy.keeps and container.config.remove:
-            raise GoesAtItsEnd(
-                f"container '{container.config.name}' was run with --rm: it goes when it ends",
-                hint="'lxgit run' without --rm makes one that stays",
-            )
-    for container in found:
-        _update(container, limits, policy, progress)
-
-
-def _update(
-    container: Container, wanted: WantedLimits, policy: RestartPolicy | None, progress: Progress
-) -> None:
     from lxgit.runtime.enforcement import Enforcement
 
+    container = find_container(repository, name)
+    if policy is not None and policy.keeps and container.config.remove:
+        raise GoesAtItsEnd(
+            f"container '{container.config.name}' was run with --rm: it goes when it ends",
+            hint="'lxgit run' without --rm makes one that stays",
+        )
     with edited(container) as now:
         limits, state = wanted.applied(now.config.limits), now.state
         if state.status == RUNNING:

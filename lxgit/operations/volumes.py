@@ -143,11 +143,16 @@ def create_volume(repository: Repository, name: str | None, labels: Mapping[str,
     return made.name
 
 
-def list_volumes(repository: Repository, names: Sequence[str] | None = None) -> list[VolumeRow]:
-    """All volumes by their names, or those that are named. NoSuchVolume, BrokenVolume."""
+def list_volumes(repository: Repository) -> list[VolumeRow]:
+    """All volumes by their names. BrokenVolume."""
     users = _users(repository)
-    wanted = records.names(repository.volumes_dir) if names is None else names
-    return [_row(records.load(repository.volumes_dir, name), users) for name in wanted]
+    names = records.names(repository.volumes_dir)
+    return [_row(records.load(repository.volumes_dir, name), users) for name in names]
+
+
+def find_volume(repository: Repository, name: str) -> VolumeRow:
+    """One volume. NoSuchVolume, BrokenVolume."""
+    return _row(records.load(repository.volumes_dir, name), _users(repository))
 
 
 def _row(volume: Volume, users: Mapping[str, list[Container]]) -> VolumeRow:
@@ -201,24 +206,22 @@ def _fits(row: VolumeRow, wanted: Mapping[str, Sequence[str]]) -> bool:
     )
 
 
-def remove_volumes(repository: Repository, names: Sequence[str], *, force: bool) -> None:
-    """Delete volumes with what is in them; nothing when one may not go.
+def remove_volume(repository: Repository, name: str, *, force: bool) -> None:
+    """Delete a volume with what is in it.
 
-    VolumeInUse, also with `force`: that only passes over such as there are not (NoSuchVolume).
+    VolumeInUse, also with `force`: that only passes over one that there is not (NoSuchVolume).
     """
-    known = set(records.names(repository.volumes_dir))
     with records.settled(repository.volumes_dir):
-        users = _users(repository)
-        for name in names:
-            if name not in known and not force:
-                records.load(repository.volumes_dir, name)
-            if containers := users.get(name):
-                told = ", ".join(f"'{one.config.name}'" for one in containers)
-                raise VolumeInUse(
-                    f"volume '{name}' is in use by container {told}",
-                    hint="'lxgit rm CONTAINER' first",
-                )
-        for name in dict.fromkeys(name for name in names if name in known):
+        is_known = name in records.names(repository.volumes_dir)
+        if not is_known and not force:
+            records.load(repository.volumes_dir, name)
+        if containers := _users(repository).get(name):
+            told = ", ".join(f"'{one.config.name}'" for one in containers)
+            raise VolumeInUse(
+                f"volume '{name}' is in use by container {told}",
+                hint="'lxgit rm CONTAINER' first",
+            )
+        if is_known:
             records.remove(repository.volumes_dir, name)
 
 

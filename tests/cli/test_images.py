@@ -102,7 +102,7 @@ def test_rmi(grown: Lxgit, git: StockGit) -> None:
         f"lxgit: {base[:12]} has several names: base, base/v1\nhint: -f deletes them all\n"
     )
     assert grown("rmi", "base:v1").out == f"Deleted tag base/v1 (was {base[:12]}).\n"
-    assert "'tuned' is HEAD's branch" in grown("rmi", "base", "tuned", code=1).err
+    assert "'tuned' is HEAD's branch" in grown("rmi", "tuned", code=1).err
     assert grown("rmi", "base").out == f"Deleted branch base (was {base[:12]}).\n"
     assert grown("images", "-q").lines == [git.word("rev-parse", "tuned")[:12]]
     assert git("reflog", "refs/lxgit/deleted").decode().count(base[:7]) == 2

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -69,19 +72,19 @@ def test_a_restart_that_fails_leaves_it_as_it_is(emptied: Lxgit) -> None:
     assert names(emptied) == set()
 
 
-def test_ctrl_c_at_a_restart_does_not_wait_for_itself(emptied: Lxgit) -> None:
+@pytest.mark.parametrize("seconds", [0, 0.05, 0.1])
+def test_ctrl_c_at_a_restart(emptied: Lxgit, seconds: float) -> None:
+    """While it starts again it stays, and nobody waits for who waits for the record's lock."""
     emptied(*GOES, "web", "base", "sh", "-c", LIVES)
     has_lived(emptied, "web", 1)
+    state = emptied.store / "containers" / found(emptied, "web")["Id"] / "state.json"
     command = [str(PROGRAM), "restart", "web"]
-    for seconds in (0.1, 0.2, 0.3):
-        with subprocess.Popen(command, env=emptied.environment()) as restart:
-            try:
-                restart.wait(seconds)
-            except subprocess.TimeoutExpired:
-                restart.send_signal(2)
-            assert restart.wait(10) in (0, 130)
-        if "web" not in names(emptied):
-            break
+    with subprocess.Popen(command, env=emptied.environment()) as restart:
+        wait_until(lambda: json.loads(state.read_bytes())["status"] == "exited")
+        time.sleep(seconds)
+        restart.send_signal(signal.SIGINT)
+        assert restart.wait(10) in (0, 130)
+    assert names(emptied) == {"web"}
 
 
 def test_a_policy_for_one_that_goes(emptied: Lxgit) -> None:

@@ -136,9 +136,10 @@ class TestEnds:
         assert web("wait", "web").out == "5\n"
         assert "there is no signal 'nonsense'" in web("kill", "-s", "nonsense", "web", code=1).err
 
-    def test_nothing_is_sent_when_one_name_is_wrong(self, web: Lxgit) -> None:
-        assert "did you mean 'web'?" in web("kill", "web", "wep", code=1).err
-        assert "no container 'wep'" in web("stop", "web", "wep", code=1).err
+    def test_a_name_that_is_wrong(self, web: Lxgit) -> None:
+        assert "did you mean 'web'?" in web("kill", "wep", code=1).err
+        assert "no container 'wep'" in web("stop", "wep", code=1).err
+        assert "no signal 'X'" in web("kill", "-s", "X", "web", code=1).err
         assert row(web, "web")["status"] == "running"
 
     def test_wait(self, web: Lxgit) -> None:

@@ -19,7 +19,7 @@ from lxgit.operations.executing import Streams, WantedCommand, execute
 from lxgit.operations.fsck import fsck
 from lxgit.operations.launching import start_detached
 from lxgit.operations.pausing import held, pause
-from lxgit.operations.running import stop
+from lxgit.operations.running import Stop, stop
 from lxgit.operations.undo import undo
 from lxgit.operations.views import compare
 from lxgit.operations.worktree import ChangingTooFast, NothingChanged
@@ -126,7 +126,7 @@ def test_status_and_commits_in_a_row(lab: Lab) -> None:
             assert made.parent == before
             assert content(lab, "base:/n") == f"{number}\n".encode()
         assert lab.container("c").config.base == base
-        stop(lab.repository, ["c"], 30)
+        stop(lab.repository, "c", Stop(30))
         assert changed(lab, "c") == {}
         assert lab.container("c").mounted == base
     finally:
@@ -145,12 +145,12 @@ def test_stopped_started_and_committed_again(busy: Lab) -> None:
     lab = busy
     make(lab)
     make(lab, allow_empty=True)
-    stop(lab.repository, ["c"], 30)
+    stop(lab.repository, "c", Stop(30))
     left = changed(lab, "c")
     assert set(left) <= {b"file", *(b"dir-" + bytes([letter]) for letter in b"abcdef")}
     start_detached(lab.repository, "c", progress=lab.listener)
     made = make(lab, allow_empty=True)
-    stop(lab.repository, ["c"], 30)
+    stop(lab.repository, "c", Stop(30))
     last = make(lab, allow_empty=True)
     assert last.parent == made.oid
     assert changed(lab, "c") == {}
@@ -229,7 +229,7 @@ def test_a_killed_commit_lets_the_container_go_on(
 
 def test_a_paused_one_stays_paused(busy: Lab) -> None:
     lab = busy
-    pause(lab.repository, ["c"])
+    pause(lab.repository, "c")
     make(lab)
     assert lab.row("c").state.value == "paused"
     assert changed(lab, "c") == {}

@@ -100,7 +100,7 @@ def test_what_runs_is_left_alone(lab: Lab) -> None:
     before = base(lab)
     assert collect(lab).layers == 0
     assert base(lab) == before
-    kill(lab.repository, ["one"], 9)
+    kill(lab.repository, "one", 9)
     assert collect(lab).layers == 1
 
 
@@ -116,7 +116,7 @@ def test_what_is_used_meanwhile_is_left_alone(lab: Lab, monkeypatch: pytest.Monk
     assert gc(lab.repository, progress=lab.listener).layers == 0
     assert base(lab) == before
     assert sorted(os.listdir(before.path)) == [INDEX, "layer.json", TAR]
-    kill(lab.repository, ["one"], 9)
+    kill(lab.repository, "one", 9)
 
 
 class Pruner(Listener):

@@ -13,7 +13,7 @@ from lxgit.operations.containers import list_containers, remove_container
 from lxgit.operations.executing import Streams, WantedCommand, execute
 from lxgit.operations.launching import start_detached
 from lxgit.operations.pausing import NotPaused, held, pause, unpause
-from lxgit.operations.running import kill, stop
+from lxgit.operations.running import Stop, kill, stop
 from lxgit.runtime import cgroups
 from lxgit.runtime.attach import IsPaused, NotRunning
 from lxgit.runtime.freezer import is_frozen
@@ -53,14 +53,14 @@ def state(lab: Lab) -> str:
 
 def test_it_stands_still_and_goes_on(counting: Lab) -> None:
     lab = counting
-    pause(lab.repository, ["c"])
+    pause(lab.repository, "c")
     assert (state(lab), is_frozen(lab.container("c").id)) == ("paused", True)
     (row,) = list_containers(lab.repository)
     assert row.runs
     seen = number(lab)
     time.sleep(0.1)
     assert number(lab) == seen
-    unpause(lab.repository, ["c"])
+    unpause(lab.repository, "c")
     assert (state(lab), is_frozen(lab.container("c").id)) == ("running", False)
     wait_until(lambda: number(lab) > seen)
 
@@ -68,44 +68,44 @@ def test_it_stands_still_and_goes_on(counting: Lab) -> None:
 def test_what_is_refused(counting: Lab) -> None:
     lab = counting
     with pytest.raises(NotPaused):
-        unpause(lab.repository, ["c"])
-    pause(lab.repository, ["c"])
+        unpause(lab.repository, "c")
+    pause(lab.repository, "c")
     with pytest.raises(IsPaused):
-        pause(lab.repository, ["c"])
+        pause(lab.repository, "c")
     with pytest.raises(IsPaused, match="is paused") as caught:
         execute(lab.repository, "c", WantedCommand(("true",)), Streams(None, 1, 2, tty=False))
     assert caught.value.hint == "'lxgit unpause c' first"
-    kill(lab.repository, ["c"], signal.SIGKILL)
+    kill(lab.repository, "c", signal.SIGKILL)
     with pytest.raises(NotRunning):
-        pause(lab.repository, ["c"])
+        pause(lab.repository, "c")
 
 
 @pytest.mark.parametrize(("number_", "code"), [(signal.SIGKILL, 137), (signal.SIGTERM, 5)])
 def test_signals_that_end_it_wake_it(counting: Lab, number_: int, code: int) -> None:
     lab = counting
-    pause(lab.repository, ["c"])
-    kill(lab.repository, ["c"], number_)
+    pause(lab.repository, "c")
+    kill(lab.repository, "c", number_)
     wait_until(lambda: state(lab) == "exited")
     assert lab.row("c").exit_code == code
 
 
 def test_other_signals_wait(counting: Lab) -> None:
     lab = counting
-    pause(lab.repository, ["c"])
-    kill(lab.repository, ["c"], signal.SIGUSR1)
+    pause(lab.repository, "c")
+    kill(lab.repository, "c", signal.SIGUSR1)
     assert state(lab) == "paused"
 
 
 def test_stop_wakes_it(counting: Lab) -> None:
     lab = counting
-    pause(lab.repository, ["c"])
-    stop(lab.repository, ["c"], 30)
+    pause(lab.repository, "c")
+    stop(lab.repository, "c", Stop(30))
     assert (state(lab), lab.row("c").exit_code) == ("exited", 5)
 
 
 def test_rm_of_a_paused_one(counting: Lab) -> None:
     lab = counting
-    pause(lab.repository, ["c"])
+    pause(lab.repository, "c")
     remove_container(lab.repository, "c", force=True)
     assert list_containers(lab.repository, everything=True) == []
     lab.run("c", "true")  # for the fixture
@@ -113,7 +113,7 @@ def test_rm_of_a_paused_one(counting: Lab) -> None:
 
 def test_a_supervisor_that_is_killed_leaves_nothing_frozen(counting: Lab) -> None:
     lab = counting
-    pause(lab.repository, ["c"])
+    pause(lab.repository, "c")
     container = lab.container("c")
     supervisor = container.state.supervisor
     assert supervisor is not None
@@ -142,9 +142,9 @@ def test_a_holder_that_is_killed_lets_go(counting: Lab) -> None:
 def test_a_pause_outlives_a_hold(counting: Lab) -> None:
     lab = counting
     with held(lab.container("c")):
-        pause(lab.repository, ["c"])
+        pause(lab.repository, "c")
     assert is_frozen(lab.container("c").id)
     with held(lab.container("c")):
-        unpause(lab.repository, ["c"])
+        unpause(lab.repository, "c")
         assert is_frozen(lab.container("c").id)
     wait_until(lambda: not is_frozen(lab.container("c").id))

@@ -12,7 +12,7 @@ from lxgit.operations import attached, leftovers
 from lxgit.operations.branches import (
     checkout,
     create_branch,
-    delete_branches,
+    delete_branch,
     list_branches,
     rename_branch,
 )
@@ -112,7 +112,7 @@ def test_heads_branch_is_not_deleted_by_who_saw_another_head(web: Lab) -> None:
     """The look at HEAD and the deletion are one, as are a checkout's look and its move."""
     seen = web.repository.refs.read("refs/heads/base")
     checkout(web.repository, "topic", identity=WHO)
-    delete_branches(web.repository, ["base"], force=True, identity=WHO)
+    delete_branch(web.repository, "base", force=True, identity=WHO)
     with pytest.raises(RefMoved, match="is gone"):
         web.repository.refs.set_head("refs/heads/base", message="late", who=WHO.committer)
     assert web.repository.refs.head() == "refs/heads/topic"
