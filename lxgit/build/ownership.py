@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-from lxgit.build.ignore import as_text
 from lxgit.build.sources import resolved
 from lxgit.errors import LxgitError
-from lxgit.objects.metadata import MAX_ID
+from lxgit.objects.accounts import MAX_SIZE, account_id, account_lines
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
     from lxgit.build.sources import Tree
 
-_MAX_SIZE = 1 << 24  # bytes of a passwd or group
 _OCTAL = re.compile(r"0*[0-7]{1,4}")
 _CLAUSE = re.compile(r"([ugoa]*)((?:[-+=][rwxXst]*)+)")
 _ACTION = re.compile(r"([-+=])([rwxXst]*)")
@@ -54,40 +52,34 @@ def owner_of(text: str, image: Tree) -> Owner:
 
 
 def _user(name: str, image: Tree) -> tuple[int, int]:
-    if (number := _id(name)) is not None:
+    if (number := account_id(name)) is not None:
         return number, number
     for login, _, uid, gid, *_ in _lines(image, b"etc/passwd", 4):
-        ids = _id(uid), _id(gid)
+        ids = account_id(uid), account_id(gid)
         if login == name and ids[0] is not None and ids[1] is not None:
             return ids[0], ids[1]
-    raise NoSuchOwner(f"the image has no user '{name}'", hint="a number needs no entry in passwd")
+    raise NoSuchOwner(
+        f"the image has no user '{name[:80]}'", hint="a number needs no entry in passwd"
+    )
 
 
 def _group(name: str, image: Tree) -> int:
-    if (number := _id(name)) is not None:
+    if (number := account_id(name)) is not None:
         return number
     for group, _, gid, *_ in _lines(image, b"etc/group", 3):
-        found = _id(gid)
+        found = account_id(gid)
         if group == name and found is not None:
             return found
-    raise NoSuchOwner(f"the image has no group '{name}'", hint="a number needs no entry in group")
-
-
-def _id(text: str) -> int | None:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 10):
-        return None
-    return int(text) if int(text) <= MAX_ID else None
+    raise NoSuchOwner(
+        f"the image has no group '{name[:80]}'", hint="a number needs no entry in group"
+    )
 
 
 def _lines(image: Tree, path: bytes, count: int) -> Iterator[list[str]]:
     """The fields of each line that has at least so many; none where there is no such file."""
     node = image.find(resolved(image, path))
-    if node is None or node.content is None or node.content.size > _MAX_SIZE:
-        return
-    for line in as_text(node.content.whole()).split("\n"):
-        fields = line.split(":")
-        if len(fields) >= count:
-            yield fields
+    if node is not None and node.content is not None and node.content.size <= MAX_SIZE:
+        yield from account_lines(node.content.whole(), count)
 
 
 def mode_change(text: str) -> Callable[[int, bool], int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from lxgit.errors import quoted
 from lxgit.objects import acl, paxheader
+from lxgit.objects.accounts import MAX_SIZE, account_id, account_lines
 from lxgit.objects.acl import InvalidAcl
 from lxgit.objects.content import Slice, SparseSlice
 from lxgit.objects.filetree import NOT_FROM_A_MACHINE, FileTree, Node
@@ -330,15 +331,10 @@ class _AccountNames:
 
     def _read(self, path: bytes) -> dict[str, int]:
         node = self._tree.find(path)
-        if node is None or node.content is None or node.content.size > 1 << 24:
+        if node is None or node.content is None or node.content.size > MAX_SIZE:
             return {}
-        lines = b"".join(node.content.chunks()).decode("utf-8", "surrogateescape").splitlines()
-        fields = (line.split(":") for line in lines)
-        return {row[0]: int(row[2]) for row in fields if len(row) > 2 and _is_id(row[2])}
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 10
+        rows = account_lines(node.content.whole(), 3)
+        return {row[0]: number for row in rows if (number := account_id(row[2])) is not None}
 
 
 def _with_xattr(metadata: Metadata, name: bytes, value: bytes) -> Metadata:
