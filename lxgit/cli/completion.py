@@ -105,7 +105,7 @@ def _expected(
 ) -> tuple[Parameter | None, bool]:
     """What the next word is a value of, and whether it may be an option instead."""
     arguments = [item for item in command.parameters if not item.is_option]
-    position, pending, ended = 0, None, False
+    position, pending, ended, meant = 0, None, False, None
     for word in words:
         if pending:
             pending = None
@@ -117,12 +117,15 @@ def _expected(
             )
         elif word.startswith("-") and word != "-" and not ended:
             pending = _waits_for_value(options, word)
+            meant = meant or _says_what_arguments_are(options, word)
         else:
             ended = ended or command.options_first
             position += 0 if _is_last(arguments, position) else 1
     if pending:
         return pending, False
-    return (arguments[position] if position < len(arguments) else None), not ended
+    if position >= len(arguments):
+        return None, not ended
+    return meant or arguments[position], not ended
 
 
 def _is_last(arguments: Sequence[Parameter], position: int) -> bool:
@@ -142,6 +145,13 @@ def _waits_for_value(options: dict[str, Parameter], word: str) -> Parameter | No
     return None
 
 
+def _says_what_arguments_are(options: dict[str, Parameter], word: str) -> Parameter | None:
+    """The flag in the word after which arguments are something else, as behind `tag -d`."""
+    names = [word] if word.startswith("--") else [f"-{letter}" for letter in word[1:]]
+    flags = (options[name] for name in names if name in options and options[name].is_flag)
+    return next((flag for flag in flags if flag.declaration.completes), None)
+
+
 def _values(session: Session, parameter: Parameter, unfinished: str) -> list[Candidate]:
     choices = parameter.choices or _FORMATS.get(parameter.declaration.completes, ())
     if choices:
@@ -154,12 +164,14 @@ def _values(session: Session, parameter: Parameter, unfinished: str) -> list[Can
         case "":
             return []
         case "copied" if ":/" not in unfinished:
-            return _containers(session, unfinished) or [FILES]
+            return (_containers(session, unfinished) if unfinished else []) or [FILES]
+        case "inside" if ":/" not in unfinished:
+            offered = _containers(session, unfinished)
         case "volume":
             offered = _volumes(session)
         case "network":
             offered = _networks(session)
-        case "place" | "copied" if ":/" in unfinished:
+        case "place" | "copied" | "inside" if ":/" in unfinished:
             offered = _places(session, unfinished)
         case kind:
             offered = _names(session, kind)
@@ -179,7 +191,8 @@ def _networks(session: Session) -> list[Candidate]:
 
 
 def _names(session: Session, kind: str) -> list[Candidate]:
-    """Names in the store; images go by Docker's tags too, revisions by containers' names."""
+    """Names in the store; tags go by Docker's names too, revisions by containers' names."""
+    from lxgit.objects.refnames import image_and_tag
     from lxgit.operations.branches import complete_names
 
     repository = session.repository()
@@ -189,9 +202,7 @@ def _names(session: Session, kind: str) -> list[Candidate]:
         found += [(name, "branch") for name in branches]
     if kind not in {"branch", "container"}:
         found += [(name, "tag") for name in tags]
-    if kind in {"image", "place", "revision"}:
-        pairs = (name.rpartition("/") for name in tags)
-        found += [(f"{left}:{right}", "tag") for left, slash, right in pairs if slash]
+        found += [(f"{image}:{tag}", "tag") for image, tag in map(image_and_tag, tags) if image]
     if kind in {"container", "place", "revision"}:
         from lxgit.operations.attached import complete_containers
 
@@ -200,10 +211,10 @@ def _names(session: Session, kind: str) -> list[Candidate]:
 
 
 def _containers(session: Session, unfinished: str) -> list[Candidate]:
-    """Containers before the path that will follow them; none before a word has begun."""
+    """Containers before the path that will follow them."""
     from lxgit.operations.attached import complete_containers
 
-    names = complete_containers(session.repository()) if unfinished else ()
+    names = complete_containers(session.repository())
     return _beginning(unfinished, [(f"{name}:", "container") for _, name in names])
 
 

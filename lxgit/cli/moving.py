@@ -52,7 +52,7 @@ def restore(
     paths: Annotated[
         tuple[str, ...],
         argument(
-            "[CONTAINER:]PATH", help="files, or directories with all below", completes="container"
+            "[CONTAINER:]PATH", help="files, or directories with all below", completes="inside"
         ),
     ],
     source: Annotated[

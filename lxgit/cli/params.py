@@ -66,6 +66,7 @@ Completes = Literal[
     "copied",
     "format",
     "image",
+    "inside",
     "json",
     "network",
     "path",
@@ -77,7 +78,8 @@ Completes = Literal[
 ]
 """What a shell offers for a value: `image` is a branch or tag, `revision` those and containers,
 `place` a path of a revision too, as in `base:/etc/hosts`, where `path` is one of the host's;
-`copied` one of the host's or of a container; `format` and `json` what there is beside templates."""
+`copied` one of the host's or of a container, `inside` of a container alone; `format` and `json`
+what there is beside templates. A flag that has one says what the arguments are behind it."""
 
 
 class Declaration(NamedTuple):

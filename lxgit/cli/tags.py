@@ -33,7 +33,7 @@ def tag(
     ] = (),
     annotate: Annotated[bool, option("-a", "--annotate", help="with who, when and why")] = False,
     message: Message = (),
-    delete: Annotated[bool, option("-d", "--delete", help="delete tags")] = False,
+    delete: Annotated[bool, option("-d", "--delete", help="delete tags", completes="tag")] = False,
     force: Annotated[bool, option("-f", "--force", help="move one that is there")] = False,
     list_: Annotated[bool, option("-l", "--list", help="list those that match NAME")] = False,
     with_messages: Annotated[bool, option("-n", help="list with messages")] = False,

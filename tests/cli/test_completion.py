@@ -131,6 +131,9 @@ EVALUATE = 'eval "$(lxgit completion {})"'
         ("lxgit log t", ["tuned"]),
         ("lxgit log -n 5 base:", ["base:v1"]),
         ("lxgit branch -d ", ["base", "tuned"]),
+        ("lxgit tag -d ", ["base/v1", "base:v1"]),
+        ("lxgit tag -d base:v1 --delete base:", ["base:v1"]),
+        ("lxgit tag new ", ["base", "tuned", "base/v1", "base:v1"]),
         ("lxgit run --rm b", ["base", "base/v1", "base:v1"]),
         ("lxgit run base b", []),
         ("lxgit run --network h", ["host"]),
@@ -155,5 +158,13 @@ def test_containers_of_a_store(based: Lxgit) -> None:
     based("run", "--name", "web", "base", "true")
     for line in ("lxgit start w", "lxgit rm ", "lxgit status w", "lxgit commit "):
         assert based("__complete", line).out == "web\tcontainer\n"
+    for line in ("lxgit restore ", "lxgit cp w"):
+        assert based("__complete", line).out == "web:\tcontainer\n"
+    for line in (
+        "lxgit restore web:/et",
+        "lxgit restore --source base web:/et",
+        "lxgit cp web:/et",
+    ):
+        assert based("__complete", line).out == "web:/etc/\tdirectory\n"
     assert based("__complete", "lxgit diff ").lines == ["base\tbranch", "web\tcontainer"]
     assert based("__complete", "lxgit checkout ").lines[0] == "base\tbranch"
