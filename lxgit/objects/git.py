@@ -31,6 +31,15 @@ _FULL = (
     *(os.strerror(number).encode() for number in (errno.ENOSPC, errno.EDQUOT)),
     b"Out of diskspace",  # Git's own words (csum-file.c)
 )
+_DAMAGED = (
+    b"bad object",
+    b"could not read",
+    b"Could not read",
+    b"unable to read",
+    b"is corrupt",
+    b"packed-refs: ",
+)
+_HINTS = ((_FULL, FREE_SPACE), (_DAMAGED, "'lxgit fsck' says what is damaged, and whom it harms"))
 _SIGPIPE = 13  # signal(7); the module `signal` takes 0.4 ms
 
 _ENVIRONMENT = {
@@ -66,10 +75,10 @@ class GitFailed(LxgitError):
     """Git said no; `status` is its exit code, negative for a signal."""
 
     def __init__(self, command: str, status: int, stderr: bytes) -> None:
-        full = any(words in stderr for words in _FULL)
+        hints = [hint for words, hint in _HINTS if any(one in stderr for one in words)]
         super().__init__(
             f"git {command}: {_first_fault(stderr) or f'exit status {status}'}",
-            hint=FREE_SPACE if full else None,
+            hint=hints[0] if hints else None,
         )
         self.status = status
         self.stderr = stderr

@@ -65,7 +65,7 @@ def _packed_lines(lines: Iterable[bytes]) -> Iterator[tuple[str, ObjectID]]:
         except InvalidObjectID:
             raise CorruptRef(
                 f"packed-refs is damaged: it holds {quoted(line[:60])}",
-                hint="restore it from a clone",
+                hint="take the line out of that file; 'lxgit reflog NAME' says what a name was",
             ) from None
 
 

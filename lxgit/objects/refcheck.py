@@ -12,7 +12,8 @@ from itertools import pairwise
 from lxgit.errors import LxgitError, quoted
 from lxgit.objects.commits import decode_tag
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex
-from lxgit.objects.refnames import BRANCHES, TAGS, is_valid_ref
+from lxgit.objects.refnames import BRANCHES, TAGS, is_valid_ref, short_name
+from lxgit.objects.refreader import is_pin, remedy
 from lxgit.objects.refs import DELETED
 from lxgit.tuples import NamedTuple
 
@@ -33,10 +34,11 @@ _MOST_TAGS = 10  # of tags of tags
 
 
 class RefFault(NamedTuple):
-    """What is wrong, and the full name of the ref that it is about."""
+    """What is wrong, the full name of the ref that it is about if it is one, and what to do."""
 
     message: str
-    ref: str
+    ref: str | None
+    hint: str
 
 
 class RefVerifier:
@@ -53,11 +55,11 @@ class RefVerifier:
         yield from self._packed_faults()
         for name, content in loose.items():
             if not is_valid_ref(name):
-                yield RefFault(f"'{name}' is no ref, and has no place there", name)
+                hint = f"remove '{self._git_dir}/{name}'"
+                yield RefFault(f"'{name}' is no ref, and has no place there", name, hint)
             elif not _LOOSE.fullmatch(content):
-                yield RefFault(
-                    f"the ref '{name}' is damaged: it holds {quoted(content[:60])}", name
-                )
+                told = f"the ref '{name}' is damaged: it holds {quoted(content[:60])}"
+                yield RefFault(told, name, remedy(self._git_dir, name))
             elif not content.startswith(b"ref: "):
                 found[name] = content[:40]
         for name, digits in found.items():
@@ -92,16 +94,17 @@ class RefVerifier:
 
     def _packed_faults(self) -> Iterator[RefFault]:
         names = [b""]
+        path = f"{self._git_dir}/packed-refs"
         for line in self._packed():
             match = _PACKED.fullmatch(line)
             if match is None or (match[1] and not is_valid_ref(os.fsdecode(match[2]))):
-                yield RefFault(
-                    f"packed-refs is damaged: it holds {quoted(line[:60])}", "packed-refs"
-                )
+                hint = f"take the line out of '{path}'; 'lxgit reflog NAME' says what a name was"
+                yield RefFault(f"packed-refs is damaged: it holds {quoted(line[:60])}", None, hint)
             elif match[1]:
                 names.append(match[2])
         if any(above >= below for above, below in pairwise(names)):
-            yield RefFault("packed-refs is not in order", "packed-refs")
+            hint = f"have the lines of '{path}' in the order of their names"
+            yield RefFault("packed-refs is not in order", None, hint)
 
     def _target_faults(self, name: str, oid: ObjectID) -> Iterator[RefFault]:
         try:
@@ -111,25 +114,28 @@ class RefVerifier:
                     break
                 oid = decode_tag(data).target
             if kind is not ObjectType.COMMIT:
-                yield RefFault(f"the ref '{name}' names a {kind.word.decode()}", name)
+                told = f"the ref '{name}' names a {kind.word.decode()}"
+                yield RefFault(told, name, _elsewhere(name))
         except LxgitError as error:
-            yield RefFault(f"the ref '{name}': {error.message}", name)
+            yield RefFault(f"the ref '{name}': {error.message}", name, _elsewhere(name))
 
     def _head_faults(self, branches: set[str]) -> Iterator[RefFault]:
+        mended = remedy(self._git_dir, "HEAD")
         try:
             with open(f"{self._git_dir}/HEAD", "rb") as file:
                 content = file.read()
         except FileNotFoundError:
-            yield RefFault("HEAD is missing", "HEAD")
+            yield RefFault("HEAD is missing", "HEAD", mended)
             return
         match = _LOOSE.fullmatch(content)
         target = os.fsdecode(match[1]) if match and match[1] else None
         if match is None or (target is not None and not _is_branch(target)):
-            yield RefFault(f"HEAD is damaged: it holds {quoted(content[:60])}", "HEAD")
+            yield RefFault(f"HEAD is damaged: it holds {quoted(content[:60])}", "HEAD", mended)
         elif target is None:
             yield from self._target_faults("HEAD", from_hex(content[:40]))
         elif branches and target not in branches and not self._was_deleted(target):
-            yield RefFault(f"HEAD names '{target}', and there never was such a branch", "HEAD")
+            told = f"HEAD names '{target}', and there never was such a branch"
+            yield RefFault(told, "HEAD", mended)
 
     def _was_deleted(self, name: str) -> bool:
         """Whether a branch is gone that HEAD may still name, or the store's first, not yet made."""
@@ -146,7 +152,22 @@ class RefVerifier:
             for line in content.splitlines(keepends=True):
                 lost = _CUT_OFF.fullmatch(line.rstrip(b"\0")) or line.startswith(b"\0")
                 if not lost and not _LOGGED.fullmatch(line):
-                    yield RefFault(f"the reflog of '{name}' is damaged: {quoted(line[:60])}", name)
+                    told = f"the reflog of '{name}' is damaged: {quoted(line[:60])}"
+                    hint = f"nothing else is lost with that line of '{self._git_dir}/{path}'"
+                    yield RefFault(told, name, f"{hint}: take it out")
+
+
+def _elsewhere(name: str) -> str:
+    """What to do about a ref that is sound, but for what it names."""
+    short = short_name(name)
+    if name == "HEAD":
+        return "'lxgit checkout BRANCH' goes to one that is there"
+    if name.startswith((BRANCHES, TAGS)):
+        verb = "branch" if name.startswith(BRANCHES) else "tag"
+        return f"'lxgit reflog {short}' says what it was, 'lxgit {verb} -f {short} ID' goes there"
+    if is_pin(name):
+        return "'lxgit fsck --repair' has it name what the container stands on"
+    return "restore what it names from a clone: 'git fetch'"
 
 
 def _is_branch(name: str) -> bool:

@@ -8,6 +8,9 @@ from lxgit.errors import LxgitError
 
 BRANCHES = "refs/heads/"
 TAGS = "refs/tags/"
+PINS = "refs/lxgit/containers/"
+"""Where the refs are that keep commits for containers."""
+
 LATEST = "latest"
 """`base:latest` is the branch `base`, as in Docker."""
 

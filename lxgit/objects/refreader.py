@@ -16,14 +16,35 @@ from lxgit.errors import quoted
 from lxgit.lean import suppress
 from lxgit.objects.ids import InvalidObjectID, ObjectID, from_hex
 from lxgit.objects.packedrefs import CorruptRef, PackedRefs
-from lxgit.objects.refnames import is_valid_ref
+from lxgit.objects.refnames import BRANCHES, PINS, TAGS, is_valid_ref, short_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_DIGITS = 64  # of a container's id
 _MOST_SYMBOLIC = 5
+
+
+def remedy(git_dir: str, name: str) -> str:
+    """What to do when the file of that ref holds nothing that a ref can be."""
+    if name == "HEAD":
+        return "'lxgit checkout BRANCH' has it name one again; 'lxgit reflog' says where it was"
+    path, short = f"{git_dir}/{name}", short_name(name)
+    for prefix, verb in ((BRANCHES, "branch"), (TAGS, "tag")):
+        if name.startswith(prefix):
+            known = f"'lxgit reflog {short}' says which ID it was"
+            return f"{known}; remove '{path}', then 'lxgit {verb} {short} ID'"
+    if is_pin(name):
+        return f"remove '{path}': 'lxgit fsck --repair' makes it again"
+    return f"its former values are in '{git_dir}/logs/{name}'"
+
+
+def is_pin(name: str) -> bool:
+    """Whether the ref says no more than the record of a container does: what it stands on."""
+    container = name.removeprefix(PINS).removesuffix("-base")
+    return name.startswith(PINS) and len(container) == _DIGITS
 
 
 class RefReader:
@@ -37,7 +58,7 @@ class RefReader:
         """The full name of the branch that HEAD names, which may be unborn, or a detached id."""
         value = self._read_loose("HEAD")
         if value is None:
-            raise CorruptRef("HEAD is missing", hint="'git symbolic-ref HEAD refs/heads/NAME'")
+            raise CorruptRef("HEAD is missing", hint=remedy(self._git_dir, "HEAD"))
         return value
 
     def read(self, name: str) -> ObjectID | None:
@@ -91,7 +112,7 @@ class RefReader:
         except InvalidObjectID:
             raise CorruptRef(
                 f"the ref '{name}' is damaged: it holds {quoted(content[:40])}",
-                hint=f"its former values are in '{self._git_dir}/logs/{name}'",
+                hint=remedy(self._git_dir, name),
             ) from None
 
     def _loose_names(self, prefix: str) -> Iterator[str]:

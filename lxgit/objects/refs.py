@@ -112,12 +112,20 @@ class RefStore(RefReader):
             # Looked at now, since who deletes a branch holds this lock.
             if isinstance(target, str) and not unborn and self.read(target) is None:
                 raise RefMoved(target, new, None)
-            old = self.read("HEAD")
+            was, old = self._head_or_none()
             lock.write(content.encode("utf-8", "surrogateescape"))
-            self._tell("HEAD", self._read_loose("HEAD"), target, message, who)
+            if was is not None:  # else there is nothing to go back to
+                self._tell("HEAD", was, target, message, who)
             if old is not None or new is not None:
                 self._logs.append("HEAD", ReflogEntry(old, new, who, message))
             lock.commit()
+
+    def _head_or_none(self) -> tuple[str | ObjectID | None, ObjectID | None]:
+        """What HEAD names, and its commit; neither when it is damaged, which a new one mends."""
+        try:
+            return self._read_loose("HEAD"), self.read("HEAD")
+        except CorruptRef:
+            return None, None
 
     def reflog(self, name: str) -> tuple[ReflogEntry, ...]:
         """What the ref was, the last change first."""

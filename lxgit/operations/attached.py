@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 
 from lxgit.objects.commits import Signature
 from lxgit.objects.ids import from_hex, hex_id
+from lxgit.objects.refnames import PINS
 from lxgit.operations.values import ContainerRow, ContainerState
 from lxgit.records import replace
 from lxgit.runtime.containers import all_containers, edited
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 _NANOSECONDS = 1_000_000_000
 _ITSELF = Signature("lxgit", "", 0)  # for reflogs that go with their refs
-PINS = "refs/lxgit/containers/"
-"""Where the refs are that keep commits for containers."""
-
 _KEPT = "-kept"
 _STASH = "-stash-"
 

@@ -270,11 +270,10 @@ def _move_head(
 ) -> HeadMoved:
     from lxgit.operations.attached import changed_containers_of
 
-    head = repository.refs.head()
-    before = repository.refs.read("HEAD")
+    head, before = _here(repository)
     old_branch = head.removeprefix(BRANCHES) if isinstance(head, str) else None
     moved_from = old_branch or (hex_id(before) if before is not None else "nothing")
-    left = () if target == head else changed_containers_of(repository, old_branch)
+    left = () if head in (target, None) else changed_containers_of(repository, old_branch)
     repository.refs.set_head(
         target, message=f"{_MOVING}{moved_from} to {told}", who=identity.committer
     )
@@ -287,6 +286,16 @@ def _move_head(
         _subject(repository, oid),
         left,
     )
+
+
+def _here(repository: Repository) -> tuple[str | ObjectID | None, ObjectID | None]:
+    """What HEAD names, and its commit; neither when it is damaged: it is about to be mended."""
+    from lxgit.objects.refs import CorruptRef
+
+    try:
+        return repository.refs.head(), repository.refs.read("HEAD")
+    except CorruptRef:
+        return None, None
 
 
 def complete_names(repository: Repository) -> tuple[list[str], list[str]]:

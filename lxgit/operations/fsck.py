@@ -22,11 +22,11 @@ from lxgit.objects.filecheck import derived_faults, unindexed_faults
 from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.objects.refcheck import RefVerifier
-from lxgit.objects.refnames import BRANCHES, short_name
+from lxgit.objects.refnames import BRANCHES, PINS, short_name
 from lxgit.objects.refs import DELETED, CorruptRef
 from lxgit.objects.verify import ImageVerifier
 from lxgit.operations import leftovers
-from lxgit.operations.attached import PINS, pin_owner
+from lxgit.operations.attached import pin_owner
 from lxgit.operations.fsckcache import REPAIR, container_problems, layer_problems
 from lxgit.operations.lookup import read_commit
 from lxgit.operations.repair import lacking_settings, remake, set_settings
@@ -35,13 +35,15 @@ from lxgit.runtime.containers import all_containers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from lxgit.progress import Progress
     from lxgit.repository import Repository
 
 _ID = re.compile(rb"\b[0-9a-f]{40}\b")
 _RESTORE = "restore it from a clone: 'git fetch' takes what is missing"
+_UNREAD = (b"not a git repository", b"/packed-refs: ")  # Git looks no further then
+_FIRST = "mend HEAD or packed-refs first: then 'lxgit fsck' tells of objects, too"
 
 
 def fsck(repository: Repository, *, repair: bool = False, progress: Progress) -> Iterator[Problem]:
@@ -74,9 +76,11 @@ def _history_problems(
     said = _git_says(repository)
     damaged = {from_hex(match) for line in said for match in _ID.findall(line)}
     for line in said:
-        yield Problem(line.decode(errors="replace"), hint=_RESTORE)
-    for message, ref in RefVerifier(repository.git_dir, repository.objects).faults():
-        yield Problem(message, (short_name(ref),), hint=f"'lxgit reflog' knows what it was: {ref}")
+        hint = _FIRST if any(words in line for words in _UNREAD) else _RESTORE
+        yield Problem(line.decode(errors="replace"), hint=hint)
+    names = {one.id: one.config.name for one in all_containers(repository.containers_dir)}
+    for message, ref, hint in RefVerifier(repository.git_dir, repository.objects).faults():
+        yield Problem(message, () if ref is None else (_known_as(ref, names),), hint=hint)
     yield from _image_problems(repository, history, damaged, progress)
 
 
@@ -181,11 +185,15 @@ def _tips(repository: Repository) -> Iterator[tuple[str, ObjectID]]:
             commit = repository.revisions.peel(oid)
         except LxgitError:
             commit = oid
-        if name.startswith(PINS):
-            identity = pin_owner(name)
-            yield f"container {names.get(identity, identity[:12])}", commit
-        else:
-            yield "deleted branches" if name == DELETED else short_name(name), commit
+        yield _known_as(name, names), commit
+
+
+def _known_as(ref: str, containers: Mapping[str, str]) -> str:
+    """What people call a ref, given the names of containers by their ids."""
+    if ref.startswith(PINS):
+        identity = pin_owner(ref)
+        return f"container {containers.get(identity, identity[:12])}"
+    return "deleted branches" if ref == DELETED else short_name(ref)
 
 
 def _image_problems(

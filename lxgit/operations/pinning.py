@@ -12,6 +12,7 @@ from contextlib import suppress
 from lxgit.errors import LxgitError
 from lxgit.objects.commits import Signature
 from lxgit.objects.ids import from_hex
+from lxgit.objects.refnames import PINS
 from lxgit.operations.attached import pin_commit, unpinned_commits
 from lxgit.operations.values import Identity
 from lxgit.runtime.containers import all_containers, edited
@@ -47,7 +48,7 @@ def keep_all(repository: Repository) -> None:
 def keep(repository: Repository, container: Container) -> None:
     """Have what a container stands on kept, as it is once nobody is about to change that."""
     signature = Signature("lxgit", "", int(time.time()))
-    with suppress(NoSuchContainer), edited(container) as now:
+    with suppress(NoSuchContainer), edited(container) as now, repository.writing():
         for commit in unpinned_commits(repository, now):
             if from_hex(commit) not in repository.objects:
                 name = now.config.name
@@ -55,5 +56,14 @@ def keep(repository: Repository, container: Container) -> None:
                     f"container '{name}' stands on commit {commit[:12]}, which is missing",
                     hint=f"'lxgit fsck' says what else is harmed; 'lxgit rm {name}' lets go of it",
                 )
+        _drop_damaged(repository, now, signature)
         who = Identity(signature, signature)
         pin_commit(repository, now.id, now.config.commit, who, base=now.config.base)
+
+
+def _drop_damaged(repository: Repository, container: Container, who: Signature) -> None:
+    """Let go of what never was: a reflog would go on to name it."""
+    for ref in (f"{PINS}{container.id}", f"{PINS}{container.id}-base"):
+        oid = repository.refs.read(ref)
+        if oid is not None and oid not in repository.objects:
+            repository.refs.update(ref, None, old=oid, message="damaged", who=who)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lxgit.objects.ids import hex_id
+from lxgit.objects.packedrefs import CorruptRef
 from lxgit.objects.refnames import BRANCHES, TAGS, short_name
 from lxgit.operations.values import ReflogRow
 
@@ -19,13 +20,28 @@ def reflog(repository: Repository, name: str = "HEAD") -> list[ReflogRow]:
 
     UnknownRevision when there never was one, as far as anybody knows.
     """
-    ref = repository.revisions.ref_name(name)
+    ref = _ref(repository, name)
     if ref is not None:
         return list(_rows(name, repository.refs.reflog(ref)))
     buried = [row for row in deleted(repository) if row.ref in (name, BRANCHES + name, TAGS + name)]
     if not buried:
         raise repository.revisions.unknown(name)
     return [row._replace(name=f"{name}@{{{number}}}") for number, row in enumerate(buried)]
+
+
+def _ref(repository: Repository, name: str) -> str | None:
+    """The ref that is meant; of one that is damaged, and of HEAD always, the one with a log."""
+    name = "HEAD" if name == "@" else name
+    logged = repository.refs.logged()
+    if name == "HEAD" and name in logged:
+        return name
+    try:
+        return repository.revisions.ref_name(name)
+    except CorruptRef:
+        for ref in (name, f"refs/{name}", TAGS + name, BRANCHES + name):
+            if ref in logged:
+                return ref
+        raise
 
 
 def deleted(repository: Repository) -> list[ReflogRow]:

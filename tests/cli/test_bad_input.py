@@ -448,10 +448,58 @@ def test_a_broken_object_that_a_container_wants(broken: Lxgit) -> None:
     assert broken("ps", "-aq").out == ""
 
 
-def test_a_broken_ref(based: Lxgit) -> None:
-    (based.store / "git/refs/heads/base").write_text("garbage\n")
-    refused(based("log", code=1), "'refs/heads/base' is damaged", "logs/refs/heads/base")
-    assert based("fsck", code=1).out.count("refs/heads/base") >= 1
+@pytest.mark.parametrize("kind", ["branch", "tag"])
+def test_a_broken_ref(based: Lxgit, kind: str) -> None:
+    """What the hint says mends it."""
+    oid = based("branch", "-v").out.split()[2]
+    based("tag", "old", oid)
+    based("tag", "-f", "old", oid)
+    name, ref = {"branch": ("base", "refs/heads/base"), "tag": ("old", "refs/tags/old")}[kind]
+    path = based.store / "git" / ref
+    path.write_text("garbage\n")
+    refused(based("log", name, code=1), f"'{ref}' is damaged", f"remove '{path}'")
+    told = based("fsck", code=1).out
+    assert f"the ref '{ref}' is damaged: it holds 'garbage\\n' (harms {name})\n" in told
+    assert f"; remove '{path}', then 'lxgit {kind} {name} ID'\n" in told
+    assert f"hint: 'lxgit reflog {name}' says which ID it was" in told
+    assert based("reflog", name).out.startswith(oid)
+    path.unlink()
+    based(kind, name, oid)
+    assert based("fsck").out == "No faults found.\n"
+
+
+@pytest.mark.parametrize("content", ["", "garbage\n", None])
+def test_a_broken_head(based: Lxgit, content: str | None) -> None:
+    based("branch", "other")
+    head = based.store / "git/HEAD"
+    if content is None:
+        head.unlink()
+    else:
+        head.write_text(content)
+    for words in (["branch"], ["log"], ["status"]):
+        assert "lxgit checkout BRANCH" in based(*words, code=1).err
+    told = based("fsck", code=1).out
+    assert "(harms HEAD)\n  hint: 'lxgit checkout BRANCH'" in told
+    assert "clone" not in told
+    assert based("reflog").out.endswith("HEAD@{0}: import: A small machine\n")
+    assert based("checkout", "base").out == "Switched to branch 'base'\n"
+    assert based("fsck").out == "No faults found.\n"
+    assert based("undo").out.startswith("Undid 'branch: Created from HEAD'")
+
+
+def test_broken_packed_refs(based: Lxgit) -> None:
+    packed = based.store / "git/packed-refs"
+    packed.write_text("garbage\n")
+    refused(based("log", code=1), "packed-refs is damaged", "take the line out")
+    told = based("fsck", code=1).out
+    assert (
+        f"packed-refs is damaged: it holds 'garbage\\n'\n  hint: take the line out of '{packed}'"
+        in told
+    )
+    assert "clone" not in told
+    assert "base@{0}: import" in based("reflog", "base").out
+    packed.write_text("")
+    assert based("fsck").out == "No faults found.\n"
 
 
 @pytest.mark.root

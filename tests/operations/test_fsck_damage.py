@@ -222,7 +222,7 @@ HARM: dict[str, Harm] = {
         lambda r: (r.git_dir / pin(r)).unlink(), "no ref keeps", repaired=True
     ),
     "a container's name": Harm(
-        lambda r: (r.containers_dir / ".names/third").unlink(), "its name 'third'"
+        lambda r: (r.containers_dir / ".names/third").unlink(), "its name 'third'", repaired=True
     ),
     "a byte of a base layer": Harm(in_base, "differs from", repaired=True),
     "a byte of a delta layer": Harm(

@@ -15,7 +15,7 @@ import pytest
 from lxgit.objects.commits import Signature
 from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
-from lxgit.objects.refs import ANY
+from lxgit.objects.refs import ANY, CorruptRef
 from lxgit.operations import leftovers
 from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
@@ -243,6 +243,43 @@ def test_a_container_whose_commit_is_missing_is_told_of(lab: Lab) -> None:
     box.configured(replace(box.config, commit="1" * 40))
     with pytest.raises(LostCommit, match="'box' stands on commit 111111111111, which is missing"):
         gc(lab.repository, progress=Listener())
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_a_ref_of_a_container_that_is_damaged(lab: Lab) -> None:
+    """One that names something else is put right; where it says nothing, gc says what to do."""
+    lab.run("box", "true")
+    (pin,) = lab.repository.refs.list("refs/lxgit/containers/")
+    path = lab.repository.git_dir / pin
+    sound = path.read_bytes()
+    path.write_bytes(b"1" * 40 + b"\n")
+    told = {(one.affected, one.hint) for one in fsck(lab.repository, progress=Listener())}
+    remedy = "'lxgit fsck --repair' has it name what the container stands on"
+    assert (("container box",), remedy) in told
+    gc(lab.repository, progress=Listener())
+    assert path.read_bytes() == sound
+    path.write_bytes(b"garbage")
+    with pytest.raises(CorruptRef) as caught:
+        gc(lab.repository, progress=Listener())
+    assert caught.value.hint == f"remove '{path}': 'lxgit fsck --repair' makes it again"
+    path.unlink()
+    assert any(
+        problem.repaired for problem in fsck(lab.repository, repair=True, progress=Listener())
+    )
+    assert path.read_bytes() == sound
+
+
+def test_a_ref_that_names_what_is_missing(repository: Repository, scratch: Path) -> None:
+    take(repository, scratch / "root", "text")
+    path = repository.git_dir / "refs/heads/gone"
+    path.write_bytes(b"1" * 40 + b"\n")
+    with pytest.raises(GitFailed, match="bad object refs/heads/gone") as caught:
+        gc(repository, progress=Listener())
+    assert caught.value.hint == "'lxgit fsck' says what is damaged, and whom it harms"
+    found = list(fsck(repository, progress=Listener()))
+    assert ("gone",) in [problem.affected for problem in found]
 
 
 def restart(lab: Lab) -> list[str]:
