@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -98,6 +98,12 @@ def grown(lxgit: Lxgit, grown_store: Path) -> Lxgit:
 
 
 @pytest.fixture
+def other(grown: Lxgit) -> Lxgit:
+    """The program on another store, which is not there yet."""
+    return replace(grown, store=grown.store.with_name("other"))
+
+
+@pytest.fixture
 def lx(lxgit: Lxgit, furnished_store: Path) -> Iterator[Lxgit]:
     """The program on a store of the test's own with the branches `base` and `data`."""
     copied(furnished_store, lxgit.store)
@@ -115,6 +121,18 @@ def copied(store: Path, to: Path) -> Path:
     """A copy of a store, at `to`."""
     subprocess.run(["cp", "-a", "--reflink=auto", store, to], check=True)
     return to
+
+
+def row(lxgit: Lxgit, name: str) -> dict[str, Any]:
+    """What `ps` says of a container."""
+    rows = lxgit("ps", "-a", "--format", "json").json
+    return next(found for found in rows if found["name"] == name)
+
+
+def files(lxgit: Lxgit, revision: str) -> list[str]:
+    """What decides what a container of an image sees."""
+    git = StockGit(lxgit.store / "git")
+    return [git.word("rev-parse", f"{revision}:{part}") for part in ("rootfs", "links")]
 
 
 def sh(lxgit: Lxgit, *options: str, script: str, code: int = 0) -> list[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
 
+from tests.cli.conftest import row
 from tests.support.program import PROGRAM
 
 if TYPE_CHECKING:
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
     from tests.support.stockgit import StockGit
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
-
-
-def row(lxgit: Lxgit, name: str) -> dict[str, Any]:
-    rows = lxgit("ps", "-a", "--format", "json").json
-    return next(found for found in rows if found["name"] == name)
 
 
 @pytest.fixture

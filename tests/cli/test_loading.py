@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
 
 from lxgit.objects.imageconfig import architecture_name
+from tests.cli.conftest import files
 from tests.support.archives import DIRECTORY, LINK, SYMLINK, Archive
 from tests.support.compare import assert_same_tree
 from tests.support.layouts import CONFIG, LAYER, Layout, config_of, docker_archive, named
@@ -25,20 +25,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.root
 
 
-@pytest.fixture
-def other(grown: Lxgit) -> Lxgit:
-    """The program on another store, which is not there yet."""
-    return replace(grown, store=grown.store.with_name("other"))
-
-
 def run(*words: str | Path) -> None:
     subprocess.run(words, check=True, capture_output=True)
-
-
-def files(lxgit: Lxgit, revision: str) -> list[str]:
-    """What decides what a container of an image sees."""
-    git = StockGit(lxgit.store / "git")
-    return [git.word("rev-parse", f"{revision}:{part}") for part in ("rootfs", "links")]
 
 
 @pytest.mark.parametrize("form", ["docker-archive", "oci-archive", "oci-dir"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.conftest import copied
+from tests.cli.conftest import copied, files
 from tests.support.archives import Archive
 from tests.support.layouts import CONFIG, Described, Layout, config_of, named
 from tests.support.program import Lxgit
@@ -25,18 +25,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.root
 
 DIGEST = r"[0-9a-f]{64}"
-
-
-@pytest.fixture
-def other(grown: Lxgit) -> Lxgit:
-    """The program on another store, which is not there yet."""
-    return replace(grown, store=grown.store.with_name("other"))
-
-
-def files(lxgit: Lxgit, revision: str) -> list[str]:
-    """What decides what a container of an image sees."""
-    git = StockGit(lxgit.store / "git")
-    return [git.word("rev-parse", f"{revision}:{part}") for part in ("rootfs", "links")]
 
 
 def history(lxgit: Lxgit) -> str:

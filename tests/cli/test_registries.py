@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.compare import assert_same_tree
 from tests.support.program import PROGRAM
-from tests.support.registry import PASSWORD, USER, Registry
+from tests.support.registry import PASSWORD, USER, Registry, skopeo
 from tests.support.rootfs import extract_tar
 from tests.support.waiting import wait_until
 
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from tests.support.program import Lxgit
 
 pytestmark = pytest.mark.root
-
-
-def skopeo(*arguments: str | Path) -> bytes:
-    return subprocess.run(["skopeo", *arguments], check=True, capture_output=True).stdout
 
 
 def test_what_is_pushed_is_the_image(grown: Lxgit, open_registry: Registry, scratch: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from lxgit.records import replace
 from lxgit.runtime.config import EXITED, RESTARTING
 from lxgit.runtime.containers import edited, load
+from tests.support.processes import parent
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -133,10 +134,6 @@ def test_an_update_of_one_whose_supervisor_was_killed(emptied: Lxgit) -> None:
     wait_until(lambda: found(emptied)["RestartCount"] == 1)
 
 
-def parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
 def test_an_update_that_says_nothing_and_one_that_cannot_be(emptied: Lxgit) -> None:
     emptied(*RUN, "base", "sleep", "600")
     assert emptied("update", "web", code=2).err.startswith("lxgit: nothing to change was said\n")
@@ -147,16 +144,10 @@ def test_an_update_that_says_nothing_and_one_that_cannot_be(emptied: Lxgit) -> N
 
 def test_a_supervisor_that_was_killed_leaves_nothing(emptied: Lxgit) -> None:
     emptied(*RUN, "--restart", "always", "base", "sleep", "60")
-    supervisor = found(emptied)["State"]["Pid"]
-    parent = int(_stat(supervisor, 1))  # lxc-start's
-    os.kill(int(_stat(parent, 1)), signal.SIGKILL)
+    starter = parent(found(emptied)["State"]["Pid"])  # lxc-start's
+    os.kill(parent(starter), signal.SIGKILL)
     wait_until(lambda: found(emptied)["State"]["Status"] == "exited")
     emptied("start", "web")
-
-
-def _stat(pid: int, field: int) -> str:
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-        return file.read().rpartition(") ")[2].split()[field]
 
 
 class TestAtBoot:

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
@@ -19,6 +19,7 @@ import pytest
 from lxgit.cli.detaching import key_sequence
 from lxgit.cli.moments import moment, nanosecond_stamp
 from lxgit.errors import UsageError
+from tests.cli.conftest import row
 from tests.support.program import PROGRAM
 from tests.support.waiting import wait_until
 
@@ -48,11 +49,6 @@ def wait_for(lxgit: Lxgit, text: str, container: str = "web") -> None:
             return
         time.sleep(0.05)
     pytest.fail(f"'{text}' did not come")
-
-
-def row(lxgit: Lxgit, name: str) -> dict[str, Any]:
-    rows = lxgit("ps", "-a", "--format", "json").json
-    return next(found for found in rows if found["name"] == name)
 
 
 def is_connected(pid: int) -> bool:

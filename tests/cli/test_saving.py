@@ -15,6 +15,7 @@ import pytest
 from lxgit.fsutil import remove_tree
 from tests.support import awkward
 from tests.support.compare import assert_same_tree
+from tests.support.registry import skopeo
 from tests.support.rootfs import extract_tar
 
 if TYPE_CHECKING:
@@ -30,10 +31,6 @@ NOT_FOR_UMOCI = (
     *(f"times/{kind}-last-of-ext4" for kind in ("file", "fifo", "symlink", "directory")),
 )
 """What umoci or its language keeps otherwise; lxgit's own reader brings all of it back."""
-
-
-def skopeo(*arguments: str | Path) -> bytes:
-    return subprocess.run(["skopeo", *arguments], check=True, capture_output=True).stdout
 
 
 def manifest_of(archive: tarfile.TarFile) -> list[dict[str, Any]]:

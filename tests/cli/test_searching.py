@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +11,7 @@ from lxgit.cli.dispatch import run_command_line
 from lxgit.operations import searching
 from lxgit.operations.searching import Found, SearchFailed, search
 from tests.support.registry import PASSWORD, USER, Registry
+from tests.support.webserver import Index, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,53 +32,6 @@ CENTOS = {
         },
     ],
 }
-
-
-class Index(http.server.ThreadingHTTPServer):
-    """Says `answers[path]`, a body and headers, at each path; 404 elsewhere."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers: dict[str, tuple[bytes, dict[str, str]]] = {}
-        self.asked: list[str] = []
-
-    @property
-    def host(self) -> str:
-        return f"127.0.0.1:{self.server_address[1]}"
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    server: Index
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        found = self.server.answers.get(self.path.partition("?")[0])
-        if found is None:
-            self.send_error(404)
-            return
-        body, headers = found
-        self.send_response(200)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-
-@contextmanager
-def serving(server: Index) -> Iterator[Index]:
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
@@ -259,27 +210,12 @@ def test_names_cannot_write_to_the_terminal(lxgit: Lxgit, index: Index) -> None:
 def test_the_password_stays_with_its_registry(index: Index, lxgit: Lxgit) -> None:
     """A registry that leads elsewhere does not hand on who one is."""
     keys = lxgit.home / "auth.json"
-    heard: list[str | None] = []
-
-    class Elsewhere(_Handler):
-        def do_GET(self) -> None:
-            heard.append(self.headers["Authorization"])
-            self.send_error(404)
-
     with serving(Index()) as other:
-        other.RequestHandlerClass = Elsewhere
         keys.write_text(json.dumps({"auths": {other.host: {"auth": "YTpi"}}}))
         lxgit("search", f"{other.host}/x", env={"REGISTRY_AUTH_FILE": str(keys)}, code=1)
-        assert set(heard) == {"Basic YTpi"}
-        heard.clear()
-
-        class Leading(_Handler):
-            def do_GET(self) -> None:
-                self.send_response(302)
-                self.send_header("Location", f"http://{other.host}/v1/search")
-                self.end_headers()
-
-        index.RequestHandlerClass = Leading
+        assert set(other.heard) == {"Basic YTpi"}
+        other.heard.clear()
+        index.leads_to = f"http://{other.host}/v1/search"
         keys.write_text(json.dumps({"auths": {index.host: {"auth": "YTpi"}}}))
         lxgit("search", f"{index.host}/x", env={"REGISTRY_AUTH_FILE": str(keys)}, code=1)
-    assert set(heard) == {None}
+    assert set(other.heard) == {None}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.processes import parent
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -94,7 +95,3 @@ def test_a_users_command_goes_with_its_supervisor(emptied: Lxgit) -> None:
     starter = parent(process)  # lxc-start, which also goes with its parent
     os.kill(parent(starter), signal.SIGKILL)
     wait_until(lambda: not Path(f"/proc/{process}").exists())
-
-
-def parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,3 +68,8 @@ def intact(objects: ObjectDatabase, oid: ObjectID) -> bytes | None:
     """A blob as `intact_blob` has it, joined."""
     chunks = objects.intact_blob(oid, 1 << 20)
     return None if chunks is None else b"".join(chunks)
+
+
+def pack_files(git_dir: Path) -> list[str]:
+    """The names in the directory of packs."""
+    return sorted(os.listdir(git_dir / "objects/pack"))

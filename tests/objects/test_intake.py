@@ -16,6 +16,7 @@ from lxgit.objects.helper import HelperFailed, pump
 from lxgit.objects.ids import ObjectID, ObjectType, hash_blob, hex_id
 from lxgit.objects.intake import Intake
 from lxgit.progress import NullProgress
+from tests.objects.conftest import pack_files
 from tests.support import rlimits
 
 if TYPE_CHECKING:
@@ -44,10 +45,6 @@ def archive(scratch: Path) -> Iterator[Archive]:
     archive = Archive(scratch / "archive")
     yield archive
     os.close(archive.fd)
-
-
-def pack_files(git_dir: Path) -> list[str]:
-    return sorted(os.listdir(git_dir / "objects/pack"))
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from lxgit.objects.ids import ObjectType, hash_blob, hash_trusted, hex_id
 from lxgit.objects.libgit2 import libgit2
 from lxgit.objects.packindex import PackIndex, encode_index
 from lxgit.objects.packwriter import STREAM_FROM, sweep
+from tests.objects.conftest import pack_files
 from tests.support import rlimits
 
 if TYPE_CHECKING:
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
     from tests.support.stockgit import StockGit
 
 LARGE = STREAM_FROM + 4321
-
-
-def pack_files(git_dir: Path) -> list[str]:
-    return sorted(os.listdir(git_dir / "objects/pack"))
 
 
 def large_chunks(seed: int = 0) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.support.stores import WHO, Listener, find, stock_fsck
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from types import ModuleType
 
     from lxgit.operations.values import Committed, ContainerRow
     from lxgit.runtime.containers import Container
@@ -109,3 +111,18 @@ def repository(store_dir: Path) -> Repository:
 def spotless(work_directory: Path) -> Repository:
     """A store for what is refused: it stays without anything in it."""
     return create_repository(work_directory / "spotless")
+
+
+@contextmanager
+def killed_behind(monkeypatch: pytest.MonkeyPatch, module: ModuleType, step: str) -> Iterator[None]:
+    """Who calls that function of a module does what it does, and is killed; it must be called."""
+    inner = getattr(module, step)
+
+    def crash(*arguments: object, **more: object) -> None:
+        inner(*arguments, **more)
+        pytest.fail("killed", pytrace=False)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, step, crash)
+        with pytest.raises(pytest.fail.Exception, match="killed"):
+            yield

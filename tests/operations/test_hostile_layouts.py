@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lxgit.oci.layout import digest_of
 from tests.support.archives import header, octal
 from tests.support.layouts import (
     CONFIG,
@@ -18,7 +19,6 @@ from tests.support.layouts import (
     LAYER,
     Layout,
     config_of,
-    digest,
     docker_archive,
     named,
 )
@@ -145,7 +145,7 @@ LAYOUTS: dict[str, tuple[Callable[[Layout], Any], str]] = {
     "no diff ids": (_config_says(rootfs={}), "has no list of diff ids"),
     "diff ids that are none": (_config_says(rootfs={"diff_ids": ["x"]}), "no list of diff ids"),
     "one diff id too many": (
-        _config_says(rootfs={"diff_ids": [digest(PLAIN)] * 2}),
+        _config_says(rootfs={"diff_ids": [digest_of(PLAIN)] * 2}),
         "the image has 1 layers, and its config says 2",
     ),
     "for another system": (_config_says(os="windows\x1b"), "the image is for 'windows"),
@@ -313,5 +313,5 @@ def test_words_of_a_history_stay_words(repository: Repository, scratch: Path) ->
     assert stock_fsck(repository) == ""
     git = repository.git
     said = git.run(["log", "--format=%(trailers:key=Layer,valueonly)|%P|%s", "it"]).decode()
-    assert digest(PLAIN) in said
+    assert digest_of(PLAIN) in said
     assert said.strip().endswith("||a\N{REPLACEMENT CHARACTER}b Layer: x Container: y")

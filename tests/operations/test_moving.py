@@ -23,6 +23,7 @@ from lxgit.operations.moving import (
 )
 from lxgit.operations.placing import Conflicts, ContainerRuns
 from lxgit.operations.prune import prune
+from tests.operations.conftest import killed_behind
 from tests.operations.test_commit import changed, content
 from tests.support.stores import WHO, Listener, find_image
 
@@ -217,17 +218,8 @@ def test_a_crash_leaves_the_old_or_the_new(
     two: Lab, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab = two
-    room = moving if step == "keep" else placing
-    inner = getattr(room, step)
-
-    def crash(*arguments: object, **more: object) -> None:
-        inner(*arguments, **more)
-        pytest.fail("killed", pytrace=False)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(room, step, crash)
-        with pytest.raises(pytest.fail.Exception):
-            move(lab, "new", merge=True)
+    with killed_behind(monkeypatch, moving if step == "keep" else placing, step):
+        move(lab, "new", merge=True)
     new = step == "remove_others"
     assert lab.row("c").branch == ("new" if new else "base")
     assert changed(lab, "c") == CHANGED

@@ -9,9 +9,10 @@ import pytest
 
 from lxgit.errors import LxgitError
 from lxgit.objects.limits import TooLarge
+from lxgit.oci.layout import digest_of
 from lxgit.operations.pulling import PullRequest, pull
 from tests.support.archives import Archive
-from tests.support.layouts import CONFIG, LAYER, MANIFEST, config_of, digest
+from tests.support.layouts import CONFIG, LAYER, MANIFEST, config_of
 from tests.support.odd import Handler, Odd, serving
 from tests.support.stores import WHO, Listener
 
@@ -37,7 +38,7 @@ class _Lying(Handler):
     def _answer(self) -> None:
         config = json.dumps(config_of([GOOD, b""])).encode()
         described = [
-            {"mediaType": kind, "digest": digest(data), "size": size}
+            {"mediaType": kind, "digest": digest_of(data), "size": size}
             for kind, data, size in (
                 (CONFIG, config, len(config)),
                 (LAYER, GOOD, len(GOOD)),
@@ -48,9 +49,9 @@ class _Lying(Handler):
         manifest |= {"config": described[0], "layers": described[1:]}
         if "/manifests/" in self.path:
             self._say(json.dumps(manifest).encode(), MANIFEST)
-        elif self.path.endswith(digest(config)):
+        elif self.path.endswith(digest_of(config)):
             self._say(config, "application/octet-stream")
-        elif self.path.endswith(digest(GOOD)):
+        elif self.path.endswith(digest_of(GOOD)):
             self._say(GOOD, "application/octet-stream")
         elif "/blobs/" not in self.path:
             self._say(b"{}", "application/json")

@@ -17,6 +17,7 @@ from lxgit.operations.moving import checkout_container, reset, restore
 from lxgit.operations.placing import Conflicts
 from lxgit.operations.stashing import NoStash, drop, find_stash, list_stashes, pop, push
 from lxgit.operations.worktree import NothingChanged
+from tests.operations.conftest import killed_behind
 from tests.operations.test_commit import changed, content
 from tests.operations.test_moving import CHANGE, CHANGED
 from tests.support.stores import WHO, Listener
@@ -148,20 +149,12 @@ def test_they_go_with_the_container(web: Lab) -> None:
 
 @pytest.mark.parametrize("step", ["put_aside", "place", "show"])
 def test_a_crash_loses_nothing(web: Lab, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    inner = getattr(stashing, step)
-
-    def crash(*arguments: object, **more: object) -> None:
-        inner(*arguments, **more)
-        pytest.fail("killed", pytrace=False)
-
     act: Callable[[Lab], object] = put_away
     if step == "show":
         put_away(web)
         act = back
-    with monkeypatch.context() as patch:
-        patch.setattr(stashing, step, crash)
-        with pytest.raises(pytest.fail.Exception):
-            act(web)
+    with killed_behind(monkeypatch, stashing, step):
+        act(web)
     assert len(list_stashes(web.repository, "c")) == 1
     assert changed(web, "c") == ({} if step == "place" else CHANGED)
 

@@ -26,6 +26,7 @@ from lxgit.runtime.sweep import sweep
 from lxgit.runtime.wanted import WantedCommand
 from tests.runtime.conftest import leftovers
 from tests.support import rlimits
+from tests.support.processes import parent, stat_of
 from tests.support.rlimits import descriptors_of
 from tests.support.stores import find
 from tests.support.waiting import wait_until
@@ -45,7 +46,7 @@ def process(container: Container, field: str = "supervisor") -> int:
 
 def alive(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return stat_of(pid)[0] != "Z"
     except FileNotFoundError:
         return False
 
@@ -112,8 +113,7 @@ def test_killed_it_takes_the_container_with_it(machine: Machine) -> None:
 def test_killed_lxc_is_an_end_with_a_reason(machine: Machine) -> None:
     container = machine.create("sleep", "60")
     with machine.start(container) as session:
-        monitor = Path(f"/proc/{process(container, 'pid')}/stat").read_text()
-        os.kill(int(monitor.rpartition(")")[2].split()[1]), signal.SIGKILL)
+        os.kill(parent(process(container, "pid")), signal.SIGKILL)
         assert session.wait() == 137
     state = find(machine.containers, container.id).state
     assert (state.status, state.exit_code) == (EXITED, 137)

@@ -15,6 +15,7 @@ import pexpect
 import pytest
 
 from lxgit.runtime import terminal
+from tests.support.processes import stat_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,7 +162,7 @@ def wait_for_foreground(shell: Shell) -> None:
     pid = shell.container.state.pid
     assert pid is not None
     while True:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = stat_of(pid)
         if int(fields[5]) != int(fields[2]):  # tpgid is not the shell's own group
             return
 

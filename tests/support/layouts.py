@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import json
 import tarfile
 from typing import TYPE_CHECKING, Any
+
+from lxgit.oci.layout import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,17 +22,13 @@ NAME = "org.opencontainers.image.ref.name"
 Described = dict[str, Any]
 
 
-def digest(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
 def config_of(layers: Sequence[bytes], **values: Any) -> Described:
     """The config of an image of such layers; `values` take the place of what it has."""
     return {
         "architecture": "amd64",
         "os": "linux",
         "config": {"Cmd": ["/bin/sh"]},
-        "rootfs": {"type": "layers", "diff_ids": [digest(layer) for layer in layers]},
+        "rootfs": {"type": "layers", "diff_ids": [digest_of(layer) for layer in layers]},
         "history": [{"created_by": f"RUN step {number}"} for number, _ in enumerate(layers)],
         **values,
     }
@@ -47,8 +44,8 @@ class Layout:
 
     def blob(self, data: bytes, media_type: str) -> Described:
         """Write a blob; what names it."""
-        self.path(digest(data)).write_bytes(data)
-        return {"mediaType": media_type, "digest": digest(data), "size": len(data)}
+        self.path(digest_of(data)).write_bytes(data)
+        return {"mediaType": media_type, "digest": digest_of(data), "size": len(data)}
 
     def path(self, name: str) -> Path:
         return self.place / "blobs" / name.replace(":", "/")
@@ -104,7 +101,7 @@ def docker_archive(path: Path, name: str, config: Described, layers: Sequence[by
                 places[layer] = place
             rows.append(f"{place}/layer.tar")
         text = json.dumps(config).encode()
-        about = f"{digest(text).partition(':')[2]}.json"
+        about = f"{digest_of(text).partition(':')[2]}.json"
         _add(archive, about, text)
         manifest = [{"Config": about, "RepoTags": [name], "Layers": rows}]
         _add(archive, "manifest.json", json.dumps(manifest).encode())

@@ -7,6 +7,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tests.support import webserver
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -66,13 +68,10 @@ class Swallowing(Handler):
 @contextmanager
 def serving(answer: bytes = b"", handler: type[Handler] = Handler) -> Iterator[Odd]:
     """One that runs meanwhile."""
-    with Odd(answer) as server:
-        server.RequestHandlerClass = handler
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    server = Odd(answer)
+    server.RequestHandlerClass = handler
+    with webserver.serving(server):
         try:
             yield server
         finally:
             server.ended.set()
-            server.shutdown()
-            thread.join()

@@ -93,3 +93,8 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             time.sleep(0.02)
         else:
             return
+
+
+def skopeo(*arguments: str | Path) -> bytes:
+    """What the program says."""
+    return subprocess.run(["skopeo", *arguments], check=True, capture_output=True).stdout

@@ -5,10 +5,12 @@ from __future__ import annotations
 import http.server
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+T = TypeVar("T", bound=http.server.ThreadingHTTPServer)
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -92,8 +94,55 @@ class Handler(http.server.BaseHTTPRequestHandler):
         server.released.wait()
 
 
+class Index(http.server.ThreadingHTTPServer):
+    """Says `answers[path]`, a body and headers, at each path; 404 elsewhere."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answering)
+        self.answers: dict[str, tuple[bytes, dict[str, str]]] = {}
+        self.leads_to = ""  # where it sends whoever asks
+        self.asked: list[str] = []
+        self.heard: list[str | None] = []  # who they say that they are
+
+    @property
+    def host(self) -> str:
+        """`127.0.0.1:PORT`."""
+        return f"127.0.0.1:{self.server_address[1]}"
+
+
+class _Answering(http.server.BaseHTTPRequestHandler):
+    """One request."""
+
+    server: Index
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        """Answer with what the server has for the path."""
+        self.server.asked.append(self.path)
+        self.server.heard.append(self.headers["Authorization"])
+        if self.server.leads_to:
+            self.send_response(302)
+            self.send_header("Location", self.server.leads_to)
+            self.end_headers()
+            return
+        found = self.server.answers.get(self.path.partition("?")[0])
+        if found is None:
+            self.send_error(404)
+            return
+        body, headers = found
+        self.send_response(200)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
 @contextmanager
-def serving(server: Server) -> Iterator[Server]:
+def serving(server: T) -> Iterator[T]:
     """Have it answer meanwhile."""
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
