@@ -192,17 +192,15 @@ def _networks(session: Session) -> list[Candidate]:
 
 def _names(session: Session, kind: str) -> list[Candidate]:
     """Names in the store; tags go by Docker's names too, revisions by containers' names."""
-    from lxgit.objects.refnames import image_and_tag
     from lxgit.operations.branches import complete_names
 
     repository = session.repository()
-    branches, tags = complete_names(repository)
+    branches, tags, docker_names = complete_names(repository)
     found: list[Candidate] = []
     if kind not in {"container", "tag"}:
         found += [(name, "branch") for name in branches]
     if kind not in {"branch", "container"}:
-        found += [(name, "tag") for name in tags]
-        found += [(f"{image}:{tag}", "tag") for image, tag in map(image_and_tag, tags) if image]
+        found += [(name, "tag") for name in (*tags, *docker_names)]
     if kind in {"container", "place", "revision"}:
         from lxgit.operations.attached import complete_containers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, hex_id
-from lxgit.objects.refnames import BRANCHES, TAGS
+from lxgit.objects.refnames import BRANCHES, TAGS, image_and_tag
 from lxgit.operations.logvalues import RefKind
 from lxgit.operations.lookup import find_commit, read_commit
 from lxgit.operations.naming import NoSuchRef, RefExists, branch_ref, check_branch_name
@@ -298,8 +298,9 @@ def _here(repository: Repository) -> tuple[str | ObjectID | None, ObjectID | Non
         return None, None
 
 
-def complete_names(repository: Repository) -> tuple[list[str], list[str]]:
-    """Branches and tags, from the refs alone: for completion."""
+def complete_names(repository: Repository) -> tuple[list[str], list[str], list[str]]:
+    """Branches, tags, and tags as Docker has them, from the refs alone: for completion."""
     refs = repository.refs.list()
     branches = [ref.removeprefix(BRANCHES) for ref in refs if ref.startswith(BRANCHES)]
-    return branches, [ref.removeprefix(TAGS) for ref in refs if ref.startswith(TAGS)]
+    tags = [ref.removeprefix(TAGS) for ref in refs if ref.startswith(TAGS)]
+    return branches, tags, [f"{image}:{tag}" for image, tag in map(image_and_tag, tags) if image]
