@@ -141,6 +141,9 @@ class _File:
         self._room = (free_space(fd) + self.size) // 2
         self._allowed = None if max_size is None else archive_size(max_size)
         self._modified = ""
+        for one in (fd, self._from):  # prune leaves both for as long since the last attempt
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(one)
 
     @property
     def size(self) -> int:

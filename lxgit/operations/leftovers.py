@@ -161,16 +161,16 @@ def _ref_locks(git_dir: str) -> Iterator[str]:
 
 
 def _remove(path: str, used: set[tuple[int, int]], grace: float) -> bool:
-    """Remove what is not in use and was not touched for `grace` seconds.
+    """Remove what is not in use and was not touched for `grace` seconds, whatever its mtime says.
 
-    A day at least for an ordinary user whose store has containers: files that processes of another
-    user namespace have open cannot be told.
+    That of a download is its server's. A day at least for an ordinary user whose store has
+    containers: files that processes of another user namespace have open cannot be told.
     """
     if rootless.is_active():
         grace = max(grace, _DAY)
     with contextlib.suppress(FileNotFoundError):
         status = os.lstat(path)
-        if (status.st_dev, status.st_ino) in used or status.st_mtime > time.time() - grace:
+        if (status.st_dev, status.st_ino) in used or status.st_ctime > time.time() - grace:
             return False
         if os.path.isdir(path) and not os.path.islink(path):
             remove_tree(path)

@@ -13,7 +13,7 @@ import pytest
 
 from lxgit.objects import limits
 from lxgit.objects.limits import TooLarge
-from lxgit.operations import download
+from lxgit.operations import download, leftovers
 from lxgit.operations.download import WrongDigest, downloaded
 from lxgit.operations.httpclient import DownloadFailed
 from lxgit.repository import create_repository
@@ -167,6 +167,26 @@ def test_an_import_that_failed_does_not_fetch_again(server: Server, repository: 
     server.asked = []
     assert fetch(repository, url, SHA256) == BODY
     assert server.asked == [("/rootfs.tar", f"bytes={len(BODY)}-", '"one"')]
+
+
+def test_what_is_kept_stays_two_weeks(
+    server: Server, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Since the last attempt, however old the file is that the server has."""
+    server.modified = "Tue, 01 Jan 2019 00:00:00 GMT"
+    with (
+        pytest.raises(KeyboardInterrupt),
+        downloaded(repository, f"{server.url}/rootfs.tar", proxies={}, progress=Listener()),
+    ):
+        raise KeyboardInterrupt
+    assert all(
+        path.stat().st_mtime < 1_600_000_000 for path in repository.scratch_dir.glob("*.part")
+    )
+    assert leftovers.sweep(repository) == 0
+    assert left(repository) == {".part", ".from"}
+    monkeypatch.setattr(leftovers, "_DAY", 0)
+    assert leftovers.sweep(repository) == 2
+    assert left(repository) == set()
 
 
 def test_another_digest_lands_nothing(server: Server, repository: Repository) -> None:
