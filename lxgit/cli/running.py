@@ -211,7 +211,7 @@ def port(
 ) -> None:
     """Show where ports of a running container are on the host."""
     from lxgit.cli.tables import write_json
-    from lxgit.operations.networking import ANY_ADDRESS, published_ports
+    from lxgit.operations.ports import ANY_ADDRESS, published_ports
 
     found = published_ports(session.repository(), container, number)
     if format_ == "json":

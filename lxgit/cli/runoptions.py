@@ -71,7 +71,7 @@ class Wishes(NamedTuple):
         """What the options ask for."""
         from lxgit.operations.creating import RunRequest
         from lxgit.operations.limiting import WantedSecurity
-        from lxgit.operations.networking import WantedNetwork
+        from lxgit.operations.wantednetwork import WantedNetwork
 
         return RunRequest(
             image=image,

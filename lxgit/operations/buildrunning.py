@@ -18,7 +18,7 @@ from lxgit.operations.destination import Destination
 from lxgit.operations.healthwishes import WantedHealth
 from lxgit.operations.launching import ran
 from lxgit.operations.limiting import WantedLimits, WantedSecurity
-from lxgit.operations.networking import WantedNetwork
+from lxgit.operations.wantednetwork import WantedNetwork
 from lxgit.runtime.containers import edited
 from lxgit.runtime.limits import DEFAULT_SHM
 from lxgit.tuples import NamedTuple

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from lxgit.errors import LxgitError
 from lxgit.operations.lookup import find_container
-from lxgit.operations.networking import checked_attachment
 from lxgit.operations.networks import kept_networks, require_root
+from lxgit.operations.wantednetwork import checked_attachment
 from lxgit.records import replace
 from lxgit.runtime import networks as records
 from lxgit.runtime.config import CREATED, NO_BRIDGE, RESTARTING

@@ -12,8 +12,8 @@ from lxgit.operations.attached import pinned_commit
 from lxgit.operations.healthwishes import WantedHealth
 from lxgit.operations.limiting import WantedLimits, WantedSecurity, checked_score
 from lxgit.operations.lookup import find_commit, image_of, read_commit
-from lxgit.operations.networking import WantedNetwork
 from lxgit.operations.ordinary import check, require_own
+from lxgit.operations.wantednetwork import WantedNetwork
 from lxgit.runtime import containers as records
 from lxgit.runtime import rootless
 from lxgit.runtime.config import Request

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from lxgit.errors import LxgitError
-from lxgit.operations.networking import closed_chains
+from lxgit.operations.closedchains import closed_chains
 from lxgit.operations.versions import program_version
 from lxgit.runtime import cgroups, delegation, lxc, rootless
 from lxgit.runtime.idmap import RANGE
@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lxgit.operations.networking import ClosedChain
+    from lxgit.operations.closedchains import ClosedChain
     from lxgit.runtime.cgroups import Hierarchy
 
 _LEAST_KERNEL = (5, 19)

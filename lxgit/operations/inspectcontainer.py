@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from lxgit.operations.hostconfig import host_config
-from lxgit.operations.networking import endpoints_of, network_settings
+from lxgit.operations.inspectnetwork import endpoints_of, network_settings
 from lxgit.runtime.config import RESTARTING, RUNNING
 from lxgit.runtime.mounts import TMPFS, VOLUME
 from lxgit.runtime.network.publishing import Publication

@@ -138,7 +138,7 @@ def _run(
 
 def _warn_of_firewalls(container: Container, progress: Progress) -> None:
     if container.config.attachments:
-        from lxgit.operations.networking import warn_of_closed_chains
+        from lxgit.operations.closedchains import warn_of_closed_chains
 
         warn_of_closed_chains(progress)
 

@@ -135,7 +135,8 @@ RUN = (
         cli="detaching identity lifeoptions limitoptions networkoptions processoptions progress run"
         " runoptions storageoptions",
         objects="git",
-        operations="creating healthwishes launching limiting networking ordinary running",
+        operations="closedchains creating finding healthwishes launching limiting ordinary running"
+        " wantednetwork",
         runtime="attach attachment bases capabilities cgroups command confinement devices devpts"
         " enforcement freezer fsids graceperiod handover interrupts keeper launcher layers leaving"
         " logfile loop lxc lxcconfig materialise networks overlay probe process protocol reaper"

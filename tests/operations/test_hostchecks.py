@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lxgit.operations import hostchecks
+from lxgit.operations.closedchains import ClosedChain
 from lxgit.operations.hostchecks import Check
-from lxgit.operations.networking import ClosedChain
 from lxgit.runtime.cgroups import Hierarchy
 
 TOP = Path("/sys/fs/cgroup")

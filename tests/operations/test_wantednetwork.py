@@ -8,7 +8,8 @@ import pytest
 
 from lxgit.errors import UsageError
 from lxgit.objects.imageconfig import ImageConfig
-from lxgit.operations.networking import WantedNetwork, network_settings
+from lxgit.operations.inspectnetwork import network_settings
+from lxgit.operations.wantednetwork import WantedNetwork
 from lxgit.runtime.config import Settings
 from lxgit.runtime.network.endpoint import Endpoint
 

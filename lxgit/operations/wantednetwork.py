@@ -1,10 +1,10 @@
-"""Whom a container can talk to, and who it: options checked, ports shown."""
+"""Whom a new container is to talk to, and who is to reach it: what was asked for, checked."""
 
 from __future__ import annotations
 
 import contextlib
 
-from lxgit.errors import LxgitError, UsageError
+from lxgit.errors import UsageError
 from lxgit.lean import pattern
 from lxgit.records import replace
 from lxgit.runtime import rootless
@@ -14,17 +14,11 @@ from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-    from typing import Any, TypedDict
+    from collections.abc import Sequence
+    from typing import TypedDict
 
     from lxgit.objects.imageconfig import ImageConfig
-    from lxgit.progress import Progress
     from lxgit.repository import Repository
-    from lxgit.runtime.config import Settings
-    from lxgit.runtime.containers import Container
-    from lxgit.runtime.network.endpoint import Endpoint
-    from lxgit.runtime.network.neighbours import Chain
     from lxgit.runtime.networks import Network
 
     class NetworkSettings(TypedDict):
@@ -42,9 +36,6 @@ if TYPE_CHECKING:
         dns_search: tuple[str, ...]
         dns_options: tuple[str, ...]
         extra_hosts: tuple[str, ...]
-
-
-ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - as Docker writes every address of the host
 
 
 class WantedNetwork(NamedTuple):
@@ -264,131 +255,3 @@ def _check_address(text: str, form: str) -> None:
 
     if packed_address(text) is None:
         raise UsageError(f"'{text}' is no address", hint=form)
-
-
-class ClosedChain(NamedTuple):
-    """A chain of the host's that lets nothing from or to a bridge through; what would open it."""
-
-    name: str
-    opening: str
-
-
-def closed_chains() -> list[ClosedChain]:
-    """Those of an administrator's own: others are told by lxgit to let a bridge through.
-
-    OSError where the kernel does not say; ProgramFailed, MissingProgram.
-    """
-    from lxgit.runtime.network import neighbours, records
-
-    return [
-        ClosedChain(str(chain), f"nft '{_opening(chain, records.NAMES)}'")
-        for chain in neighbours.closed(neighbours.all_chains())
-    ]
-
-
-def _opening(chain: Chain, names: str) -> str:
-    return "; ".join(
-        f'insert rule {chain} {direction} "{names}*" accept' for direction in ("iifname", "oifname")
-    )
-
-
-def warn_of_closed_chains(progress: Progress) -> None:
-    """Tell of what is about to keep a container on a bridge from the world."""
-    with contextlib.suppress(OSError, LxgitError):  # the bridge tells of what is missing
-        for chain in closed_chains():
-            progress.warn(
-                f"nftables' chain '{chain.name}' drops what this container's bridge forwards;"
-                f" to open it: {chain.opening}"
-            )
-
-
-class PublishedPort(NamedTuple):
-    """A port of a running container, and where it is on the host; `host_ip` "" is everywhere."""
-
-    port: str
-    host_ip: str
-    host_port: int
-
-
-def published_ports(repository: Repository, name: str, port: str | None) -> list[PublishedPort]:
-    """The ports of a running container on the host, or those of `port` alone.
-
-    NotRunning, NoSuchPort, NoSuchContainer, UsageError.
-    """
-    from lxgit.operations.finding import not_running
-    from lxgit.operations.lookup import find_container
-    from lxgit.runtime.network.publishing import NoSuchPort, Port
-
-    container = find_container(repository, name)
-    wanted = Port.parsed(port) if port is not None else None
-    if not container.is_running:
-        raise not_running(container.config.name)
-    endpoint = container.state.endpoint
-    found = endpoint.publications if endpoint is not None else ()
-    kept = [one for one in found if wanted in (None, one.port)]
-    if not kept and wanted is not None:
-        raise NoSuchPort(
-            f"port {wanted} of container '{container.config.name}' is not published",
-            hint="-p of 'lxgit run' publishes one",
-        )
-    return [PublishedPort(str(one.port), one.host_ip, one.host_port) for one in kept]
-
-
-def network_settings(
-    config: Settings, endpoint: Endpoint | None, ends: Mapping[str, Endpoint], definitions: Path
-) -> dict[str, Any]:
-    """Where a container is on its networks, as `inspect` shows it: empty while it is not there.
-
-    `endpoint` is its state's, with its ports; `ends` are those by the names of its networks.
-    """
-    ports: dict[str, list[dict[str, str]] | None] = dict.fromkeys(config.exposed)
-    mapping: dict[str, str] = {}
-    for one in endpoint.publications if endpoint is not None else ():
-        everywhere = ANY_ADDRESS if not one.host_ip else one.host_ip
-        binding = {"HostIp": everywhere, "HostPort": str(one.host_port)}
-        ports[str(one.port)] = [*(ports.get(str(one.port)) or ()), binding]
-        mapping[str(one.port.number)] = str(one.host_port)
-    first = ends.get(config.network)
-    return {
-        "Bridge": first.bridge if first else "",
-        "Ports": ports if endpoint is not None else {},
-        "PortMapping": mapping,
-        **_addresses(first),
-        "Networks": {
-            one.network: {
-                "Aliases": list(one.aliases),
-                "NetworkID": _id_of(definitions, one.network),
-                **_addresses(ends.get(one.network)),
-            }
-            for one in config.attachments or map(Attachment, config.networks)
-        },
-    }
-
-
-def endpoints_of(container: Container) -> dict[str, Endpoint]:
-    """Where a container is while it runs, by the names of its networks."""
-    if not container.config.attachments or not container.is_running:
-        return {}
-    from lxgit.runtime.network.connection import connections_of
-
-    return {one.bridge.network: one.endpoint for one in connections_of(container.id)}
-
-
-def _id_of(definitions: Path, network: str) -> str:
-    from lxgit.runtime import networks
-
-    with contextlib.suppress(LxgitError):  # a damaged one has none
-        return networks.find(definitions, network).id
-    return ""
-
-
-def _addresses(endpoint: Endpoint | None) -> dict[str, Any]:
-    return {
-        "IPAddress": endpoint.address if endpoint else "",
-        "IPPrefixLen": endpoint.prefix if endpoint else 0,
-        "Gateway": endpoint.gateway if endpoint else "",
-        "GlobalIPv6Address": endpoint.address_v6 if endpoint else "",
-        "GlobalIPv6PrefixLen": endpoint.prefix_v6 if endpoint else 0,
-        "IPv6Gateway": endpoint.gateway_v6 if endpoint else "",
-        "MacAddress": endpoint.mac if endpoint else "",
-    }
