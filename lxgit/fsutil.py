@@ -377,18 +377,22 @@ def lock_owners(fd: int) -> list[str]:
     """Who holds flock(2) on the file: `process 12 (lxgit import …)` each.
 
     The kernel knows (proc_locks(5)), also who shares it; what a killed process wrote down would be
-    believed. It names the process that took the lock, which may have passed it on and ended. The
-    inode's number is all that is compared: some file systems (btrfs) give a device of their own.
+    believed. It names the process that took the lock, which may have passed it on and ended. Where
+    no lock there is on the device, the inode's number is all that is compared: some file systems
+    (btrfs) give a device of their own.
     """
-    inode = os.fstat(fd).st_ino
+    status = os.fstat(fd)
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
     with open("/proc/locks", encoding="ascii") as file:
         lines = [line.split() for line in file]
-    holders = {
-        int(words[4])
+    found = [
+        (int(words[4]), words[5].rpartition(":")[0])
         for words in lines
-        if words[1] == "FLOCK" and int(words[5].rpartition(":")[2]) == inode
-    }
-    return [f"process {pid}{_command(pid)}" for pid in sorted(holders - {os.getpid()}) if pid > 0]
+        if words[1] == "FLOCK" and int(words[5].rpartition(":")[2]) == status.st_ino
+    ]
+    here = {pid for pid, where in found if where == device}
+    holders = (here or {pid for pid, _ in found}) - {os.getpid()}
+    return [f"process {pid}{_command(pid)}" for pid in sorted(holders) if pid > 0]
 
 
 _LONGEST_COMMAND = 60

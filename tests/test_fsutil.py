@@ -12,6 +12,7 @@ import pytest
 
 from lxgit.fsutil import (
     LockHeld,
+    lock_owners,
     locked,
     on_wait,
     open_beneath,
@@ -20,9 +21,11 @@ from lxgit.fsutil import (
     write_atomic,
 )
 from tests.support import rlimits
+from tests.support.mounts import unmount
 from tests.support.swapping import exchanging
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -110,6 +113,42 @@ def test_a_lock_names_its_owner_and_ends_with_it(tmp_path: Path) -> None:
         holder.kill()
     with locked(lock, wait=False, what="the door"):
         pass
+
+
+@contextlib.contextmanager
+def held(lock: Path) -> Iterator[int]:
+    """The process that holds a lock meanwhile."""
+    hold = (
+        "import fcntl, sys\n"
+        "with open(sys.argv[1]) as file:\n"
+        "    fcntl.flock(file, fcntl.LOCK_EX); print(); sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-uc", hold, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        yield holder.pid
+        holder.kill()
+
+
+@pytest.mark.root
+def test_who_holds_a_file_of_that_number_elsewhere_is_no_owner(tmp_path: Path) -> None:
+    """On file systems that are new, as each tmpfs is, the same numbers come again."""
+    locks = []
+    with contextlib.ExitStack() as undone:
+        for name in ("one", "other"):
+            place = tmp_path / name
+            place.mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "lxgit-test", place], check=True)
+            undone.callback(unmount, place)
+            locks.append(place / "lock")
+            locks[-1].touch()
+        assert locks[0].stat().st_ino == locks[1].stat().st_ino
+        with locks[0].open() as file, held(locks[1]):
+            with held(locks[0]) as holder:
+                (owner,) = lock_owners(file.fileno())
+            assert owner.startswith(f"process {holder} (")
 
 
 def test_shared_locks_go_together(tmp_path: Path) -> None:
