@@ -37,6 +37,7 @@ _OURS = (
     ("", "*.*.tmp"),
     ("git", "tmp_*"),
     ("tmp", "*"),
+    ("", "probe-*"),
     ("containers/*", "*.*.tmp"),
     ("layers/*", "*.*.tmp"),
     ("networks", "*.*.tmp"),
@@ -56,10 +57,11 @@ _GITS = (
 _PARTS = (".pack", ".rev", ".bitmap", ".mtimes")
 """What Git names before a pack's index, and deletes after it."""
 
-_RESUMED = "download-*"
-"""In `tmp`: what a later import goes on with; it is left for two weeks."""
-
 _DAY = 86_400  # seconds
+_GRACE = {
+    "download-*": 14 * _DAY,  # a later import goes on with it
+    "probe-*": _DAY,  # a directory, which nobody has open
+}
 
 
 def sweep(repository: Repository) -> int:
@@ -81,7 +83,10 @@ def sweep(repository: Repository) -> int:
     used = _open_files()
     quiet = not gits or not _git_works_on(os.path.realpath(repository.git_dir))
     for path in ours:
-        grace = 14 * _DAY if fnmatch.fnmatch(os.path.basename(path), _RESUMED) else 0
+        name = os.path.basename(path)
+        grace = max(
+            (each for what, each in _GRACE.items() if fnmatch.fnmatch(name, what)), default=0
+        )
         swept += _remove(path, used, grace)
     for path in gits:
         swept += _remove(path, used, 0 if quiet else _DAY)

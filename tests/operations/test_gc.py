@@ -424,6 +424,19 @@ def test_what_is_in_use_is_not_left(repository: Repository) -> None:
         file.close()
 
 
+def test_what_was_tried_out_is_left_when_it_is_old(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A directory that nobody has open."""
+    probe = repository.path / "probe-abcdefgh"
+    (probe / "work").mkdir(parents=True)
+    leftovers.sweep(repository)
+    assert probe.exists()
+    monkeypatch.setitem(leftovers._GRACE, "probe-*", 0)
+    leftovers.sweep(repository)
+    assert not probe.exists()
+
+
 def test_while_git_runs_its_files_are_its_own(repository: Repository) -> None:
     leave(repository)
     with subprocess.Popen(
