@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from lxgit.errors import UsageError
+from lxgit.errors import LxgitError, UsageError
 from lxgit.lean import pattern
 from lxgit.records import replace
 from lxgit.runtime import rootless
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
         dns_search: tuple[str, ...]
         dns_options: tuple[str, ...]
         extra_hosts: tuple[str, ...]
+
+
+class TooManyPorts(LxgitError):
+    """An image exposes more ports than there are."""
 
 
 class WantedNetwork(NamedTuple):
@@ -76,15 +80,20 @@ class WantedNetwork(NamedTuple):
     def checked(self, image: ImageConfig, repository: Repository) -> NetworkSettings:
         """The settings of a container of that image. UsageError where they cannot be.
 
-        NoSuchNetwork, NoSuchContainer.
+        NoSuchNetwork, NoSuchContainer, TooManyPorts.
         """
         from lxgit.runtime.network.publishing import Port, Publication
 
         first, *connected = self._attachments(repository)
         exposed = {port for text in self.expose for port in Port.all_of(text)}
+        told = 0
         for text in image.exposed_ports:
             with contextlib.suppress(UsageError):  # what has other protocols runs all the same
-                exposed.update(Port.all_of(text))
+                ports = Port.all_of(text)
+                exposed.update(ports)
+                told += len(ports)
+            if told > _MOST_EXPOSED:  # ranges of thousands each, in a little text
+                raise TooManyPorts(f"the image exposes more than {_MOST_EXPOSED:,} ports")
         published = [one for text in self.publish for one in Publication.all_of(text)]
         for server in self.dns:
             _check_address(server, "--dns 9.9.9.9")
@@ -219,6 +228,7 @@ def checked_attachment(
     return Attachment(network.name, aliases, address, mac.lower())
 
 
+_MOST_EXPOSED = 1 << 17  # all of two protocols
 _ALIAS = pattern(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,252}")
 _WORD = pattern(r"[a-zA-Z0-9._:/-]{1,253}")  # of resolv.conf(5), but for its comments
 _MAC = pattern(r"[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from lxgit.errors import UsageError
 from lxgit.objects.imageconfig import ImageConfig
 from lxgit.operations.inspectnetwork import network_settings
-from lxgit.operations.wantednetwork import WantedNetwork
+from lxgit.operations.wantednetwork import TooManyPorts, WantedNetwork
 from lxgit.runtime.config import Settings
 from lxgit.runtime.network.endpoint import Endpoint
 
@@ -28,6 +29,17 @@ def test_what_is_exposed_is_the_images_and_ones_own(repository: Repository) -> N
     assert settings["exposed"] == ("22/tcp", "53/udp", "80/tcp", "443/tcp")
     assert settings["publish"] == (":80/tcp", "8080:443/tcp")
     assert not settings["publish_all"]
+
+
+def test_ranges_without_end(repository: Repository) -> None:
+    """An image of 50 KB that says the same ports two hundred million times."""
+    every = ImageConfig(exposed_ports=("1-65535/tcp", "1-65535/udp"))
+    assert len(WantedNetwork().checked(every, repository)["exposed"]) == 2 * 65_535
+    ranges = ImageConfig(exposed_ports=tuple(f"{first}-65535/tcp" for first in range(1, 4000)))
+    begun = time.process_time()
+    with pytest.raises(TooManyPorts, match="the image exposes more than 131,072 ports"):
+        WantedNetwork().checked(ranges, repository)
+    assert time.process_time() - begun < 20
 
 
 @pytest.mark.parametrize(
