@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, UsageError
 from lxgit.operations.lookup import find_container
 from lxgit.operations.selecting import has_label, parse_filters
 from lxgit.records import replace
@@ -101,7 +101,7 @@ def _inherited(repository: Repository, volumes_from: Sequence[str]) -> Iterator[
     for text in volumes_from:
         name, _, mode = text.partition(":")
         if mode not in ("", "ro", "rw"):
-            raise LxgitError(f"'{text}': '{mode}' is no way to mount", hint="CONTAINER[:ro]")
+            raise UsageError(f"'{text}': '{mode}' is no way to mount", hint="CONTAINER[:ro]")
         mounts = find_container(repository, name).config.mounts
         yield [
             replace(mount, read_only=mount.read_only or mode == "ro", fill=False)
