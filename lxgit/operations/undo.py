@@ -88,7 +88,8 @@ def undo(
         verb = "redo" if redo else "undo"
         repository.operations.next_operation(verb, operation.id)
         message = f"{verb}: {operation.message}"
-        for step in steps:
+        # What is to go goes last: HEAD has left a branch before that is deleted.
+        for step in sorted(steps, key=lambda step: step.wanted is None):
             if step.places:
                 kept |= _place(repository, step, message, identity, progress, force=force)
             else:
