@@ -7,6 +7,7 @@ its request; what comes after is in attachment.py, and is loaded while the comma
 from __future__ import annotations
 
 import _socket  # `socket` is this and 2 ms of constants made enumerations
+import errno
 import os
 import time
 
@@ -184,8 +185,10 @@ def connect(container: Path | str) -> Session:
         channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         try:
             channel.connect(socket_path(identity))
-        except OSError:
+        except OSError as error:
             channel.close()
+            if error.errno not in (errno.ENOENT, errno.ECONNREFUSED):
+                raise
         else:
             return Session(channel)
     raise NotRunning(f"container {identity[:12]} is not running")

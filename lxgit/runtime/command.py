@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, reason
 from lxgit.fsutil import openat2
+from lxgit.lean import suppress
 from lxgit.objects.imageconfig import DEFAULT_PATH
 from lxgit.tuples import NamedTuple
 
@@ -37,7 +39,7 @@ def find_program(root: int, name: bytes, path: bytes, directory: bytes) -> bytes
     """The file below `root` that `name` means with this PATH and working directory.
 
     `root` is a descriptor of the mounted root; no link leads out of it. Raises CommandNotFound or
-    CommandNotExecutable, with Docker's exit codes.
+    CommandNotExecutable, with Docker's exit codes; OSError where nobody can look.
     """
     if b"/" in name:
         file = os.path.join(directory, name)
@@ -66,7 +68,13 @@ def _unusable(name: bytes, fault: OSError) -> LxgitError:
         return CommandNotFound(f"'{shown}': no such file or directory in the container")
     if isinstance(fault, IsADirectoryError):
         return CommandNotExecutable(f"'{shown}': is a directory")
-    return CommandNotExecutable(f"'{shown}': permission denied", hint="it is not executable")
+    if isinstance(fault, PermissionError):
+        return CommandNotExecutable(f"'{shown}': permission denied", hint="it is not executable")
+    return CommandNotExecutable(f"'{shown}': {reason(fault)}")
+
+
+_OF_A_NAME = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES)
+"""What is wrong with the name of a command, and not with the looking for it."""
 
 
 def _fault(root: int, file: bytes) -> OSError | None:
@@ -74,6 +82,8 @@ def _fault(root: int, file: bytes) -> OSError | None:
     try:
         fd = openat2(root, file, os.O_PATH)
     except OSError as error:
+        if error.errno not in _OF_A_NAME:
+            raise
         return error
     try:
         mode = os.fstat(fd).st_mode
@@ -113,7 +123,8 @@ def find_user(root: int, text: str, more: Sequence[str] = ()) -> User:
     """`NAME`, `UID`, either with `:GROUP` or `:GID`, by the image's passwd(5) and group(5).
 
     A number needs no entry there: its group is 0 then, and its home `/`. `more` are names or
-    numbers of groups that it has besides. Raises NoSuchUser.
+    numbers of groups that it has besides. Raises NoSuchUser; OSError for a file that is there and
+    cannot be read.
     """
     name, _, group = text.partition(":")
     user = _find_passwd(root, name) if name else User()
@@ -152,11 +163,14 @@ def _groups_of(root: int, login: str) -> tuple[int, ...]:
 
 def _fields(root: int, path: bytes, count: int) -> Iterator[Sequence[str]]:
     """Lines of a file such as passwd(5) with at least `count` fields; none without the file."""
-    try:
-        fd = openat2(root, path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return
-    with open(fd, encoding="utf-8", errors="surrogateescape") as stream:
+
+    def opener(*_: object) -> int:
+        return openat2(root, path, os.O_RDONLY | os.O_NONBLOCK)
+
+    with (
+        suppress(FileNotFoundError, NotADirectoryError),
+        open(path, encoding="utf-8", errors="surrogateescape", opener=opener) as stream,
+    ):
         for line in stream:
             fields = line.rstrip("\n").split(":")
             if len(fields) >= count:

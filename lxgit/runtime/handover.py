@@ -8,6 +8,7 @@ socket's mode and by the directory that it is in (unix(7)).
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
@@ -47,7 +48,9 @@ def receive(directory: Path) -> int:
     """The root of the container with that directory. OSError when nobody offers it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
         channel.connect(os.fspath(directory / _NAME))
-        _, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
+        _, descriptors, flags, _ = socket.recv_fds(channel, 1, 1)
+    if flags & socket.MSG_CTRUNC:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     if not descriptors:
         raise ConnectionResetError
     os.set_inheritable(descriptors[0], False)  # noqa: FBT003 - recvmsg(2) leaves it open for execve

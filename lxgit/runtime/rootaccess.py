@@ -43,7 +43,7 @@ def running_root(container: Container) -> Iterator[int]:
     """The root of a container that runs, as its supervisor has mounted it. NotRunning."""
     try:
         root = handover.receive(rundir.CONTAINERS / container.id)
-    except OSError:
+    except (FileNotFoundError, ConnectionError):
         raise NotRunning(f"container {container.id[:12]} has just ended") from None
     try:
         yield root

@@ -9,6 +9,7 @@ made in a layer of their own below the upper, the init layer.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from pathlib import Path
@@ -68,12 +69,16 @@ def resolve(root: int, path: bytes) -> bytes:
     def target_of(at: bytes) -> bytes | None:
         try:
             return os.readlink(at, dir_fd=root)
-        except OSError:  # no link, or nothing there: this component stands as it is
-            return None
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOENT, errno.ENOTDIR):
+                raise
+            return None  # no link, or nothing there: this component stands as it is
 
     try:
         return follow_links(path, target_of)
-    except OSError:
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
         raise UnusableRoot(f"links go in a circle at /{os.fsdecode(path)} in the image") from None
 
 
@@ -94,8 +99,10 @@ def missing_mount_points(root: int, more: Mapping[bytes, int] | None = None) -> 
             os.close(openat2(root, path, os.O_PATH))
         except FileNotFoundError:
             missing[resolve(root, path)] = kind
-        except OSError:  # a file where a directory should be: told when it is mounted on
-            continue
+        except OSError as error:
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                raise
+            continue  # a file where a directory should be: told when it is mounted on
     return missing
 
 

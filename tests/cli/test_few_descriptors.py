@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.runtime import handover
+from lxgit.runtime.rundir import CONTAINERS
 from tests.cli.test_ports import echoed
+from tests.conftest import unable
+from tests.support import rlimits
+from tests.support.machine import lacks_program
 from tests.support.peers import ECHO, SERVE, curl, said
 from tests.support.program import PROGRAM
 from tests.support.rlimits import descriptors_left, descriptors_of
@@ -133,6 +138,32 @@ def test_a_command_that_cannot_join_is_told_why(boxed: Lxgit, left: int) -> None
         refused = boxed("exec", "box", "true", code=125)
     assert refused.err.endswith("too many open files\nhint: raise the limit: ulimit -n\n")
     boxed("exec", "box", "true")
+
+
+def test_a_client_at_its_own_limit(boxed: Lxgit) -> None:
+    """It has one for the connection, and none for the root that comes with it."""
+    directory = CONTAINERS / box(boxed).id
+    os.close(handover.receive(directory))
+    free = os.dup(0)
+    os.close(free)
+    with rlimits.open_files(free + 1), pytest.raises(OSError, match="Too many open files"):
+        handover.receive(directory)
+
+
+def test_a_connection_that_is_refused_otherwise(boxed: Lxgit) -> None:
+    """Which does not mean that nobody is there to connect to."""
+    if reason := lacks_program("strace"):
+        unable(reason)
+    traced = ("strace", "-o", "/dev/null", "--trace=connect", "--inject=connect:error=EACCES")
+    done = subprocess.run(
+        [*traced, PROGRAM, "kill", "box"],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env=boxed.environment(),
+    )
+    assert done.returncode == 1
+    assert "permission denied" in done.stderr
 
 
 def test_a_health_check_that_cannot_be_made_has_failed(based: Lxgit) -> None:

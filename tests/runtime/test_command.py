@@ -9,6 +9,8 @@ import pytest
 
 from lxgit.errors import LxgitError
 from lxgit.runtime.command import User, environment, find_program, find_user
+from tests.support import rlimits
+from tests.support.rlimits import descriptors_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +25,7 @@ def root(tmp_path: Path) -> int:
         (tmp_path / name).chmod(mode)
     (tmp_path / "usr/bin/link").symlink_to("/bin/tool")
     (tmp_path / "usr/bin/out").symlink_to("../../../../../../../../bin/sh")
+    (tmp_path / "usr/bin/circle").symlink_to("circle")
     (tmp_path / "usr/bin/directory").mkdir()
     (tmp_path / "etc/passwd").write_text(
         "root:x:0:0:root:/home/root:/bin/sh\nbad line\nwww:x:33:34::/srv:/bin/sh\nx:x:9:9:::\n"
@@ -57,6 +60,9 @@ def test_programs(root: int, name: bytes, found: bytes) -> None:
         (b"/usr/bin/directory", 126, "is a directory"),
         (b"/usr/bin/out", 127, "no such file"),
         (b"/bin/tool/x", 127, "no such file"),
+        (b"circle", 127, "not found in $PATH"),
+        (b"/usr/bin/circle", 126, "too many levels of symbolic links"),
+        (b"/" + b"x" * 300, 126, "file name too long"),
     ],
 )
 def test_faults(root: int, name: bytes, code: int, words: str) -> None:
@@ -92,6 +98,30 @@ def test_users_that_are_not_there(root: int, text: str) -> None:
         find_user(root, text)
     os.close(root)
     assert caught.value.exit_code == 125
+
+
+def test_without_a_descriptor_nothing_is_said_of_the_image(root: int) -> None:
+    find_user(root, "root")
+    with rlimits.open_files(3):  # those that every process has
+        for look in (
+            lambda: find_program(root, b"tool", b"/bin", b"/"),
+            lambda: find_program(root, b"/bin/tool", b"/bin", b"/"),
+            lambda: find_user(root, "root"),
+        ):
+            with pytest.raises(OSError, match="Too many open files"):
+                look()
+    os.close(root)
+
+
+@pytest.mark.parametrize("name", ["passwd", "group"])
+def test_a_file_that_is_there_and_cannot_be_read(root: int, tmp_path: Path, name: str) -> None:
+    (tmp_path / "etc" / name).unlink()
+    (tmp_path / "etc" / name).mkdir()
+    before = descriptors_of(os.getpid())
+    with pytest.raises(IsADirectoryError, match=f"etc/{name}"):
+        find_user(root, "www")
+    assert descriptors_of(os.getpid()) == before
+    os.close(root)
 
 
 def test_the_environment_is_overridden_in_order() -> None:

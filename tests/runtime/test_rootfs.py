@@ -13,6 +13,7 @@ from lxgit.runtime import overlay, rootfs
 from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.protocol import StartFailed
 from lxgit.runtime.rootfs import UnusableRoot, missing_mount_points, resolve, write_init_layer
+from tests.support import rlimits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +24,8 @@ IDS = IdMap((Extent(0, 500_000_000, 65536),))
 
 
 @pytest.fixture
-def root(place: Path) -> Path:
-    path = place / "root"
+def root(scratch: Path) -> Path:
+    path = scratch / "root"
     path.mkdir(mode=0o755)
     return path
 
@@ -64,7 +65,17 @@ def test_a_circle_of_links_is_refused(root: Path) -> None:
     os.close(fd)
 
 
-def test_the_init_layer_keeps_what_is_there(root: Path, place: Path) -> None:
+def test_what_cannot_be_looked_at_is_neither_there_nor_missing(root: Path) -> None:
+    fd = opened(root)
+    with pytest.raises(OSError, match="File name too long"):
+        resolve(fd, b"x" * 300)
+    assert missing_mount_points(fd)
+    with rlimits.open_files(3), pytest.raises(OSError, match="Too many open files"):
+        missing_mount_points(fd)
+    os.close(fd)
+
+
+def test_the_init_layer_keeps_what_is_there(root: Path, scratch: Path) -> None:
     etc = root / "etc"
     etc.mkdir()
     os.chown(etc, 500_000_007, 500_000_008)
@@ -84,7 +95,7 @@ def test_the_init_layer_keeps_what_is_there(root: Path, place: Path) -> None:
     os.utime(etc, ns=(5, -1_500_000_001))
     os.utime(root, ns=(5, 77))
     (root / "proc").mkdir()
-    layer = place / "init"
+    layer = scratch / "init"
     fd = opened(root)
     missing = missing_mount_points(fd)
     assert set(missing) == {b"sys", b"dev", b"etc/hosts", b"etc/hostname", b"etc/resolv.conf"}
@@ -103,11 +114,11 @@ def test_the_init_layer_keeps_what_is_there(root: Path, place: Path) -> None:
         assert (info.st_uid, info.st_gid) == (500_000_000, 500_000_000)
 
 
-def test_a_dangling_resolv_conf_gets_its_target(root: Path, place: Path) -> None:
+def test_a_dangling_resolv_conf_gets_its_target(root: Path, scratch: Path) -> None:
     """As on a Debian with systemd-resolved: /run is empty in an image."""
     (root / "etc").mkdir()
     (root / "etc/resolv.conf").symlink_to("../run/systemd/resolve/stub-resolv.conf")
-    layer = place / "init"
+    layer = scratch / "init"
     fd = opened(root)
     write_init_layer(layer, fd, missing_mount_points(fd), IDS)
     os.close(fd)
@@ -133,19 +144,21 @@ def test_directories_are_made_below_the_root(root: Path) -> None:
 @pytest.mark.lxc
 @pytest.mark.overlay
 class TestHostileImages:
-    def layers(self, machine: Machine, place: Path) -> tuple[Path, list[overlay.Lower]]:
-        layer = place / "layer"
+    def layers(self, machine: Machine, scratch: Path) -> tuple[Path, list[overlay.Lower]]:
+        layer = scratch / "layer"
         layer.mkdir(mode=0o755)
         return layer, [overlay.Lower(layer, IdMap.identity()), machine.base]
 
     def whiteout(self, path: Path) -> None:
         os.mknod(path, stat.S_IFCHR, 0)
 
-    def test_etc_is_a_link_out_of_the_root(self, machine: Machine, place: Path) -> None:
-        outside = place / "outside"
+    def test_etc_is_a_link_out_of_the_root(
+        self, machine: Machine, scratch: Path, tmp_path: Path
+    ) -> None:
+        outside = tmp_path / "outside"  # scratch may be below /dev, where a container has its own
         outside.mkdir()
         (outside / "hosts").write_text("the host's")
-        layer, lowers = self.layers(machine, place)
+        layer, lowers = self.layers(machine, scratch)
         (layer / "etc").symlink_to(f"../../../../../..{outside}")
         result = machine.go(machine.create("sh", "-c", f"cat {outside}/hosts"), lowers=lowers)
         assert b"localhost" in result.out
@@ -153,23 +166,23 @@ class TestHostileImages:
         assert sorted(os.listdir(outside)) == ["hosts"]
 
     @pytest.mark.parametrize("name", ["dev", "proc", "sys"])
-    def test_a_link_where_lxc_mounts(self, machine: Machine, place: Path, name: str) -> None:
-        layer, lowers = self.layers(machine, place)
+    def test_a_link_where_lxc_mounts(self, machine: Machine, scratch: Path, name: str) -> None:
+        layer, lowers = self.layers(machine, scratch)
         (layer / name).symlink_to("/tmp")
         with pytest.raises(StartFailed, match=f"/{name} in the image is a link") as caught:
             machine.go(machine.create("true"), lowers=lowers)
         assert caught.value.exit_code == 125
 
-    def test_a_file_where_a_directory_must_be(self, machine: Machine, place: Path) -> None:
-        layer, lowers = self.layers(machine, place)
+    def test_a_file_where_a_directory_must_be(self, machine: Machine, scratch: Path) -> None:
+        layer, lowers = self.layers(machine, scratch)
         (layer / "dev").write_text("x")
         with pytest.raises(StartFailed, match="/dev in the image is no directory") as caught:
             machine.go(machine.create("true"), lowers=lowers)
         assert caught.value.exit_code == 125
 
-    def test_nothing_but_the_program(self, machine: Machine, place: Path) -> None:
+    def test_nothing_but_the_program(self, machine: Machine, scratch: Path) -> None:
         """An image as `FROM scratch` makes it: no /proc, no /etc."""
-        layer, lowers = self.layers(machine, place)
+        layer, lowers = self.layers(machine, scratch)
         (layer / "bin").mkdir()
         (layer / "bin/busybox").write_bytes((machine.base.path / "bin/busybox").read_bytes())
         (layer / "bin/busybox").chmod(0o755)
