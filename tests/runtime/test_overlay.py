@@ -14,7 +14,7 @@ from lxgit.runtime import kernel, overlay, rundir
 from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.materialise import MAX_DEPTH
 from lxgit.runtime.overlay import CannotMount, Lower, Writable, mounted
-from tests.runtime.conftest import leftovers
+from tests.support import leaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +26,8 @@ FIRST = IdMap((Extent(0, 500_000_000, 65536),))
 SECOND = IdMap((Extent(0, 600_000_000, 65536), Extent(4_000_000_000, 600_065_536, 1)))
 
 
-def layer(place: Path, name: str, files: dict[str, tuple[str, int]], idmap: IdMap) -> Lower:
-    path = place / name
+def layer(scratch: Path, name: str, files: dict[str, tuple[str, int]], idmap: IdMap) -> Lower:
+    path = scratch / name
     path.mkdir()
     for file, (content, owner) in files.items():
         (path / file).parent.mkdir(parents=True, exist_ok=True)
@@ -50,14 +50,14 @@ def listing(root: int) -> dict[str, tuple[str, int]]:
 
 @pytest.mark.parametrize("kernel_of", ["now", "Linux 6.1"])
 def test_the_topmost_layer_wins_and_ids_are_the_images(
-    place: Path, monkeypatch: pytest.MonkeyPatch, kernel_of: str
+    scratch: Path, monkeypatch: pytest.MonkeyPatch, kernel_of: str
 ) -> None:
     if kernel_of != "now":
         monkeypatch.setattr(overlay, "takes_one_by_one", lambda: False)
     lowers = [
-        layer(place, "top", {"a": ("new", 1000)}, FIRST),
-        layer(place, "middle", {"d/b": ("b", 4_000_000_000)}, SECOND),
-        layer(place, "base", {"a": ("old", 0), "c": ("c", 65535)}, IDENTITY),
+        layer(scratch, "top", {"a": ("new", 1000)}, FIRST),
+        layer(scratch, "middle", {"d/b": ("b", 4_000_000_000)}, SECOND),
+        layer(scratch, "base", {"a": ("old", 0), "c": ("c", 65535)}, IDENTITY),
     ]
     with mounted(lowers) as root:
         assert listing(root) == {"a": ("new", 1000), "d/b": ("b", 4_000_000_000), "c": ("c", 65535)}
@@ -91,61 +91,70 @@ def test_which_kernels_take_a_layer_an_option(
 
 
 def test_before_linux_6_7_a_stack_of_all_deltas_fits_in_one_option(
-    place: Path, monkeypatch: pytest.MonkeyPatch
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(overlay, "takes_one_by_one", lambda: False)
     names = [f"layer {number}" for number in range(MAX_DEPTH + 2)]
-    lowers = [layer(place, name, {name: ("x", 0)}, IDENTITY) for name in names]
+    lowers = [layer(scratch, name, {name: ("x", 0)}, IDENTITY) for name in names]
     with mounted(lowers, FIRST) as root:
         assert set(listing(root)) == set(names)
 
 
-def test_one_layer_alone_mounts_and_is_read_only(place: Path) -> None:
-    with mounted([layer(place, "base", {"a": ("x", 7)}, FIRST)]) as root:
+def test_one_layer_alone_mounts_and_is_read_only(scratch: Path) -> None:
+    with mounted([layer(scratch, "base", {"a": ("x", 7)}, FIRST)]) as root:
         assert listing(root) == {"a": ("x", 7)}
         with pytest.raises(OSError, match="Read-only"):
             os.open("new", os.O_CREAT | os.O_WRONLY, dir_fd=root)
 
 
-def test_an_id_that_the_container_has_no_place_for_shows_as_nobody(place: Path) -> None:
-    with mounted([layer(place, "base", {"a": ("x", 70_000)}, IDENTITY)], FIRST) as root:
+def test_an_id_that_the_container_has_no_place_for_shows_as_nobody(scratch: Path) -> None:
+    with mounted([layer(scratch, "base", {"a": ("x", 70_000)}, IDENTITY)], FIRST) as root:
         assert listing(root) == {"a": ("x", 65534)}
 
 
-def test_whiteouts_and_opaque_directories(place: Path) -> None:
-    base = layer(place, "base", {"gone": ("x", 0), "d/old": ("x", 0)}, IDENTITY)
-    top = layer(place, "top", {"d/new": ("y", 0)}, IDENTITY)
+def test_whiteouts_and_opaque_directories(scratch: Path) -> None:
+    base = layer(scratch, "base", {"gone": ("x", 0), "d/old": ("x", 0)}, IDENTITY)
+    top = layer(scratch, "top", {"d/new": ("y", 0)}, IDENTITY)
     os.mknod(top.path / "gone", 0o020000, 0)
     os.setxattr(top.path / "d", "trusted.overlay.opaque", b"y")
     with mounted([top, base]) as root:
         assert listing(root) == {"d/new": ("y", 0)}
 
 
-def test_a_redirect_in_a_layer_leads_nowhere(place: Path) -> None:
-    base = layer(place, "base", {"secret/key": ("s", 0)}, IDENTITY)
-    top = layer(place, "top", {"public/x": ("x", 0)}, IDENTITY)
+def test_a_redirect_in_a_layer_leads_nowhere(scratch: Path) -> None:
+    base = layer(scratch, "base", {"secret/key": ("s", 0)}, IDENTITY)
+    top = layer(scratch, "top", {"public/x": ("x", 0)}, IDENTITY)
     os.setxattr(top.path / "public", "trusted.overlay.redirect", b"/secret")
     with mounted([top, base]) as root:
         assert "public/key" not in listing(root)
 
 
-def test_500_layers_and_not_one_more(place: Path) -> None:
-    lowers = [layer(place, f"l{n}", {f"f{n}": (str(n), n)}, FIRST) for n in range(501)]
+def test_500_layers_and_not_one_more(scratch: Path) -> None:
+    lowers = [layer(scratch, f"l{n}", {f"f{n}": (str(n), n)}, FIRST) for n in range(501)]
     with mounted(lowers[:500]) as root:
         assert len(listing(root)) == 500
     with pytest.raises(CannotMount, match="501 layers"), mounted(lowers):
         pass
 
 
-def test_nothing_stays_mounted(place: Path) -> None:
-    before = leftovers(), os.listdir("/proc/self/fd")
-    with mounted([layer(place, "base", {"a": ("x", 0)}, IDENTITY)], FIRST):
-        assert leftovers() == before[0]
-    assert (leftovers(), os.listdir("/proc/self/fd")) == before
+def mounts() -> set[str]:
+    """Those of lxgit, but for base layers, which others share."""
+    ours, shared = f" on {rundir.RUN}/", f" on {rundir.BASES}/"
+    return {mount for mount in leaks.mounts() if ours in mount and shared not in mount}
 
 
-def test_a_missing_layer_is_a_fault_in_words(place: Path) -> None:
-    with pytest.raises(CannotMount, match="No such file"), mounted([Lower(place / "x", IDENTITY)]):
+def test_nothing_stays_mounted(scratch: Path) -> None:
+    before = mounts(), os.listdir("/proc/self/fd")
+    with mounted([layer(scratch, "base", {"a": ("x", 0)}, IDENTITY)], FIRST):
+        assert mounts() == before[0]
+    assert (mounts(), os.listdir("/proc/self/fd")) == before
+
+
+def test_a_missing_layer_is_a_fault_in_words(scratch: Path) -> None:
+    with (
+        pytest.raises(CannotMount, match="No such file"),
+        mounted([Lower(scratch / "x", IDENTITY)]),
+    ):
         pass
 
 
@@ -169,8 +178,8 @@ def in_stage(work: Callable[[], bytes]) -> bytes:
     return result
 
 
-def writable(place: Path, idmap: IdMap) -> Writable:
-    pair = Writable(place / "upper", place / "work")
+def writable(scratch: Path, idmap: IdMap) -> Writable:
+    pair = Writable(scratch / "upper", scratch / "work")
     for path in (pair.upper, pair.work):
         path.mkdir(mode=0o755)
         os.chown(path, idmap.outside(0), idmap.outside(0))
@@ -185,11 +194,11 @@ def stacked(base: Lower, pair: Writable, name: str) -> int:
     return overlay.stack(lowers, overlay.attach_writable(pair, staging))
 
 
-def test_writes_go_to_the_upper_directory_as_the_containers_ids(place: Path) -> None:
-    base = layer(place, "base", {"a": ("x", 1000)}, IDENTITY)
+def test_writes_go_to_the_upper_directory_as_the_containers_ids(scratch: Path) -> None:
+    base = layer(scratch, "base", {"a": ("x", 1000)}, IDENTITY)
     capability = struct.pack("<6I", 0x0300_0001, 1 << 13, 0, 0, 0, FIRST.outside(0))
     os.setxattr(base.path / "a", "user.k", b"v")
-    pair = writable(place, FIRST)
+    pair = writable(scratch, FIRST)
 
     def write() -> bytes:
         mount = stacked(base, pair, "stack")
@@ -211,10 +220,10 @@ def test_writes_go_to_the_upper_directory_as_the_containers_ids(place: Path) -> 
     assert sorted(os.listdir(pair.upper)) == ["a", "b"]
 
 
-def test_a_silent_fall_back_to_read_only_is_refused(place: Path) -> None:
+def test_a_silent_fall_back_to_read_only_is_refused(scratch: Path) -> None:
     """An upper directory that overlayfs cannot use: on another overlay."""
-    base = layer(place, "base", {"a": ("x", 0)}, IDENTITY)
-    pair = writable(place, FIRST)
+    base = layer(scratch, "base", {"a": ("x", 0)}, IDENTITY)
+    pair = writable(scratch, FIRST)
 
     def nested() -> bytes:
         (rundir.STAGE / "root").mkdir()

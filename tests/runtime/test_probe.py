@@ -12,9 +12,9 @@ from lxgit.runtime.idmap import Extent, IdMap, user_namespace
 
 
 @pytest.fixture
-def unprobed(place: Path) -> Path:
+def unprobed(scratch: Path) -> Path:
     """A store of which nothing is known."""
-    return place
+    return scratch
 
 
 @pytest.mark.root

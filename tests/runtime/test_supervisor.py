@@ -24,8 +24,7 @@ from lxgit.runtime.runplace import socket_path
 from lxgit.runtime.streams import Streams
 from lxgit.runtime.sweep import sweep
 from lxgit.runtime.wanted import WantedCommand
-from tests.runtime.conftest import leftovers
-from tests.support import rlimits
+from tests.support import leaks, rlimits
 from tests.support.processes import parent, stat_of
 from tests.support.rlimits import descriptors_of
 from tests.support.stores import find
@@ -51,10 +50,10 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_it_keeps_nothing_of_its_caller(machine: Machine, place: Path) -> None:
-    os.chdir(place)
+def test_it_keeps_nothing_of_its_caller(machine: Machine, scratch: Path) -> None:
+    os.chdir(scratch)
     container = machine.create("sleep", "60")
-    with open(place / "held", "w") as held:
+    with open(scratch / "held", "w") as held:
         os.set_inheritable(held.fileno(), True)
         high = os.dup2(held.fileno(), 1000)
         with rlimits.open_files(high):  # as in a shell that opens files, then limits them
@@ -66,7 +65,7 @@ def test_it_keeps_nothing_of_its_caller(machine: Machine, place: Path) -> None:
     assert os.readlink(proc / "cwd") == "/"
     assert os.getsid(pid) == pid
     files = {entry.name: os.readlink(entry) for entry in (proc / "fd").iterdir()}
-    assert str(place / "held") not in files.values()
+    assert str(scratch / "held") not in files.values()
     assert {files["0"], files["1"], files["2"]} == {"/dev/null"}
     assert proc.joinpath("comm").read_text().startswith("lxgit:" + container.id[:9])
     end(session)
@@ -103,7 +102,7 @@ def test_killed_it_takes_the_container_with_it(machine: Machine) -> None:
     assert (state.status, state.exit_code) == (EXITED, 137)
     assert "killed" in str(state.error)
     with container.lock():  # whoever takes the lock finds nothing that could still write
-        assert not leftovers([container.id])
+        assert not leaks.traces_of([container.id])
     assert (container.upper / "file").read_text() == "kept\n"
     with machine.start(container) as session:  # and it can go on
         session.send_signal(signal.SIGKILL)

@@ -51,8 +51,8 @@ def killed(work: Callable[[], object], seconds: float) -> bool:
     return code == 0
 
 
-def test_made_and_deleted_whole_or_not_at_all(place: Path) -> None:
-    store = place / "volumes"
+def test_made_and_deleted_whole_or_not_at_all(scratch: Path) -> None:
+    store = scratch / "volumes"
     moments = random.Random(20)
 
     def make_and_delete() -> None:
@@ -72,9 +72,9 @@ def test_made_and_deleted_whole_or_not_at_all(place: Path) -> None:
         assert {entry.name for entry in store.iterdir()} <= {".lock", "v"}
 
 
-def test_filled_whole_or_not_at_all(place: Path) -> None:
+def test_filled_whole_or_not_at_all(scratch: Path) -> None:
     """Whatever was killed, the next to use it finds in the volume what the image has."""
-    store, image = place / "volumes", place / "image"
+    store, image = scratch / "volumes", scratch / "image"
     names = {f"file{number}" for number in range(40)}
     image.mkdir()
     for name in names:
@@ -141,12 +141,12 @@ def test_there_are_not_too_many() -> None:
         arranged(wanted)
 
 
-def test_an_id_that_the_container_does_not_know(place: Path) -> None:
-    image = place / "image"
+def test_an_id_that_the_container_does_not_know(scratch: Path) -> None:
+    image = scratch / "image"
     image.mkdir()
     (image / "stranger").touch()
-    with volumes.kept(place / "volumes"):
-        path = volumes.create(place / "volumes", "v").path
+    with volumes.kept(scratch / "volumes"):
+        path = volumes.create(scratch / "volumes", "v").path
     source = os.open(image, os.O_RDONLY | os.O_DIRECTORY)
     with pytest.raises(UnmappedId):
         volumes.fill(path, source, IDS)

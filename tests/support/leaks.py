@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.runtime import bases
+from lxgit.runtime import bases, rundir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 RUNTIME = Path("/run/lxgit")
 _GRACE_SECONDS = 5.0  # for a supervisor that is on its way out
@@ -39,7 +39,7 @@ class Snapshot:
 
     @classmethod
     def take(cls) -> Snapshot:
-        return cls(frozenset((*_mounts(), *_processes(), *_cgroups(), *_running())))
+        return cls(frozenset((*mounts(), *_processes(), *_cgroups(), *_running())))
 
 
 def leaked(before: Snapshot) -> list[str]:
@@ -52,6 +52,14 @@ def leaked(before: Snapshot) -> list[str]:
     while (left := Snapshot.take().things - before.things) and time.monotonic() < deadline:
         time.sleep(0.1)
     return sorted(left)
+
+
+def traces_of(ids: Collection[str]) -> set[str]:
+    """What there is of these containers, whoever else has some: that of a snapshot, LXC's locks."""
+    names = [name for one in ids for name in (one, f"lxgit:{one[:9]}")]
+    found = {thing for thing in Snapshot.take().things if any(name in thing for name in names)}
+    locks = [Path(f"/run/lxc/lock{rundir.CONTAINERS}/.{one}") for one in ids]
+    return found | {f"lock: {lock}" for lock in locks if lock.exists()}
 
 
 class Watch:
@@ -97,7 +105,8 @@ def _is_alone(lock: int) -> bool:
     return True
 
 
-def _mounts() -> Iterator[str]:
+def mounts() -> Iterator[str]:
+    """What lxgit may have mounted here, each in words."""
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         fields, _, rest = line.partition(" - ")
         target = fields.split()[4]
@@ -110,11 +119,13 @@ def _processes() -> Iterator[str]:
     for directory in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             words = Path(directory, "cmdline").read_bytes().replace(b"\0", b" ").strip()
-            named = Path(directory, "comm").read_bytes().startswith(b"lxgit:")  # a supervisor
+            name = Path(directory, "comm").read_text(errors="backslashreplace").strip()
+            named = name.startswith("lxgit:")  # a supervisor
             if int(directory.name) == os.getpid() or not words:  # none: a zombie of a test's
                 continue
             if named or _OUR_PROCESS.search(words):
-                yield f"process: {directory.name} {words.decode(errors='backslashreplace')[:200]}"
+                shown = words.decode(errors="backslashreplace")[:200]
+                yield f"process: {directory.name} {shown} ({name})"
 
 
 def _cgroups() -> Iterator[str]:
