@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from lxgit.objects.git import GitFailed
 from lxgit.objects.history import EVERYWHERE, is_ancestor, merge_bases, walk
 from lxgit.objects.ids import from_hex, hex_id
+from tests.support.processes import children
 
 if TYPE_CHECKING:
     from lxgit.objects.git import Git
@@ -56,9 +58,13 @@ def test_commits_come_whole(git: Git, made: dict[int, str]) -> None:
 
 
 def test_it_can_be_left_early(git: Git, made: dict[int, str]) -> None:
+    """Git has ended by then, and somebody has heard of it."""
+    before = children(os.getpid())
     walking = walk(git, [made[5]])
     next(walking)
+    (started,) = children(os.getpid()) - before
     walking.close()  # type: ignore[attr-defined]
+    assert started not in children(os.getpid())
 
 
 def test_a_missing_parent_is_told(git: Git, stock: StockGit, made: dict[int, str]) -> None:

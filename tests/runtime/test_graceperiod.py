@@ -40,9 +40,15 @@ def test_the_group_is_one_that_a_process_can_be_moved_to() -> None:
     assert str(os.getpid()) in (own / "cgroup.procs").read_text("ascii").split()
 
 
+@pytest.mark.parametrize("there", [[], ["cgroup.controllers"]])
 def test_nothing_happens_where_there_are_no_control_groups(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: list[str]
 ) -> None:
+    for name in there:
+        (tmp_path / name).touch()
+    before = groups()
     monkeypatch.setattr(graceperiod, "_TOPS", (str(tmp_path),))
     with graceperiod.begun():
         pass
+    assert groups() == before
+    assert os.listdir(tmp_path) == there

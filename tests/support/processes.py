@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 
@@ -13,3 +14,13 @@ def stat_of(pid: int) -> list[str]:
 def parent(pid: int) -> int:
     """Whose child it is."""
     return int(stat_of(pid)[1])
+
+
+def children(pid: int) -> set[int]:
+    """The processes whose parent it is, also those that it has not waited for yet."""
+    found = set()
+    for directory in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just gone
+            if parent(int(directory.name)) == pid:
+                found.add(int(directory.name))
+    return found
