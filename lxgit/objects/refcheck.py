@@ -12,9 +12,8 @@ from itertools import pairwise
 from lxgit.errors import LxgitError, quoted
 from lxgit.objects.commits import decode_tag
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex
-from lxgit.objects.refnames import BRANCHES, TAGS, is_valid_ref, short_name
+from lxgit.objects.refnames import BRANCHES, DELETED, TAGS, is_valid_ref, short_name
 from lxgit.objects.refreader import is_pin, remedy
-from lxgit.objects.refs import DELETED
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False

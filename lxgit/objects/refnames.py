@@ -11,6 +11,9 @@ TAGS = "refs/tags/"
 PINS = "refs/lxgit/containers/"
 """Where the refs are that keep commits for containers."""
 
+DELETED = "refs/lxgit/deleted"
+"""Its reflog has the last value of every branch and tag that was deleted."""
+
 LATEST = "latest"
 """`base:latest` is the branch `base`, as in Docker."""
 

@@ -16,7 +16,15 @@ from lxgit.objects.filelock import FileLock, RefConflict, RefLocked
 from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.packedrefs import CorruptRef
 from lxgit.objects.reflogs import ReflogEntry, Reflogs, encode_log, remove_empty_parents
-from lxgit.objects.refnames import BRANCHES, TAGS, InvalidName, check_name, is_valid_ref, short_name
+from lxgit.objects.refnames import (
+    BRANCHES,
+    DELETED,
+    TAGS,
+    InvalidName,
+    check_name,
+    is_valid_ref,
+    short_name,
+)
 from lxgit.objects.refreader import RefReader
 
 TYPE_CHECKING = False
@@ -30,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANY",
-    "DELETED",
     "CorruptRef",
     "InvalidName",
     "RefConflict",
@@ -43,8 +50,6 @@ __all__ = [
 ]
 
 _OWN = "refs/lxgit/"
-DELETED = f"{_OWN}deleted"
-"""Its reflog has the last value of every branch and tag that was deleted."""
 
 
 class _Any(Enum):

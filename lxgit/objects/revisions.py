@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
-from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, image_and_tag
+from lxgit.objects.refnames import BRANCHES, DELETED, LATEST, TAGS, image_and_tag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -166,6 +166,12 @@ class Revisions:
     def unknown(self, text: str, more_names: Iterable[str] = ()) -> UnknownRevision:
         """The error for a name that nothing has; `more_names` may be meant as well."""
         names = self.names()
+        if not names and self._exists(DELETED):
+            return UnknownRevision(
+                f"there is no '{text}': no branch is left",
+                hint="'lxgit undo --redo' does again what was undone;"
+                " 'lxgit reflog --deleted' lists what was deleted",
+            )
         if not names:
             return UnknownRevision(
                 f"there is no '{text}': the store is empty",

@@ -22,8 +22,8 @@ from lxgit.objects.filecheck import derived_faults, unindexed_faults
 from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.objects.refcheck import RefVerifier
-from lxgit.objects.refnames import BRANCHES, PINS, short_name
-from lxgit.objects.refs import DELETED, CorruptRef
+from lxgit.objects.refnames import BRANCHES, DELETED, PINS, short_name
+from lxgit.objects.refs import CorruptRef
 from lxgit.objects.verify import ImageVerifier
 from lxgit.operations import leftovers
 from lxgit.operations.attached import pin_owner

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.packindex import PackIndex
-from lxgit.objects.refnames import BRANCHES, TAGS
-from lxgit.objects.refs import ANY, DELETED, RefStore
+from lxgit.objects.refnames import BRANCHES, DELETED, TAGS
+from lxgit.objects.refs import ANY, RefStore
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False

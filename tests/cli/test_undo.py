@@ -87,6 +87,10 @@ def test_import_is_undone(based: Lxgit, git: StockGit) -> None:
     assert told == f"Undid 'import: A small machine': {gone}\n"
     assert based("branch").out == ""
     assert "nothing to undo" in based("undo", code=1).err
+    assert "'lxgit undo --redo' does again" in based("log", code=1).err
+    assert "\nhint: 'lxgit undo --redo'" in based("reflog", "base@{0}", code=1).err
+    assert based("reflog").out == f"{tip[:12]} HEAD@{{1}}: import: A small machine\n"
+    assert based("reflog", "--deleted").out.startswith(f"{tip[:12]} base: undo: ")
     assert based("undo", "--redo").out.startswith("Redid 'import: A small machine'")
     assert git.word("rev-parse", "HEAD") == tip
 

@@ -15,9 +15,9 @@ import pytest
 from lxgit.objects import filelock
 from lxgit.objects.filelock import FileLock, drop_stale_lock
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
+from lxgit.objects.refnames import DELETED
 from lxgit.objects.refs import (
     ANY,
-    DELETED,
     CorruptRef,
     InvalidName,
     RefConflict,
