@@ -37,7 +37,7 @@ from lxgit.objects.shellwords import shell_line, shell_words
 from lxgit.objects.tree import MODE_FILE, TreeEntry, decode_tree, encode_tree
 from lxgit.operations.healthwishes import WantedHealth
 from lxgit.operations.running import signal_number
-from tests.fuzz import recipes
+from tests.fuzz import images, recipes
 from tests.support import packcraft
 from tests.support.archives import read
 from tests.support.hostile import CASES
@@ -328,4 +328,8 @@ TARGETS = [
     Target("pack", pack, (_pack_seed(),)),
     Target("dockerfile", recipes.dockerfile, recipes.DOCKERFILES),
     Target("ignore", recipes.ignore, recipes.IGNORED),
+    Target("layout", lambda data: images.layout(data, SCRATCH), images.LAYOUTS),
+    Target("manifest", images.manifest, images.MANIFESTS),
+    Target("image config", images.config, images.CONFIGS),
+    Target("accounts", images.accounts, images.ACCOUNTS),
 ]
