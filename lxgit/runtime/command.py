@@ -9,12 +9,16 @@ import stat
 from lxgit.errors import LxgitError, reason
 from lxgit.fsutil import openat2
 from lxgit.lean import suppress
+from lxgit.objects.accounts import MAX_SIZE, account_id, account_lines
 from lxgit.objects.imageconfig import DEFAULT_PATH
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+
+_SHOWN = 80  # letters of a name that is none
 
 
 class CommandNotFound(LxgitError):
@@ -136,42 +140,51 @@ def find_user(root: int, text: str, more: Sequence[str] = ()) -> User:
 
 def _find_passwd(root: int, name: str) -> User:
     for login, _, uid, gid, _, home, *_ in _fields(root, b"etc/passwd", 6):
-        if name in (login, uid) and uid.isdecimal() and gid.isdecimal():
-            groups = _groups_of(root, login)
-            return User(int(uid), int(gid), groups, home or "/")
-    if name.isdecimal():
-        return User(int(name), 0, (), "/")
-    raise NoSuchUser(f"the image has no user '{name}'", hint="a number needs no entry in passwd")
+        if name in (login, uid):
+            ids = account_id(uid), account_id(gid)
+            if ids[0] is not None and ids[1] is not None:
+                return User(ids[0], ids[1], _groups_of(root, login), home or "/")
+    number = account_id(name)
+    if number is not None:
+        return User(number, 0, (), "/")
+    raise NoSuchUser(
+        f"the image has no user '{name[:_SHOWN]}'", hint="a number needs no entry in passwd"
+    )
 
 
 def _find_group(root: int, name: str) -> int:
     for group, _, gid, *_ in _fields(root, b"etc/group", 3):
-        if name == group and gid.isdecimal():
-            return int(gid)
-    if name.isdecimal():
-        return int(name)
-    raise NoSuchUser(f"the image has no group '{name}'", hint="a number needs no entry in group")
+        if name == group and (number := account_id(gid)) is not None:
+            return number
+    number = account_id(name)
+    if number is not None:
+        return number
+    raise NoSuchUser(
+        f"the image has no group '{name[:_SHOWN]}'", hint="a number needs no entry in group"
+    )
 
 
 def _groups_of(root: int, login: str) -> tuple[int, ...]:
     return tuple(
-        int(gid)
+        number
         for _, _, gid, members, *_ in _fields(root, b"etc/group", 4)
-        if gid.isdecimal() and login in members.split(",")
+        if f",{login}," in f",{members}," and (number := account_id(gid)) is not None
     )
 
 
 def _fields(root: int, path: bytes, count: int) -> Iterator[Sequence[str]]:
-    """Lines of a file such as passwd(5) with at least `count` fields; none without the file."""
+    """Lines of a file such as passwd(5) with at least `count` fields; none without the file.
+
+    Whoever is root in a container can make anything of it while it is read.
+    """
 
     def opener(*_: object) -> int:
         return openat2(root, path, os.O_RDONLY | os.O_NONBLOCK)
 
     with (
         suppress(FileNotFoundError, NotADirectoryError),
-        open(path, encoding="utf-8", errors="surrogateescape", opener=opener) as stream,
+        open(path, "rb", opener=opener) as file,
     ):
-        for line in stream:
-            fields = line.rstrip("\n").split(":")
-            if len(fields) >= count:
-                yield fields
+        status = os.fstat(file.fileno())
+        if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_SIZE:
+            yield from account_lines(file.read(MAX_SIZE), count)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.errors import LxgitError
+from lxgit.objects.accounts import MAX_SIZE
 from lxgit.runtime.command import User, environment, find_program, find_user
 from tests.support import rlimits
 from tests.support.rlimits import descriptors_of
@@ -29,8 +30,12 @@ def root(tmp_path: Path) -> int:
     (tmp_path / "usr/bin/directory").mkdir()
     (tmp_path / "etc/passwd").write_text(
         "root:x:0:0:root:/home/root:/bin/sh\nbad line\nwww:x:33:34::/srv:/bin/sh\nx:x:9:9:::\n"
+        f"big:x:{'9' * 5000}:0::/:\nnul:x:1:1::/a\0b:\nnul:x:2:2::/b:\n"
     )
-    (tmp_path / "etc/group").write_text("root:x:0:\nadm:x:4:www,x\nweb:x:40:www\nodd:x:y:www\n")
+    (tmp_path / "etc/group").write_text(
+        "root:x:0:\nadm:x:4:www,x\nweb:x:40:www\nodd:x:y:www\n"
+        f"large:x:{'9' * 5000}:www\nnear:x:41:ww,xwww,wwwx\n"
+    )
     return os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
 
 
@@ -85,6 +90,7 @@ def test_faults(root: int, name: bytes, code: int, words: str) -> None:
         ("1234", User(1234, 0, (), "/")),
         ("x", User(9, 9, (4,), "/")),
         (":web", User(0, 40, (), "/root")),
+        ("nul", User(2, 2, (), "/b")),  # no program could be given the first one's home
     ],
 )
 def test_users(root: int, text: str, user: User) -> None:
@@ -92,12 +98,16 @@ def test_users(root: int, text: str, user: User) -> None:
     os.close(root)
 
 
-@pytest.mark.parametrize("text", ["nobody", "www:none", "-1"])
+@pytest.mark.parametrize(
+    "text",
+    ["nobody", "www:none", "-1", "9" * 5000, "www:" + "9" * 5000, "4294967295", "\u0663", "big"],
+)
 def test_users_that_are_not_there(root: int, text: str) -> None:
     with pytest.raises(LxgitError, match="has no") as caught:
         find_user(root, text)
     os.close(root)
     assert caught.value.exit_code == 125
+    assert len(caught.value.message) < 200
 
 
 def test_without_a_descriptor_nothing_is_said_of_the_image(root: int) -> None:
@@ -121,6 +131,29 @@ def test_a_file_that_is_there_and_cannot_be_read(root: int, tmp_path: Path, name
     with pytest.raises(IsADirectoryError, match=f"etc/{name}"):
         find_user(root, "www")
     assert descriptors_of(os.getpid()) == before
+    os.close(root)
+
+
+def test_a_file_that_is_too_large_has_nobody(root: int, tmp_path: Path) -> None:
+    """Root of a container makes it as long as it likes, and has it read by the supervisor."""
+    for name in ("passwd", "group"):
+        os.truncate(tmp_path / "etc" / name, MAX_SIZE)
+    assert find_user(root, "www:adm") == User(33, 4, (), "/srv")
+    os.truncate(tmp_path / "etc/group", MAX_SIZE + 1)
+    assert find_user(root, "www") == User(33, 34, (), "/srv")
+    os.truncate(tmp_path / "etc/passwd", 1 << 40)
+    with pytest.raises(LxgitError, match="has no user 'www'"):
+        find_user(root, "www")
+    os.close(root)
+
+
+def test_a_file_that_is_none_keeps_nobody_waiting(root: int, tmp_path: Path) -> None:
+    (tmp_path / "etc/passwd").unlink()
+    os.mkfifo(tmp_path / "etc/passwd")
+    writer = os.open(tmp_path / "etc/passwd", os.O_RDWR)  # and nothing is written
+    with pytest.raises(LxgitError, match="has no user 'www'"):
+        find_user(root, "www")
+    os.close(writer)
     os.close(root)
 
 
