@@ -9,7 +9,6 @@ import os
 import socket
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +20,7 @@ from tests.conftest import unable
 from tests.support import rlimits
 from tests.support.machine import lacks_program
 from tests.support.peers import ECHO, SERVE, curl, said
+from tests.support.processes import stat_of
 from tests.support.program import PROGRAM
 from tests.support.rlimits import descriptors_left, descriptors_of
 from tests.support.stores import find
@@ -28,6 +28,7 @@ from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from lxgit.runtime.containers import Container
     from tests.support.peers import Peer
@@ -88,7 +89,7 @@ def answered(lxgit: Lxgit, left: int, *command: str | Path) -> str:
 
 def processor_time(pid: int) -> float:
     """Seconds that a process has had so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = stat_of(pid)
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
