@@ -134,7 +134,7 @@ RUN = (
     | named(
         cli="detaching identity lifeoptions limitoptions networkoptions processoptions progress run"
         " runoptions storageoptions",
-        objects="git",
+        objects="accounts git",
         operations="closedchains creating finding healthwishes launching limiting ordinary running"
         " wantednetwork",
         runtime="attach attachment bases capabilities cgroups command confinement devices devpts"
