@@ -10,6 +10,7 @@ reflogs, but for stashes that were dropped.
 from __future__ import annotations
 
 import os
+from binascii import crc32
 
 from lxgit.fsutil import fsync_directory, locked, write_all, write_atomic
 from lxgit.tuples import NamedTuple
@@ -23,6 +24,8 @@ _NONE = "-"
 _LARGEST = 1 << 20  # bytes; then all but the last _KEPT lines go
 _KEPT = 2000
 _CONTAINERS = "containers/"
+_TABS = 6  # in a line that is whole
+_CHECKSUM = 8  # hexadecimal digits
 
 
 class Moved(NamedTuple):
@@ -104,7 +107,8 @@ class OperationLog:
             self.next_operation()
         text = " ".join(message.split())
         fields = (self._operation, str(time), name, old or _NONE, new or _NONE, text)
-        self._append("\t".join(fields).encode("utf-8", "surrogateescape") + b"\n")
+        line = "\t".join(fields).encode("utf-8", "surrogateescape")
+        self._append(b"%b\t%b\n" % (line, _checksum(line)))
 
     def record_container(
         self, container: str, old: Stand, new: Stand, message: str, time: int
@@ -143,13 +147,27 @@ class OperationLog:
             moves = tuple(moved for _, moved in changes)
             yield key, Operation(key.partition(":")[0], changes[0][0], moves)
 
-    def _lines(self) -> Iterator[tuple[str, int, Moved]]:
+    def faults(self) -> list[int]:
+        """The lines that are damaged, counted from 1: not those that a crash has torn."""
+        return [number for number, line in enumerate(self._content(), 1) if _is_damaged(line)]
+
+    def _content(self) -> list[bytes]:
         try:
-            content = self._path.read_bytes()
+            return self._path.read_bytes().split(b"\n")
         except FileNotFoundError:
-            return
-        for line in content.decode("utf-8", "surrogateescape").split("\n"):
-            key, *fields = line.split("\t")
+            return []
+
+    def _lines(self) -> Iterator[tuple[str, int, Moved]]:
+        checked = False
+        for line in self._content():
+            told, _, checksum = line.rpartition(b"\t")
+            if checksum == _checksum(told):
+                checked = True
+            elif not checked:
+                told = line  # as they were before there was one
+            else:
+                continue
+            key, *fields = told.decode("utf-8", "surrogateescape").split("\t")
             if len(fields) == 5 and fields[0].isdecimal():  # no torn line
                 time, name, old, new, message = fields
                 moved = Moved(name, _value(old), _value(new), message)
@@ -171,6 +189,20 @@ class OperationLog:
             if size > _LARGEST:
                 lines = self._path.read_bytes().splitlines(keepends=True)
                 write_atomic(self._path, b"".join(lines[-_KEPT:]))
+
+
+def _checksum(line: bytes) -> bytes:
+    return b"%08x" % crc32(line)
+
+
+def _is_damaged(line: bytes) -> bool:
+    """Whether a line is whole, and another than it was written.
+
+    A torn one ends before its checksum does, or has zeros in it.
+    """
+    told, _, checksum = line.rpartition(b"\t")
+    whole = line.count(b"\t") >= _TABS and len(checksum) == _CHECKSUM and b"\0" not in line
+    return whole and checksum != _checksum(told)
 
 
 def _value(text: str) -> str | None:

@@ -4,6 +4,7 @@
     derived files    indexes of packs, commit-graph                     repaired, from the packs
     objects, packs   as `git fsck --strict` sees them
     refs, reflogs    their files, and that each names a commit
+    operations       what undo knows, by the checksum of each line
     images           every %meta against its tree, links against their members, format, config
     containers       their records, their commits, the refs that keep these   the refs: repaired
     layers           read back and compared with Git                     repaired: dropped
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _ID = re.compile(rb"\b[0-9a-f]{40}\b")
 _RESTORE = "restore it from a clone: 'git fetch' takes what is missing"
+_PASSED_OVER = "'lxgit undo' passes over it; taking the line out of that file loses nothing more"
 _UNREAD = (b"not a git repository", b"/packed-refs: ")  # Git looks no further then
 _FIRST = "mend HEAD or packed-refs first: then 'lxgit fsck' tells of objects, too"
 
@@ -82,6 +84,8 @@ def _history_problems(
     for message, ref, hint in RefVerifier(repository.git_dir, repository.objects).faults():
         yield Problem(message, () if ref is None else (_known_as(ref, names),), hint=hint)
     yield from _image_problems(repository, history, damaged, progress)
+    for number in repository.operations.faults():
+        yield Problem(f"operations: line {number} is damaged", hint=_PASSED_OVER)
 
 
 def _settings_problems(repository: Repository, *, repair: bool) -> Iterator[Problem]:

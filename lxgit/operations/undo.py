@@ -37,7 +37,7 @@ class MovedSince(LxgitError):
 
 
 class GoneSince(LxgitError):
-    """gc has dropped what a name or a container was."""
+    """The store has not what a name or a container was: gc has dropped it, most of the time."""
 
 
 class _Step(NamedTuple):
@@ -152,7 +152,7 @@ def _check_kept(repository: Repository, operation: Operation, steps: Sequence[_S
         for oid in _ids_of(step):
             if from_hex(oid) not in repository.objects:
                 raise GoneSince(
-                    f"what was before '{operation.message}' has gone with gc: {oid[:12]}",
+                    f"what was before '{operation.message}' is not in the store: {oid[:12]}",
                     hint="'lxgit reflog' lists where HEAD was",
                 )
 

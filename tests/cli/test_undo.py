@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import crc32
 from typing import TYPE_CHECKING
 
 import pytest
@@ -143,13 +144,19 @@ def test_heads_branch_never_goes(full: Lxgit, git: StockGit) -> None:
     assert refs(git) == before
 
 
+def put_down(lxgit: Lxgit, *fields: str) -> None:
+    """Have a line in the log of operations."""
+    line = "\t".join(fields).encode()
+    with (lxgit.store / "operations").open("ab") as file:
+        file.write(b"%b\t%08x\n" % (line, crc32(line)))
+
+
 def test_an_operation_that_a_crash_prevented_is_passed_over(full: Lxgit, git: StockGit) -> None:
     before = refs(git)
     full("branch", "one")
-    log = full.store / "operations"
     oid = git.word("rev-parse", "tuned")
-    with log.open("a") as file:  # on disk, and then the power went
-        file.write(f"{'7' * 16}\t1\trefs/heads/never\t-\t{oid}\tbranch: Created from HEAD\n")
+    # On disk, and then the power went.
+    put_down(full, "7" * 16, "1", "refs/heads/never", "-", oid, "branch: Created from HEAD")
     full("undo")
     assert refs(git) == before
 
@@ -159,8 +166,7 @@ def test_an_undo_that_a_crash_cut_short_is_completed(full: Lxgit, git: StockGit)
     full("branch", "-D", "base", "third")
     operation = (full.store / "operations").read_text().splitlines()[-1].split("\t")[0]
     oid = git.word("rev-parse", "tuned~1")
-    with (full.store / "operations").open("a") as file:
-        file.write(f"{'7' * 16}:undo:{operation}\t1\trefs/heads/third\t-\t{oid}\tundo\n")
+    put_down(full, f"{'7' * 16}:undo:{operation}", "1", "refs/heads/third", "-", oid, "undo")
     git("update-ref", "refs/heads/third", oid)
     full("undo")
     assert refs(git) == before

@@ -92,3 +92,30 @@ def test_it_does_not_grow_for_ever(log: OperationLog, path: Path) -> None:
     log.record(BASE, B, C, "last", 2)
     assert path.read_text().count("\n") == 2000
     assert log.read()[0][-1].moved[0].message == "last"
+
+
+def test_a_line_that_is_damaged_is_none(log: OperationLog, path: Path) -> None:
+    """Any bit of it but the lines' own ends and tabs, which look like those of a torn one."""
+    log.record(BASE, None, A, "one", 1)
+    log.next_operation()
+    log.record(BASE, A, B, "two", 1)
+    first, second = log.read()[0]
+    content = path.read_bytes()
+    begin = content.index(b"\n") + 1
+    assert log.faults() == []
+    for at in range(begin, len(content)):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        assert log.read()[0] == [first]
+        if content[at] not in b"\t\n":
+            assert log.faults() == [2]
+    path.write_bytes(content)
+    assert log.read()[0] == [first, second]
+
+
+def test_lines_of_before_there_was_a_checksum(log: OperationLog, path: Path) -> None:
+    path.write_text(f"{'0' * 16}\t1\t{BASE}\t{A}\t{B}\tone\n")
+    log.record(BASE, B, C, "two", 2)
+    with path.open("a") as file:
+        file.write(f"{'1' * 16}\t1\t{BASE}\t{C}\t{A}\tnone\n")
+    assert [operation.message for operation in log.read()[0]] == ["one", "two"]
+    assert log.faults() == []

@@ -207,6 +207,9 @@ HARM: dict[str, Harm] = {
         lambda r: put(r.git_dir / "config", b"[core\n"), "config"
     ),
     "the store's format": Harm(lambda r: put(r.path / "format", b"lxgit store 9\n"), "format"),
+    "a line of what undo knows": Harm(
+        lambda r: flip(r.path / "operations", -30), "operations: line "
+    ),
     "a container's record": Harm(
         lambda r: put(one(r, "containers/*/config.json"), b"{"), "do not say what it is"
     ),
@@ -329,10 +332,11 @@ def is_covered(name: str) -> bool:
         # What a container was asked to run, what became of it, what it printed and what it changed
         # and nobody committed: there is nothing to compare them with.
         return False
-    # Locks, unfinished files and old news (`events`) are without meaning; what `undo` knows is
-    # compared with the refs when it is used; `packed` and `.probed` are hints, at worst something
-    # is done again; of reflogs, texts and times; of the configuration, comments and blanks; of a
-    # layer's record, how many entries there are, and which ids above 65,535.
+    # Locks, unfinished files and old news (`events`) are without meaning; of what `undo` knows, a
+    # line without one of its tabs looks like one that a crash has torn; `packed` and `.probed` are
+    # hints, at worst something is done again; of reflogs, texts and times; of the configuration,
+    # comments and blanks; of a layer's record, how many entries there are, and which ids above
+    # 65,535.
     return (
         parts[0] not in ("events", "locks", "operations", "tmp")
         and not name.startswith((".probed", "packed", "git/logs/", "git/config"))
