@@ -136,11 +136,20 @@ def _followed(
 def _former_name(
     repository: Repository, oid: ObjectID, commit: Commit, path: bytes
 ) -> bytes | None:
-    """The path of the first parent that this commit gave another name, or made this file of."""
+    """The path of the first parent that this commit gave another name, or made this file of.
+
+    Where the file has begun as one more link to another, which may be there still, it is that one.
+    """
     from lxgit.objects.pathhistory import renamed_from
 
-    if not commit.parents or image_of(repository, commit.parents[0]).entry(path) is not None:
+    if not commit.parents:
         return None
+    before = image_of(repository, commit.parents[0])
+    if before.entry(path) is not None:
+        return None
+    for other in image_of(repository, oid).links.group(path):
+        if before.entry(other) is not None:
+            return other
     return renamed_from(repository.git, commit.parents[0], oid, path)
 
 

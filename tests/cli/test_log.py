@@ -170,6 +170,24 @@ def test_a_file_is_followed_through_its_names(machine: Machine) -> None:
     assert machine.subjects("--follow", "--", "/etc/motd") == ["another file", "first"]
 
 
+def test_a_file_is_followed_to_what_it_was_a_link_to(machine: Machine, git: StockGit) -> None:
+    """As stock Git follows it, for which a link is a copy."""
+    etc = machine.root / "etc"
+    machine.write("etc/passwd", "passwd of the machine\n" * 9 + "and one more line\n")
+    machine.commit("its content")
+    (etc / "hard").hardlink_to(etc / "passwd")
+    machine.commit("a link")
+    (etc / "passwd").chmod(0o600)
+    machine.commit("its mode")
+    (etc / "passwd").unlink()
+    machine.commit("the other goes")
+    expected = ["the other goes", "its mode", "a link", "its content", "first"]
+    assert machine.subjects("--follow", "--", "/etc/hard") == expected
+    assert machine.subjects("--", "/etc/hard") == expected[:3]
+    told = git("log", "--follow", "--format=%s", "--", "rootfs/etc/hard").decode().splitlines()
+    assert told == ["a link", "its content", "first"]  # its mode and links are in other files
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
