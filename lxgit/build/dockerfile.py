@@ -11,8 +11,13 @@ import re
 from contextlib import contextmanager
 
 from lxgit.errors import LxgitError
-from lxgit.objects.dockerlines import BadInstruction, Heredoc, Instruction, read_instructions
-from lxgit.objects.instructions import json_words
+from lxgit.objects.dockerlines import (
+    BadInstruction,
+    Heredoc,
+    Instruction,
+    json_words,
+    read_instructions,
+)
 from lxgit.objects.words import BACKSLASH, first_word, split_words
 from lxgit.tuples import NamedTuple
 

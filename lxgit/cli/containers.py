@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from lxgit.cli.answers import container_name
+from lxgit.cli.formats import inspect_each
 from lxgit.cli.options import FormatOption, Template
 from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.report import Faults
 from lxgit.cli.session import Session
-from lxgit.cli.tables import inspect_each, write_json
+from lxgit.cli.tables import write_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from lxgit.cli.formats import write_listing
 from lxgit.cli.human import ago, iso_date, size
 from lxgit.cli.options import FormatOption, NoTrunc, Quiet
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
-from lxgit.cli.tables import short_id, write_ids, write_listing
+from lxgit.cli.tables import short_id, write_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

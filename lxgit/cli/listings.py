@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from lxgit.cli.formats import wants_sizes, write_listing
 from lxgit.cli.options import Filters, FormatOption, NoTrunc, Quiet
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
-from lxgit.cli.tables import wants_sizes, write_ids, write_listing
+from lxgit.cli.tables import write_ids
 from lxgit.errors import UsageError
 
 

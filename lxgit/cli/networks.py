@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from lxgit.cli.formats import inspect_each
 from lxgit.cli.options import Filters, FormatOption, Template
 from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.report import for_each
 from lxgit.cli.session import Session
-from lxgit.cli.tables import inspect_each
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ def ls(
 
     Filters: name (a part of it), id, driver, type (builtin, custom), label.
     """
-    from lxgit.cli.tables import short_id, write_listing
+    from lxgit.cli.formats import write_listing
+    from lxgit.cli.tables import short_id
     from lxgit.operations.networks import list_networks, select_networks
 
     repository = session.repository_to_list()

@@ -153,8 +153,8 @@ def search(
     A registry that has no index is asked for all names, of which those with the word are shown.
     """
     from lxgit.cli.environment import for_registries
+    from lxgit.cli.formats import write_listing
     from lxgit.cli.report import printable
-    from lxgit.cli.tables import write_listing
     from lxgit.operations import searching
 
     if not 1 <= limit <= _MOST_FOUND:

@@ -139,7 +139,8 @@ def stop(
 
 
 def _how(patience: int | None, signal: str | None) -> Stop:
-    from lxgit.operations.running import Stop, signal_number
+    from lxgit.operations.running import Stop
+    from lxgit.operations.signals import signal_number
 
     return Stop(patience, None if signal is None else signal_number(signal))
 
@@ -158,7 +159,8 @@ def kill(
     ] = "KILL",
 ) -> int:
     """Send running containers a signal, SIGKILL by default."""
-    from lxgit.operations.running import kill, signal_number
+    from lxgit.operations.running import kill
+    from lxgit.operations.signals import signal_number
 
     repository, number = session.repository(), signal_number(signal)
     return for_each(session, containers, lambda name: kill(repository, name, number))
@@ -233,7 +235,7 @@ def restart(
     signal: StopSignal = None,
 ) -> int:
     """Stop containers, and start them again."""
-    from lxgit.operations.running import restart
+    from lxgit.operations.launching import restart
 
     repository, how = session.repository(), _how(patience, signal)
 

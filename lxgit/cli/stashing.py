@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lxgit.cli.answers import container_name
+from lxgit.cli.formats import write_listing
 from lxgit.cli.human import ago, iso_date
 from lxgit.cli.moving import saved
 from lxgit.cli.options import (
@@ -16,7 +17,7 @@ from lxgit.cli.options import (
 )
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
-from lxgit.cli.tables import short_id, write_ids, write_listing
+from lxgit.cli.tables import short_id, write_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from lxgit.cli.formats import write_listing
 from lxgit.cli.human import ago, size
 from lxgit.cli.options import FormatOption
 from lxgit.cli.params import Annotated, command, option
 from lxgit.cli.session import Session
-from lxgit.cli.tables import short_id, write_listing, write_table
+from lxgit.cli.tables import short_id, write_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from lxgit.cli.formats import inspect_each
 from lxgit.cli.options import Filters, FormatOption, Template
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import for_each
 from lxgit.cli.session import Session
-from lxgit.cli.tables import inspect_each
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def ls(
         for row in chosen:
             session.out.line(row.name)
         return
-    from lxgit.cli.tables import write_listing
+    from lxgit.cli.formats import write_listing
 
     fields = [_fields(row) for row in chosen]
     columns = ("Driver", "Name")

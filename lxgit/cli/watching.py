@@ -163,7 +163,7 @@ def stats(
 
 
 def _write_stats(out: Output, rows: list[Statistics], format_: str, *, no_trunc: bool) -> None:
-    from lxgit.cli.tables import write_listing
+    from lxgit.cli.formats import write_listing
 
     write_listing(
         out,

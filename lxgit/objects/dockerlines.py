@@ -7,6 +7,7 @@ on with the next; between them, empty lines and those that begin with `#` are pa
 
 from __future__ import annotations
 
+import json
 import re
 
 from lxgit.errors import LxgitError
@@ -136,3 +137,22 @@ def _document(name: str, lines: _Lines, number: int, *, chomp: bool) -> tuple[st
         f"line {number}: the here-document '{name}' has no end",
         hint=f"a line that is '{name}' and nothing else ends it",
     )
+
+
+def json_words(rest: str) -> tuple[str, ...] | None:
+    """The strings of a JSON array; None for what is no array. BadInstruction for other arrays."""
+    if not rest.startswith("["):
+        return None
+    try:
+        found = json.loads(rest)
+    except (ValueError, RecursionError):
+        return None
+    if not all(isinstance(item, str) for item in found):
+        raise BadInstruction("a JSON array has strings here, and nothing else")
+    try:
+        text = "".join(found).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise BadInstruction("a JSON array has half a letter, a lone surrogate") from None
+    if b"\0" in text:
+        raise BadInstruction("there is a NUL, which no program can be given")
+    return tuple(found)

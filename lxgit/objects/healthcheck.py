@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import re
 
-from lxgit.objects.dockerlines import BadInstruction
-from lxgit.objects.instructions import json_words
+from lxgit.objects.dockerlines import BadInstruction, json_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,12 +8,11 @@ reference). Variables stand for what ENV has said before, or else ARG.
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 
 from lxgit.errors import LxgitError
-from lxgit.objects.dockerlines import BadInstruction, Instruction, read_instructions
+from lxgit.objects.dockerlines import BadInstruction, Instruction, json_words, read_instructions
 from lxgit.objects.imageconfig import (
     DEFAULT_PATH,
     ImageConfig,
@@ -37,7 +36,6 @@ _SIGNAL = re.compile(
     r"(?:SIG)?(?:RTM(?:IN\+|AX-)(?P<offset>[0-9]{1,2})|(?P<name>[A-Z][A-Z0-9]*))"
     r"|(?P<number>[0-9]{1,2})"
 )
-_NUL = "there is a NUL, which no program can be given"
 _MOST_PORTS = 1 << 16
 
 
@@ -114,25 +112,6 @@ def command_of(rest: str, config: ImageConfig) -> tuple[str, ...]:
     """The exec form, a JSON array, as it is; the shell form behind the image's shell."""
     words = json_words(rest)
     return (*shell_of(config), rest) if words is None else words
-
-
-def json_words(rest: str) -> tuple[str, ...] | None:
-    """The strings of a JSON array; None for what is no array. BadInstruction for other arrays."""
-    if not rest.startswith("["):
-        return None
-    try:
-        found = json.loads(rest)
-    except (ValueError, RecursionError):
-        return None
-    if not all(isinstance(item, str) for item in found):
-        raise BadInstruction("a JSON array has strings here, and nothing else")
-    try:
-        text = "".join(found).encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        raise BadInstruction("a JSON array has half a letter, a lone surrogate") from None
-    if b"\0" in text:
-        raise BadInstruction(_NUL)
-    return tuple(found)
 
 
 def pairs_of(rest: str, config: ImageConfig, scope: Scope) -> Iterator[tuple[str, str]]:

@@ -134,19 +134,6 @@ def record_placing(
     )
 
 
-def changed_containers_of(repository: Repository, branch: str | None) -> tuple[ContainerRow, ...]:
-    """The stopped containers of a branch that have something to commit."""
-    from lxgit.operations.worktree import is_changed
-
-    if not container_names(repository.containers_dir):
-        return ()
-    return tuple(
-        row_of(container)
-        for container in containers_on(repository, branch)
-        if is_changed(repository, container)
-    )
-
-
 def pin_commit(
     repository: Repository,
     container: str,

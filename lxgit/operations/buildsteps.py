@@ -6,10 +6,10 @@ from lxgit.build.arguments import PROXIES, declared
 from lxgit.build.dockerfile import at
 from lxgit.build.runmounts import SCRIPT, run_mount
 from lxgit.objects.commits import Signature
-from lxgit.objects.dockerlines import BadInstruction
+from lxgit.objects.dockerlines import BadInstruction, json_words
 from lxgit.objects.ids import hex_id
 from lxgit.objects.imageconfig import config_values
-from lxgit.objects.instructions import SHELL, Scope, apply, json_words, shell_of, variables
+from lxgit.objects.instructions import SHELL, Scope, apply, shell_of, variables
 from lxgit.operations.buildcache import cache_ref
 from lxgit.operations.buildcommits import NO_PROGRAM, NewCommit, record
 from lxgit.operations.lookup import image_of

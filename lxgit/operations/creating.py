@@ -13,6 +13,7 @@ from lxgit.operations.healthwishes import WantedHealth
 from lxgit.operations.limiting import WantedLimits, WantedSecurity, checked_score
 from lxgit.operations.lookup import find_commit, image_of, read_commit
 from lxgit.operations.ordinary import check, require_own
+from lxgit.operations.values import Program
 from lxgit.operations.wantednetwork import WantedNetwork
 from lxgit.runtime import containers as records
 from lxgit.runtime import rootless
@@ -82,14 +83,6 @@ class RunRequest(NamedTuple):
     cidfile: str | None = None
     log_size: int | None = DEFAULT_LOG  # bytes
     owner: str = ""  # whom it ends with (runtime/ownership.py); the image's volumes are left out
-
-
-class Program(NamedTuple):
-    """What to run, the signal that asks it to end, and a command in the container that does."""
-
-    command: tuple[str, ...]
-    stop_signal: str
-    halt: tuple[str, ...] = ()
 
 
 def created(
@@ -279,7 +272,7 @@ def _policy(request: RunRequest) -> RestartPolicy:
 
 def _stop_signal(name: str) -> str:
     """A signal's name or number if it is one. UnknownSignal."""
-    from lxgit.operations.running import signal_number
+    from lxgit.operations.signals import signal_number
 
     if name:
         signal_number(name)

@@ -13,7 +13,8 @@ from pathlib import Path
 from lxgit.errors import LxgitError
 from lxgit.operations.closedchains import closed_chains
 from lxgit.operations.versions import program_version
-from lxgit.runtime import cgroups, delegation, lxc, rootless
+from lxgit.runtime import delegation, lxc, rootless
+from lxgit.runtime.hierarchies import hierarchies
 from lxgit.runtime.idmap import RANGE
 from lxgit.runtime.network import usernet
 from lxgit.tuples import NamedTuple
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lxgit.operations.closedchains import ClosedChain
-    from lxgit.runtime.cgroups import Hierarchy
+    from lxgit.runtime.hierarchies import Hierarchy
 
 _LEAST_KERNEL = (5, 19)
 _DIRECT_EROFS = (6, 12)
@@ -62,7 +63,7 @@ def all_checks(store: Path) -> list[Check]:
         kernel_check(os.uname().release),
         wsl_check(os.uname().release),
         lxc_check(program_version(lxc.LXC_START, "--version")),
-        cgroup_check(cgroups.hierarchies()),
+        cgroup_check(hierarchies()),
         user_namespace_check(_sysctls(), as_root=rootless.user() == 0),
         apparmor_check(
             _read("/sys/module/apparmor/parameters/enabled"),

@@ -10,7 +10,7 @@ from lxgit.operations.containers import list_containers
 from lxgit.operations.hostchecks import all_checks, file_system
 from lxgit.operations.images import list_images
 from lxgit.operations.values import ContainerState
-from lxgit.runtime import cgroups
+from lxgit.runtime.hierarchies import hierarchies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def host_info(store: Path, repository: Repository | None) -> dict[str, Any]:
     states = [row.state for row in rows]
     images = [] if repository is None else list_images(repository)
     running, paused = states.count(ContainerState.RUNNING), states.count(ContainerState.PAUSED)
-    versions = {hierarchy.version for hierarchy in cgroups.hierarchies()}
+    versions = {hierarchy.version for hierarchy in hierarchies()}
     return {
         "Containers": len(rows),
         "ContainersRunning": running,

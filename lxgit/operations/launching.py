@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from lxgit.objects.image import Image
     from lxgit.operations.creating import RunRequest
+    from lxgit.operations.running import Stop
     from lxgit.operations.values import Identity, Streams
     from lxgit.progress import Progress
     from lxgit.repository import Repository
@@ -246,6 +247,15 @@ def start_detached(repository: Repository, name: str, *, progress: Progress) -> 
     """Run a stopped container's command again, by itself. AlreadyRunning, NoSuchContainer."""
     container = find_container(repository, name)
     _start(repository, container, None, progress, detached=True).close()
+
+
+def restart(repository: Repository, name: str, how: Stop, progress: Progress) -> None:
+    """Stop a container as `stop` does, and start it again, detached."""
+    from lxgit.operations.running import stop
+
+    stop(repository, name, how._replace(stays=True))
+    start_detached(repository, name, progress=progress)
+    find_container(repository, name).tell("restart")
 
 
 def _start(

@@ -3,50 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import signal
 import time
 
 from lxgit.errors import LxgitError
-from lxgit.lean import pattern
 from lxgit.operations.finding import not_running
 from lxgit.operations.lookup import find_container
+from lxgit.operations.signals import signal_number
 from lxgit.runtime.attach import NotRunning, SupervisorLost, connect
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.values import Streams
-    from lxgit.progress import Progress
     from lxgit.repository import Repository
     from lxgit.runtime.attach import Session
     from lxgit.runtime.containers import Container
 
 _PATIENCE = 10  # seconds, as Docker's
 _MOMENT = 0.005  # seconds, for a supervisor to begin or to end
-
-
-_REAL_TIME = pattern(r"(?:SIG)?RT(?P<base>MIN|MAX)(?P<offset>[+-][0-9]{1,2})?", re.ASCII)
-
-
-class UnknownSignal(LxgitError):
-    """Neither the name nor the number of a signal."""
-
-
-def signal_number(text: str) -> int:
-    """`KILL`, `SIGKILL`, `kill` and `9` are 9. UnknownSignal."""
-    name = text.upper()
-    if name.isdecimal() and len(name) < 4 and 1 <= int(name) <= signal.SIGRTMAX:
-        return int(name)
-    if match := _REAL_TIME.fullmatch(name):
-        base = signal.SIGRTMIN if match["base"] == "MIN" else signal.SIGRTMAX
-        number = base + int(match["offset"] or 0)
-        if signal.SIGRTMIN <= number <= signal.SIGRTMAX:
-            return number
-    try:
-        return signal.Signals[name if name.startswith("SIG") else f"SIG{name}"]
-    except KeyError:
-        raise UnknownSignal(f"there is no signal '{text}'", hint="as in `kill -l`") from None
 
 
 def kill(repository: Repository, name: str, number: int) -> None:
@@ -222,15 +197,6 @@ def rename(repository: Repository, name: str, new: str) -> None:
         from lxgit.runtime.network import joining
 
         joining.rename(container.id, container.config.name, new)
-
-
-def restart(repository: Repository, name: str, how: Stop, progress: Progress) -> None:
-    """Stop a container as `stop` does, and start it again, detached."""
-    from lxgit.operations.launching import start_detached
-
-    stop(repository, name, how._replace(stays=True))
-    start_detached(repository, name, progress=progress)
-    find_container(repository, name).tell("restart")
 
 
 def attach(repository: Repository, name: str, streams: Streams) -> int | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from lxgit.errors import LxgitError
 from lxgit.objects.imagepaths import ImagePaths
-from lxgit.operations.creating import Program
+from lxgit.operations.values import Program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -376,3 +376,11 @@ class Undone(NamedTuple):
     moves: tuple[RefMove, ...]
     containers: tuple[PutBack, ...]
     words: Mapping[str, str]
+
+
+class Program(NamedTuple):
+    """What to run, the signal that asks it to end, and a command in the container that does."""
+
+    command: tuple[str, ...]
+    stop_signal: str
+    halt: tuple[str, ...] = ()

@@ -25,7 +25,8 @@ from lxgit.objects.scratch import ScratchObjects, hash_content
 from lxgit.operations.attached import containers_on, row_of
 from lxgit.operations.comparison import Comparison, Side, stored_side
 from lxgit.operations.lookup import find_container, image_of
-from lxgit.operations.values import ContainerChanges, Status
+from lxgit.operations.values import ContainerChanges, ContainerRow, Status
+from lxgit.runtime.index import container_names
 from lxgit.runtime.statcache import TICK, StatCache, Watched
 from lxgit.runtime.upper import UpperState, read_upper
 
@@ -287,4 +288,15 @@ def only_changed(repository: Repository, purpose: str, named: str = "CONTAINER")
     names = ", ".join(f"{one.id[:12]} ({one.config.name})" for one in changed)
     raise SeveralChanged(
         f"several containers have changed: {names}", hint=f"'lxgit {purpose} {named}' names one"
+    )
+
+
+def changed_containers_of(repository: Repository, branch: str | None) -> tuple[ContainerRow, ...]:
+    """The stopped containers of a branch that have something to commit."""
+    if not container_names(repository.containers_dir):
+        return ()
+    return tuple(
+        row_of(container)
+        for container in containers_on(repository, branch)
+        if is_changed(repository, container)
     )

@@ -1,4 +1,4 @@
-"""Control groups: which hierarchies there are, and clearing up what a killed supervisor left.
+"""The control groups of containers, and clearing up what a killed supervisor left.
 
 LXC puts a container in `lxc.payload.NAME` and its monitor in `lxc.monitor.NAME`, at the top of
 every hierarchy (src/lxc/cgroups/cgfsng.c), and removes both at the end. Nobody does when LXC is
@@ -14,49 +14,11 @@ import time
 from pathlib import Path
 
 from lxgit.runtime import rootless
-from lxgit.tuples import NamedTuple
+from lxgit.runtime.hierarchies import PAYLOAD, Hierarchy, hierarchies
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
-_PAYLOAD = "lxc.payload"
-_PREFIXES = (_PAYLOAD, "lxc.monitor")
-
-
-class Hierarchy(NamedTuple):
-    """A hierarchy of control groups: where it is mounted, and what is in it."""
-
-    top: Path
-    version: int
-    controllers: tuple[str, ...]
-
-    def group(self, container: str) -> Path:
-        """The control group of a container that runs."""
-        return self.top / f"{_PAYLOAD}.{container}"
-
-    def offers(self, file: str) -> bool:
-        """Whether groups have this file; the topmost one of version 2 has no limits itself."""
-        return (self.top / file).exists() or any(self.top.glob(f"*/{file}"))
-
-
-def hierarchies() -> list[Hierarchy]:
-    """Every hierarchy: one of version 2, or those of version 1, or both kinds."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
-        return list(_hierarchies(stream))
-
-
-def _hierarchies(mountinfo: Iterable[str]) -> Iterator[Hierarchy]:
-    """As proc_pid_mountinfo(5) tells of them; those of version 1 name their controllers."""
-    for line in mountinfo:
-        fields = line.split()
-        kind = fields[fields.index("-", 6) + 1]
-        if kind == "cgroup":
-            yield Hierarchy(Path(fields[4]), 1, tuple(fields[-1].split(",")))
-        elif kind == "cgroup2":
-            top = Path(fields[4])
-            names = (top / "cgroup.controllers").read_text("ascii").split()
-            yield Hierarchy(top, 2, tuple(names))
+_PREFIXES = (PAYLOAD, "lxc.monitor")
 
 
 def hierarchies_of(container: str) -> list[Hierarchy]:

@@ -22,8 +22,8 @@ import time
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from lxgit.runtime import cgroups, rundir
-from lxgit.runtime.cgroups import Hierarchy
+from lxgit.runtime import rundir
+from lxgit.runtime.hierarchies import Hierarchy, hierarchies
 from lxgit.runtime.limits import LimitNotInForce
 
 TYPE_CHECKING = False
@@ -46,7 +46,7 @@ _TRIES = 20  # a process may be forked in the group while the others are moved
 
 def group() -> Path | None:
     """The group that has been given to the user, of those that this process is in."""
-    top = next((one.top for one in cgroups.hierarchies() if one.version == 2), None)
+    top = next((one.top for one in hierarchies() if one.version == 2), None)
     if top is None:
         return None
     for place in _above(top, top / _own().lstrip("/")):
@@ -105,7 +105,7 @@ def check(limits: Limits, given: Sequence[Hierarchy]) -> None:
 
 def what_gives_a_group() -> str:
     """What a user does who has none."""
-    if any(one.version == 1 and set(one.controllers) & {*_WANTED} for one in cgroups.hierarchies()):
+    if any(one.version == 1 and set(one.controllers) & {*_WANTED} for one in hierarchies()):
         return "with version 1 of control groups, as this host has, run lxgit as root"
     return f"start it by {SERVICE}"
 

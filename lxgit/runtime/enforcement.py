@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from lxgit.runtime.cgroups import Hierarchy
+    from lxgit.runtime.hierarchies import Hierarchy
 
 _EVENTS = "events"
 

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from lxgit.runtime.cgroups import Hierarchy
+    from lxgit.runtime.hierarchies import Hierarchy
 
 DEFAULT_LOG = 256 << 20  # bytes of output that are kept
 DEFAULT_SHM = 64 << 20  # bytes of /dev/shm: Docker's

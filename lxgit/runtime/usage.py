@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lxgit.runtime.cgroups import Hierarchy
+    from lxgit.runtime.hierarchies import Hierarchy
 
 _NO_LIMIT = 1 << 60  # version 1 says 2^63 less a page
 

@@ -11,6 +11,7 @@ import pytest
 
 from lxgit.runtime import cgroups
 from lxgit.runtime.enforcement import Enforcement
+from lxgit.runtime.hierarchies import hierarchies
 from lxgit.runtime.limits import Limits
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def in_force(container: str) -> dict[str, str]:
 
 
 def expected(memory: int, cpus: float, shares: int, pids: int) -> dict[str, str]:
-    if any(one.version == 1 and "memory" in one.controllers for one in cgroups.hierarchies()):
+    if any(one.version == 1 and "memory" in one.controllers for one in hierarchies()):
         return {
             "memory.limit_in_bytes": str(memory),
             "cpu.cfs_quota_us": str(int(cpus * 100_000)),

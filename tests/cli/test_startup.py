@@ -116,7 +116,12 @@ LOG = (
         operations="history logvalues showing",
     )
 )
-PS = OPENED | LISTED | CONTAINERS | named(cli="human listings psview", operations="containers")
+PS = (
+    OPENED
+    | LISTED
+    | CONTAINERS
+    | named(cli="formats human listings psview", operations="containers")
+)
 BRIDGE = {"lxgit.runtime.network"} | {
     f"lxgit.runtime.network.{name}"
     for name in ("firewall", "neighbours", "netlink", "program", "publishing", "records", "subnets")
@@ -135,10 +140,10 @@ RUN = (
         cli="detaching identity lifeoptions limitoptions networkoptions processoptions progress run"
         " runoptions storageoptions",
         objects="accounts git",
-        operations="closedchains creating finding healthwishes launching limiting ordinary running"
+        operations="closedchains creating healthwishes launching limiting ordinary signals"
         " wantednetwork",
         runtime="attach attachment bases capabilities cgroups command confinement devices devpts"
-        " enforcement freezer fsids graceperiod handover interrupts keeper launcher layers leaving"
+        " enforcement freezer fsids graceperiod handover hierarchies interrupts keeper launcher layers leaving"
         " logfile loop lxc lxcconfig materialise networks overlay probe process protocol reaper"
         " relay rootfs rootmount sealed seccomp setup starting streams supervisor sweep terminal",
     )

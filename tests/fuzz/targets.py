@@ -36,7 +36,7 @@ from lxgit.objects.packindex import encode_index
 from lxgit.objects.shellwords import shell_line, shell_words
 from lxgit.objects.tree import MODE_FILE, TreeEntry, decode_tree, encode_tree
 from lxgit.operations.healthwishes import WantedHealth
-from lxgit.operations.running import signal_number
+from lxgit.operations.signals import signal_number
 from tests.fuzz import images, recipes
 from tests.support import packcraft
 from tests.support.archives import read

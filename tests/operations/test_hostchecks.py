@@ -9,7 +9,7 @@ import pytest
 from lxgit.operations import hostchecks
 from lxgit.operations.closedchains import ClosedChain
 from lxgit.operations.hostchecks import Check
-from lxgit.runtime.cgroups import Hierarchy
+from lxgit.runtime.hierarchies import Hierarchy
 
 TOP = Path("/sys/fs/cgroup")
 UNIFIED = Hierarchy(TOP, 2, ("cpuset", "cpu", "io", "memory", "pids"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lxgit.runtime import graceperiod
-from lxgit.runtime.cgroups import hierarchies
+from lxgit.runtime.hierarchies import hierarchies
 
 
 def threads() -> int:

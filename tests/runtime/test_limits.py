@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from lxgit.errors import LxgitError
 from lxgit.runtime import enforcement, seccomp
 from lxgit.runtime.capabilities import DEFAULT, NAMES, SYSTEM, UnknownCapability, kept, normalised
-from lxgit.runtime.cgroups import Hierarchy
 from lxgit.runtime.config import decoded_config, encoded
+from lxgit.runtime.hierarchies import Hierarchy
 from lxgit.runtime.limits import (
     DEFAULT_SHM,
     LimitNotInForce,

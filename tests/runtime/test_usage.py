@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.runtime.cgroups import Hierarchy
+from lxgit.runtime.hierarchies import Hierarchy
 from lxgit.runtime.usage import block_io_v1, block_io_v2, network_io, usage
 
 if TYPE_CHECKING:
