@@ -143,9 +143,10 @@ RUN = (
         operations="closedchains creating healthwishes launching limiting ordinary signals"
         " wantednetwork",
         runtime="attach attachment bases capabilities cgroups command confinement devices devpts"
-        " enforcement freezer fsids graceperiod handover hierarchies interrupts keeper launcher layers leaving"
-        " logfile loop lxc lxcconfig materialise networks overlay probe process protocol reaper"
-        " relay rootfs rootmount sealed seccomp setup starting streams supervisor sweep terminal",
+        " enforcement freezer fsids graceperiod handover hierarchies interrupts keeper launcher"
+        " layers leaving logfile loop lxc lxcconfig materialise networks overlay probe process"
+        " protocol reaper relay rootfs rootmount sealed seccomp setup starting streams supervisor"
+        " sweep terminal",
     )
 )
 
