@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 
 from lxgit.errors import LxgitError, quoted
-from lxgit.fsutil import locked, make_directories, write_atomic
+from lxgit.fsutil import make_directories, write_atomic
 from lxgit.lean import cached_property, contextmanager
+from lxgit.locks import locked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class Repository:
     def lock(
         self, name: str, *, shared: bool = False, wait: bool = True, what: str
     ) -> AbstractContextManager[int]:
-        """Hold one of the store's locks, be that for reading alone; see `fsutil.locked`."""
+        """Hold one of the store's locks, be that for reading alone; see `locks.locked`."""
         path = self.path / "locks" / name
         return locked(path, shared=shared, wait=wait, reading=True, what=what)
 
@@ -233,7 +234,7 @@ def _is_unfinished(path: Path | str) -> bool:
 
 def _is_begun(path: str, name: str) -> bool:
     if name == "git":
-        from lxgit.objects.git import is_ours
+        from lxgit.objects.gitdir import is_ours
 
         return is_ours(path)
     if name in _DIRECTORIES:
@@ -257,7 +258,7 @@ def create_repository(path: Path | str) -> Repository:
         (repository.path / name).mkdir(mode=0o700, exist_ok=True)
     with repository.lock(_CREATION, what=f"the store '{path}'"):
         if not repository.git_dir.exists():
-            from lxgit.objects.git import init
+            from lxgit.objects.gitdir import init
 
             init(repository.git_dir)
         write_atomic(repository.path / "format", FORMAT)

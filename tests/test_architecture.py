@@ -17,22 +17,28 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lxgit"
 
 FOUNDATION = {
+    "beneath",
     "enums",
     "errors",
     "eventlog",
     "fsutil",
     "lean",
+    "locks",
+    "processes",
     "progress",
     "records",
     "spelling",
     "tuples",
 }
 MAY_IMPORT: dict[str, set[str]] = {
+    "beneath": {"lean", "processes"},
     "enums": set(),
     "errors": set(),
     "eventlog": {"tuples"},
-    "fsutil": {"errors", "lean"},
+    "fsutil": {"lean", "processes"},
     "lean": set(),
+    "locks": {"errors", "lean"},
+    "processes": {"lean"},
     "progress": set(),
     "records": set(),
     "spelling": {"errors", "lean"},
@@ -66,7 +72,7 @@ CLI_ONLY_ATTRIBUTES = {
     ("sys", "argv"),
 }
 
-LONGEST_MODULE = 420
+LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60  # a command's options, a declaration each, are most of the longest
 
 LOADED_LATER = {

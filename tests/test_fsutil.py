@@ -1,88 +1,15 @@
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
-import subprocess
-import sys
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.fsutil import (
-    LockHeld,
-    lock_owners,
-    locked,
-    on_wait,
-    open_beneath,
-    openat2,
-    remove_tree,
-    write_atomic,
-)
-from tests.support import rlimits
-from tests.support.mounts import unmount
-from tests.support.swapping import exchanging
+from lxgit.fsutil import write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-def make_deep(root: Path, depth: int) -> bytes:
-    """A chain of directories with a file in each; the path of the last."""
-    at = os.open(root, os.O_RDONLY)
-    for _ in range(depth):
-        os.mkdir("d" * 10, dir_fd=at)
-        below = os.open("d" * 10, os.O_RDONLY, dir_fd=at)
-        os.close(at)
-        at = below
-        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=at))
-    os.close(at)
-    return b"/".join([b"d" * 10] * depth)
-
-
-def test_a_deep_tree_is_opened_and_removed(tmp_path: Path) -> None:
-    root = tmp_path / "root"
-    root.mkdir()
-    deepest = make_deep(root, 500)
-    with rlimits.open_files(64):
-        fd = os.open(root, os.O_RDONLY)
-        os.close(open_beneath(fd, deepest + b"/file", os.O_RDONLY))
-        os.close(fd)
-        remove_tree(root)
-    assert not root.exists()
-    remove_tree(root)
-
-
-def test_no_link_is_followed(tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "kept").touch()
-    root = tmp_path / "root"
-    root.mkdir()
-    (root / "link").symlink_to(outside)
-    (root / "up").symlink_to("..")
-    fd = os.open(root, os.O_RDONLY)
-    try:
-        for path in (b"link", b"link/kept", b"up", b"up/outside/kept", b"../outside/kept"):
-            with pytest.raises(OSError):  # noqa: PT011  # ELOOP or EXDEV, as the kernel likes
-                open_beneath(fd, path, os.O_RDONLY)
-    finally:
-        os.close(fd)
-    remove_tree(root)
-    assert (outside / "kept").exists()
-
-
-def test_who_renames_elsewhere_does_not_stop_a_way_up(tmp_path: Path) -> None:
-    for name in ("root", "one", "other"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "root/a").mkdir()
-    root = os.open(tmp_path / "root", os.O_PATH)
-    with exchanging(tmp_path / "one", tmp_path / "other"):
-        for _ in range(200):
-            os.close(openat2(root, b"a/../" * 20 + b"a", os.O_PATH))
-    os.close(root)
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
@@ -93,106 +20,3 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
         write_atomic(file, "text")  # type: ignore[arg-type]
     assert file.read_bytes() == b"one"
     assert os.listdir(tmp_path) == ["file"]
-
-
-def test_a_lock_names_its_owner_and_ends_with_it(tmp_path: Path) -> None:
-    lock = tmp_path / "lock"
-    hold = (
-        "import sys, pathlib\n"
-        "from lxgit.fsutil import locked\n"
-        "with locked(pathlib.Path(sys.argv[1]), what='it'):\n"
-        "    print('held', flush=True); sys.stdin.read()\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", hold, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        with pytest.raises(LockHeld, match=f"the door is in use by process {holder.pid}"):
-            locked(lock, wait=False, what="the door").__enter__()
-        holder.kill()
-    with locked(lock, wait=False, what="the door"):
-        pass
-
-
-@contextlib.contextmanager
-def held(lock: Path) -> Iterator[int]:
-    """The process that holds a lock meanwhile."""
-    hold = (
-        "import fcntl, sys\n"
-        "with open(sys.argv[1]) as file:\n"
-        "    fcntl.flock(file, fcntl.LOCK_EX); print(); sys.stdin.read()\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-uc", hold, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        yield holder.pid
-        holder.kill()
-
-
-@pytest.mark.root
-def test_who_holds_a_file_of_that_number_elsewhere_is_no_owner(tmp_path: Path) -> None:
-    """On file systems that are new, as each tmpfs is, the same numbers come again."""
-    locks = []
-    with contextlib.ExitStack() as undone:
-        for name in ("one", "other"):
-            place = tmp_path / name
-            place.mkdir()
-            subprocess.run(["mount", "-t", "tmpfs", "lxgit-test", place], check=True)
-            undone.callback(unmount, place)
-            locks.append(place / "lock")
-            locks[-1].touch()
-        assert locks[0].stat().st_ino == locks[1].stat().st_ino
-        with locks[0].open() as file, held(locks[1]):
-            with held(locks[0]) as holder:
-                (owner,) = lock_owners(file.fileno())
-            assert owner.startswith(f"process {holder} (")
-
-
-def test_shared_locks_go_together(tmp_path: Path) -> None:
-    lock = tmp_path / "lock"
-    with (
-        locked(lock, shared=True, what="it"),
-        locked(lock, shared=True, wait=False, what="it"),
-        pytest.raises(LockHeld),
-    ):
-        locked(lock, wait=False, what="it").__enter__()
-
-
-def test_who_waits_is_told_of_every_owner(tmp_path: Path) -> None:
-    lock, told = tmp_path / "lock", list[str]()
-    on_wait(told.append)
-    hold = (
-        "import sys, pathlib, time\n"
-        "from lxgit.fsutil import locked\n"
-        "with locked(pathlib.Path(sys.argv[1]), shared=True, what='it'):\n"
-        "    print('held', flush=True); time.sleep(2)\n"
-    )
-    command = [sys.executable, "-c", hold, str(lock)]
-    with (
-        subprocess.Popen(command, stdout=subprocess.PIPE) as one,
-        subprocess.Popen(command, stdout=subprocess.PIPE) as other,
-    ):
-        for holder in (one, other):
-            assert holder.stdout is not None
-            holder.stdout.readline()
-        with locked(lock, what="the door"):
-            pass
-    on_wait(lambda _: None)
-    (line,) = told
-    assert line.endswith("the door is in use")
-    assert all(f"process {holder.pid} (" in line for holder in (one, other))
-
-
-def test_a_short_wait_is_not_told(tmp_path: Path) -> None:
-    told: list[str] = []
-    on_wait(told.append)
-    held = contextlib.ExitStack()
-    held.enter_context(locked(tmp_path / "lock", what="it"))
-    threading.Timer(0.3, held.close).start()
-    with locked(tmp_path / "lock", what="it"):
-        pass
-    on_wait(lambda _: None)
-    assert told == []

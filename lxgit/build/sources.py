@@ -11,8 +11,8 @@ import os
 from functools import partial
 from typing import Any, Protocol
 
+from lxgit.beneath import follow_links, open_beneath
 from lxgit.errors import LxgitError
-from lxgit.fsutil import follow_links, open_beneath
 from lxgit.objects.content import Below, stamp_of
 from lxgit.objects.directory import Subdirectory, read_directory
 from lxgit.objects.filetree import Node, walk_below

@@ -6,8 +6,8 @@ import os
 import stat
 from contextlib import contextmanager
 
+from lxgit.beneath import open_beneath
 from lxgit.errors import LxgitError, quoted
-from lxgit.fsutil import open_beneath
 from lxgit.records import dataclass
 from lxgit.tuples import NamedTuple
 

@@ -20,17 +20,12 @@ import os
 import time
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import (
-    boot_time,
-    fsync_directory,
-    lock_owners,
-    make_directories,
-    tell_wait,
-    write_all,
-)
+from lxgit.fsutil import fsync_directory, make_directories, write_all
 from lxgit.lean import suppress
+from lxgit.locks import lock_owners, tell_wait
 from lxgit.objects.newfile import TEMPORARY, NewFile
 from lxgit.objects.reflogs import remove_empty_directories
+from lxgit.processes import boot_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

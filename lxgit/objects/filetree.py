@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from itertools import chain
 
+from lxgit.beneath import MAX_LINKS
 from lxgit.errors import LxgitError, quoted
-from lxgit.fsutil import MAX_LINKS
 from lxgit.objects.extent import MAX_ENTRIES, TooManyEntries
 from lxgit.objects.links import Links
 from lxgit.objects.metadata import Kind, Metadata

@@ -18,7 +18,8 @@ from collections import deque
 from importlib import import_module
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import close_all_but, die_with_parent, write_all
+from lxgit.fsutil import write_all
+from lxgit.processes import close_all_but, die_with_parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

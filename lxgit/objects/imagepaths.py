@@ -6,8 +6,8 @@ names cost, however deep it lies.
 
 from __future__ import annotations
 
+from lxgit.beneath import MAX_LINKS
 from lxgit.errors import LxgitError
-from lxgit.fsutil import MAX_LINKS
 from lxgit.objects.directory import Subdirectory, read_directory
 from lxgit.objects.metadata import Kind
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 from binascii import crc32
 
-from lxgit.fsutil import fsync_directory, locked, write_all, write_atomic
+from lxgit.fsutil import fsync_directory, write_all, write_atomic
+from lxgit.locks import locked
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False

@@ -7,7 +7,7 @@ import os
 import stat
 from contextlib import contextmanager
 
-from lxgit.fsutil import open_beneath
+from lxgit.beneath import open_beneath
 from lxgit.objects.content import Below, stamp_of
 from lxgit.objects.filetree import FileTree, Node
 from lxgit.objects.metadata import Kind, Metadata

@@ -17,8 +17,8 @@ import re
 import stat
 from typing import Any, Protocol
 
+from lxgit.beneath import follow_links, open_beneath
 from lxgit.errors import LxgitError
-from lxgit.fsutil import follow_links, open_beneath
 from lxgit.objects.content import Slice
 from lxgit.objects.metadata import Kind
 from lxgit.oci.layoutwriter import IMAGE_NAME, REF_NAME, Descriptor, blob_path

@@ -17,8 +17,8 @@ import time
 from contextlib import contextmanager, suppress
 
 from lxgit.errors import FREE_SPACE, LxgitError
-from lxgit.fsutil import die_with_parent
 from lxgit.objects.tarsource import MissingProgram
+from lxgit.processes import die_with_parent
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False

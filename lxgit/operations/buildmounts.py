@@ -12,10 +12,11 @@ import os
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 
+from lxgit.beneath import remove_tree
 from lxgit.build.runmounts import BIND, CACHE, LOCKED, PRIVATE, SCRIPT, SHARED, TMPFS, RunMount
 from lxgit.build.taking import CopyRequest, take
 from lxgit.errors import LxgitError
-from lxgit.fsutil import LockHeld, locked, remove_tree
+from lxgit.locks import LockHeld, locked
 from lxgit.objects.dockerlines import BadInstruction
 from lxgit.objects.filetree import put_nodes
 from lxgit.objects.metadata import Kind, Metadata

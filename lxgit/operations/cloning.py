@@ -13,10 +13,10 @@ import os
 import re
 from contextlib import contextmanager
 
+from lxgit.beneath import open_beneath
 from lxgit.build.sources import HostDirectory, resolved
 from lxgit.build.taking import clean
 from lxgit.errors import LxgitError
-from lxgit.fsutil import open_beneath
 from lxgit.objects.git import Git, GitFailed
 from lxgit.operations.download import parts_of
 

@@ -14,8 +14,8 @@ import errno
 import os
 from contextlib import ExitStack, contextmanager, suppress
 
+from lxgit.beneath import remove_tree
 from lxgit.errors import LxgitError
-from lxgit.fsutil import remove_tree
 from lxgit.objects.commits import Commit, encode_commit
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.messages import add_trailers, clean_message

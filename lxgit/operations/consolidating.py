@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from lxgit.fsutil import LockHeld
+from lxgit.locks import LockHeld
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

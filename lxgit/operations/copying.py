@@ -17,8 +17,8 @@ import os
 import stat
 from contextlib import ExitStack, contextmanager
 
+from lxgit.beneath import open_beneath
 from lxgit.errors import LxgitError
-from lxgit.fsutil import open_beneath
 from lxgit.objects.acl import ACCESS, DEFAULT
 from lxgit.objects.content import SourceChanged, read_range
 from lxgit.objects.filetree import IMPLIED

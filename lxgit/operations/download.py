@@ -25,7 +25,8 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import SplitResult, urlsplit
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import locked, write_all, write_atomic
+from lxgit.fsutil import write_all, write_atomic
+from lxgit.locks import locked
 from lxgit.objects.limits import TooLarge, archive_size, free_space, no_room
 from lxgit.objects.metadata import NANOSECONDS
 from lxgit.operations.httpclient import (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from lxgit.fsutil import boot_time
 from lxgit.objects.ids import from_hex
 from lxgit.operations.attached import unpinned_commits
 from lxgit.operations.pinning import keep
 from lxgit.operations.prune import pinned_layers
 from lxgit.operations.values import Problem
+from lxgit.processes import boot_time
 from lxgit.runtime.containers import BrokenContainer, all_containers, broken, load, name_again
 from lxgit.runtime.index import container_names
 from lxgit.runtime.layercheck import layer_faults

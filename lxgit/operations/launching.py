@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager, suppress
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import LockHeld
+from lxgit.locks import LockHeld
 from lxgit.objects.ids import from_hex
 from lxgit.operations.attached import drop_anonymous_volumes, unpin_commit
 from lxgit.operations.creating import created, materialised, require_host

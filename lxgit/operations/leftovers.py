@@ -12,7 +12,8 @@ import fnmatch
 import os
 import time
 
-from lxgit.fsutil import LockHeld, remove_tree
+from lxgit.beneath import remove_tree
+from lxgit.locks import LockHeld
 from lxgit.objects import packwriter
 from lxgit.objects.filecheck import is_counted
 from lxgit.objects.filelock import drop_stale_lock

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
+from lxgit.beneath import remove_tree
 from lxgit.errors import LxgitError
-from lxgit.fsutil import remove_tree
 from lxgit.objects.commits import Commit, encode_commit
 from lxgit.objects.ids import ObjectType, from_hex, hex_id
 from lxgit.objects.image import read_image, write_image

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 
-from lxgit.objects.git import STORE_SETTINGS, GitFailed
+from lxgit.objects.git import GitFailed
+from lxgit.objects.gitdir import STORE_SETTINGS
 from lxgit.objects.newfile import TEMPORARY
 from lxgit.operations.gc import write_commit_graph
 

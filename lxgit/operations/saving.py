@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lxgit.beneath import remove_tree
 from lxgit.errors import LxgitError
-from lxgit.fsutil import remove_tree
 from lxgit.objects.history import walk
 from lxgit.objects.ids import hex_id
 from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, image_and_tag

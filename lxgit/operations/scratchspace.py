@@ -7,7 +7,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from lxgit.fsutil import remove_tree
+from lxgit.beneath import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from lxgit.fsutil import on_wait
+from lxgit.locks import on_wait
 from lxgit.repository import NoStore, Repository, create_repository, open_repository
 
 TYPE_CHECKING = False

@@ -12,8 +12,8 @@ import errno
 import os
 import re
 
+from lxgit.beneath import open_beneath
 from lxgit.errors import LxgitError
-from lxgit.fsutil import open_beneath
 from lxgit.runtime import kernel, rundir
 from lxgit.runtime.mounts import PRIVATE, SLAVE
 from lxgit.tuples import NamedTuple

@@ -6,8 +6,8 @@ import errno
 import os
 import stat
 
+from lxgit.beneath import openat2
 from lxgit.errors import LxgitError, reason
-from lxgit.fsutil import openat2
 from lxgit.lean import suppress
 from lxgit.objects.accounts import MAX_SIZE, account_id, account_lines
 from lxgit.objects.imageconfig import DEFAULT_PATH

@@ -13,17 +13,10 @@ import os
 import time
 
 from lxgit import eventlog
+from lxgit.beneath import remove_tree
 from lxgit.errors import LxgitError
-from lxgit.fsutil import (
-    TOLD_AFTER,
-    LockHeld,
-    fsync_directory,
-    fsync_file,
-    locked,
-    remove_tree,
-    tell_wait,
-    write_atomic,
-)
+from lxgit.fsutil import fsync_directory, fsync_file, write_atomic
+from lxgit.locks import TOLD_AFTER, LockHeld, locked, tell_wait
 from lxgit.records import dataclass, replace
 from lxgit.runtime import idranges, index, rundir
 from lxgit.runtime.config import (

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import stat
 
+from lxgit.beneath import open_beneath
 from lxgit.errors import LxgitError
-from lxgit.fsutil import open_beneath, write_all
+from lxgit.fsutil import write_all
 from lxgit.objects.acl import ACCESS, DEFAULT, acl_entries
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.runtime import rootless

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 
-from lxgit.fsutil import fsync_directory, remove_tree
+from lxgit.beneath import remove_tree
+from lxgit.fsutil import fsync_directory
 from lxgit.runtime import idranges, index
 from lxgit.runtime.containers import registered
 from lxgit.runtime.index import ids_of

@@ -13,8 +13,8 @@ import os
 import select
 import signal
 
+from lxgit.beneath import openat2
 from lxgit.errors import LxgitError, in_words
-from lxgit.fsutil import openat2
 from lxgit.runtime import capabilities, confinement, lxc, protocol
 from lxgit.runtime.command import find_user
 from lxgit.runtime.process import Process

@@ -10,8 +10,8 @@ import errno
 import os
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import is_held
 from lxgit.lean import suppress
+from lxgit.locks import is_held
 from lxgit.runtime.runplace import kernel_boot
 
 TYPE_CHECKING = False

@@ -12,7 +12,7 @@ import signal
 import socket
 import time
 
-from lxgit.fsutil import LockHeld
+from lxgit.locks import LockHeld
 from lxgit.records import replace
 from lxgit.runtime import bases, kernel, protocol, rundir
 from lxgit.runtime.config import RESTARTING

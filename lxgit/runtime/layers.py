@@ -11,8 +11,9 @@ import contextlib
 import json
 import os
 
+from lxgit.beneath import remove_tree
 from lxgit.errors import LxgitError
-from lxgit.fsutil import remove_tree, write_atomic
+from lxgit.fsutil import write_atomic
 from lxgit.objects.ids import ObjectID
 from lxgit.records import dataclass, replace
 from lxgit.runtime import rundir

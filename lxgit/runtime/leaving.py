@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from lxgit.fsutil import close_all_but
+from lxgit.processes import close_all_but
 
 
 def leave_the_caller(*keep: int) -> None:

@@ -13,8 +13,8 @@ import errno
 import os
 import stat
 
+from lxgit.beneath import open_beneath
 from lxgit.errors import LxgitError
-from lxgit.fsutil import open_beneath
 from lxgit.objects.acl import ACCESS, DEFAULT
 from lxgit.objects.metadata import Kind
 from lxgit.runtime.directory_layer import CAPABILITY, write_sparse

@@ -12,8 +12,8 @@ import contextlib
 import os
 import stat
 
+from lxgit.beneath import openat2
 from lxgit.errors import LxgitError
-from lxgit.fsutil import openat2
 from lxgit.runtime import kernel, rootfs, volumes
 from lxgit.runtime.binding import View, hears, mount_tree
 from lxgit.runtime.fsids import making_files_for

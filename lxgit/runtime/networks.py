@@ -15,7 +15,8 @@ import re
 
 from lxgit import eventlog
 from lxgit.errors import LxgitError, UsageError
-from lxgit.fsutil import fsync_directory, locked, make_directories, write_atomic
+from lxgit.fsutil import fsync_directory, make_directories, write_atomic
+from lxgit.locks import locked
 from lxgit.records import asdict, dataclass, field, fields
 from lxgit.runtime.config import BUILT_IN, DEFAULT
 from lxgit.runtime.network.subnets import NUMBERS, PREFIX, PREFIX_V6

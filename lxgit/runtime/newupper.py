@@ -7,7 +7,8 @@ be, and beside it at most a directory that nothing names.
 
 from __future__ import annotations
 
-from lxgit.fsutil import remove_tree, sync_filesystem
+from lxgit.beneath import remove_tree
+from lxgit.fsutil import sync_filesystem
 from lxgit.objects.acl import ACCESS, DEFAULT
 from lxgit.objects.delta import write_delta
 from lxgit.objects.diff import iter_differences

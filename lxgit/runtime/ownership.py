@@ -12,7 +12,8 @@ import contextlib
 import fcntl
 import os
 
-from lxgit.fsutil import is_held, remove_tree
+from lxgit.beneath import remove_tree
+from lxgit.locks import is_held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

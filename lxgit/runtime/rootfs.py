@@ -14,8 +14,8 @@ import os
 import stat
 from pathlib import Path
 
+from lxgit.beneath import follow_links, open_beneath, openat2, remove_tree
 from lxgit.errors import LxgitError
-from lxgit.fsutil import follow_links, open_beneath, openat2, remove_tree
 from lxgit.runtime import devpts, kernel, rootless
 from lxgit.runtime.fsids import making_files_for
 from lxgit.runtime.limits import DEFAULT_SHM

@@ -7,7 +7,7 @@ import os
 from contextlib import ExitStack, suppress
 
 from lxgit.errors import LxgitError, in_words, reason
-from lxgit.fsutil import die_with_parent
+from lxgit.processes import die_with_parent
 from lxgit.runtime.baselayer import write_base
 from lxgit.runtime.idmap import IdMap
 from lxgit.runtime.probe import check_host

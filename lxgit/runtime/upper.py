@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import stat
 
-from lxgit.fsutil import open_beneath
+from lxgit.beneath import open_beneath
 from lxgit.objects.acl import ACCESS, DEFAULT
 from lxgit.objects.changeset import Changeset
 from lxgit.objects.metadata import Kind, Metadata

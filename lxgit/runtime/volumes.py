@@ -19,8 +19,10 @@ import time
 from functools import partial
 
 from lxgit import eventlog
+from lxgit.beneath import remove_tree
 from lxgit.errors import LxgitError
-from lxgit.fsutil import fsync_directory, locked, make_directories, remove_tree, write_atomic
+from lxgit.fsutil import fsync_directory, make_directories, write_atomic
+from lxgit.locks import locked
 from lxgit.objects.scan import read_tree, scan
 from lxgit.progress import NullProgress
 from lxgit.records import dataclass

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pexpect
 import pytest
 
-from lxgit.fsutil import remove_tree
+from lxgit.beneath import remove_tree
 from tests.support import awkward
 from tests.support.compare import assert_same_tree
 from tests.support.registry import skopeo

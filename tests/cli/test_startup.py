@@ -82,7 +82,7 @@ PARSED = DISPATCH | {"lxgit.cli.params", "lxgit.cli.parse"}
 
 OPENED = (
     PARSED
-    | {"lxgit.enums", "lxgit.fsutil", "lxgit.repository"}
+    | {"lxgit.enums", "lxgit.fsutil", "lxgit.locks", "lxgit.repository"}
     | named(
         cli="report",
         objects="commits ids refnames revisions",
@@ -90,10 +90,10 @@ OPENED = (
     )
 )
 READ_REFS = named(objects="packedrefs refreader")
-REFS = READ_REFS | named(objects="filelock newfile reflogs refs")
+REFS = READ_REFS | {"lxgit.processes"} | named(objects="filelock newfile reflogs refs")
 OBJECTS = named(objects="database inflate loose packdelta packindex packs")
 IMAGE = named(objects="directory entries image imageconfig links metadata names tree")
-CONTAINERS = {"lxgit.records"} | named(
+CONTAINERS = {"lxgit.beneath", "lxgit.records"} | named(
     operations="attached values",
     eventlog="",
     runtime="config containers health idmap idranges index kernel limits names restarts rootless"
@@ -152,7 +152,7 @@ RUN = (
 
 EXEC = (
     PARSED
-    | {"lxgit.fsutil", "lxgit.repository"}
+    | {"lxgit.fsutil", "lxgit.locks", "lxgit.repository"}
     | named(
         cli="detaching executing processoptions",
         operations="executing finding store",

@@ -7,7 +7,8 @@ import pytest
 
 from lxgit.objects.commits import Signature
 from lxgit.objects.database import ObjectDatabase
-from lxgit.objects.git import Git, init
+from lxgit.objects.git import Git
+from lxgit.objects.gitdir import init
 from lxgit.objects.ids import from_hex
 from lxgit.objects.refs import RefStore
 from tests.support.stockgit import StockGit

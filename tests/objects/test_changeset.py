@@ -13,7 +13,7 @@ from lxgit.objects.database import ObjectDatabase
 from lxgit.objects.directory import Directory, write_directory
 from lxgit.objects.entries import Entry
 from lxgit.objects.filetree import Node
-from lxgit.objects.git import init
+from lxgit.objects.gitdir import init
 from lxgit.objects.image import Image, read_image, write_image
 from lxgit.objects.imageconfig import ImageConfig
 from lxgit.objects.links import Links

@@ -7,7 +7,8 @@ import pytest
 
 from lxgit.errors import FREE_SPACE
 from lxgit.objects import git as module
-from lxgit.objects.git import Git, GitFailed, GitNotFound, git_program, init
+from lxgit.objects.git import Git, GitFailed, GitNotFound, git_program
+from lxgit.objects.gitdir import init
 from tests.support import disks
 
 if TYPE_CHECKING:

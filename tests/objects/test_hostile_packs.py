@@ -28,7 +28,7 @@ OTHER = ObjectID(b"\xbb" * 20)
 @pytest.fixture(scope="module")
 def flippable(work_directory: Path) -> tuple[Path, dict[ObjectID, bytes]]:
     """A repository of one pack with deltas, and what is in it."""
-    from lxgit.objects.git import init
+    from lxgit.objects.gitdir import init
     from tests.support.stockgit import StockGit
 
     git_dir = work_directory / "flippable"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.fsutil import LockHeld
+from lxgit.locks import LockHeld
 from lxgit.oci import skopeo
 from lxgit.operations import pushing
 from lxgit.operations.importing import import_image

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.fsutil import locked
+from lxgit.locks import locked
 from lxgit.objects.refs import RefMoved
 from lxgit.operations import attached, leftovers
 from lxgit.operations.branches import (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.fsutil import remove_tree
+from lxgit.beneath import remove_tree
 from lxgit.operations.exporting import export_image
 from lxgit.operations.importing import import_image
 from lxgit.operations.lookup import find_commit, read_commit

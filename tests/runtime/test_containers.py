@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lxgit.fsutil import LockHeld
+from lxgit.locks import LockHeld
 from lxgit.records import replace
 from lxgit.runtime import idranges, rundir
 from lxgit.runtime.config import EXITED, RUNNING, ContainerState, Request

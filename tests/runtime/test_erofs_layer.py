@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.fsutil import remove_tree
+from lxgit.beneath import remove_tree
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.scan import read_tree
 from lxgit.runtime import baselayer, erofs_layer, erofs_mount, kernel

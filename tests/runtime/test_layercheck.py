@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.fsutil import remove_tree
+from lxgit.beneath import remove_tree
 from lxgit.operations.importing import import_image
 from lxgit.repository import Repository, create_repository
 from lxgit.runtime.bases import INDEX, TAR

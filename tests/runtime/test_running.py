@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.fsutil import LockHeld
+from lxgit.locks import LockHeld
 from lxgit.records import replace
 from lxgit.runtime import overlay
 from lxgit.runtime.attach import NotRunning, connect

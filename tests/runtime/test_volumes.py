@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit import eventlog
-from lxgit.fsutil import remove_tree
+from lxgit.beneath import remove_tree
 from lxgit.runtime import volumes
 from lxgit.runtime.idmap import Extent, IdMap, UnmappedId
 from lxgit.runtime.mounts import MAX_MOUNTS, VOLUME, Mount, TooManyMounts, arranged

@@ -20,7 +20,9 @@ import os
 import re
 import socket
 
-from lxgit.fsutil import locked, remove_tree, write_atomic
+from lxgit.beneath import remove_tree
+from lxgit.fsutil import write_atomic
+from lxgit.locks import locked
 from lxgit.records import asdict, dataclass
 from lxgit.runtime import rundir
 from lxgit.runtime.network import subnets

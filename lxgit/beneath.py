@@ -1,0 +1,155 @@
+"""Paths below a directory that is not trusted: opened, followed and deleted, never out of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from lxgit.lean import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+_SYS_OPENAT2 = 437  # the same on every architecture (asm-generic/unistd.h)
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
+MAX_LINKS = 40  # of one path: path_resolution(7)
+_MOST_TRIES = 1000
+
+
+def openat2(
+    root: int, path: bytes, flags: int, *, resolve: int = RESOLVE_IN_ROOT, mode: int = 0
+) -> int:
+    """Open `path` below the directory `root`; the kernel keeps `..` and links inside (openat2(2)).
+
+    Returns a file descriptor with close-on-exec. OSError as the kernel says it.
+    """
+    import struct
+
+    how = struct.pack("QQQ", flags | os.O_CLOEXEC, mode, resolve)  # struct open_how
+    for _ in range(_MOST_TRIES):
+        # The kernel cannot vouch for a `..` while anybody renames or mounts, be it elsewhere.
+        with suppress(BlockingIOError):
+            return _openat2(root, path, how)
+    return _openat2(root, path, how)
+
+
+def _openat2(root: int, path: bytes, how: bytes) -> int:
+    import ctypes  # 4 ms, which most commands do not need
+
+    from lxgit.processes import libc
+
+    fd: int = libc().syscall(
+        ctypes.c_long(_SYS_OPENAT2),
+        ctypes.c_int(root),
+        ctypes.c_char_p(path),
+        ctypes.c_char_p(how),
+        ctypes.c_size_t(len(how)),
+    )
+    if fd < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), path)
+    return fd
+
+
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY
+_MOST_AT_ONCE = 4000  # bytes: openat2 takes 4,096 with the final NUL
+
+
+def open_beneath(root: int, path: bytes, flags: int) -> int:
+    """Open what is at `path` below the directory `root`, through no link, however long the path.
+
+    `b""` is `root` itself. ELOOP where a link is on the way or at the end.
+    """
+    at = root
+    while True:
+        cut = path.rfind(b"/", 0, _MOST_AT_ONCE) if len(path) > _MOST_AT_ONCE else len(path)
+        if cut < 0:
+            cut = len(path)  # no name is as long: the kernel says so
+        piece, path = path[:cut] or b".", path[cut + 1 :]
+        resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
+        try:
+            fd = openat2(at, piece, _DIRECTORY if path else flags, resolve=resolve)
+        finally:
+            if at != root:
+                os.close(at)
+        if not path:
+            return fd
+        at = fd
+
+
+def follow_links(path: bytes, target_of: Callable[[bytes], bytes | None]) -> bytes:
+    """The path with every link in it followed as after chroot(2): `..` at the top stays there.
+
+    `target_of` says where the link at a path leads, None where no link is. ELOOP after MAX_LINKS.
+    """
+    pending = path.split(b"/")[::-1]
+    done: list[bytes] = []
+    links = 0
+    while pending:
+        name = pending.pop()
+        if name in (b"", b"."):
+            continue
+        if name == b"..":
+            del done[-1:]
+            continue
+        target = target_of(b"/".join([*done, name]))
+        if target is None:
+            done.append(name)
+            continue
+        links += 1
+        if links > MAX_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        if target.startswith(b"/"):
+            done = []
+        pending += target.split(b"/")[::-1]
+    return b"/".join(done)
+
+
+def remove_tree(path: Path | str) -> None:
+    """Delete a directory with all below it, however deep; nothing there is nothing to do.
+
+    shutil.rmtree keeps a descriptor open for each level, and gives up at the process's limit.
+    """
+    try:
+        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        emptied: list[bytes] = []
+        pending = [b""]
+        while pending:
+            directory = pending.pop()
+            emptied.append(directory)
+            pending += _unlink_files(root, directory)
+        for directory in reversed(emptied[1:]):
+            above, _, name = directory.rpartition(b"/")
+            parent = open_beneath(root, above, _DIRECTORY)
+            try:
+                os.rmdir(name, dir_fd=parent)
+            finally:
+                os.close(parent)
+    finally:
+        os.close(root)
+    os.rmdir(path)
+
+
+def _unlink_files(root: int, directory: bytes) -> list[bytes]:
+    """Delete what is no directory in a directory below `root`; the paths of those that are."""
+    fd = open_beneath(root, directory, os.O_RDONLY | os.O_DIRECTORY)
+    below = []
+    try:
+        with os.scandir(fd) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    name = os.fsencode(entry.name)
+                    below.append(directory + b"/" + name if directory else name)
+                else:
+                    os.unlink(entry.name, dir_fd=fd)
+    finally:
+        os.close(fd)
+    return below

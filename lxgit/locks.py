@@ -1,0 +1,144 @@
+"""Locks that go with their owner (flock(2)), and what is told of waiting for one."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+
+from lxgit.errors import LxgitError
+from lxgit.lean import contextmanager
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+class LockHeld(LxgitError):
+    """Another process holds the lock."""
+
+
+TOLD_AFTER = 1.0
+"""Seconds of waiting for a lock before that is told."""
+_PAUSE = 0.005
+_listeners: list[Callable[[str], None]] = []
+
+
+def on_wait(listener: Callable[[str], None]) -> None:
+    """Have `listener` told, in a line, what this process waits for once that takes a second."""
+    _listeners[:] = [listener]
+
+
+def tell_wait(line: str) -> None:
+    """Tell `on_wait`'s listener what is waited for."""
+    for listener in _listeners:
+        listener(line)
+
+
+@contextmanager
+def locked(
+    path: Path, *, shared: bool = False, wait: bool = True, reading: bool = False, what: str
+) -> Iterator[int]:
+    """Hold flock(2) on `path`; the kernel frees it when the holder dies.
+
+    Raises LockHeld, which names `what` is locked and by whom, when `wait` is false and another
+    holds it. The owner of a lock that is waited for is told to `on_wait`'s listener. Who may only
+    be `reading` gets it on a file system that is read-only, too; nothing can be written to it then.
+    """
+    fd = _open_lock(path, reading=reading)
+    try:
+        _flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, wait=wait, what=what)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _open_lock(path: Path, *, reading: bool) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno != errno.EROFS or not reading:
+            raise
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return os.memfd_create("lock")  # nobody has ever taken it, and nobody can
+
+
+def _flock(fd: int, kind: int, *, wait: bool, what: str) -> None:
+    deadline = time.monotonic() + TOLD_AFTER
+    while not _try_flock(fd, kind):
+        if not wait:
+            owners = " and ".join(lock_owners(fd))
+            raise LockHeld(
+                f"{what} is in use" + (f" by {owners}" if owners else ""),
+                hint="wait for it to end, then try again",
+            )
+        if time.monotonic() > deadline:
+            owners = " and ".join(lock_owners(fd)) or "another process"
+            tell_wait(f"waiting for {owners}: {what} is in use")
+            fcntl.flock(fd, kind)
+            return
+        time.sleep(_PAUSE)
+
+
+def _try_flock(fd: int, kind: int) -> bool:
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_held(path: Path | str) -> bool:
+    """Whether somebody holds flock(2) on `path` alone; not where there is no such file."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _try_flock(fd, fcntl.LOCK_SH)
+    finally:
+        os.close(fd)
+
+
+def lock_owners(fd: int) -> list[str]:
+    """Who holds flock(2) on the file: `process 12 (lxgit import …)` each.
+
+    The kernel knows (proc_locks(5)), also who shares it; what a killed process wrote down would be
+    believed. It names the process that took the lock, which may have passed it on and ended. Where
+    no lock there is on the device, the inode's number is all that is compared: some file systems
+    (btrfs) give a device of their own.
+    """
+    status = os.fstat(fd)
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
+    with open("/proc/locks", encoding="ascii") as file:
+        lines = [line.split() for line in file]
+    found = [
+        (int(words[4]), words[5].rpartition(":")[0])
+        for words in lines
+        if words[1] == "FLOCK" and int(words[5].rpartition(":")[2]) == status.st_ino
+    ]
+    here = {pid for pid, where in found if where == device}
+    holders = (here or {pid for pid, _ in found}) - {os.getpid()}
+    return [f"process {pid}{_command(pid)}" for pid in sorted(holders) if pid > 0]
+
+
+_LONGEST_COMMAND = 60
+
+
+def _command(pid: int) -> str:
+    """What a process runs, in parentheses; nothing when it has gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().decode(errors="backslashreplace").rstrip("\0").split("\0")
+    except OSError:
+        return ""
+    program = next((at for at, word in enumerate(words) if os.path.basename(word) == "lxgit"), 0)
+    told = " ".join((os.path.basename(words[program]), *words[program + 1 :]))
+    if not told:
+        return ""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in told)
+    return f" ({shown if len(shown) <= _LONGEST_COMMAND else shown[: _LONGEST_COMMAND - 1] + '…'})"
