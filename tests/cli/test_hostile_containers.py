@@ -72,6 +72,19 @@ def test_a_fork_bomb(beating: Lxgit) -> None:
     assert (ended["PidsLimitReached"], ended["OOMKilled"], ended["ExitCode"]) == (True, False, 137)
 
 
+def test_a_passwd_of_a_terabyte(emptied: Lxgit) -> None:
+    """The supervisor reads what root of the container has made of it."""
+    started = ("run", "-d", "--network", "none", "--name", "bad", "base", "sh", "-c")
+    hole = "dd if=/dev/zero of=/etc/passwd bs=1 count=1 seek=1099511627775; echo made; sleep 600"
+    emptied(*started, hole)
+    wait_until(lambda: "made" in emptied("logs", "bad").out)
+    refused = emptied("exec", "-u", "root", "bad", "true", code=125, timeout=60)
+    assert refused.err.startswith("lxgit: the image has no user 'root'\n")
+    shown = emptied("exec", "-u", "7", "bad", "grep", "^Uid:", "/proc/self/status", timeout=60)
+    assert shown.out.split()[1] == "7"
+    emptied("exec", "bad", "sh", "-c", ": >/etc/passwd")  # or rm would read it to the end
+
+
 def test_a_memory_hog(beating: Lxgit) -> None:
     beating(
         *("run", "--network", "none", "--name", "bad", "-m", "16m", "base", "tail", "/dev/zero"),
