@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from lxgit.objects.commits import Signature
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.refnames import PINS
-from lxgit.operations.values import ContainerRow, ContainerState
+from lxgit.operations.values import ContainerRow, ContainerStatus
 from lxgit.records import replace
 from lxgit.runtime.containers import all_containers, edited
 from lxgit.runtime.index import NoSuchContainer, container_names
@@ -39,7 +39,7 @@ def row_of(container: Container) -> ContainerRow:
         commit=config.commit,
         command=config.command,
         created=config.created / _NANOSECONDS,
-        state=ContainerState.PAUSED if state.paused else ContainerState(state.status),
+        state=ContainerStatus.PAUSED if state.paused else ContainerStatus(state.status),
         started=state.started / _NANOSECONDS if state.started is not None else None,
         finished=state.finished / _NANOSECONDS if state.finished is not None else None,
         exit_code=state.exit_code,

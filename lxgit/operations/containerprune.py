@@ -7,7 +7,7 @@ from contextlib import suppress
 from lxgit.operations.containers import list_containers, remove_container
 from lxgit.operations.lookup import AlreadyRunning
 from lxgit.operations.selecting import has_label, parse_filters
-from lxgit.operations.values import ContainerState
+from lxgit.operations.values import ContainerStatus
 from lxgit.runtime.index import NoSuchContainer
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ def prunable(
     return [
         row
         for row in list_containers(repository, everything=True, sizes=True)
-        if row.state in (ContainerState.CREATED, ContainerState.EXITED)
+        if row.state in (ContainerStatus.CREATED, ContainerStatus.EXITED)
         and (before is None or row.created * _NANOSECONDS < before)
         and all(has_label(row.labels, text) for text in wanted.get("label", ()))
         and not any(has_label(row.labels, text) for text in wanted.get("label!", ()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lxgit.errors import LxgitError
 from lxgit.operations.attached import drop_anonymous_volumes, row_of, stashed, unpin_commit
 from lxgit.operations.lookup import AlreadyRunning, find_container
-from lxgit.operations.values import ContainerRow, ContainerState, RemovedContainer
+from lxgit.operations.values import ContainerRow, ContainerStatus, RemovedContainer
 from lxgit.runtime import containers as records
 from lxgit.runtime.index import NoSuchContainer
 
@@ -80,7 +80,7 @@ def _remove_damaged(repository: Repository, container: str) -> RemovedContainer:
         commit="",
         command=(),
         created=0,
-        state=ContainerState.EXITED,
+        state=ContainerStatus.EXITED,
         started=None,
         finished=None,
         exit_code=None,

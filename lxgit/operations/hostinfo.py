@@ -9,7 +9,7 @@ from lxgit import __version__
 from lxgit.operations.containers import list_containers
 from lxgit.operations.hostchecks import all_checks, file_system
 from lxgit.operations.images import list_images
-from lxgit.operations.values import ContainerState
+from lxgit.operations.values import ContainerStatus
 from lxgit.runtime.hierarchies import hierarchies
 
 TYPE_CHECKING = False
@@ -24,7 +24,7 @@ def host_info(store: Path, repository: Repository | None) -> dict[str, Any]:
     rows = [] if repository is None else list_containers(repository, everything=True)
     states = [row.state for row in rows]
     images = [] if repository is None else list_images(repository)
-    running, paused = states.count(ContainerState.RUNNING), states.count(ContainerState.PAUSED)
+    running, paused = states.count(ContainerStatus.RUNNING), states.count(ContainerStatus.PAUSED)
     versions = {hierarchy.version for hierarchy in hierarchies()}
     return {
         "Containers": len(rows),

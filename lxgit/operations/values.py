@@ -82,7 +82,7 @@ class TagRow(NamedTuple):
     message: str
 
 
-class ContainerState(Enum):
+class ContainerStatus(Enum):
     """Where a container is in its life."""
 
     CREATED = "created"
@@ -103,7 +103,7 @@ class ContainerRow(NamedTuple):
     commit: str
     command: tuple[str, ...]
     created: float
-    state: ContainerState
+    state: ContainerStatus
     started: float | None
     finished: float | None
     exit_code: int | None
@@ -125,7 +125,7 @@ class ContainerRow(NamedTuple):
     @property
     def runs(self) -> bool:
         """Whether it is under way, be it at a standstill."""
-        return self.state in (ContainerState.RUNNING, ContainerState.PAUSED)
+        return self.state in (ContainerStatus.RUNNING, ContainerStatus.PAUSED)
 
 
 class ContainerChanges(NamedTuple):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from lxgit.runtime.mounts import Mount
 
 
-class CannotMount(LxgitError):
+class MountRefused(LxgitError):
     """Something cannot be mounted where it was asked for."""
 
     exit_code = 125
@@ -95,7 +95,7 @@ def fill_volumes(root: int, config: ContainerConfig, store: Path, *, first: bool
             continue
         path = store / mount.source
         if not path.is_dir():
-            raise CannotMount(
+            raise MountRefused(
                 f"there is no volume '{mount.source}' for '{mount.target}'",
                 hint=f"'lxgit volume create {mount.source}' makes an empty one",
             )
@@ -112,7 +112,7 @@ def fill_volumes(root: int, config: ContainerConfig, store: Path, *, first: bool
 def attach_early(root: int, config: ContainerConfig, store: Path) -> None:
     """Mount what lxgit's own /dev and files of /etc come after, in the root open as `root`.
 
-    CannotMount, InvalidTarget, TargetTaken.
+    MountRefused, InvalidTarget, TargetTaken.
     """
     early = [mount for mount in config.mounts if not is_late(mount)]
     _Mounter(root, config, store).attach(early)
@@ -146,7 +146,7 @@ class _Mounter:
                 try:
                     self._attach(mount, namespace)
                 except OSError as error:
-                    raise CannotMount(
+                    raise MountRefused(
                         f"'{mount.target}' cannot be mounted: {error.strerror}"
                     ) from error
 
@@ -174,7 +174,7 @@ class _Mounter:
                     mount_tree(f"/proc/self/fd/{shown}", place, view, recursive=False)
         except (FileNotFoundError, NotADirectoryError):
             part = f" '{mount.subpath}' in volume" if mount.subpath else ""
-            raise CannotMount(
+            raise MountRefused(
                 f"there is no{part} '{mount.source}' to be shown as '{mount.target}'",
                 hint="make it first",
             ) from None
@@ -182,7 +182,7 @@ class _Mounter:
     @staticmethod
     def _bind(mount: Mount, place: int, view: View) -> None:
         if mount.propagation != PRIVATE and not hears(mount.source):
-            raise CannotMount(
+            raise MountRefused(
                 f"'{mount.source}' is on a private mount, and no {mount.propagation} hears of it",
                 hint="'mount --make-rshared' on the host's mount first, or rprivate",
             )
@@ -239,4 +239,4 @@ class _Mounter:
         is_directory = stat.S_ISDIR(os.fstat(place).st_mode)
         if is_directory != (_type(mount, self._store) == stat.S_IFDIR):
             wanted = "no directory" if not is_directory else "a directory"
-            raise CannotMount(f"'{mount.target}' is {wanted} in the container, unlike its source")
+            raise MountRefused(f"'{mount.target}' is {wanted} in the container, unlike its source")

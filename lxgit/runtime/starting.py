@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lxgit.runtime.overlay import Lower
 
 
-class ContainerMoved(LxgitError):
+class MovedMeanwhile(LxgitError):
     """Another command put it on another commit, just before it was started."""
 
 
@@ -62,7 +62,7 @@ def start_container(
     attached or closed: the caller closes it when the container is known to somebody.
 
     Raises LockHeld when it runs already, StartFailed with the exit code 125, 126 or 127;
-    ContainerMoved.
+    MovedMeanwhile.
     """
     _reap()
     sweep()
@@ -85,7 +85,7 @@ def _begun(task: Task, root: Metadata) -> Session:
         with edited(task.container) as now:
             if now.mounted != task.container.mounted:
                 name = now.config.name
-                raise ContainerMoved(
+                raise MovedMeanwhile(
                     f"container '{name}' was put on another commit while it was about to start",
                     hint=f"'lxgit start {name}' starts it there",
                 )
