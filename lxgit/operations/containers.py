@@ -118,7 +118,7 @@ def _uncommitted(repository: Repository, container: Container) -> int:
     if not container.upper.exists() and container.config.base is None:
         return 0
     try:
-        with open_work_tree(repository, container) as tree:
+        with open_work_tree(repository, container, unread=True) as tree:
             return len(tree.compare().changes)
     except (LxgitError, OSError):
         return 0

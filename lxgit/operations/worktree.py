@@ -16,8 +16,9 @@ from lxgit.objects.changeset import apply
 from lxgit.objects.content import Below, SourceChanged
 from lxgit.objects.diff import iter_differences
 from lxgit.objects.entries import Entry
-from lxgit.objects.ids import ObjectType, from_hex
+from lxgit.objects.ids import ObjectID, ObjectType, from_hex
 from lxgit.objects.image import Image, read_image, write_image
+from lxgit.objects.imagepaths import ImagePaths
 from lxgit.objects.ingest import write_content
 from lxgit.objects.metadata import Kind
 from lxgit.objects.refnames import BRANCHES
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
     from lxgit.objects.content import Content
     from lxgit.objects.filetree import Node
-    from lxgit.objects.ids import ObjectID
     from lxgit.objects.imageconfig import ImageConfig
     from lxgit.objects.links import Links
     from lxgit.objects.packwriter import PackWriter
@@ -59,6 +59,32 @@ class ChangingTooFast(LxgitError):
     """A running container does not stand still for a look at it."""
 
 
+class Differing:
+    """The files of a container that a commit has with another size, or not at all.
+
+    Whoever asks what has changed need not read them: a hole in one has no end.
+    """
+
+    def __init__(self, repository: Repository, parent: Image, state: UpperState) -> None:
+        self._objects = repository.objects
+        self._paths = ImagePaths(parent)
+        self._names: dict[int, list[bytes]] = {}
+        for path, node in state.nodes.items():
+            if node.content is not None:
+                self._names.setdefault(id(node), []).append(path)
+
+    def __contains__(self, node: Node) -> bool:
+        return node.content is not None and not any(
+            self._size(path) == node.content.size for path in self._names[id(node)]
+        )
+
+    def _size(self, path: bytes) -> int | None:
+        entry = self._paths.entry(path)
+        if not isinstance(entry, Entry) or entry.kind is not Kind.FILE or entry.oid is None:
+            return None
+        return self._objects.size(entry.oid)
+
+
 class WorkTree:
     """The file system of a container as it is now, beside the commit that it is compared with."""
 
@@ -72,6 +98,7 @@ class WorkTree:
         *,
         busy: bool = False,
         whole: bool = False,
+        unread: bool = False,
     ) -> None:
         self.container = container
         self.state = state
@@ -81,6 +108,7 @@ class WorkTree:
         self._cache = cache
         self.busy = busy
         self._whole = whole
+        self._differing = Differing(repository, self.parent, state) if unread else None
         self.objects = ScratchObjects(repository.objects, writer)
         self._nodes: dict[ObjectID, Node] = {}
         self._filesystem = self._apply()
@@ -124,7 +152,9 @@ class WorkTree:
 
     def _entry_now(self, node: Node) -> Entry:
         oid = None
-        if node.content is not None:
+        if self._differing is not None and node in self._differing:
+            oid = ObjectID(os.urandom(20))
+        elif node.content is not None:
             oid = self._content_id(node.content)
         elif node.kind is Kind.SYMLINK:
             oid = self.objects.add(ObjectType.BLOB, node.target)
@@ -218,13 +248,15 @@ def open_work_tree(
     *,
     busy: bool | None = None,
     whole: bool = False,
+    unread: bool = False,
 ) -> Iterator[WorkTree]:
     """Read a container's upperdir; its contents can be read while the context lasts.
 
     With a `writer`, what has changed is written to it. `busy` says that it may change meanwhile,
     None that it does if it runs. With `whole`, a file that a running
     container has written to while it was read is read again. ChangingTooFast when it changes its
-    files under every attempt to read them.
+    files under every attempt to read them. With `unread`, contents are read only where their size
+    does not tell that they differ from the commit's; what differs has an id that nothing else has.
     """
     try:
         fd = os.open(container.upper, os.O_RDONLY | os.O_DIRECTORY)
@@ -235,7 +267,9 @@ def open_work_tree(
         busy = container.is_running if busy is None else busy
         cache = StatCache.of(container.path)
         state = read_upper(fd, container.config.ids, busy=busy)
-        tree = WorkTree(repository, container, state, writer, cache, busy=busy, whole=whole)
+        tree = WorkTree(
+            repository, container, state, writer, cache, busy=busy, whole=whole, unread=unread
+        )
         if busy or writer is None:  # else the upper directory is about to go
             cache.save(container.path)
         yield tree
@@ -247,7 +281,7 @@ def is_changed(repository: Repository, container: Container) -> bool:
     """Whether the container has anything to commit."""
     if not container.upper.exists() and container.config.base is None:
         return False
-    with open_work_tree(repository, container) as tree:
+    with open_work_tree(repository, container, unread=True) as tree:
         return tree.is_changed
 
 
@@ -265,7 +299,7 @@ def status(repository: Repository, container: str | None = None) -> Status:
 
 
 def _changes(repository: Repository, container: Container) -> ContainerChanges:
-    with open_work_tree(repository, container) as tree:
+    with open_work_tree(repository, container, unread=True) as tree:
         places = tuple(mount.target for mount in container.config.mounts)
         return ContainerChanges(row_of(container), tree.compare().changes, places)
 
