@@ -37,10 +37,10 @@ def contents(store: Path) -> dict[str, int]:
     return {name: size for name, size in found.items() if not name.startswith("locks/")}
 
 
-def refused(result: Result, fault: str, hint: str = "") -> None:
-    """Assert that a command answered nothing, and said these words of its fault and hint."""
+def refused(result: Result, fault: str, hint: str = "", *, out: str = "") -> None:
+    """Assert that a command answered no more than `out`, and how it told fault and hint."""
     lines = result.err.splitlines()
-    assert result.out == ""
+    assert result.out == out
     assert lines[0].startswith("lxgit: ")
     assert fault in lines[0], result.err
     assert [line[:6] for line in lines[1:]] == ["hint: "] * (len(lines) - 1), result.err
@@ -73,7 +73,8 @@ EVERYTHING = [
 def test_an_unknown_revision(grown: Lxgit, words: list[str]) -> None:
     grown("branch", "nopf")
     before = contents(grown.store)
-    refused(grown(*words, code=1), "there is no 'nope'", "did you mean 'nopf'?")
+    told = "[]\n" if words[0] == "inspect" else ""  # all that was found, as in Docker
+    refused(grown(*words, code=1), "there is no 'nope'", "did you mean 'nopf'?", out=told)
     assert contents(grown.store) == before
 
 

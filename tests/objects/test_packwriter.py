@@ -18,6 +18,7 @@ from lxgit.objects import collisions, newfile, packwriter
 from lxgit.objects.collisions import CollisionAttack
 from lxgit.objects.content import SourceChanged
 from lxgit.objects.database import ObjectDatabase
+from lxgit.objects.filelock import drop_stale_lock
 from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectType, hash_blob, hash_trusted, hex_id
 from lxgit.objects.libgit2 import libgit2
@@ -410,7 +411,8 @@ while True:
                 process.send_signal(signal.SIGKILL)
                 told = process.stdout.read().split()
             sweep(git_dir)
-            (git_dir / "refs/heads/main.lock").unlink(missing_ok=True)
+            for locked in ("HEAD", "refs/heads/main"):
+                drop_stale_lock(f"{git_dir}/{locked}.lock")
             stock("gc", "-q", "--prune=now")
             assert stock.fsck() == b""
             history = stock("rev-list", "main").split()

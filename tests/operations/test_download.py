@@ -184,7 +184,7 @@ def test_what_is_kept_stays_two_weeks(
     )
     assert leftovers.sweep(repository) == 0
     assert left(repository) == {".part", ".from"}
-    monkeypatch.setattr(leftovers, "_DAY", 0)
+    monkeypatch.setitem(leftovers._GRACE, "download-*", 0)
     assert leftovers.sweep(repository) == 2
     assert left(repository) == set()
 

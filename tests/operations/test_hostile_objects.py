@@ -361,7 +361,7 @@ def test_a_link_to_nothing_is_told_of(
         lxgit("prune")
     for words in (("run", "--rm", "bad", "true"), ("export", "bad", "-o", str(scratch / "out"))):
         done = lxgit(*words, code=125 if words[0] == "run" else 1)
-        assert done.err == "lxgit: links: b'c' is not there\n"
+        assert done.err == "lxgit: links: 'c' is not there\n"
 
 
 def tag(store: Forge, image: Callable[[Forge], str]) -> tuple[str, str]:
