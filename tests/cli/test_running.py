@@ -434,9 +434,10 @@ class TestCtrlC:
                 with suppress(subprocess.TimeoutExpired):
                     told = process.communicate(timeout=5)[0]
         assert process.returncode in (0, 9, 130)
-        assert bool(told) == (process.returncode == 0)
-        assert len(based("ps", "-q").lines) == (process.returncode == 0)
-        assert process.returncode == 0 or "--rm" not in options or not based("ps", "-aq").lines
+        assert told or process.returncode != 0
+        # Once its id has been told it goes on, whatever becomes of who told it.
+        assert len(based("ps", "-q").lines) == bool(told)
+        assert told or "--rm" not in options or not based("ps", "-aq").lines
         if told:
             based("rm", "-f", told.decode().strip())
 
