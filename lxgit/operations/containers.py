@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from lxgit.errors import LxgitError
 from lxgit.operations.attached import drop_anonymous_volumes, row_of, stashed, unpin_commit
 from lxgit.operations.lookup import AlreadyRunning, find_container
@@ -17,10 +15,6 @@ if TYPE_CHECKING:
 
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
-
-
-_MOMENT = 0.005  # seconds
-_PATIENCE = 60  # seconds for a supervisor to unmount, and to delete its container
 
 
 def list_containers(
@@ -101,8 +95,6 @@ def _remove(repository: Repository, container: Container, *, volumes: bool) -> R
         from lxgit.operations.running import end
 
         end(container, stays=True)  # or what it has not committed could not be counted
-    if container.config.remove:
-        _let_it_go(container)
     try:
         with records.edited(container) as now, now.lock():
             removed = RemovedContainer(
@@ -117,16 +109,6 @@ def _remove(repository: Repository, container: Container, *, volumes: bool) -> R
     if volumes or container.config.remove:
         drop_anonymous_volumes(repository, container)
     return removed
-
-
-def _let_it_go(container: Container) -> None:
-    """Wait while the supervisor of one that goes when it ends has it.
-
-    Before its record's lock is taken, which the supervisor wants in order to delete it.
-    """
-    deadline = time.monotonic() + _PATIENCE
-    while container.path.exists() and container.is_locked and time.monotonic() < deadline:
-        time.sleep(_MOMENT)
 
 
 def _uncommitted(repository: Repository, container: Container) -> int:

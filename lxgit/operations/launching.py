@@ -18,7 +18,7 @@ from lxgit.runtime import interrupts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from lxgit.objects.image import Image
     from lxgit.operations.creating import RunRequest
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lxgit.runtime.attach import Session
     from lxgit.runtime.containers import Container
     from lxgit.runtime.layers import Stack
+    from lxgit.runtime.setup import AfterExit
 
 
 class NoTerminal(LxgitError):
@@ -186,7 +187,7 @@ def _attached(
         session.close()
 
 
-def _remover(repository: Repository, container: Container) -> Callable[[], None] | None:
+def _remover(repository: Repository, container: Container) -> AfterExit | None:
     """What the supervisor does at the end of a container that goes then; None of one that stays.
 
     Of one that is a command's own it is that command that deletes it, if it lives.
@@ -194,20 +195,21 @@ def _remover(repository: Repository, container: Container) -> Callable[[], None]
     if not _goes(container):
         return None
 
-    def remove() -> None:
+    def delete(*, is_locked: bool) -> None:
         if container.config.owner:
             from lxgit.runtime.ownership import lives
 
             if lives(repository.scratch_dir, container.config.owner):
                 return
-        from lxgit.runtime.erasing import erase
+        from lxgit.runtime.erasing import erase, remove
 
-        with records.edited(container) as now:  # a commit of it comes to its end first
-            erase(now)
+        # A commit of it comes to its end first, which may want the container's lock for that.
+        with records.edited(container, wait=not is_locked) as now:
+            (erase if is_locked else remove)(now)
         drop_anonymous_volumes(repository, container)
         unpin_commit(repository, container.id)
 
-    return remove
+    return delete
 
 
 def _goes(container: Container) -> bool:

@@ -27,9 +27,9 @@ from lxgit.runtime.process import Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextlib import AbstractContextManager, ExitStack
     from pathlib import Path
+    from typing import Protocol
 
     from lxgit.runtime.config import ContainerConfig
     from lxgit.runtime.containers import Container
@@ -37,6 +37,15 @@ if TYPE_CHECKING:
     from lxgit.runtime.network.endpoint import Network
     from lxgit.runtime.overlay import Lower
     from lxgit.runtime.relay import Relay
+
+    class AfterExit(Protocol):
+        """What is to be done when a container has ended; its lock `is_locked` by the caller or not.
+
+        LockHeld if it is and another command has the record, which may be waiting for that lock.
+        """
+
+        def __call__(self, *, is_locked: bool) -> None: ...
+
 
 DEVICES = rundir.STAGE / "dev"
 """The container's /dev, as the supervisor sees it."""
@@ -51,7 +60,7 @@ class Task:
     apparmor: str | None
     window: tuple[int, int] | None  # rows and columns of its terminal
     detached: bool  # its input does not end when the first client leaves
-    after_exit: Callable[[], None] | None  # with the container's lock held
+    after_exit: AfterExit | None
     record_is_locked: bool  # by who starts it, until its command has begun
     kept: bool = False  # it has a keeper, which starts it again if its policy says so
     restarts: int = 0  # how often its policy has started it

@@ -20,13 +20,14 @@ from lxgit.runtime.sweep import sweep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from lxgit.objects.metadata import Metadata
     from lxgit.runtime.containers import Container
     from lxgit.runtime.idmap import IdMap
     from lxgit.runtime.overlay import Lower
+    from lxgit.runtime.setup import AfterExit
 
 
 class MovedMeanwhile(LxgitError):
@@ -44,7 +45,7 @@ def start_container(
     apparmor: str | None,
     window: tuple[int, int] | None = None,
     detached: bool = False,
-    after_exit: Callable[[], None] | None = None,
+    after_exit: AfterExit | None = None,
     record_is_locked: bool = False,
 ) -> Session:
     """Start a container on these layers, topmost first; returns when its command is executed.
@@ -52,11 +53,10 @@ def start_container(
     `root` is the image's root directory, which the upper directory takes after when it is new.
     `window` is the size of its terminal in rows and columns. The container's input ends when the
     returned session is closed, unless `detached`. `after_exit` is called in the supervisor when
-    the container has ended, while it holds its lock and before anybody hears of the end; unless
-    who ended it wants it still. With `record_is_locked` the caller is the only one to change its
-    record; `after_exit`, which may want to as well, is called only if the command had begun. Else
-    what others have changed of it until it is begun holds, and nobody can from then on without
-    seeing that it is being started.
+    the container has ended, before anybody hears of the end; unless who ended it wants it still.
+    With `record_is_locked` the caller is the only one to change its record; `after_exit`, which may
+    want to as well, is called only if the command had begun. Else what others have changed of it
+    until it is begun holds, and nobody can from then on without seeing that it is being started.
 
     Ctrl-C ends the container while this waits, and is held back from then on until the session is
     attached or closed: the caller closes it when the container is known to somebody.

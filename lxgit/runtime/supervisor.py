@@ -16,6 +16,7 @@ import socket
 import time
 
 from lxgit.errors import LxgitError, in_words
+from lxgit.locks import LockHeld
 from lxgit.records import replace
 from lxgit.runtime import cgroups, confinement, kernel, lxc, protocol, rundir, setup
 from lxgit.runtime.config import RESTARTING, RUNNING, ContainerState
@@ -94,11 +95,15 @@ class Supervisor:
         with rundir.claimed(self._config.id) as directory:
             with contextlib.ExitStack() as mounts:
                 last = self._live(directory, mounts)
-                self._relay.broadcast(last)
-                self._relay.flush(1)
-                # Unmounting writes back the whole file system below (ovl_sync_fs), which can take
-                # seconds: whoever waits for the exit code has it by now.
+                is_done = self._after_exit(is_locked=True)
+                if is_done:
+                    self._tell_end(last)
+                    # Unmounting writes back the whole file system below (ovl_sync_fs), which can
+                    # take seconds: whoever waits for the exit code has it by now.
             os.close(self._lock)
+        if not is_done:
+            self._after_exit(is_locked=False)
+            self._tell_end(last)
         self._relay.flush(None)
         for execution in self._abandoned:
             execution.flush(None)
@@ -114,11 +119,26 @@ class Supervisor:
             message = protocol.failed(fault)
             self._record(replace(self._state, exit_code=message[1], error=fault.message))
             return message
-        finally:
-            if self._task.after_exit is not None and self._is_over():
-                # What fails here can only leave something lying, which `ps -a` shows.
-                with contextlib.suppress(LxgitError, OSError):
-                    self._task.after_exit()
+
+    def _tell_end(self, message: bytes) -> None:
+        self._relay.broadcast(message)
+        self._relay.flush(1)
+
+    def _after_exit(self, *, is_locked: bool) -> bool:
+        """Do what is to be done at the end; whether that is over.
+
+        It is not where another command has the container's record and may wait for the lock of the
+        container, which this process holds: such are taken in that order.
+        """
+        if self._task.after_exit is None or not self._is_over():
+            return True
+        try:
+            self._task.after_exit(is_locked=is_locked)
+        except LockHeld:
+            return not is_locked  # else it has been started again, and goes another time
+        except (LxgitError, OSError):
+            pass  # it can only leave something lying, which `ps -a` shows
+        return True
 
     def _is_over(self) -> bool:
         """Whether nobody wants the container any more, or waits with its record locked."""

@@ -6,14 +6,18 @@ import json
 import signal
 import subprocess
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lxgit.runtime.containers import edited
 from tests.support.program import PROGRAM
+from tests.support.stores import find
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from lxgit.runtime.containers import Container
     from tests.support.program import Lxgit
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
@@ -108,6 +112,47 @@ def test_rm_of_one_that_goes_by_itself(emptied: Lxgit) -> None:
     assert gone.lines[1].startswith("Deleted container other (")
     assert names(emptied) == set()
     assert emptied("volume", "ls", "-q").out == ""
+    assert emptied("fsck").code == 0
+
+
+def ended_but_held(lxgit: Lxgit, held: ExitStack) -> Container:
+    """One that goes when it ends: it has, but another command, as it were, has its record."""
+    lxgit(*GOES, "web", "base", "sh", "-c", LIVES)
+    has_lived(lxgit, "web", 1)
+    container = find(lxgit.store / "containers", "web")
+    held.enter_context(edited(container))
+    lxgit("exec", "web", "kill", "1", code=None)
+    wait_until(lambda: not container.is_running)
+    return container
+
+
+@pytest.mark.timeout(30)
+def test_one_that_goes_while_a_command_has_its_record(emptied: Lxgit) -> None:
+    """That gets its files, as at any other; then it goes."""
+    with ExitStack() as held:
+        container = ended_but_held(emptied, held)
+        with container.lock():
+            assert (container.upper / "lives").exists()
+        assert names(emptied) == {"web"}
+    wait_until(lambda: names(emptied) == set())
+    assert emptied("fsck").code == 0
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "command",
+    ["start web", "commit web kept -m kept", "rm -f web", "stash push web", "cp web:/lives -"],
+)
+def test_a_command_at_one_that_has_just_ended(emptied: Lxgit, command: str) -> None:
+    """It comes in time, or there is no such container any more: none waits for the other."""
+    with ExitStack() as held:
+        ended_but_held(emptied, held)
+        words = [str(PROGRAM), *command.split()]
+        client = subprocess.Popen(words, env=emptied.environment(), stdout=subprocess.DEVNULL)
+        time.sleep(0.3)
+    assert client.wait(10) in (0, 1)
+    emptied("rm", "-f", "web", code=None)
+    wait_until(lambda: names(emptied) == set())
     assert emptied("fsck").code == 0
 
 
