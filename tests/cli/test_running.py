@@ -53,8 +53,11 @@ def wait_for(lxgit: Lxgit, text: str, container: str = "web") -> None:
 
 def is_connected(pid: int) -> bool:
     """Whether a client has reached the supervisor."""
-    descriptors = Path(f"/proc/{pid}/fd").iterdir()
-    return any(os.readlink(fd).startswith("socket:") for fd in descriptors)
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since it was listed
+            if os.readlink(descriptor).startswith("socket:"):
+                return True
+    return False
 
 
 class TestDetached:
