@@ -16,7 +16,7 @@ from lxgit.operations.ordinary import check, require_own
 from lxgit.operations.values import Program
 from lxgit.operations.wantednetwork import WantedNetwork
 from lxgit.runtime import containers as records
-from lxgit.runtime import rootless
+from lxgit.runtime import interrupts, rootless
 from lxgit.runtime.config import Request
 from lxgit.runtime.limits import DEFAULT_LOG, DEFAULT_SHM
 from lxgit.runtime.restarts import RestartPolicy
@@ -85,10 +85,17 @@ class RunRequest(NamedTuple):
     owner: str = ""  # whom it ends with (runtime/ownership.py); the image's volumes are left out
 
 
-def created(
-    repository: Repository, request: RunRequest, identity: Identity, progress: Progress
-) -> tuple[Container, Stack, Image]:
-    """Make the container that a request asks for, while the caller keeps the layers."""
+class Plan(NamedTuple):
+    """A container that only has to be made."""
+
+    request: RunRequest
+    record: Request
+    stack: Stack
+    image: Image
+
+
+def plan(repository: Repository, request: RunRequest, progress: Progress) -> Plan:
+    """Look up all that a container needs, and make its layers, which the caller keeps."""
     require_own(repository)
     if rootless.is_active():
         check(request)
@@ -103,47 +110,60 @@ def created(
     environment = (*image.config.env, *request.environment)
     _check_lengths((*how.command, *environment))
     network = request.networking.checked(image.config, repository)
-    container = records.create(
-        repository.containers_dir,
-        Request(
-            image=label,
-            command=how.command,
-            commit=hex_id(commit),
-            branch=branch,
-            stack=stack.ids,
-            outside_range=stack.outside_range,
-            name=request.name,
-            hostname=request.hostname,
-            environment=environment,
-            working_dir=request.working_dir or image.config.working_dir or "/",
-            user=request.user or image.config.user,
-            tty=request.tty or request.system,
-            stdin_open=request.interactive,
-            **network,
-            privileged=request.privileged,
-            read_only=request.storage is not None and request.storage.read_only,
-            mounts=mounts,
-            host_ids=request.host_ids or request.privileged,
-            groups=request.groups,
-            shm_size=request.shm_size,
-            limits=request.limits.applied(),
-            oom_score=checked_score(request.oom_score),
-            security=request.security.checked(network["network"]),
-            init=request.init,
-            system=request.system,
-            halt=() if request.stop_signal else how.halt,
-            stop_signal=_stop_signal(request.stop_signal or how.stop_signal),
-            stop_timeout=request.stop_timeout,
-            restart=_policy(request),
-            health=request.health.applied(image.config),
-            labels=_labels(image.config, request),
-            log_size=request.log_size,
-            remove=request.remove,
-            owner=request.owner,
-        ),
-        lambda made: _kept(repository, made, hex_id(commit), mounts, request, identity),
+    record = Request(
+        image=label,
+        command=how.command,
+        commit=hex_id(commit),
+        branch=branch,
+        stack=stack.ids,
+        outside_range=stack.outside_range,
+        name=request.name,
+        hostname=request.hostname,
+        environment=environment,
+        working_dir=request.working_dir or image.config.working_dir or "/",
+        user=request.user or image.config.user,
+        tty=request.tty or request.system,
+        stdin_open=request.interactive,
+        **network,
+        privileged=request.privileged,
+        read_only=request.storage is not None and request.storage.read_only,
+        mounts=mounts,
+        host_ids=request.host_ids or request.privileged,
+        groups=request.groups,
+        shm_size=request.shm_size,
+        limits=request.limits.applied(),
+        oom_score=checked_score(request.oom_score),
+        security=request.security.checked(network["network"]),
+        init=request.init,
+        system=request.system,
+        halt=() if request.stop_signal else how.halt,
+        stop_signal=_stop_signal(request.stop_signal or how.stop_signal),
+        stop_timeout=request.stop_timeout,
+        restart=_policy(request),
+        health=request.health.applied(image.config),
+        labels=_labels(image.config, request),
+        log_size=request.log_size,
+        remove=request.remove,
+        owner=request.owner,
     )
-    return container, stack, image
+    return Plan(request, record, stack, image)
+
+
+def make(repository: Repository, wanted: Plan, identity: Identity) -> Container:
+    """Make a container, with all that it needs beside its directory, or nothing of it.
+
+    Ctrl-C is held back (interrupts.py) from before it shows: the caller lets it through when it
+    can undo this.
+    """
+    try:
+        return records.create(
+            repository.containers_dir,
+            wanted.record,
+            lambda container: _kept(repository, container, wanted, identity),
+        )
+    except BaseException:
+        interrupts.let_through()
+        raise
 
 
 def _check_name(repository: Repository, name: str | None) -> None:
@@ -171,26 +191,22 @@ def _mounts(
 
 @contextmanager
 def _kept(
-    repository: Repository,
-    container: str,
-    commit: str,
-    mounts: tuple[Mount, ...],
-    request: RunRequest,
-    identity: Identity,
+    repository: Repository, container: str, wanted: Plan, identity: Identity
 ) -> Iterator[None]:
     """What a container needs beside its directory is there while that is made."""
     with ExitStack() as kept:
-        if mounts:
+        if wanted.record.mounts:
             from lxgit.operations.volumes import existing
 
-            kept.enter_context(existing(repository, mounts))
-        if own := request.networking.named:
+            kept.enter_context(existing(repository, wanted.record.mounts))
+        if own := wanted.request.networking.named:
             from lxgit.operations.networks import kept_networks
 
             kept.enter_context(kept_networks(repository, own))
-        kept.enter_context(pinned_commit(repository, container, commit, identity))
-        if request.cidfile is not None:
-            kept.enter_context(_id_written(request.cidfile, container))
+        kept.enter_context(pinned_commit(repository, container, wanted.record.commit, identity))
+        if wanted.request.cidfile is not None:
+            kept.enter_context(_id_written(wanted.request.cidfile, container))
+        interrupts.hold_back()
         yield
 
 

@@ -9,7 +9,7 @@ from lxgit.errors import LxgitError
 from lxgit.locks import LockHeld
 from lxgit.objects.ids import from_hex
 from lxgit.operations.attached import drop_anonymous_volumes, unpin_commit
-from lxgit.operations.creating import created, materialised, require_host
+from lxgit.operations.creating import make, materialised, plan, require_host
 from lxgit.operations.lookup import AlreadyRunning, find_container, image_of
 from lxgit.operations.ordinary import become_root
 from lxgit.records import replace
@@ -105,8 +105,10 @@ def create(
     """Make a container, and do not start it; its id. Errors as `run` has them."""
     become_root()
     with repository.layers_lock(shared=True):
-        container, _, _ = created(repository, request, identity, progress)
+        container = make(repository, plan(repository, request, progress), identity)
     container.settle()
+    interrupts.forget()  # it comes too late: the user shall be told the id
+    interrupts.let_through()
     return container.id
 
 
@@ -121,19 +123,26 @@ def _run(
 ) -> tuple[Container, Session]:
     require_host(repository, host_ids=request.host_ids or request.privileged)
     with repository.layers_lock(shared=True):
-        container, stack, image = created(repository, request, identity, progress)
-        goes = _goes(container)
+        planned = plan(repository, request, progress)
+        container = None
         try:
+            container = make(repository, planned, identity)
+            interrupts.let_through()
             _warn_of_firewalls(container, progress)
             session = _started(
-                repository, container, stack, image, streams.window, detached=detached
+                repository,
+                container,
+                planned.stack,
+                planned.image,
+                streams.window,
+                detached=detached,
             )
         except BaseException:
-            if goes:
+            if container is not None and _goes(container):
                 with suppress(LockHeld):  # by its supervisor, which deletes it
                     _discard(repository, container)
             raise
-    if not goes:
+    if not _goes(container):
         container.settle()  # while its command runs
     return container, session
 

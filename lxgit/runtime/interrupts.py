@@ -33,16 +33,6 @@ def forget() -> None:
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """Keep an interrupt waiting for as long as this lasts. KeyboardInterrupt then, or before."""
-    hold_back()
-    try:
-        yield
-    finally:
-        let_through()
-
-
-@contextmanager
 def heard() -> Iterator[None]:
     """Let interrupts through for as long as this lasts, and no moment longer."""
     try:
