@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,33 +18,14 @@ import pytest
 from tests.conftest import unable
 from tests.support import denied, disks, machine
 from tests.support.ordinary import USER, OrdinaryUser
-from tests.support.program import PROGRAM, Lxgit, Result
+from tests.support.program import PROGRAM, Lxgit, refused
+from tests.support.stores import contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.stockgit import StockGit
-
-
-def contents(store: Path) -> dict[str, int]:
-    """Every file of a store with its size; locks and what only tells who holds one left out."""
-    found = {}
-    for directory, _, files in os.walk(store):
-        for name in files:
-            path = Path(directory, name)
-            found[str(path.relative_to(store))] = path.lstat().st_size
-    return {name: size for name, size in found.items() if not name.startswith("locks/")}
-
-
-def refused(result: Result, fault: str, hint: str = "", *, out: str = "") -> None:
-    """Assert that a command answered no more than `out`, and how it told fault and hint."""
-    lines = result.err.splitlines()
-    assert result.out == out
-    assert lines[0].startswith("lxgit: ")
-    assert fault in lines[0], result.err
-    assert [line[:6] for line in lines[1:]] == ["hint: "] * (len(lines) - 1), result.err
-    if hint:
-        assert hint in lines[1]
 
 
 EVERYTHING = [
@@ -99,10 +79,13 @@ def test_a_path_where_a_revision_is_wanted(grown: Lxgit) -> None:
         (["log", "/etc"], "lxgit log -- /etc"),
         (["log", "base", "/etc"], "lxgit log base -- /etc"),
         (["diff", "base", "/etc"], "lxgit diff base -- /etc"),
+        (["diff", "base", "tuned", "/etc"], "lxgit diff base tuned -- /etc"),
+        (["diff", "base..tuned", "/etc"], "lxgit diff base..tuned -- /etc"),
     ):
         refused(grown(*words, code=1), "'/etc' is a path, not a commit", hint)
     grown("ls", "HEAD:/etc")
     grown("log", "base", "--", "/etc")
+    refused(grown("diff", "base..tuned", "base", code=2), "diff compares two at a time", "OLD NEW")
 
     fault = grown("branch", "new", "HEAD~1:/etc", code=1)
     hint = "did you mean 'HEAD~1'? '/etc' is a path in it"
@@ -393,114 +376,6 @@ def test_a_branch_that_is_locked(based: Lxgit) -> None:
     refused(based("branch", "new", code=1), f"{lock}", "remove that file")
     lock.unlink()
     based("branch", "new")
-
-
-@pytest.fixture
-def broken(grown: Lxgit, git: StockGit) -> Lxgit:
-    """A store where the content of /etc/motd of `base` is damaged on the disk."""
-    blob = git.word("rev-parse", "base:rootfs/etc/motd")
-    rows = (
-        line.split()
-        for pack in git_packs(git)
-        for line in git("verify-pack", "-v", pack).splitlines()
-    )
-    offset = next(int(row[4]) for row in rows if row[0] == blob.encode())
-    for pack in git_packs(git):
-        if blob.encode() in git("verify-pack", "-v", pack):
-            damage(Path(pack).with_suffix(".pack"), offset + 8)
-    return grown
-
-
-def git_packs(git: StockGit) -> list[str]:
-    return sorted(str(path) for path in (git.git_dir / "objects/pack").glob("*.idx"))
-
-
-def damage(path: Path, offset: int) -> None:
-    path.chmod(0o600)
-    with path.open("r+b") as file:
-        file.seek(offset)
-        old = file.read(4)
-        file.seek(offset)
-        file.write(bytes(byte ^ 0x55 for byte in old))
-
-
-def test_a_broken_object(broken: Lxgit, git: StockGit, scratch: Path) -> None:
-    before = contents(broken.store)
-    blob = git.word("rev-parse", "base:rootfs/etc/motd")
-    refused(broken("show", "base:/etc/motd", code=1), blob[:12], "lxgit fsck")
-    assert blob[:12] in broken("diff", "base", "tuned", code=1).err
-    refused(broken("export", "base", "-o", scratch / "out.tar", code=1), blob[:12], "lxgit fsck")
-    assert not (scratch / "out.tar").exists()
-    assert broken("show", "base:/etc/hosts").out == "127.0.0.1\tlocalhost\n"
-    assert broken("diff", "base", "tuned", "--name-status").lines[0] == "D\t/etc/hosts"
-    verdict = broken("fsck", code=1)
-    assert blob in verdict.out
-    assert contents(broken.store) == before
-
-
-@pytest.mark.root
-@pytest.mark.lxc
-@pytest.mark.overlay
-def test_a_broken_object_that_a_container_wants(broken: Lxgit) -> None:
-    assert broken("run", "--rm", "base", "head", "-n1", "/etc/motd").out == "A small machine.\n"
-    broken("prune")
-    result = broken("run", "--name", "web", "base", "true", code=125)
-    refused(result, "", "lxgit fsck")
-    assert broken("ps", "-aq").out == ""
-
-
-@pytest.mark.parametrize("kind", ["branch", "tag"])
-def test_a_broken_ref(based: Lxgit, kind: str) -> None:
-    """What the hint says mends it."""
-    oid = based("branch", "-v").out.split()[2]
-    based("tag", "old", oid)
-    based("tag", "-f", "old", oid)
-    name, ref = {"branch": ("base", "refs/heads/base"), "tag": ("old", "refs/tags/old")}[kind]
-    path = based.store / "git" / ref
-    path.write_text("garbage\n")
-    refused(based("log", name, code=1), f"'{ref}' is damaged", f"remove '{path}'")
-    told = based("fsck", code=1).out
-    assert f"the ref '{ref}' is damaged: it holds 'garbage\\n' (harms {name})\n" in told
-    assert f"; remove '{path}', then 'lxgit {kind} {name} ID'\n" in told
-    assert f"hint: 'lxgit reflog {name}' says which ID it was" in told
-    assert based("reflog", name).out.startswith(oid)
-    path.unlink()
-    based(kind, name, oid)
-    assert based("fsck").out == "No faults found.\n"
-
-
-@pytest.mark.parametrize("content", ["", "garbage\n", None])
-def test_a_broken_head(based: Lxgit, content: str | None) -> None:
-    based("branch", "other")
-    head = based.store / "git/HEAD"
-    if content is None:
-        head.unlink()
-    else:
-        head.write_text(content)
-    for words in (["branch"], ["log"], ["status"]):
-        assert "lxgit checkout BRANCH" in based(*words, code=1).err
-    told = based("fsck", code=1).out
-    assert "(harms HEAD)\n  hint: 'lxgit checkout BRANCH'" in told
-    assert "clone" not in told
-    assert based("reflog").out.endswith("HEAD@{0}: import: A small machine\n")
-    assert based("checkout", "base").out == "Switched to branch 'base'\n"
-    assert based("fsck").out == "No faults found.\n"
-    assert based("undo").out.startswith("Undid 'branch: Created from HEAD'")
-
-
-def test_broken_packed_refs(based: Lxgit) -> None:
-    packed = based.store / "git/packed-refs"
-    packed.write_text("garbage\n")
-    refused(based("log", code=1), "packed-refs is damaged", "take the line out")
-    told = based("fsck", code=1).out
-    assert (
-        f"packed-refs is damaged: it holds 'garbage\\n'\n  hint: take the line out of '{packed}'"
-        in told
-    )
-    assert "clone" not in told
-    assert "base@{0}: import" in based("reflog", "base").out
-    packed.write_text("")
-    assert based("fsck").out == "No faults found.\n"
 
 
 @pytest.mark.root

@@ -109,3 +109,14 @@ class Lxgit:
             "TZ": "UTC",
             **(more or {}),
         }
+
+
+def refused(result: Result, fault: str, hint: str = "", *, out: str = "") -> None:
+    """Assert that a command answered no more than `out`, and how it told fault and hint."""
+    lines = result.err.splitlines()
+    assert result.out == out
+    assert lines[0].startswith("lxgit: ")
+    assert fault in lines[0], result.err
+    assert [line[:6] for line in lines[1:]] == ["hint: "] * (len(lines) - 1), result.err
+    if hint:
+        assert hint in lines[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lxgit.objects.commits import Signature
@@ -16,8 +18,6 @@ from lxgit.runtime.containers import load
 from lxgit.runtime.index import find_id
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lxgit.objects.image import Image
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
@@ -67,3 +67,13 @@ def image_of(repository: Repository, fd: int, config: ImageConfig | None = None)
         image = write_image(writer, rootfs, tree.links(), config or ImageConfig())
         writer.finish().release()
     return read_image(objects, image)
+
+
+def contents(store: Path) -> dict[str, int]:
+    """Every file of a store with its size; locks and what only tells who holds one left out."""
+    found = {}
+    for directory, _, files in os.walk(store):
+        for name in files:
+            path = Path(directory, name)
+            found[str(path.relative_to(store))] = path.lstat().st_size
+    return {name: size for name, size in found.items() if not name.startswith("locks/")}

@@ -1,0 +1,123 @@
+"""A store that is damaged: what does not need the damage works, and a hint says what mends it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.program import refused
+from tests.support.stores import contents
+
+if TYPE_CHECKING:
+    from tests.support.program import Lxgit
+    from tests.support.stockgit import StockGit
+
+
+@pytest.fixture
+def broken(grown: Lxgit, git: StockGit) -> Lxgit:
+    """A store where the content of /etc/motd of `base` is damaged on the disk."""
+    blob = git.word("rev-parse", "base:rootfs/etc/motd")
+    rows = (
+        line.split()
+        for pack in git_packs(git)
+        for line in git("verify-pack", "-v", pack).splitlines()
+    )
+    offset = next(int(row[4]) for row in rows if row[0] == blob.encode())
+    for pack in git_packs(git):
+        if blob.encode() in git("verify-pack", "-v", pack):
+            damage(Path(pack).with_suffix(".pack"), offset + 8)
+    return grown
+
+
+def git_packs(git: StockGit) -> list[str]:
+    return sorted(str(path) for path in (git.git_dir / "objects/pack").glob("*.idx"))
+
+
+def damage(path: Path, offset: int) -> None:
+    path.chmod(0o600)
+    with path.open("r+b") as file:
+        file.seek(offset)
+        old = file.read(4)
+        file.seek(offset)
+        file.write(bytes(byte ^ 0x55 for byte in old))
+
+
+def test_a_broken_object(broken: Lxgit, git: StockGit, scratch: Path) -> None:
+    before = contents(broken.store)
+    blob = git.word("rev-parse", "base:rootfs/etc/motd")
+    refused(broken("show", "base:/etc/motd", code=1), blob[:12], "lxgit fsck")
+    assert blob[:12] in broken("diff", "base", "tuned", code=1).err
+    refused(broken("export", "base", "-o", scratch / "out.tar", code=1), blob[:12], "lxgit fsck")
+    assert not (scratch / "out.tar").exists()
+    assert broken("show", "base:/etc/hosts").out == "127.0.0.1\tlocalhost\n"
+    assert broken("diff", "base", "tuned", "--name-status").lines[0] == "D\t/etc/hosts"
+    verdict = broken("fsck", code=1)
+    assert blob in verdict.out
+    assert contents(broken.store) == before
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+def test_a_broken_object_that_a_container_wants(broken: Lxgit) -> None:
+    assert broken("run", "--rm", "base", "head", "-n1", "/etc/motd").out == "A small machine.\n"
+    broken("prune")
+    result = broken("run", "--name", "web", "base", "true", code=125)
+    refused(result, "", "lxgit fsck")
+    assert broken("ps", "-aq").out == ""
+
+
+@pytest.mark.parametrize("kind", ["branch", "tag"])
+def test_a_broken_ref(based: Lxgit, kind: str) -> None:
+    """What the hint says mends it."""
+    oid = based("branch", "-v").out.split()[2]
+    based("tag", "old", oid)
+    based("tag", "-f", "old", oid)
+    name, ref = {"branch": ("base", "refs/heads/base"), "tag": ("old", "refs/tags/old")}[kind]
+    path = based.store / "git" / ref
+    path.write_text("garbage\n")
+    refused(based("log", name, code=1), f"'{ref}' is damaged", f"remove '{path}'")
+    told = based("fsck", code=1).out
+    assert f"the ref '{ref}' is damaged: it holds 'garbage\\n' (harms {name})\n" in told
+    assert f"; remove '{path}', then 'lxgit {kind} {name} ID'\n" in told
+    assert f"hint: 'lxgit reflog {name}' says which ID it was" in told
+    assert based("reflog", name).out.startswith(oid)
+    path.unlink()
+    based(kind, name, oid)
+    assert based("fsck").out == "No faults found.\n"
+
+
+@pytest.mark.parametrize("content", ["", "garbage\n", None])
+def test_a_broken_head(based: Lxgit, content: str | None) -> None:
+    based("branch", "other")
+    head = based.store / "git/HEAD"
+    if content is None:
+        head.unlink()
+    else:
+        head.write_text(content)
+    for words in (["branch"], ["log"], ["status"]):
+        assert "lxgit checkout BRANCH" in based(*words, code=1).err
+    told = based("fsck", code=1).out
+    assert "(harms HEAD)\n  hint: 'lxgit checkout BRANCH'" in told
+    assert "clone" not in told
+    assert based("reflog").out.endswith("HEAD@{0}: import: A small machine\n")
+    assert based("checkout", "base").out == "Switched to branch 'base'\n"
+    assert based("fsck").out == "No faults found.\n"
+    assert based("undo").out.startswith("Undid 'branch: Created from HEAD'")
+
+
+def test_broken_packed_refs(based: Lxgit) -> None:
+    packed = based.store / "git/packed-refs"
+    packed.write_text("garbage\n")
+    refused(based("log", code=1), "packed-refs is damaged", "take the line out")
+    told = based("fsck", code=1).out
+    assert (
+        f"packed-refs is damaged: it holds 'garbage\\n'\n  hint: take the line out of '{packed}'"
+        in told
+    )
+    assert "clone" not in told
+    assert "base@{0}: import" in based("reflog", "base").out
+    packed.write_text("")
+    assert based("fsck").out == "No faults found.\n"
