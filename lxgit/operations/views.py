@@ -108,7 +108,10 @@ def compare(
 def _sides(stack: ExitStack, repository: Repository, names: Sequence[str]) -> tuple[Side, Side]:
     if not names:
         return _work_tree(stack, repository, only_changed(repository, "diff"))
-    if len(names) > 2:
+    for name in names:
+        if name.startswith("/"):
+            classify(repository, name)  # IsPath
+    if len(names) > 2 or (len(names) == 2 and any(map(split_range, names))):
         raise UsageError("diff compares two at a time", hint="lxgit diff OLD NEW [-- PATH...]")
     if len(names) == 2:
         old, new = names
