@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Check a JUnit report of pytest.
+"""Check JUnit reports of pytest.
 
-scripts/check_report.py REPORT REQUIRED
+scripts/check_report.py REQUIRED REPORT...
 
 No test that needs root, LXC, overlay, EROFS or the network may have been skipped. Each line of the
 file REQUIRED names tests as pytest does, `*` standing for anything (# begins a comment): at least
@@ -41,9 +41,14 @@ def _pattern(name: str) -> re.Pattern[str]:
     return re.compile(".*".join(map(re.escape, dotted.split("*"))))
 
 
-def main(report: str, names: str) -> int:
+def main(names: str, *reports: str) -> int:
     """Print the faults, or that there are none; 1 when there are."""
-    passed, faults = read_report(report)
+    passed: dict[str, bool] = {}
+    faults: list[str] = []
+    for report in reports:
+        results, skipped = read_report(report)
+        passed |= results
+        faults += skipped
     for pattern in required(names):
         found = [name for name in passed if pattern.fullmatch(name)]
         if not found:

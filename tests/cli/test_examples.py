@@ -42,8 +42,8 @@ ON_NETWORKS = {"network connect", "network inspect", "network rm"}
 ON_STASHES = {"stash drop", "stash pop", "stash show"}
 REGISTRY = "localhost:5000"
 MARKS = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
-FROM_THE_ARCHIVE = [*MARKS, pytest.mark.network, pytest.mark.slow]
-SEEN_ELSEWHERE = [*FROM_THE_ARCHIVE, pytest.mark.scale]  # the README's session makes such a Debian
+# The README's session makes a Debian from the archive in any case.
+FROM_THE_ARCHIVE = [*MARKS, pytest.mark.network, pytest.mark.slow, pytest.mark.scale]
 
 SURROUNDINGS = """
 set -e
@@ -133,19 +133,14 @@ def lived_store(grown_store: Path, work_directory: Path) -> Path:
     return made.store
 
 
-def marks_of(name: str, line: str) -> list[pytest.MarkDecorator]:
+def marks_of(name: str) -> list[pytest.MarkDecorator]:
     """What the test of an example needs."""
-    if name != "bootstrap":
-        return MARKS
-    return SEEN_ELSEWHERE if " trixie " in line else FROM_THE_ARCHIVE
+    return FROM_THE_ARCHIVE if name == "bootstrap" else MARKS
 
 
 @pytest.mark.parametrize(
     ("name", "line"),
-    [
-        pytest.param(name, line, marks=marks_of(name, line), id=line)
-        for line, name in EXAMPLES.items()
-    ],
+    [pytest.param(name, line, marks=marks_of(name), id=line) for line, name in EXAMPLES.items()],
 )
 def test_the_example_works(
     lxgit: Lxgit,

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
-SEEDS = {forms.FILE: range(10), forms.LOOP: range(3), COMPRESSED: range(5), DIRECTORY: range(6)}
+SEEDS = {forms.FILE: range(5), forms.LOOP: range(2), COMPRESSED: range(3), DIRECTORY: range(4)}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -233,6 +233,7 @@ def _put(path: bytes, content: bytes) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.scale
 def test_a_thousand_commits(machine: Machine) -> None:
     """Each made on the one before; any of them mounts with its contents right, layers or not."""
     repository, images = machine.repository, [machine.image]
