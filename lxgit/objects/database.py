@@ -15,7 +15,7 @@ from lxgit.objects.ids import ObjectID, ObjectType, hash_trusted, hex_id, object
 from lxgit.objects.inflate import BadObjectData
 from lxgit.objects.loose import LooseObjects
 from lxgit.objects.packindex import BadPack
-from lxgit.objects.packs import PackFile, TooLarge
+from lxgit.objects.packs import PackFile, PastLimit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ class ObjectDatabase:
                 continue
             except BadObjectData as error:
                 damage.append(str(error))
-            except TooLarge:
+            except PastLimit:
                 raise ObjectTooLarge(f"object {hex_id(oid)} is too large for memory") from None
         if damage:
             raise CorruptObject(oid, damage[0])
@@ -303,7 +303,7 @@ class ObjectDatabase:
     def _read_loose(self, oid: ObjectID) -> tuple[ObjectType, bytes]:
         kind, size = self._loose.describe(oid)
         if size > READ_LIMIT:
-            raise TooLarge
+            raise PastLimit
         data = b"".join(self._loose.chunks(oid))
         return kind, _checked(oid, kind, data)
 

@@ -40,7 +40,7 @@ _CACHED_OBJECT = 4 << 20
 _DELTAS_IN_MEMORY = 32 << 20
 
 
-class TooLarge(Exception):
+class PastLimit(Exception):
     """An object does not belong in memory."""
 
 
@@ -152,7 +152,7 @@ class PackFile:
     def _inflate(self, entry: _Entry, limit: int) -> bytes:
         """All of an entry's data: of a delta, its instructions."""
         if entry.size > limit:
-            raise TooLarge
+            raise PastLimit
         return inflate(entry.rest, entry.size, self._reader(entry.after))
 
     def _chain(self, offset: int) -> Iterator[tuple[int, _Entry]]:
@@ -168,7 +168,7 @@ class PackFile:
         raise BadObjectData("its deltas go round in a circle")
 
     def read(self, offset: int, limit: int) -> tuple[ObjectType, bytes]:
-        """The object at `offset`, whole; TooLarge when that takes much over `limit` bytes."""
+        """The object at `offset`, whole; PastLimit when that takes much over `limit` bytes."""
         entry = self._entry(offset)
         if entry.kind in _TYPES:
             return _TYPES[entry.kind], self._inflate(entry, limit)
@@ -230,7 +230,7 @@ class PackFile:
                 self._remember(at, kind, data)
                 return kind, data, deltas
             if result_size(data) > limit:
-                raise TooLarge
+                raise PastLimit
             deltas.append((at, data))
             if known := self._recall(entry.base):
                 return *known, deltas
@@ -282,7 +282,7 @@ class PackFile:
         try:
             kind, data = self._recall(offset) or self._read_delta(offset, _DELTAS_IN_MEMORY)
             return kind, len(data), data if len(data) <= CHUNK else _split(data)
-        except TooLarge:
+        except PastLimit:
             chain = [entry for _, entry in self._chain(offset)]
         kind = _TYPES[chain[-1].kind]
         return kind, self._size_of(chain[0]), self._stream_delta(chain, spool)
