@@ -20,7 +20,7 @@ from tests.support.program import Lxgit
 from tests.support.stockgit import StockGit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.support.hostile_headers import Case
@@ -109,21 +109,28 @@ def sparse(size: int) -> bytes:
 
 
 def zeros(mebibytes: int) -> bytes:
-    return header(b"zeros", size=octal(mebibytes << 20)) + bytes(mebibytes << 20) + END
+    tar = header(b"zeros", size=octal(mebibytes << 20)) + bytes(mebibytes << 20) + END
+    return gzip.compress(tar, 1)
 
 
-def many(count: int, size: int) -> bytes:
-    member = header(b"zeros", size=octal(size)) + padded(bytes(size))
-    return member * count + END
+def many(mebibytes: int) -> bytes:
+    member = header(b"zeros", size=octal(1 << 20)) + padded(bytes(1 << 20))
+    return gzip.compress(member * mebibytes + END, 1)
+
+
+def a_hole(_mebibytes: int) -> bytes:
+    return sparse(2**40)
+
+
+BOMBS = pytest.mark.parametrize(
+    "made", [zeros, many, a_hole], ids=["one file of zeros", "many", "holes"]
+)
 
 
 @pytest.mark.parametrize("piped", [False, True], ids=["file", "pipe"])
-@pytest.mark.parametrize(
-    "bomb",
-    [gzip.compress(zeros(64), 1), gzip.compress(many(64, 1 << 20), 1), sparse(2**40)],
-    ids=["one file of zeros", "many", "holes"],
-)
-def test_a_bomb(importing: Lxgit, place: Path, bomb: bytes, piped: bool) -> None:
+@BOMBS
+def test_a_bomb(importing: Lxgit, place: Path, made: Callable[[int], bytes], piped: bool) -> None:
+    bomb = made(64)
     (place / "archive").write_bytes(bomb)
     before = everything(place)
     words = ["import", "--max-size", "16MiB", "-" if piped else str(place / "archive"), "bomb"]
@@ -159,13 +166,10 @@ def disk(scratch: Path) -> Iterator[Path]:
 
 
 @pytest.mark.root
-@pytest.mark.parametrize(
-    "bomb",
-    [gzip.compress(zeros(256), 1), gzip.compress(many(256, 1 << 20), 1), sparse(2**40)],
-    ids=["one file of zeros", "many", "holes"],
-)
-def test_a_bomb_on_a_small_disk(disk: Path, scratch: Path, bomb: bytes) -> None:
+@BOMBS
+def test_a_bomb_on_a_small_disk(disk: Path, scratch: Path, made: Callable[[int], bytes]) -> None:
     """Refused before the disk is full, without being told how large it is."""
+    bomb = made(256)
     program = Lxgit(disk / "store", scratch)
     (scratch / "first").write_bytes(Archive().add("first").raw())
     program("import", scratch / "first", "first")
