@@ -63,8 +63,10 @@ bench:  ## install the peers, then measure against them
 	@$(MAKE) --no-print-directory venv
 	@$(VENV)/bin/python -m benchmarks $(BENCH_FLAGS)
 
-test-scale: venv  ## what takes minutes: a file that 32 bits do not count, more Debians
-	@$(PYTEST) -m scale $(PYTEST_FLAGS)
+test-scale:  ## what takes minutes: calls and disks that fail, a file of 5 GiB, more Debians
+	@scripts/setup test
+	@$(MAKE) --no-print-directory venv
+	@$(PYTEST) $(PARALLEL) -m scale $(PYTEST_FLAGS)
 
 test-vm:  ## the main job on stock Debian 13, in a virtual machine
 	@scripts/setup vm

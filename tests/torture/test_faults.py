@@ -1,8 +1,8 @@
 """A disk that fails at the n-th write, flush, rename or link: said in a line, and nothing is lost.
 
 strace(1) has one system call of an operation return an error: no space, over quota, input or output
-error. Every call that changes the store or flushes it has its turn in `make torture`; in the suite
-it is some of them, at random.
+error. Every call that changes the store or flushes it has its turn in `make torture`; in
+`make test-scale` it is some of them, at random.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.torture.machines import Machine, Workshop
 
-pytestmark = [pytest.mark.root, pytest.mark.slow]
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.scale]
 
 _FAILS = {
     "openat": ("ENOSPC", "EDQUOT"),
@@ -41,7 +41,7 @@ _FAILS = {
     "fchmod": ("EIO",),
     "fsync": ("EIO", "ENOSPC", "EDQUOT"),
 }
-_IN_SUITE = 5
+_FEW = 8
 _TRIED = [one for one in OPERATIONS if one.name not in ("materialise", "run", "start")]
 """A container's own processes would be hit as well as lxgit's."""
 
@@ -75,7 +75,7 @@ def test_a_call_that_fails(operation: Operation, workshop: Workshop, scratch: Pa
     possible, after = _possible(machine, scratch / "measured")
     if conftest.ROUNDS <= 20:
         source = random.Random(f"{conftest.SEED} {operation.name}")
-        possible = source.sample(possible, min(_IN_SUITE, len(possible)))
+        possible = source.sample(possible, min(_FEW, len(possible)))
     wrong = []
     for number, fault in enumerate(possible):
         found = _try(machine, scratch / str(number), fault, before, after)

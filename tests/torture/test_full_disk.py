@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from tests.torture.machines import Workshop
 
-pytestmark = [pytest.mark.root, pytest.mark.slow]
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.scale]
 
-_IN_SUITE = 4
+_FEW = 4
 _MOST_FREE = 4 << 20  # bytes: the largest of the operations fits in that
 _ALWAYS = ("import", "commit", "branch", "tag", "gc")
 _IN_TORTURE = (*_ALWAYS, "stash push", "stash pop", "undo")
@@ -64,7 +64,7 @@ def _torture(
     """Run the operation with so many bytes left, several times."""
     machine, disk = conftest.on_a_disk(operation, kind, workshop, memory)
     source = random.Random(f"{conftest.SEED} {operation.name} {kind}")
-    rounds = _IN_SUITE if conftest.ROUNDS <= 20 else conftest.ROUNDS // 10
+    rounds = _FEW if conftest.ROUNDS <= 20 else conftest.ROUNDS // 10
     wrong = []
     for number in range(rounds):
         free = 0 if number == 0 else int(_MOST_FREE ** source.uniform(0.4, 1))
