@@ -42,11 +42,6 @@ class Arrival(NamedTuple):
     new: ObjectID
 
     @property
-    def is_new(self) -> bool:
-        """Whether there was no such name."""
-        return self.old is None
-
-    @property
     def unchanged(self) -> bool:
         """Whether the name was at this very commit."""
         return self.old == self.new
@@ -121,13 +116,12 @@ def _shown(ref: str) -> str:
     return f"{image}:{tag}" if image and ref.startswith(TAGS) else short_name(ref)
 
 
-def adopt_as_head(repository: Repository, ref: str, identity: Identity) -> bool:
-    """Have HEAD name the first branch of a store; whether it names `ref` now."""
+def adopt_as_head(repository: Repository, ref: str, identity: Identity) -> None:
+    """Have HEAD name the first branch of a store."""
     head = repository.refs.head()
     if not isinstance(head, str) or repository.refs.read(head) is not None:
-        return head == ref
+        return
     if not ref.startswith(BRANCHES):
-        return False
+        return
     message, who = f"checkout: first branch {ref}", identity.committer
     repository.refs.set_head(ref, message=message, who=who, unborn=True)
-    return True

@@ -64,9 +64,8 @@ def commit_tree(
             oid = writer.add(ObjectType.COMMIT, encode_commit(commit))
         packed = stack.enter_context(writer.finish())
         assert oid is not None
-        became_head = False
         if oid != parent:
-            became_head = adopt_as_head(repository, ref, identity)  # HEAD names no other then
+            adopt_as_head(repository, ref, identity)  # HEAD names no other then
             repository.refs.update(
                 ref, oid, old=tip, message=f"import: {target.message}", who=identity.committer
             )
@@ -74,13 +73,12 @@ def commit_tree(
         # After the ref: of an import that fails nothing more is to be said, nor left.
         publish_layer(layer, read_image(repository.objects, image), progress)
     if oid == parent:
-        return Imported(hex_id(oid), target.branch, None, unchanged=True, became_head=False)
+        return Imported(hex_id(oid), target.branch, None, unchanged=True)
     return Imported(
         hex_id(oid),
         target.branch,
         hex_id(parent) if parent is not None else None,
         unchanged=False,
-        became_head=became_head,
     )
 
 

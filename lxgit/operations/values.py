@@ -180,7 +180,6 @@ class Imported(NamedTuple):
     branch: str
     parent: str | None
     unchanged: bool
-    became_head: bool
 
 
 class CommitPlan(NamedTuple):

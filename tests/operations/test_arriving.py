@@ -45,7 +45,7 @@ def test_the_first_branch_becomes_head(repository: Repository) -> None:
     arriving(repository, "base:v1", one)
     assert repository.refs.read("HEAD") is None
     made = arriving(repository, "base:latest", one)
-    assert (made.ref, made.is_new, made.unchanged) == ("refs/heads/base", True, False)
+    assert made == ("refs/heads/base", None, one)
     assert repository.refs.head() == "refs/heads/base"
     arriving(repository, "other", one)
     assert repository.refs.head() == "refs/heads/base"
