@@ -10,6 +10,12 @@ from lxgit.cli.environment import ROOT_STORE
 from lxgit.cli.params import Annotated, command, option
 from lxgit.cli.session import Session
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lxgit.operations.service import Result
+
 
 @command(
     examples=(
@@ -53,17 +59,22 @@ def _name(store: str) -> str:
 @command(examples=(("lxgit system start-all", "as the unit does"),))
 def start_all(session: Session) -> int:
     """Start every container that should run by its restart policy, and does not."""
-    from lxgit.cli.report import tell
     from lxgit.operations.service import start_all
 
-    code = 0
     with session.progress() as progress:
-        for name, fault in start_all(session.repository(), progress):
-            if fault is None:
-                session.out.line(name)
-            else:
-                tell(f"container '{name}': {fault.message}", hint=fault.hint)
-                code = 1
+        return _told(session, start_all(session.repository(), progress))
+
+
+def _told(session: Session, results: Iterable[Result]) -> int:
+    from lxgit.cli.report import tell
+
+    code = 0
+    for name, fault in results:
+        if fault is None:
+            session.out.line(name)
+        else:
+            tell(f"container '{name}': {fault.message}", hint=fault.hint)
+            code = 1
     return code
 
 
@@ -74,9 +85,8 @@ def stop_all(
         int | None,
         option("-t", "--time", help="seconds until one is killed", metavar="SECONDS"),
     ] = None,
-) -> None:
+) -> int:
     """Stop every container that runs, and have the next boot start what should run."""
     from lxgit.operations.service import stop_all
 
-    for name in stop_all(session.repository(), patience):
-        session.out.line(name)
+    return _told(session, stop_all(session.repository(), patience))

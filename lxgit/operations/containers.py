@@ -68,8 +68,10 @@ def remove_container(
 
 
 def _remove_damaged(repository: Repository, container: str) -> RemovedContainer:
+    from lxgit.operations.running import end_damaged
     from lxgit.runtime.erasing import erase_broken
 
+    end_damaged(repository.containers_dir / container)
     erase_broken(repository.containers_dir, container)
     unpin_commit(repository, container)
     unknown = ContainerRow(

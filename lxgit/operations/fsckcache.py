@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from lxgit.locks import LockHeld
 from lxgit.objects.ids import from_hex
 from lxgit.operations.attached import unpinned_commits
 from lxgit.operations.pinning import keep
@@ -27,6 +28,16 @@ REPAIR = "'lxgit fsck --repair' makes it again"
 _DROP = "'lxgit fsck --repair' drops it; it is made again from Git when it is wanted"
 
 
+def _ended(container: Container) -> bool:
+    """Record that a container has ended, unless it runs; whether that is done."""
+    try:
+        with container.lock():
+            container.record(container.recorded_state().ended())
+    except LockHeld:
+        return False
+    return True
+
+
 def container_problems(repository: Repository, *, repair: bool) -> Iterator[Problem]:
     """Records that cannot be read, commits that are missing or that nothing keeps from gc."""
     for identity in broken(repository.containers_dir):
@@ -39,10 +50,14 @@ def container_problems(repository: Repository, *, repair: bool) -> Iterator[Prob
     for container in all_containers(repository.containers_dir):
         name = container.config.name
         try:
-            container.recorded_state()
-        except BrokenContainer as error:
-            yield Problem(error.message, (name,), hint=error.hint)
-            continue
+            container.sound_state()
+        except BrokenContainer:
+            yield Problem(
+                f"container {container.id[:12]}: its state.json is damaged",
+                (name,),
+                hint="'lxgit fsck --repair' has it be one that has ended; its files are whole",
+                repaired=repair and _ended(container),
+            )
         if names.get(name) != container.id:
             yield Problem(
                 f"container {container.id[:12]}: its name '{name}' is not its",

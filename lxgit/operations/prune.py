@@ -7,7 +7,8 @@ import os
 from lxgit.operations import leftovers
 from lxgit.operations.values import Pruned
 from lxgit.runtime import bases
-from lxgit.runtime.containers import BrokenContainer, all_containers
+from lxgit.runtime.containers import BrokenContainer, all_containers, broken
+from lxgit.runtime.index import is_locked
 from lxgit.runtime.layers import LayerStore
 
 TYPE_CHECKING = False
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from lxgit.objects.ids import ObjectID
     from lxgit.progress import Progress
     from lxgit.repository import Repository
-    from lxgit.runtime import containers
 
 
 def prune(repository: Repository, *, dry_run: bool = False, progress: Progress) -> Pruned:
@@ -72,7 +72,14 @@ def gone_layers(repository: Repository, garbage: Container[ObjectID] = ()) -> li
 def _drop(
     repository: Repository, candidates: Iterable[str], *, dry_run: bool, progress: Progress
 ) -> Pruned:
-    """Drop the layers among these that no running container is mounted on."""
+    """Drop the layers among these that no running container is mounted on.
+
+    BrokenContainer while one runs that cannot tell what it is mounted on.
+    """
+    for identity in broken(repository.containers_dir):
+        path = repository.containers_dir / identity
+        if is_locked(path):
+            raise BrokenContainer(path)
     layers = LayerStore(repository.layers_dir)
     pinned = pinned_layers(repository)
     drop = [layer for layer in candidates if layer not in pinned]
@@ -90,20 +97,13 @@ def _drop(
 
 
 def pinned_layers(repository: Repository) -> set[str]:
-    """The layers under running containers, or under such as do not say whether they run."""
+    """The layers under running containers."""
     return {
         layer
         for container in all_containers(repository.containers_dir)
-        if _may_run(container)
+        if container.is_running
         for layer in container.config.stack
     }
-
-
-def _may_run(container: containers.Container) -> bool:
-    try:
-        return container.is_running
-    except BrokenContainer:
-        return True
 
 
 def disk_usage(top: str) -> int:

@@ -11,10 +11,13 @@ from lxgit.operations.finding import not_running
 from lxgit.operations.lookup import find_container
 from lxgit.operations.signals import signal_number
 from lxgit.runtime.attach import NotRunning, SupervisorLost, connect
+from lxgit.runtime.index import is_locked
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lxgit.operations.values import Streams
     from lxgit.repository import Repository
     from lxgit.runtime.attach import Session
@@ -113,10 +116,22 @@ def end(container: Container, *, stays: bool = False) -> None:
     """Kill a container, until it has ended for good; with `stays` see `Stop`."""
     while container.is_running:
         with contextlib.suppress(NotRunning), _session(container) as session:
-            _end_for_good(session, stays=stays)
-            _send(session, signal.SIGKILL)
-            _wait_for_end(session, None)
+            _kill(session, stays=stays)
         time.sleep(_MOMENT)
+
+
+def end_damaged(path: Path) -> None:
+    """The same for one whose record cannot be read, by its directory."""
+    while is_locked(path):
+        with contextlib.suppress(NotRunning, SupervisorLost), connect(path) as session:
+            _kill(session)
+        time.sleep(_MOMENT)
+
+
+def _kill(session: Session, *, stays: bool = False) -> None:
+    _end_for_good(session, stays=stays)
+    _send(session, signal.SIGKILL)
+    _wait_for_end(session, None)
 
 
 def _session(container: Container) -> Session:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, in_words
 from lxgit.fsutil import write_atomic
 from lxgit.runtime import rootless
 from lxgit.runtime.containers import all_containers
@@ -25,44 +24,52 @@ _PLAIN = re.compile(r"[a-zA-Z0-9/._+:@-]+", re.ASCII)
 _RUNS_SYSTEMD = "/run/systemd/system"  # sd_booted(3)
 
 
-class StartedAtBoot(NamedTuple):
-    """A container that its policy has started, or why not."""
+class Result(NamedTuple):
+    """A container that was started or stopped, or why it was not."""
 
     name: str
-    fault: LxgitError | None
+    fault: LxgitError | None = None
 
 
-def start_all(repository: Repository, progress: Progress) -> Iterator[StartedAtBoot]:
+def start_all(repository: Repository, progress: Progress) -> Iterator[Result]:
     """Start what should run by its restart policy and does not, the oldest first."""
     from lxgit.operations.launching import start_detached
 
     for container in reversed(all_containers(repository.containers_dir)):
-        state = container.state
-        if container.is_running or not container.config.restart.wants_at_boot(
-            stopped=state.stopped
-        ):
-            continue
+        name, policy = container.config.name, container.config.restart
         try:
+            state = container.state
+            if state.is_alive or not policy.wants_at_boot(stopped=state.stopped):
+                continue
             start_detached(repository, container.id, progress=progress)
-        except LxgitError as error:
-            yield StartedAtBoot(container.config.name, error)
+        except (LxgitError, OSError) as error:
+            yield Result(name, in_words(error))
         else:
-            yield StartedAtBoot(container.config.name, None)
+            yield Result(name)
 
 
-def stop_all(repository: Repository, patience: float | None) -> list[str]:
+def stop_all(repository: Repository, patience: float | None) -> Iterator[Result]:
     """Stop what runs, as `stop` does, and leave it to the policies what the next boot starts."""
     from lxgit.operations.running import Stop, begin_stop, finish_stop
 
-    found = [one for one in all_containers(repository.containers_dir) if one.is_running]
     how = Stop(patience, by_user=False)
     asked = []
-    for one in found:
-        with suppress(NoSuchContainer):  # it has ended just before, and gone
-            asked.append(begin_stop(repository, one.id, how))
+    for one in all_containers(repository.containers_dir):
+        try:
+            if one.is_running:
+                asked.append(begin_stop(repository, one.id, how))
+        except NoSuchContainer:  # it has ended just before, and gone
+            pass
+        except (LxgitError, OSError) as error:
+            yield Result(one.config.name, in_words(error))
     for stopping in asked:
-        finish_stop(stopping)
-    return [one.config.name for one in found]
+        name = stopping.container.config.name
+        try:
+            finish_stop(stopping)
+        except (LxgitError, OSError) as error:
+            yield Result(name, in_words(error))
+        else:
+            yield Result(name)
 
 
 def unit(program: Sequence[str], store: str) -> str:

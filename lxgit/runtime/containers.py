@@ -20,6 +20,8 @@ from lxgit.locks import TOLD_AFTER, LockHeld, locked, tell_wait
 from lxgit.records import dataclass, replace
 from lxgit.runtime import idranges, index, rundir
 from lxgit.runtime.config import (
+    EXITED,
+    RUNNING,
     ContainerConfig,
     ContainerState,
     InvalidRecord,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from lxgit.runtime.config import Record
     from lxgit.runtime.idmap import IdMap
 
+_UNREADABLE = "state.json is damaged: what became of it is not known"
 _PATIENCE = 30  # seconds for a supervisor to unmount, which writes back the file system below
 _LAST_STEPS = 2  # seconds between the freeing of the lock and the end
 
@@ -114,7 +117,15 @@ class Container:
         return settled(self)
 
     def recorded_state(self) -> ContainerState:
-        """state.json as it stands; a new one's where it has not come to the disk (`record`)."""
+        """state.json as it stands; of one that is damaged, whether a supervisor lives."""
+        try:
+            return self.sound_state()
+        except BrokenContainer:
+            lives = self.is_locked and (rundir.CONTAINERS / self.id).exists()
+            return ContainerState(status=RUNNING if lives else EXITED, error=_UNREADABLE)
+
+    def sound_state(self) -> ContainerState:
+        """state.json; a new one's where it has not come to the disk (`record`). BrokenContainer."""
         try:
             data = (self.path / "state.json").read_bytes()
         except FileNotFoundError:

@@ -10,6 +10,7 @@ import contextlib
 
 from lxgit.beneath import remove_tree
 from lxgit.fsutil import fsync_directory
+from lxgit.locks import locked
 from lxgit.runtime import idranges, index
 from lxgit.runtime.containers import registered
 from lxgit.runtime.index import ids_of
@@ -45,9 +46,16 @@ def erase(container: Container) -> None:
 
 
 def erase_broken(containers: Path, identity: str) -> None:
-    """Delete a container that cannot be read; what else has its id is found to be a leftover."""
-    with registered(containers):
-        _put_aside(containers / identity)
+    """Delete a container that cannot be read; what else has its id is found to be a leftover.
+
+    LockHeld when it runs.
+    """
+    path = containers / identity
+    with (
+        locked(path / "lock", wait=False, what=f"container {identity[:12]}"),
+        registered(containers),
+    ):
+        _put_aside(path)
     _remove_gone(containers)
 
 

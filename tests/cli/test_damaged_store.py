@@ -121,3 +121,63 @@ def test_broken_packed_refs(based: Lxgit) -> None:
     assert "base@{0}: import" in based("reflog", "base").out
     packed.write_text("")
     assert based("fsck").out == "No faults found.\n"
+
+
+SLEEPS = ("run", "-d", "--network", "none", "--name")
+
+
+def process_of(lxgit: Lxgit, name: str) -> Path:
+    """Where /proc has the first process of a container."""
+    return Path("/proc", lxgit("inspect", "--format", "{{.State.Pid}}", name).out.strip())
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+def test_a_container_with_a_damaged_state(emptied: Lxgit) -> None:
+    """It is in nobody's way, it can be stopped, and what it was is told as not known."""
+    emptied(*SLEEPS, "web", "base", "sleep", "600")
+    emptied(*SLEEPS, "other", "base", "sleep", "600")
+    identity = emptied("inspect", "--format", "{{.Id}}", "web").out.strip()
+    state = emptied.store / "containers" / identity / "state.json"
+    state.write_text('{"status":')
+    emptied("branch", "-f", "topic", "base")
+    for words in ("ps", "ps -a", "ps -s", "status web", "system df", "info", "checkout topic"):
+        emptied(*words.split())
+    assert len(emptied("ps", "-q").lines) == 2
+    assert emptied("inspect", "--format", "{{.State.Error}}", "web").out.startswith("state.json is")
+    assert f"container {identity[:12]}: its state.json is damaged" in emptied("fsck", code=1).out
+    refused(emptied("rm", "web", code=1), "container 'web' is running", "-f kills it first")
+    emptied("stop", "-t", "0", "web")
+    assert emptied("fsck").out == "No faults found.\n"
+    state.write_text("[]")
+    assert len(emptied("ps", "-q").lines) == 1
+    emptied("fsck", "--repair", code=None)
+    assert emptied("fsck").out == "No faults found.\n"
+    state.write_text("[]")
+    emptied("start", "web")
+    state.write_text("[]")
+    emptied("rm", "-f", "web")
+    emptied("checkout", "base")
+    assert emptied("system", "stop-all", "-t", "0").out == "other\n"
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+def test_a_damaged_container_that_runs(emptied: Lxgit) -> None:
+    """Its layers and its host ids stay its own until it has ended."""
+    emptied(*SLEEPS, "web", "--restart", "always", "base", "sleep", "600")
+    identity = emptied("inspect", "--format", "{{.Id}}", "web").out.strip()
+    process = process_of(emptied, "web")
+    assert process.exists()
+    (emptied.store / "containers" / identity / "config.json").write_text("{")
+    fault = f"container {identity[:12]} is damaged"
+    refused(emptied("prune", code=1), fault, f"'lxgit rm -f {identity[:12]}' deletes it")
+    refused(emptied("rm", identity, code=1), fault)
+    assert process.exists()
+    emptied("rm", "-f", identity)
+    assert not process.exists()
+    assert emptied("ps", "-aq").out == ""
+    emptied("prune")
+    assert emptied("fsck").out == "No faults found.\n"
