@@ -219,9 +219,9 @@ def _id_written(path: str, container: str) -> Iterator[None]:
         raise CidfileExists(
             f"--cidfile: '{path}' exists already", hint="it may hold another container's id"
         ) from None
-    with file:
-        file.write(container)
     try:
+        with file:
+            file.write(container)
         yield
     except BaseException:
         os.unlink(path)
