@@ -15,7 +15,13 @@ from lxgit.objects.history import is_ancestor
 from lxgit.objects.ids import hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS, image_and_tag, short_name
 from lxgit.objects.refs import RefMoved
-from lxgit.operations.naming import branch_ref, check_branch_name, check_tag_name, tag_ref
+from lxgit.operations.naming import (
+    branch_name,
+    branch_ref,
+    check_branch_name,
+    check_tag_name,
+    tag_ref,
+)
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -49,7 +55,7 @@ class Arrival(NamedTuple):
 
 def ref_for(repository: Repository, name: str) -> str:
     """The ref that NAME or NAME:TAG stands for, there or not. InvalidName, NameTaken."""
-    name = name.removesuffix(":latest")
+    name = branch_name(name)
     if ":" in name:
         check_tag_name(repository, tag_ref(name).removeprefix(TAGS))
         return tag_ref(name)

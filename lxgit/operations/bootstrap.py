@@ -10,7 +10,7 @@ from typing import IO, cast
 from lxgit.errors import LxgitError
 from lxgit.objects.tarsource import MissingProgram
 from lxgit.operations.importing import Target, commit_source, opened_archive
-from lxgit.operations.naming import check_branch_name
+from lxgit.operations.naming import branch_name, check_branch_name
 from lxgit.records import dataclass
 
 TYPE_CHECKING = False
@@ -57,7 +57,7 @@ def bootstrap(
     `environment` has what of the caller's mmdebstrap needs: the proxies. BootstrapFailed with the
     program's own reason; MissingProgram when it is not installed.
     """
-    name = name.removesuffix(":latest")
+    name = branch_name(name)
     check_branch_name(repository, name)
     told = f"Bootstrap Debian {system.suite}"
     if system.include:

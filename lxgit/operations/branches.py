@@ -7,7 +7,13 @@ from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS, image_and_tag
 from lxgit.operations.logvalues import RefKind
 from lxgit.operations.lookup import find_commit, read_commit
-from lxgit.operations.naming import NoSuchRef, RefExists, branch_ref, check_branch_name
+from lxgit.operations.naming import (
+    NoSuchRef,
+    RefExists,
+    branch_name,
+    branch_ref,
+    check_branch_name,
+)
 from lxgit.operations.values import BranchRow, HeadMoved, RemovedRef
 
 TYPE_CHECKING = False
@@ -72,6 +78,7 @@ def create_branch(
     repository: Repository, name: str, start: str | None, *, force: bool, identity: Identity
 ) -> str:
     """A branch at `start`, HEAD by default; `force` moves one that is there. Returns the id."""
+    name = branch_name(name)
     check_branch_name(repository, name)
     ref = branch_ref(name)
     oid = find_commit(repository, start or "HEAD")
@@ -95,6 +102,7 @@ def delete_branch(
     Without `force` (`-D`) neither one that a container is on, nor one whose commits HEAD's history
     has not; with it, the containers become detached.
     """
+    name = branch_name(name)
     oid = branch_tip(repository, name)
     _check_deletable(repository, name, oid, force=force)
     return drop_branch(repository, name, oid, identity)
@@ -161,6 +169,7 @@ def rename_branch(
         if not isinstance(head, str):
             raise NoSuchRef("HEAD is on no branch", hint="name the branch: 'branch -m OLD NEW'")
         old = head.removeprefix(BRANCHES)
+    old, new = branch_name(old), branch_name(new)
     oid = branch_tip(repository, old)
     check_branch_name(repository, new)
     present = repository.refs.read(branch_ref(new))
@@ -227,6 +236,7 @@ def checkout_new(
     repository: Repository, name: str, start: str | None, *, force: bool, identity: Identity
 ) -> HeadMoved:
     """Create a branch at `start`, HEAD by default, and move HEAD to it."""
+    name = branch_name(name)
     create_branch(repository, name, start, force=force, identity=identity)
     ref = branch_ref(name)
     oid = branch_tip(repository, name)

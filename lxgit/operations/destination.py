@@ -8,7 +8,13 @@ from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.objects.messages import trailers
 from lxgit.objects.refnames import TAGS
 from lxgit.operations.lookup import read_commit
-from lxgit.operations.naming import branch_ref, check_branch_name, check_tag_name, tag_ref
+from lxgit.operations.naming import (
+    branch_name,
+    branch_ref,
+    check_branch_name,
+    check_tag_name,
+    tag_ref,
+)
 from lxgit.records import dataclass
 
 TYPE_CHECKING = False
@@ -43,7 +49,7 @@ def destination_of(
 ) -> Destination:
     """Where a commit goes, `wanted` being NAME or NAME:TAG. BranchMoved, NeedsName, NameTaken."""
     parent = from_hex(container.config.commit)
-    name = wanted.removesuffix(":latest") if wanted else None
+    name = branch_name(wanted) if wanted else None
     if name is not None and ":" in name:
         ref = tag_ref(name)
         check_tag_name(repository, ref.removeprefix(TAGS))

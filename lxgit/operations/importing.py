@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lxgit.objects.intake import Intake
 from lxgit.objects.limits import NO_LIMITS, Account, limits_for
-from lxgit.operations.naming import check_branch_name
+from lxgit.operations.naming import branch_name, check_branch_name
 from lxgit.records import dataclass
 
 TYPE_CHECKING = False
@@ -76,7 +76,7 @@ def import_image(
     InvalidArchive, InvalidPath, TooDeep, TooLarge name what the source cannot have; OSError as
     the system has it. Nothing is left of a failed import.
     """
-    name = name.removesuffix(":latest")
+    name = branch_name(name)
     check_branch_name(repository, name)
     told = source.name if isinstance(source, Path) else "standard input"
     target = Target(name, message or f"Import {told}", orphan, architecture=os.uname().machine)

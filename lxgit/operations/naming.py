@@ -25,9 +25,14 @@ class RefExists(LxgitError):
     """The branch or tag is there already."""
 
 
+def branch_name(name: str) -> str:
+    """A branch's name as lxgit keeps it: `base:latest` is the branch `base`."""
+    return name.removesuffix(f":{LATEST}")
+
+
 def branch_ref(name: str) -> str:
     """The full name of a branch's ref; `base:latest` is the branch `base`."""
-    return BRANCHES + name.removesuffix(f":{LATEST}")
+    return BRANCHES + branch_name(name)
 
 
 def tag_ref(name: str) -> str:

@@ -14,6 +14,7 @@ from lxgit.operations.naming import (
     NameTaken,
     NoSuchRef,
     RefExists,
+    branch_name,
     check_branch_name,
     check_tag_name,
     tag_ref,
@@ -92,7 +93,7 @@ def _in_dockers_order(repository: Repository, image: str, name: str) -> str:
     with suppress(InvalidName, NameTaken):
         check_tag_name(repository, tag_ref(name).removeprefix(TAGS))
         ways.append(f"'lxgit tag {name} {image}' tags it")
-    branch = name.removesuffix(f":{LATEST}")
+    branch = branch_name(name)
     with suppress(InvalidName, NameTaken):
         check_branch_name(repository, branch)
         ways.append(f"'lxgit branch {branch} {image}' is what Docker calls {branch}:{LATEST}")

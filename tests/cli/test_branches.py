@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
+from tests.cli.conftest import row
+
 if TYPE_CHECKING:
     from tests.support.program import Lxgit
     from tests.support.stockgit import StockGit
@@ -77,6 +79,31 @@ def test_renaming_heads_branch(grown: Lxgit, git: StockGit) -> None:
     grown("branch", "-M", "base")
     assert git.word("symbolic-ref", "HEAD") == "refs/heads/base"
     assert git.word("log", "--format=%s", "-n1", "base") == "Tune it"
+
+
+@pytest.mark.root
+def test_docker_s_name_of_a_branch_is_the_branch(grown: Lxgit, git: StockGit) -> None:
+    """Its containers are seen by that name too, and none is left on a branch that is gone."""
+    grown("checkout", "-q", "base")
+    grown("branch", "web", "base")
+    grown("create", "--name", "one", "web")
+    refused = grown("branch", "-d", "web:latest", code=1)
+    assert refused.err == (
+        "lxgit: the branch 'web' has containers: one\nhint: 'lxgit branch -D web' detaches\n"
+    )
+    grown("branch", "-m", "web:latest", "new:latest")
+    assert grown("branch").lines == ["* base", "  new", "  tuned"]
+    assert row(grown, "one")["branch"] == "new"
+    deleted = grown("branch", "-D", "new:latest").lines
+    assert deleted[0].startswith("Deleted branch new (was ")
+    assert row(grown, "one")["branch"] is None
+    grown("branch", "made:latest", "tuned")
+    assert git.word("rev-parse", "made") == git.word("rev-parse", "tuned")
+    assert "the branch 'made' is there already" in grown("branch", "made:latest", code=1).err
+    grown("branch", "-f", "made:latest", "base")
+    assert git.word("rev-parse", "made") == git.word("rev-parse", "base")
+    moved = grown("checkout", "-b", "other:latest")
+    assert moved.out == "Switched to a new branch 'other'\n"
 
 
 @pytest.mark.parametrize(
