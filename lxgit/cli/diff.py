@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from lxgit.operations.values import SizedChange
 
 
+TROUBLE = 2
+"""The exit code of a fault where 1 stands for differences."""
+
+
 class _Hunks:
     """A comparison's texts, with so many lines around each change."""
 
@@ -35,6 +39,7 @@ class _Hunks:
         ("lxgit diff base tuned", "two images; or base..tuned"),
         ("lxgit diff base tuned --stat -- /etc", "below /etc, paths alone"),
         ("lxgit diff base web --name-status", "an image and a container as it is now"),
+        ("lxgit diff --quiet || lxgit commit -m 'More of it'", "only where there is a change"),
     )
 )
 def diff(
@@ -50,7 +55,7 @@ def diff(
         int, option("-U", "--unified", help="lines around a change", metavar="N")
     ] = 3,
     exit_code: Annotated[
-        bool, option("--exit-code", help="exit with 1 when there are differences")
+        bool, option("--exit-code", help="exit with 1 for differences, 0 for none, 2 for a fault")
     ] = False,
     quiet: Annotated[bool, option("-q", "--quiet", help="--exit-code without a word")] = False,
     format_: AsText = "text",
@@ -64,20 +69,45 @@ def diff(
     from lxgit.operations.views import compare
 
     wanted = [os.fsencode(path) for path in paths]
-    with compare(session.repository(), names, paths=wanted) as comparison:
-        changes = comparison.changes
-        if format_ == "json" and not quiet:
-            write_json(session.out, map(change_fields, changes))
-        elif changes and not quiet:
-            session.page()
-            write_comparison(
-                session,
-                comparison,
-                stat=stat,
-                line=name_status_line if name_status else _name if name_only else None,
-                context=max(context, 0),
-            )
-    return 1 if changes and (exit_code or quiet) else 0
+    as_json = format_ == "json" and not quiet
+
+    def step() -> bool:
+        with compare(session.repository(), names, paths=wanted) as comparison:
+            changes = comparison.changes
+            if as_json:
+                write_json(session.out, map(change_fields, changes))
+            elif changes and not quiet:
+                session.page()
+                write_comparison(
+                    session,
+                    comparison,
+                    stat=stat,
+                    line=name_status_line if name_status else _name if name_only else None,
+                    context=max(context, 0),
+                )
+        return bool(changes)
+
+    if exit_code or quiet:
+        return _differs(step, partial(write_json, session.out, ()) if as_json else None)
+    step()
+    return 0
+
+
+def _differs(step: Callable[[], bool], say_none: Callable[[], None] | None) -> int:
+    """The exit code of diff(1): 1 where the step says that there are differences, 2 for faults.
+
+    That no container has changed is no fault, and `say_none` all there is to say.
+    """
+    from lxgit.cli.faultcodes import faults_exit_with
+    from lxgit.operations.worktree import NothingChanged
+
+    with faults_exit_with(TROUBLE):
+        try:
+            return int(step())
+        except NothingChanged:
+            if say_none is not None:
+                say_none()
+            return 0
 
 
 def _name(change: SizedChange) -> str:

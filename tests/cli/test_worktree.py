@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
 
 from tests.cli.conftest import written_at
+from tests.support.program import PROGRAM, refused
 
 if TYPE_CHECKING:
     from tests.support.program import Lxgit
@@ -86,6 +88,29 @@ def test_diff(changed: Lxgit) -> None:
     kinds = {row["path"]: row["status"] for row in changed("diff", "--format", "json").json}
     assert kinds["/etc/passwd"] == "D"
     assert changed("diff", "base", "--format", "json").json == []
+
+
+def test_exit_codes_of_diff(changed: Lxgit) -> None:
+    """Those of diff(1): a script can tell that nothing has changed from a fault."""
+    for option in ("--quiet", "--exit-code"):
+        assert changed("diff", option, "web", code=1).err == ""
+        refused(changed("diff", option, "nope", code=2), "there is no 'nope'")
+        refused(changed("diff", option, "base", "web", "base", code=2), "two at a time")
+    refused(changed("diff", "nope", code=1), "there is no 'nope'")
+    script = f"{PROGRAM} diff --quiet || {PROGRAM} commit -m Tuned"
+    for _ in range(2):
+        subprocess.run(
+            ["sh", "-c", script], env=changed.environment(), check=True, capture_output=True
+        )
+    assert len(changed("log", "--oneline").lines) == 2
+    for option in ("--quiet", "--exit-code"):
+        told = changed("diff", option)
+        assert told.out == told.err == ""
+    assert changed("diff", "--exit-code", "--format", "json").json == []
+    refused(changed("diff", code=1), "no container of base has changed")
+    changed("run", "--name", "a", "base", "touch", "/a")
+    changed("run", "--name", "b", "base", "touch", "/b")
+    refused(changed("diff", "--quiet", code=2), "several containers have changed")
 
 
 def test_a_container_reads_like_an_image(changed: Lxgit, git: StockGit) -> None:
