@@ -42,8 +42,9 @@ def push(
 ) -> None:
     """Send an image and its history to a registry: every commit that changed a file is a layer.
 
-    A NAME without a host goes to Docker Hub: 'lxgit push ada/web', after 'lxgit login'. What the
-    registry has already is not sent again. Prints the name that pins the image, by its digest.
+    A NAME without a host goes to Docker Hub: 'lxgit push ada/web', after 'lxgit login'. One with a
+    host means what has the whole of it here, as after 'lxgit build -t localhost:5000/web .'; else
+    what has the rest. What the registry has already is not sent again. Prints the name that pins the image, by its digest.
     """
     from lxgit.cli.environment import for_registries
     from lxgit.cli.progress import QuietProgress

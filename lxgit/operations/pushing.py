@@ -11,6 +11,7 @@ from lxgit.oci.layoutwriter import LayoutWriter
 from lxgit.oci.reference import Reference, parse_reference
 from lxgit.oci.skopeo import ODD, AccessDenied, BlobWanted, NoSuchImage, RegistryFailed
 from lxgit.operations.lookup import find_commit
+from lxgit.operations.naming import branch_name
 from lxgit.operations.registries import access_to
 from lxgit.operations.saving import first_parents, name_and_tag
 from lxgit.operations.scratchspace import scratch_directory
@@ -56,7 +57,8 @@ def push(
     """Send an image to a registry; what that has already is not sent again.
 
     Without a destination it is read off the name, as Docker does: `localhost:5000/team/app:v1` is
-    `team/app:v1` here. One without a tag gets that of the name. A registry has `answer_within`
+    `team/app:v1` here, unless a branch or tag has the whole of it. One without a tag gets that of
+    the name. A registry has `answer_within`
     seconds to say what it has. `environment` as for `access_to`.
     BadReference; errors of the name as `find_commit`; NotForOCI; AccessDenied, RegistryFailed,
     MissingProgram.
@@ -119,11 +121,13 @@ def _ends(repository: Repository, name: str, destination: str | None) -> tuple[R
     """Where to push, and what."""
     if destination is None:
         reference = parse_reference(name)
-        revision = reference.local_name
+        whole = branch_name(name)
+        named = repository.revisions.ref_name(whole) is not None
+        revision = whole if named else reference.local_name
     else:
         reference, revision = parse_reference(destination), name
-        if not reference.tag and (named := name_and_tag(repository, name)) is not None:
-            reference = reference._replace(tag=named[1])
+        if not reference.tag and (listed := name_and_tag(repository, name)) is not None:
+            reference = reference._replace(tag=listed[1])
     if reference.digest:
         raise UsageError("a digest is what comes of a push", hint="NAME:TAG says where to")
     return reference, revision

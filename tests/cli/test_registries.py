@@ -70,6 +70,30 @@ def test_names(
     assert ("PUT", f"/v2/{path}/manifests/{tag}") in open_registry.asked()
 
 
+def layers(registry: Registry, name: str) -> int:
+    """How many layers a registry has for a name."""
+    told = skopeo("inspect", "--raw", "--tls-verify=false", f"docker://{registry.host}/{name}")
+    return len(json.loads(told)["layers"])
+
+
+def test_what_has_the_whole_name_is_pushed(grown: Lxgit, open_registry: Registry) -> None:
+    """As in Docker, where that name is the image's: not another's that has the end of it."""
+    name = f"{open_registry.host}/base"
+    grown("push", "-q", name)
+    assert layers(open_registry, "base:latest") == 1
+    grown("tag", name, "tuned")
+    for given in (name, f"{name}:latest"):
+        grown("push", "-q", given)
+        assert layers(open_registry, "base:latest") == 2
+        grown("push", "-q", "base", name)
+        assert layers(open_registry, "base:latest") == 1
+    grown("push", "-q", "-t", "v1", name, code=1)  # no 'base:v1' is here
+    grown("tag", "-d", name)
+    grown("push", "-q", "tuned", name)
+    grown("push", "-q", name)
+    assert layers(open_registry, "base:latest") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
