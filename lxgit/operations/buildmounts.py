@@ -16,6 +16,7 @@ from lxgit.beneath import remove_tree
 from lxgit.build.runmounts import BIND, CACHE, LOCKED, PRIVATE, SCRIPT, SHARED, TMPFS, RunMount
 from lxgit.build.taking import CopyRequest, take
 from lxgit.errors import LxgitError
+from lxgit.fsutil import sync_filesystem
 from lxgit.locks import LockHeld, locked
 from lxgit.objects.dockerlines import BadInstruction
 from lxgit.objects.filetree import put_nodes
@@ -196,6 +197,7 @@ def _volume(
         with locked(volume.path / "making", what=f"the build cache '{wanted.id}'"):
             if not made.exists():
                 _begin(volume.data, wanted, taken)
+                sync_filesystem(volume.path)  # it never begins again
                 made.touch()
     return volume
 

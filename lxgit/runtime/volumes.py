@@ -21,7 +21,7 @@ from functools import partial
 from lxgit import eventlog
 from lxgit.beneath import remove_tree
 from lxgit.errors import LxgitError
-from lxgit.fsutil import fsync_directory, make_directories, write_atomic
+from lxgit.fsutil import fsync_directory, make_directories, sync_filesystem, write_atomic
 from lxgit.locks import locked
 from lxgit.objects.scan import read_tree, scan
 from lxgit.progress import NullProgress
@@ -206,7 +206,8 @@ def fill(volume: Path, source: int | None, ids: IdMap) -> None:
 
     `ids` is the map of the owners in `source` (container id → id there). What a killed start has
     left half copied is thrown away; what was whole by then moves in, also without a source.
-    Containers may have the volume mounted already, so its directory stays the same.
+    Containers may have the volume mounted already, so its directory stays the same. Once it has
+    something it is never filled again: what it gets is on the disk before it is said to be whole.
     """
     filling, filled, data = volume / "filling", volume / "filled", volume / "data"
     with locked(volume / "lock", what=f"volume '{volume.name}'"):
@@ -215,11 +216,15 @@ def fill(volume: Path, source: int | None, ids: IdMap) -> None:
                 return
             remove_tree(filling)
             _copy(source, filling, ids)
+            sync_filesystem(filling)
             filling.rename(filled)
+            fsync_directory(volume)
         for entry in os.listdir(filled):
             os.rename(filled / entry, data / entry)
         _dress(data, filled)
+        fsync_directory(data)
         remove_tree(filled)
+        fsync_directory(volume)
 
 
 def _copy(source: int, to: Path, ids: IdMap) -> None:

@@ -14,10 +14,12 @@ import pytest
 
 from lxgit import eventlog
 from lxgit.beneath import remove_tree
+from lxgit.fsutil import fsync_directory
 from lxgit.runtime import volumes
 from lxgit.runtime.idmap import Extent, IdMap, UnmappedId
 from lxgit.runtime.mounts import MAX_MOUNTS, VOLUME, Mount, TooManyMounts, arranged
 from tests.conftest import unable
+from tests.support import disks
 from tests.support.machine import lacks_program
 from tests.support.program import PROGRAM
 from tests.support.waiting import wait_until
@@ -97,6 +99,42 @@ def test_filled_whole_or_not_at_all(scratch: Path) -> None:
         remove_tree(path)
     os.close(source)
     assert landed
+
+
+@pytest.mark.parametrize("when", ["at its end", "before the first entry is in place"])
+def test_one_that_was_filled_outlives_a_power_failure(when: str, scratch: Path) -> None:
+    image = scratch / "image"
+    image.mkdir()
+    (image / "file").write_text("from the image")
+    os.chown(image / "file", 500_000_007, 500_000_008)
+    os.chown(image, 500_000_033, 500_000_000)
+    source = os.open(image, os.O_RDONLY | os.O_DIRECTORY)
+    disk = disks.make(disks.EXT4, scratch / "disk")
+    with disks.mounted(disks.EXT4, disk, scratch / "before") as place:
+        with volumes.kept(place / "volumes"):
+            volume = volumes.create(place / "volumes", "v")
+        if when == "at its end":
+            volumes.fill(volume.path, source, IDS)
+        else:
+            stopped(volume, source)
+        lost = disks.copy(disk, scratch / "lost")
+    os.close(source)
+    with disks.mounted(disks.EXT4, lost, scratch / "after") as place:
+        volume = volumes.load(place / "volumes", "v")
+        subprocess.run(["chattr", "-i", volume.data], check=True)
+        volumes.fill(volume.path, None, IDS)
+        assert (volume.data / "file").read_text() == "from the image"
+        assert (volume.data / "file").stat().st_uid == 7
+        assert volume.data.stat().st_uid == 33
+        assert {entry.name for entry in volume.path.iterdir()} == {"data", "lock", "volume.json"}
+
+
+def stopped(volume: volumes.Volume, source: int) -> None:
+    """Begin to fill it, up to where it says that it has all; the disk knows all names by then."""
+    subprocess.run(["chattr", "+i", volume.data], check=True)
+    with pytest.raises(PermissionError):
+        volumes.fill(volume.path, source, IDS)
+    fsync_directory(volume.path)
 
 
 def at_its_rename(lxgit: Lxgit, what: str) -> subprocess.Popen[bytes]:
