@@ -184,7 +184,7 @@ class _Lines:
         if not self._quiet:
             from lxgit.cli.report import printable
 
-            self._out.line(printable(line))
+            self._out.line(printable(line, keep="\n\t"))
             self._out.flush()  # what RUN prints comes after it
 
 

@@ -86,14 +86,17 @@ def write_dot(out: Output, nodes: Sequence[Node]) -> None:
         if not node.parents:
             out.line(f" base -> {_quoted(node.oid)} [style=invis]")
     for node in nodes:
-        label = _quoted("\n".join((short_id(node.oid), *node.names)))
+        label = _quoted(short_id(node.oid), *node.names)
         filled = ',fillcolor="paleturquoise",style="filled,rounded"' if node.names else ""
         out.line(f" {_quoted(node.oid)} [label={label},shape=box{filled}];")
     out.line(" base [style=invisible]")
     out.line("}")
 
 
-def _quoted(text: str) -> str:
+def _quoted(*lines: str) -> str:
     """A string of the dot language (graphviz.org, "The DOT Language"), with its own escapes."""
-    escaped = printable(text).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
-    return '"' + escaped.replace("\n", "\\n") + '"'
+    escaped = (
+        printable(line).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
+        for line in lines
+    )
+    return '"' + "\\n".join(escaped) + '"'

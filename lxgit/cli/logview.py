@@ -64,7 +64,7 @@ def write_commit(out: Writer, entry: LogEntry, *, colour: bool) -> None:
     out.line(f"Date:   {git_date(entry.author.time, entry.author.offset)}")
     out.line()
     for line in entry.message.rstrip("\n").split("\n"):
-        out.line(f"    {printable(line)}")
+        out.line("    " + printable(line, keep="\t"))
 
 
 def write_oneline(out: Writer, entry: LogEntry, *, colour: bool, whole: bool = False) -> None:
@@ -84,7 +84,7 @@ def write_tag(out: Writer, tag: AnnotatedTag, *, colour: bool) -> None:
         out.line(f"Date:   {git_date(tag.tagger.time, tag.tagger.offset)}")
     out.line()
     for line in tag.message.rstrip("\n").split("\n"):
-        out.line(printable(line))
+        out.line(printable(line, keep="\t"))
     out.line()
 
 

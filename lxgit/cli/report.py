@@ -62,15 +62,15 @@ def for_each(session: Session, names: Iterable[str], step: Callable[[str], None]
     return faults.exit_code
 
 
-def printable(text: str) -> str:
-    r"""The text without the power to move a terminal's cursor: control characters as \x1b.
+def printable(text: str, *, keep: str = "") -> str:
+    r"""The text in one line, without the power to move a terminal's cursor: ESC as `\x1b`.
 
-    File names and messages of images are strangers' words.
+    File names and messages of images are strangers' words. `keep` are control characters that stay.
     """
     if text.isprintable():
         return text
     return "".join(
-        letter if letter.isprintable() or letter in "\n\t" else _escaped(letter) for letter in text
+        letter if letter.isprintable() or letter in keep else _escaped(letter) for letter in text
     )
 
 

@@ -16,7 +16,7 @@ _PADDING = 3  # three of them blank
 
 def write_table(out: Output, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns under a head; the last one is as long as it is."""
-    shown = [head, *([printable(cell).replace("\n", " ") for cell in row] for row in rows)]
+    shown = [head, *(list(map(_cell, row)) for row in rows)]
     widths = [
         max(_LEAST_WIDTH, max(map(columns, cells)) + _PADDING) for cells in zip(*shown, strict=True)
     ]
@@ -25,6 +25,10 @@ def write_table(out: Output, head: Sequence[str], rows: Sequence[Sequence[str]])
             cell + " " * (width - columns(cell)) for cell, width in zip(row, widths, strict=True)
         )
         out.line("".join(padded).rstrip())
+
+
+def _cell(text: str) -> str:
+    return printable(text.replace("\n", " ").replace("\t", " "))
 
 
 def columns(text: str) -> int:

@@ -10,15 +10,38 @@ from __future__ import annotations
 import re
 from typing import Any, TypeAlias
 
+from lxgit.cli.report import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Self
 
 Value: TypeAlias = Any
 """A value of JSON, or a function."""
 
 _VERB = re.compile(r"%([-+ 0#]*)([0-9]*)(?:\.([0-9]+))?(.?)", re.DOTALL)
 _WIDEST = 1000  # columns that a template can ask for
+
+
+class Text(str):
+    """Words that the template itself has put together: their own newlines and tabs are printed.
+
+    `printed` is what they look like, strangers' words in them escaped.
+    """
+
+    __slots__ = ("printed",)
+    printed: str
+
+    def __new__(cls, text: str, printed: str | None = None) -> Self:
+        made = super().__new__(cls, text)
+        made.printed = text if printed is None else printed
+        return made
+
+
+def in_line(value: Value) -> str:
+    """A value as `shown` has it, for a terminal: in one line, but for the template's own words."""
+    return value.printed if isinstance(value, Text) else printable(shown(value))
 
 
 def shown(value: Value) -> str:
@@ -67,20 +90,31 @@ def _length(value: Value) -> int:
     return len(value.encode("utf-8", "surrogateescape")) if isinstance(value, str) else len(value)
 
 
-def _print(*values: Value) -> str:
+def _put_together(function: Callable[..., str]) -> Callable[..., Text]:
+    """A function of how a value is written, and of values."""
+    return lambda *values: Text(function(shown, *values), function(in_line, *values))
+
+
+def _join(written: Callable[[Value], str], items: Value, mark: Value) -> str:
+    if not isinstance(mark, str):
+        raise TypeError
+    return written(mark).join(map(written, items))
+
+
+def _print(written: Callable[[Value], str], *values: Value) -> str:
     """Blanks between those that are no strings, as Go's fmt.Sprint."""
     told = ""
     for at, value in enumerate(values):
         apart = at and not isinstance(value, str) and not isinstance(values[at - 1], str)
-        told += " " * bool(apart) + shown(value)
+        told += " " * bool(apart) + written(value)
     return told
 
 
-def _println(*values: Value) -> str:
-    return " ".join(map(shown, values)) + "\n"
+def _println(written: Callable[[Value], str], *values: Value) -> str:
+    return " ".join(map(written, values)) + "\n"
 
 
-def _printf(form: str, *values: Value) -> str:
+def _printf(written: Callable[[Value], str], form: str, *values: Value) -> str:
     left = list(values)
 
     def one(match: re.Match[str]) -> str:
@@ -93,19 +127,24 @@ def _printf(form: str, *values: Value) -> str:
             raise ValueError(f"'{match[0]}' is too wide")
         value = left.pop(0)
         if verb in "svtq":
-            text = as_json(value) if verb == "q" else shown(value)
-            text = text[: int(precision)] if precision else text
+            value = as_json(value) if verb == "q" else value
+            text = written(shown(value)[: int(precision)] if precision else value)
             return text.ljust(int(width or 0)) if "-" in flags else text.rjust(int(width or 0))
         return str(f"%{flags}{width}{f'.{precision}' if precision else ''}{verb}" % value)
 
-    told = _VERB.sub(one, form)
+    told = _VERB.sub(one, written(form))
     if left:
         raise ValueError("there are more values than verbs")
     return told
 
 
 def _is_equal(value: Value, *others: Value) -> bool:
-    return any(type(value) is type(other) and value == other for other in others)
+    kind = _kind(value)
+    return any(_kind(other) is kind and value == other for other in others)
+
+
+def _kind(value: Value) -> type:
+    return str if isinstance(value, str) else type(value)
 
 
 def _pad(text: str, before: int, after: int) -> str:
@@ -119,7 +158,7 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "ge": lambda one, other: one >= other,
     "gt": lambda one, other: one > other,
     "index": _index,
-    "join": lambda items, mark: mark.join(map(shown, items)),
+    "join": _put_together(_join),
     "json": as_json,
     "le": lambda one, other: one <= other,
     "len": _length,
@@ -128,9 +167,9 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "ne": lambda one, other: not _is_equal(one, other),
     "not": lambda value: not value,
     "pad": _pad,
-    "print": _print,
-    "printf": _printf,
-    "println": _println,
+    "print": _put_together(_print),
+    "printf": _put_together(_printf),
+    "println": _put_together(_println),
     "slice": _slice,
     "split": lambda text, mark: text.split(mark),
     "title": lambda text: re.sub(r"(?:^|(?<=\s))\w", lambda match: match[0].upper(), text),

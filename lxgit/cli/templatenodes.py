@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from lxgit.cli.report import printable
-from lxgit.cli.templatefuncs import FUNCTIONS, shown
+from lxgit.cli.templatefuncs import FUNCTIONS, Text, in_line, shown
 from lxgit.cli.templatelex import fault
 
 TYPE_CHECKING = False
@@ -71,7 +70,8 @@ def variable(name: Token) -> Expression:
 
 def constant(value: object) -> Expression:
     """A value that stands in the template."""
-    return lambda _frame: value
+    own = Text(value) if isinstance(value, str) else value
+    return lambda _frame: own
 
 
 def literal(text: str) -> Node:
@@ -80,8 +80,8 @@ def literal(text: str) -> Node:
 
 
 def printed(pipeline: Expression) -> Node:
-    """`{{pipeline}}`; control characters of strangers' words are escaped."""
-    return lambda frame: frame.out.append(printable(shown(pipeline(frame))))
+    """`{{pipeline}}`; control characters of strangers' words, newlines among them, are escaped."""
+    return lambda frame: frame.out.append(in_line(pipeline(frame)))
 
 
 def assignment(name: Token, new: bool, pipeline: Expression) -> Node:

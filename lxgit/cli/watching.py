@@ -84,7 +84,7 @@ def _line(event: Event) -> str:
 
     told = ", ".join(f"{name}={value}" for name, value in sorted(event.attributes.items()))
     line = f"{nanosecond_stamp(event.time)} {event.type} {event.action} {event.id} ({told})"
-    return printable(line).replace("\n", " ")
+    return printable(line.replace("\n", " "))
 
 
 def _fields(event: Event) -> Mapping[str, object]:

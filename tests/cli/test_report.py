@@ -8,7 +8,7 @@ import os
 import pytest
 
 from lxgit.cli.output import OutputFailed
-from lxgit.cli.report import fault, printable
+from lxgit.cli.report import fault, printable, tell
 from lxgit.errors import LxgitError, UsageError
 
 
@@ -55,7 +55,7 @@ def test_output_that_fails() -> None:
     [
         ("plain é 日", "plain é 日"),
         ("a\x1b[2J\x7f\x9b", "a\\x1b[2J\\x7f\\x9b"),
-        ("two\nlines\tand", "two\nlines\tand"),
+        ("two\nlines\tand", "two\\nlines\\tand"),
         (b"\xff".decode("utf-8", "surrogateescape"), "\\xff"),
         ("a\u202eb", "a\\u202eb"),
         ("\U000e0001", "\\U000e0001"),
@@ -63,3 +63,12 @@ def test_output_that_fails() -> None:
 )
 def test_control_characters_are_spelled(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+def test_what_is_kept_stays() -> None:
+    assert printable("\tif x:\x1b\n", keep="\t") == "\tif x:\\x1b\\n"
+
+
+def test_a_fault_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    tell("no 'x\nlxgit: all is well'", hint="y\nhint: none")
+    assert capfd.readouterr().err == "lxgit: no 'x\\nlxgit: all is well'\nhint: y\\nhint: none\n"

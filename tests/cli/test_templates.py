@@ -157,6 +157,38 @@ def test_the_words_of_strangers_move_no_cursor() -> None:
     assert Template("{{.Name}}\x1b[0m").render(data) == "a\\x1b[2J\\xff\x1b[0m"
 
 
+FORGED = {
+    "Name": "x\nlxgit:\tall is well",
+    "Labels": {"a\nb": "\t"},
+    "Env": ["A=\n", "B=\t"],
+    "Label": lambda name: f"{name}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{{.Name}}\n", "x\\nlxgit:\\tall is well\n"),
+        ("{{.Labels}} {{.Env}}", "map[a\\nb:\\t] [A=\\n B=\\t]"),
+        ("{{range $k, $v := .Labels}}{{$k}}={{$v}}\n{{end}}", "a\\nb=\\t\n"),
+        ('{{.Label "a"}}', "a\\n"),
+        ("{{upper .Name}}", "X\\nLXGIT:\\tALL IS WELL"),
+        ('{{"a\\n"}}{{$x := "\\t"}}{{$x}}{{`\n`}}', "a\n\t\n"),
+        ("{{println .Name}}", "x\\nlxgit:\\tall is well\n"),
+        ('{{print .Name "\\n"}}', "x\\nlxgit:\\tall is well\n"),
+        ('{{join .Env "\\n"}}', "A=\\n\nB=\\t"),
+        ('{{printf "%s\\t%.3s|%q\\n" .Name .Name .Name}}',
+         'x\\nlxgit:\\tall is well\tx\\nl|"x\\nlxgit:\\tall is well"\n'),
+        ("{{printf .Name}}", "x\\nlxgit:\\tall is well"),
+        ('{{json .Name}} {{json (join .Env ",")}}', '"x\\nlxgit:\\tall is well" "A=\\n,B=\\t"'),
+        ('{{len (join .Env "\\n")}} {{eq (print .Name) .Name}}', "7 true"),
+        ('{{index (split .Name "\\n") 1}}', "lxgit:\\tall is well"),
+    ],
+)  # fmt: skip
+def test_a_stranger_begins_no_line(template: str, text: str) -> None:
+    assert Template(template).render(FORGED) == text
+
+
 def written(template: str, head: dict[str, str] | None) -> str:
     reader, writer = os.pipe()
     out = Output(writer)
