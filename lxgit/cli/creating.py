@@ -31,17 +31,19 @@ def create(
 ) -> None:
     """Make a container as 'run' does, and do not start it; 'start' does."""
     from lxgit.cli.tables import short_id
-    from lxgit.operations.launching import create
+    from lxgit.operations.launching import created
 
     wanted = wishes.request(image, program)
     with told_as_docker_does(image), session.progress() as progress:
 
-        def make(request: RunRequest) -> str:
+        def make(request: RunRequest) -> None:
             repository, who = session.repository(), session.identity()
-            return create(repository, request, identity=who, progress=progress)
+            with created(repository, request, identity=who, progress=progress) as made:
+                progress.phase("")
+                session.out.line(short_id(made))
+                session.out.flush()
 
-        made = with_image(session, wanted, pull, progress, make)
-    session.out.line(short_id(made))
+        with_image(session, wanted, pull, progress, make)
 
 
 @command(

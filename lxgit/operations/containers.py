@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lxgit.errors import LxgitError
+from lxgit.locks import LockHeld
 from lxgit.operations.attached import drop_anonymous_volumes, row_of, stashed, unpin_commit
 from lxgit.operations.lookup import AlreadyRunning, find_container
 from lxgit.operations.values import ContainerRow, ContainerStatus, RemovedContainer
@@ -60,11 +61,19 @@ def remove_container(
         if not force:
             raise
         return _remove_damaged(repository, error.id)
-    if container.is_running and not force:
-        raise AlreadyRunning(
-            f"container '{container.config.name}' is running", hint="-f kills it first"
-        )
+    if container.is_running:
+        if not force:
+            raise _runs(container)
+        from lxgit.operations.running import end
+
+        end(container, stays=True)  # or what it has not committed could not be counted
     return _remove(repository, container, volumes=volumes)
+
+
+def _runs(container: Container) -> AlreadyRunning:
+    return AlreadyRunning(
+        f"container '{container.config.name}' is running", hint="-f kills it first"
+    )
 
 
 def _remove_damaged(repository: Repository, container: str) -> RemovedContainer:
@@ -93,16 +102,16 @@ def _remove_damaged(repository: Repository, container: str) -> RemovedContainer:
 def _remove(repository: Repository, container: Container, *, volumes: bool) -> RemovedContainer:
     from lxgit.runtime.erasing import erase
 
-    if container.is_running:
-        from lxgit.operations.running import end
-
-        end(container, stays=True)  # or what it has not committed could not be counted
     try:
         with records.edited(container) as now, now.lock():
             removed = RemovedContainer(
                 row_of(now), _uncommitted(repository, now), len(stashed(repository, now.id))
             )
             erase(now)
+    except LockHeld:
+        if not container.is_running:
+            raise
+        raise _runs(container) from None  # since just now
     except NoSuchContainer:
         if not container.config.remove:
             raise

@@ -99,17 +99,26 @@ def ran(
         _discard(repository, container)
 
 
-def create(
+@contextmanager
+def created(
     repository: Repository, request: RunRequest, *, identity: Identity, progress: Progress
-) -> str:
-    """Make a container, and do not start it; its id. Errors as `run` has them."""
+) -> Iterator[str]:
+    """Make a container, and do not start it; its id. Errors as `run` has them.
+
+    Ctrl-C is not heard within the context: it comes too late, and the user shall be told the id.
+    """
     become_root()
     with repository.layers_lock(shared=True):
         container = make(repository, plan(repository, request, progress), identity)
-    container.settle()
-    interrupts.forget()  # it comes too late: the user shall be told the id
-    interrupts.let_through()
-    return container.id
+    try:
+        container.settle()
+        yield container.id
+        interrupts.forget()
+    except BaseException:
+        _discard(repository, container)
+        raise
+    finally:
+        interrupts.let_through()
 
 
 def _run(
@@ -210,15 +219,28 @@ def _remover(repository: Repository, container: Container) -> AfterExit | None:
 
             if lives(repository.scratch_dir, container.config.owner):
                 return
-        from lxgit.runtime.erasing import erase, remove
+        from lxgit.runtime.erasing import erase
 
-        # A commit of it comes to its end first, which may want the container's lock for that.
-        with records.edited(container, wait=not is_locked) as now:
-            (erase if is_locked else remove)(now)
+        with records.edited(container, wait=False) as now:
+            if is_locked:
+                erase(now)
+            elif not _removed(now):
+                return
         drop_anonymous_volumes(repository, container)
         unpin_commit(repository, container.id)
 
     return delete
+
+
+def _removed(container: Container) -> bool:
+    """Delete a container, unless it has been started again: then it goes another time."""
+    from lxgit.runtime.erasing import remove
+
+    try:
+        remove(container)
+    except LockHeld:
+        return False
+    return True
 
 
 def _goes(container: Container) -> bool:

@@ -11,7 +11,7 @@ from lxgit.operations.finding import not_running
 from lxgit.operations.lookup import find_container
 from lxgit.operations.signals import signal_number
 from lxgit.runtime.attach import NotRunning, SupervisorLost, connect
-from lxgit.runtime.index import is_locked
+from lxgit.runtime.index import NoSuchContainer, is_locked
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -196,7 +196,13 @@ def wait(repository: Repository, name: str) -> int:
         with contextlib.suppress(NotRunning, SupervisorLost), connect(container.path) as session:
             return session.wait()
         time.sleep(_MOMENT)  # nobody listens just before it starts, nor just after its end
-    return container.state.exit_code or 0
+    code = container.state.exit_code
+    if code is None and not container.path.exists():
+        raise NoSuchContainer(
+            f"container '{container.config.name}' has just ended, and was deleted",
+            hint="without --rm it would have stayed",
+        )
+    return code or 0
 
 
 def rename(repository: Repository, name: str, new: str) -> None:

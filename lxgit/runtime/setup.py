@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     class AfterExit(Protocol):
         """What is to be done when a container has ended; its lock `is_locked` by the caller or not.
 
-        LockHeld if it is and another command has the record, which may be waiting for that lock.
+        LockHeld while another command has the container's record, which is not waited for.
         """
 
         def __call__(self, *, is_locked: bool) -> None: ...

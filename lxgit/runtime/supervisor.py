@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from lxgit.runtime.health import HealthCheck
     from lxgit.runtime.setup import Task
 
+_MOMENT = 0.02  # seconds
 _HALTED = 128 + signal.SIGINT  # how process 1 ends that has halted its system (reboot(2))
 
 
@@ -95,14 +96,15 @@ class Supervisor:
         with rundir.claimed(self._config.id) as directory:
             with contextlib.ExitStack() as mounts:
                 last = self._live(directory, mounts)
-                is_done = self._after_exit(is_locked=True)
+                is_done = self._has_done(is_locked=True)
                 if is_done:
                     self._tell_end(last)
                     # Unmounting writes back the whole file system below (ovl_sync_fs), which can
                     # take seconds: whoever waits for the exit code has it by now.
             os.close(self._lock)
         if not is_done:
-            self._after_exit(is_locked=False)
+            while not self._has_done(is_locked=False):
+                self._relay.loop.turn(_MOMENT)  # who has the record may want an answer first
             self._tell_end(last)
         self._relay.flush(None)
         for execution in self._abandoned:
@@ -124,18 +126,17 @@ class Supervisor:
         self._relay.broadcast(message)
         self._relay.flush(1)
 
-    def _after_exit(self, *, is_locked: bool) -> bool:
-        """Do what is to be done at the end; whether that is over.
+    def _has_done(self, *, is_locked: bool) -> bool:
+        """Do what is to be done at the end, unless another command has the container's record.
 
-        It is not where another command has the container's record and may wait for the lock of the
-        container, which this process holds: such are taken in that order.
+        That one may wait for the container's lock: record and lock are taken in that order.
         """
         if self._task.after_exit is None or not self._is_over():
             return True
         try:
             self._task.after_exit(is_locked=is_locked)
         except LockHeld:
-            return not is_locked  # else it has been started again, and goes another time
+            return False
         except (LxgitError, OSError):
             pass  # it can only leave something lying, which `ps -a` shows
         return True

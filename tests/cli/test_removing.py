@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lxgit.runtime.attach import connect
 from lxgit.runtime.containers import edited
 from tests.support.program import PROGRAM
 from tests.support.stores import find
@@ -136,6 +137,24 @@ def test_one_that_goes_while_a_command_has_its_record(emptied: Lxgit) -> None:
         assert names(emptied) == {"web"}
     wait_until(lambda: names(emptied) == set())
     assert emptied("fsck").code == 0
+
+
+@pytest.mark.timeout(60)
+def test_one_that_is_killed_while_a_command_has_it_stand_still(emptied: Lxgit) -> None:
+    """As a commit has: it lets go of what has ended, and is answered; then that goes."""
+    emptied(*GOES, "web", "base", "sh", "-c", LIVES)
+    has_lived(emptied, "web", 1)
+    container = find(emptied.store / "containers", "web")
+    with edited(container):
+        with connect(container.path) as session:
+            session.wait_started()
+            session.hold()
+            kill = subprocess.Popen([str(PROGRAM), "kill", "web"], env=emptied.environment())
+            wait_until(lambda: not container.is_running)
+            session.let_go()
+        assert names(emptied) == {"web"}
+    assert kill.wait(20) == 0
+    assert names(emptied) == set()
 
 
 @pytest.mark.timeout(60)

@@ -8,7 +8,7 @@ import pytest
 
 from lxgit.locks import locked
 from lxgit.objects.refs import RefMoved
-from lxgit.operations import attached, leftovers
+from lxgit.operations import attached, leftovers, running
 from lxgit.operations.branches import (
     checkout,
     create_branch,
@@ -16,15 +16,21 @@ from lxgit.operations.branches import (
     list_branches,
     rename_branch,
 )
+from lxgit.operations.containers import remove_container
 from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
+from lxgit.operations.launching import start_detached
+from lxgit.operations.lookup import AlreadyRunning
 from lxgit.operations.prune import prune
 from lxgit.records import replace
+from lxgit.runtime import containers as records
 from lxgit.runtime.containers import edited
+from lxgit.runtime.index import NoSuchContainer
 from tests.support.stores import WHO, Listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from contextlib import AbstractContextManager
 
     from lxgit.operations.values import ContainerRow
     from lxgit.repository import Repository
@@ -141,3 +147,33 @@ def test_a_name_that_is_missing_from_the_list_is_entered_again(web: Lab) -> None
     ]
     assert list(fsck(web.repository, progress=Listener())) == []
     assert web.container("web").config.name == "web"
+
+
+def test_what_is_started_while_it_is_about_to_be_deleted_stays(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.run("web", "[ -e /lives ] || exec touch /lives; sleep 600")
+    inner = records.edited
+
+    def late(container: Container, **more: bool) -> AbstractContextManager[Container]:
+        monkeypatch.undo()
+        start_detached(lab.repository, "web", progress=Listener())
+        return inner(container, **more)
+
+    monkeypatch.setattr(records, "edited", late)
+    with pytest.raises(AlreadyRunning):
+        remove_container(lab.repository, "web", force=False)
+    assert lab.container("web").is_running
+    remove_container(lab.repository, "web", force=True)
+
+
+def test_the_end_of_one_that_has_gone_is_not_taken_for_success(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.run("web", "exit 3")
+    found = lab.container("web")
+    assert running.wait(lab.repository, "web") == 3
+    remove_container(lab.repository, "web", force=False)
+    monkeypatch.setattr(running, "find_container", lambda *_: found)
+    with pytest.raises(NoSuchContainer):
+        running.wait(lab.repository, "web")
