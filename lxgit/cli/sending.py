@@ -44,7 +44,8 @@ def push(
 
     A NAME without a host goes to Docker Hub: 'lxgit push ada/web', after 'lxgit login'. One with a
     host means what has the whole of it here, as after 'lxgit build -t localhost:5000/web .'; else
-    what has the rest. What the registry has already is not sent again. Prints the name that pins the image, by its digest.
+    what has the rest. What the registry has already is not sent again. Prints the name that pins
+    the image, by its digest.
     """
     from lxgit.cli.environment import for_registries
     from lxgit.cli.progress import QuietProgress

@@ -19,6 +19,10 @@ LATEST = "latest"
 
 _FORBIDDEN = frozenset((*map(chr, range(0x21)), *"\x7f~^:?*[\\"))
 _FORBIDDEN_PAIRS = ("..", "@{", "//")
+_WHAT_TO_TAKE = (
+    "take letters, digits, '-', '_', '.' and '/', and begin with a letter or digit;"
+    " no '..' or '//', no '.', '.lock' or '/' at the end, and neither HEAD nor an id"
+)
 _HEX_DIGITS = "0123456789abcdefABCDEF"
 _LONGEST_PART = 255 - len(".lock")  # NAME_MAX
 
@@ -60,11 +64,22 @@ def check_name(name: str) -> None:
         or name in {"HEAD", "@"}
         or (len(name) in {40, 64} and not name.strip(_HEX_DIGITS))
     ):
-        hint = "take letters, digits, '-', '_', '.' and '/', and begin with a letter or digit"
-        branch, colon, _ = name.partition(":")
-        if colon and is_valid_ref(BRANCHES + name.replace(":", "/", 1)):
-            hint = f"it is a tag's: take '{branch}', then 'lxgit tag {name} {branch}'"
-        raise InvalidName(f"'{name}' is not a valid name", hint=hint)
+        raise InvalidName(f"'{name}' is not a valid name", hint=_hint(name))
+
+
+def _hint(name: str) -> str:
+    """What to take instead of a name that is refused."""
+    host, _, rest = name.partition("/")
+    path, _, tag = rest.removesuffix(f":{LATEST}").partition(":")
+    has_port = ":" in host and host.rpartition(":")[2].isdecimal()
+    if has_port and is_valid_ref(f"{BRANCHES}{path}/{tag or LATEST}"):
+        image = f"{path}:{tag}" if tag else path
+        push = f"lxgit push {image} {host}/{path}"
+        return f"a registry is named to 'push': take '{image}', then '{push}'"
+    branch, colon, _ = name.partition(":")
+    if colon and is_valid_ref(BRANCHES + name.replace(":", "/", 1)):
+        return f"it is a tag's: take '{branch}', then 'lxgit tag {name} {branch}'"
+    return _WHAT_TO_TAKE
 
 
 def image_and_tag(name: str) -> tuple[str, str]:

@@ -57,7 +57,7 @@ def ref_for(repository: Repository, name: str) -> str:
     """The ref that NAME or NAME:TAG stands for, there or not. InvalidName, NameTaken."""
     name = branch_name(name)
     if ":" in name:
-        check_tag_name(repository, tag_ref(name).removeprefix(TAGS))
+        check_tag_name(repository, name)
         return tag_ref(name)
     check_branch_name(repository, name)
     return branch_ref(name)

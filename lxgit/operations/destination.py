@@ -51,8 +51,8 @@ def destination_of(
     parent = from_hex(container.config.commit)
     name = branch_name(wanted) if wanted else None
     if name is not None and ":" in name:
+        check_tag_name(repository, name)
         ref = tag_ref(name)
-        check_tag_name(repository, ref.removeprefix(TAGS))
         destination = Destination(ref, repository.refs.read(ref), container.config.branch)
         if destination.tip is not None and not force:
             raise BranchMoved(f"the tag '{name}' is there already", hint="--force moves it")

@@ -47,8 +47,9 @@ def check_branch_name(repository: Repository, name: str) -> None:
 
 
 def check_tag_name(repository: Repository, name: str) -> None:
-    """Raise InvalidName or NameTaken unless a tag may have this name."""
-    check_name(name)
+    """Raise InvalidName or NameTaken unless a tag may have this name, `base/v1` or `base:v1`."""
+    written, name = name, tag_ref(name).removeprefix(TAGS)
+    check_name(name if ":" not in name else written)  # one with two colons is told as it is typed
     image, slash, tag = name.rpartition("/")
     if slash and tag == LATEST:
         raise InvalidName(

@@ -63,9 +63,9 @@ def create_tag(
 ) -> str:
     """A tag at `revision`, HEAD by default; with a message, an annotated one. Returns its id."""
     ref = tag_ref(name)
-    name = ref.removeprefix(TAGS)
+    written, name = name, ref.removeprefix(TAGS)
     try:
-        check_tag_name(repository, name)
+        check_tag_name(repository, written)
     except NameTaken as error:
         if revision is not None and repository.refs.read(BRANCHES + name) is not None:
             error.hint = _in_dockers_order(repository, name, revision) or error.hint
@@ -91,7 +91,7 @@ def _in_dockers_order(repository: Repository, image: str, name: str) -> str:
     """What does the same as `docker tag IMAGE NAME`; nothing where no ref can have the name."""
     ways = []
     with suppress(InvalidName, NameTaken):
-        check_tag_name(repository, tag_ref(name).removeprefix(TAGS))
+        check_tag_name(repository, name)
         ways.append(f"'lxgit tag {name} {image}' tags it")
     branch = branch_name(name)
     with suppress(InvalidName, NameTaken):

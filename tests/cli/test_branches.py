@@ -10,6 +10,8 @@ import pytest
 from tests.cli.conftest import row
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.program import Lxgit
     from tests.support.stockgit import StockGit
 
@@ -127,6 +129,32 @@ def test_usage(grown: Lxgit, words: list[str], hint: str) -> None:
 def test_names_that_git_refuses(grown: Lxgit, name: str) -> None:
     assert grown("branch", "--", name, "base", code=1).err.startswith("lxgit: ")
     assert grown("branch").lines == ["  base", "* tuned"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["tag", "HOST/base:v1", "base"],
+        ["branch", "HOST/base:v1", "base"],
+        ["import", "/etc/hostname", "HOST/base:v1"],
+    ],
+)
+def test_a_registry_is_for_push(grown: Lxgit, words: list[str]) -> None:
+    words = [word.replace("HOST", "localhost:5000") for word in words]
+    assert grown(*words, code=1).err == (
+        "lxgit: 'localhost:5000/base:v1' is not a valid name\n"
+        "hint: a registry is named to 'push': take 'base:v1', then"
+        " 'lxgit push base:v1 localhost:5000/base'\n"
+    )
+
+
+@pytest.mark.root
+def test_a_commit_s_or_a_build_s_name_with_a_registry(grown: Lxgit, scratch: Path) -> None:
+    grown("create", "--name", "w", "base")
+    (scratch / "Dockerfile").write_text("FROM base\n")
+    name = "localhost:5000/base:v1"
+    for words in (["commit", "-m", "x", "w", name], ["build", "-t", name, scratch]):
+        assert "take 'base:v1', then 'lxgit push base:v1 l" in grown(*words, code=1).err, words
 
 
 def test_checkout(grown: Lxgit, git: StockGit) -> None:

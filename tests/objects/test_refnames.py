@@ -47,6 +47,43 @@ def test_bad_ones(name: str) -> None:
         check_name(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("base:v1", "it is a tag's: take 'base', then 'lxgit tag base:v1 base'"),
+        (
+            "localhost:5000/team/base:v1",
+            (
+                "a registry is named to 'push': take 'team/base:v1', then"
+                " 'lxgit push team/base:v1 localhost:5000/team/base'"
+            ),
+        ),
+        *(
+            (
+                f"[::1]:5000/web{tag}",
+                "a registry is named to 'push': take 'web', then 'lxgit push web [::1]:5000/web'",
+            )
+            for tag in ("", ":latest")
+        ),
+        *(
+            (
+                name,
+                (
+                    "take letters, digits, '-', '_', '.' and '/', and begin with a letter or digit;"
+                    " no '..' or '//', no '.', '.lock' or '/' at the end,"
+                    " and neither HEAD nor an id"
+                ),
+            )
+            for name in ("x.lock", "a..b", "x/", "a//b", "HEAD", "0" * 40, "a:b:c", "h:5/a:b:c")
+        ),
+    ],
+)
+def test_what_to_take_instead(name: str, hint: str) -> None:
+    with pytest.raises(InvalidName) as caught:
+        check_name(name)
+    assert caught.value.hint == hint
+
+
 def test_short_ones() -> None:
     names = ["refs/heads/a/b", "refs/tags/v1", "refs/remotes/o/m", "refs/lxgit/x", "HEAD"]
     assert [short_name(name) for name in names] == ["a/b", "v1", "o/m", "lxgit/x", "HEAD"]
