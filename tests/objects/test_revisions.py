@@ -14,6 +14,7 @@ from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.objects.refs import ANY
 from lxgit.objects.revisions import (
     AmbiguousRevision,
+    IsRange,
     NotACommit,
     Revisions,
     UnknownRevision,
@@ -161,7 +162,7 @@ class TestWhatIsUnknown:
     def test_the_nearest_are_offered(self, revisions: Revisions, text: str, hint: str) -> None:
         with pytest.raises(UnknownRevision) as caught:
             revisions.resolve(text)
-        assert text in caught.value.message or "base" in caught.value.message
+        assert caught.value.message == f"there is no '{text}'"
         assert hint in str(caught.value.hint)
 
     def test_more_names_may_be_offered(self, revisions: Revisions) -> None:
@@ -176,6 +177,22 @@ class TestWhatIsUnknown:
          "../HEAD", "refs/heads", "HEAD:rootfs", "HEAD@{nonsense is this}x"],
     )  # fmt: skip
     def test_odd_ones(self, revisions: Revisions, text: str) -> None:
+        with pytest.raises(UnknownRevision):
+            revisions.resolve(text)
+
+    @pytest.mark.parametrize(
+        "text", ["^base", "base..tuned", "..tuned", "base...", "base^!", "base^@", "base^-", "^@"]
+    )
+    def test_a_range_is_no_commit(self, revisions: Revisions, text: str) -> None:
+        with pytest.raises(IsRange) as caught:
+            revisions.resolve(text)
+        assert caught.value.message == f"'{text}' is a range, and one commit is wanted"
+        assert f"lxgit log{'' if text[0] == '^' else ' -p'} {text}" in str(caught.value.hint)
+
+    @pytest.mark.parametrize(
+        "text", ["^nope", "base..nope", ":/no such^!", "HEAD^{/base..tuned}", "^" * 9999 + "base"]
+    )
+    def test_what_only_looks_like_a_range(self, revisions: Revisions, text: str) -> None:
         with pytest.raises(UnknownRevision):
             revisions.resolve(text)
 
