@@ -161,6 +161,31 @@ EXEC = (
     )
 )
 
+CHANGES = (
+    OPENED
+    | REFS
+    | OBJECTS
+    | IMAGE
+    | CONTAINERS
+    | LISTED
+    | named(
+        cli="changes human worktree",
+        objects="acl changes changeset content diff extent filetree imagepaths ingest scan scratch"
+        " treebuilder",
+        operations="comparison finding worktree",
+        runtime="directory_layer statcache upper",
+    )
+)
+"""What a container has changed is compared, path by path."""
+
+COMMIT = CHANGES | named(
+    cli="identity progress",
+    objects="collisions dockerlines git globs history instructions libgit2 messages operationlog"
+    " packwriter shellwords words",
+    operations="committing consolidating destination naming pausing",
+    runtime="attach bases cgroups freezer hierarchies interrupts layers protocol",
+)
+
 EROFS = {"lxgit.runtime.erofs_mount"}
 """Where base layers have that form: the last container took the mount with it."""
 
@@ -236,6 +261,19 @@ def test_what_run_loads(based: Lxgit) -> None:
     based("run", "--rm", "base", "true")  # the first one probes the host
     modules = loaded(based, "run", "--rm", "base", "true", prefix=_ALONE)
     assert ours(modules) - EROFS == RUN
+    assert heavy(modules) <= USUAL | {"json", "ctypes", "hashlib", "isal"}
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_what_status_and_commit_load(based: Lxgit) -> None:
+    based("run", "--name", "web", "base", "sh", "-c", "echo tuned >/etc/motd")
+    modules = loaded(based, "status", "web")
+    assert ours(modules) == CHANGES
+    assert heavy(modules) <= USUAL | {"json", "ctypes", "hashlib", "isal"}
+    modules = loaded(based, "commit", "-m", "Tune it", "web")
+    assert ours(modules) == COMMIT
     assert heavy(modules) <= USUAL | {"json", "ctypes", "hashlib", "isal"}
 
 
