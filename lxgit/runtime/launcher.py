@@ -6,7 +6,7 @@ TIOCSCTTY in ioctl_tty(2)). Only that process itself can take one, so something 
 before the command does. LXC's own `init.lxc` would, but it stays process 1, ends a container only
 after its last background process, and gives everything one second to live after SIGTERM.
 
-So the launcher is a program of its own, of some 300 bytes, and as it is there anyway it also
+So the launcher is a program of its own, of some 440 bytes, and as it is there anyway it also
 carries what LXC's configuration file cannot hold without quoting rules that it does not have:
 environment and arguments with newlines, and a name for argv[0] apart from the file:
 
