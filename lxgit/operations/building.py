@@ -102,7 +102,7 @@ def build(
                 force=request.force,
                 identity=identity,
             )
-    consolidate(repository)
+    consolidate(repository, progress)
     return Built(hex_id(oid))
 
 

@@ -106,7 +106,7 @@ def commit(
         destination = _destination(repository, container, request)
         made = commit_to(repository, container, destination, request, message, identity, progress)
         container.tell("commit", imageID=made.oid)
-    consolidate(repository)
+    consolidate(repository, progress)
     return made
 
 

@@ -76,7 +76,7 @@ def insert(
         repository.refs.update(
             ref, oid, old=parent, message=f"insert: {shown}", who=identity.committer
         )
-    consolidate(repository)
+    consolidate(repository, progress)
     return Inserted(hex_id(oid), ref)
 
 

@@ -78,20 +78,32 @@ def sweep(repository: Repository) -> int:
     with volumes.settled(repository.volumes_dir) as gone:
         swept += gone
     swept += sum(map(_drop_others, all_containers(repository.containers_dir)))
-    ours, gits = _named(repository.path, _OURS), _named(repository.path, _GITS)
-    if not ours and not gits:
+    swept += sweep_unfinished(repository)
+    ours = _named(repository.path, _OURS)
+    if not ours:
         return swept
     used = _open_files()
-    quiet = not gits or not _git_works_on(os.path.realpath(repository.git_dir))
     for path in ours:
         name = os.path.basename(path)
         grace = max(
             (each for what, each in _GRACE.items() if fnmatch.fnmatch(name, what)), default=0
         )
         swept += _remove(path, used, grace)
-    for path in gits:
-        swept += _remove(path, used, 0 if quiet else _DAY)
     return swept
+
+
+def sweep_unfinished(repository: Repository) -> int:
+    """Remove what Git has not finished; how many files. Safe at any time."""
+    found = _named(repository.path, _GITS)
+    if not found:
+        return 0
+    used, grace = _open_files(), _grace_for_git(repository)
+    return sum(_remove(path, used, grace) for path in found)
+
+
+def _grace_for_git(repository: Repository) -> int:
+    """Seconds for which a file with a name of Git's may be about to get another."""
+    return _DAY if _git_works_on(os.path.realpath(repository.git_dir)) else 0
 
 
 def _ownerless(repository: Repository) -> list[Container]:
@@ -141,8 +153,7 @@ def sweep_packs(repository: Repository) -> int:
     ]
     if not found:
         return 0
-    used = _open_files()
-    grace = 0 if not _git_works_on(os.path.realpath(repository.git_dir)) else _DAY
+    used, grace = _open_files(), _grace_for_git(repository)
     # Looked at once more: a git that was about to name an index, and has ended since, has done so.
     return sum(
         _remove(path, used, grace) for path in found if not is_counted(os.path.splitext(path)[0])

@@ -78,7 +78,7 @@ def load(
         asked = None if request.platform is None else platform
         for coming in _checked(repository, images, request.name, asked):
             yield from _load(repository, coming, request, limits, identity, progress)
-    consolidate(repository)
+    consolidate(repository, progress)
 
 
 def _load(

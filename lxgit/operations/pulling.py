@@ -133,7 +133,7 @@ def pull(
             force=request.force,
             identity=identity,
         )
-    consolidate(repository)
+    consolidate(repository, progress)
     return Pulled(name, arrival)
 
 

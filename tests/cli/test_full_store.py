@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.objects.ids import ObjectType
 from lxgit.operations.stashing import list_stashes
 from lxgit.repository import open_repository
 from tests.cli.conftest import copied
 from tests.support import disks
 from tests.support.program import Lxgit
+from tests.support.rlimits import file_size
 from tests.torture.verdict import State
 
 if TYPE_CHECKING:
@@ -107,3 +109,23 @@ def test_nothing_is_lost_and_what_failed_is_done_later(
         assert lxgit("fsck").code == 0
         lxgit("start", "-a", "web")
         assert lxgit("show", "web:/srv/index").out == "hi\n"
+
+
+def test_what_is_done_is_not_told_as_failed(busy_store: Path, lxgit: Lxgit) -> None:
+    """A commit that finds many packs makes few of them at its end, for which there is no room."""
+    store = copied(busy_store, lxgit.store)
+    repository = open_repository(store)
+    for _ in range(58):
+        with repository.objects.writer() as writer:
+            writer.add(ObjectType.BLOB, os.urandom(4096))
+            writer.finish().release()
+    repository.objects.close()
+    with file_size(100 << 10):
+        done = lxgit("commit", "-m", "One", "web")
+    assert done.out.strip() == lxgit("rev-parse", "tuned").out[:12]
+    (warning,) = done.err.splitlines()
+    assert warning.startswith("lxgit: warning: the store has many packs")
+    assert "File too large" in warning
+    left = {name.partition("-")[0] for name in os.listdir(store / "git/objects/pack")}
+    assert left == {"pack"}
+    assert "web" not in lxgit("status").out
