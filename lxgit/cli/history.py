@@ -6,16 +6,19 @@ import os
 
 from lxgit.cli.changes import name_status_line
 from lxgit.cli.logview import Look, commit_fields, write_entry, write_tag
-from lxgit.cli.options import AsFormat, AsText, Stat
+from lxgit.cli.options import AsFormat, AsText, Paths, Stat
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id, write_json
+from lxgit.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lxgit.operations.comparison import Comparison
+    from lxgit.operations.logvalues import LogEntry
+    from lxgit.operations.showing import AnnotatedTag
     from lxgit.operations.store import Repository
 
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     examples=(
         ("lxgit show", "HEAD's commit, and what it changed"),
         ("lxgit show tuned --stat", "the paths alone"),
+        ("lxgit show tuned -- /etc", "what it changed below /etc"),
         ("lxgit show base:/etc/hosts", "a file as it was"),
         ("lxgit show web:/etc/motd", "as it is now in the container 'web'"),
         ("lxgit show base:v1", "a tag"),
@@ -39,35 +43,59 @@ def show(
         bool, option("--name-status", help="which paths changed, with A, M, D or T")
     ] = False,
     format_: AsText = "text",
+    paths: Paths = (),
 ) -> None:
-    """Show a commit and what it changed, or what stands at a path: a file's content as it is."""
+    """Show a commit and what it changed, or what stands at a path: a file's content as it is.
+
+    With paths, what the commit changed there, and nothing where it changed nothing.
+    """
+    from lxgit.operations.showing import annotated_tag, check_shown, show_commit
     from lxgit.operations.views import has_path
 
+    for spec in specs:
+        if paths and has_path(spec):
+            raise UsageError(f"'{spec}' is a path by itself", hint="lxgit show REV -- PATH...")
     repository = session.repository()
+    if len(specs) > 1:
+        check_shown(repository, specs)
+    wanted = [os.fsencode(path) for path in paths]
     if format_ == "json":
-        write_json(session.out, (_shown_fields(repository, spec) for spec in specs))
+        write_json(session.out, _shown_fields(repository, specs, wanted))
         return
-    for position, spec in enumerate(specs):
+    apart = False
+    for spec in specs:
         if has_path(spec):
-            _show_path(session, repository, spec)
-        else:
-            _show_commit(session, repository, spec, stat=stat, name_status=name_status)
-        if position < len(specs) - 1:
+            apart = _show_path(session, repository, spec, apart=apart)
+            continue
+        entry, comparison = show_commit(repository, spec, wanted)
+        if wanted and not comparison.changes:
+            continue
+        session.page()
+        if apart:
             session.out.line()
+        apart = True
+        _write_commit(
+            session,
+            entry,
+            comparison,
+            stat=stat,
+            name_status=name_status,
+            tag=annotated_tag(repository, spec),
+        )
 
 
-def _show_commit(
-    session: Session, repository: Repository, spec: str, *, stat: bool, name_status: bool
+def _write_commit(
+    session: Session,
+    entry: LogEntry,
+    comparison: Comparison,
+    tag: AnnotatedTag | None,
+    *,
+    stat: bool,
+    name_status: bool,
 ) -> None:
-    from lxgit.operations.showing import annotated_tag, show_commit
-
-    tag = annotated_tag(repository, spec)
-    entry, comparison = show_commit(repository, spec)
-    names = session.paged or os.isatty(session.out.fd)
-    session.page()
     if tag is not None:
         write_tag(session.out, tag, colour=session.colour)
-    if not names:
+    if not (session.paged or os.isatty(session.out.fd)):
         entry = entry._replace(decorations=())
     write_entry(session.out, entry, Look(stat=stat, colour=session.colour))
     if comparison.changes and not stat:
@@ -85,23 +113,31 @@ def _write_changes(session: Session, comparison: Comparison, *, name_status: boo
         write_diff(session.out, comparison.changes, comparison, colour=session.colour)
 
 
-def _show_path(session: Session, repository: Repository, spec: str) -> None:
-    """A file's bytes, a link's target, a directory's names."""
+def _show_path(session: Session, repository: Repository, spec: str, *, apart: bool) -> bool:
+    """A file's bytes, a link's target, a directory's names.
+
+    `apart` says that an empty line stands before a heading, and so does the answer of what comes
+    next: as in Git, where a file's content has none around it.
+    """
     from lxgit.cli.lsview import shown_name
     from lxgit.operations.listing import file_content, list_directory
 
     with file_content(repository, spec) as (listed, chunks):
         session.page()
         if listed.kind == "directory":
+            if apart:
+                session.out.line()
             session.out.line(f"tree {spec}\n")
             for entry in list_directory(repository, spec):
                 session.out.line(shown_name(entry))
-        elif listed.target is not None:
+            return True
+        if listed.target is not None:
             session.out.line(listed.target)
         elif chunks is None:
             session.out.line(f"{listed.kind} {spec}")
         else:
             _write_chunks(session, chunks)
+    return apart
 
 
 def _write_chunks(session: Session, chunks: Iterable[bytes]) -> None:
@@ -109,16 +145,22 @@ def _write_chunks(session: Session, chunks: Iterable[bytes]) -> None:
         session.out.write(chunk)
 
 
-def _shown_fields(repository: Repository, spec: str) -> dict[str, object]:
+def _shown_fields(
+    repository: Repository, specs: Sequence[str], paths: Sequence[bytes]
+) -> Iterator[dict[str, object]]:
     from lxgit.cli.lsview import listed_fields
     from lxgit.operations.listing import file_content
     from lxgit.operations.showing import show_commit
     from lxgit.operations.views import has_path
 
-    if not has_path(spec):
-        return commit_fields(show_commit(repository, spec)[0])
-    with file_content(repository, spec) as (listed, _):
-        return listed_fields(listed)
+    for spec in specs:
+        if has_path(spec):
+            with file_content(repository, spec) as (listed, _):
+                yield listed_fields(listed)
+        else:
+            entry, comparison = show_commit(repository, spec, paths)
+            if comparison.changes or not paths:
+                yield commit_fields(entry)
 
 
 @command(

@@ -7,6 +7,7 @@ from itertools import islice
 from lxgit.objects.history import EVERYWHERE, walk
 from lxgit.objects.ids import hex_id
 from lxgit.operations.lookup import (
+    IsContainer,
     IsPath,
     clean_path,
     find_commit,
@@ -90,12 +91,20 @@ def _arguments(repository: Repository, request: LogRequest) -> list[str]:
     arguments = list(EVERYWHERE) if request.all else []
     try:
         arguments += repository.revisions.range_arguments(
-            request.revisions, lambda revision: find_commit(repository, revision)
+            request.revisions, lambda revision: _find_logged(repository, revision)
         )
     except IsPath as error:
         error.hint = paths_apart("log", request.revisions)
         raise
     return arguments or [hex_id(find_commit(repository, "HEAD"))]
+
+
+def _find_logged(repository: Repository, revision: str) -> ObjectID:
+    try:
+        return find_commit(repository, revision)
+    except IsContainer as error:
+        error.hint = f"'lxgit logs {revision}' prints what its command has written"
+        raise
 
 
 def _commits(repository: Repository, request: LogRequest) -> Iterator[_Found]:

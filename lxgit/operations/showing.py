@@ -5,7 +5,15 @@ from __future__ import annotations
 from lxgit.objects.ids import ObjectType, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.logvalues import Decoration, LogEntry, RefKind
-from lxgit.operations.lookup import clean_path, find_commit, image_of, read_commit
+from lxgit.operations.lookup import (
+    IsContainer,
+    IsPath,
+    clean_path,
+    find_commit,
+    image_of,
+    paths_apart,
+    read_commit,
+)
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -81,10 +89,40 @@ def changed(repository: Repository, oid: ObjectID, paths: Sequence[bytes]) -> Co
         return None
 
 
-def show_commit(repository: Repository, revision: str) -> tuple[LogEntry, Comparison]:
-    """A commit, and what it changed."""
-    oid = find_commit(repository, revision)
-    comparison = against_parent(repository, oid)
+def check_shown(repository: Repository, specs: Sequence[str]) -> None:
+    """Raise what is wrong with one of several things to show, before any of them is shown."""
+    from lxgit.operations.views import has_path, view_path
+
+    try:
+        for spec in specs:
+            if has_path(spec):
+                with view_path(repository, spec):
+                    pass
+            else:
+                _find_shown(repository, spec)
+    except IsPath as error:
+        if not any(map(has_path, specs)):
+            error.hint = paths_apart("show", specs)
+        raise
+
+
+def _find_shown(repository: Repository, revision: str) -> ObjectID:
+    try:
+        return find_commit(repository, revision)
+    except IsContainer as error:
+        error.hint = (
+            f"'lxgit diff {revision}' shows what it has changed, 'lxgit inspect {revision}' what"
+            " it is"
+        )
+        raise
+
+
+def show_commit(
+    repository: Repository, revision: str, paths: Sequence[bytes] = ()
+) -> tuple[LogEntry, Comparison]:
+    """A commit, and what it changed, at these paths alone."""
+    oid = _find_shown(repository, revision)
+    comparison = against_parent(repository, oid, paths)
     commit = read_commit(repository, oid)
     entry = log_entry(oid, commit, decorations(repository), comparison)
     return entry, comparison

@@ -201,8 +201,13 @@ def test_names(based: Lxgit) -> None:
     assert near.err == "lxgit: no container 'wep'\nhint: did you mean 'web'?\n"
     image = based("start", "base", code=1)
     assert image.err.endswith("hint: 'base' is an image; 'lxgit ps -a' lists the containers\n")
-    log = based("log", "web", code=1)
-    assert log.err.startswith("lxgit: 'web' is a container, not a commit\nhint: ")
+    for revision in ("web", "base..web"):
+        log = based("log", revision, code=1)
+        assert log.err.startswith(
+            "lxgit: 'web' is a container, not a commit\nhint: 'lxgit logs web' "
+        )
+    show = based("show", "web", code=1)
+    assert show.err.startswith("lxgit: 'web' is a container, not a commit\nhint: 'lxgit diff web' ")
     rmi = based("rmi", "web", code=1)
     assert rmi.err.endswith(" not a commit\nhint: 'lxgit rm web' deletes it\n")
     assert "did you mean 'web'?" in based("show", "wbe", code=1).err

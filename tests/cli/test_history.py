@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.program import refused
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -130,6 +132,42 @@ def test_show_what_stands_at_a_path(grown: Lxgit) -> None:
     fields = grown("show", "--format", "json", "tuned:/etc/mtab").json
     assert fields[0]["type"] == "symlink"
     assert fields[0]["target"] == "/proc/mounts"
+
+
+def test_show_of_several_is_parted_as_git_does(grown: Lxgit, git: StockGit) -> None:
+    """By an empty line between commits and directories, and by none around what files hold."""
+    files = grown("show", "base:/etc/motd", "base:/etc/hosts", "tuned:/etc/motd").stdout
+    names = ("base:rootfs/etc/motd", "base:rootfs/etc/hosts", "tuned:rootfs/etc/motd")
+    assert files == git("show", *names)
+    two = grown("show", "--stat", "base", "tuned").out
+    parted = f"{grown('show', '--stat', 'base').out}\n{grown('show', '--stat', 'tuned').out}"
+    assert two == parted
+    tree = "tree base:/var\n\nlog/\ntmp/\n"
+    hosts = "127.0.0.1\tlocalhost\n"
+    assert (
+        grown("show", "base:/var", "base:/etc/hosts", "base:/var").out == f"{tree}{hosts}\n{tree}"
+    )
+
+
+def test_show_of_paths(grown: Lxgit) -> None:
+    shown = grown("show", "tuned", "--name-status", "--", "/etc/motd", "etc/logo").lines
+    assert shown[0].startswith("commit ")
+    assert shown[-3:] == ["", "A\t/etc/logo", "M\t/etc/motd"]
+    assert grown("show", "--", "/bin").out == ""  # HEAD has not touched it
+    both = grown("show", "--stat", "base", "tuned", "--", "/etc/mtab").lines
+    assert [line for line in both if line.startswith("commit ")] == [
+        line for line in both if grown("rev-parse", "tuned").out.strip() in line
+    ]
+    assert len(grown("show", "--format", "json", "base", "tuned", "--", "/etc/logo").json) == 1
+    refused(grown("show", "base:/etc", "--", "/x", code=2), "is a path", "lxgit show REV -- PATH")
+
+
+def test_show_of_several_begins_when_all_are_there(grown: Lxgit) -> None:
+    hint = "lxgit show base tuned -- /etc/motd"
+    refused(grown("show", "base", "tuned", "/etc/motd", code=1), "is a path, not a commit", hint)
+    refused(grown("show", "base", "nope", code=1), "there is no 'nope'")
+    refused(grown("show", "base:/etc/motd", "base:/nope", code=1), "'base' has no '/nope'")
+    refused(grown("show", "/etc/motd", code=1), "is a path", "in HEAD it is 'HEAD:/etc/motd'")
 
 
 def test_show_tags(grown: Lxgit, git: StockGit) -> None:
