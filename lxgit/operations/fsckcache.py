@@ -130,7 +130,7 @@ def _layer_fault(layers: LayerStore, repository: Repository, layer: str) -> str 
     """
     try:
         one = layers.layer(layer)
-        shown = [one, *(layers.layer(below) for below in one.below[-1:])]
+        shown = [one] if one.next_below is None else [one, layers.layer(one.next_below)]
         if any(oid not in repository.objects for each in shown for oid in each.shows):
             return None
         faults = layer_faults(layers, repository.objects, one)
@@ -151,7 +151,7 @@ def _stack_fault(layers: LayerStore, name: str) -> str | None:
         written = path.read_bytes().decode("ascii").removesuffix("\n")
         if not written.strip("\0"):  # what a power cut leaves of it
             return None
-        top = layers.stack(written).layers[0]
+        top = layers.stack(written).top
     except AbsentLayer as error:
         if (layers.path / written).exists() or path.stat().st_mtime < boot_time():
             return None

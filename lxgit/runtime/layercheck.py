@@ -114,10 +114,10 @@ def _directory_faults(
     layers: LayerStore, database: ObjectDatabase, layer: Layer, directory: Path
 ) -> list[str]:
     scratch = ScratchObjects(database)
-    if layer.below:
-        below = _image(scratch, layers.layer(layer.below[-1]).shows)
-    else:
+    if layer.next_below is None:
         below = _nothing(scratch)
+    else:
+        below = _image(scratch, layers.layer(layer.next_below).shows)
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         state = read_upper(fd, layer.idmap)

@@ -72,6 +72,11 @@ class Layer:
     digest: str = ""
 
     @property
+    def next_below(self) -> str | None:
+        """The id of the layer that it lies on; None for a base layer."""
+        return self.below[-1] if self.below else None
+
+    @property
     def directory(self) -> Path:
         """What is mounted of the directory form."""
         return self.path / "fs"
@@ -110,6 +115,16 @@ class Stack:
     """The layers of one mount, the top first."""
 
     layers: tuple[Layer, ...]
+
+    @property
+    def top(self) -> Layer:
+        """The layer that lies over all others: what it shows, the stack does."""
+        return self.layers[0]
+
+    @property
+    def base(self) -> Layer:
+        """The layer that lies over none."""
+        return self.layers[-1]
 
     @property
     def outside_range(self) -> tuple[int, ...]:
@@ -331,7 +346,7 @@ class LayerStore:
                 found = self.find(shows)
             except ValueError:
                 found = None
-            if found is None or found.layers[0].shows != shows:
+            if found is None or found.top.shows != shows:
                 os.unlink(self._stacks / name)
 
 

@@ -66,7 +66,7 @@ class Materialiser:
 
     def _build(self, image: Image, too_deep: Stack | None, near: Iterable[FileSystem]) -> Stack:
         if too_deep is not None:
-            below = self.layers.stack(too_deep.ids[0])
+            below = self.layers.stack(too_deep.base.id)
             found = self._few_changes(image, below)
             if found is not None:
                 return self._delta(image, below, found)
@@ -83,7 +83,7 @@ class Materialiser:
         best: tuple[Stack, _Differences] | None = None
         known = filter(None, map(self.layers.find, near))
         for stack in itertools.chain(known, self.layers.recent(_CANDIDATES)):
-            below = stack if len(stack.layers) < MAX_DEPTH else self.layers.stack(stack.ids[0])
+            below = stack if len(stack.layers) < MAX_DEPTH else self.layers.stack(stack.base.id)
             found = self._few_changes(image, below, len(best[1].changes) - 1 if best else None)
             if found is not None:
                 best = below, found
@@ -97,10 +97,10 @@ class Materialiser:
         """The paths that differ, or None when a base layer costs no more, or there are more."""
         from lxgit.objects.diff import iter_differences
 
-        limit = max(_ALWAYS_DELTA, below.layers[0].entries // _DELTA_SHARE)
+        limit = max(_ALWAYS_DELTA, below.top.entries // _DELTA_SHARE)
         if most is not None:
             limit = min(limit, most)
-        before = self._shown(below.layers[0].shows)
+        before = self._shown(below.top.shows)
         passed: dict[bytes, Metadata] = {}
         changes = list(itertools.islice(iter_differences(before, image, passed), limit + 1))
         return _Differences(changes, passed) if len(changes) <= limit else None
@@ -127,7 +127,7 @@ class Materialiser:
                 below,
                 idmap=IdMap.identity(),
                 outside_range=sink.outside_range,
-                entries=below.layers[0].entries + sum(change.old is None for change in changes),
+                entries=below.top.entries + sum(change.old is None for change in changes),
             )
 
     def _base(self, image: Image) -> Stack:

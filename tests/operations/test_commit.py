@@ -89,7 +89,7 @@ def test_the_upperdir_becomes_the_layer(lab: Lab) -> None:
         find_image(lab.repository, "base").filesystem
     )
     assert stack is not None
-    assert stack.layers[0].directory.stat().st_ino == upper
+    assert stack.top.directory.stat().st_ino == upper
     assert not lab.container("c").upper.exists()
     assert lab.run("other", "cat /etc/new; stat -c %u:%g /etc/new") == (0, "new\n0:0\n")
 

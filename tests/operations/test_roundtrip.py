@@ -126,7 +126,7 @@ def test_a_delta_brings_every_entry(store_dir: Path, scratch: Path) -> None:
     layers = LayerStore(repository.layers_dir)
     found = layers.find(find_image(repository, "base").filesystem)
     assert found is not None
-    layers.remove(found.layers[0].id)
+    layers.remove(found.top.id)
     stack = Materialiser(repository, Listener()).stack(find_image(repository, "base"))
     assert len(stack.layers) == 2
     with shown(stack, scratch) as root:

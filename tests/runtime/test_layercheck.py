@@ -30,7 +30,7 @@ def repository(store_dir: Path) -> Repository:
 
 def layer_of(repository: Repository, name: str) -> Layer:
     image = find_image(repository, name)
-    return Materialiser(repository, Listener()).stack(image).layers[0]
+    return Materialiser(repository, Listener()).stack(image).top
 
 
 def faults(repository: Repository, layer: Layer) -> list[str]:
@@ -117,12 +117,12 @@ def test_a_delta(repository: Repository, source: Path) -> None:
     layers = LayerStore(repository.layers_dir)
     own = layers.find(find_image(repository, "next").filesystem)
     assert own is not None
-    layers.remove(own.layers[0].id)
+    layers.remove(own.top.id)
     layer = layer_of(repository, "next")
-    assert layer.below
+    assert layer.next_below is not None
     assert faults(repository, layer) == []
     spoil(layer.directory / "etc/new", 1)
     assert faults(repository, layer) == ["it differs from Git at /etc/new"]
-    layers.remove(layer.below[0])
+    layers.remove(layer.next_below)
     (fault,) = faults(repository, layer)
     assert "cannot be compared" in fault

@@ -156,7 +156,7 @@ class Machine:
                 stack,
                 idmap=IdMap.identity(),
                 outside_range=(),
-                entries=stack.layers[0].entries,
+                entries=stack.top.entries,
             )
         return self.image
 

@@ -46,8 +46,9 @@ def _compress_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def published(layers: LayerStore, *given: Any, **named: Any) -> Stack:
         stack = publish(layers, *given, **named)
-        if stack.layers[-1].form == EROFS:
-            return Stack((*stack.layers[:-1], compress(layers, stack.layers[-1])))
+        *over, base = stack.layers
+        if base.form == EROFS:
+            return Stack((*over, compress(layers, base)))
         return stack
 
     monkeypatch.setattr(LayerStore, "publish", published)
