@@ -358,7 +358,7 @@ def _upper_to_layer(repository: Repository, container: Container, tree: WorkTree
             outside_range=set().union(
                 *(ids_outside_range(node.metadata) for node in tree.state.nodes.values())
             ),
-            entries=below.layers[0].entries + len(tree.state.nodes),
+            entries=below.top.entries + len(tree.state.nodes),
         )
 
 
