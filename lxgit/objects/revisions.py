@@ -44,6 +44,18 @@ class AmbiguousRevision(LxgitError):
         self.candidates = tuple(candidates)
 
 
+class IsRange(LxgitError):
+    """A range was named where one commit is wanted."""
+
+    def __init__(self, text: str) -> None:
+        hint = f"'lxgit log -p {text}' shows the commits in it"
+        if text.startswith("^"):
+            hint = (
+                f"did you mean '{text[1:]}'? 'lxgit log {text} HEAD' lists what HEAD has beyond it"
+            )
+        super().__init__(f"'{text}' is a range, and one commit is wanted", hint=hint)
+
+
 class NotACommit(LxgitError):
     """The object `oid`, for which a name stands, is something else than a commit."""
 
@@ -118,8 +130,16 @@ class Revisions:
     def resolve(self, text: str) -> ObjectID:
         """The commit that `text` stands for, whatever way it is written.
 
-        UnknownRevision, AmbiguousRevision, NotACommit.
+        UnknownRevision, AmbiguousRevision, NotACommit, IsRange.
         """
+        if (oid := self._found(text)) is not None:
+            return oid
+        if self._is_range(text):
+            raise IsRange(text)
+        raise self.unknown(text)
+
+    def _found(self, text: str) -> ObjectID | None:
+        """The same, if there is one."""
         if (oid := self.find_ref(text)) is not None:
             return oid
         found = self.find_prefix(text) or self._objects.resolve_prefix(text)
@@ -129,7 +149,14 @@ class Revisions:
             return self.peel(found[0])
         if (answer := self._ask_git(text)) is not None:
             return self.peel(answer)
-        raise self.unknown(text)
+        return None
+
+    def _is_range(self, text: str) -> bool:
+        """Whether it is a range of what is here."""
+        from lxgit.objects.revisionsyntax import range_ends
+
+        ends = range_ends(text)
+        return bool(ends) and all(self._found(end) is not None for end in ends)
 
     def peel(self, oid: ObjectID) -> ObjectID:
         """The commit that an object is, or that a tag comes down to; NotACommit for others."""

@@ -50,6 +50,18 @@ def split_parents(text: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match is not None else None
 
 
+def range_ends(text: str) -> tuple[str, ...]:
+    """The names in a range; none in what is no range, nor in `..`, which is a directory too."""
+    if text.startswith(":/") or not text.strip("."):
+        return ()
+    if text.startswith("^"):
+        return (text[1:],)
+    if step := split_parents(text):
+        return step[:1]
+    ends = split_range(text)
+    return () if ends is None else (ends[0] or "HEAD", ends[2] or "HEAD")
+
+
 def split_steps(text: str) -> tuple[str, str]:
     """`base~3` or `base@{1}` in two; nothing in the second for what has no steps."""
     match = None if text.startswith(":") else _STEP.search(text)
@@ -59,6 +71,6 @@ def split_steps(text: str) -> tuple[str, str]:
 
 def is_for_git(text: str) -> bool:
     """Whether Git may know a revision of which lxgit knows nothing."""
-    if not text or text.startswith("-"):
+    if not text or text.startswith(("-", "^")):
         return False
     return not (_UNSPEAKABLE.search(text) or _ID.fullmatch(text))

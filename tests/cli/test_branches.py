@@ -134,6 +134,30 @@ def test_names_that_git_refuses(grown: Lxgit, name: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
+        "diff ^base tuned",
+        "diff base ^tuned",
+        "show ^base",
+        "show base..tuned",
+        "branch x ^base",
+        "tag x base...tuned",
+        "checkout base^!",
+        "export ^base -o /dev/null",
+        "ls ^base",
+        "inspect base..tuned",
+        "log base..^tuned",
+    ],
+)
+def test_a_range_where_one_commit_is_wanted(grown: Lxgit, words: str) -> None:
+    named = next(word for word in words.split()[::-1] if "^" in word or ".." in word)
+    named = named.removeprefix("base..") if words.startswith("log") else named
+    said, hint = grown(*words.split(), code=1).err.splitlines()
+    assert said == f"lxgit: '{named}' is a range, and one commit is wanted"
+    assert f"'lxgit log {'' if named[0] == '^' else '-p '}{named}" in hint
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
         ["tag", "HOST/base:v1", "base"],
         ["branch", "HOST/base:v1", "base"],
         ["import", "/etc/hostname", "HOST/base:v1"],
