@@ -13,7 +13,17 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 
 from lxgit.beneath import remove_tree
-from lxgit.build.runmounts import BIND, CACHE, LOCKED, PRIVATE, SCRIPT, SHARED, TMPFS, RunMount
+from lxgit.build.runmounts import (
+    BIND,
+    CACHE,
+    LOCKED,
+    PRIVATE,
+    SCRIPT,
+    SECRET,
+    SHARED,
+    TMPFS,
+    RunMount,
+)
 from lxgit.build.taking import CopyRequest, take
 from lxgit.errors import LxgitError
 from lxgit.fsutil import sync_filesystem
@@ -28,7 +38,7 @@ from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from lxgit.build.taking import Taken
@@ -56,6 +66,14 @@ class Shown(NamedTuple):
     environment: tuple[str, ...] = ()
 
 
+class _Stock(NamedTuple):
+    """What mounts are laid out from: files, the volumes of caches, and secrets, by their ids."""
+
+    taken: Mapping[RunMount, Taken]
+    caches: Mapping[str, str]
+    secrets: Mapping[str, bytes]
+
+
 def taken_for(stage: Stage, wanted: Sequence[RunMount]) -> dict[RunMount, Taken]:
     """The files that binds show, and that caches begin with. Errors of `take`."""
     found = {}
@@ -74,49 +92,21 @@ def laid_out(
 
     NoSecret, BadSecret; OSError.
     """
-    found: list[Mount] = []
-    environment: list[str] = []
     with ExitStack() as held:
         place = held.enter_context(_directory(site.owner))
         caches = _caches(held, site.repository, wanted, taken)
-        for number, one in enumerate(wanted):
-            path = place / str(number)
-            if one.kind == BIND:
-                shown = _lay_out(path, taken[one])
-                found.append(
-                    Mount(
-                        kind=mounts.BIND,
-                        target=one.target,
-                        source=os.fspath(shown),
-                        read_only=one.read_only,
-                    )
-                )
-            elif one.kind == CACHE:
-                found.append(
-                    Mount(
-                        kind=mounts.VOLUME,
-                        target=one.target,
-                        source=caches[one.id],
-                        read_only=one.read_only,
-                        fill=False,
-                    )
-                )
-            elif one.kind == TMPFS:
-                found.append(Mount(kind=mounts.TMPFS, target=one.target, size=one.size))
-            elif (content := _secret(site, one)) is not None:
-                if one.variable:
-                    if b"\0" in content:
-                        raise BadSecret(
-                            f"the secret '{one.id}' has a NUL, which no variable can have",
-                            hint="without env= it is a file",
-                        )
-                    environment.append(f"{one.variable}={os.fsdecode(content)}")
-                if one.target:
-                    found.append(_written(path, content, one))
+        stock = _Stock(taken, caches, site.request.secrets)
+        shown = [
+            _KINDS[one.kind](stock, one, place / str(number)) for number, one in enumerate(wanted)
+        ]
         if script:
             content = script.encode("utf-8", "surrogateescape")
-            found.append(_written(place / "script", content, RunMount(BIND, SCRIPT)))
-        yield Shown(tuple(found), tuple(environment))
+            written = _written(RunMount(BIND, SCRIPT), place / "script", content)
+            shown.append(Shown((written,)))
+        yield Shown(
+            tuple(mount for one in shown for mount in one.mounts),
+            tuple(variable for one in shown for variable in one.environment),
+        )
 
 
 @contextmanager
@@ -221,20 +211,70 @@ def drop_caches(repository: Repository) -> int:
     return len(gone.names)
 
 
-def _secret(site: Site, wanted: RunMount) -> bytes | None:
-    """The content of a secret; None where it was not given, and may be missing."""
-    content = site.request.secrets.get(wanted.id)
-    if content is None and wanted.required:
+def _bind(stock: _Stock, wanted: RunMount, place: Path) -> Shown:
+    """Files, from a directory of their own."""
+    shown = _lay_out(place, stock.taken[wanted])
+    mount = Mount(
+        kind=mounts.BIND,
+        target=wanted.target,
+        source=os.fspath(shown),
+        read_only=wanted.read_only,
+    )
+    return Shown((mount,))
+
+
+def _cache_volume(stock: _Stock, wanted: RunMount, _: Path) -> Shown:
+    mount = Mount(
+        kind=mounts.VOLUME,
+        target=wanted.target,
+        source=stock.caches[wanted.id],
+        read_only=wanted.read_only,
+        fill=False,
+    )
+    return Shown((mount,))
+
+
+def _memory(_: _Stock, wanted: RunMount, __: Path) -> Shown:
+    return Shown((Mount(kind=mounts.TMPFS, target=wanted.target, size=wanted.size),))
+
+
+def _secret(stock: _Stock, wanted: RunMount, place: Path) -> Shown:
+    """A secret as a file, a variable, or both; nothing where it may be missing, and is."""
+    content = stock.secrets.get(wanted.id)
+    if content is None:
+        if not wanted.required:
+            return Shown()
         raise NoSecret(
             f"the secret '{wanted.id}' was not given", hint=f"--secret id={wanted.id},src=FILE"
         )
-    return content
+    return Shown(
+        (_written(wanted, place, content),) if wanted.target else (),
+        (_variable(wanted, content),) if wanted.variable else (),
+    )
 
 
-def _written(path: Path, content: bytes, wanted: RunMount) -> Mount:
+def _variable(wanted: RunMount, content: bytes) -> str:
+    if b"\0" in content:
+        raise BadSecret(
+            f"the secret '{wanted.id}' has a NUL, which no variable can have",
+            hint="without env= it is a file",
+        )
+    return f"{wanted.variable}={os.fsdecode(content)}"
+
+
+def _written(wanted: RunMount, place: Path, content: bytes) -> Mount:
     """A file of its own, shown as it is wanted; nobody writes to it."""
-    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+    with open(place, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(content)
         os.fchown(file.fileno(), *wanted.owner)
         os.fchmod(file.fileno(), wanted.mode)
-    return Mount(kind=mounts.BIND, target=wanted.target, source=os.fspath(path), read_only=True)
+    return Mount(kind=mounts.BIND, target=wanted.target, source=os.fspath(place), read_only=True)
+
+
+_KINDS: dict[str, Callable[[_Stock, RunMount, Path], Shown]] = {
+    BIND: _bind,
+    CACHE: _cache_volume,
+    TMPFS: _memory,
+    SECRET: _secret,
+}
+"""How each kind is laid out; the path is for what is its own."""
