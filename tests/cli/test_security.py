@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import platform
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.runtime import launcher
 from tests.support.insight import HIDEABLE, SECURITY, Insight, documented
 from tests.support.waiting import wait_until
 
@@ -51,6 +54,37 @@ def test_another_command_is_as_confined_as_the_first(based: Lxgit, user: tuple[s
     assert based("exec", "web", "sh", "-c", _VIEW).out.splitlines() == first
     assert any(line.startswith("Seccomp:\t2") for line in first)
     based("rm", "-f", "web")
+
+
+_AF_UNIX, _AF_VSOCK = 1, 40
+_OPENED = 256 - 3  # the descriptor, negated
+
+
+def _opening(family: int) -> bytes:
+    """A program that opens a socket, and exits with the error, or with _OPENED.
+
+    mov $41,%eax; movabs $FAMILY,%rdi; mov $1,%esi; xor %edx,%edx; syscall; mov %eax,%edi;
+    neg %edi; mov $60,%eax; syscall
+    """
+    call = "b829000000 48bf" + family.to_bytes(8, "little").hex() + "be01000000 31d2 0f05"
+    return launcher._elf(62, bytes.fromhex(call + "89c7 f7df b83c000000 0f05"))
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the program is of x86-64")
+def test_no_socket_leads_to_the_hypervisor(based: Lxgit) -> None:
+    def opened(family: int, *options: str) -> int:
+        script = "cat >/open; chmod +x /open; exec /open"
+        started = ("run", "-i", "--rm", "--network", "none", *options, "base", "sh", "-c", script)
+        return based(*started, stdin=_opening(family), code=None).code
+
+    assert opened(_AF_UNIX) == _OPENED
+    assert opened(_AF_VSOCK) == errno.EPERM
+    assert opened(1 << 32 | _AF_VSOCK) == errno.EPERM  # the kernel takes 32 bits of it
+    free = opened(_AF_VSOCK, "--security-opt", "seccomp=unconfined")
+    assert free in (_OPENED, errno.EAFNOSUPPORT)
 
 
 def test_none_is_tighter() -> None:
