@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     from lxgit.operations.values import ContainerMoved, ContainerReset, Stash
 
 
-@command(examples=(("lxgit reset --hard web", "and what it had is kept as a commit"),))
+@command(
+    examples=(
+        ("lxgit reset --hard", "the only changed container of HEAD's branch"),
+        ("lxgit reset --hard web", "and what it had is kept as a commit"),
+    )
+)
 def reset(
     session: Session,
-    container: Stopped,
+    container: Stopped = None,
     hard: Annotated[bool, option("--hard", help="drop its changes: there is no other way")] = False,
 ) -> None:
     """Drop what a stopped container has changed since its commit.
@@ -28,11 +33,11 @@ def reset(
     from lxgit.operations.moving import container_to_reset, reset
 
     repository = session.repository()
-    found = container_to_reset(repository, container)
+    found = container_to_reset(repository, container) if hard or container else ""
     if not hard:
         raise UsageError(
             "a container has no index: only its files can be reset",
-            hint=f"lxgit reset --hard {container}",
+            hint=f"lxgit reset --hard {container or '[CONTAINER]'}",
         )
     who = session.identity()
     with session.progress() as progress:

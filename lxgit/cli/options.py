@@ -40,7 +40,7 @@ Paths = Annotated[tuple[str, ...], paths(help="only what is at these paths, or b
 OneContainer = Annotated[
     str | None, argument("CONTAINER", help="one container", completes="container")
 ]
-Stopped = Annotated[str, argument("CONTAINER", help="a stopped one", completes="container")]
+Stopped = Annotated[str | None, argument("CONTAINER", help="a stopped one", completes="container")]
 Message = Annotated[
     tuple[str, ...],
     option("-m", "--message", help="the message; several make paragraphs", metavar="TEXT"),

@@ -23,7 +23,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.values import DroppedStash, Stash
 
-_Container = Annotated[str, argument("CONTAINER", help="whose it is", completes="container")]
+_Container = Annotated[
+    str | None,
+    argument("CONTAINER", help="the only one that has a stash by default", completes="container"),
+]
 _Which = Annotated[
     str | None, argument("STASH", help="stash@{1}, or 1; by default the youngest, 0")
 ]
@@ -46,9 +49,7 @@ _COLUMNS = ("Container", "Name", "ID", "CreatedSince", "Message")
 )
 def push(
     session: Session,
-    container: Annotated[
-        str | None, argument("CONTAINER", help="a stopped one", completes="container")
-    ] = None,
+    container: Stopped = None,
     message: Message = (),
 ) -> None:
     """Put away what a stopped container has changed, and have it be as its commit.
@@ -66,11 +67,11 @@ def push(
 
 @command(
     examples=(
-        ("lxgit stash pop web", "the youngest"),
-        ("lxgit stash pop web 1", "the one before"),
+        ("lxgit stash pop", "the youngest of the only container that has one"),
+        ("lxgit stash pop web 1", "of this one, the one before"),
     )
 )
-def pop(session: Session, container: Stopped, stash: _Which = None) -> None:
+def pop(session: Session, container: _Container = None, stash: _Which = None) -> None:
     """Bring a stash back into a stopped container, and delete it.
 
     The container may be on another commit by now, and have other changes. If one of these or the
@@ -154,7 +155,7 @@ def _fields(stash: Stash) -> dict[str, object]:
 )
 def show(
     session: Session,
-    container: _Container,
+    container: _Container = None,
     stash: _Which = None,
     patch: Annotated[bool, option("-p", "--patch", help="as text")] = False,
 ) -> None:
@@ -170,8 +171,8 @@ def show(
         write_comparison(session, comparison, stat=not patch)
 
 
-@command(examples=(("lxgit stash drop web", "the youngest"), ("lxgit stash drop web 1", "")))
-def drop(session: Session, container: _Container, stash: _Which = None) -> None:
+@command(examples=(("lxgit stash drop web", "the youngest"), ("lxgit stash drop stash@{1}", "")))
+def drop(session: Session, container: _Container = None, stash: _Which = None) -> None:
     """Delete a stash. Until gc has gone, 'lxgit restore --source ID' has what was in it."""
     from lxgit.operations.stashing import drop
 

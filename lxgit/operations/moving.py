@@ -96,11 +96,13 @@ def checkout_container(
     )
 
 
-def container_to_reset(repository: Repository, text: str) -> str:
-    """The id of the container of that name, or whose id begins so.
+def container_to_reset(repository: Repository, text: str | None) -> str:
+    """The id of the container of that name, or whose id begins so; with None as `only_changed`.
 
     AmbiguousContainer; NoSuchContainer, which of a commit says what moves a branch there.
     """
+    if text is None:
+        return only_changed(repository, "reset --hard").id
     try:
         return find_container_id(repository, text)
     except NoSuchContainer as error:

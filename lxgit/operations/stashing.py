@@ -13,11 +13,13 @@ from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.merging import changes_of
 from lxgit.operations.attached import row_of, set_stash, stashed
+from lxgit.operations.finding import find_container_id
 from lxgit.operations.lookup import find_container, image_of, read_commit
 from lxgit.operations.placing import Aim, carried, place, show, taken, written
 from lxgit.operations.values import DroppedStash, Popped, Stash, stash_name
 from lxgit.operations.worktree import NothingChanged, only_changed
 from lxgit.runtime.containers import all_containers, edited
+from lxgit.runtime.index import NoSuchContainer, container_names
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -35,6 +37,10 @@ _NAME = re.compile(r"stash@\{([0-9]{1,9})\}|([0-9]{1,9})", re.ASCII)
 
 class NoStash(LxgitError):
     """The container has no such stash."""
+
+
+class SeveralStashed(LxgitError):
+    """More than one container has a stash."""
 
 
 def push(
@@ -108,7 +114,7 @@ def _message(repository: Repository, container: Container, given: str | None) ->
 
 def pop(
     repository: Repository,
-    name: str,
+    name: str | None,
     which: str | None = None,
     *,
     identity: Identity,
@@ -116,15 +122,16 @@ def pop(
 ) -> Popped:
     """Bring a stash back, the youngest or the one that `which` names, and drop it.
 
-    ContainerRuns, NoStash; Conflicts where the container has other changes in the way, and then
-    nothing has been done.
+    Errors as `find_stash`; ContainerRuns; Conflicts where the container has other changes in the
+    way, and then nothing has been done.
     """
+    name, which = _meant(repository, name, which)
     with taken(repository, name) as (tree, writer):
         kept = _find(repository, tree.container, which)
         old = image_of(repository, read_commit(repository, kept.oid).parents[0])
         new = image_of(repository, kept.oid)
-        name = stash_name(kept.position)
-        shown = carried(tree, old, new, tree.image, f"{name} is still there; {_IN_THE_WAY}")
+        still = f"{stash_name(kept.position)} is still there; {_IN_THE_WAY}"
+        shown = carried(tree, old, new, tree.image, still)
         count = len(changes_of(tree.image, shown))
         if count:
             show(repository, tree, writer, shown, "stash pop", identity, progress)
@@ -135,9 +142,10 @@ _IN_THE_WAY = "'lxgit commit' or 'lxgit restore' what is in its way first"
 
 
 def drop(
-    repository: Repository, name: str, which: str | None, *, identity: Identity
+    repository: Repository, name: str | None, which: str | None, *, identity: Identity
 ) -> DroppedStash:
-    """Let go of a stash, the youngest or the one that `which` names; gc may take it. NoStash."""
+    """Let go of a stash, as `find_stash` finds it; gc may take it."""
+    name, which = _meant(repository, name, which)
     with edited(find_container(repository, name)) as container:
         kept = _find(repository, container, which)
         return _drop(repository, container, kept, "stash drop", identity)
@@ -151,11 +159,39 @@ def list_stashes(repository: Repository, name: str | None = None) -> list[Stash]
     return [stash for container in containers for stash in _stashes(repository, container)]
 
 
-def find_stash(repository: Repository, name: str, which: str | None = None) -> Stash:
-    """A container's youngest stash, or the one that `which` names: `stash@{1}` or `1`. NoStash."""
+def find_stash(repository: Repository, name: str | None, which: str | None = None) -> Stash:
+    """A container's youngest stash, or the one that `which` names: `stash@{1}` or `1`.
+
+    With no name, and with that of a stash alone, of the only container that has one. NoStash,
+    SeveralStashed.
+    """
+    name, which = _meant(repository, name, which)
     container = find_container(repository, name)
     kept = _find(repository, container, which)
     return _told(repository, container, kept.position, kept.oid)
+
+
+def _meant(repository: Repository, name: str | None, which: str | None) -> tuple[str, str | None]:
+    """The container, and the stash of it, where either may have been left out."""
+    if name is not None and which is None and _NAME.fullmatch(name):
+        try:
+            return find_container_id(repository, name), None
+        except NoSuchContainer:  # `1` may be one's name, and `1234` begin an id
+            name, which = None, name
+    return name or _only_stashed(repository), which
+
+
+def _only_stashed(repository: Repository) -> str:
+    names = container_names(repository.containers_dir)
+    found = {name: one for name, one in names.items() if stashed(repository, one)}
+    if not found:
+        raise NoStash("no container has a stash", hint="'lxgit stash push' makes one")
+    if len(found) > 1:
+        raise SeveralStashed(
+            f"several containers have stashes: {', '.join(sorted(found))}",
+            hint="'lxgit stash list' lists them; name the container, too",
+        )
+    return found.popitem()[1]
 
 
 class _Kept(NamedTuple):

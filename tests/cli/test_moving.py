@@ -136,6 +136,40 @@ def test_stash_and_back(web: Lxgit) -> None:
     assert "Saved On tuned: as Git has it" in web("stash", "-m", "as Git has it", "web").out
 
 
+def test_stash_of_the_only_container_that_has_one(web: Lxgit) -> None:
+    assert web("stash", "pop", code=1).err.startswith("lxgit: no container has a stash\nhint: ")
+    web("stash")
+    web("restore", "--source", "base", "web:/etc/motd")
+    web("stash")
+    assert web("stash", "show").out.startswith(" /etc/motd")
+    assert web("stash", "show", "stash@{1}").out.startswith(" /srv/index")
+    assert "Dropped stash@{1} of web" in web("stash", "pop", "1").out
+    assert paths(web) == ["/srv/index"]
+    web("stash")
+    assert "Dropped stash@{1} of web" in web("stash", "drop", "stash@{1}").out
+    web("run", "--name", "1", "base", "sh", "-c", "echo x >/x")
+    assert web("stash", "pop", "1", code=1).err.startswith("lxgit: container '1' has no stash\n")
+    web("stash", "push", "1")
+    refused = web("stash", "pop", code=1).err
+    assert refused.startswith("lxgit: several containers have stashes: 1, web\nhint: 'lxgit stash")
+    assert "Dropped stash@{0} of 1 " in web("stash", "drop", "1").out
+    assert "Dropped stash@{0} of web " in web("stash", "pop").out
+    assert paths(web) == ["/srv/index"]
+
+
+def test_reset_of_the_only_changed_container(web: Lxgit) -> None:
+    assert "hint: lxgit reset --hard [CONTAINER]\n" in web("reset", code=2).err
+    assert web("reset", "--hard").out.endswith(": dropped 1 path\n")
+    assert paths(web) == []
+    assert web("reset", "--hard", code=1).err.startswith("lxgit: no container of tuned has changed")
+    web("run", "--name", "one", "tuned", "touch", "/a")
+    web("run", "--name", "two", "tuned", "touch", "/a")
+    refused = web("reset", "--hard", code=1).err
+    assert refused.startswith("lxgit: several containers have changed: ")
+    assert refused.endswith("hint: 'lxgit reset --hard CONTAINER' names one\n")
+    assert web("diff", "one", "--name-only").lines == ["/a"]
+
+
 def test_help_after_a_mistyped_stash_puts_nothing_away(web: Lxgit) -> None:
     hint = web("stash", "branch", "it", code=2).err.rpartition("hint: ")[2]
     said = re.match(r"'lxgit (help stash)' lists", hint)
