@@ -107,7 +107,8 @@ def images(
 ) -> None:
     """List images: a line for each branch, under the tag 'latest', and for each tag.
 
-    Filters: reference (a pattern), before, since, label, dangling (true: those without a name).
+    Filters: reference (a pattern), before, since, label, dangling (true: what no branch, tag or
+    container comes from, and 'lxgit gc' drops when no reflog keeps it any more).
     """
     from lxgit.cli import imagesview as view
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from lxgit.repository import Repository
 
 _DAY = 86_400  # seconds
-_ALL = [f"--exclude={DELETED}", "--all"]  # that one is as good as the entries of its reflog
+KEPT = (f"--exclude={DELETED}", "--all")
+"""For Git: from all refs, but that which is as good as the entries of its reflog."""
 
 GRACE = 14 * _DAY
 """Seconds that unreachable objects are kept since they were last used: gc.pruneExpire."""
@@ -105,7 +106,7 @@ def _unreached(
     if not wanted:
         return set()
     here = {oid for oid in wanted if oid in repository.objects}
-    tips = _ALL if now or name == "HEAD" else [name]
+    tips = KEPT if now or name == "HEAD" else [name]
     if tips == [name] and repository.refs.read(name) is None:
         return wanted
     said = repository.git.run(
@@ -136,7 +137,7 @@ def _all_objects(repository: Repository) -> dict[str, int]:
 
 def _reachable(repository: Repository, roots: Iterable[str]) -> set[str]:
     lines = repository.git.lines(
-        ["rev-list", "--objects", "--no-object-names", "--ignore-missing", *_ALL, "--stdin"],
+        ["rev-list", "--objects", "--no-object-names", "--ignore-missing", *KEPT, "--stdin"],
         stdin="".join(f"{root}\n" for root in roots).encode(),
     )
     return {line.decode() for line in lines}

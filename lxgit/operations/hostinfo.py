@@ -8,7 +8,7 @@ from pathlib import Path
 from lxgit import __version__
 from lxgit.operations.containers import list_containers
 from lxgit.operations.hostchecks import all_checks, file_system
-from lxgit.operations.images import list_images
+from lxgit.operations.images import names_by_id
 from lxgit.operations.values import ContainerStatus
 from lxgit.runtime.hierarchies import hierarchies
 
@@ -23,7 +23,7 @@ def host_info(store: Path, repository: Repository | None) -> dict[str, Any]:
     """Everything, with Docker's keys where it has them. `repository` is None where none is yet."""
     rows = [] if repository is None else list_containers(repository, everything=True)
     states = [row.state for row in rows]
-    images = [] if repository is None else list_images(repository)
+    images = {} if repository is None else names_by_id(repository)
     running, paused = states.count(ContainerStatus.RUNNING), states.count(ContainerStatus.PAUSED)
     versions = {hierarchy.version for hierarchy in hierarchies()}
     return {

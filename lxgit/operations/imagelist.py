@@ -29,18 +29,17 @@ def select_images(
     filters: Iterable[str] = (),
     sizes: bool = False,
 ) -> list[ImageRow]:
-    """The images that pass the filters; with `everything` also commits that have no name.
+    """The images that pass the filters; with `everything` also those that these come from.
 
-    `dangling=true` shows those alone.
+    With `dangling=true` none of them: what only a reflog keeps, and nothing else comes from.
     """
     wanted = parse_filters(filters, _KEYS)
     dangling = wanted.pop("dangling", ["false"])[-1]
     if dangling not in ("true", "false"):
         raise UsageError("dangling is true or false", hint="--filter dangling=true")
-    rows = list_images(repository)
-    if everything or dangling == "true":
-        unnamed = _unnamed(repository, {row.oid for row in rows})
-        rows = unnamed if dangling == "true" else [*rows, *unnamed]
+    rows = _dangling(repository) if dangling == "true" else list_images(repository)
+    if everything and dangling == "false":
+        rows += _unnamed(repository, {row.oid for row in rows})
     for key, values in wanted.items():
         rows = [row for row in rows if _passes(repository, row, key, values)]
     return [_sized(repository, row) for row in rows] if sizes else rows
@@ -52,6 +51,19 @@ def _unnamed(repository: Repository, named: set[str]) -> list[ImageRow]:
         ImageRow(None, "<none>", hex_id(oid), commit.committer.time)
         for oid, commit in walk(repository.git, EVERYWHERE)
         if hex_id(oid) not in named
+    ]
+
+
+def _dangling(repository: Repository) -> list[ImageRow]:
+    """What no branch, tag or container reaches, nor another of these; the newest first."""
+    from lxgit.operations.garbage import KEPT
+
+    found = dict(walk(repository.git, ("--reflog", "--not", *KEPT)))
+    parents = {parent for commit in found.values() for parent in commit.parents}
+    return [
+        ImageRow(None, "<none>", hex_id(oid), commit.committer.time)
+        for oid, commit in found.items()
+        if oid not in parents
     ]
 
 

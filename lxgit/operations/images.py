@@ -84,7 +84,8 @@ def _refs_of(repository: Repository, name: str, *, force: bool) -> list[str]:
     refs = _pointing_at(repository, oid)
     if not refs:
         raise NoName(
-            f"no branch or tag points at {hex_id(oid)[:12]}", hint="there is nothing to do"
+            f"no branch or tag points at {hex_id(oid)[:12]}",
+            hint="'lxgit gc' drops in time what none reaches, 'lxgit gc --now' at once",
         )
     if len(refs) > 1 and not force:
         names = ", ".join(short_name(ref) for ref in refs)

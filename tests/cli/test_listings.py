@@ -170,15 +170,44 @@ def test_which_images(grown: Lxgit) -> None:
     grown("branch", "-D", "base")
     assert grown("images", "-a", *form).lines == ["tuned:latest", "<none>:<none>"]
     assert grown("images", "-a").lines[2].split()[:2] == ["<none>", "<none>"]
-    assert grown("images", "--filter", "dangling=true", "-q").lines == [
-        grown("rev-parse", "tuned~1").out[:12]
-    ]
     assert grown("images", "--filter", "dangling=x", code=2).err.startswith("lxgit: dangling is")
     size = grown("images", "--format", "{{.Size}}").lines[0]
     assert re.fullmatch(r"[0-9.]+ MB", size)
     for whole in ("{{json .}}", "{{with $}}{{json $}}{{end}}", "{{json (.)}}"):
         assert grown("images", "--format", whole).json["Size"] == size
     assert grown("images", "--format", "{{.Tag}}. $").out == "latest. $\n"
+
+
+@pytest.mark.root
+def test_dangling_is_what_a_reflog_alone_keeps(grown: Lxgit, git: StockGit) -> None:
+    """Not what a branch, a tag or a container comes from, nor what such an image comes from."""
+
+    def dangling(*options: str) -> list[str]:
+        return grown("images", *options, "-q", "--no-trunc", "-f", "dangling=true").lines
+
+    git("update-ref", "--create-reflog", "refs/heads/tip", "tuned")
+    first = git.word("commit-tree", "-p", "tuned", "-m", "first", "tuned^{tree}")
+    second = git.word("commit-tree", "-p", first, "-m", "second", "tuned^{tree}")
+    grown("branch", "old", second)
+    assert dangling() == dangling("-a") == []
+    grown("create", "--name", "web", first)
+    grown("branch", "-D", "old")
+    assert dangling() == dangling("-a") == [second]
+    grown("rm", "web")
+    assert dangling() == [second]
+    told = grown("rmi", second, code=1)
+    assert told.err.endswith("in time what none reaches, 'lxgit gc --now' at once\n")
+    grown("gc", "--now")
+    assert dangling() == []
+
+
+def test_images_are_counted_in_one_way(grown: Lxgit) -> None:
+    """One that has two names is one."""
+    grown("tag", "base:v1", "base")
+    assert len(grown("images", "-q").lines) == 3
+    assert len(set(grown("images", "-q").lines)) == 2
+    assert grown("info", "-f", "{{.Images}}").out == "2\n"
+    assert grown("system", "df").lines[1].split()[:2] == ["Images", "2"]
 
 
 def merged(grown: Lxgit, git: StockGit) -> list[str]:
