@@ -94,29 +94,53 @@ class Plan(NamedTuple):
     image: Image
 
 
+class _Found(NamedTuple):
+    """What a container begins with; `label` is the image as `ps` shows it."""
+
+    commit: str
+    branch: str | None
+    label: str
+    image: Image
+    stack: Stack
+
+
 def plan(repository: Repository, request: RunRequest, progress: Progress) -> Plan:
     """Look up all that a container needs, and make its layers, which the caller keeps."""
     require_own(repository)
     if rootless.is_active():
         check(request)
     _check_name(repository, request.name)
-    revision = "HEAD" if request.image is None else request.image
+    found = _found(repository, request.image, progress)
+    return Plan(request, _record(repository, request, found), found.stack, found.image)
+
+
+def _found(repository: Repository, name: str | None, progress: Progress) -> _Found:
+    revision = "HEAD" if name is None else name
     commit = find_commit(repository, revision)
     image = image_of(repository, commit)
     branch, label = image_label(repository, revision, hex_id(commit))
     stack = materialised(repository, commit, image, progress)
+    return _Found(hex_id(commit), branch, label, image, stack)
+
+
+def _record(repository: Repository, request: RunRequest, found: _Found) -> Request:
+    """The container's record: what was asked for, and else what the image says.
+
+    Raises what those say who check a part of it.
+    """
+    image = found.image
     mounts = _mounts(repository, request, () if request.owner else image.config.volumes)
     how = _program(request, image)
     environment = (*image.config.env, *request.environment)
     _check_lengths((*how.command, *environment))
     network = request.networking.checked(image.config, repository)
-    record = Request(
-        image=label,
+    return Request(
+        image=found.label,
         command=how.command,
-        commit=hex_id(commit),
-        branch=branch,
-        stack=stack.ids,
-        outside_range=stack.outside_range,
+        commit=found.commit,
+        branch=found.branch,
+        stack=found.stack.ids,
+        outside_range=found.stack.outside_range,
         name=request.name,
         hostname=request.hostname,
         environment=environment,
@@ -146,7 +170,6 @@ def plan(repository: Repository, request: RunRequest, progress: Progress) -> Pla
         remove=request.remove,
         owner=request.owner,
     )
-    return Plan(request, record, stack, image)
 
 
 def make(repository: Repository, wanted: Plan, identity: Identity) -> Container:
