@@ -181,6 +181,22 @@ def test_a_commit_s_or_a_build_s_name_with_a_registry(grown: Lxgit, scratch: Pat
         assert "take 'base:v1', then 'lxgit push base:v1 l" in grown(*words, code=1).err, words
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["branch", "a\nhint: b\x1b"], "'a\\nhint: b\\x1b' is not a valid name"),
+        (["show", "base:/no\nhint: x"], "'base' has no '/no\\nhint: x'"),
+        (["checkout", "a\tb\n\n"], "there is no 'a\\tb\\n\\n'"),
+        (["a\nb"], "'a\\nb' is not a command"),
+    ],
+)
+def test_a_name_begins_no_line(grown: Lxgit, words: list[str], said: str) -> None:
+    told = grown(*words, code=None).err.splitlines()
+    assert told[0] == f"lxgit: {said}"
+    assert len(told) == 2
+    assert told[1].startswith("hint: ")
+
+
 def test_checkout(grown: Lxgit, git: StockGit) -> None:
     assert grown("checkout", "base").out == "Switched to branch 'base'\n"
     assert git.word("symbolic-ref", "HEAD") == "refs/heads/base"
