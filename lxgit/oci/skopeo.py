@@ -166,7 +166,9 @@ def send(layout: Path, reference: Reference, access: Access, heard: Callable[[in
     more have been. BlobWanted; errors as of `manifest`.
     """
     digest = layout.with_name(f"{layout.name}.digest")
-    words = ["copy", "--quiet", "--retry-times", "2", f"--digestfile={digest.name}"]
+    # The host's policy is for what comes; this was made here.
+    words = ["--insecure-policy", "copy", "--quiet", "--retry-times", "2"]
+    words.append(f"--digestfile={digest.name}")
     if not access.tls_verify:
         words.append("--dest-tls-verify=false")
     words += [f"oci:{layout.name}", f"docker://{reference}"]
@@ -300,6 +302,8 @@ _LOGIN = "'lxgit login {host}' says who you are"
 ODD = "see whether that is a registry, and try again"
 _REACH = "see that the network and the name are right; HTTPS_PROXY says a way through"
 _KNOWN: tuple[tuple[str, type[LxgitError], str, str], ...] = (
+    (r"^Source image rejected: ", RegistryFailed, "'{host}': {why}",
+     "/etc/containers/policy.json says what may come from where"),
     (r": permission denied$", RegistryFailed, "skopeo may not do that: {why}",
      "see whose that file or directory is"),
     (r"reading blob sha256:[0-9a-f]{64}: open \S+: no such file", BlobWanted,

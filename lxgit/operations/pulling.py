@@ -263,25 +263,27 @@ def _check(data: bytes, digest: str) -> None:
 def _fetched(
     repository: Repository, remote: _Remote, image: _Image, progress: Progress
 ) -> Iterator[Parts]:
-    """The image's layers, as they come; those that are known do not."""
+    """The image's layers, as they come; those that are known do not.
+
+    Where all are, skopeo is asked all the same: whether the host's policy lets the image come.
+    """
     layers = image.manifest.layers
     known = len(known_layers(repository, image.facts.diff_ids))
     for layer in layers[:known]:
         remote.tell(f"{layer.digest.partition(':')[2]} is here already")
-    if known == len(layers):
-        yield Parts(image.facts, lambda _: _no_layer())
-        return
     missing = layers[known:]
     remote.check_size(_size(missing))
     _check_room(repository, missing)
     with ExitStack() as stack:
         place = stack.enter_context(scratch_directory(repository)) / "layout"
         _stand_in(place, layers, known)
-        largest = max(layer.size for layer in missing)
+        largest = max((layer.size for layer in missing), default=0)
         copy = stack.enter_context(
             skopeo.receiving(remote.pinned(image.digest), place, remote.access, largest)
         )
         arriving = _Arriving(copy, place, missing, progress)
+        if not missing:
+            arriving.wait_for_end()
         opened = stack.enter_context(DirectoryPlace(place))
 
         def arrived(number: int) -> Slice:
@@ -304,18 +306,15 @@ def _check_room(repository: Repository, layers: tuple[Descriptor, ...]) -> None:
         raise no_room(free)
 
 
-def _no_layer() -> Slice:
-    raise AssertionError("a known layer was asked for")
-
-
 def _stand_in(place: Path, layers: tuple[Descriptor, ...], known: int) -> None:
     """Have files of the right size, and nothing in them, where skopeo looks for known layers."""
-    blobs = (place / blob_path(layers[0].digest)).parent
-    blobs.mkdir(parents=True)
+    place.mkdir()
     wanted = {layer.digest for layer in layers[known:]}
     for layer in layers[:known]:
         if layer.digest not in wanted:
-            with (place / blob_path(layer.digest)).open("wb") as file:
+            path = place / blob_path(layer.digest)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as file:
                 file.truncate(layer.size)
 
 
@@ -340,6 +339,10 @@ class _Arriving:
         self._progress.phase("Downloading", self._size)
         self._progress.advance(self._amount() - self._before)
         self._copy.wait(path.exists, self._promised, self._progress.advance)
+
+    def wait_for_end(self) -> None:
+        """Wait until all is there, and whoever is to agree has agreed."""
+        self._copy.wait(lambda: False, self._promised, self._progress.advance)
 
     def _promised(self) -> int:
         """Bytes that are there so far, which are no more than the manifest says. BadLayout."""

@@ -13,7 +13,7 @@ import pytest
 from tests.cli.conftest import copied, files
 from tests.support.archives import Archive
 from tests.support.layouts import CONFIG, Described, Layout, config_of, named
-from tests.support.program import Lxgit
+from tests.support.program import PROGRAM, Lxgit
 from tests.support.registry import PASSWORD, USER, Registry
 from tests.support.stockgit import StockGit
 
@@ -257,6 +257,44 @@ def test_run_pulls_what_is_not_here(other: Lxgit, registry_of: Registry) -> None
     assert "IMAGE" in other("ps", "-a").lines[0]
     assert "tuned:latest" in other("ps", "-a").out
     other("rm", container)
+
+
+def test_the_policy_of_the_host_is_in_force(
+    grown: Lxgit, other: Lxgit, open_registry: Registry, scratch: Path
+) -> None:
+    """Also over what has layers that are all here; not over what is pushed."""
+    policy = scratch / "policy.json"
+    policy.write_text(json.dumps({"default": [{"type": "reject"}]}))
+
+    def strictly(lxgit: Lxgit, *words: str) -> subprocess.CompletedProcess[str]:
+        script = 'mount --bind "$0" /etc/containers/policy.json; exec "$@"'
+        return subprocess.run(
+            ["unshare", "--mount", "sh", "-e", "-c", script, policy, PROGRAM, *words],
+            capture_output=True,
+            text=True,
+            env=lxgit.environment(),
+            check=False,
+        )
+
+    name = f"{open_registry.host}/tuned"
+    assert strictly(grown, "push", name).returncode == 0
+    for _ in range(2):
+        refused = strictly(other, "pull", name)
+        assert refused.returncode == 1
+        fault, hint = refused.stderr.splitlines()[-2:]
+        assert fault.startswith(f"lxgit: '{open_registry.host}': Source image rejected: ")
+        assert hint == "hint: /etc/containers/policy.json says what may come from where"
+        other("pull", name)  # and by the host's own it may come
+    grown("push", "base", f"{open_registry.host}/base")
+    assert strictly(other, "run", f"{open_registry.host}/base", "true").returncode == 125
+
+
+def test_run_and_create_pull_without_a_word(other: Lxgit, registry_of: Registry) -> None:
+    told = other("run", "--rm", "-q", f"{registry_of.host}/base", "echo", "hi")
+    assert (told.out, told.err) == ("hi\n", "")
+    assert other("create", "--quiet", f"{registry_of.host}/tuned", "true").err == ""
+    absent = other("run", "-q", f"{registry_of.host}/nowhere", "true", code=125).err
+    assert absent.startswith("lxgit: there is no ")
 
 
 def test_another_tag_of_what_was_pulled_is_no_slip(
