@@ -4,11 +4,16 @@ The first two bring `collections`, `types`, `operator` and abstract classes: 2 m
 modules of `branch` together. The modules that the lightest commands load take it from here; others,
 which pay for those anyway, from where it is known. A regular expression takes 50 to 200 µs to be
 compiled. Type checkers see the standard library's own; tests/test_lean.py compares the two.
+
+And a number that every room counts times with, which is to cost nobody a module.
 """
 
 # ruff: noqa: ANN401  # what a generator yields, or a function returns, is not for us to know
 
 from __future__ import annotations
+
+NANOSECONDS = 1_000_000_000
+"""In a second."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -140,4 +145,12 @@ else:
     pattern, suppress = _Pattern, _Suppress
 
 
-__all__ = ["cache", "cached_property", "closing", "contextmanager", "pattern", "suppress"]
+__all__ = [
+    "NANOSECONDS",
+    "cache",
+    "cached_property",
+    "closing",
+    "contextmanager",
+    "pattern",
+    "suppress",
+]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from time import gmtime, strftime, struct_time, time
 
+from lxgit.lean import NANOSECONDS
+
 _SIZE_UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -72,9 +74,14 @@ def iso_minute(seconds: int) -> str:
     return strftime("%Y-%m-%d %H:%M", _moment(seconds, 0))
 
 
+def utc_date(seconds: int) -> str:
+    """A moment as Docker's tables have it: `2026-11-24 13:32:15 +0000 UTC`."""
+    return f"{strftime('%Y-%m-%d %H:%M:%S', _moment(seconds, 0))} +0000 UTC"
+
+
 def nanosecond_date(moment: int) -> str:
     """Nanoseconds since 1970 in UTC, as `stat` shows them: `2026-11-24 13:32:15.000000001`."""
-    seconds, fraction = divmod(moment, 10**9)
+    seconds, fraction = divmod(moment, NANOSECONDS)
     return f"{strftime('%Y-%m-%d %H:%M:%S', _moment(seconds, 0))}.{fraction:09d}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lxgit.cli.human import ago, iso_date, nanosecond_date, size
+from lxgit.cli.human import ago, iso_date, size, utc_date
 from lxgit.cli.report import printable
 from lxgit.cli.tables import short_id
 
@@ -35,7 +35,7 @@ def template_fields(row: ImageRow, *, no_trunc: bool) -> dict[str, str]:
         "Tag": row.tag,
         "ID": short_id(row.oid, whole=no_trunc),
         "CreatedSince": ago(row.created),
-        "CreatedAt": f"{nanosecond_date(row.created * 10**9).partition('.')[0]} +0000 UTC",
+        "CreatedAt": utc_date(row.created),
         "Size": "" if row.size is None else size(row.size),
         "Digest": "<none>",
     }

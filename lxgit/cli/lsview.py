@@ -6,6 +6,7 @@ import stat
 
 from lxgit.cli.changes import TYPE_BITS
 from lxgit.cli.human import iso_minute, quote_path
+from lxgit.lean import NANOSECONDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def write_long(out: Output, entries: Sequence[ListedEntry]) -> None:
             cell.ljust(width) if at == 0 else cell.rjust(width)
             for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
         )
-        when = iso_minute(entry.mtime // 10**9)
+        when = iso_minute(entry.mtime // NANOSECONDS)
         out.line(f"{mode} {user} {group} {size} {when} {_pointing_name(entry)}")
 
 

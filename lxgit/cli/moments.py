@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from time import gmtime, strftime, time_ns
 
 from lxgit.errors import UsageError
+from lxgit.lean import NANOSECONDS
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _SPAN = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)([dhms])")
 _SECONDS = re.compile(r"-?\d+(?:\.\d+)?")
 _FRACTION = re.compile(r"\.(\d+)")
-_NANOSECONDS = 10**9
 
 
 def moment(text: str) -> int:
@@ -23,10 +23,10 @@ def moment(text: str) -> int:
     """
     if _SPAN.fullmatch(text):
         seconds = sum(float(count) * _UNITS[unit] for count, unit in _PART.findall(text))
-        return time_ns() - int(seconds * _NANOSECONDS)
+        return time_ns() - int(seconds * NANOSECONDS)
     if _SECONDS.fullmatch(text):
         whole, _, fraction = text.partition(".")
-        return int(whole) * _NANOSECONDS + int(fraction.ljust(9, "0")[:9] or 0)
+        return int(whole) * NANOSECONDS + int(fraction.ljust(9, "0")[:9] or 0)
     decimals = _FRACTION.search(text)  # which datetime would cut after six digits
     digits = decimals.group(1) if decimals else ""
     try:
@@ -36,7 +36,7 @@ def moment(text: str) -> int:
         raise UsageError(
             f"'{text}' is no point in time", hint="10m, 2026-11-24T13:00, or seconds since 1970"
         ) from None
-    return (since.days * 86400 + since.seconds) * _NANOSECONDS + int(digits.ljust(9, "0")[:9])
+    return (since.days * 86400 + since.seconds) * NANOSECONDS + int(digits.ljust(9, "0")[:9])
 
 
 _LENGTHS = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
@@ -57,5 +57,5 @@ def span(text: str) -> float:
 
 def nanosecond_stamp(moment: int) -> str:
     """Nanoseconds since 1970 in UTC, as Docker stamps a line: `2026-11-24T13:32:15.000000001Z`."""
-    seconds, fraction = divmod(moment, _NANOSECONDS)
+    seconds, fraction = divmod(moment, NANOSECONDS)
     return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(seconds))}.{fraction:09d}Z"

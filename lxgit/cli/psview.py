@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lxgit.cli.human import ago, iso_date, nanosecond_date, size
+from lxgit.cli.human import ago, iso_date, size, utc_date
 from lxgit.cli.tables import short_id
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ def template_fields(row: ContainerRow, *, no_trunc: bool) -> dict[str, object]:
         "Ports": ", ".join(row.ports),
         "Names": row.name,
         "Size": _sizes(row),
-        "CreatedAt": f"{nanosecond_date(int(row.created) * 10**9).partition('.')[0]} +0000 UTC",
+        "CreatedAt": utc_date(int(row.created)),
         "State": row.state.value,
         "Labels": ",".join(row.labels),
         "Label": lambda name: labels.get(name, ""),

@@ -7,6 +7,7 @@ import os
 from lxgit.cli.options import Filters, FormatOption, NoTrunc
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
+from lxgit.lean import NANOSECONDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _fields(event: Event) -> Mapping[str, object]:
         "Action": event.action,
         "ID": event.id,
         "Actor": {"ID": event.id, "Attributes": dict(event.attributes)},
-        "Time": event.time // 10**9,
+        "Time": event.time // NANOSECONDS,
         "TimeNano": event.time,
     }
 

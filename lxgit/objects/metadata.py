@@ -12,12 +12,11 @@ from itertools import pairwise
 
 from lxgit.enums import Enum
 from lxgit.errors import LxgitError, quoted
-from lxgit.lean import pattern
+from lxgit.lean import NANOSECONDS, pattern
 from lxgit.objects.names import escape_line_name
 from lxgit.records import dataclass
 from lxgit.tuples import NamedTuple
 
-NANOSECONDS = 1_000_000_000
 MAX_ID = 2**32 - 2  # (uid_t) -1 means "no change" to chown(2)
 _MAX_MTIME = 2**63  # seconds: what a time64_t holds
 _ALIKE = 4096  # lines, of which those with attributes are none

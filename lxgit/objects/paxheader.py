@@ -12,8 +12,8 @@ import binascii
 import re
 
 from lxgit.errors import quoted
+from lxgit.lean import NANOSECONDS
 from lxgit.objects import acl
-from lxgit.objects.metadata import NANOSECONDS
 from lxgit.objects.tarheader import MAX_SECONDS, InvalidHeader
 
 Records = dict[bytes, bytes]

@@ -10,7 +10,8 @@ from functools import lru_cache
 from zlib import adler32
 
 from lxgit.errors import LxgitError, quoted
-from lxgit.objects.metadata import MAX_ID, NANOSECONDS, Metadata
+from lxgit.lean import NANOSECONDS
+from lxgit.objects.metadata import MAX_ID, Metadata
 from lxgit.tuples import NamedTuple
 
 BLOCK = 512

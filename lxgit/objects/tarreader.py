@@ -10,13 +10,14 @@ are each refused. Where readers differ this one does as Docker's does: the size 
 from __future__ import annotations
 
 from lxgit.errors import quoted
+from lxgit.lean import NANOSECONDS
 from lxgit.objects import acl, paxheader
 from lxgit.objects.accounts import MAX_SIZE, account_id, account_lines
 from lxgit.objects.acl import InvalidAcl
 from lxgit.objects.content import Slice, SparseSlice
 from lxgit.objects.filetree import NOT_FROM_A_MACHINE, FileTree, Node
 from lxgit.objects.limits import NO_LIMITS, Account
-from lxgit.objects.metadata import DEVICES, NANOSECONDS, Kind, Metadata
+from lxgit.objects.metadata import DEVICES, Kind, Metadata
 from lxgit.objects.replay import MAX_TARGET
 from lxgit.objects.tarheader import (
     BLOCK,

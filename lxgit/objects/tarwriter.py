@@ -11,8 +11,9 @@ from __future__ import annotations
 from functools import lru_cache
 from zlib import adler32
 
+from lxgit.lean import NANOSECONDS
 from lxgit.objects import acl
-from lxgit.objects.metadata import NANOSECONDS, Kind, Metadata, format_mtime
+from lxgit.objects.metadata import Kind, Metadata, format_mtime
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False

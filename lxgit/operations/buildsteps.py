@@ -5,6 +5,7 @@ from __future__ import annotations
 from lxgit.build.arguments import PROXIES, declared
 from lxgit.build.dockerfile import at
 from lxgit.build.runmounts import SCRIPT, run_mount
+from lxgit.lean import NANOSECONDS
 from lxgit.objects.commits import Signature
 from lxgit.objects.dockerlines import BadInstruction, json_words
 from lxgit.objects.ids import hex_id
@@ -57,7 +58,7 @@ class Site:
     @property
     def now(self) -> int:
         """The time of what the build makes, in nanoseconds since 1970."""
-        return self.identity.committer.time * 1_000_000_000
+        return self.identity.committer.time * NANOSECONDS
 
     def cached(self, ref: str) -> ObjectID | None:
         """The commit that a ref of the cache names, if the cache may be used."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from lxgit.lean import NANOSECONDS
 from lxgit.operations.containers import list_containers, remove_container
 from lxgit.operations.lookup import AlreadyRunning
 from lxgit.operations.selecting import has_label, parse_filters
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
     from lxgit.operations.values import ContainerRow, RemovedContainer
     from lxgit.repository import Repository
-
-_NANOSECONDS = 1_000_000_000
 
 
 def prunable(
@@ -33,7 +32,7 @@ def prunable(
         row
         for row in list_containers(repository, everything=True, sizes=True)
         if row.state in (ContainerStatus.CREATED, ContainerStatus.EXITED)
-        and (before is None or row.created * _NANOSECONDS < before)
+        and (before is None or row.created * NANOSECONDS < before)
         and all(has_label(row.labels, text) for text in wanted.get("label", ()))
         and not any(has_label(row.labels, text) for text in wanted.get("label!", ()))
     ]

@@ -26,9 +26,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import write_all, write_atomic
+from lxgit.lean import NANOSECONDS
 from lxgit.locks import locked
 from lxgit.objects.limits import TooLarge, archive_size, free_space, no_room
-from lxgit.objects.metadata import NANOSECONDS
 from lxgit.operations.httpclient import (
     TIMEOUT,
     USER_AGENT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lxgit.errors import LxgitError
+from lxgit.lean import NANOSECONDS
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from lxgit.objects.imageconfig import ImageConfig
     from lxgit.runtime.health import HealthCheck
 
-_NANOSECONDS = 10**9
 _TIMES = {"interval": "Interval", "timeout": "Timeout", "start_period": "StartPeriod"}
 
 
@@ -49,7 +49,7 @@ class WantedHealth(NamedTuple):
         found: dict[str, Any] = {"command": _command(image.get("Test") or [])}
         for name, key in _TIMES.items():
             if image.get(key):
-                found[name] = image[key] / _NANOSECONDS
+                found[name] = image[key] / NANOSECONDS
         if image.get("Retries"):
             found["retries"] = image["Retries"]
         if self.command:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lxgit.lean import NANOSECONDS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +28,7 @@ def host_config(config: ContainerConfig) -> dict[str, Any]:
         "MemorySwap": _with_swap(limits),
         "MemoryReservation": limits.memory_reservation or 0,
         "CpusetCpus": limits.cpuset or "",
-        "NanoCpus": round((limits.cpus or 0) * 10**9),
+        "NanoCpus": round((limits.cpus or 0) * NANOSECONDS),
         "CpuShares": limits.cpu_shares or 0,
         "PidsLimit": limits.pids or 0,
         "OomScoreAdj": config.oom_score,

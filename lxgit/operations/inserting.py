@@ -6,10 +6,10 @@ from lxgit.build.archives import Archives
 from lxgit.build.sources import TreeSource
 from lxgit.build.taking import CopyRequest, is_address, is_repository, take
 from lxgit.errors import UsageError
+from lxgit.lean import NANOSECONDS
 from lxgit.objects.filetree import FileTree
 from lxgit.objects.ids import hex_id
 from lxgit.objects.instructions import SHELL
-from lxgit.objects.metadata import NANOSECONDS
 from lxgit.objects.refnames import BRANCHES
 from lxgit.operations.buildcache import cache_ref
 from lxgit.operations.buildcommits import NO_PROGRAM, NewCommit, record

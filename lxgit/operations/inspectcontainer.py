@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from lxgit.lean import NANOSECONDS
 from lxgit.operations.hostconfig import host_config
 from lxgit.operations.inspectnetwork import endpoints_of, network_settings
 from lxgit.runtime.config import RESTARTING, RUNNING
@@ -98,9 +99,9 @@ def _check(check: HealthCheck | None) -> dict[str, Any] | None:
         return None
     return {
         "Test": ["CMD", *check.command],
-        "Interval": round(check.interval * 10**9),
-        "Timeout": round(check.timeout * 10**9),
-        "StartPeriod": round(check.start_period * 10**9),
+        "Interval": round(check.interval * NANOSECONDS),
+        "Timeout": round(check.timeout * NANOSECONDS),
+        "StartPeriod": round(check.start_period * NANOSECONDS),
         "Retries": check.retries,
     }
 
@@ -165,5 +166,5 @@ def moment(nanoseconds: int | None) -> str:
     """RFC 3339 with nine digits, as Docker has it."""
     if nanoseconds is None:
         return _NEVER
-    seconds, fraction = divmod(nanoseconds, 1_000_000_000)
+    seconds, fraction = divmod(nanoseconds, NANOSECONDS)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{fraction:09d}Z"

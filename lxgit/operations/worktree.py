@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager
 
 from lxgit.errors import LxgitError, quoted
+from lxgit.lean import NANOSECONDS
 from lxgit.objects.changeset import apply
 from lxgit.objects.content import Below, SourceChanged
 from lxgit.objects.diff import iter_differences
@@ -231,7 +232,7 @@ def _unchanged(content: Content | None) -> Iterator[None]:
         yield
         return
     if time.time_ns() - content.now().ctime < TICK:
-        time.sleep(TICK / 1e9)
+        time.sleep(TICK / NANOSECONDS)
     before = content.now()
     if time.time_ns() - before.ctime < TICK:
         raise SourceChanged(f"{quoted(content.path)} has just been written to")

@@ -15,7 +15,8 @@ import os
 from contextlib import contextmanager
 
 from lxgit.errors import LxgitError, quoted
-from lxgit.objects.metadata import NANOSECONDS, Kind, Metadata
+from lxgit.lean import NANOSECONDS
+from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.replay import Blob
 from lxgit.objects.tarwriter import TarWriter
 from lxgit.runtime.bases import INDEX, TAR

@@ -20,6 +20,7 @@ import struct
 import time
 
 from lxgit.fsutil import is_written_to, write_atomic
+from lxgit.lean import NANOSECONDS
 from lxgit.objects.content import read_range, read_whole
 from lxgit.objects.ids import ObjectID
 from lxgit.records import dataclass
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 TICK = 20_000_000
 """Nanoseconds between two times that the kernel gives at most: CONFIG_HZ is 100 or more."""
 
-_SECOND = 1_000_000_000
 _NAME = "stat-cache"
 _HEADER = b"lxgit stat cache 1\n"
 _RECORD = struct.Struct(">QQqq20s")
@@ -147,5 +147,5 @@ def _is_past(ctime: int) -> bool:
 
     A file system that has no room for fractions cuts them off: ext4 with small inodes.
     """
-    granule = TICK if ctime % _SECOND else TICK + _SECOND
+    granule = TICK if ctime % NANOSECONDS else TICK + NANOSECONDS
     return time.time_ns() - ctime >= granule

@@ -18,6 +18,7 @@ from lxgit.cli.human import (
     quote_path,
     shown_path,
     size,
+    utc_date,
 )
 
 if TYPE_CHECKING:
@@ -93,6 +94,10 @@ def test_sizes(count: int, words: str) -> None:
 def test_dates(seconds: int, offset: int, git: str, iso: str) -> None:
     assert git_date(seconds, offset) == git
     assert iso_date(seconds, offset) == iso
+
+
+def test_a_moment_in_a_table_of_dockers() -> None:
+    assert utc_date(1795527135) == "2026-11-24 13:32:15 +0000 UTC"
 
 
 def test_nanoseconds() -> None:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lxgit.lean import NANOSECONDS
 from lxgit.objects import acl
-from lxgit.objects.metadata import NANOSECONDS, Kind
+from lxgit.objects.metadata import Kind
 from lxgit.objects.scan import read_tree
 from lxgit.objects.tarreader import read_tar
 from lxgit.objects.tarsource import open_archive
