@@ -43,6 +43,10 @@ class Signature(NamedTuple):
     offset: int = 0
 
 
+ITSELF = Signature("lxgit", "", 0)
+"""Where no person is known, or asked for; at no time, so that the same comes of it each time."""
+
+
 class Commit(NamedTuple):
     """One commit; `extra` has the headers that nothing here looks into, such as gpgsig."""
 

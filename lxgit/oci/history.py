@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from lxgit.objects.commits import Commit, Signature, decode_signature
+from lxgit.objects.commits import ITSELF, Commit, Signature, decode_signature
 from lxgit.objects.messages import add_trailers, clean_message
 from lxgit.oci.createdby import after, instruction_of
 from lxgit.tuples import NamedTuple
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 LAYER = "Layer"
 """The trailer of a commit that says which layer its file system came with: its diff id."""
 
-_NOBODY = Signature("lxgit", "", 0)
 _SAYS_NOTHING = ("buildkit.",)
 """Comments that say which tool it was, and not what was done."""
 
@@ -45,7 +44,7 @@ class Entry(NamedTuple):
     def commit(self, tree: ObjectID, parent: ObjectID | None) -> Commit:
         """The commit, once its tree is known."""
         parents = (parent,) if parent is not None else ()
-        return Commit(tree, parents, self.author, _NOBODY._replace(time=self.time), self.message)
+        return Commit(tree, parents, self.author, ITSELF._replace(time=self.time), self.message)
 
 
 def entries(facts: ImageFacts) -> Iterator[Entry]:
@@ -88,4 +87,4 @@ def _message(step: Step, instruction: str) -> str:
 def _author(text: str) -> Signature:
     """`NAME <ADDRESS>`, or whatever somebody has written there."""
     found = decode_signature(text.encode("utf-8", "surrogateescape"))
-    return found if found.name or found.email else _NOBODY
+    return found if found.name or found.email else ITSELF

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 
-from lxgit.objects.commits import Signature
+from lxgit.lean import NANOSECONDS
+from lxgit.objects.commits import ITSELF
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.refnames import PINS
 from lxgit.operations.values import ContainerRow, ContainerStatus
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from lxgit.runtime.config import ContainerConfig
     from lxgit.runtime.containers import Container
 
-_NANOSECONDS = 1_000_000_000
-_ITSELF = Signature("lxgit", "", 0)  # for reflogs that go with their refs
 _KEPT = "-kept"
 _STASH = "-stash-"
 
@@ -38,10 +37,10 @@ def row_of(container: Container) -> ContainerRow:
         branch=config.branch,
         commit=config.commit,
         command=config.command,
-        created=config.created / _NANOSECONDS,
+        created=config.created / NANOSECONDS,
         state=ContainerStatus.PAUSED if state.paused else ContainerStatus(state.status),
-        started=state.started / _NANOSECONDS if state.started is not None else None,
-        finished=state.finished / _NANOSECONDS if state.finished is not None else None,
+        started=state.started / NANOSECONDS if state.started is not None else None,
+        finished=state.finished / NANOSECONDS if state.finished is not None else None,
         exit_code=state.exit_code,
         ports=tuple(state.endpoint.shown) if state.endpoint is not None else (),
         labels=config.labels,
@@ -231,7 +230,7 @@ def unpin_commit(repository: Repository, container: str) -> None:
     from lxgit.objects.refs import ANY
 
     for ref in repository.refs.list(_pin(container, "")):
-        repository.refs.update(ref, None, old=ANY, message="container removed", who=_ITSELF)
+        repository.refs.update(ref, None, old=ANY, message="container removed", who=ITSELF)
 
 
 def unpin_leftovers(repository: Repository, living: Collection[str]) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from lxgit.objects.commits import Signature
+from lxgit.objects.commits import ITSELF
 from lxgit.objects.ids import hex_id
 from lxgit.objects.refs import ANY
 from lxgit.tuples import NamedTuple
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from lxgit.objects.ids import ObjectID
     from lxgit.repository import Repository
 
-_ITSELF = Signature("lxgit", "", 0)
 CACHE = "refs/lxgit/cache/"
 _NAMED = ("--branches", "--tags", "--glob=refs/lxgit/containers/*")
 _VERSION = 1
@@ -89,7 +88,7 @@ def _prune(repository: Repository, *, everything: bool) -> PrunedCache:
     refs = repository.refs.list(CACHE)
     dropped = list(refs) if everything else _loose(repository, refs)
     for ref in dropped:  # not by `git update-ref`, whose locks outlive it
-        repository.refs.update(ref, None, old=ANY, message="builder prune", who=_ITSELF)
+        repository.refs.update(ref, None, old=ANY, message="builder prune", who=ITSELF)
     mounts = 0
     if everything:
         from lxgit.operations.buildmounts import drop_caches

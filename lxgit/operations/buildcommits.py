@@ -6,7 +6,7 @@ whole steps, and the next one goes on after the last.
 
 from __future__ import annotations
 
-from lxgit.objects.commits import Commit, Signature, encode_commit
+from lxgit.objects.commits import ITSELF, Commit, encode_commit
 from lxgit.objects.entries import Entry
 from lxgit.objects.ids import ObjectType
 from lxgit.objects.image import write_image
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 NO_PROGRAM = "#(nop)"
 """What Docker puts before an instruction that it has a shell not run."""
-
-_NOBODY = Signature("lxgit", "", 0)
 
 
 class NewCommit(NamedTuple):
@@ -90,7 +88,7 @@ def empty_image(repository: Repository, architecture: str, identity: Identity) -
         builder.put(b"", Entry(Kind.DIRECTORY, Metadata(0o755, 0, 0, 0)))
         config = ImageConfig(architecture=architecture)
         tree = write_image(objects, builder.write(), Links(()), config)
-        commit = Commit(tree, (), _NOBODY, _NOBODY, "FROM scratch\n")
+        commit = Commit(tree, (), ITSELF, ITSELF, "FROM scratch\n")
         oid = writer.add(ObjectType.COMMIT, encode_commit(commit))
         with writer.finish():
             keep(repository, f"{CACHE}scratch", oid, "FROM scratch", identity)

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 
 from lxgit.errors import LxgitError
-from lxgit.objects.commits import Signature
+from lxgit.objects.commits import ITSELF
 from lxgit.objects.ids import from_hex
 from lxgit.objects.refnames import PINS
 from lxgit.operations.attached import pin_commit, unpinned_commits
@@ -20,6 +20,7 @@ from lxgit.runtime.index import NoSuchContainer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from lxgit.objects.commits import Signature
     from lxgit.objects.ids import ObjectID
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
@@ -47,7 +48,7 @@ def keep_all(repository: Repository) -> None:
 
 def keep(repository: Repository, container: Container) -> None:
     """Have what a container stands on kept, as it is once nobody is about to change that."""
-    signature = Signature("lxgit", "", int(time.time()))
+    signature = ITSELF._replace(time=int(time.time()))
     with suppress(NoSuchContainer), edited(container) as now, repository.writing():
         for commit in unpinned_commits(repository, now):
             if from_hex(commit) not in repository.objects:
