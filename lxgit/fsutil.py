@@ -81,6 +81,25 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = 
         fsync_directory(path.parent)
 
 
+def write_over(path: Path, data: bytes) -> None:
+    """Replace a file's content where it lies, with spaces behind it if it was longer.
+
+    For a disk that is full: what the file takes of it already is enough. A reader at that moment,
+    or a crash, may see something of both. OSError where there is no room even so.
+    """
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        size = os.fstat(fd).st_size
+        try:
+            os.posix_fallocate(fd, 0, len(data))
+        except OSError:
+            os.ftruncate(fd, size)  # by what there was room for it has grown
+            raise
+        os.pwrite(fd, data.ljust(size), 0)
+    finally:
+        os.close(fd)
+
+
 def write_all(fd: int, data: bytes | memoryview) -> None:
     """Write every byte, however many calls it takes."""
     view = memoryview(data)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.fsutil import write_atomic
+from lxgit.fsutil import write_atomic, write_over
+from tests.support import disks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,3 +21,29 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
         write_atomic(file, "text")  # type: ignore[arg-type]
     assert file.read_bytes() == b"one"
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_is_written_over_is_as_long_as_it_was_or_longer(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"[12]\n")
+    inode = file.stat().st_ino
+    write_over(file, b"[]\n")
+    assert file.read_bytes() == b"[]\n  "
+    write_over(file, b"[1, 2, 3]\n")
+    assert file.read_bytes() == b"[1, 2, 3]\n"
+    assert file.stat().st_ino == inode
+
+
+@pytest.mark.root
+def test_on_a_full_disk_it_is_the_new_or_the_old(scratch: Path) -> None:
+    with disks.small(scratch, 24) as place:
+        file = place / "file"
+        file.write_bytes(b"old")
+        with disks.filled(place, 0):
+            with pytest.raises(OSError, match="space"):
+                write_atomic(file, bytes(20_000))
+            with pytest.raises(OSError, match="space"):
+                write_over(file, b"n" * 20_000)
+            assert file.read_bytes() == b"old"
+            write_over(file, b"new one")
+        assert file.read_bytes() == b"new one"

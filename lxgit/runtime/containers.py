@@ -15,7 +15,7 @@ import time
 from lxgit import eventlog
 from lxgit.beneath import remove_tree
 from lxgit.errors import LxgitError
-from lxgit.fsutil import fsync_directory, fsync_file, write_atomic
+from lxgit.fsutil import fsync_directory, fsync_file, write_atomic, write_over
 from lxgit.locks import TOLD_AFTER, LockHeld, locked, tell_wait
 from lxgit.records import dataclass, replace
 from lxgit.runtime import idranges, index, rundir
@@ -133,8 +133,17 @@ class Container:
         return _decoded(self.path, data, decoded_state) if data.strip(b"\0") else ContainerState()
 
     def record(self, state: ContainerState) -> None:
-        """Write state.json. Not waited for: after a power failure no container runs anyway."""
-        write_atomic(self.path / "state.json", encoded(state), durable=False)
+        """Write state.json. Not waited for: after a power failure no container runs anyway.
+
+        On a full disk it is written over, or a container's end would not be known.
+        """
+        path, data = self.path / "state.json", encoded(state)
+        try:
+            write_atomic(path, data, durable=False)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not path.exists():
+                raise
+            write_over(path, data)
 
     def tell(self, action: str, **attributes: str) -> None:
         """Have `lxgit events` know of something that has happened to it."""

@@ -7,6 +7,7 @@ lives it listens in the supervisor's place: a signal, as of `stop`, then ends it
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -85,7 +86,7 @@ class _Keeper:
             try:
                 with edited(self._task.container, wait=False) as container:
                     wanted = _is_wanted(container, state)
-                    container.record(replace(state, supervisor=None) if wanted else state.ended())
+                    _record(container, replace(state, supervisor=None) if wanted else state.ended())
                     return container if wanted else None
             except LockHeld:  # somebody changes it, and may stop it, too
                 seconds = _PAUSE
@@ -102,7 +103,7 @@ class _Keeper:
     def _wait(self, state: ContainerState, seconds: float) -> bool:
         """Wait so long; whether nobody has stopped it meanwhile."""
         container = self._task.container
-        container.record(replace(state, supervisor=os.getpid()))
+        _record(container, replace(state, supervisor=os.getpid()))
         assert state.exit_code is not None  # it would not go on
         with rundir.claimed(container.id), socket.socket(*_KIND) as listener:
             listener.bind(socket_path(container.id))
@@ -114,7 +115,7 @@ class _Keeper:
                 relay.loop.turn(left)
             if self._stopped:
                 by_user = self._by_user
-                container.record(replace(state.ended(), stopped=by_user, shut_down=not by_user))
+                _record(container, replace(state.ended(), stopped=by_user, shut_down=not by_user))
             relay.broadcast(protocol.ended(state.exit_code))
             relay.flush(1)
         return not self._stopped
@@ -128,6 +129,12 @@ class _Keeper:
         """A signal for a container that does not run: it was meant to end it."""
         del number
         self._stopped = True
+
+
+def _record(container: Container, state: ContainerState) -> None:
+    """Have others know of it; where a disk does not take it the container goes on all the same."""
+    with contextlib.suppress(OSError):
+        container.record(state)
 
 
 def _is_wanted(container: Container, state: ContainerState) -> bool:

@@ -150,7 +150,7 @@ class Supervisor:
         state = replace(state.ended(), finished=time.time_ns())
         if goes_on:  # told in one step with its end, which nobody may take for the last one
             state = replace(state, status=RESTARTING)
-        with contextlib.suppress(OSError):  # a full disk: the next look finds the lock free
+        with contextlib.suppress(OSError):  # a bad disk: the next look finds the lock free
             self._task.container.record(state)
         if state.started is not None:
             if state.oom_killed:

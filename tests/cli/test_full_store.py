@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,10 +16,10 @@ from tests.cli.conftest import copied
 from tests.support import disks
 from tests.support.program import Lxgit
 from tests.support.rlimits import file_size
+from tests.support.waiting import wait_until
 from tests.torture.verdict import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
@@ -50,27 +51,6 @@ def busy_store(grown_store: Path, work_directory: Path) -> Path:
     return made.store
 
 
-@contextmanager
-def filled(place: Path, blocks: int) -> Iterator[None]:
-    """So many blocks of 1 KiB are free, and none of those that are root's alone."""
-    ballast = place / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 10):
-            while True:
-                try:
-                    file.write(bytes(size))
-                except OSError:
-                    break
-        os.fsync(file.fileno())
-        file.truncate(max(file.tell() - (blocks << 10), 0))
-        os.sync()
-    try:
-        yield
-    finally:
-        ballast.unlink()
-        os.sync()
-
-
 def state(store: Path) -> tuple[State, list[str]]:
     """Names and what they name, what containers show, and stashes."""
     repository = open_repository(store)
@@ -90,7 +70,7 @@ def test_nothing_is_lost_and_what_failed_is_done_later(
         lxgit = Lxgit(copied(busy_store, place / "store"), home)
         before, failures = state(lxgit.store), []
         for blocks in (0, 1, 4, 8, 16, 400):
-            with filled(place, blocks):
+            with disks.filled(place, blocks):
                 done = lxgit(*COMMANDS[name], code=None)
                 after = state(lxgit.store)
             assert after == state(lxgit.store)
@@ -129,3 +109,70 @@ def test_what_is_done_is_not_told_as_failed(busy_store: Path, lxgit: Lxgit) -> N
     left = {name.partition("-")[0] for name in os.listdir(store / "git/objects/pack")}
     assert left == {"pack"}
     assert "web" not in lxgit("status").out
+
+
+@pytest.mark.parametrize("kind", ["ext4", "tmpfs"])
+def test_containers_end_and_go_on_as_elsewhere(grown_store: Path, scratch: Path, kind: str) -> None:
+    gate = scratch / "gate"
+    gate.mkdir()
+    script = "until [ -e /gate/open ]; do sleep 0.05; done; exit $0"
+    with (disks.small if kind == "ext4" else disks.in_memory)(scratch, 24) as place:
+        lxgit = Lxgit(copied(grown_store, place / "store"), gate)
+        for name, code, policy in (("good", 0, "no"), ("bad", 3, "no"), ("again", 4, "always")):
+            options = ("-d", "--network", "none", "-v", f"{gate}:/gate", "--restart", policy)
+            lxgit("run", *options, "--name", name, "base", "sh", "-c", script, str(code))
+        try:
+            with disks.filled(place, 0):
+                (gate / "open").touch()
+                assert lxgit("wait", "good", "bad").lines == ["0", "3"]
+                wait_until(lambda: restarts(lxgit, "again") >= 2)
+                assert lxgit("stop", "again").lines == ["again"]
+                assert codes(lxgit) == {"good": 0, "bad": 3, "again": 4}
+            assert codes(lxgit) == {"good": 0, "bad": 3, "again": 4}
+        finally:
+            lxgit("rm", "-f", "good", "bad", "again")
+
+
+def test_a_container_is_started_again_when_its_disk_lets_it(
+    grown_store: Path, scratch: Path
+) -> None:
+    """Its state cannot be written for a while, neither anew nor over the old one."""
+    with disks.small(scratch, 24) as place:
+        lxgit = Lxgit(copied(grown_store, place / "store"), scratch)
+        lxgit(
+            "run",
+            "-d",
+            "--network",
+            "none",
+            "--name",
+            "web",
+            "--restart",
+            "always",
+            "base",
+            "false",
+        )
+        try:
+            wait_until(lambda: restarts(lxgit) >= 2)
+            wait_until(lambda: "Restarting" in lxgit("ps").out)
+            (container,) = (place / "store/containers").glob("?" * 64)
+            subprocess.run(["chattr", "+i", container], check=True)
+            before = restarts(lxgit)
+            time.sleep(1.2)
+            subprocess.run(["chattr", "-i", container], check=True)
+            wait_until(lambda: restarts(lxgit) > before)
+        finally:
+            lxgit("rm", "-f", "web")
+
+
+def restarts(lxgit: Lxgit, name: str = "web") -> int:
+    count = lxgit("inspect", name).json[0]["RestartCount"]
+    assert isinstance(count, int)
+    return count
+
+
+def codes(lxgit: Lxgit) -> dict[str, int]:
+    """What each container ended with, and nothing else is said of its end."""
+    states = {one["Name"]: one["State"] for one in lxgit("inspect", *lxgit("ps", "-aq").lines).json}
+    assert {state["Status"] for state in states.values()} == {"exited"}
+    assert {state["Error"] for state in states.values()} == {""}
+    return {name.strip("/"): state["ExitCode"] for name, state in states.items()}

@@ -9,6 +9,7 @@ that save programs which forget to flush (auto_da_alloc; data=ordered).
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from contextlib import contextmanager
@@ -48,6 +49,39 @@ def small(directory: Path, megabytes: int) -> Iterator[Path]:
     kind = replace(EXT4, megabytes=megabytes, options="defaults")
     with mounted(kind, make(kind, directory / "disk"), directory / "mounted") as place:
         yield place
+
+
+@contextmanager
+def in_memory(directory: Path, megabytes: int) -> Iterator[Path]:
+    """A small file system in memory."""
+    place = directory / "memory"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", place], check=True)
+    try:
+        yield place
+    finally:
+        unmount(place)
+
+
+@contextmanager
+def filled(place: Path, blocks: int) -> Iterator[None]:
+    """So many blocks of 1 KiB are free of it, and none of those that are root's alone."""
+    ballast = place / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 10):
+            while True:
+                try:
+                    file.write(bytes(size))
+                except OSError:
+                    break
+        os.fsync(file.fileno())
+        file.truncate(max(file.tell() - (blocks << 10), 0))
+        os.sync()
+    try:
+        yield
+    finally:
+        ballast.unlink()
+        os.sync()
 
 
 def make(kind: Kind, image: Path) -> Path:
