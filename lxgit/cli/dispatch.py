@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from lxgit import __version__
 from lxgit.cli import commands
 from lxgit.cli.output import Output, OutputFailed
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 STANDARD_OUTPUT = 1
 INTERRUPTED = 130  # 128 + SIGINT
 BROKEN_PIPE = 141  # 128 + SIGPIPE
+_GIT_THERE = "git -C STORE/git"
 
 
 def run_command_line(words: Sequence[str]) -> int:
@@ -40,8 +43,18 @@ def _guarded(session: Session, step: Callable[[], int | None]) -> int:
         from lxgit.cli.report import fault, tell
 
         message, hint, code = fault(error)
-        tell(message, hint=hint)
+        tell(message, hint=hint and _with_store(session, hint))
         return code
+
+
+def _with_store(session: Session, hint: str) -> str:
+    """The hint with the store's path in what stock Git is to do there, if there is a store."""
+    from shlex import quote
+
+    directory = f"{session.store}/git"
+    if _GIT_THERE not in hint or not os.path.isdir(directory):
+        return hint
+    return hint.replace(_GIT_THERE, f"git -C {quote(directory)}")
 
 
 def _dispatch(session: Session, words: list[str]) -> int:

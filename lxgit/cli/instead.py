@@ -1,6 +1,7 @@
 """Commands and options of others that lxgit has not, and what does the same, or what comes nearest.
 
-STORE is the store's directory, in which stock Git does what it does anywhere.
+STORE is the store's directory, in which stock Git does what it does anywhere; where there is one,
+its path is told.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _RUN = {
     "--memory-swappiness": "--memory-swap",
     "--oom-kill-disable": "--oom-score-adj",
     "--pid": "a container sees its own processes alone: 'lxgit exec' joins them, 'lxgit top' lists",
+    "--platform": "'lxgit pull --platform OS/ARCHITECTURE SOURCE NAME' fetches it; then run NAME",
     "--runtime": "containers run in LXC",
     "--storage-opt": _DISKS,
     "--uts": "a container's host name is its own: -h, --hostname",
@@ -36,8 +38,10 @@ _RUN = {
 }
 _NETWORK = "a network is a bridge of this host: --subnet, --gateway, --ip-range, --internal"
 _NO_INDEX = "there is no index: 'lxgit commit' records all that a container changed"
+_NO_STAGED = "there is no index: all is put away that a container changed"
 _AT_ONCE = f"{_NO_INDEX}; 'lxgit restore CONTAINER:/PATH' puts a path back first"
 _BY_GIT = "'git -C STORE/git {}' knows it: the store is a repository of Git's"
+_PATHS_BY_GIT = f"{_BY_GIT}, where paths begin with rootfs/"
 _NO_REMOTES = "'lxgit branch' lists all: registries have names of images, and no branches here"
 _ORPHAN = "'lxgit bootstrap' and 'lxgit import' begin a history of its own"
 _HEAD_ALONE = "HEAD moves without it, and no container is touched"
@@ -45,14 +49,24 @@ _BRANCH_ALONE = "'lxgit branch -f NAME REV' moves a branch, and no container"
 _OF_DIFFS = """
 --numstat --shortstat --summary --dirstat --raw --check --diff-filter --color --no-color
 --color-words --word-diff -w --ignore-all-space -b --ignore-space-change -M --find-renames
---no-renames -R -S -G
+--no-renames -R -S -G -a --text --binary
 """
 _OF_LOGS = """
 --author --committer --grep -i --since --after --until --before --merges --no-merges --date --pretty
 --abbrev-commit --no-decorate -L --topo-order --date-order --branches --tags --left-right --source
 """
+_MESSAGE = "-m or -F gives the message, and without them the editor opens"
+_KEPT_STEPS = "steps that were built here are taken from the store; --no-cache builds all anew"
 _OF_LISTS = "--contains --no-contains --merged --no-merged --points-at --sort"
 INSTEAD = {
+    "build": {
+        "--load": "what is built is in the store: 'lxgit run' takes it",
+        "--push": "'lxgit push NAME [HOST/]IMAGE' sends what was built",
+        **dict.fromkeys(("--cache-from", "--cache-to"), _KEPT_STEPS),
+        **dict.fromkeys(
+            ("-o", "--output"), "'lxgit export' writes an image as a tar, 'lxgit save' for others"
+        ),
+    },
     "branch": dict.fromkeys(("-a", "--all", "-r", "--remotes"), _NO_REMOTES)
     | dict.fromkeys(_OF_LISTS.split(), _BY_GIT.format("branch"))
     | dict.fromkeys(("-c", "--copy"), "'lxgit branch NEW OLD' makes another at the same commit")
@@ -63,15 +77,18 @@ INSTEAD = {
         "--amend": "'lxgit undo' takes back the commit just made: the container has its changes",
         "--dry-run": "'lxgit status' shows what it would record",
         **dict.fromkeys(("-p", "--patch", "-i", "--interactive"), _AT_ONCE),
+        **dict.fromkeys(("-C", "--reuse-message", "--reedit-message", "--no-edit"), _MESSAGE),
     },
     "create": _RUN,
     "diff": dict.fromkeys(("--cached", "--staged"), "there is no index: without it all is shown")
     | dict.fromkeys(("-p", "--patch"), "without it all is shown")
-    | dict.fromkeys(_OF_DIFFS.split(), _BY_GIT.format("diff OLD NEW")),
+    | dict.fromkeys(_OF_DIFFS.split(), _PATHS_BY_GIT.format("diff OLD NEW")),
     "gc": {"--prune": "--now keeps nothing that only a reflog reaches"},
-    "log": dict.fromkeys((_OF_LOGS + _OF_DIFFS).split(), _BY_GIT.format("log"))
-    | dict.fromkeys(("--name-only", "--name-status"), "--stat"),
-    "ls": dict.fromkeys(("-a", "--all"), "names that begin with a dot are listed without it"),
+    "log": dict.fromkeys((_OF_LOGS + _OF_DIFFS).split(), _PATHS_BY_GIT.format("log"))
+    | dict.fromkeys(("--name-only", "--name-status"), "--stat")
+    | dict.fromkeys(("-s", "--no-patch"), "without -p no changes are shown")
+    | dict.fromkeys(("-g", "--walk-reflogs"), "'lxgit reflog' lists where HEAD or a branch was")
+    | {"--not": "^REV leaves out what led to REV", "--remotes": _NO_REMOTES},
     "push": dict.fromkeys(("-f", "--force"), "a name in a registry moves without it")
     | dict.fromkeys(("-a", "--all-tags", "--all", "--tags"), "one NAME[:TAG] after the other"),
     "reset": dict.fromkeys(("--soft", "--mixed", "--keep"), _BRANCH_ALONE),
@@ -81,8 +98,13 @@ INSTEAD = {
     | dict.fromkeys(("-p", "--patch"), "without it all is shown")
     | dict.fromkeys(("-s", "--no-patch", "-q", "--quiet"), "'lxgit log -n 1 REV' shows no changes")
     | dict.fromkeys(
-        ("--date", "--oneline", "--pretty", *_OF_DIFFS.split()), _BY_GIT.format("show")
+        ("--date", "--oneline", "--pretty", *_OF_DIFFS.split()), _PATHS_BY_GIT.format("show")
     ),
+    "stash push": dict.fromkeys(
+        ("-u", "--include-untracked", "-a", "--all"),
+        "without it all goes that a container changed, new files too",
+    )
+    | dict.fromkeys(("-k", "--keep-index", "-S", "--staged", "-p", "--patch"), _NO_STAGED),
     "status": dict.fromkeys(
         ("-s", "--short", "--porcelain"),
         "'lxgit diff --name-status CONTAINER' is short; --format json is for programs",
@@ -92,6 +114,9 @@ INSTEAD = {
     "tag": dict.fromkeys(
         (*_OF_LISTS.split(), "-s", "--sign", "-u", "--local-user", "-v", "--verify"),
         _BY_GIT.format("tag"),
+    ),
+    "volume create": dict.fromkeys(
+        ("-o", "--opt"), "a volume lies in the store; 'lxgit run -v /DIRECTORY:/PATH' takes another"
     ),
     "network create": dict.fromkeys(
         ("-o", "--opt", "--attachable", "--ipam-driver", "--scope", "--ingress"), _NETWORK
@@ -153,7 +178,8 @@ COMMANDS = {
     "list": "'lxgit ps -a' lists containers, 'lxgit images' images, 'lxgit branch' branches",
     "ls-files": _LISTED,
     "ls-tree": _LISTED,
-    "merge": f"'lxgit branch -f NAME REV' moves a branch on; {_PATHS}",
+    "merge": "'lxgit branch -f NAME REV' moves a branch on where it has nothing of its own: where"
+    f" 'lxgit log REV..NAME' is empty; {_PATHS}",
     "merge-base": f"'lxgit diff A...B' begins there; {_BY_GIT.format('merge-base A B')}",
     "mount": _FILES,
     "mv": "'lxgit rename' gives a container another name, 'lxgit branch -m' a branch",

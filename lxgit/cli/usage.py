@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 88
 _TERMINAL = 80
+_SHORT_NAME = len("--last")
 _LONGEST_EXAMPLE = 46  # columns; what longer ones are for stands farther right
 
 
@@ -55,7 +56,7 @@ def explain(name: str, command: Command, words: Sequence[str]) -> NoReturn:
         words = for_click(command, before)
         typer_command(name, command).make_context(f"lxgit {name}", words)
     except TyperException as error:
-        message = _as_one_line(error.format_message())
+        message = _with_slips_alone(_as_one_line(error.format_message()))
         plain = name.removeprefix("container ").removeprefix("image ")
         named = message.removeprefix("no such option: ").split(" ")[0]
         if instead := INSTEAD.get(plain, {}).get(named):
@@ -70,6 +71,32 @@ def _as_one_line(message: str) -> str:
     """Typer's sentence in the manner of ours; `Value error` is Pydantic's word for a choice."""
     text = " ".join(message.replace(": Value error, ", ": ").split()).rstrip(".")
     return text[:1].lower() + text[1:]
+
+
+_GUESSES = re.compile(r"(no such option: (\S+)) \(Possible options: (.+)\)")
+
+
+def _with_slips_alone(message: str) -> str:
+    """Without the options that Typer offers for one which is no slip of the finger in them."""
+    if (match := _GUESSES.fullmatch(message)) is None:
+        return message
+    plain, typed, offered = match.groups()
+    meant = [name for name in offered.split(", ") if _is_slip(typed, name)]
+    return f"{plain} (Possible options: {', '.join(meant)})" if meant else plain
+
+
+def _is_slip(typed: str, meant: str) -> bool:
+    """Whether a letter or two are added, left out or others; one alone in a short name."""
+    most = 2 if len(meant) > _SHORT_NAME else 1
+    if abs(len(typed) - len(meant)) > most:
+        return False
+    row = list(range(len(meant) + 1))
+    for position, letter in enumerate(typed, start=1):
+        before, row[0] = row[0], position
+        for at, other in enumerate(meant, start=1):
+            changed = before + (letter != other)
+            before, row[at] = row[at], min(row[at] + 1, row[at - 1] + 1, changed)
+    return row[-1] <= most
 
 
 def typer_command(name: str, command: Command) -> TyperCommand:

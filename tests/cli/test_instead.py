@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,8 @@ from lxgit.cli.commands import find, find_family, split
 from lxgit.cli.instead import ARGUMENTS, COMMANDS, INSTEAD
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.program import Lxgit
     from tests.support.stockgit import StockGit
 
@@ -52,6 +55,7 @@ def test_what_is_there_has_no_hint() -> None:
             for option in ("--numstat", "--raw", "--color")
         ),
         *(("log", option) for option in ("--author=Ada", "--merges", "--date=iso")),
+        *((name, option) for name in ("diff", "log") for option in ("--text", "--binary")),
         ("branch", "--sort=refname"),
     ],
 )
@@ -59,7 +63,50 @@ def test_what_git_knows_is_left_to_it_alone(grown: Lxgit, name: str, option: str
     """Nothing that is spelled alike is offered beside it."""
     told = grown(name, option, code=2).err
     word = option.partition("=")[0]
-    assert told.startswith(f"lxgit: no such option: {word}\nhint: 'git -C STORE/git {name}")
+    assert told.startswith(f"lxgit: no such option: {word}\nhint: 'git -C {grown.store}/git {name}")
+    assert ("where paths begin with rootfs/\n" in told) is (name != "branch")
+
+
+def test_the_store_is_named_where_there_is_one(lxgit: Lxgit, scratch: Path) -> None:
+    """So that the line can be typed as it stands, whatever the path has in it."""
+    assert "'git -C STORE/git describe'" in lxgit("describe", code=2).err
+    store = scratch / "a store"
+    lxgit("--store", store, "volume", "create", "v")
+    hint = lxgit("--store", store, "describe", code=2).err
+    line = re.search(r"hint: '(git -C .*) describe' knows it", hint)
+    assert line is not None
+    done = subprocess.run(
+        [*shlex.split(line[1]), "rev-parse", "--is-bare-repository"],
+        check=True,
+        capture_output=True,
+    )
+    assert done.stdout == b"true\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("run --platform linux/arm64 base", "'lxgit pull --platform "),
+        ("create --platform=linux/arm64 base", "'lxgit pull --platform "),
+        ("build --load .", "what is built is in the store"),
+        ("build --push .", "'lxgit push "),
+        ("build --cache-from x .", "steps that were built here"),
+        ("build -o out .", "'lxgit export' "),
+        ("log --not base", "^REV leaves out"),
+        ("log --remotes", "'lxgit branch' lists all"),
+        ("log -g", "'lxgit reflog' "),
+        ("log --no-patch", "without -p "),
+        ("log -s", "without -p "),
+        ("commit -C HEAD", "-m or -F gives the message"),
+        ("commit --no-edit", "-m or -F gives the message"),
+        ("stash -u", "without it all goes that a container changed"),
+        ("stash push --patch", "there is no index"),
+        ("volume create -o type=nfs", "a volume lies in the store"),
+    ],
+)
+def test_an_option_of_others_has_a_hint(lxgit: Lxgit, line: str, hint: str) -> None:
+    told = lxgit(*line.split(), code=2).err
+    assert re.match(rf"lxgit: no such option: -\S+\nhint: {re.escape(hint)}", told), told
 
 
 @pytest.mark.parametrize(
