@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from lxgit.cli.environment import for_registries
-from lxgit.cli.receiving import say
+from lxgit.cli.progress import QuietProgress
+from lxgit.cli.receiving import say, silent
 from lxgit.errors import LxgitError, UsageError
 from lxgit.operations.absent import NEVER, Pulls, pulled, says_absent
 from lxgit.operations.store import NoStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from lxgit.cli.run import Fetch
     from lxgit.cli.session import Session
     from lxgit.operations.creating import RunRequest
     from lxgit.progress import Progress
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 def request_of_pulled(
     session: Session,
     request: RunRequest,
-    policy: str,
+    fetch: Fetch,
     why: LxgitError | None,
     progress: Progress,
 ) -> RunRequest:
@@ -29,10 +31,11 @@ def request_of_pulled(
     """
     if request.image is None:
         raise why or UsageError("--pull always takes an image by its name")
-    if why is not None and (policy == NEVER or not _is_about(session, why, request.image)):
+    if why is not None and (fetch.policy == NEVER or not _is_about(session, why, request.image)):
         raise why
     repository = session.repository(create=True)
-    how = Pulls(policy, for_registries(), say)
+    how = Pulls(fetch.policy, for_registries(), silent if fetch.is_quiet else say)
+    progress = QuietProgress() if fetch.is_quiet else progress
     name = pulled(
         repository, request.image, how, why, identity=session.identity(), progress=progress
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lxgit.cli.limitoptions import Limiting
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import for_each
-from lxgit.cli.run import Image, Program, Pull, told_as_docker_does, with_image
+from lxgit.cli.run import Fetch, Image, Program, told_as_docker_does, with_image
 from lxgit.cli.runoptions import Wishes
 from lxgit.cli.session import Session
 from lxgit.errors import UsageError
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 def create(
     session: Session,
     wishes: Wishes,
+    fetch: Fetch,
     image: Image = None,
     program: Program = (),
-    pull: Pull = "missing",
 ) -> None:
     """Make a container as 'run' does, and do not start it; 'start' does."""
     from lxgit.cli.tables import short_id
@@ -43,7 +43,7 @@ def create(
                 session.out.line(short_id(made))
                 session.out.flush()
 
-        with_image(session, wanted, pull, progress, make)
+        with_image(session, wanted, fetch, progress, make)
 
 
 @command(

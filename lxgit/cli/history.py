@@ -177,9 +177,13 @@ def ls(
     ] = "HEAD",
     long: Annotated[bool, option("-l", "--long", help="everything about each")] = False,
     recursive: Annotated[bool, option("-R", "--recursive", help="what is below, too")] = False,
+    everything: Annotated[
+        bool, option("-a", "--all", help="names that begin with a dot, listed as without")
+    ] = False,
     format_: AsFormat = "table",
 ) -> None:
     """List a directory of an image or a container, without starting anything."""
+    del everything  # nothing is hidden
     from lxgit.cli.lsview import listed_fields, shown_name, write_long
     from lxgit.operations.listing import list_directory
 

@@ -90,7 +90,7 @@ def pull(
     )
     repository = session.repository(create=True)
     with nullcontext(QuietProgress()) if quiet else session.progress() as progress:
-        tell = _silent if quiet else say
+        tell = silent if quiet else say
         identity = session.identity()
         for pulled in pull_tags(
             repository, request, tell, every=every, identity=identity, progress=progress
@@ -173,5 +173,5 @@ def say(line: str) -> None:
         os.write(2, f"{printable(line)}\n".encode("utf-8", "surrogateescape"))
 
 
-def _silent(_: str) -> None:
-    pass
+def silent(_: str) -> None:
+    """Say nothing, in its place."""

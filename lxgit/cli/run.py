@@ -12,6 +12,7 @@ from lxgit.cli.report import fault, for_each
 from lxgit.cli.runoptions import Wishes
 from lxgit.cli.session import Session
 from lxgit.errors import LxgitError, UsageError
+from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,10 +41,18 @@ Image = Annotated[
 Program = Annotated[
     tuple[str, ...], argument("COMMAND", help="what to run; the image's Cmd by default")
 ]
-Pull = Annotated[
-    Literal["missing", "always", "never"],
-    option("--pull", help="when IMAGE is fetched from a registry"),
-]
+
+
+class Fetch(NamedTuple):
+    """When an image is fetched, and how."""
+
+    policy: Annotated[
+        Literal["missing", "always", "never"],
+        option("--pull", help="when IMAGE is fetched from a registry"),
+    ] = "missing"
+    is_quiet: Annotated[bool, option("-q", "--quiet", help="fetch it without a word")] = False
+
+
 _STREAMS = ("stdin", "stdout", "stderr")
 Attach = Annotated[
     tuple[str, ...],
@@ -71,11 +80,11 @@ Remove = Annotated[bool, option("--rm", help="delete the container at its end")]
 def run(
     session: Session,
     wishes: Wishes,
+    fetch: Fetch,
     image: Image = None,
     program: Program = (),
     detach: Detach = False,
     remove: Remove = False,
-    pull: Pull = "missing",
     attached: Attach = (),
     sig_proxy: SigProxy = True,
     detach_keys: DetachKeys = None,
@@ -102,7 +111,7 @@ def run(
             repository, who = session.repository(), session.identity()
             return run(repository, request, streams, identity=who, progress=progress)
 
-        code = with_image(session, wanted, pull, progress, begin)
+        code = with_image(session, wanted, fetch, progress, begin)
     return exit_code(session, code)
 
 
@@ -122,20 +131,20 @@ def _left_alone(session: Session, request: RunRequest, streams: Streams, progres
 def with_image(
     session: Session,
     request: RunRequest,
-    policy: str,
+    fetch: Fetch,
     progress: Progress,
     act: Callable[[RunRequest], T],
 ) -> T:
     """Do what a request asks for, once its image is here; where it is, this costs nothing."""
     why = None
-    if policy != "always":
+    if fetch.policy != "always":
         try:
             return act(request)
         except LxgitError as error:
             why = error
     from lxgit.cli.absent import request_of_pulled
 
-    return act(request_of_pulled(session, request, policy, why, progress))
+    return act(request_of_pulled(session, request, fetch, why, progress))
 
 
 def _streams(detach_keys: str | None, attached: tuple[str, ...] = ()) -> Streams:

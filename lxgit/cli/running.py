@@ -24,7 +24,13 @@ StopSignal = Annotated[
 ]
 Patience = Annotated[
     int | None,
-    option("-t", "--time", help="seconds until it is killed; 10 by default", metavar="SECONDS"),
+    option(
+        "-t",
+        "--time",
+        "--timeout",
+        help="seconds until it is killed; 10 by default",
+        metavar="SECONDS",
+    ),
 ]
 
 

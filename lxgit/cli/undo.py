@@ -35,13 +35,14 @@ def reflog(
     no_trunc: NoTrunc = False,
     format_: AsFormat = "table",
 ) -> None:
-    """Show where a branch, a tag or HEAD was, the last change first.
+    """Show where a branch, a tag or HEAD was, the last change first; also as 'reflog show'.
 
     Each line's name is a revision: 'lxgit show HEAD@{1}', 'lxgit branch back tuned@{2}'. What was
     deleted is reached by its id.
     """
     from lxgit.operations import reflogs
 
+    names = names[1:] if names[:1] == ("show",) else names
     take(names, 0, 1, "lxgit reflog [REF]")
     repository = session.repository()
     rows = reflogs.deleted(repository) if deleted else reflogs.reflog(repository, *names)

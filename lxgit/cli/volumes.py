@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lxgit.cli.formats import inspect_each
 from lxgit.cli.options import Filters, FormatOption, Template
-from lxgit.cli.params import Annotated, argument, command, option
+from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.report import for_each
 from lxgit.cli.session import Session
 
@@ -28,12 +28,16 @@ def create(
     labels: Annotated[
         tuple[str, ...], option("--label", help="a note to it", metavar="NAME[=VALUE]")
     ] = (),
+    driver: Annotated[
+        Literal["local"], option("-d", "--driver", help="a directory of the store's: no other")
+    ] = "local",
 ) -> None:
     """Make a volume, unless it is there, and print its name.
 
     A volume outlives its containers; 'run -v VOLUME:PATH' makes it too, and a new one gets what the
     image has at PATH.
     """
+    del driver  # there is one
     from lxgit.cli.labels import labels_of
     from lxgit.operations.volumes import create_volume
 

@@ -159,6 +159,7 @@ def commit(
     force: Annotated[
         bool, option("--force", help="move NAME, whatever its history; the reflog keeps it")
     ] = False,
+    quiet: Annotated[bool, option("-q", "--quiet", help="without its id")] = False,
 ) -> None:
     """Record what a container changed as a commit, and print its id.
 
@@ -178,7 +179,8 @@ def commit(
         text = _ask(session, repository, request)
     with session.progress() as progress:
         made = committing.commit(repository, request, text, identity=identity, progress=progress)
-    session.out.line(short_id(made.oid))
+    if not quiet:
+        session.out.line(short_id(made.oid))
 
 
 def _request(

@@ -195,6 +195,11 @@ def test_ls(grown: Lxgit) -> None:
     assert grown("ls", "-R", "base").lines.count("etc/motd") == 1
 
 
+def test_ls_hides_nothing(grown: Lxgit) -> None:
+    for one, same in ((["-a"], []), (["-la"], ["-l"]), (["--all", "-R"], ["-R"])):
+        assert grown("ls", *one, "HEAD:/etc").out == grown("ls", *same, "HEAD:/etc").out
+
+
 def test_ls_at_length(grown: Lxgit, busybox_rootfs: Path) -> None:
     lines = {line.rsplit(" ", 1)[-1]: line for line in grown("ls", "-l", "tuned:/").lines}
     assert lines["tmp/"].startswith("drwxrwxrwt 0 0 0 ")

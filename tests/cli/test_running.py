@@ -118,7 +118,7 @@ class TestEnds:
     def test_stop_kills_the_deaf(self, web: Lxgit) -> None:
         web("run", "-d", "--name", "deaf", "base", "sh", "-c", "trap '' TERM; sleep 600; sleep 600")
         begin = time.monotonic()
-        web("stop", "-t", "1", "deaf", "web")
+        web("stop", "--timeout", "1", "deaf", "web")
         assert 1 <= time.monotonic() - begin < 10
         assert row(web, "deaf")["exit_code"] == 137
         assert row(web, "web")["exit_code"] == 5

@@ -251,7 +251,9 @@ def test_reflog_is_gits(full: Lxgit, git: StockGit) -> None:
     for name in ("HEAD", "tuned"):
         theirs = git("reflog", "show", "--abbrev=12", name).decode()
         assert full("reflog", name).out == theirs
+        assert full("reflog", "show", name).out == theirs
     assert full("reflog").out == full("reflog", "HEAD").out
+    assert full("reflog", "show").out == full("reflog").out
     assert full("reflog", "-n", "1").lines == full("reflog").lines[:1]
     fields = full("reflog", "--format", "json").json[0]
     assert fields["name"] == "HEAD@{0}"

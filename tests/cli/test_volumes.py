@@ -112,7 +112,11 @@ def both(lxgit: Lxgit) -> list[dict[str, dict[str, object]]]:
 class TestTheirCommands:
     def test_create_is_idempotent_and_names_itself(self, lx: Lxgit) -> None:
         assert lx("volume", "create", "v", "--label", "a=b").out == "v\n"
-        assert lx("volume", "create", "v").out == "v\n"
+        assert lx("volume", "create", "-d", "local", "v").out == "v\n"
+        assert (
+            "'nfs' is not one of 'local'"
+            in lx("volume", "create", "--driver", "nfs", "v", code=2).err
+        )
         assert len(lx("volume", "create").out) == 65
         (row,) = lx("volume", "inspect", "v").json
         assert row["Labels"] == {"a": "b"}

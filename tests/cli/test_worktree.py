@@ -188,7 +188,7 @@ def test_an_empty_commit_wants_to_be_asked_for(based: Lxgit, git: StockGit) -> N
         "lxgit: container 'idle' has not changed\nhint: --allow-empty makes a commit all the same\n"
     )
     assert git.word("rev-list", "--count", "base") == "1"
-    based("commit", "-m", "Nothing", "--allow-empty", "idle")
+    assert based("commit", "-q", "-m", "Nothing", "--allow-empty", "idle").out == ""
     assert git.word("rev-list", "--count", "base") == "2"
     based("commit", "-m", "A name alone", "idle", "named")
     assert git.word("log", "-n1", "--format=%s", "named") == "A name alone"
