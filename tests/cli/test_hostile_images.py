@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.archives import BLOCK_DEVICE, CHARACTER, DIRECTORY, FILE
+from tests.support.program import PROGRAM
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,6 +128,33 @@ def test_nobody_else_reaches_its_setuid_programs(program: Lxgit) -> None:
     finally:
         program("rm", "-f", "on")
     assert "rwsr-sr-x" in program("run", "--rm", "evil", "ls", "-l", "/become").out
+
+
+@pytest.mark.parametrize("umask", ["000", "077"])
+def test_others_can_pass_where_containers_run_and_list_nothing(based: Lxgit, umask: str) -> None:
+    """Whatever the umask of the first command after a boot is."""
+    script = """
+        mount -t tmpfs -o mode=755 none /run
+        umask "$0"
+        "$@"
+        find /run/lxgit -maxdepth 1 -printf "%m %p\n"
+        ! setpriv --reuid=65534 --regid=65534 --clear-groups ls /run/lxgit /run/lxgit/c
+    """
+    command = (PROGRAM, "run", "--rm", "--network", "none", "base", "true")
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-e", "-c", script, umask, *command],
+        capture_output=True,
+        text=True,
+        env=based.environment(),
+        check=True,
+    )
+    assert set(done.stdout.splitlines()) == {
+        "711 /run/lxgit",
+        "711 /run/lxgit/c",
+        "711 /run/lxgit/stage",
+        "700 /run/lxgit/b",
+    }
+    assert done.stderr.count("ermission denied") == 2
 
 
 def find(places: list[str]) -> subprocess.CompletedProcess[bytes]:
