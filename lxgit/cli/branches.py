@@ -119,7 +119,18 @@ def _create(session: Session, names: tuple[str, ...], *, force: bool) -> None:
 
     take(names, 1, 2, "lxgit branch NAME [REV]")
     start = names[1] if len(names) == 2 else None
-    create_branch(session.repository(), names[0], start, force=force, identity=session.identity())
+    repository, who = session.repository(), session.identity()
+    dropped = create_branch(repository, names[0], start, force=force, identity=who)
+    _tell_dropped(session, names[0], dropped)
+
+
+def _tell_dropped(session: Session, name: str, oid: str | None) -> None:
+    """Where a branch was that was moved, if that has no name now."""
+    if oid is not None:
+        session.note(
+            f"the branch '{name}' was {short_id(oid)}, which no name leads to now",
+            hint=f"'lxgit branch NEW {short_id(oid)}' gives it one",
+        )
 
 
 Detach = Annotated[bool, option("--detach", help="at the commit, on no branch")]
@@ -295,5 +306,6 @@ def _tell_moved(session: Session, moved: HeadMoved) -> None:
         out.line(f"Switched to branch '{moved.new_branch}'")
     for container in moved.left_behind:
         out.line(f"{container_name(container)} has changes, and stays on '{container.branch}'")
+    _tell_dropped(session, moved.new_branch or "", moved.dropped)
     if moved.new_branch is None and moved.old_branch is not None:
         session.note("HEAD is on no branch now", hint="'lxgit checkout -b NEW' makes one here")

@@ -113,6 +113,12 @@ def is_ancestor(git: Git, ancestor: ObjectID, descendant: ObjectID) -> bool:
     return not git.run(command)
 
 
+def has_a_name(git: Git, oid: ObjectID) -> bool:
+    """Whether a branch or a tag names the commit, or one that has it in its history."""
+    command = ["rev-list", "--max-count=1", hex_id(oid), "--not", *EVERYWHERE]
+    return not git.run(command)
+
+
 def merge_bases(git: Git, one: ObjectID, other: ObjectID) -> list[ObjectID]:
     """The best common ancestors (git-merge-base(1)); none of unrelated histories."""
     answer = git.run(["merge-base", "--all", hex_id(one), hex_id(other)], ok=(0, 1))

@@ -76,8 +76,11 @@ def _subject(repository: Repository, oid: ObjectID) -> str:
 
 def create_branch(
     repository: Repository, name: str, start: str | None, *, force: bool, identity: Identity
-) -> str:
-    """A branch at `start`, HEAD by default; `force` moves one that is there. Returns the id."""
+) -> str | None:
+    """A branch at `start`, HEAD by default; `force` moves one that is there.
+
+    Returns the commit that a moved one was at, if no name has that any more.
+    """
     name = branch_name(name)
     check_branch_name(repository, name)
     ref = branch_ref(name)
@@ -91,6 +94,18 @@ def create_branch(
         else f"branch: Reset to {start or 'HEAD'}",
         who=identity.committer,
     )  # fmt: skip
+    return _left_without_a_name(repository, present)
+
+
+def _left_without_a_name(repository: Repository, oid: ObjectID | None) -> str | None:
+    from lxgit.objects.git import GitFailed
+    from lxgit.objects.history import has_a_name
+
+    try:
+        if oid is None or has_a_name(repository.git, oid):
+            return None
+    except GitFailed:  # its history is damaged, which may be why the branch is moved
+        return None
     return hex_id(oid)
 
 
@@ -237,10 +252,11 @@ def checkout_new(
 ) -> HeadMoved:
     """Create a branch at `start`, HEAD by default, and move HEAD to it."""
     name = branch_name(name)
-    create_branch(repository, name, start, force=force, identity=identity)
+    dropped = create_branch(repository, name, start, force=force, identity=identity)
     ref = branch_ref(name)
     oid = branch_tip(repository, name)
-    return _move_head(repository, ref, oid, name, created=True, identity=identity)
+    moved = _move_head(repository, ref, oid, name, created=True, identity=identity)
+    return moved._replace(dropped=dropped)
 
 
 def _previous(repository: Repository) -> str:

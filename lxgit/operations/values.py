@@ -212,6 +212,8 @@ class HeadMoved(NamedTuple):
     subject: str
     left_behind: tuple[ContainerRow, ...]
     """Changed containers of the branch that was left."""
+    dropped: str | None = None
+    """Where the new branch was before, if no name has that commit any more."""
 
 
 class Stash(NamedTuple):

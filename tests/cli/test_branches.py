@@ -50,6 +50,24 @@ def test_a_detached_head_is_listed(grown: Lxgit, git: StockGit) -> None:
     )
 
 
+def test_a_branch_that_is_moved_away_from_commits_tells_them(grown: Lxgit, git: StockGit) -> None:
+    """As `branch -D` does, where no other name has them."""
+    grown("checkout", "-q", "base")
+    tuned = git.word("rev-parse", "tuned")
+    grown("branch", "kept", "tuned")
+    assert grown("branch", "-f", "tuned", "base").err == ""  # 'kept' has them
+    told = grown("branch", "-f", "kept", "base")
+    assert told.out == ""
+    assert told.err == (
+        f"lxgit: the branch 'kept' was {tuned[:12]}, which no name leads to now\n"
+        f"hint: 'lxgit branch NEW {tuned[:12]}' gives it one\n"
+    )
+    grown("branch", "again", tuned[:12])
+    assert grown("branch", "-f", "kept", "again").err == ""  # it has moved on
+    grown("branch", "-D", "again")
+    assert f"'kept' was {tuned[:12]}" in grown("checkout", "-B", "kept", "base").err
+
+
 def test_create_move_rename_delete(grown: Lxgit, git: StockGit) -> None:
     base, tuned = git.word("rev-parse", "base"), git.word("rev-parse", "tuned")
     assert grown("branch", "new").out == ""
