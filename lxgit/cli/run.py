@@ -164,7 +164,11 @@ def _streams(detach_keys: str | None, attached: tuple[str, ...] = ()) -> Streams
 
 @contextlib.contextmanager
 def told_as_docker_does(image: str | None) -> Iterator[None]:
-    """Faults of ours are 125, so that no one takes them for the command's own."""
+    """Faults of ours are 125, so that no one takes them for the command's own.
+
+    A line that was put together wrongly is 2 here as everywhere: no command was run then, and none
+    would be if it were typed again.
+    """
     from lxgit.operations.lookup import IsContainer
 
     try:
