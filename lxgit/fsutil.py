@@ -81,11 +81,21 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = 
         fsync_directory(path.parent)
 
 
+def write_even_if_full(path: Path, data: bytes) -> None:
+    """Replace a file's content in one step, or on a full disk as `write_over` does; not durable."""
+    try:
+        write_atomic(path, data, durable=False)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not path.exists():
+            raise
+        write_over(path, data)
+
+
 def write_over(path: Path, data: bytes) -> None:
     """Replace a file's content where it lies, with spaces behind it if it was longer.
 
-    For a disk that is full: what the file takes of it already is enough. A reader at that moment,
-    or a crash, may see something of both. OSError where there is no room even so.
+    What it takes of the disk already is enough, most of the time: else OSError, and it is as it
+    was. A reader at that moment, or a crash, may see something of both.
     """
     fd = os.open(path, os.O_WRONLY)
     try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.fsutil import write_atomic, write_over
+from lxgit.fsutil import write_atomic, write_even_if_full, write_over
 from tests.support import disks
 
 if TYPE_CHECKING:
@@ -45,5 +45,8 @@ def test_on_a_full_disk_it_is_the_new_or_the_old(scratch: Path) -> None:
             with pytest.raises(OSError, match="space"):
                 write_over(file, b"n" * 20_000)
             assert file.read_bytes() == b"old"
-            write_over(file, b"new one")
+            write_even_if_full(file, b"new one")
+            with pytest.raises(OSError, match="space"):
+                write_even_if_full(place / "other", b"new one")
+            assert not (place / "other").exists()
         assert file.read_bytes() == b"new one"

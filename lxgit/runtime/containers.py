@@ -15,7 +15,7 @@ import time
 from lxgit import eventlog
 from lxgit.beneath import remove_tree
 from lxgit.errors import LxgitError
-from lxgit.fsutil import fsync_directory, fsync_file, write_atomic, write_over
+from lxgit.fsutil import fsync_directory, fsync_file, write_atomic, write_even_if_full
 from lxgit.locks import TOLD_AFTER, LockHeld, locked, tell_wait
 from lxgit.records import dataclass, replace
 from lxgit.runtime import idranges, index, rundir
@@ -137,13 +137,7 @@ class Container:
 
         On a full disk it is written over, or a container's end would not be known.
         """
-        path, data = self.path / "state.json", encoded(state)
-        try:
-            write_atomic(path, data, durable=False)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not path.exists():
-                raise
-            write_over(path, data)
+        write_even_if_full(self.path / "state.json", encoded(state))
 
     def tell(self, action: str, **attributes: str) -> None:
         """Have `lxgit events` know of something that has happened to it."""
