@@ -133,7 +133,7 @@ class RefVerifier:
         elif target is None:
             yield from self._target_faults("HEAD", from_hex(content[:40]))
         elif branches and target not in branches and not self._was_deleted(target):
-            told = f"HEAD names '{target}', and there never was such a branch"
+            told = f"HEAD names '{target}', and there is no such branch"
             yield RefFault(told, "HEAD", mended)
 
     def _was_deleted(self, name: str) -> bool:

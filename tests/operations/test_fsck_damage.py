@@ -187,10 +187,10 @@ HARM: dict[str, Harm] = {
     "HEAD that is none": Harm(lambda r: put(r.git_dir / "HEAD", b"nonsense\n"), "HEAD"),
     "HEAD gone": Harm(lambda r: (r.git_dir / "HEAD").unlink(), ""),
     "HEAD of a branch that never was": Harm(
-        lambda r: put(r.git_dir / "HEAD", b"ref: refs/heads/bbse\n"), "never was"
+        lambda r: put(r.git_dir / "HEAD", b"ref: refs/heads/bbse\n"), "no such branch"
     ),
     "HEAD of a branch whose name is no text": Harm(
-        lambda r: put(r.git_dir / "HEAD", b"ref: refs/heads/b\xe1se\n"), "never was"
+        lambda r: put(r.git_dir / "HEAD", b"ref: refs/heads/b\xe1se\n"), "no such branch"
     ),
     "a reflog with nonsense": Harm(
         lambda r: put(r.git_dir / "logs/refs/heads/other", b"nonsense\n"), "reflog"
