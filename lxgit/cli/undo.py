@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lxgit.cli.answers import container_name
 from lxgit.cli.moving import tell_kept
 from lxgit.cli.options import AsFormat, NoTrunc, take
 from lxgit.cli.params import Annotated, argument, command, option
@@ -77,7 +78,7 @@ def _fields(row: ReflogRow) -> dict[str, object]:
         ("lxgit undo -n", "what it would be"),
         ("lxgit undo", "the last command that moved a name"),
         ("lxgit undo && lxgit undo --redo", "there and back"),
-        ("lxgit undo --force", "also where a container has changed since"),
+        ("lxgit undo --force", "also where a container has changed, or is on a branch that goes"),
     )
 )
 def undo(
@@ -85,7 +86,13 @@ def undo(
     redo: Annotated[bool, option("--redo", help="do again what was undone last")] = False,
     dry_run: Annotated[bool, option("-n", "--dry-run", help="only say what")] = False,
     force: Annotated[
-        bool, option("-f", "--force", help="a container that has changed since, too: that is kept")
+        bool,
+        option(
+            "-f",
+            "--force",
+            help="a container that has changed since, too: that is kept; those of a branch that"
+            " goes become detached",
+        ),
     ] = False,
 ) -> None:
     """Undo the last command that moved HEAD, a branch, a tag or a container.
@@ -105,6 +112,9 @@ def undo(
     session.out.line(printable(_told(undone, redo=redo, dry_run=dry_run)))
     for container in undone.containers:
         tell_kept(session, container.name, container.kept)
+    ends = "would be on no branch" if dry_run else "is on no branch now"
+    for row in undone.detached:
+        session.out.line(f"{container_name(row)} {ends}.")
 
 
 def _told(undone: Undone, *, redo: bool, dry_run: bool) -> str:

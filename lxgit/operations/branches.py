@@ -18,11 +18,12 @@ from lxgit.operations.values import BranchRow, HeadMoved, RemovedRef
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from lxgit.objects.commits import Signature
     from lxgit.operations.values import Identity
     from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
 
 
 _MOVING = "checkout: moving from "
@@ -150,6 +151,12 @@ def check_not_head(repository: Repository, name: str) -> None:
         raise RefInUse(branch_ref(name))
 
 
+def has_containers(name: str, containers: Sequence[Container], hint: str) -> BranchInUse:
+    """That a branch is not to go while these are on it."""
+    told = ", ".join(container.config.name for container in containers)
+    return BranchInUse(f"the branch '{name}' has containers: {told}", hint=hint)
+
+
 def _check_deletable(repository: Repository, name: str, oid: ObjectID, *, force: bool) -> None:
     from lxgit.objects.history import is_ancestor
     from lxgit.operations.attached import containers_on
@@ -159,10 +166,7 @@ def _check_deletable(repository: Repository, name: str, oid: ObjectID, *, force:
         return
     containers = containers_on(repository, name)
     if containers:
-        ids = ", ".join(container.config.name for container in containers)
-        raise BranchInUse(
-            f"the branch '{name}' has containers: {ids}", hint=f"'lxgit branch -D {name}' detaches"
-        )
+        raise has_containers(name, containers, f"'lxgit branch -D {name}' detaches")
     if not is_ancestor(repository.git, oid, find_commit(repository, "HEAD")):
         raise NotMerged(
             f"the branch '{name}' is not merged into HEAD",

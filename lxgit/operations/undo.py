@@ -2,7 +2,8 @@
 
 An undo moves every ref of an operation back to what it was, HEAD among them, and puts containers
 back where they stood (`standing`). Nothing is undone when one of the refs is elsewhere by now, or
-when a container whose files were moved has changed since.
+when a container whose files were moved has changed since, or when a branch goes that containers are
+on.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.operationlog import Stand
 from lxgit.objects.refnames import BRANCHES, short_name
-from lxgit.operations.attached import containers_on, detach, stash_owner
-from lxgit.operations.branches import BranchInUse, detached_at
+from lxgit.operations.attached import containers_on, detach, row_of, stash_owner
+from lxgit.operations.branches import BranchInUse, detached_at, has_containers
 from lxgit.operations.standing import changed_since, container_of, put_back, show_again, stand_now
 from lxgit.operations.values import PutBack, RefMove, Undone
 from lxgit.tuples import NamedTuple
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.operationlog import Moved, Operation
-    from lxgit.operations.values import Identity
+    from lxgit.operations.values import ContainerRow, Identity
     from lxgit.progress import Progress
     from lxgit.repository import Repository
 
@@ -66,8 +67,9 @@ def undo(
     """Undo the last operation that was not undone, or with `redo` do again what was undone last.
 
     Operations that never came to be, since a crash came first, are passed over. With `force`, a
-    container that has changed since is put back, too; that is kept. NothingToUndo; MovedSince,
-    ChangedSince, ContainerRuns, GoneSince, BranchInUse, and then nothing has been done.
+    container that has changed since is put back, too; that is kept; and those on a branch that goes
+    are on none. NothingToUndo; MovedSince, ChangedSince, ContainerRuns, GoneSince, BranchInUse, and
+    then nothing has been done.
     """
     done, undone = repository.operations.read()
     operations = undone if redo else done
@@ -83,6 +85,7 @@ def undo(
         )
     _check_head(repository, steps)
     _check_kept(repository, operation, steps)
+    detached = _detached(repository, steps, force=force)
     kept: dict[str, str] = {}
     if not dry_run:
         verb = "redo" if redo else "undo"
@@ -95,7 +98,7 @@ def undo(
             else:
                 _take(repository, step, message, identity)
         repository.operations.finish(identity.committer.time)
-    return _told(repository, operation, steps, kept)
+    return _told(repository, operation, steps, kept)._replace(detached=detached)
 
 
 def _steps(
@@ -168,14 +171,44 @@ def _ids_of(step: _Step) -> list[str]:
 
 
 def _check_head(repository: Repository, steps: Sequence[_Step]) -> None:
-    """Raise BranchInUse when HEAD would name a branch that goes."""
+    """Raise BranchInUse when HEAD is on a branch that goes, MovedSince when on one that is gone.
+
+    Back to before the first branch, it names one that is not there.
+    """
     wanted = {step.moved.name: step.wanted for step in steps}
     head = wanted.get("HEAD", repository.refs.head())
-    if isinstance(head, str) and head in wanted and wanted[head] is None and "HEAD" not in wanted:
+    values = {**repository.refs.list(BRANCHES), **wanted}
+    left = {ref for ref in values if ref.startswith(BRANCHES) and values[ref] is not None}
+    if not isinstance(head, str) or not head.startswith(BRANCHES) or head in left:
+        return
+    if "HEAD" in wanted and left:
+        raise MovedSince(
+            f"HEAD would be on the branch '{short_name(head)}', which is gone,"
+            " by something that lxgit did not do",
+            hint="'lxgit checkout' goes to one that is there",
+        )
+    if "HEAD" not in wanted and head in wanted:
         raise BranchInUse(
             f"HEAD is on the branch '{short_name(head)}', which would go",
             hint="'lxgit checkout' goes to another one first",
         )
+
+
+def _detached(
+    repository: Repository, steps: Sequence[_Step], *, force: bool
+) -> tuple[ContainerRow, ...]:
+    """The containers that lose their branch, and get none. BranchInUse unless `force`."""
+    placed = {step.moved.container for step in steps}
+    rows: list[ContainerRow] = []
+    for step in steps:
+        if step.wanted is not None or not step.moved.name.startswith(BRANCHES):
+            continue
+        branch = step.moved.name.removeprefix(BRANCHES)
+        found = [one for one in containers_on(repository, branch) if one.id not in placed]
+        if found and not force:
+            raise has_containers(branch, found, "--force detaches")
+        rows += map(row_of, found)
+    return tuple(rows)
 
 
 def _take(repository: Repository, step: _Step, message: str, identity: Identity) -> None:
@@ -186,7 +219,6 @@ def _take(repository: Repository, step: _Step, message: str, identity: Identity)
         put_back(repository, step.moved.container, before, wanted, identity)
     elif step.moved.name == "HEAD":
         assert step.wanted is not None
-        # Back to before the first branch, HEAD names one that is not there.
         target, who = _head(step.wanted), identity.committer
         repository.refs.set_head(target, message=message, who=who, unborn=True)
     else:

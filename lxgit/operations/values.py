@@ -377,6 +377,8 @@ class Undone(NamedTuple):
     moves: tuple[RefMove, ...]
     containers: tuple[PutBack, ...]
     words: Mapping[str, str]
+    detached: tuple[ContainerRow, ...] = ()
+    """Containers that were on a branch that went."""
 
 
 class Program(NamedTuple):

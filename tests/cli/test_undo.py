@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.program import refused
+
 if TYPE_CHECKING:
     from tests.support.program import Lxgit
     from tests.support.stockgit import StockGit
@@ -130,9 +132,8 @@ def test_what_git_has_moved_is_not_undone(full: Lxgit, git: StockGit) -> None:
     full("branch", "-f", "third", "tuned")
     git("update-ref", "refs/heads/third", git.commit("by Git", git.word("rev-parse", "tuned")))
     before = refs(git)
-    refused = full("undo", code=1).err
-    assert "'third' has moved since 'branch: Reset to tuned'" in refused
-    assert "lxgit reflog third" in refused
+    fault = "'third' has moved since 'branch: Reset to tuned'"
+    refused(full("undo", code=1), fault, "lxgit reflog third")
     assert refs(git) == before
 
 
@@ -142,6 +143,19 @@ def test_heads_branch_never_goes(full: Lxgit, git: StockGit) -> None:
     before = refs(git)
     assert "HEAD is on the branch 'new'" in full("undo", code=1).err
     assert refs(git) == before
+
+
+def test_head_is_not_put_on_a_branch_that_is_gone(full: Lxgit, git: StockGit) -> None:
+    full("branch", "new")
+    full("checkout", "new")
+    full("checkout", "base")
+    git("branch", "-D", "new")
+    before = refs(git)
+    refused(full("undo", code=1), "the branch 'new', which is gone", "lxgit checkout")
+    assert refs(git) == before
+    git("branch", "new", "base")
+    full("undo")
+    assert git.word("symbolic-ref", "HEAD") == "refs/heads/new"
 
 
 def put_down(lxgit: Lxgit, *fields: str) -> None:
@@ -231,11 +245,19 @@ class TestContainers:
         changed("undo")
         assert branch() == "other"
 
-    def test_a_branch_that_goes_leaves_its_containers(self, based: Lxgit) -> None:
+    def test_a_branch_that_containers_are_on_stays(self, based: Lxgit, git: StockGit) -> None:
         based("branch", "new")
-        based("run", "--name", "web", "new", "true")
-        based("undo")
+        based("create", "--name", "web", "new", "true")
+        before = refs(git)
+        for words in (["undo"], ["undo", "-n"]):
+            refused(based(*words, code=1), "'new' has containers: web", "--force detaches")
+        assert refs(git) == before
+        web = f"Container web ({based('ps', '-aq').lines[0]})"
+        assert based("undo", "-n", "--force").lines[1:] == [f"{web} would be on no branch."]
+        assert refs(git) == before
+        assert based("undo", "--force").lines[1:] == [f"{web} is on no branch now."]
         assert based("ps", "-a", "--format", "json").json[0]["branch"] is None
+        assert based("branch").lines == ["* base"]
 
     def test_a_container_that_has_gone_is_no_obstacle(self, changed: Lxgit, git: StockGit) -> None:
         before = refs(git)
