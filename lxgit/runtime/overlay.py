@@ -205,7 +205,7 @@ def _check_writable(mount: int, context: int, *, wanted: bool) -> None:
         words = "; ".join(kernel.context_messages(context))
         os.close(mount)
         raise CannotMount(
-            f"overlayfs would be read-only here: {words}",
+            "overlayfs would be read-only here" + (f": {words}" if words else ""),
             hint="the store must be on a file system with xattrs and whiteouts, such as ext4",
         )
 
