@@ -152,6 +152,8 @@ def test_a_warning_does_not_mix_with_the_line(tmp_path: Path) -> None:
         "    shown.warn('beware')\n"
     )
     command = [sys.executable, "-c", code]
-    with pexpect.spawn(command[0], command[1:], encoding="utf-8", timeout=20) as terminal:
+    with pexpect.spawn(
+        command[0], command[1:], encoding="utf-8", timeout=20, env=os.environ | {"TERM": "xterm"}
+    ) as terminal:
         terminal.expect(pexpect.EOF)
         assert terminal.before == "\r\x1b[KReading\r\x1b[Klxgit: warning: beware\r\n"

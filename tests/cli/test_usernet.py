@@ -37,8 +37,11 @@ def outside() -> Iterator[str]:
         ):
             subprocess.run(["ip", *command.split()], check=True)
         with socket.create_server(("0.0.0.0", 4000)) as server:
-            threading.Thread(target=_serve, args=(server,), daemon=True).start()
+            thread = threading.Thread(target=_serve, args=(server,))
+            thread.start()
             yield "198.51.100.1"
+            server.shutdown(socket.SHUT_RDWR)  # accept(2) would not end with the descriptor
+            thread.join()
 
 
 def _serve(server: socket.socket) -> None:

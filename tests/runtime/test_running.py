@@ -371,10 +371,18 @@ def test_the_copy_of_a_store_has_no_say(machine: Machine, scratch: Path) -> None
 
 
 def test_after_exit_runs_before_anybody_hears_of_the_end(machine: Machine, scratch: Path) -> None:
-    mark = scratch / "mark"
-    with machine.start(machine.create("true"), after_exit=mark.touch) as session:
+    """With the container's lock held; or without, and as often as another has its record."""
+    told = scratch / "told"
+
+    def note(*, is_locked: bool) -> None:
+        with told.open("a") as file:
+            file.write(f"{is_locked}\n")
+        if told.read_text().count("\n") < 3:
+            raise LockHeld("the record is in use")
+
+    with machine.start(machine.create("true"), after_exit=note) as session:
         assert session.wait() == 0
-    assert mark.exists()
+    assert told.read_text() == "True\nFalse\nFalse\n"
 
 
 def test_ids_outside_the_range_have_a_place(machine: Machine, scratch: Path) -> None:
