@@ -17,8 +17,11 @@ from lxgit.runtime import rootless
 from lxgit.runtime.hierarchies import PAYLOAD, Hierarchy, hierarchies
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PREFIXES = (PAYLOAD, "lxc.monitor")
+_MOST_ALIKE = 1000  # as LXC has it (cgfsng_monitor_create, cgfsng.c)
 
 
 def hierarchies_of(container: str) -> list[Hierarchy]:
@@ -45,10 +48,19 @@ def groups_of(container: str) -> list[Path]:
     """
     found = hierarchies_of(container)
     if rootless.is_active():
-        groups = [one.top for one in found]
-    else:
-        groups = [one.top / f"{prefix}.{container}" for one in found for prefix in _PREFIXES]
-    return [group for group in groups if group.is_dir()]
+        return [one.top for one in found if one.top.is_dir()]
+    tops = [f"{one.top}/{prefix}.{container}" for one in found for prefix in _PREFIXES]
+    return [group for top in tops for group in _like(top)]
+
+
+def _like(group: str) -> Iterator[Path]:
+    """The groups that there are of that name, with the numbers that LXC appends where one is."""
+    if os.path.isdir(group):
+        yield Path(group)
+    for number in range(1, _MOST_ALIKE):
+        if not os.path.isdir(f"{group}-{number}"):
+            return
+        yield Path(f"{group}-{number}")
 
 
 def remove(container: str, seconds: float = 5) -> None:

@@ -196,6 +196,18 @@ def test_groups_go_though_somebody_is_still_in_them(machine: Machine) -> None:
     assert cgroups.groups_of(container.id) == []
 
 
+def test_groups_with_a_number_go_as_well(machine: Machine) -> None:
+    """LXC takes the next number where a group is there; killed at that, it leaves it."""
+    container = machine.create("true")
+    first = cgroups.hierarchies_of(container.id)[0].top
+    left = [first / f"lxc.monitor.{container.id}-{number}" for number in (1, 2)]
+    for group in left:
+        group.mkdir()
+    with machine.start(container) as session:
+        assert session.wait() == 0
+    assert [group for group in left if group.exists()] == []
+
+
 def test_sweeping_leaves_those_that_run(machine: Machine) -> None:
     container = machine.create("sleep", "60")
     session = machine.start(container)
