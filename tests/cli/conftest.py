@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import socket
 import subprocess
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.conftest import unable
-from tests.support import machine, ordinary
+from tests.support import machine, netns, ordinary
 from tests.support.ordinary import OrdinaryUser
 from tests.support.peers import Peer, host_with_peer
 from tests.support.program import Lxgit
@@ -203,3 +206,32 @@ def networked(person: OrdinaryUser) -> OrdinaryUser:
         mount --bind {node} /dev/net/tun
     """
     return replace(person, before=commands)
+
+
+@pytest.fixture
+def outside() -> Iterator[str]:
+    """An address at which a server says "reached" on port 4000, as it does on loopback."""
+    with netns.fresh():
+        for command in (
+            "link add outer type veth peer name inner",
+            "address add 192.0.2.1/24 dev outer",
+            "address add 198.51.100.1/32 dev inner",  # pasta gives a container those of outer
+            "link set inner up",
+            "link set outer up",
+            "route add default via 192.0.2.77",
+        ):
+            subprocess.run(["ip", *command.split()], check=True)
+        with socket.create_server(("0.0.0.0", 4000)) as server:
+            thread = threading.Thread(target=_serve, args=(server,))
+            thread.start()
+            yield "198.51.100.1"
+            server.shutdown(socket.SHUT_RDWR)  # accept(2) would not end with the descriptor
+            thread.join()
+
+
+def _serve(server: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            channel, _ = server.accept()
+            channel.sendall(b"reached\n")
+            channel.close()

@@ -109,6 +109,7 @@ def test_the_life_of_a_container(person: OrdinaryUser) -> None:
     assert person("ps", "-aq", code=0).out == ""
 
 
+@pytest.mark.usefixtures("outside")
 def test_a_supervisor_that_is_killed(person: OrdinaryUser, networked: OrdinaryUser) -> None:
     """Nothing of its container goes on, and the next command clears up."""
     networked(

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import subprocess
-import threading
 import urllib.request
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,43 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import unable
-from tests.support import machine, netns, waiting
+from tests.support import machine, waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.support.ordinary import OrdinaryUser
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
-
-
-@pytest.fixture
-def outside() -> Iterator[str]:
-    """An address at which a server says "reached" on port 4000, as it does on loopback."""
-    with netns.fresh():
-        for command in (
-            "link add outer type veth peer name inner",
-            "address add 192.0.2.1/24 dev outer",
-            "address add 198.51.100.1/32 dev inner",  # pasta gives a container those of outer
-            "link set inner up",
-            "link set outer up",
-            "route add default via 192.0.2.77",
-        ):
-            subprocess.run(["ip", *command.split()], check=True)
-        with socket.create_server(("0.0.0.0", 4000)) as server:
-            thread = threading.Thread(target=_serve, args=(server,))
-            thread.start()
-            yield "198.51.100.1"
-            server.shutdown(socket.SHUT_RDWR)  # accept(2) would not end with the descriptor
-            thread.join()
-
-
-def _serve(server: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while True:
-            channel, _ = server.accept()
-            channel.sendall(b"reached\n")
-            channel.close()
 
 
 @pytest.fixture(params=["pasta", "slirp4netns"])
@@ -69,6 +34,7 @@ def test_the_way_out(connected: OrdinaryUser, outside: str) -> None:
     assert ran.lines == ["reached", "eth0", "lo"]
 
 
+@pytest.mark.usefixtures("outside")
 def test_the_default_by_its_name(networked: OrdinaryUser) -> None:
     ran = networked("run", "--rm", "--network", "default", "base", "ls", "/sys/class/net", code=0)
     assert ran.lines == ["eth0", "lo"]
