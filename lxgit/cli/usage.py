@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 88
 _TERMINAL = 80
-_SHORT_NAME = len("--last")
+_SLIP = 0.83  # of the letters alike (difflib): one of `--word` may be another, none of shorter ones
 _LONGEST_EXAMPLE = 46  # columns; what longer ones are for stands farther right
 
 
@@ -80,23 +80,11 @@ def _with_slips_alone(message: str) -> str:
     """Without the options that Typer offers for one which is no slip of the finger in them."""
     if (match := _GUESSES.fullmatch(message)) is None:
         return message
+    from difflib import get_close_matches
+
     plain, typed, offered = match.groups()
-    meant = [name for name in offered.split(", ") if _is_slip(typed, name)]
+    meant = get_close_matches(typed, offered.split(", "), cutoff=_SLIP)
     return f"{plain} (Possible options: {', '.join(meant)})" if meant else plain
-
-
-def _is_slip(typed: str, meant: str) -> bool:
-    """Whether a letter or two are added, left out or others; one alone in a short name."""
-    most = 2 if len(meant) > _SHORT_NAME else 1
-    if abs(len(typed) - len(meant)) > most:
-        return False
-    row = list(range(len(meant) + 1))
-    for position, letter in enumerate(typed, start=1):
-        before, row[0] = row[0], position
-        for at, other in enumerate(meant, start=1):
-            changed = before + (letter != other)
-            before, row[at] = row[at], min(row[at] + 1, row[at - 1] + 1, changed)
-    return row[-1] <= most
 
 
 def typer_command(name: str, command: Command) -> TyperCommand:
