@@ -58,10 +58,9 @@ def push(
 
     Without a destination it is read off the name, as Docker does: `localhost:5000/team/app:v1` is
     `team/app:v1` here, unless a branch or tag has the whole of it. One without a tag gets that of
-    the name. A registry has `answer_within`
-    seconds to say what it has. `environment` as for `access_to`.
-    BadReference; errors of the name as `find_commit`; NotForOCI; AccessDenied, RegistryFailed,
-    MissingProgram.
+    the name. A registry has `answer_within` seconds to say what it has. `environment` as for
+    `access_to`. BadReference; errors of the name as `find_commit`; NotForOCI; AccessDenied,
+    RegistryFailed, MissingProgram.
     """
     reference, revision = _ends(repository, name, destination)
     tip = find_commit(repository, revision)
