@@ -49,9 +49,11 @@ def boxed(based: Lxgit) -> Iterator[Lxgit]:
 
 
 def start(lxgit: Lxgit, *words: str) -> int:
-    """Start a container `box`; its supervisor."""
+    """Start a container `box`; its supervisor, which has seen by now that the command is gone."""
     lxgit("run", "-d", "--name", "box", *words)
-    return supervisor(lxgit)
+    pid = supervisor(lxgit)
+    wait_until(lambda: stat_of(pid)[0] == "S")
+    return pid
 
 
 def ends(lxgit: Lxgit, pid: int) -> None:
