@@ -68,6 +68,8 @@ PLAIN = {
 }
 """What loses something, or leaves out what it cannot hold."""
 
+_LONGEST_IN_USTAR = tarfile.LENGTH_PREFIX + len("/") + tarfile.LENGTH_NAME
+
 
 @pytest.fixture(scope="module")
 def root(work_directory: Path) -> Iterator[Path]:
@@ -108,8 +110,11 @@ def make(words: list[str], root: Path, archive: Path) -> Path:
 
 def _add(tar: tarfile.TarFile, path: str, root: Path) -> None:
     """Python's own walk gives up below a thousand levels, and at a path of 4,096 bytes."""
+    name = os.path.relpath(path, root)
+    if tar.format == tarfile.USTAR_FORMAT and len(name) > _LONGEST_IN_USTAR:
+        return  # tarfile would look for a place to split it, ever slower
     try:
-        tar.add(path, os.path.relpath(path, root), recursive=False, filter=_whole_seconds)
+        tar.add(path, name, recursive=False, filter=_whole_seconds)
     except ValueError:
         return  # too long for the format
     except OSError as error:
