@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.torture.machines import Workshop
 
-pytestmark = [pytest.mark.root, pytest.mark.slow]
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.scale]
 
 
 @pytest.mark.timeout(0)

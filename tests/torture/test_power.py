@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.torture.machines import Workshop
 
-pytestmark = [pytest.mark.root, pytest.mark.slow]
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.scale]
 
 _IN_SUITE = 3
 _EVERYWHERE = ("import", "commit")

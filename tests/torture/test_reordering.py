@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.torture.tracing import Call
     from tests.torture.verdict import State
 
-pytestmark = [pytest.mark.root, pytest.mark.slow]
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.scale]
 
 _IN_LAYER = re.compile("store/layers/[0-9a-f]+/fs/")
 _IN_SUITE = 2
