@@ -19,6 +19,7 @@ from tests.support.ordinary import OrdinaryUser
 from tests.support.peers import Peer, host_with_peer
 from tests.support.program import Lxgit
 from tests.support.stockgit import StockGit
+from tests.support.stores import copied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,12 +119,6 @@ def lx(lxgit: Lxgit, furnished_store: Path) -> Iterator[Lxgit]:
 def git(store_dir: Path) -> StockGit:
     """Stock Git on the store of the test."""
     return StockGit(store_dir / "git")
-
-
-def copied(store: Path, to: Path) -> Path:
-    """A copy of a store, at `to`."""
-    subprocess.run(["cp", "-a", "--reflink=auto", store, to], check=True)
-    return to
 
 
 def row(lxgit: Lxgit, name: str) -> dict[str, Any]:

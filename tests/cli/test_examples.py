@@ -10,12 +10,12 @@ import pexpect
 import pytest
 
 from lxgit.cli.usage import help_text
-from tests.cli.conftest import copied
 from tests.conftest import need_registry
 from tests.support import netns
 from tests.support.commands import all_commands
 from tests.support.program import PROGRAM, Lxgit
 from tests.support.registry import registry
+from tests.support.stores import copied
 
 if TYPE_CHECKING:
     from pathlib import Path

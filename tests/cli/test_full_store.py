@@ -12,10 +12,10 @@ import pytest
 from lxgit.objects.ids import ObjectType
 from lxgit.operations.stashing import list_stashes
 from lxgit.repository import open_repository
-from tests.cli.conftest import copied
 from tests.support import disks
 from tests.support.program import Lxgit
 from tests.support.rlimits import file_size
+from tests.support.stores import copied
 from tests.support.waiting import wait_until
 from tests.torture.verdict import State
 

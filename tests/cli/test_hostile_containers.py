@@ -17,9 +17,9 @@ from lxgit.runtime.config import Request, encoded
 from lxgit.runtime.containers import all_containers, create
 from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.index import container_names
-from tests.cli.conftest import copied
 from tests.support import disks
 from tests.support.program import Lxgit
+from tests.support.stores import copied
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:

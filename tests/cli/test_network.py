@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.runtime import rundir
-from tests.cli.conftest import copied
 from tests.support import netns
 from tests.support.peers import (
     HOST,
@@ -28,6 +27,7 @@ from tests.support.peers import (
     settings,
 )
 from tests.support.program import PROGRAM, Lxgit
+from tests.support.stores import copied
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:

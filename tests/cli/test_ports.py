@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.conftest import copied
 from tests.support import netns
 from tests.support.peers import ECHO, HOST, HOST_V6, SERVE, curl, nothing_is_left, said, settings
 from tests.support.program import PROGRAM, Lxgit
+from tests.support.stores import copied
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:

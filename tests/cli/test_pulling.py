@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.conftest import copied, files
+from tests.cli.conftest import files
 from tests.support.archives import Archive
 from tests.support.layouts import CONFIG, Described, Layout, config_of, named
 from tests.support.program import PROGRAM, Lxgit
 from tests.support.registry import PASSWORD, USER, Registry
 from tests.support.stockgit import StockGit
+from tests.support.stores import copied
 
 if TYPE_CHECKING:
     from pathlib import Path

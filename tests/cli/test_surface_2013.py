@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.cli.commands import find
-from tests.cli.conftest import copied
 from tests.support import netns
 from tests.support.registry import PASSWORD, USER
+from tests.support.stores import copied
 from tests.support.waiting import wait_until
 from tests.support.webserver import Server, serving
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.conftest import copied
+from tests.support.stores import copied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

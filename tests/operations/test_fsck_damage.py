@@ -16,23 +16,25 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex
 from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
-from lxgit.repository import FORMAT, Repository, open_repository
+from lxgit.repository import FORMAT, Repository, create_repository, open_repository
 from lxgit.runtime.layers import LayerStore
-from tests.support.stores import WHO, Listener, find_image
+from tests.operations.conftest import Lab
+from tests.support.stores import WHO, Listener, copied, find_image, stock_fsck
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from lxgit.operations.values import Problem
-    from tests.operations.conftest import Lab
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 
 
-@pytest.fixture
-def grown(lab: Lab) -> Lab:
+@pytest.fixture(scope="module")
+def grown_store(work_directory: Path, busybox_rootfs: Path) -> Path:
     """A store with a history, packed and not, a container, layers, a deleted branch."""
+    lab = Lab(create_repository(work_directory / "harmed"))
+    lab.take(busybox_rootfs, "base")
     lab.run("first", "echo one > /etc/one; rm -r /home; mkdir /new; ln /etc/passwd /new/linked")
     lab.commit("first")
     gc(lab.repository, progress=Listener())
@@ -46,7 +48,16 @@ def grown(lab: Lab) -> Lab:
         lab.repository.refs.update(name, tip, old=None, message="made", who=who)
     lab.repository.refs.update("refs/heads/gone", None, old=tip, message="gone", who=who)
     lab.repository.objects.close()
-    return lab
+    return lab.repository.path
+
+
+@pytest.fixture
+def grown(grown_store: Path, store_dir: Path) -> Iterator[Lab]:
+    """A copy of it; at the end stock Git finds nothing wrong with it."""
+    made = Lab(open_repository(copied(grown_store, store_dir)))
+    yield made
+    assert stock_fsck(made.repository) == ""
+    made.repository.objects.close()
 
 
 def problems(store: Path, *, repair: bool = False) -> list[Problem]:

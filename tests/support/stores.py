@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,12 @@ def find(containers: Path, text: str) -> Container:
 def find_image(repository: Repository, revision: str) -> Image:
     """The image that a revision names."""
     return lookup.image_of(repository, lookup.find_commit(repository, revision))
+
+
+def copied(store: Path, to: Path) -> Path:
+    """A copy of a store, at `to`."""
+    subprocess.run(["cp", "-a", "--reflink=auto", store, to], check=True)
+    return to
 
 
 def stock_fsck(repository: Repository) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tests.support import rootfs
 from tests.support.program import Lxgit, Result
 from tests.support.registry import registry
+from tests.support.stores import copied
 from tests.torture.verdict import State
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class Machine:
         (directory / "home").mkdir()
         store = directory / "store"
         if not self.operation.empty:
-            subprocess.run(["cp", "-a", "--reflink=auto", self.template, store], check=True)
+            copied(self.template, store)
         return Lxgit(store, directory / "home")
 
     def next(self, lxgit: Lxgit) -> tuple[Result, bool]:
