@@ -80,11 +80,11 @@ def shell(lxgit: Lxgit, article_tar: Path, scratch: Path) -> Iterator[Shell]:
     tools = scratch / "tools"
     tools.mkdir()
     busybox = shutil.which("busybox") or ""
-    for name in ("ifconfig", "nc"):
-        (tools / name).symlink_to(busybox)
+    (tools / "ifconfig").symlink_to(busybox)
     (tools / "docker").symlink_to(PROGRAM)
-    (tools / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
-    (tools / "sudo").chmod(0o755)
+    for name, script in (("sudo", SUDO), ("nc", NETCAT)):
+        (tools / name).write_text(script)
+        (tools / name).chmod(0o755)
     (scratch / "port.sh").write_text(SCRIPT)
     lxgit("import", article_tar, "base")
     for tag in ("ubuntu-12.10", "ubuntu-quantal", "ubuntu-quantl"):
@@ -235,6 +235,19 @@ def images(shell: Shell, lxgit: Lxgit) -> None:
     assert any("digraph" in line for line in shell.type("docker images --viz"))
     shell.says("docker rmi base:ubuntu-quantl", r"Deleted tag base/ubuntu-quantl \(was .*\)\.")
 
+
+SUDO = """\
+#!/bin/sh
+exec "$@"
+"""
+
+NETCAT = """\
+#!/bin/sh
+cat >said
+until busybox nc "$@" <said; do sleep 0.1; done
+"""
+"""What the article leaves to chance: that the other one listens by then, and that something is
+there to be sent before the other one has ended, after which busybox's netcat sends nothing."""
 
 SCRIPT = """\
 JOB=$(docker run -d -p 4444 base /bin/nc -l -p 4444)

@@ -141,15 +141,20 @@ def test_ranges_of_ports(based: Lxgit, peer: Peer) -> None:
     wait_until(nothing_is_left)
 
 
-def test_the_session_of_2013(based: Lxgit, peer: Peer) -> None:
-    """The article's: a container's netcat hears what is sent to the port that `port` names."""
+def test_the_session_of_2013(based: Lxgit, peer: Peer, scratch: Path) -> None:
+    """The article's: a container's netcat hears what is sent to the port that `port` names.
+
+    Busybox's ends when the other one has no more to say, as here at once, whatever it has still to
+    send itself: unless that is there from the start, as in a file.
+    """
     script = f"""
         set -e
+        echo hello world >{scratch}/said
         JOB=$(lxgit run -d -p 4444 base /bin/nc -l -p 4444)
         PORT=$(lxgit port $JOB 4444)
         echo $PORT
         lxgit ps | grep -q "$PORT->4444"
-        until echo hello world | busybox nc {HOST} $PORT; do sleep 0.1; done
+        until busybox nc {HOST} $PORT <{scratch}/said; do sleep 0.1; done
         lxgit wait $JOB
         echo "Daemon received: $(lxgit logs $JOB)"
     """
