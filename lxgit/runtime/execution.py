@@ -12,6 +12,7 @@ import errno
 import os
 import select
 import signal
+from functools import partial
 
 from lxgit.beneath import openat2
 from lxgit.errors import LxgitError, in_words
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
     from lxgit.runtime.config import ContainerConfig
     from lxgit.runtime.loop import Loop
+
+
+_MOMENT = 0.02  # seconds
 
 
 class NoWorkingDirectory(LxgitError):
@@ -121,6 +125,7 @@ class Execution:
 
     def _reap(self) -> None:
         _, status = os.waitpid(self._child, 0)
+        self._child = 0
         self._relay.loop.forget(self._process)
         os.close(self._process)
         code = os.waitstatus_to_exitcode(status)
@@ -134,15 +139,23 @@ class Execution:
         self._ended(self)
 
     def _signal(self, number: int) -> None:
-        """Send a signal to the command, which is the child of LXC's program."""
-        try:
-            with open(f"/proc/{self._child}/task/{self._child}/children", "rb") as stream:
-                children = [int(word) for word in stream.read().split()]
-        except OSError:
+        """Send a signal to the command; one that comes before LXC has made it waits for that."""
+        if not self._child:
             return
+        children = self._children()
+        if not children:
+            self._relay.loop.after(_MOMENT, partial(self._signal, number))
         for child in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, number)
+
+    def _children(self) -> list[int]:
+        """The command, which is the child of LXC's program; nothing while nobody can tell."""
+        try:
+            with open(f"/proc/{self._child}/task/{self._child}/children", "rb") as stream:
+                return [int(word) for word in stream.read().split()]
+        except OSError:
+            return []
 
 
 def _require_directory(root: int, path: bytes) -> None:

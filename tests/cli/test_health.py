@@ -63,8 +63,13 @@ class TestRunning:
         assert health(emptied)["Log"][0]["ExitCode"] == -1
         assert "too long" in health(emptied)["Log"][0]["Output"]
 
+    def test_one_whose_time_is_up_before_lxc_has_made_it(self, emptied: Lxgit) -> None:
+        options = ("--health-timeout", "1ms", "--health-retries", "1")
+        start(emptied, "--health-cmd", "sleep 600", *OFTEN, *options)
+        wait_until(lambda: health(emptied)["Status"] == "unhealthy", 20)
+
     def test_until_the_first_check_it_is_starting(self, emptied: Lxgit) -> None:
-        start(emptied, "--health-cmd", "true")
+        start(emptied, "--health-cmd", "true", "--health-interval", "1h")
         assert "(health: starting)" in emptied("ps").out
         assert health(emptied) == {"Status": "starting", "FailingStreak": 0, "Log": []}
 
