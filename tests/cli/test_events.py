@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit import eventlog
+from tests.support.processes import stat_of
 from tests.support.program import PROGRAM
 from tests.support.waiting import wait_until
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def told(lxgit: Lxgit, *words: str, form: str = "{{.Type}} {{.Action}}") -> list[str]:
-    return lxgit("events", "--since", "1h", "--until", "0s", "--format", form, *words).lines
+    return lxgit("events", "--since", "24h", "--until", "0s", "--format", form, *words).lines
 
 
 @pytest.mark.root
@@ -72,7 +73,7 @@ def test_the_life_of_a_container(based: Lxgit) -> None:
 @pytest.mark.lxc
 def test_what_happens_to_one_that_runs(based: Lxgit) -> None:
     with subprocess.Popen(
-        [PROGRAM, "events", "--since", "1h", "--format", "json", "--filter", "type=container"],
+        [PROGRAM, "events", "--since", "24h", "--format", "json", "--filter", "type=container"],
         env=based.environment(),
         stdout=subprocess.PIPE,
     ) as watcher:
@@ -147,9 +148,7 @@ def test_one_whose_keeper_was_killed_between_two_lives_has_died_before(based: Lx
     run = ("run", "-d", "--network", "none", "--name", "web", "--restart", "always")
     based(*run, "base", "sh", "-c", "exit 4")
     (state,) = based.store.glob("containers/*/state.json")
-    wait_until(lambda: json.loads(state.read_bytes())["restarts"] >= 4)  # 1.6 s until the next
-    wait_until(lambda: json.loads(state.read_bytes())["status"] == "restarting")
-    wait_until(lambda: json.loads(state.read_bytes())["supervisor"])
+    wait_until(lambda: stands_between_two_lives(state))
     os.kill(json.loads(state.read_bytes())["supervisor"], signal.SIGKILL)
     wait_until(lambda: "Exit 4" in based("ps", "-a").out)
     lives = json.loads(state.read_bytes())["restarts"] + 1
@@ -159,8 +158,41 @@ def test_one_whose_keeper_was_killed_between_two_lives_has_died_before(based: Lx
     based("rm", "web")
 
 
+def stands_between_two_lives(state: Path) -> bool:
+    """Whether the keeper waits for the next life, of a few; then it stands still from now on."""
+    found = json.loads(state.read_bytes())
+    if found["restarts"] < 2 or found["status"] != "restarting" or not found["supervisor"]:
+        return False
+    os.kill(found["supervisor"], signal.SIGSTOP)
+    wait_until(lambda: stat_of(found["supervisor"])[0] == "T")
+    if json.loads(state.read_bytes()) == found:
+        return True
+    os.kill(found["supervisor"], signal.SIGCONT)  # it had begun already
+    return False
+
+
+def test_one_that_was_written_late_is_told(based: Lxgit) -> None:
+    """Between the clock and the file whoever tells may have been held up."""
+    with subprocess.Popen(
+        [PROGRAM, "events", "--since", "24h", "--format", "{{.ID}}"],
+        env=based.environment(),
+        stdout=subprocess.PIPE,
+    ) as watcher:
+        assert watcher.stdout is not None
+        try:
+            watcher.stdout.readline()
+            (known,) = eventlog.past(based.store)
+            late = {**known._asdict(), "time": known.time - 1, "id": "late"}
+            with (based.store / "events").open("a") as file:
+                file.write(json.dumps(late) + "\n")
+            based("tag", "next", "base")
+            assert watcher.stdout.readline() == b"late\n"
+        finally:
+            watcher.terminate()
+
+
 def test_a_line_as_dockers(based: Lxgit) -> None:
-    (line,) = based("events", "--since", "1h", "--until", "0s").lines
+    (line,) = based("events", "--since", "24h", "--until", "0s").lines
     oid = based("rev-parse", "base").out.strip()
     stamp, rest = line.split(" ", 1)
     assert stamp.endswith("Z")
