@@ -7,9 +7,11 @@ import signal
 import time
 
 from lxgit.errors import LxgitError
+from lxgit.locks import is_held
 from lxgit.operations.finding import not_running
 from lxgit.operations.lookup import find_container
 from lxgit.operations.signals import signal_number
+from lxgit.runtime import rundir
 from lxgit.runtime.attach import NotRunning, SupervisorLost, connect
 from lxgit.runtime.index import NoSuchContainer, is_locked
 from lxgit.tuples import NamedTuple
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from lxgit.runtime.containers import Container
 
 _PATIENCE = 10  # seconds, as Docker's
+_LAST_STEPS = 30  # seconds for a supervisor whose container has ended
 _MOMENT = 0.005  # seconds, for a supervisor to begin or to end
 
 
@@ -46,6 +49,7 @@ def kill(repository: Repository, name: str, number: int) -> None:
             _wait_for_end(session, None)
     if number == signal.SIGKILL:
         end(container)  # a policy may start it again that ended just before by itself
+        _see_ports_free(container)
 
 
 class Stop(NamedTuple):
@@ -100,6 +104,8 @@ def finish_stop(stopping: Stopping) -> None:
     while stopping.container.is_running:
         time.sleep(_MOMENT)
         _see_ended(_asked(stopping.container, stopping.how))
+    if stopping.session is not None:
+        _see_ports_free(stopping.container)
 
 
 def _see_ended(stopping: Stopping) -> None:
@@ -110,6 +116,20 @@ def _see_ended(stopping: Stopping) -> None:
             _send(session, signal.SIGKILL)
             _wait_for_end(session, None)
     stopping.container.tell("stop")
+
+
+def _see_ports_free(container: Container) -> None:
+    """Wait until a container that has ended has given back its ports of the host.
+
+    Its supervisor tells of the end first, and clears up then: another container may wait for those.
+    """
+    if not (container.config.publish or container.config.publish_all):
+        return
+    end = time.monotonic() + _LAST_STEPS
+    while is_held(rundir.CONTAINERS / container.id) and time.monotonic() < end:
+        if container.is_running:  # somebody has started it again
+            return
+        time.sleep(_MOMENT)
 
 
 def end(container: Container, *, stays: bool = False) -> None:

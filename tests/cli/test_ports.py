@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.runtime.network import records
 from tests.support import netns
 from tests.support.peers import ECHO, HOST, HOST_V6, SERVE, curl, nothing_is_left, said, settings
 from tests.support.program import PROGRAM, Lxgit
@@ -60,7 +61,7 @@ def test_datagrams_come_and_go(based: Lxgit, peer: Peer) -> None:
 def echoed(address: str, port: int) -> bool:
     """Whether datagrams that are sent there come back from there."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     with socket.socket(family, socket.SOCK_DGRAM) as asking:
         asking.connect((address, port))
         asking.settimeout(0.5)
@@ -116,6 +117,24 @@ def taken(port: str, owner: str) -> str:
 lxgit: port {port}/tcp of the host is taken
 hint: {owner} has {port}; -p 80/tcp takes one that is free
 """
+
+
+@pytest.mark.parametrize("words", [("stop", "-t", "0"), ("kill",)], ids=" ".join)
+def test_who_ends_a_container_has_its_ports(
+    based: Lxgit, peer: Peer, words: tuple[str, ...]
+) -> None:
+    """However long its supervisor takes to clear up, as here for others who come and go."""
+    based("run", "-d", "--name", "web", "-p", "8080:80", "base", "sleep", "1000")
+    with ThreadPoolExecutor() as pool:
+        with records.locked_networks():
+            ended = pool.submit(based, *words, "web")
+            wait_until(lambda: not based("ps", "-q").out)
+            with pytest.raises(TimeoutError):
+                ended.result(0.5)
+        ended.result()
+    with socket.create_server((HOST, 8080)):
+        pass
+    wait_until(nothing_is_left)
 
 
 def test_ranges_of_ports(based: Lxgit, peer: Peer) -> None:
@@ -187,19 +206,14 @@ def send_all(to: socket.socket, data: bytes) -> None:
 
 
 def connected(address: str, port: int) -> socket.socket:
-    """A connection to who begins to listen there at some time, and says so by staying."""
-    deadline = time.monotonic() + 30
+    """A connection to who begins to listen there at some time: a byte has come back on it."""
+    deadline = time.monotonic() + 60
     while True:
-        made = socket.create_connection((address, port), timeout=30)
-        made.settimeout(0.2)
-        try:
-            if made.recv(1, socket.MSG_PEEK):
+        made = socket.create_connection((address, port), timeout=60)
+        with contextlib.suppress(ConnectionError):
+            made.sendall(b"?")
+            if made.recv(1) == b"?":
                 return made
-        except TimeoutError:
-            made.settimeout(30)
-            return made
-        except ConnectionError:
-            pass
         made.close()
         assert time.monotonic() < deadline
         time.sleep(0.05)
