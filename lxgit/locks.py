@@ -23,6 +23,7 @@ class LockHeld(LxgitError):
 TOLD_AFTER = 1.0
 """Seconds of waiting for a lock before that is told."""
 _PAUSE = 0.005
+_LOOKS = 5
 _listeners: list[Callable[[str], None]] = []
 
 
@@ -110,9 +111,19 @@ def lock_owners(fd: int) -> list[str]:
     The kernel knows (proc_locks(5)), also who shares it; what a killed process wrote down would be
     believed. It names the process that took the lock, which may have passed it on and ended. Where
     no lock there is on the device, the inode's number is all that is compared: some file systems
-    (btrfs) give a device of their own.
+    (btrfs) give a device of their own. Who is not found is looked for again: the kernel tells of a
+    page of locks at a time, and where one of those has gone by the next page, passes over another.
     """
     status = os.fstat(fd)
+    holders: set[int] = set()
+    for _ in range(_LOOKS):
+        if holders := _holders(status) - {0, os.getpid()}:
+            break
+    return [f"process {pid}{_command(pid)}" for pid in sorted(holders) if pid > 0]
+
+
+def _holders(status: os.stat_result) -> set[int]:
+    """The processes that hold flock(2) on a file, as one reading of the list has them."""
     device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
     with open("/proc/locks", encoding="ascii") as file:
         lines = [line.split() for line in file]
@@ -122,8 +133,7 @@ def lock_owners(fd: int) -> list[str]:
         if words[1] == "FLOCK" and int(words[5].rpartition(":")[2]) == status.st_ino
     ]
     here = {pid for pid, where in found if where == device}
-    holders = (here or {pid for pid, _ in found}) - {os.getpid()}
-    return [f"process {pid}{_command(pid)}" for pid in sorted(holders) if pid > 0]
+    return here or {pid for pid, _ in found}
 
 
 _LONGEST_COMMAND = 60
