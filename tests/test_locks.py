@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit import locks
 from lxgit.locks import LockHeld, lock_owners, locked, on_wait
 from tests.support.mounts import unmount
 
@@ -56,18 +57,18 @@ def held(lock: Path) -> Iterator[int]:
 @pytest.mark.root
 def test_who_holds_a_file_of_that_number_elsewhere_is_no_owner(tmp_path: Path) -> None:
     """On file systems that are new, as each tmpfs is, the same numbers come again."""
-    locks = []
+    files = []
     with contextlib.ExitStack() as undone:
         for name in ("one", "other"):
             place = tmp_path / name
             place.mkdir()
             subprocess.run(["mount", "-t", "tmpfs", "lxgit-test", place], check=True)
             undone.callback(unmount, place)
-            locks.append(place / "lock")
-            locks[-1].touch()
-        assert locks[0].stat().st_ino == locks[1].stat().st_ino
-        with locks[0].open() as file, held(locks[1]):
-            with held(locks[0]) as holder:
+            files.append(place / "lock")
+            files[-1].touch()
+        assert files[0].stat().st_ino == files[1].stat().st_ino
+        with files[0].open() as file, held(files[1]):
+            with held(files[0]) as holder:
                 (owner,) = lock_owners(file.fileno())
             assert owner.startswith(f"process {holder} (")
 
@@ -84,21 +85,28 @@ def test_shared_locks_go_together(tmp_path: Path) -> None:
 
 def test_who_waits_is_told_of_every_owner(tmp_path: Path) -> None:
     lock, told = tmp_path / "lock", list[str]()
-    on_wait(told.append)
     hold = (
-        "import sys, pathlib, time\n"
+        "import sys, pathlib\n"
         "from lxgit.locks import locked\n"
         "with locked(pathlib.Path(sys.argv[1]), shared=True, what='it'):\n"
-        "    print('held', flush=True); time.sleep(2)\n"
+        "    print('held', flush=True); sys.stdin.read()\n"
     )
     command = [sys.executable, "-c", hold, str(lock)]
     with (
-        subprocess.Popen(command, stdout=subprocess.PIPE) as one,
-        subprocess.Popen(command, stdout=subprocess.PIPE) as other,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as one,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other,
     ):
+
+        def hear(line: str) -> None:
+            told.append(line)
+            for holder in (one, other):
+                assert holder.stdin is not None
+                holder.stdin.close()
+
         for holder in (one, other):
             assert holder.stdout is not None
             holder.stdout.readline()
+        on_wait(hear)
         with locked(lock, what="the door"):
             pass
     on_wait(lambda _: None)
@@ -107,7 +115,8 @@ def test_who_waits_is_told_of_every_owner(tmp_path: Path) -> None:
     assert all(f"process {holder.pid} (" in line for holder in (one, other))
 
 
-def test_a_short_wait_is_not_told(tmp_path: Path) -> None:
+def test_a_short_wait_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "TOLD_AFTER", 60.0)  # whatever the machine makes of 0.3
     told: list[str] = []
     on_wait(told.append)
     held = contextlib.ExitStack()
