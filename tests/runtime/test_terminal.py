@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import signal
@@ -16,6 +17,7 @@ import pytest
 
 from lxgit.runtime import terminal
 from tests.support.processes import stat_of
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +63,7 @@ class Shell:
             ["-c", textwrap.dedent(CLIENT), *arguments],
             dimensions=(33, 77),
             cwd=str(Path(__file__).parents[2]),
-            timeout=10,
+            timeout=60,
             echo=True,
         )
 
@@ -104,7 +106,7 @@ class TestShell:
         assert shell.say("stty size") == "33 77"
         shell.say("trap 'echo resized' WINCH")
         shell.child.setwinsize(40, 100)
-        assert shell.say("sleep 0.2; stty size").endswith("40 100")
+        wait_until(lambda: shell.say("stty size").endswith("40 100"))
 
     def test_job_control(self, shell: Shell) -> None:
         shell.child.sendline("sleep 100")
@@ -158,13 +160,27 @@ class TestShell:
 
 
 def wait_for_foreground(shell: Shell) -> None:
-    """Until the shell has put its child into the foreground: then keys reach that."""
+    """Until the shell has put its child into the foreground: then keys reach that.
+
+    A shell ignores Ctrl-Z, and its child does until it is about to become the program.
+    """
     pid = shell.container.state.pid
     assert pid is not None
-    while True:
-        fields = stat_of(pid)
-        if int(fields[5]) != int(fields[2]):  # tpgid is not the shell's own group
-            return
+
+    def takes_keys() -> bool:
+        own, foreground = (int(stat_of(pid)[at]) for at in (2, 5))  # pgrp, tpgid
+        return foreground != own and not ignores(foreground, signal.SIGTSTP)
+
+    wait_until(takes_keys)
+
+
+def ignores(pid: int, number: int) -> bool:
+    """Whether a process ignores a signal, or has gone (proc_pid_status(5))."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        status = Path(f"/proc/{pid}/status").read_text()
+        (mask,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigIgn:"))
+        return bool(int(mask, 16) >> (number - 1) & 1)
+    return True
 
 
 @pytest.mark.root
