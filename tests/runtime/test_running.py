@@ -52,7 +52,7 @@ def test_the_commands_exit_code(machine: Machine, code: int) -> None:
 def test_a_signal_ends_it_with_128_and_the_number(machine: Machine, number: int) -> None:
     """Process 1 dies of no signal that it does not handle, but SIGKILL: pid_namespaces(7)."""
     container = machine.create(
-        "sh", "-c", f"trap 'exit {128 + number}' TERM HUP SEGV; sleep 9 & wait"
+        "sh", "-c", f"trap 'exit {128 + number}' TERM HUP SEGV; sleep 600 & wait"
     )
     with machine.start(container) as session:
         wait_until(lambda: b"sleep" in processes_of(container))
@@ -138,9 +138,9 @@ def test_files_that_the_kernel_refuses(machine: Machine, scratch: Path) -> None:
 
 def test_the_command_is_process_1_and_ends_the_container(machine: Machine) -> None:
     begin = time.monotonic()
-    result = machine.shell("sleep 60 & echo $$; exit 3")
+    result = machine.shell("sleep 600 & echo $$; exit 3")
     assert (result.code, result.out) == (3, b"1\n")
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 300
 
 
 def test_standard_output_and_error_are_apart_and_logged(machine: Machine) -> None:
@@ -436,12 +436,13 @@ def test_privileged(machine: Machine) -> None:
 
 def test_a_privileged_one_has_what_the_host_has(machine: Machine) -> None:
     script = "ls /dev; cat /proc/sys/kernel/hostname > /proc/sys/kernel/hostname && echo written"
-    result = machine.shell(script, privileged=True, host_ids=True)
-    top = os.stat("/dev").st_dev
-    for entry in os.scandir("/dev"):
+    top, devices = os.stat("/dev").st_dev, set()
+    for entry in os.scandir("/dev"):  # before it starts: others make loop devices meanwhile
         info = entry.stat(follow_symlinks=False)
         is_device = stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode)
         if is_device and info.st_dev == top and entry.name != "console":
-            assert entry.name.encode() in result.out.split()
+            devices.add(entry.name.encode())
+    result = machine.shell(script, privileged=True, host_ids=True)
+    assert devices <= set(result.out.split())
     assert result.out.endswith(b"\nwritten\n")
     assert b"kmsg" not in machine.shell("ls /dev", host_ids=True).out.split()
