@@ -97,10 +97,10 @@ def test_what_is_missing_ends_the_making_of_the_index(
                 sink.file(b"%d" % number, Metadata(0o644, 0, 0, 0), 5, content)
 
     children = Path(f"/proc/self/task/{os.getpid()}/children")
-    before = children.read_text()
+    before = set(children.read_text().split())  # of other tests, which may go meanwhile
     with pytest.raises(MissingObject, match="0101010101"):
         write()
-    assert children.read_text() == before
+    assert set(children.read_text().split()) <= before
 
 
 def put_all(filler: BlobFiller, ids: list[ObjectID]) -> None:

@@ -127,10 +127,10 @@ def test_without_a_descriptor_nothing_is_said_of_the_image(root: int) -> None:
 def test_a_file_that_is_there_and_cannot_be_read(root: int, tmp_path: Path, name: str) -> None:
     (tmp_path / "etc" / name).unlink()
     (tmp_path / "etc" / name).mkdir()
-    before = descriptors_of(os.getpid())
+    before = descriptors_of(os.getpid())  # some may be garbage, which goes meanwhile
     with pytest.raises(IsADirectoryError, match=f"etc/{name}"):
         find_user(root, "www")
-    assert descriptors_of(os.getpid()) == before
+    assert descriptors_of(os.getpid()) <= before
     os.close(root)
 
 
