@@ -12,7 +12,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
-import urllib.error
+import time
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,12 +136,15 @@ def lacks_network() -> str | None:
     """The Debian archive, and the program that makes a root filesystem of it."""
     if reason := lacks_program("mmdebstrap"):
         return reason
-    try:
-        url = f"{MIRROR}/dists/{SUITE}/InRelease"
-        with netns.outside(), urllib.request.urlopen(url, timeout=20):
-            return None
-    except (urllib.error.URLError, TimeoutError) as error:
-        return f"the Debian archive is out of reach: {error}"
+    url, fault = f"{MIRROR}/dists/{SUITE}/InRelease", ""
+    for _ in range(3):  # one connection that is lost says nothing of the machine
+        try:
+            with netns.outside(), urllib.request.urlopen(url, timeout=20):
+                return None
+        except OSError as error:
+            fault = str(error)
+            time.sleep(1)
+    return f"the Debian archive is out of reach: {fault}"
 
 
 def lacks_program(name: str) -> str | None:
