@@ -65,7 +65,7 @@ def _sweep() -> None:
     """Remove the disks of runs that were killed."""
     for place in _MEMORY.glob(f"{_PREFIX}*-*"):
         pid = place.name.removeprefix(_PREFIX).partition("-")[0]
-        if pid.isdecimal() and not Path("/proc", pid).exists():
+        if pid.isdecimal() and place.is_dir() and not Path("/proc", pid).exists():
             _remove(place)
 
 

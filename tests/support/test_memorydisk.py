@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,11 +22,14 @@ def test_it_is_there_and_gone() -> None:
     assert not place.exists()
 
 
-def test_that_of_a_run_that_was_killed_goes_with_the_next() -> None:
-    script = """
+def test_that_of_a_run_that_was_killed_goes_with_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = f"lxgit{os.getpid()}-"  # or another process's next would take it
+    monkeypatch.setattr(memorydisk, "_PREFIX", own)
+    script = f"""
 import os
 from tests.support import memorydisk
 
+memorydisk._PREFIX = "{own}"
 with memorydisk.mounted() as place:
     print(place, flush=True)
     os._exit(0)
