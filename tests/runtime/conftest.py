@@ -91,5 +91,5 @@ def machine(scratch: Path, busybox: overlay.Lower) -> Iterator[Machine]:
     yield Machine(path, busybox)
     ids = [container.id for container in all_containers(path)]
     with contextlib.suppress(AssertionError):
-        wait_until(lambda: not leaks.traces_of(ids), 10, every=0.02)
+        wait_until(lambda: not leaks.traces_of(ids), every=0.02)
     assert not leaks.traces_of(ids)

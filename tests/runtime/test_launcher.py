@@ -155,7 +155,7 @@ def test_it_waits_at_the_gate(launch: list[str], sent: bytes, code: int) -> None
         os.write(opened, sent)
         os.close(opened)
         os.close(gate)
-        assert waiting.wait(20) == code
+        assert waiting.wait(60) == code
 
 
 def test_it_takes_the_terminal(native: list[str]) -> None:

@@ -86,14 +86,14 @@ def namespace(pid: int) -> str:
 
 
 def said(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, (command, done.stdout, done.stderr)
     return done.stdout
 
 
 def curl(address: str, port: int) -> tuple[str, ...]:
     at = f"[{address}]" if ":" in address else address
-    retry = ("--retry", "20", "--retry-all-errors", "--retry-delay", "1")
+    retry = ("--retry", "60", "--retry-all-errors", "--retry-delay", "1")
     return ("curl", "-sS", "--max-time", "30", *retry, f"http://{at}:{port}/")
 
 

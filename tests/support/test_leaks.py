@@ -35,7 +35,7 @@ def directory(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def process(name: str) -> Iterator[None]:
-    command = ["bash", "-c", f"exec -a {name} sleep 60"]
+    command = ["bash", "-c", f"exec -a {name} sleep 600"]
     with subprocess.Popen(command) as running:
         try:
             while name.encode() not in Path(f"/proc/{running.pid}/cmdline").read_bytes()[:20]:
@@ -94,7 +94,7 @@ LEAKING = """
 import subprocess
 
 def test_a():
-    leaked = subprocess.Popen(["lxc-execute", "60"], executable="/usr/bin/sleep")
+    leaked = subprocess.Popen(["lxc-execute", "600"], executable="/usr/bin/sleep")
     leaked.returncode = 0  # Python shall say nothing of it
     print(f"pid {leaked.pid}")
 
@@ -126,5 +126,5 @@ def test_a_run_that_leaks_fails(scratch: Path, processes: str) -> None:
     assert len(pids) == 1, done.stdout + done.stderr
     assert "2 passed" in done.stdout
     assert done.stdout.count("the tests left on this machine") == 1
-    assert done.stdout.count(f"process: {pids[0]} lxc-execute 60") == 1
+    assert done.stdout.count(f"process: {pids[0]} lxc-execute 600") == 1
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
