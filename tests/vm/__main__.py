@@ -91,7 +91,7 @@ def verdict(lines: list[str]) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.vm", description=__doc__)
-    parser.add_argument("--timeout", type=float, default=1800, help="seconds for the whole job")
+    parser.add_argument("--timeout", type=float, default=5400, help="seconds for the whole job")
     parser.add_argument("--release", choices=image.RELEASES, default=image.STOCK)
     arguments = parser.parse_args()
     started = time.monotonic()
