@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.program import PROGRAM
+from tests.support.waiting import wait_until
 from tests.support.webserver import Server, serving
 
 if TYPE_CHECKING:
@@ -130,8 +130,7 @@ def test_a_download_that_another_terminal_has(lxgit: Lxgit, busybox_tar: Path) -
         url = f"{server.url}/rootfs.tar"
         try:
             with started(lxgit, "import", url, "one") as first:
-                while not server.asked:
-                    time.sleep(0.01)
+                wait_until(lambda: have_come(lxgit) == 100_000)
                 with started(lxgit, "import", url, "two") as second:
                     line = told(second)
                     assert f"waiting for process {first.pid} (lxgit import {url} one): " in line
@@ -144,3 +143,8 @@ def test_a_download_that_another_terminal_has(lxgit: Lxgit, busybox_tar: Path) -
             server.released.set()
         assert [ranges for _, ranges, _ in server.asked] == [None, "bytes=100000-"]
     assert lxgit("branch").out == "* two\n"
+
+
+def have_come(lxgit: Lxgit) -> int:
+    """How many bytes are on the disk of what is being downloaded."""
+    return sum(part.stat().st_size for part in (lxgit.store / "tmp").glob("download-*.part"))
