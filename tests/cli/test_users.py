@@ -18,12 +18,18 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 
 
+def run_until_killed(lxgit: Lxgit, name: str, *options: str) -> None:
+    """Have a container run, whose command has begun: process 1 is who it is from then on."""
+    lxgit("run", "-d", "--name", name, *options, "base", "sleep", "600")
+    wait_until(lambda: not lxgit("exec", name, "pidof", "sleep", code=None).code)
+
+
 @pytest.mark.parametrize("options", [(), ("--cap-drop", "ALL", "--init"), ("--userns", "host")])
 def test_a_user_has_all_groups_and_no_capability(emptied: Lxgit, options: tuple[str, ...]) -> None:
     script = "echo web:x:40:nobody,x >>/etc/group; echo odd:x:4:nobody >>/etc/group"
     emptied("run", "--name", "made", "base", "sh", "-c", script)
     emptied("commit", "-m", "Groups", "made")
-    emptied("run", "-d", "--name", "web", "-u", "nobody", *options, "base", "sleep", "600")
+    run_until_killed(emptied, "web", "-u", "nobody", *options)
     of_init = status(emptied("exec", "web", "cat", "/proc/1/status"))
     of_other = status(emptied("exec", "-u", "nobody:40", "web", "cat", "/proc/self/status"))
     assert of_init["Groups"] == "4 40"
@@ -42,7 +48,7 @@ def test_groups_more_come_with_it(emptied: Lxgit) -> None:
     emptied("commit", "-m", "Groups", "made")
     groups = ("--group-add", "odd", "--group-add", "77")
     for user, capabilities in (("root", "00000000800405fb"), ("nobody", "0" * 16)):
-        emptied("run", "-d", "--name", user, "-u", user, *groups, "base", "sleep", "600")
+        run_until_killed(emptied, user, "-u", user, *groups)
         for process in ("1", "self"):
             seen = status(emptied("exec", user, "cat", f"/proc/{process}/status"))
             assert (seen["Groups"], seen["CapEff"]) == ("4 77", capabilities)
@@ -59,7 +65,7 @@ def status(told: Result) -> dict[str, str]:
 
 def test_no_new_privileges_for_whoever_it_is(emptied: Lxgit) -> None:
     for value in ("no-new-privileges", "no-new-privileges:false"):
-        emptied("run", "-d", "--name", "web", "--security-opt", value, "base", "sleep", "600")
+        run_until_killed(emptied, "web", "--security-opt", value)
         seen = [
             status(emptied("exec", *options, "web", "cat", "/proc/self/status"))["NoNewPrivs"]
             for options in ((), ("-u", "nobody"))
@@ -74,9 +80,9 @@ def test_no_new_privileges_for_whoever_it_is(emptied: Lxgit) -> None:
 
 def test_every_system_call_for_whom_it_was_asked(emptied: Lxgit) -> None:
     """And nothing else that keeps it apart: capabilities, ids and mounts are as ever."""
-    emptied("run", "-d", "--name", "web", "base", "sleep", "600")
+    run_until_killed(emptied, "web")
     free = ("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor:unconfined")
-    emptied("run", "-d", "--name", "free", *free, "base", "sleep", "600")
+    run_until_killed(emptied, "free", *free)
     for name, mode in (("web", "2"), ("free", "0")):
         for process in ("1", "self"):
             seen = status(emptied("exec", name, "cat", f"/proc/{process}/status"))
@@ -90,7 +96,7 @@ def test_every_system_call_for_whom_it_was_asked(emptied: Lxgit) -> None:
 
 def test_a_users_command_goes_with_its_supervisor(emptied: Lxgit) -> None:
     """The kernel forgets the signal that LXC asked for when a process changes its user."""
-    emptied("run", "-d", "--name", "web", "-u", "nobody", "base", "sleep", "600")
+    run_until_killed(emptied, "web", "-u", "nobody")
     process = int(emptied("inspect", "--format", "{{.State.Pid}}", "web").out)
     starter = parent(process)  # lxc-start, which also goes with its parent
     os.kill(parent(starter), signal.SIGKILL)

@@ -16,6 +16,14 @@ def parent(pid: int) -> int:
     return int(stat_of(pid)[1])
 
 
+def has_ended(pid: int) -> bool:
+    """Whether it has, be it that its parent has not waited for it yet: a signal takes time."""
+    try:
+        return stat_of(pid)[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def children(pid: int) -> set[int]:
     """The processes whose parent it is, also those that it has not waited for yet."""
     found = set()
@@ -24,3 +32,13 @@ def children(pid: int) -> set[int]:
             if parent(int(directory.name)) == pid:
                 found.add(int(directory.name))
     return found
+
+
+def group_has_ended(group: int) -> bool:
+    """Whether all processes of a group have: those that were killed may take their time."""
+    for directory in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            state, _, its_group = stat_of(int(directory.name))[:3]
+            if int(its_group) == group and state not in "ZX":
+                return False
+    return True
