@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lxgit.cli.moments import moment
 from tests.support.program import PROGRAM
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.support.program import Lxgit
@@ -54,10 +54,17 @@ class TestContainers:
         for now, then in zip(found(pair), before, strict=True):
             assert now["StartedAt"] > then["StartedAt"]
 
-    def test_they_are_stopped_side_by_side(self, pair: Lxgit) -> None:
-        pair("stop", "-t", "2", "a", "b")
-        first, second = (moment(state["FinishedAt"]) for state in found(pair))
-        assert abs(first - second) < 1_500_000_000
+    def test_they_are_stopped_side_by_side(self, emptied: Lxgit) -> None:
+        """Each of them ends when the other one has been asked to."""
+        for name, other in ("ab", "ba"):
+            asked = f"touch /v/{name}; until [ -e /v/{other} ]; do sleep 0.05; done; exit 5"
+            script = f"trap '{asked}' TERM; touch /v/{name}-hears; while :; do sleep 0.05; done"
+            run = ("run", "-d", "--network", "none", "--name", name, "-v", "v:/v")
+            emptied(*run, "base", "sh", "-c", script)
+        place = emptied.store / "volumes/v/data"
+        wait_until(lambda: {"a-hears", "b-hears"} <= set(os.listdir(place)))
+        emptied("stop", "-t", "60", "a", "b")
+        assert [state["ExitCode"] for state in found(emptied)] == [5, 5]
 
     def test_pause_and_kill(self, pair: Lxgit) -> None:
         paused = pair("pause", "a", "nope", "b", code=1)
