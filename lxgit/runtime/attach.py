@@ -181,14 +181,26 @@ def connect(container: Path | str) -> Session:
     The copy of a store has containers of the same ids, so that one listens is not enough.
     """
     identity = os.path.basename(container)
-    if is_locked(container):
-        channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-        try:
-            channel.connect(socket_path(identity))
-        except OSError as error:
-            channel.close()
-            if error.errno not in (errno.ENOENT, errno.ECONNREFUSED):
-                raise
-        else:
-            return Session(channel)
+    if is_locked(container) and (channel := _connected(identity)) is not None:
+        return Session(channel)
     raise NotRunning(f"container {identity[:12]} is not running")
+
+
+def is_listened_for(identity: str) -> bool:
+    """Whether anybody listens for a container of that id: a supervisor on its way out does not."""
+    channel = _connected(identity)
+    if channel is not None:
+        channel.close()
+    return channel is not None
+
+
+def _connected(identity: str) -> _socket.socket | None:
+    channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    try:
+        channel.connect(socket_path(identity))
+    except OSError as error:
+        channel.close()
+        if error.errno not in (errno.ENOENT, errno.ECONNREFUSED):
+            raise
+        return None
+    return channel

@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 
 _UNREADABLE = "state.json is damaged: what became of it is not known"
 _PATIENCE = 30  # seconds for a supervisor to unmount, which writes back the file system below
-_LAST_STEPS = 2  # seconds between the freeing of the lock and the end
 
 
 class ContainerNameTaken(LxgitError):
@@ -172,14 +171,15 @@ class Container:
     def _clear_up(self) -> None:
         """Sweep up after a supervisor that was killed, or let one come to its very end.
 
-        LockHeld when one lives that does not have this container's lock.
+        LockHeld when one lives that does not have this container's lock: somebody listens there.
         """
-        end = time.monotonic() + _LAST_STEPS
+        end = time.monotonic() + _PATIENCE
         while (rundir.CONTAINERS / self.id).exists():
+            from lxgit.runtime.attach import is_listened_for
             from lxgit.runtime.sweep import sweep
 
             sweep()
-            if time.monotonic() > end:
+            if is_listened_for(self.id) or time.monotonic() > end:
                 raise LockHeld(
                     f"another store has a container of the id {self.id[:12]} that runs",
                     hint="one is a copy of the other: stop it there first",

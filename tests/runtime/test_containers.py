@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,6 +29,7 @@ from lxgit.runtime.containers import (
 from lxgit.runtime.erasing import remove, settled
 from lxgit.runtime.idmap import Extent, InvalidIdMap
 from lxgit.runtime.index import AmbiguousContainer, NoSuchContainer, container_names
+from lxgit.runtime.runplace import socket_path
 from tests.support.stores import find
 
 if TYPE_CHECKING:
@@ -279,9 +283,25 @@ def test_a_copy_in_another_store_that_runs_is_told_of(containers: Path) -> None:
     rundir.prepare()
     with (
         rundir.claimed(container.id),
-        pytest.raises(LockHeld, match="another store"),
-        container.lock(),
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener,
     ):
-        pass
+        listener.bind(socket_path(container.id))
+        listener.listen()
+        with pytest.raises(LockHeld, match="another store"), container.lock():
+            pass
     with container.lock():
         pass
+
+
+@pytest.mark.root
+def test_a_supervisor_on_its_way_out_is_waited_for(containers: Path) -> None:
+    """It has let go of the container's lock and listens no more, and may be slow at the rest."""
+    container = create(containers, REQUEST)
+    rundir.prepare()
+    leaving = contextlib.ExitStack()
+    leaving.enter_context(rundir.claimed(container.id))
+    timer = threading.Timer(3, leaving.close)
+    timer.start()
+    with container.lock():
+        assert not (rundir.CONTAINERS / container.id).exists()
+    timer.join()
