@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.objects import filelock
 from lxgit.objects.commits import Commit, Signature, encode_commit
 from lxgit.objects.ids import ObjectID, ObjectType
 from lxgit.objects.refnames import InvalidName
@@ -119,8 +120,12 @@ def test_what_came_makes_way_after_gc_and_undo(repository: Repository) -> None:
     assert arriving(repository, "base", commit(repository, "four")).old == two
 
 
-def test_who_is_slower_comes_after(repository: Repository) -> None:
-    """Of several that move a name at once each moves it in the end."""
+def test_who_is_slower_comes_after(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several that move a name at once each moves it in the end.
+
+    They are threads of one process, which waits for itself no longer than for stock Git.
+    """
+    monkeypatch.setattr(filelock, "_PATIENCE", 60.0)
     made = [commit(repository, str(number)) for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
         moves = pool.map(lambda oid: arriving(Repository(repository.path), "base", oid), made)
