@@ -230,10 +230,13 @@ def test_a_silent_server(
     server: Server, repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "TIMEOUT", 0.2)
-    server.breaks = [1000]
-    monkeypatch.setattr(Handler, "_answer", lambda *_: threading.Event().wait(1))
-    with pytest.raises(DownloadFailed, match="no answer"):
-        fetch(repository, f"{server.url}/rootfs.tar")
+    silent = threading.Event()
+    monkeypatch.setattr(Handler, "_answer", lambda *_: silent.wait())
+    try:
+        with pytest.raises(DownloadFailed, match="no answer"):
+            fetch(repository, f"{server.url}/rootfs.tar")
+    finally:
+        silent.set()
 
 
 @pytest.mark.parametrize("length", [True, False])
