@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -15,6 +14,8 @@ from lxgit.objects.collisions import CollisionAttack
 from lxgit.objects.database import CorruptObject, MissingObject
 from lxgit.objects.helper import Helper, HelperFailed, pump
 from lxgit.objects.ids import ObjectID
+from tests.support.processes import has_ended
+from tests.support.waiting import wait_until
 
 
 def doubled(jobs: list[Any]) -> list[Any]:
@@ -149,12 +150,4 @@ with Helper(work, keeps=()) as helper:
         assert process.stdout is not None
         pid = int(process.stdout.readline())
         process.kill()
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and os.path.exists(f"/proc/{pid}"):
-        time.sleep(0.01)
-    assert not os.path.exists(f"/proc/{pid}") or _is_zombie(pid)
-
-
-def _is_zombie(pid: int) -> bool:
-    with open(f"/proc/{pid}/stat", "rb") as file:
-        return file.read().rpartition(b")")[2].split()[0] == b"Z"
+    wait_until(lambda: has_ended(pid))

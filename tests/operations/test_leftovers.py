@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -19,10 +20,13 @@ from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
 from lxgit.operations.prune import prune
 from tests.operations.test_gc import BASE, collect, packs, take
+from tests.support.processes import group_has_ended
 from tests.support.stockgit import StockGit
 from tests.support.stores import Listener
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from lxgit.repository import Repository
@@ -88,15 +92,29 @@ def test_what_was_tried_out_is_left_when_it_is_old(
     assert not probe.exists()
 
 
+@contextlib.contextmanager
+def git_at_work(repository: Repository) -> Iterator[None]:
+    """A git that has begun, and ends with the context."""
+    with subprocess.Popen(
+        ["git", "cat-file", "--batch"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=repository.git_dir,
+    ) as git:
+        assert git.stdin is not None
+        assert git.stdout is not None
+        git.stdin.write(b"nothing\n")
+        git.stdin.flush()
+        assert git.stdout.readline() == b"nothing missing\n"
+        yield
+        git.stdin.close()
+
+
 def test_while_git_runs_its_files_are_its_own(repository: Repository) -> None:
     leave(repository)
-    with subprocess.Popen(
-        ["git", "cat-file", "--batch"], stdin=subprocess.PIPE, cwd=repository.git_dir
-    ) as git:
+    with git_at_work(repository):
         leftovers.sweep(repository)
         assert (repository.path / "git/objects/pack/tmp_pack_AbCdEf").exists()
-        assert git.stdin is not None
-        git.stdin.close()
     leftovers.sweep(repository)
     assert not (repository.path / "git/objects/pack/tmp_pack_AbCdEf").exists()
 
@@ -125,13 +143,9 @@ def test_packs_whose_index_killed_git_has_deleted(repository: Repository, scratc
     for path in (kept, kept.with_suffix(".keep")):
         path.write_bytes(b"of somebody who is at it")
     assert list(fsck(repository, progress=Listener())) == []
-    with subprocess.Popen(
-        ["git", "cat-file", "--batch"], stdin=subprocess.PIPE, cwd=repository.git_dir
-    ) as git:
+    with git_at_work(repository):
         gc(repository, progress=Listener())
         assert set(left) <= {path.name for path in packs(repository)}
-        assert git.stdin is not None
-        git.stdin.close()
     gc(repository, progress=Listener())
     assert not set(left) & {path.name for path in packs(repository)}
     assert kept.exists()
@@ -166,6 +180,7 @@ def test_gc_that_is_killed_while_it_packs(repository: Repository, scratch: Path)
         with subprocess.Popen(program, start_new_session=True, stdout=subprocess.PIPE) as killed:
             time.sleep(wait)
             os.killpg(killed.pid, signal.SIGKILL)
+        wait_until(lambda: group_has_ended(killed.pid))  # git is nobody's child by now
     assert collect(repository).objects == 0
     assert hex_id(oid) in repository.git.run(["rev-list", "base"]).decode()
     names = [path.name for path in packs(repository)]
