@@ -17,7 +17,10 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a command ended; `out` and `err` are its output, undecodable bytes escaped."""
+    """How a command ended; `out` and `err` are its output, undecodable bytes escaped.
+
+    `err` is without what is told of waiting for another process: a busy machine has it wait.
+    """
 
     arguments: tuple[str, ...]
     code: int
@@ -30,7 +33,8 @@ class Result:
 
     @property
     def err(self) -> str:
-        return self.stderr.decode(errors="backslashreplace")
+        lines = self.stderr.decode(errors="backslashreplace").splitlines(keepends=True)
+        return "".join(line for line in lines if not line.startswith("lxgit: waiting"))
 
     @property
     def lines(self) -> list[str]:
@@ -85,7 +89,7 @@ class Lxgit:
         *arguments: str,
         env: dict[str, str] | None = None,
         size: tuple[int, int] = (24, 80),
-        timeout: float = 30,
+        timeout: float = 60,
     ) -> pexpect.spawn[str]:
         """The program on a terminal of `size` (rows, columns); close it when done."""
         return pexpect.spawn(
