@@ -37,7 +37,7 @@ NOTED = {
     "switch",
 }  # say something beside the answer
 ON_RECIPES = {"build", "builder build", "image build", "insert"}
-ON_RUNNING = {"attach", "exec", "kill", "pause", "port", "stats", "stop", "top", "unpause"}
+ON_RUNNING = {"exec", "kill", "pause", "port", "stats", "stop", "top", "unpause"}
 ON_NETWORKS = {"network connect", "network inspect", "network rm"}
 ON_STASHES = {"stash drop", "stash pop", "stash show"}
 REGISTRY = "localhost:5000"
@@ -76,12 +76,20 @@ trap "kill $!; wait" EXIT
 until grep -q Serving server.log; do sleep 0.05; done
 """
 
-# For commands about what runs, `web` does; one waits until it ends.
+# For commands about what runs, `web` does.
 RUNNING = """
 lxgit rm web >/dev/null
-lxgit run -d --name web -p 80 base sh -c 'trap exit TERM; sleep {seconds} & wait' >/dev/null
+lxgit run -d --name web -p 80 base sh -c 'trap exit TERM; sleep 600 & wait' >/dev/null
 {line}
 lxgit rm -f web >/dev/null
+"""
+
+# Who is attached stays until it ends, which it does once somebody has heard of it.
+ATTACHED = """
+set -o pipefail
+lxgit rm web >/dev/null
+lxgit run -d --name web base sh -c 'until [ -e /end ]; do echo beat; sleep 0.05; done' >/dev/null
+{line} | (read -r beat; lxgit exec web touch /end; cat >/dev/null)
 """
 
 # For commands about stashes, `web` has two.
@@ -157,8 +165,8 @@ def test_the_example_works(
     before += f"cp {archive} {ARCHIVE}\n" if ARCHIVE in line else ""
     before += RECIPES if name in ON_RECIPES else ""
     before += SERVER if "http://localhost" in line else ""
-    seconds = 3 if name == "attach" else 600
-    script = RUNNING.format(line=line, seconds=seconds) if name in ON_RUNNING else line
+    script = RUNNING.format(line=line) if name in ON_RUNNING else line
+    script = ATTACHED.format(line=line) if name == "attach" else script
     script = STASHED.format(line=line) if name in ON_STASHES else script
     script = NETWORKED.format(line=line) if name in ON_NETWORKS else script
     script = PUSHED.format(line=line) if REGISTRY in line else script
@@ -173,12 +181,18 @@ def test_the_example_works(
                 command, env=environment, capture_output=True, text=True, check=False, timeout=900
             )
         assert done.returncode == 0, done.stderr
-        assert not done.stderr or name in NOTED
+        assert not told(done.stderr) or name in NOTED
         return
     with pexpect.spawn(command[0], command[1:], env=environment, encoding="utf-8") as terminal:
-        terminal.sendline("exit")
-        terminal.expect(pexpect.EOF, timeout=30)
+        with contextlib.suppress(OSError):  # what does not wait for it may have ended
+            terminal.sendline("exit")
+        terminal.expect(pexpect.EOF, timeout=60)
     assert terminal.exitstatus == 0
+
+
+def told(errors: str) -> list[str]:
+    """All but that another process is waited for, as on a busy machine it may have to be."""
+    return [line for line in errors.splitlines() if not line.startswith("lxgit: waiting")]
 
 
 def surroundings(name: str, line: str, scratch: Path) -> contextlib.AbstractContextManager[object]:
