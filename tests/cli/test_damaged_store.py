@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.runtime.index import is_locked
 from tests.support.program import refused
 from tests.support.stores import contents
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.support.program import Lxgit
@@ -150,6 +152,7 @@ def test_a_container_with_a_damaged_state(emptied: Lxgit) -> None:
     refused(emptied("rm", "web", code=1), "container 'web' is running", "-f kills it first")
     emptied("stop", "-t", "0", "web")
     assert emptied("fsck").out == "No faults found.\n"
+    wait_until(lambda: not is_locked(state.parent))  # of a damaged state the lock tells
     state.write_text("[]")
     assert len(emptied("ps", "-q").lines) == 1
     emptied("fsck", "--repair", code=None)
