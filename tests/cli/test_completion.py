@@ -108,7 +108,7 @@ def test_in_the_shell(shell: str, lxgit: Lxgit) -> None:
     environment = lxgit.environment({"TERM": "xterm" if shell == "fish" else "dumb"})
     environment["PATH"] = f"{os.path.dirname(PROGRAM)}:{environment['PATH']}"
     load = "lxgit completion fish | source" if shell == "fish" else EVALUATE.format(shell)
-    with pexpect.spawn(program, options, env=environment, timeout=20, encoding="utf-8") as terminal:
+    with pexpect.spawn(program, options, env=environment, timeout=60, encoding="utf-8") as terminal:
         terminal.sendline(f"{before}{load}; echo rea''dy")
         terminal.expect("ready")
         terminal.send("lxgit comple\t")

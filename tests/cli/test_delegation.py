@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 
-RUN = ("run", "-d", "--name", "c1", "--network", "none", "base", "sleep", "60")
+RUN = ("run", "-d", "--name", "c1", "--network", "none", "base", "sleep", "600")
 MOUNTED = """
     umount -R /sys/fs/cgroup
     mount -t cgroup2 none /sys/fs/cgroup
@@ -86,7 +86,7 @@ def test_a_container_has_a_group_of_its_own(
     elsewhere("unpause", "c1", code=0)
     inside = given("exec", "c1", "cat", "/proc/self/cgroup", code=0).lines[-1]
     assert inside in ("0::/", "0::/.lxc")  # a group that LXC makes within
-    assert "sleep 60" in given("top", "c1", "-eo", "pid,args", code=0).out
+    assert "sleep 600" in given("top", "c1", "-eo", "pid,args", code=0).out
     given("rm", "-f", "c1", code=0)
     assert _groups(place) == []
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.program import PROGRAM
+from tests.support.waiting import wait_until
 from tests.support.webserver import Server, serving
 
 if TYPE_CHECKING:
@@ -66,10 +66,7 @@ def test_a_killed_download_is_gone_on_with(lxgit: Lxgit, server: Server, git: St
     server.released.clear()
     words = [str(PROGRAM), "import", f"{server.url}/rootfs.tar", "base"]
     with subprocess.Popen(words, env=lxgit.environment()) as process:
-        deadline = time.monotonic() + 30
-        while not any(path.stat().st_size == half for path in kept(lxgit)):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: any(path.stat().st_size == half for path in kept(lxgit)))
         process.kill()
     server.released.set()
     lxgit("prune")  # it has not been two weeks

@@ -117,7 +117,7 @@ def test_its_devices_are_dead(program: Lxgit, path: str) -> None:
 
 
 def test_nobody_else_reaches_its_setuid_programs(program: Lxgit) -> None:
-    program("run", "-d", "--name", "on", "evil", "sh", "-c", "ls -l /become; sleep 60")
+    program("run", "-d", "--name", "on", "evil", "sh", "-c", "ls -l /become; sleep 600")
     try:
         places = [str(program.store), "/run/lxgit"]
         found = find(places)
