@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lxgit.cli.human import shown_path, size
+from lxgit.cli.human import quote_path, shown_path, size
 from lxgit.cli.tables import columns
 
 TYPE_CHECKING = False
@@ -41,7 +41,7 @@ def metadata_changes(sized: SizedChange) -> list[str]:
         words.append(f"mode {old.mode:04o} -> {new.mode:04o}")
     if (old.uid, old.gid) != (new.uid, new.gid):
         words.append(f"owner {old.uid}:{old.gid} -> {new.uid}:{new.gid}")
-    words += [f"xattr {name.decode('utf-8', 'surrogateescape')}" for name in xattr_names(change)]
+    words += [f"xattr {quote_path(name)}" for name in xattr_names(change)]
     if sized.old_links != sized.new_links:
         words.append("hard links")
     if not words and not change.content_changed and old.mtime != new.mtime:

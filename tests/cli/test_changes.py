@@ -45,6 +45,10 @@ RETYPED = changed(b"etc/mtab", entry(), entry(Kind.SYMLINK, content="2"), 300, 1
             changed(b"", entry(Kind.DIRECTORY), entry(Kind.DIRECTORY, owner=(1, 2))),
             "M  /  (metadata: owner 0:0 -> 1:2)",
         ),
+        (
+            changed(b"x", entry(), entry(xattrs=((b"user.\x1b[31m\nlxgit: well", b""),))),
+            r'M  /x  (metadata: xattr "user.\033[31m\nlxgit: well")',
+        ),
     ],
 )
 def test_status_lines(sized: SizedChange, line: str) -> None:
