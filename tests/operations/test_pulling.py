@@ -30,10 +30,11 @@ MOST = 300 * MIB
 class _Lying(Handler):
     """A registry with one image: a good layer, and one of `promised` bytes that does not end.
 
-    At `MOST` bytes it waits: what somebody takes more than they were promised, nobody stops.
+    At `most` bytes it waits: what somebody takes more than they were promised, nobody stops.
     """
 
     promised = 0
+    most = MOST
 
     def _answer(self) -> None:
         config = json.dumps(config_of([GOOD, b""])).encode()
@@ -63,7 +64,7 @@ class _Lying(Handler):
 
     def _flood(self) -> None:
         try:
-            for _ in range(MOST // MIB):
+            for _ in range(self.most // MIB):
                 self.wfile.write(bytes(MIB))
         except OSError:
             self.server.broken.set()
@@ -90,6 +91,8 @@ def test_a_registry_that_sends_without_end(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, promised: int, fault: str, begins: bool
 ) -> None:
     monkeypatch.setattr(_Lying, "promised", promised)
+    # Too much, and less than skopeo may write, which may be done before anybody has looked.
+    monkeypatch.setattr(_Lying, "most", 32 * MIB)
     with serving(handler=_Lying) as server:
         with pytest.raises(LxgitError, match=fault):
             pull(
@@ -113,7 +116,7 @@ class _Slow(Listener):
     def phase(self, label: str, total: int | None = None) -> None:
         super().phase(label, total)
         if label.startswith("Unpacking"):
-            self._server.broken.wait(20)
+            self._server.broken.wait(60)
 
 
 def test_one_that_does_so_while_another_layer_unpacks(
