@@ -63,22 +63,23 @@ def _like(group: str) -> Iterator[Path]:
         yield Path(f"{group}-{number}")
 
 
-def remove(container: str, seconds: float = 5) -> None:
+def remove(container: str, tries: int = 500) -> None:
     """Kill what is left in a container's control groups and remove them.
 
-    What cannot be killed within `seconds`, in an uninterruptible wait say, keeps its group: the
-    next sweep finds it.
+    What cannot be killed, in an uninterruptible wait say, keeps its group after five seconds: so
+    many `tries`, for on a machine that has stood still the time is no measure.
     """
-    end = time.monotonic() + seconds
-    while groups := groups_of(container):
-        for group in groups:
+    left: set[Path] = set()
+    for _ in range(tries):
+        # With those that were found before: of numbers with a gap between them `_like` sees one.
+        left = {group for group in left.union(groups_of(container)) if group.is_dir()}
+        for group in left:
             _kill(group)
             _thaw(group)
             _remove_empty(group)
-        if time.monotonic() > end:
+        if not any(group.is_dir() for group in left):
             return
-        if groups_of(container):
-            time.sleep(0.01)
+        time.sleep(0.01)
 
 
 def _kill(group: Path) -> None:
