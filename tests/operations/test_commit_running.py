@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +34,7 @@ from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from lxgit.operations.values import Committed
     from lxgit.runtime.containers import Container
@@ -118,7 +120,7 @@ def test_status_and_commits_in_a_row(lab: Lab) -> None:
                 make(lab)
             before = lab.row("c").commit
             go_on(lab, f"s{number}")
-            wait_until((upper / f"n{number}").exists)  # the last that this step writes
+            wait_until(partial(is_written, upper / f"n{number}"))  # the last of this step
             if number == "3":
                 wait_until((upper / "ready").exists)
             assert changed(lab, "c")[b"n"] == ("A" if number == "1" else "M")
@@ -133,6 +135,11 @@ def test_status_and_commits_in_a_row(lab: Lab) -> None:
         remove_container(lab.repository, "c", force=True)
     assert find_image(lab.repository, "base").entry(b"etc/motd") is None
     assert lab.run("d", "cat /n /n1 /n2 /n3; ls /go") == (0, "3\n1\n2\n3\n/go\n")
+
+
+def is_written(file: Path) -> bool:
+    """Whether a file of a container has come to have something in it."""
+    return file.exists() and file.stat().st_size > 0
 
 
 def go_on(lab: Lab, name: str) -> None:
@@ -183,7 +190,7 @@ def test_without_a_pause_a_file_is_whole_or_told(busy: Lab) -> None:
 def test_without_a_pause_quiet_files_are_committed(lab: Lab) -> None:
     lab.run("c", ONCE + "trap 'exit 0' TERM; echo x > /x; while :; do sleep 0.05; done")
     start_detached(lab.repository, "c", progress=lab.listener)
-    wait_until((lab.container("c").upper / "x").exists)
+    wait_until(lambda: is_written(lab.container("c").upper / "x"))
     try:
         make(lab, pause=False)
         assert content(lab, "base:/x") == b"x\n"
