@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 RUNTIME = Path("/run/lxgit")
-_GRACE_SECONDS = 5.0  # for a supervisor that is on its way out
+_GRACE_SECONDS = 60.0  # for a supervisor that is on its way out
 _OUR_PROCESS = re.compile(
     rb"^(\[lxc monitor\]|(\S*/)?lxc-(execute|start|attach)\b|lxgit\b)|/bin/lxgit\b"
 )

@@ -38,12 +38,13 @@ def unmount(place: Path) -> None:
 
     A supervisor may be on its way out, and a loop device lets go of its file after the mount.
     """
-    for attempt in range(100):
+    end = time.monotonic() + 60
+    while True:
         bases.sweep()  # the base mount of a supervisor that was killed would keep it busy
         try:
             kernel.umount(place)
         except OSError as error:
-            if error.errno != errno.EBUSY or attempt == 99:
+            if error.errno != errno.EBUSY or time.monotonic() > end:
                 raise
             time.sleep(0.1)
         else:
