@@ -49,12 +49,15 @@ def _guarded(session: Session, step: Callable[[], int | None]) -> int:
 
 def _with_store(session: Session, hint: str) -> str:
     """The hint with the store's path in what stock Git is to do there, if there is a store."""
-    from shlex import quote
-
-    directory = f"{session.store}/git"
-    if _GIT_THERE not in hint or not os.path.isdir(directory):
+    if _GIT_THERE not in hint:
         return hint
-    return hint.replace(_GIT_THERE, f"git -C {quote(directory)}")
+    with suppress(OSError):  # a relative path where the working directory is gone
+        directory = f"{session.store}/git"
+        if os.path.isdir(directory):
+            from shlex import quote
+
+            return hint.replace(_GIT_THERE, f"git -C {quote(directory)}")
+    return hint
 
 
 def _dispatch(session: Session, words: list[str]) -> int:

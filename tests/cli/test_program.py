@@ -224,6 +224,24 @@ def test_usage_errors(lxgit: Lxgit, words: list[str], fault: str, hint: str) -> 
     assert result.out == ""
 
 
+@pytest.mark.parametrize("command", ["nope", "describe"])
+def test_a_fault_is_told_where_the_working_directory_is_gone(
+    lxgit: Lxgit, scratch: Path, command: str
+) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"mkdir gone; cd gone; rmdir ../gone; exec {PROGRAM} {command}"],
+        capture_output=True,
+        text=True,
+        env=lxgit.environment({"LXGIT_STORE": "store"}),
+        cwd=scratch,
+        check=False,
+    )
+    lines = done.stderr.splitlines()
+    assert lines[0] == f"lxgit: '{command}' is not a command"
+    assert [line[:6] for line in lines[1:]] == ["hint: "]
+    assert done.returncode == 2
+
+
 def with_output(lxgit: Lxgit, open_output: Callable[[], int]) -> subprocess.CompletedProcess[str]:
     """The overview, written to a descriptor."""
     fd = open_output()
