@@ -195,7 +195,7 @@ class Container:
                 )
             except LockHeld as error:
                 waited = time.monotonic() - begin
-                if self.recorded_state().is_alive or waited > _PATIENCE:
+                if self.state.is_alive or waited > _PATIENCE:
                     raise
                 if waited > TOLD_AFTER and not told:
                     tell_wait(f"waiting: {error.message}")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lxgit.locks import LockHeld
+from lxgit.locks import LockHeld, locked
 from lxgit.records import replace
 from lxgit.runtime import idranges, rundir
 from lxgit.runtime.config import EXITED, RUNNING, ContainerState, Request
@@ -171,6 +171,17 @@ def test_running_is_what_the_lock_says(containers: Path) -> None:
     os.waitpid(child, 0)
     assert not find(containers, container.id).is_running
     remove(container)
+
+
+def test_who_only_looks_is_in_nobodys_way(containers: Path) -> None:
+    """The lock is tried to see whether it runs: by one who was stopped at that very moment."""
+    container = create(containers, REQUEST)
+    container.record(ContainerState(status=RUNNING))
+    with contextlib.ExitStack() as looking:
+        looking.enter_context(locked(container.path / "lock", shared=True, what="it"))
+        threading.Timer(0.2, looking.close).start()
+        with container.lock():
+            assert container.recorded_state().status == EXITED
 
 
 def hold(container: Container) -> int:
