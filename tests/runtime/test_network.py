@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from lxgit.errors import UsageError
+from lxgit.runtime import rundir
 from lxgit.runtime.network import (
     bridging,
     firewall,
     hosts,
     owners,
     publishing,
+    records,
     reserving,
     resolver,
     subnets,
@@ -272,3 +274,18 @@ def test_what_a_container_wrote_to_its_hosts_stays(tmp_path: Path) -> None:
     assert begin.startswith("# ")
     assert end.startswith("# ")
     assert members == ["10.130.4.2\tweb aaa", "fd12:3456:789a::2\tweb aaa"]
+
+
+def test_who_leaves_while_somebody_looks_is_not_on_the_bridge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name is listed, and its record has gone when that is read."""
+    monkeypatch.setattr(rundir, "CONTAINERS", tmp_path)
+    stays, leaves = (digit * 64 for digit in "12")
+    for container in (stays, leaves):
+        (tmp_path / container).mkdir()
+    place = tmp_path / "bridge"
+    records.write_member(place, Member(stays, 2, ("web",)))
+    (place / leaves).symlink_to("nowhere")
+    assert [one.container for one in records.members(place)] == [stays]
+    assert records.members(tmp_path / "none") == []

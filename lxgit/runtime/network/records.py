@@ -157,12 +157,16 @@ def write_bridge(place: Path, bridge: Bridge) -> None:
 
 
 def members(place: Path) -> list[Member]:
-    """Who is on a bridge, in the order of their numbers; none whose supervisor left no trace."""
-    found = (
-        member_at(place, name)
-        for name in (os.listdir(place) if place.is_dir() else ())
-        if _MEMBER.fullmatch(name) and (rundir.CONTAINERS / name).exists()
-    )
+    """Who is on a bridge, in the order of their numbers; none whose supervisor left no trace.
+
+    Nor who leaves meanwhile: who only looks, as for the owner of a port, does so without the lock.
+    """
+    found = []
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(place):
+            if _MEMBER.fullmatch(name) and (rundir.CONTAINERS / name).exists():
+                with contextlib.suppress(FileNotFoundError):
+                    found.append(member_at(place, name))
     return sorted(found, key=lambda member: member.number)
 
 
