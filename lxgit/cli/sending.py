@@ -60,7 +60,7 @@ def push(
     if registry is not None:
         if destination is not None:
             raise UsageError("DESTINATION says where to", hint="leave out --registry")
-        name = f"{registry}/{name}"
+        destination = f"{registry}/{name}"
     repository = session.repository()
     with nullcontext(QuietProgress()) if quiet else session.progress() as progress:
         pushed = pushing.push(

@@ -125,8 +125,9 @@ def _ends(repository: Repository, name: str, destination: str | None) -> tuple[R
         revision = whole if named else reference.local_name
     else:
         reference, revision = parse_reference(destination), name
-        if not reference.tag and (listed := name_and_tag(repository, name)) is not None:
-            reference = reference._replace(tag=listed[1])
+        if not reference.tag and ":" not in name.rpartition("/")[0]:  # HOST:PORT/NAME is all name
+            listed = name_and_tag(repository, name)
+            reference = reference._replace(tag=listed[1] if listed else "")
     if reference.digest:
         raise UsageError("a digest is what comes of a push", hint="NAME:TAG says where to")
     return reference, revision

@@ -88,6 +88,10 @@ def test_what_has_the_whole_name_is_pushed(grown: Lxgit, open_registry: Registry
         assert layers(open_registry, "base:latest") == 2
         grown("push", "-q", "base", name)
         assert layers(open_registry, "base:latest") == 1
+    grown("push", "-q", "--registry", open_registry.host, "base")
+    assert layers(open_registry, "base:latest") == 1
+    grown("push", "-q", name, f"{open_registry.host}/team/x")
+    assert layers(open_registry, "team/x:latest") == 2
     grown("push", "-q", "-t", "v1", name, code=1)  # no 'base:v1' is here
     grown("tag", "-d", name)
     grown("push", "-q", "tuned", name)
