@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pexpect
@@ -12,9 +13,11 @@ import pytest
 
 from tests.cli.conftest import row
 from tests.support.program import PROGRAM
+from tests.support.stores import copied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.program import Lxgit
     from tests.support.stockgit import StockGit
@@ -35,7 +38,7 @@ def running(based: Lxgit) -> Iterator[Lxgit]:
         assert client.stdout is not None
         assert client.stdout.readline() == b"up\n"
         yield based
-        client.communicate(timeout=20)
+        client.communicate(timeout=60)
 
 
 def test_the_command_and_its_code(based: Lxgit) -> None:
@@ -155,7 +158,7 @@ def test_back_into_a_stopped_one(based: Lxgit) -> None:
     script = "cat /count 2>/dev/null; echo x >>/count; cat"
     based("run", "--name", "web", "-i", "base", "sh", "-c", script)
     assert based("start", "-ai", "web", stdin=b"typed\n").lines == ["x", "typed"]
-    based("run", "--name", "db", "base", "sh", "-c", "test -e /x && sleep 60; touch /x")
+    based("run", "--name", "db", "base", "sh", "-c", "test -e /x && sleep 600; touch /x")
     assert based("start", "db").out == "db\n"
     assert row(based, "db")["status"] == "running"
     based("rm", "-f", "db")
@@ -178,6 +181,17 @@ def test_a_terminal(based: Lxgit) -> None:
     assert terminal.exitstatus == 0
     refused = based("run", "-it", "base", "true", code=2)
     assert refused.err.endswith("hint: leave -t out for a pipe\n")
+
+
+def test_the_copy_of_a_store_is_told_of_what_runs(based: Lxgit, scratch: Path) -> None:
+    based("run", "-d", "--name", "web", "base", "sleep", "600")
+    other = replace(based, store=copied(based.store, scratch / "copy"))
+    identity = row(based, "web")["id"]
+    refused = other("start", "web", code=1).err
+    assert f"another store has a container of the id {identity[:12]} that runs" in refused
+    based("rm", "-f", "web")
+    other("start", "web")
+    other("rm", "-f", "web")
 
 
 def test_several_are_started_in_order(emptied: Lxgit) -> None:
