@@ -38,6 +38,7 @@ def web(based: Lxgit) -> Iterator[Lxgit]:
     """A store with a container `web` that runs by itself, and ends at SIGTERM with 5."""
     based("run", "-d", "--name", "web", "base", *PATIENT)
     wait_for(based, "up")
+    wait_until(lambda: based("logs", "web").err == "trouble\n")
     yield based
     based("rm", "-f", *based("ps", "-aq").lines or ["web"], code=None)
 
@@ -51,11 +52,11 @@ def wait_for(lxgit: Lxgit, text: str, container: str = "web") -> None:
     pytest.fail(f"'{text}' did not come")
 
 
-def is_connected(pid: int) -> bool:
-    """Whether a client has reached the supervisor."""
+def is_attached(pid: int) -> bool:
+    """Whether the supervisor has answered a client: then that makes a pipe, for its signals."""
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):  # closed since it was listed
-            if os.readlink(descriptor).startswith("socket:"):
+            if int(descriptor.name) > 2 and os.readlink(descriptor).startswith("pipe:"):
                 return True
     return False
 
@@ -88,7 +89,7 @@ class TestDetached:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         ) as client:
-            out, _ = client.communicate(b"typed\n", timeout=20)
+            out, _ = client.communicate(b"typed\n", timeout=60)
         assert (client.returncode, out) == (0, b"typed\n")
 
     def test_a_name_that_is_a_branchs(self, web: Lxgit) -> None:
@@ -116,12 +117,12 @@ class TestEnds:
         assert row(web, "odd")["exit_code"] == 6
 
     def test_stop_kills_the_deaf(self, web: Lxgit) -> None:
-        web("run", "-d", "--name", "deaf", "base", "sh", "-c", "trap '' TERM; sleep 600; sleep 600")
+        command = ("sh", "-c", "trap '' TERM; sleep 600; sleep 600")
+        web("run", "-d", "--name", "deaf", "--stop-timeout", "600", "base", *command)
         begin = time.monotonic()
-        web("stop", "--timeout", "1", "deaf", "web")
-        assert 1 <= time.monotonic() - begin < 10
+        web("stop", "--timeout", "1", "deaf")
+        assert 1 <= time.monotonic() - begin < 60
         assert row(web, "deaf")["exit_code"] == 137
-        assert row(web, "web")["exit_code"] == 5
 
     def test_kill(self, web: Lxgit) -> None:
         assert web("kill", "web").out == "web\n"
@@ -147,7 +148,7 @@ class TestEnds:
             time.sleep(0.2)
             assert waiting.poll() is None
             web("stop", "web")
-            assert waiting.communicate(timeout=20)[0] == b"5\n5\n"
+            assert waiting.communicate(timeout=60)[0] == b"5\n5\n"
 
     def test_wait_for_one_that_was_lost(self, web: Lxgit) -> None:
         """Whoever kills a supervisor kills the container; that is no success."""
@@ -215,9 +216,9 @@ class TestAttach:
     def test_the_exit_code_comes_through(self, web: Lxgit) -> None:
         command = [str(PROGRAM), "attach", "--no-stdin", "web"]
         with subprocess.Popen(command, env=web.environment(), stdout=subprocess.PIPE) as client:
-            wait_until(lambda: is_connected(client.pid))
+            wait_until(lambda: is_attached(client.pid))
             web("stop", "web")
-            assert client.communicate(timeout=20)[0] == b"bye\n"
+            assert client.communicate(timeout=60)[0] == b"bye\n"
         assert client.returncode == 5
         assert web("attach", "web", code=1).err.startswith("lxgit: container 'web' is not running")
 
@@ -239,7 +240,7 @@ class TestAttach:
         """With --sig-proxy=false it ends, and the container goes on."""
         command = [str(PROGRAM), "attach", "--sig-proxy=false", "web"]
         with subprocess.Popen(command, env=web.environment(), cwd=web.home) as client:
-            wait_until(lambda: is_connected(client.pid))
+            wait_until(lambda: is_attached(client.pid))
             client.send_signal(signal.SIGTERM)
         assert client.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM)
         assert web("ps", "-q").out
@@ -372,8 +373,8 @@ class TestExec:
 
     def test_it_does_not_wait_for_what_it_left_behind(self, web: Lxgit) -> None:
         begin = time.monotonic()
-        assert web("exec", "web", "sh", "-c", "sleep 30 & echo out").out == "out\n"
-        assert time.monotonic() - begin < 15
+        assert web("exec", "web", "sh", "-c", "sleep 200 & echo out").out == "out\n"
+        assert time.monotonic() - begin < 60
 
     def test_it_ends_with_the_container(self, web: Lxgit) -> None:
         command = [str(PROGRAM), "exec", "web", "sh", "-c", "echo here; sleep 600"]
@@ -381,7 +382,7 @@ class TestExec:
             assert client.stdout is not None
             assert client.stdout.readline() == b"here\n"
             web("kill", "web")
-            assert client.wait(timeout=20) == 137
+            assert client.wait(timeout=60) == 137
 
     def test_several_at_once(self, web: Lxgit) -> None:
         clients = [
@@ -459,7 +460,8 @@ def test_moments() -> None:
     assert moment("2023-11-14T22:13:20.000000001Z") == 1_700_000_000_000_000_001
     assert moment(nanosecond_stamp(1_700_000_000_123_456_789)) == 1_700_000_000_123_456_789
     assert moment("2023-11-14T23:13:20+01:00") == 1_700_000_000_000_000_000
-    assert abs(time.time_ns() - 5_400 * 10**9 - moment("1h30m")) < 10**9
+    before = time.time_ns()
+    assert before <= moment("1h30m") + 5_400 * 10**9 <= time.time_ns()
     for wrong in ("yesterday", "2023-13-01", "1h30"):
         with pytest.raises(UsageError):
             moment(wrong)
