@@ -58,7 +58,7 @@ def test_names_and_ports_are_within_one_network(based: Lxgit, peer: Peer) -> Non
     assert based(*run, "blue", "--network", "red", "base", *fetch("web")).out == "hello\n"
     assert peer.run(*curl(HOST, 8080)) == said(*curl("127.0.0.1", 8080)) == "hello\n"
     assert based("exec", "idle", *fetch(f"{HOST}:8080")).out == "hello\n"
-    reach = f"ping -c 1 -w 5 {PEER} >/dev/null"
+    reach = f"ping -c 1 -w 20 {PEER} >/dev/null"
     based(*run, "blue", *PINGS, "base", "sh", "-c", reach)
     based("rm", "-f", "web", "idle")
     wait_until(nothing_is_left)
@@ -94,8 +94,8 @@ def test_who_leaves_the_way_out_has_the_next(based: Lxgit, peer: Peer) -> None:
     both = ("--network", "bridge", "--network", "red")
     based("run", "-d", "--name", "web", *both, *PINGS, "base", "sleep", "1000")
     based("network", "disconnect", "bridge", "web")
-    based("exec", "web", "ping", "-c", "1", "-w", "5", PEER)
-    based("exec", "web", "ping", "-6", "-c", "1", "-w", "5", PEER_V6)
+    based("exec", "web", "ping", "-c", "1", "-w", "20", PEER)
+    based("exec", "web", "ping", "-6", "-c", "1", "-w", "20", PEER_V6)
     based("rm", "-f", "web")
     wait_until(nothing_is_left)
 
@@ -299,7 +299,7 @@ def test_a_gateway_and_a_part_that_somebody_chose(based: Lxgit, peer: Peer) -> N
     first = {"Subnet": "172.30.0.0/24", "IPRange": "172.30.0.128/31", "Gateway": "172.30.0.254"}
     assert shown == [first, {"Subnet": "fd00:1::/64", "Gateway": "fd00:1::fe"}]
     run = ("run", "-d", "--network", "fixed")
-    reach = f"ping -c 1 -w 5 {PEER} >/dev/null; ip route; exec sleep 1000"
+    reach = f"ping -c 1 -w 20 {PEER} >/dev/null; ip route; exec sleep 1000"
     based(*run, "--name", "a", *PINGS, "base", "sh", "-c", reach)
     based(*run, "--name", "b", "base", "sleep", "1000")
     assert settings(based, "a")["IPAddress"] == "172.30.0.128"
@@ -315,7 +315,7 @@ def test_a_gateway_and_a_part_that_somebody_chose(based: Lxgit, peer: Peer) -> N
 def test_the_first_container_has_no_address_of_the_gateways(based: Lxgit, peer: Peer) -> None:
     chosen = ("--subnet", "172.30.0.0/24", "--gateway", "172.30.0.254")
     based("network", "create", *chosen, "fixed")
-    reach = f"ping -c 1 -w 5 172.30.0.254 && ping -c 1 -w 5 {PEER} && ip address show eth0"
+    reach = f"ping -c 1 -w 20 172.30.0.254 && ping -c 1 -w 20 {PEER} && ip address show eth0"
     run = ("run", "--rm", "--network", "fixed", *PINGS)
     assert "inet 172.30.0.1/24" in based(*run, "base", "sh", "-c", reach).out
     wait_until(nothing_is_left)
