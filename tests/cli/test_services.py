@@ -60,7 +60,7 @@ def test_postgresql(lxgit: Lxgit, postgresql_tar: Path) -> None:
     lxgit("run", "-d", "--name", "db", *POSTGRES_OPTIONS, "debian", *POSTGRES)
     try:
         assert told(lxgit, "db", "CREATE TABLE t AS SELECT generate_series(1, 1000) AS n") == ""
-        lxgit("stop", "db")
+        lxgit("stop", "-t", "60", "db")
         assert lxgit("ps", "-a", "--format", "{{.Status}}").out.startswith("Exit 0")
         lxgit("start", "db")
         assert told(lxgit, "db", "INSERT INTO t VALUES (1001); SELECT count(*) FROM t") == "1001"

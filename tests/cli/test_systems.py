@@ -146,6 +146,7 @@ def test_debians_systemd(lxgit: Lxgit, systemd_tar: Path) -> None:
             r"after ([0-9.]+)(m?s) ", lxgit("exec", "machine", "systemd-analyze").out
         )
         assert reached is not None
-        assert float(reached[1]) / (1000 if reached[2] == "ms" else 1) < 10  # 0.5 s when it is calm
+        seconds = float(reached[1]) / (1000 if reached[2] == "ms" else 1)
+        assert seconds < 60  # 0.5 when it is calm; a unit that does not come is given up after 90
     finally:
         lxgit("rm", "-f", "machine")

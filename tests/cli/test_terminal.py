@@ -42,7 +42,7 @@ def page(lxgit: Lxgit, lines: int, **env: str) -> pexpect.spawn[str]:
         ["-c", PAGED, str(lines)],
         env=lxgit.environment({"TERM": "xterm", **env}),
         encoding="utf-8",
-        timeout=20,
+        timeout=60,
     )
 
 
@@ -153,7 +153,7 @@ def test_a_warning_does_not_mix_with_the_line(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", code]
     with pexpect.spawn(
-        command[0], command[1:], encoding="utf-8", timeout=20, env=os.environ | {"TERM": "xterm"}
+        command[0], command[1:], encoding="utf-8", timeout=60, env=os.environ | {"TERM": "xterm"}
     ) as terminal:
         terminal.expect(pexpect.EOF)
         assert terminal.before == "\r\x1b[KReading\r\x1b[Klxgit: warning: beware\r\n"
