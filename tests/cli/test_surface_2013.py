@@ -233,6 +233,7 @@ def test_port(then: Then) -> None:
 
 def test_ps(then: Then) -> None:
     one, two, three = (then.container(f"base {line}") for line in ("true", "true", "sleep 1000"))
+    then(f"wait {one} {two}")
     head, *rows = then("ps").lines
     assert head.split()[:6] == ["ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS"]
     assert re.fullmatch(row(three, "base:latest", "sleep 1000", ".* ago", "Up .*"), rows[0])
