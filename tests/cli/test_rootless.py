@@ -112,9 +112,8 @@ def test_the_life_of_a_container(person: OrdinaryUser) -> None:
 @pytest.mark.usefixtures("outside")
 def test_a_supervisor_that_is_killed(person: OrdinaryUser, networked: OrdinaryUser) -> None:
     """Nothing of its container goes on, and the next command clears up."""
-    networked(
-        "run", "-d", "--name", "c1", "base", "sh", "-c", "echo kept >/new; sleep 1000", code=0
-    )
+    script = "echo kept >/tmp/new; mv /tmp/new /new; sleep 1000"
+    networked("run", "-d", "--name", "c1", "base", "sh", "-c", script, code=0)
     waiting.wait_until(lambda: "/new" in person("diff", "--name-status", "c1").out)
     (state,) = (person.passage / "home/store/containers").glob("*/state.json")
     os.kill(json.loads(state.read_text())["supervisor"], signal.SIGKILL)
