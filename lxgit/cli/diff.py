@@ -88,12 +88,14 @@ def diff(
         return bool(changes)
 
     if exit_code or quiet:
-        return _differs(step, partial(write_json, session.out, ()) if as_json else None)
+        return _differs(session, step, partial(write_json, session.out, ()) if as_json else None)
     step()
     return 0
 
 
-def _differs(step: Callable[[], bool], say_none: Callable[[], None] | None) -> int:
+def _differs(
+    session: Session, step: Callable[[], bool], say_none: Callable[[], None] | None
+) -> int:
     """The exit code of diff(1): 1 where the step says that there are differences, 2 for faults.
 
     That no container has changed is no fault, and `say_none` all there is to say.
@@ -101,7 +103,7 @@ def _differs(step: Callable[[], bool], say_none: Callable[[], None] | None) -> i
     from lxgit.cli.faultcodes import faults_exit_with
     from lxgit.operations.worktree import NothingChanged
 
-    with faults_exit_with(TROUBLE):
+    with faults_exit_with(session, TROUBLE):
         try:
             return int(step())
         except NothingChanged:

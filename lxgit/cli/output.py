@@ -14,6 +14,8 @@ _CHUNK = 1 << 16
 class OutputFailed(Exception):
     """Standard output took no more; `__cause__` is the OSError."""
 
+    exit_code = 1
+
 
 class Writer:
     """Takes text (UTF-8, surrogateescape) and bytes; what becomes of them says `put`."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def fault(error: LxgitError | OSError | OutputFailed) -> tuple[str, str | None, int]:
     """The fault in one line, what to do next, and the exit code."""
     if isinstance(error, OutputFailed):
-        return f"cannot write the output: {reason(error.__cause__)}", None, 1
+        return f"cannot write the output: {reason(error.__cause__)}", None, error.exit_code
     told = in_words(error)
     return told.message, told.hint, told.exit_code
 

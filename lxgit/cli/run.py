@@ -6,6 +6,7 @@ import contextlib
 import os
 
 from lxgit.cli.detaching import DetachKeys, SigProxy, exit_code, key_sequence
+from lxgit.cli.output import OutputFailed
 from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.processoptions import Detach, check_terminal, terminal_size
 from lxgit.cli.report import fault, for_each
@@ -174,6 +175,9 @@ def told_as_docker_does(image: str | None) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
+        raise
+    except OutputFailed as error:
+        error.exit_code = NOT_RUN
         raise
     except LxgitError as error:
         if isinstance(error, IsContainer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from lxgit.runtime import cgroups
 from lxgit.runtime.enforcement import Enforcement
 from lxgit.runtime.hierarchies import hierarchies
 from lxgit.runtime.limits import Limits
+from tests.support.program import PROGRAM
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -265,6 +267,22 @@ def test_create_makes_one_that_start_runs(based: Lxgit, scratch: Path) -> None:
     assert f"'{file}' exists already" in result.err
     assert len(based("ps", "-aq").lines) == 1
     based("start", "-a", "web", code=3)
+
+
+def test_an_id_that_cannot_be_told_is_a_fault_of_ours(emptied: Lxgit) -> None:
+    """And no exit code of the command's own. One that runs goes on; one that does not, goes."""
+    for line, left in (("create", 0), ("run -d", 1)):
+        script = f"{PROGRAM} {line} base sleep 60 >/dev/full"
+        done = subprocess.run(
+            ["sh", "-c", script],
+            env=emptied.environment(),
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+        assert done.stderr == "lxgit: cannot write the output: no space left on device\n"
+        assert done.returncode == 125
+        assert len(emptied("ps", "-aq").lines) == left
 
 
 def test_labels_and_variables_of_files(based: Lxgit, scratch: Path) -> None:

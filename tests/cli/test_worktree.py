@@ -113,6 +113,16 @@ def test_exit_codes_of_diff(changed: Lxgit) -> None:
     refused(changed("diff", "--quiet", code=2), "several containers have changed")
 
 
+@pytest.mark.parametrize("revisions", ["base base", "base tuned"])
+def test_that_the_answer_cannot_be_written_is_no_difference(grown: Lxgit, revisions: str) -> None:
+    line = f"{PROGRAM} diff --exit-code --format json {revisions} >/dev/full"
+    done = subprocess.run(
+        ["sh", "-c", line], env=grown.environment(), capture_output=True, check=False, text=True
+    )
+    assert done.stderr == "lxgit: cannot write the output: no space left on device\n"
+    assert done.returncode == 2
+
+
 def test_a_container_reads_like_an_image(changed: Lxgit, git: StockGit) -> None:
     assert changed("show", "web:/etc/motd").lines[-1] == "tuned"
     assert changed("ls", "web:/srv/w").lines == ["i"]
