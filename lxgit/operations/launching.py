@@ -115,7 +115,7 @@ def created(
         yield container.id
         interrupts.forget()
     except BaseException:
-        _discard(repository, container)
+        _discard(repository, container, request.cidfile)
         raise
     finally:
         interrupts.let_through()
@@ -149,7 +149,7 @@ def _run(
         except BaseException:
             if container is not None and _goes(container):
                 with suppress(LockHeld):  # by its supervisor, which deletes it
-                    _discard(repository, container)
+                    _discard(repository, container, request.cidfile)
             raise
     if not _goes(container):
         container.settle()  # while its command runs
@@ -247,8 +247,14 @@ def _goes(container: Container) -> bool:
     return container.config.remove or bool(container.config.owner)
 
 
-def _discard(repository: Repository, container: Container) -> None:
-    """Remove a container that does not run, with all that was made for it."""
+def _discard(repository: Repository, container: Container, cidfile: str | None = None) -> None:
+    """Remove a container that does not run, with all that was made for it.
+
+    `cidfile` has its id, which nobody has heard of then.
+    """
+    if cidfile is not None:
+        with suppress(FileNotFoundError):
+            os.unlink(cidfile)
     if container.path.exists():
         from lxgit.runtime.erasing import remove
 

@@ -269,13 +269,17 @@ def test_create_makes_one_that_start_runs(based: Lxgit, scratch: Path) -> None:
     based("start", "-a", "web", code=3)
 
 
-def test_an_id_that_cannot_be_told_is_a_fault_of_ours(emptied: Lxgit) -> None:
-    """And no exit code of the command's own. One that runs goes on; one that does not, goes."""
+def test_an_id_that_cannot_be_told_is_a_fault_of_ours(emptied: Lxgit, scratch: Path) -> None:
+    """And no exit code of the command's own. One that runs goes on; one that does not, goes.
+
+    The file with its id goes with it.
+    """
     for line, left in (("create", 0), ("run -d", 1)):
-        script = f"{PROGRAM} {line} base sleep 60 >/dev/full"
+        script = f"{PROGRAM} {line} --cidfile id base sleep 60 >/dev/full"
         done = subprocess.run(
             ["sh", "-c", script],
             env=emptied.environment(),
+            cwd=scratch,
             capture_output=True,
             check=False,
             text=True,
@@ -283,6 +287,17 @@ def test_an_id_that_cannot_be_told_is_a_fault_of_ours(emptied: Lxgit) -> None:
         assert done.stderr == "lxgit: cannot write the output: no space left on device\n"
         assert done.returncode == 125
         assert len(emptied("ps", "-aq").lines) == left
+        assert (scratch / "id").exists() is bool(left)
+
+
+def test_the_file_with_an_id_goes_with_a_container_that_did_not_start(
+    emptied: Lxgit, scratch: Path
+) -> None:
+    file = scratch / "id"
+    emptied("run", "--rm", "--cidfile", file, "base", "nosuch", code=127)
+    assert not file.exists()
+    emptied("run", "--cidfile", file, "base", "nosuch", code=127)
+    assert emptied("ps", "-aq", "--no-trunc").lines == [file.read_text()]
 
 
 def test_labels_and_variables_of_files(based: Lxgit, scratch: Path) -> None:
