@@ -83,7 +83,7 @@ def undo(
             "there is nothing to do again" if redo else "there is nothing to undo",
             hint="'lxgit reflog' lists where HEAD was",
         )
-    _check_head(repository, steps)
+    _check_head(repository, operation, steps)
     _check_kept(repository, operation, steps)
     detached = _detached(repository, steps, force=force)
     kept: dict[str, str] = {}
@@ -170,10 +170,10 @@ def _ids_of(step: _Step) -> list[str]:
     return [stand.commit, *([stand.shown] if stand.shown is not None else [])]
 
 
-def _check_head(repository: Repository, steps: Sequence[_Step]) -> None:
+def _check_head(repository: Repository, operation: Operation, steps: Sequence[_Step]) -> None:
     """Raise BranchInUse when HEAD is on a branch that goes, MovedSince when on one that is gone.
 
-    Back to before the first branch, it names one that is not there.
+    Back to where it named one that was not there yet, it names that.
     """
     wanted = {step.moved.name: step.wanted for step in steps}
     head = wanted.get("HEAD", repository.refs.head())
@@ -181,7 +181,7 @@ def _check_head(repository: Repository, steps: Sequence[_Step]) -> None:
     left = {ref for ref in values if ref.startswith(BRANCHES) and values[ref] is not None}
     if not isinstance(head, str) or not head.startswith(BRANCHES) or head in left:
         return
-    if "HEAD" in wanted and left:
+    if "HEAD" in wanted and left and not _was_unborn(repository, operation, steps):
         raise MovedSince(
             f"HEAD would be on the branch '{short_name(head)}', which is gone,"
             " by something that lxgit did not do",
@@ -192,6 +192,21 @@ def _check_head(repository: Repository, steps: Sequence[_Step]) -> None:
             f"HEAD is on the branch '{short_name(head)}', which would go",
             hint="'lxgit checkout' goes to another one first",
         )
+
+
+def _was_unborn(repository: Repository, operation: Operation, steps: Sequence[_Step]) -> bool:
+    """Whether the branch that HEAD is put back on was not there when HEAD left it.
+
+    Its reflog has the commit that it left. No entry is left of what an old log had, and there need
+    not be one: HEAD may name a branch that is not there.
+    """
+    head = next(step for step in steps if step.moved.name == "HEAD")
+    left = (head.moved.message, operation.time)
+    return head.wanted == head.moved.old and all(
+        entry.old is None
+        for entry in repository.refs.reflog("HEAD")
+        if (entry.message, entry.who.time) == left
+    )
 
 
 def _detached(
