@@ -85,15 +85,15 @@ def _locked(repository: Repository, *, shared: bool) -> AbstractContextManager[i
 
 
 def _prune(repository: Repository, *, everything: bool) -> PrunedCache:
+    mounts = 0
+    if everything:  # first: it may be refused
+        from lxgit.operations.buildmounts import drop_caches
+
+        mounts = drop_caches(repository)
     refs = repository.refs.list(CACHE)
     dropped = list(refs) if everything else _loose(repository, refs)
     for ref in dropped:  # not by `git update-ref`, whose locks outlive it
         repository.refs.update(ref, None, old=ANY, message="builder prune", who=ITSELF)
-    mounts = 0
-    if everything:
-        from lxgit.operations.buildmounts import drop_caches
-
-        mounts = drop_caches(repository)
     return PrunedCache(len(dropped), mounts)
 
 

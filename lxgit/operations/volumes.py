@@ -11,7 +11,7 @@ from lxgit.operations.selecting import has_label, parse_filters
 from lxgit.records import replace
 from lxgit.runtime import mounts as mounting
 from lxgit.runtime import volumes as records
-from lxgit.runtime.containers import all_containers
+from lxgit.runtime.containers import BrokenContainer, all_containers, broken
 from lxgit.runtime.mounts import BIND, TMPFS, VOLUME, arranged, checked_target
 from lxgit.tuples import NamedTuple
 
@@ -175,6 +175,12 @@ def _users(repository: Repository) -> dict[str, list[Container]]:
     return found
 
 
+def _require_all_told(repository: Repository) -> None:
+    """BrokenContainer while there is one, running or not, that cannot tell what volumes it has."""
+    for identity in broken(repository.containers_dir):
+        raise BrokenContainer(repository.containers_dir / identity)
+
+
 def volumes_of(container: Container) -> list[str]:
     """The names of a container's volumes."""
     return [mount.source for mount in container.config.mounts if mount.kind == VOLUME]
@@ -210,6 +216,7 @@ def remove_volume(repository: Repository, name: str, *, force: bool) -> None:
     """Delete a volume with what is in it.
 
     VolumeInUse, also with `force`: that only passes over one that there is not (NoSuchVolume).
+    BrokenContainer while any may have it.
     """
     with records.settled(repository.volumes_dir):
         is_known = name in records.names(repository.volumes_dir)
@@ -222,30 +229,43 @@ def remove_volume(repository: Repository, name: str, *, force: bool) -> None:
                 hint="'lxgit rm CONTAINER' first",
             )
         if is_known:
+            _require_all_told(repository)
             records.remove(repository.volumes_dir, name)
 
 
 def prune_volumes(
     repository: Repository, *, everything: bool = False, filters: Sequence[str] = ()
 ) -> PrunedVolumes:
-    """Delete the anonymous volumes, or with `everything` all, that no container has."""
-    gone, size = [], 0
+    """Delete the anonymous volumes, or with `everything` all, that no container has.
+
+    BrokenContainer while any may have one of those.
+    """
+    size = 0
     with records.settled(repository.volumes_dir):
-        for row in select_volumes(list_volumes(repository), filters):
-            if row.containers or not (row.anonymous or everything):
-                continue
-            size += records.size(repository.volumes_dir / row.name)
-            records.remove(repository.volumes_dir, row.name)
-            gone.append(row.name)
+        gone = [
+            row.name
+            for row in select_volumes(list_volumes(repository), filters)
+            if not row.containers and (row.anonymous or everything)
+        ]
+        if gone:
+            _require_all_told(repository)
+        for name in gone:
+            size += records.size(repository.volumes_dir / name)
+            records.remove(repository.volumes_dir, name)
     return PrunedVolumes(tuple(gone), size)
 
 
 def remove_anonymous(repository: Repository, container: Container) -> None:
-    """Delete the anonymous volumes of a container that has gone, unless others have them."""
+    """Delete the anonymous volumes of a container that has gone, unless others have them.
+
+    They stay, for `volume prune`, while any other cannot tell.
+    """
     names = volumes_of(container)
     if not names:
         return
     with records.settled(repository.volumes_dir):
+        if broken(repository.containers_dir):
+            return
         left = set(names).difference(_users(repository))
         for name in left.intersection(records.names(repository.volumes_dir)):
             if records.is_anonymous(name):

@@ -133,6 +133,12 @@ def process_of(lxgit: Lxgit, name: str) -> Path:
     return Path("/proc", lxgit("inspect", "--format", "{{.State.Pid}}", name).out.strip())
 
 
+def config_of(lxgit: Lxgit, name: str) -> Path:
+    """Where the store has what a container is."""
+    identity = lxgit("inspect", "--format", "{{.Id}}", name).out.strip()
+    return lxgit.store / "containers" / identity / "config.json"
+
+
 @pytest.mark.root
 @pytest.mark.lxc
 @pytest.mark.overlay
@@ -184,3 +190,42 @@ def test_a_damaged_container_that_runs(emptied: Lxgit) -> None:
     assert emptied("ps", "-aq").out == ""
     emptied("prune")
     assert emptied("fsck").out == "No faults found.\n"
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+def test_volumes_that_a_damaged_container_may_have(emptied: Lxgit) -> None:
+    """They stay until it has gone, whoever else had them."""
+    emptied("run", "--name", "a", "-v", "kept:/srv", "-v", "/data", "base", "touch", "/data/x")
+    volumes = emptied("volume", "ls", "-q").lines
+    config = config_of(emptied, "a")
+    config.write_text("{")
+    fault, hint = f"container {config.parent.name[:12]} is damaged", "deletes it"
+    refused(emptied("volume", "rm", "kept", code=1), fault, hint)
+    refused(emptied("volume", "prune", "-f", code=1), fault, hint)
+    refused(emptied("volume", "prune", "-f", "-a", code=1), fault, hint)
+    emptied("volume", "rm", "-f", "nosuch")
+    emptied("volume", "prune", "-f", "-a", "--filter", "name=nosuch")
+    assert emptied("volume", "ls", "-q").lines == volumes
+    emptied("rm", "-f", config.parent.name)
+    assert emptied("volume", "ls", "-q").lines == volumes
+    emptied("volume", "prune", "-f", "-a")
+    assert emptied("volume", "ls", "-q").lines == []
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+def test_a_damaged_container_whose_volumes_another_has(emptied: Lxgit) -> None:
+    """What nobody named goes with the last one, and who that is nobody can tell."""
+    emptied("create", "--name", "a", "-v", "/data", "base", "true")
+    emptied("create", "--name", "b", "--volumes-from", "a", "base", "true")
+    config = config_of(emptied, "a")
+    whole = config.read_bytes()
+    config.write_text("{")
+    emptied("rm", "-v", "b")
+    assert len(emptied("volume", "ls", "-q").lines) == 1
+    config.write_bytes(whole)
+    emptied("rm", "-v", "a")
+    assert emptied("volume", "ls", "-q").lines == []
