@@ -56,7 +56,7 @@ def explain(name: str, command: Command, words: Sequence[str]) -> NoReturn:
         words = for_click(command, before)
         typer_command(name, command).make_context(f"lxgit {name}", words)
     except TyperException as error:
-        message = _with_slips_alone(_as_one_line(error.format_message()))
+        message = _with_what_was_meant(_as_one_line(error.format_message()), command)
         plain = name.removeprefix("container ").removeprefix("image ")
         named = message.removeprefix("no such option: ").split(" ")[0]
         if instead := INSTEAD.get(plain, {}).get(named):
@@ -73,18 +73,31 @@ def _as_one_line(message: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-_GUESSES = re.compile(r"(no such option: (\S+)) \(Possible options: (.+)\)")
+_NO_OPTION = re.compile(r"(no such option: (\S+))(?: \(Possible options: (.+)\))?")
 
 
-def _with_slips_alone(message: str) -> str:
-    """Without the options that Typer offers for one which is no slip of the finger in them."""
-    if (match := _GUESSES.fullmatch(message)) is None:
+def _with_what_was_meant(message: str, command: Command) -> str:
+    """With the options that begin so, as Git takes them; or else with those mistyped.
+
+    Of Typer's guesses only those stay in which the one typed is a slip of the finger.
+    """
+    if (match := _NO_OPTION.fullmatch(message)) is None:
         return message
-    from difflib import get_close_matches
+    plain, typed, guesses = match.groups()
+    meant = _begun(typed, command)
+    if not meant and guesses:
+        from difflib import get_close_matches
 
-    plain, typed, offered = match.groups()
-    meant = get_close_matches(typed, offered.split(", "), cutoff=_SLIP)
+        meant = get_close_matches(typed, guesses.split(", "), cutoff=_SLIP)
     return f"{plain} (Possible options: {', '.join(meant)})" if meant else plain
+
+
+def _begun(typed: str, command: Command) -> list[str]:
+    """The long options that begin with what was typed."""
+    if len(typed) <= len("--"):
+        return []
+    names = (name for each in command.parameters for name in each.declaration.names)
+    return [name for name in names if name.startswith(typed)]
 
 
 def typer_command(name: str, command: Command) -> TyperCommand:
