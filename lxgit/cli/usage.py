@@ -57,7 +57,7 @@ def explain(name: str, command: Command, words: Sequence[str]) -> NoReturn:
         typer_command(name, command).make_context(f"lxgit {name}", words)
     except TyperException as error:
         message = _with_what_was_meant(_as_one_line(error.format_message()), command)
-        plain = name.removeprefix("container ").removeprefix("image ")
+        plain = name.removeprefix("container ").removeprefix("image ").removeprefix("builder ")
         named = message.removeprefix("no such option: ").split(" ")[0]
         if instead := INSTEAD.get(plain, {}).get(named):
             hint, message = instead, f"no such option: {named}"  # and not what is spelled alike

@@ -90,6 +90,7 @@ def test_the_store_is_named_where_there_is_one(lxgit: Lxgit, scratch: Path) -> N
         ("create --platform=linux/arm64 base", "'lxgit pull --platform "),
         ("build --load .", "what is built is in the store"),
         ("build --push .", "'lxgit push "),
+        ("builder build --push .", "'lxgit push "),
         ("build --cache-from x .", "steps that were built here"),
         ("build -o out .", "'lxgit export' "),
         ("log --not base", "^REV leaves out"),
