@@ -13,13 +13,12 @@ from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.merging import changes_of
 from lxgit.operations.attached import row_of, set_stash, stashed
-from lxgit.operations.finding import find_container_id
 from lxgit.operations.lookup import find_container, image_of, read_commit
 from lxgit.operations.placing import Aim, carried, place, show, taken, written
 from lxgit.operations.values import DroppedStash, Popped, Stash, stash_name
 from lxgit.operations.worktree import NothingChanged, only_changed
 from lxgit.runtime.containers import all_containers, edited
-from lxgit.runtime.index import NoSuchContainer, container_names
+from lxgit.runtime.index import container_names
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -172,12 +171,15 @@ def find_stash(repository: Repository, name: str | None, which: str | None = Non
 
 
 def _meant(repository: Repository, name: str | None, which: str | None) -> tuple[str, str | None]:
-    """The container, and the stash of it, where either may have been left out."""
+    """The container, and the stash of it, where either may have been left out.
+
+    `1` alone is a container only where that is one's name: what an id begins with is chance.
+    """
     if name is not None and which is None and _NAME.fullmatch(name):
-        try:
-            return find_container_id(repository, name), None
-        except NoSuchContainer:  # `1` may be one's name, and `1234` begin an id
-            name, which = None, name
+        named = container_names(repository.containers_dir).get(name)
+        if named is not None:
+            return named, None
+        name, which = None, name
     return name or _only_stashed(repository), which
 
 

@@ -157,6 +157,15 @@ def test_stash_of_the_only_container_that_has_one(web: Lxgit) -> None:
     assert paths(web) == ["/srv/index"]
 
 
+def test_a_stash_is_no_container_whose_id_begins_so(web: Lxgit) -> None:
+    web("stash")
+    ids = (web("create", "base").out for _ in range(30))
+    digit = next(oid[0] for oid in ids if oid[0] in "123456789")
+    for verb in ("show", "drop", "pop"):
+        told = web("stash", verb, digit, code=1).err
+        assert told.startswith(f"lxgit: container 'web' has no stash@{{{digit}}}\n")
+
+
 def test_reset_of_the_only_changed_container(web: Lxgit) -> None:
     assert "hint: lxgit reset --hard [CONTAINER]\n" in web("reset", code=2).err
     assert web("reset", "--hard").out.endswith(": dropped 1 path\n")
