@@ -24,10 +24,13 @@ def prune(repository: Repository, *, dry_run: bool = False, progress: Progress) 
     """Drop every cached layer that no running container is mounted on, and what was left over.
 
     They are made again, from Git, when they are needed. Waits for commands that are making some.
+    BrokenContainer, but for a `dry_run`, while one runs that cannot tell what it is mounted on.
     """
     layers = LayerStore(repository.layers_dir)
     bases.sweep()  # a mount would hold the space of what it shows
     with repository.layers_lock():
+        if not dry_run and (fault := _untold(repository)):
+            raise fault
         pruned = _drop(repository, layers.all_ids(), dry_run=dry_run, progress=progress)
         if not dry_run:
             layers.forget_broken_stacks()
@@ -42,7 +45,7 @@ def prune_gone(
     dry_run: bool = False,
     progress: Progress,
 ) -> Pruned:
-    """Drop the `gone_layers`."""
+    """Drop the `gone_layers`; none, with a warning, while nobody can tell which are in use."""
     bases.sweep()
     with repository.layers_lock():
         gone = gone_layers(repository, garbage)
@@ -72,14 +75,9 @@ def gone_layers(repository: Repository, garbage: Container[ObjectID] = ()) -> li
 def _drop(
     repository: Repository, candidates: Iterable[str], *, dry_run: bool, progress: Progress
 ) -> Pruned:
-    """Drop the layers among these that no running container is mounted on.
-
-    BrokenContainer while one runs that cannot tell what it is mounted on.
-    """
-    for identity in broken(repository.containers_dir):
-        path = repository.containers_dir / identity
-        if is_locked(path):
-            raise BrokenContainer(path)
+    """Drop the layers among these that no running container is mounted on."""
+    if fault := _untold(repository):
+        progress.warn(f"every layer counts as in use: {fault.message}")
     layers = LayerStore(repository.layers_dir)
     pinned = pinned_layers(repository)
     drop = [layer for layer in candidates if layer not in pinned]
@@ -97,13 +95,24 @@ def _drop(
 
 
 def pinned_layers(repository: Repository) -> set[str]:
-    """The layers under running containers."""
+    """The layers under running containers: all, while one cannot tell what it is mounted on."""
+    if _untold(repository):
+        return set(LayerStore(repository.layers_dir).all_ids())
     return {
         layer
         for container in all_containers(repository.containers_dir)
         if container.is_running
         for layer in container.config.stack
     }
+
+
+def _untold(repository: Repository) -> BrokenContainer | None:
+    """A container that runs and cannot tell what it is mounted on."""
+    for identity in broken(repository.containers_dir):
+        path = repository.containers_dir / identity
+        if is_locked(path):
+            return BrokenContainer(path)
+    return None
 
 
 def disk_usage(top: str) -> int:

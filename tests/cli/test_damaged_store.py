@@ -133,6 +133,11 @@ def process_of(lxgit: Lxgit, name: str) -> Path:
     return Path("/proc", lxgit("inspect", "--format", "{{.State.Pid}}", name).out.strip())
 
 
+def layers_of(lxgit: Lxgit) -> list[str]:
+    """All files of the layers in the cache, which one that is compressed has others of."""
+    return sorted(str(path) for path in (lxgit.store / "layers").rglob("*"))
+
+
 def config_of(lxgit: Lxgit, name: str) -> Path:
     """Where the store has what a container is."""
     identity = lxgit("inspect", "--format", "{{.Id}}", name).out.strip()
@@ -183,12 +188,38 @@ def test_a_damaged_container_that_runs(emptied: Lxgit) -> None:
     (emptied.store / "containers" / identity / "config.json").write_text("{")
     fault = f"container {identity[:12]} is damaged"
     refused(emptied("prune", code=1), fault, f"'lxgit rm -f {identity[:12]}' deletes it")
+    before = layers_of(emptied)
+    for words in ("prune -n", "gc -n", "gc", "gc --now", "system df"):
+        result = emptied(*words.split())
+        assert f"lxgit: warning: every layer counts as in use: {fault}" in result.err
+        assert result.out
+    assert layers_of(emptied) == before
     refused(emptied("rm", identity, code=1), fault)
     assert process.exists()
     emptied("rm", "-f", identity)
     assert not process.exists()
     assert emptied("ps", "-aq").out == ""
     emptied("prune")
+    assert emptied("fsck").out == "No faults found.\n"
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+def test_a_damaged_layer_under_a_damaged_container(emptied: Lxgit) -> None:
+    """It is dropped when nobody can be mounted on it any more."""
+    emptied(*SLEEPS, "web", "base", "sleep", "600")
+    config = config_of(emptied, "web")
+    config.write_text("{")
+    (record,) = (emptied.store / "layers").glob("*/layer.json")
+    record.write_text("{")
+    told = emptied("fsck", "--repair", code=1).out
+    assert f"layer {record.parent.name}: " in told
+    assert "hint: end the containers that run on it first" in told
+    assert record.exists()
+    emptied("rm", "-f", config.parent.name)
+    emptied("fsck", "--repair")
+    assert not record.exists()
     assert emptied("fsck").out == "No faults found.\n"
 
 
