@@ -76,9 +76,9 @@ class Watch:
 
     @pytest.hookimpl(trylast=True)  # when the fixtures and processes of the session have gone
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        left = leaked(self._before)
-        if left and (self._always or _is_alone(self._lock)):
-            self._left = left
+        if self._always or _is_alone(self._lock):
+            self._left = leaked(self._before)
+        if self._left:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         os.close(self._lock)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pexpect
 
+from lxgit.fsutil import write_atomic
 from tests.support.program import Result
 
 if TYPE_CHECKING:
@@ -57,13 +58,14 @@ def account() -> Iterator[int]:
 
 
 def _retried(*command: str) -> None:
-    """Run what gives up at once where another process has /etc/passwd locked."""
-    for _ in range(50):
+    """Run what gives up at once where another process has /etc/passwd locked, or is the user's."""
+    end = time.monotonic() + 60
+    while True:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             return
+        assert time.monotonic() < end, f"{command}: {done.stderr}"
         time.sleep(0.1)
-    raise AssertionError(f"{command}: {done.stderr}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class OrdinaryUser:
             env=self.environment,
             input=stdin,
             capture_output=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         result = Result(words, done.returncode, done.stdout, done.stderr)
@@ -99,14 +101,16 @@ class OrdinaryUser:
         """The program on a terminal; close it when done."""
         program, *arguments = self._command(words)
         environment = {"TERM": "xterm", **self.environment}
-        return pexpect.spawn(program, arguments, env=environment, timeout=30, encoding="utf-8")
+        return pexpect.spawn(program, arguments, env=environment, timeout=60, encoding="utf-8")
 
     def _command(self, words: tuple[str, ...]) -> list[str]:
         places = [self.passage / name for name in ("project", "packages")]
         for place in places:
             place.mkdir(exist_ok=True)
         program = self.passage / "program"
-        program.write_text(_PROGRAM.format(places=", ".join(repr(str(place)) for place in places)))
+        text = _PROGRAM.format(places=", ".join(repr(str(place)) for place in places))
+        # Whole at any time: another command may be about to read it.
+        write_atomic(program, text.encode(), mode=0o644, durable=False)
         become = f"setpriv --reuid {self.number} --regid {self.number} --clear-groups"
         deny = places[0] / "tests/support/denied.py"
         through = f"{_PYTHON} {deny} {self.denied} /usr/bin/env" if self.denied else ""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 USER, PASSWORD = "ada", "open sesame"
 _HASH = "$2b$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy"  # bcrypt of the password
-_START = 20  # seconds
+_START = 60  # seconds
 
 _CONFIG = """\
 version: 0.1
@@ -79,7 +79,7 @@ def registry(place: Path, *, private: bool = False, port: int = 0) -> Iterator[R
         yield Registry(f"127.0.0.1:{port}", log)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
