@@ -30,6 +30,10 @@ _LAST_STEPS = 30  # seconds for a supervisor whose container has ended
 _MOMENT = 0.005  # seconds, for a supervisor to begin or to end
 
 
+class EndUnknown(LxgitError):
+    """A container has ended, and what its command ended with is not known."""
+
+
 def kill(repository: Repository, name: str, number: int) -> None:
     """Send a running container a signal; with SIGKILL, until it has ended.
 
@@ -210,19 +214,24 @@ def _wait_for_end(session: Session, deadline: float | None) -> bool:
 
 
 def wait(repository: Repository, name: str) -> int:
-    """The exit code of a container, when it has ended. NoSuchContainer."""
+    """The exit code of a container, when it has ended. NoSuchContainer, EndUnknown."""
     container = find_container(repository, name)
     while container.is_running:
         with contextlib.suppress(NotRunning, SupervisorLost), connect(container.path) as session:
             return session.wait()
         time.sleep(_MOMENT)  # nobody listens just before it starts, nor just after its end
-    code = container.state.exit_code
-    if code is None and not container.path.exists():
+    state = container.state
+    if state.exit_code is None and not container.path.exists():
         raise NoSuchContainer(
             f"container '{container.config.name}' has just ended, and was deleted",
             hint="without --rm it would have stayed",
         )
-    return code or 0
+    if state.exit_code is None and state.error is not None:
+        raise EndUnknown(
+            f"container '{container.config.name}': {state.error}",
+            hint=f"'lxgit logs {container.config.name}' has what it wrote",
+        )
+    return state.exit_code or 0
 
 
 def rename(repository: Repository, name: str, new: str) -> None:

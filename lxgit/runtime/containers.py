@@ -116,12 +116,21 @@ class Container:
         return settled(self)
 
     def recorded_state(self) -> ContainerState:
-        """state.json as it stands; of one that is damaged, whether a supervisor lives."""
+        """state.json as it stands; of one that is damaged, whether a supervisor lives.
+
+        Such a one is taken to have been started, so that nobody fills its volumes anew, and to have
+        been stopped, so that no boot starts what a user had ended.
+        """
         try:
             return self.sound_state()
         except BrokenContainer:
             lives = self.is_locked and (rundir.CONTAINERS / self.id).exists()
-            return ContainerState(status=RUNNING if lives else EXITED, error=_UNREADABLE)
+            return ContainerState(
+                status=RUNNING if lives else EXITED,
+                started=self.config.created,
+                error=_UNREADABLE,
+                stopped=True,
+            )
 
     def sound_state(self) -> ContainerState:
         """state.json; a new one's where it has not come to the disk (`record`). BrokenContainer."""

@@ -166,6 +166,8 @@ def test_a_container_with_a_damaged_state(emptied: Lxgit) -> None:
     wait_until(lambda: not is_locked(state.parent))  # of a damaged state the lock tells
     state.write_text("[]")
     assert len(emptied("ps", "-q").lines) == 1
+    assert emptied("ps", "-a", "--format", "{{.Status}}", "--filter", "name=web").out == "Lost\n"
+    refused(emptied("wait", "web", code=1), "container 'web': state.json is", "lxgit logs web")
     emptied("fsck", "--repair", code=None)
     assert emptied("fsck").out == "No faults found.\n"
     state.write_text("[]")
@@ -174,6 +176,22 @@ def test_a_container_with_a_damaged_state(emptied: Lxgit) -> None:
     emptied("rm", "-f", "web")
     emptied("checkout", "base")
     assert emptied("system", "stop-all", "-t", "0").out == "other\n"
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+def test_what_a_damaged_state_forgets(lx: Lxgit) -> None:
+    """That a user had stopped the container, and emptied its volume: neither is undone."""
+    mine = ("--restart", "unless-stopped", "-v", "kept:/data")
+    lx(*SLEEPS, "web", *mine, "data", "sleep", "600")
+    lx("exec", "web", "sh", "-c", "rm -r /data/*")
+    lx("stop", "-t", "0", "web")
+    config_of(lx, "web").with_name("state.json").write_text("[]")
+    assert lx("system", "start-all").out == ""
+    assert lx("ps", "-q").out == ""
+    lx("start", "web")
+    assert lx("exec", "web", "ls", "/data").out == ""
 
 
 @pytest.mark.root
