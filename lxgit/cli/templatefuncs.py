@@ -58,12 +58,18 @@ def shown(value: Value) -> str:
 
 
 def as_json(value: Value) -> str:
-    """A value as JSON in one line; what has to be called is left out."""
+    r"""A value as JSON in one line; what has to be called is left out.
+
+    Letters that `printable` would escape are escaped as JSON has it: DEL as `\u007f`.
+    """
     from json import dumps
 
     if isinstance(value, dict):
         value = {key: item for key, item in value.items() if not callable(item)}
-    return dumps(value, separators=(",", ":"), ensure_ascii=False)
+    text = dumps(value, separators=(",", ":"), ensure_ascii=False)
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else dumps(letter)[1:-1] for letter in text)
 
 
 def _index(value: Value, *keys: Value) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 
 import pytest
@@ -155,6 +156,14 @@ def test_any_template_is_text_or_a_fault(pieces: list[str]) -> None:
 def test_the_words_of_strangers_move_no_cursor() -> None:
     data = {"Name": "a\x1b[2J\udcff"}
     assert Template("{{.Name}}\x1b[0m").render(data) == "a\\x1b[2J\\xff\x1b[0m"
+
+
+@pytest.mark.parametrize("words", ["a\xa0b\x7f\x85\u2028", "\U000e0001", "\udcff\x1b", "ä€😀"])
+def test_json_is_json_whatever_is_in_it(words: str) -> None:
+    text = Template("{{json .}}").render({"Labels": {words: words}})
+    assert text.isprintable()
+    assert json.loads(text) == {"Labels": {words: words}}
+    assert text.count("ä€😀") == 2 * words.count("ä€😀")
 
 
 FORGED = {
