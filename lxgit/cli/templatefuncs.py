@@ -101,6 +101,21 @@ def _put_together(function: Callable[..., str]) -> Callable[..., Text]:
     return lambda *values: Text(function(shown, *values), function(in_line, *values))
 
 
+def _of_words(function: Callable[..., Value]) -> Callable[..., Value]:
+    """A function that changes words or takes some of them: the template's own stay that.
+
+    Where strangers' words among them are escaped, all are strangers'.
+    """
+
+    def of_words(value: Value, *others: Value) -> Value:
+        made = function(value, *others)
+        if not isinstance(value, Text) or value.printed != value:
+            return made
+        return [Text(each) for each in made] if isinstance(made, list) else Text(made)
+
+    return of_words
+
+
 def _join(written: Callable[[Value], str], items: Value, mark: Value) -> str:
     if not isinstance(mark, str):
         raise TypeError
@@ -159,6 +174,10 @@ def _pad(text: str, before: int, after: int) -> str:
     return " " * before + text + " " * after
 
 
+def _title(text: str) -> str:
+    return re.sub(r"(?:^|(?<=\s))\w", lambda match: match[0].upper(), text)
+
+
 FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "eq": _is_equal,
     "ge": lambda one, other: one >= other,
@@ -168,17 +187,17 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "json": as_json,
     "le": lambda one, other: one <= other,
     "len": _length,
-    "lower": lambda text: shown(text).lower(),
+    "lower": _of_words(lambda text: shown(text).lower()),
     "lt": lambda one, other: one < other,
     "ne": lambda one, other: not _is_equal(one, other),
     "not": lambda value: not value,
-    "pad": _pad,
+    "pad": _of_words(_pad),
     "print": _put_together(_print),
     "printf": _put_together(_printf),
     "println": _put_together(_println),
-    "slice": _slice,
-    "split": lambda text, mark: text.split(mark),
-    "title": lambda text: re.sub(r"(?:^|(?<=\s))\w", lambda match: match[0].upper(), text),
-    "truncate": lambda text, length: text[: max(length, 0)],
-    "upper": lambda text: shown(text).upper(),
+    "slice": _of_words(_slice),
+    "split": _of_words(lambda text, mark: text.split(mark)),
+    "title": _of_words(_title),
+    "truncate": _of_words(lambda text, length: text[: max(length, 0)]),
+    "upper": _of_words(lambda text: shown(text).upper()),
 }

@@ -170,6 +170,7 @@ FORGED = {
     "Name": "x\nlxgit:\tall is well",
     "Labels": {"a\nb": "\t"},
     "Env": ["A=\n", "B=\t"],
+    "Pair": ["c=d", "e=f"],
     "Label": lambda name: f"{name}\n",
 }
 
@@ -191,6 +192,12 @@ FORGED = {
         ("{{printf .Name}}", "x\\nlxgit:\\tall is well"),
         ('{{json .Name}} {{json (join .Env ",")}}', '"x\\nlxgit:\\tall is well" "A=\\n,B=\\t"'),
         ('{{len (join .Env "\\n")}} {{eq (print .Name) .Name}}', "7 true"),
+        ('{{upper "a\\n"}}{{lower "B\\t"}}{{title "c\\nd"}}', "A\nb\tC\nD"),
+        ('[{{pad "a\\n" 1 1}}{{truncate "b\\nc" 2}}{{slice "d\\ne" 1 2}}]', "[ a\n b\n\n]"),
+        ('{{range split "a\\n,b" ","}}{{.}}{{end}}', "a\nb"),
+        ('{{join .Pair "\\n" | upper}} {{join .Env "\\n" | upper}}', "C=D\nE=F A=\\n\\nB=\\t"),
+        ('{{pad .Name 0 0}}{{truncate .Name 2}}{{slice .Name 1 2}}{{title "\\n"}}',
+         "x\\nlxgit:\\tall is wellx\\n\\n\n"),
         ('{{index (split .Name "\\n") 1}}', "lxgit:\\tall is well"),
     ],
 )  # fmt: skip
