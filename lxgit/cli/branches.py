@@ -301,9 +301,10 @@ def _tell_moved(session: Session, moved: HeadMoved) -> None:
     elif moved.created:
         out.line(f"Switched to a new branch '{moved.new_branch}'")
     elif moved.new_branch == moved.old_branch:
-        out.line(f"Already on '{moved.new_branch}'")
+        out.line(f"{'Reset branch' if moved.reset else 'Already on'} '{moved.new_branch}'")
     else:
-        out.line(f"Switched to branch '{moved.new_branch}'")
+        how = "Switched to and reset" if moved.reset else "Switched to"
+        out.line(f"{how} branch '{moved.new_branch}'")
     for container in moved.left_behind:
         out.line(f"{container_name(container)} has changes, and stays on '{container.branch}'")
     _tell_dropped(session, moved.new_branch or "", moved.dropped)

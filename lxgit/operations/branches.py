@@ -82,6 +82,14 @@ def create_branch(
 
     Returns the commit that a moved one was at, if no name has that any more.
     """
+    present = _put_branch(repository, name, start, force=force, identity=identity)
+    return _left_without_a_name(repository, present)
+
+
+def _put_branch(
+    repository: Repository, name: str, start: str | None, *, force: bool, identity: Identity
+) -> ObjectID | None:
+    """The same, and where it was before, if it was there."""
     name = branch_name(name)
     check_branch_name(repository, name)
     ref = branch_ref(name)
@@ -95,7 +103,7 @@ def create_branch(
         else f"branch: Reset to {start or 'HEAD'}",
         who=identity.committer,
     )  # fmt: skip
-    return _left_without_a_name(repository, present)
+    return present
 
 
 def _left_without_a_name(repository: Repository, oid: ObjectID | None) -> str | None:
@@ -256,11 +264,13 @@ def checkout_new(
 ) -> HeadMoved:
     """Create a branch at `start`, HEAD by default, and move HEAD to it."""
     name = branch_name(name)
-    dropped = create_branch(repository, name, start, force=force, identity=identity)
+    present = _put_branch(repository, name, start, force=force, identity=identity)
+    dropped = _left_without_a_name(repository, present)
     ref = branch_ref(name)
     oid = branch_tip(repository, name)
-    moved = _move_head(repository, ref, oid, name, created=True, identity=identity)
-    return moved._replace(dropped=dropped)
+    is_new = present is None
+    moved = _move_head(repository, ref, oid, name, created=is_new, identity=identity)
+    return moved._replace(reset=not is_new, dropped=dropped)
 
 
 def _previous(repository: Repository) -> str:

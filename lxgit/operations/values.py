@@ -212,6 +212,8 @@ class HeadMoved(NamedTuple):
     subject: str
     left_behind: tuple[ContainerRow, ...]
     """Changed containers of the branch that was left."""
+    reset: bool = False
+    """Whether the branch was there already, and was put where it is now."""
     dropped: str | None = None
     """Where the new branch was before, if no name has that commit any more."""
 

@@ -225,7 +225,7 @@ def test_checkout(grown: Lxgit, git: StockGit) -> None:
         "lxgit: the branch 'new' is there already\n"
         "hint: 'lxgit checkout new' goes to it, -B moves it\n"
     )
-    grown("checkout", "-B", "new", "base")
+    assert grown("checkout", "-B", "new", "base").out == "Reset branch 'new'\n"
     assert git.word("rev-parse", "HEAD") == git.word("rev-parse", "base")
     grown("checkout", "--detach", "tuned", "-q")
     assert git.attempt("symbolic-ref", "-q", "HEAD").returncode == 1
@@ -240,8 +240,11 @@ def test_switch(grown: Lxgit, git: StockGit) -> None:
     assert grown("switch", "base").out == "Switched to branch 'base'\n"
     assert grown("switch", "-c", "new", "tuned").out == "Switched to a new branch 'new'\n"
     assert "goes to it, -C moves it\n" in grown("switch", "-c", "new", "base", code=1).err
-    grown("switch", "-C", "new", "base")
+    grown("switch", "base")
+    assert grown("switch", "-C", "new", "base").out == "Switched to and reset branch 'new'\n"
     assert git.word("rev-parse", "new") == git.word("rev-parse", "base")
+    assert grown("switch", "-C", "newer", "base").out == "Switched to a new branch 'newer'\n"
+    grown("switch", "-q", "new")
     grown("switch", "base")
     assert grown("switch", "-").out == "Switched to branch 'new'\n"
     assert "HEAD is now at" in grown("switch", "--detach", "v1").out
