@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lxgit.objects.ids import hex_id
 from lxgit.objects.packedrefs import CorruptRef
-from lxgit.objects.refnames import BRANCHES, TAGS, short_name
+from lxgit.objects.refnames import short_name
+from lxgit.operations.naming import branch_ref, tag_ref
 from lxgit.operations.values import ReflogRow
 
 TYPE_CHECKING = False
@@ -23,7 +24,8 @@ def reflog(repository: Repository, name: str = "HEAD") -> list[ReflogRow]:
     ref = _ref(repository, name)
     if ref is not None:
         return list(_rows(name, repository.refs.reflog(ref)))
-    buried = [row for row in deleted(repository) if row.ref in (name, BRANCHES + name, TAGS + name)]
+    meant = (name, branch_ref(name), tag_ref(name))
+    buried = [row for row in deleted(repository) if row.ref in meant]
     if not buried:
         raise repository.revisions.unknown(name)
     return [row._replace(name=f"{name}@{{{number}}}") for number, row in enumerate(buried)]
@@ -38,7 +40,7 @@ def _ref(repository: Repository, name: str) -> str | None:
     try:
         return repository.revisions.ref_name(name)
     except CorruptRef:
-        for ref in (name, f"refs/{name}", TAGS + name, BRANCHES + name):
+        for ref in (name, f"refs/{name}", tag_ref(name), branch_ref(name)):
             if ref in logged:
                 return ref
         raise

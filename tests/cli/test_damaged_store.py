@@ -120,7 +120,8 @@ def test_broken_packed_refs(based: Lxgit) -> None:
         in told
     )
     assert "clone" not in told
-    assert "base@{0}: import" in based("reflog", "base").out
+    for name in ("base", "base:latest"):
+        assert f"{name}@{{0}}: import" in based("reflog", name).out
     packed.write_text("")
     assert based("fsck").out == "No faults found.\n"
 
@@ -219,6 +220,30 @@ def test_a_damaged_container_that_runs(emptied: Lxgit) -> None:
     assert emptied("ps", "-aq").out == ""
     emptied("prune")
     assert emptied("fsck").out == "No faults found.\n"
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+def test_a_damaged_container_when_the_machine_stops_and_boots(emptied: Lxgit) -> None:
+    """It is asked to end as the others are; what should become of it is told to be unknown."""
+    script = "trap 'touch /srv/asked; exit' TERM; touch /srv/ready; sleep 600 & wait"
+    options = ("--restart", "always", "-v", "kept:/srv")
+    emptied(*SLEEPS, "web", *options, "base", "sh", "-c", script)
+    emptied(*SLEEPS, "other", *options, "base", "sleep", "600")
+    srv = emptied.store / "volumes/kept/data"
+    wait_until((srv / "ready").exists)
+    process = process_of(emptied, "web")
+    config = config_of(emptied, "web")
+    config.write_text("{")
+    fault = f"container {config.parent.name[:12]} is damaged"
+    assert emptied("stop", "-t", "0", "other").out == "other\n"
+    refused(emptied("system", "stop-all", code=1), fault, "lxgit rm -f")
+    assert (srv / "asked").exists()
+    assert not process.exists()
+    refused(emptied("system", "start-all", code=1), fault, "lxgit rm -f", out="other\n")
+    emptied("rm", "-f", config.parent.name)
+    assert emptied("system", "stop-all", "-t", "0").out == "other\n"
 
 
 @pytest.mark.root

@@ -314,6 +314,13 @@ def test_what_was_deleted_is_found(full: Lxgit, git: StockGit) -> None:
         "noted: tag: deleted",
         "third: branch: deleted",
     ]
+    assert full("reflog", "third:latest").lines == [
+        f"{oid[:12]} third:latest@{{0}}: branch: deleted"
+    ]
+    full("tag", "base:v1", oid)
+    full("tag", "-d", "base:v1")
+    for name in ("base:v1", "base/v1"):
+        assert full("reflog", name).lines == [f"{oid[:12]} {name}@{{0}}: tag: deleted"]
     full("branch", "third", oid[:12])
     assert "Created from" in full("reflog", "third").out
     assert "did you mean" in full("reflog", "thrid", code=1).err
