@@ -7,7 +7,7 @@ import signal
 import time
 
 from lxgit.errors import LxgitError
-from lxgit.locks import is_held
+from lxgit.locks import TOLD_AFTER, is_held, tell_wait
 from lxgit.operations.finding import not_running
 from lxgit.operations.lookup import find_container
 from lxgit.operations.signals import signal_number
@@ -63,6 +63,9 @@ class Stop(NamedTuple):
     signal: int | None = None  # None: each one's own
     by_user: bool = True  # else the next boot starts it again, if that is its policy
     stays: bool = False  # also if it is to go when it has ended
+
+
+_AT_ONCE = Stop(patience=0)
 
 
 class Stopping(NamedTuple):
@@ -144,12 +147,35 @@ def end(container: Container, *, stays: bool = False) -> None:
         time.sleep(_MOMENT)
 
 
-def end_damaged(path: Path) -> None:
-    """The same for one whose record cannot be read, by its directory."""
+def end_damaged(path: Path, how: Stop = _AT_ONCE) -> None:
+    """The same for one whose record cannot be read, by its directory; SIGTERM asks it to end.
+
+    Whoever else has its lock is waited for, but not without end.
+    """
+    heard, told = time.monotonic(), False
     while is_locked(path):
         with contextlib.suppress(NotRunning, SupervisorLost), connect(path) as session:
-            _kill(session)
+            _end_damaged(session, how)
+            heard = time.monotonic()
+        waited = time.monotonic() - heard
+        if waited > TOLD_AFTER and not told:
+            tell_wait(f"waiting: container {path.name[:12]} is in use")
+            told = True
+        if waited > _LAST_STEPS:
+            return
         time.sleep(_MOMENT)
+
+
+def _end_damaged(session: Session, how: Stop) -> None:
+    _end_for_good(session, by_user=how.by_user)
+    patience = _PATIENCE if how.patience is None else how.patience
+    if patience > 0:
+        _send(session, signal.SIGTERM)
+        session.pause(paused=False)
+        if _wait_for_end(session, time.monotonic() + patience):
+            return
+    _send(session, signal.SIGKILL)
+    _wait_for_end(session, None)
 
 
 def _kill(session: Session, *, stays: bool = False) -> None:

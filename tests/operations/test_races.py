@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.locks import locked
+from lxgit.locks import LockHeld, locked, on_wait
 from lxgit.objects.refs import RefMoved
 from lxgit.operations import attached, leftovers, running
 from lxgit.operations.branches import (
@@ -177,3 +177,20 @@ def test_the_end_of_one_that_has_gone_is_not_taken_for_success(
     monkeypatch.setattr(running, "find_container", lambda *_: found)
     with pytest.raises(NoSuchContainer):
         running.wait(lab.repository, "web")
+
+
+def test_a_damaged_container_that_another_command_has_stays(
+    web: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is waited for, which is told, and no longer than for the last steps of a supervisor."""
+    monkeypatch.setattr(running, "_LAST_STEPS", 0.2)
+    monkeypatch.setattr(running, "TOLD_AFTER", 0.1)
+    container = web.container("web")
+    (container.path / "config.json").write_text("{")
+    told: list[str] = []
+    on_wait(told.append)
+    with locked(container.path / "lock", what="it"), pytest.raises(LockHeld, match="is in use"):
+        remove_container(web.repository, container.id, force=True)
+    on_wait(lambda _: None)
+    assert told == [f"waiting: container {container.id[:12]} is in use"]
+    assert remove_container(web.repository, container.id, force=True).container.id == container.id
