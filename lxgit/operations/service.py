@@ -8,8 +8,8 @@ import re
 from lxgit.errors import LxgitError, in_words
 from lxgit.fsutil import write_atomic
 from lxgit.runtime import rootless
-from lxgit.runtime.containers import all_containers
-from lxgit.runtime.index import NoSuchContainer
+from lxgit.runtime.containers import BrokenContainer, all_containers, broken
+from lxgit.runtime.index import NoSuchContainer, is_locked
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from lxgit.operations.running import Stop
     from lxgit.progress import Progress
     from lxgit.repository import Repository
 
@@ -32,7 +33,10 @@ class Result(NamedTuple):
 
 
 def start_all(repository: Repository, progress: Progress) -> Iterator[Result]:
-    """Start what should run by its restart policy and does not, the oldest first."""
+    """Start what should run by its restart policy and does not, the oldest first.
+
+    Of one that is damaged nobody knows whether it should.
+    """
     from lxgit.operations.launching import start_detached
 
     for container in reversed(all_containers(repository.containers_dir)):
@@ -46,6 +50,9 @@ def start_all(repository: Repository, progress: Progress) -> Iterator[Result]:
             yield Result(name, in_words(error))
         else:
             yield Result(name)
+    for path in _damaged(repository):
+        if not is_locked(path):
+            yield Result(path.name[:12], BrokenContainer(path))
 
 
 def stop_all(repository: Repository, patience: float | None) -> Iterator[Result]:
@@ -62,6 +69,9 @@ def stop_all(repository: Repository, patience: float | None) -> Iterator[Result]
             pass
         except (LxgitError, OSError) as error:
             yield Result(one.config.name, in_words(error))
+    for path in _damaged(repository):
+        if is_locked(path):
+            yield Result(path.name[:12], _end_damaged(path, how))
     for stopping in asked:
         name = stopping.container.config.name
         try:
@@ -70,6 +80,23 @@ def stop_all(repository: Repository, patience: float | None) -> Iterator[Result]
             yield Result(name, in_words(error))
         else:
             yield Result(name)
+
+
+def _damaged(repository: Repository) -> list[Path]:
+    """Containers whose record cannot be read, by their directories."""
+    directory = repository.containers_dir
+    return [directory / identity for identity in broken(directory)]
+
+
+def _end_damaged(path: Path, how: Stop) -> LxgitError:
+    """End one of those; what is to be told of it."""
+    from lxgit.operations.running import end_damaged
+
+    try:
+        end_damaged(path, how)
+    except (LxgitError, OSError) as error:
+        return in_words(error)
+    return BrokenContainer(path)
 
 
 def unit(program: Sequence[str], store: str) -> str:

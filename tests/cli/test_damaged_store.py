@@ -238,7 +238,7 @@ def test_a_damaged_container_when_the_machine_stops_and_boots(emptied: Lxgit) ->
     config.write_text("{")
     fault = f"container {config.parent.name[:12]} is damaged"
     assert emptied("stop", "-t", "0", "other").out == "other\n"
-    refused(emptied("system", "stop-all", code=1), fault, "lxgit rm -f")
+    refused(emptied("system", "stop-all", "-t", "60", code=1), fault, "lxgit rm -f")
     assert (srv / "asked").exists()
     assert not process.exists()
     refused(emptied("system", "start-all", code=1), fault, "lxgit rm -f", out="other\n")
