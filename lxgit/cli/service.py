@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lxgit.cli.environment import ROOT_STORE
 from lxgit.cli.params import Annotated, command, option
+from lxgit.cli.running import Patience
 from lxgit.cli.session import Session
 
 TYPE_CHECKING = False
@@ -81,10 +82,7 @@ def _told(session: Session, results: Iterable[Result]) -> int:
 @command(examples=(("lxgit system stop-all -t 1", "the next boot starts them again"),))
 def stop_all(
     session: Session,
-    patience: Annotated[
-        int | None,
-        option("-t", "--time", help="seconds until one is killed", metavar="SECONDS"),
-    ] = None,
+    patience: Patience = None,
 ) -> int:
     """Stop every container that runs, and have the next boot start what should run."""
     from lxgit.operations.service import stop_all

@@ -169,7 +169,7 @@ class TestAtBoot:
         emptied(*run, "unless-stopped", "--name", "c", "base", "sleep", "60")
         emptied(*run, "no", "--name", "d", "base", "sleep", "60")
         emptied("stop", "-t", "0", "a", "c")
-        emptied("system", "stop-all", "-t", "0")
+        emptied("system", "stop-all", "--timeout", "0")
         assert not emptied("ps", "-q").out
         assert sorted(emptied("system", "start-all").lines) == ["a", "b"]
         names = {row["name"] for row in emptied("ps", "--format", "json").json}
