@@ -39,7 +39,10 @@ class _Hunks:
         ("lxgit diff base tuned", "two images; or base..tuned"),
         ("lxgit diff base tuned --stat -- /etc", "below /etc, paths alone"),
         ("lxgit diff base web --name-status", "an image and a container as it is now"),
-        ("lxgit diff --quiet || lxgit commit -m 'More of it'", "only where there is a change"),
+        (
+            "lxgit diff --quiet || [ $? -ne 1 ] || lxgit commit -m 'More of it'",
+            "only where there is a change: it exits with 1 then, and with 2 for a fault",
+        ),
     )
 )
 def diff(
