@@ -113,10 +113,13 @@ def is_ancestor(git: Git, ancestor: ObjectID, descendant: ObjectID) -> bool:
     return not git.run(command)
 
 
-def has_a_name(git: Git, oid: ObjectID) -> bool:
-    """Whether a branch or a tag names the commit, or one that has it in its history."""
-    command = ["rev-list", "--max-count=1", hex_id(oid), "--not", *EVERYWHERE]
-    return not git.run(command)
+def has_a_name(git: Git, oid: ObjectID, head: ObjectID | None = None) -> bool:
+    """Whether a branch or a tag names the commit, or one that has it in its history.
+
+    So does HEAD, where that is detached: at `head`.
+    """
+    names = EVERYWHERE if head is None else (*EVERYWHERE, hex_id(head))
+    return not git.run(["rev-list", "--max-count=1", hex_id(oid), "--not", *names])
 
 
 def merge_bases(git: Git, one: ObjectID, other: ObjectID) -> list[ObjectID]:

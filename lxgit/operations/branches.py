@@ -13,6 +13,7 @@ from lxgit.operations.naming import (
     branch_name,
     branch_ref,
     check_branch_name,
+    left_without_a_name,
 )
 from lxgit.operations.values import BranchRow, HeadMoved, RemovedRef
 
@@ -83,7 +84,7 @@ def create_branch(
     Returns the commit that a moved one was at, if no name has that any more.
     """
     present = _put_branch(repository, name, start, force=force, identity=identity)
-    return _left_without_a_name(repository, present)
+    return left_without_a_name(repository, present)
 
 
 def _put_branch(
@@ -104,18 +105,6 @@ def _put_branch(
         who=identity.committer,
     )  # fmt: skip
     return present
-
-
-def _left_without_a_name(repository: Repository, oid: ObjectID | None) -> str | None:
-    from lxgit.objects.git import GitFailed
-    from lxgit.objects.history import has_a_name
-
-    try:
-        if oid is None or has_a_name(repository.git, oid):
-            return None
-    except GitFailed:  # its history is damaged, which may be why the branch is moved
-        return None
-    return hex_id(oid)
 
 
 def delete_branch(
@@ -265,12 +254,11 @@ def checkout_new(
     """Create a branch at `start`, HEAD by default, and move HEAD to it."""
     name = branch_name(name)
     present = _put_branch(repository, name, start, force=force, identity=identity)
-    dropped = _left_without_a_name(repository, present)
     ref = branch_ref(name)
     oid = branch_tip(repository, name)
     is_new = present is None
     moved = _move_head(repository, ref, oid, name, created=is_new, identity=identity)
-    return moved._replace(reset=not is_new, dropped=dropped)
+    return moved._replace(reset=not is_new, dropped=left_without_a_name(repository, present))
 
 
 def _previous(repository: Repository) -> str:

@@ -10,6 +10,7 @@ from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, InvalidName, check_na
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from lxgit.objects.ids import ObjectID
     from lxgit.repository import Repository
 
 
@@ -67,6 +68,24 @@ def check_container_name(repository: Repository, name: str) -> None:
                 f"'{name}' is a {word}",
                 hint="a container shares its name with none: choose another",
             )
+
+
+def left_without_a_name(repository: Repository, oid: ObjectID | None) -> str | None:
+    """The commit that a branch or a tag was at which has been moved, if no name leads to it now."""
+    from lxgit.objects.git import GitFailed
+    from lxgit.objects.history import has_a_name
+    from lxgit.objects.ids import hex_id
+    from lxgit.objects.packedrefs import CorruptRef
+
+    if oid is None:
+        return None
+    try:
+        head = repository.refs.head()
+        if has_a_name(repository.git, oid, None if isinstance(head, str) else head):
+            return None
+    except (GitFailed, CorruptRef):  # its history is damaged, which may be why it was moved
+        return None
+    return hex_id(repository.revisions.peel(oid))
 
 
 def _check_free(repository: Repository, name: str, others: str, word: str) -> None:

@@ -68,6 +68,16 @@ def test_a_branch_that_is_moved_away_from_commits_tells_them(grown: Lxgit, git: 
     assert f"'kept' was {tuned[:12]}" in grown("checkout", "-B", "kept", "base").err
 
 
+def test_commits_that_a_detached_head_has_are_told_when_it_leaves(
+    grown: Lxgit, git: StockGit
+) -> None:
+    tuned = git.word("rev-parse", "tuned")
+    grown("checkout", "-q", tuned)
+    assert grown("branch", "-f", "tuned", "base").err == ""
+    grown("branch", "kept", tuned)
+    assert f"'kept' was {tuned[:12]}" in grown("checkout", "-B", "kept", "base").err
+
+
 def test_create_move_rename_delete(grown: Lxgit, git: StockGit) -> None:
     base, tuned = git.word("rev-parse", "base"), git.word("rev-parse", "tuned")
     assert grown("branch", "new").out == ""
