@@ -38,13 +38,17 @@ CHANGING = tuple(_CHANGING.split())
 
 FLUSHING = ("fsync", "fdatasync", "sync_file_range", "syncfs", "sync")
 
+_NAMING = ("rename", "link", "symlink", "unlink", "mkdir", "rmdir")
+SLOW = (*FLUSHING, *(name for name in CHANGING if name.startswith(_NAMING)))
+"""Those that take long on a slow disk: flushes, and changes of names."""
+
 _LINE = re.compile(r"(\d+) +(\d+\.\d+) (.*)")
 _RESUMED = re.compile(r"<\.\.\. \w+ resumed>(.*)")
 _CALL = re.compile(r"(\w+)\((.*)\) += (-?\d+|0x[0-9a-f]+|\?)(.*)", re.DOTALL)
 _CREATES = re.compile(r"O_CREAT|O_TMPFILE|O_TRUNC")
 _TRACER = re.compile(rb"^TracerPid:\s+(\d+)$", re.MULTILINE)
 _STATE = re.compile(rb"^State:\s+(\w)", re.MULTILINE)
-_VARIES = re.compile(r"#\d+|\b[0-9a-f]{8,64}\b|\d+")
+_VARIES = re.compile(r"#\d+|tmp_\w+|\b[0-9a-f]{8,64}\b|\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,9 @@ class Call:
     def failed(self) -> bool:
         return self.result.startswith(("-", "?"))
 
-    @property
-    def signature(self) -> str:
-        """The call without what differs from one run to the next."""
-        return f"{self.name}({_VARIES.sub('#', self.arguments)})"
+    def signature(self, store: Path) -> str:
+        """The call without what differs from one run to the next, each on a store of its own."""
+        return f"{self.name}({_VARIES.sub('#', self.arguments.replace(str(store), 'STORE'))})"
 
     def changes(self, store: Path) -> bool:
         """Whether it changed something below `store`."""
@@ -113,7 +116,9 @@ class Traced:
         *,
         env: dict[str, str],
         options: Sequence[str] = (),
+        delay: float = 0,
     ) -> None:
+        """With a `delay`, each call of SLOW takes so many seconds longer."""
         self._fifo = scratch / "calls"
         os.mkfifo(self._fifo)
         strace = shutil.which("strace")
@@ -122,6 +127,8 @@ class Traced:
         command = [strace, "-DDD", "-qqq", "-f", "-y", "-ttt", "-s0", f"-o{self._fifo}"]
         if not options:
             options = ["--seccomp-bpf", "-e", f"trace={','.join((*CHANGING, *FLUSHING))}"]
+        if delay:
+            options = [*options, f"--inject={','.join(SLOW)}:delay_exit={delay * 1e6:.0f}"]
         self._source = os.open(self._fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         self.started = time.time()
         self.process = subprocess.Popen(
@@ -163,13 +170,6 @@ class Traced:
             for call in self._reader.feed(data):
                 self.calls.append(call)
                 yield call
-
-    def _is_over(self) -> bool:
-        """At the end of its output: strace has either gone, or not come yet."""
-        if self.calls or self.process.poll() is not None:
-            return True
-        time.sleep(0.001)
-        return False
 
     def _never_began(self) -> bool:
         """Whether all ended before strace had opened the pipe, which would tell of its end."""
