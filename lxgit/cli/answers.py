@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lxgit.cli.output import Output
+    from lxgit.cli.session import Session
     from lxgit.operations.values import ContainerRow, RemovedRef
 
 
@@ -18,6 +19,15 @@ def write_removed(out: Output, removed: Iterable[RemovedRef]) -> None:
         out.line(f"Deleted {ref.kind.value} {ref.name} (was {short_id(ref.oid)}).")
         for container in ref.detached:
             out.line(f"{container_name(container)} is on no branch now.")
+
+
+def tell_dropped(session: Session, name: str, oid: str | None) -> None:
+    """Where a branch or a tag was that was moved, if no name has that now; `tag 'v1'`."""
+    if oid is not None:
+        session.note(
+            f"the {name} was {short_id(oid)}, which no name leads to now",
+            hint=f"'lxgit branch NEW {short_id(oid)}' gives it one",
+        )
 
 
 def container_name(row: ContainerRow) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lxgit.cli.answers import container_name, write_removed
+from lxgit.cli.answers import container_name, tell_dropped, write_removed
 from lxgit.cli.options import AsFormat, NoTrunc, Quiet, take
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import Faults, printable
@@ -111,7 +111,9 @@ def _rename(session: Session, names: tuple[str, ...], *, force: bool) -> None:
 
     take(names, 1, 2, "lxgit branch -m [OLD] NEW")
     old, new = names if len(names) == 2 else (None, names[0])
-    rename_branch(session.repository(), old, new, force=force, identity=session.identity())
+    repository, who = session.repository(), session.identity()
+    dropped = rename_branch(repository, old, new, force=force, identity=who)
+    tell_dropped(session, f"branch '{new}'", dropped)
 
 
 def _create(session: Session, names: tuple[str, ...], *, force: bool) -> None:
@@ -121,16 +123,7 @@ def _create(session: Session, names: tuple[str, ...], *, force: bool) -> None:
     start = names[1] if len(names) == 2 else None
     repository, who = session.repository(), session.identity()
     dropped = create_branch(repository, names[0], start, force=force, identity=who)
-    _tell_dropped(session, names[0], dropped)
-
-
-def _tell_dropped(session: Session, name: str, oid: str | None) -> None:
-    """Where a branch was that was moved, if that has no name now."""
-    if oid is not None:
-        session.note(
-            f"the branch '{name}' was {short_id(oid)}, which no name leads to now",
-            hint=f"'lxgit branch NEW {short_id(oid)}' gives it one",
-        )
+    tell_dropped(session, f"branch '{names[0]}'", dropped)
 
 
 Detach = Annotated[bool, option("--detach", help="at the commit, on no branch")]
@@ -307,6 +300,6 @@ def _tell_moved(session: Session, moved: HeadMoved) -> None:
         out.line(f"{how} branch '{moved.new_branch}'")
     for container in moved.left_behind:
         out.line(f"{container_name(container)} has changes, and stays on '{container.branch}'")
-    _tell_dropped(session, moved.new_branch or "", moved.dropped)
+    tell_dropped(session, f"branch '{moved.new_branch}'", moved.dropped)
     if moved.new_branch is None and moved.old_branch is not None:
         session.note("HEAD is on no branch now", hint="'lxgit checkout -b NEW' makes one here")

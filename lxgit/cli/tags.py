@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lxgit.cli.answers import write_removed
+from lxgit.cli.answers import tell_dropped, write_removed
 from lxgit.cli.options import AsFormat, Message, NoTrunc, Quiet, message_of, take
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import Faults, printable
@@ -103,6 +103,7 @@ def _create(
         from lxgit.cli.editor import ask_message
 
         message = ask_message(session, "TAG_EDITMSG", f"The message of the tag '{name}'")
-    create_tag(
+    dropped = create_tag(
         repository, name, revision, message=message, force=force, identity=session.identity()
     )
+    tell_dropped(session, f"tag '{name}'", dropped)

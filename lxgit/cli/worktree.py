@@ -181,6 +181,11 @@ def commit(
         made = committing.commit(repository, request, text, identity=identity, progress=progress)
     if not quiet:
         session.out.line(short_id(made.oid))
+    if made.dropped is not None:
+        from lxgit.cli.answers import tell_dropped
+
+        named = f"tag '{made.tag}'" if made.tag is not None else f"branch '{made.branch}'"
+        tell_dropped(session, named, made.dropped)
 
 
 def _request(

@@ -173,10 +173,11 @@ def _check_deletable(repository: Repository, name: str, oid: ObjectID, *, force:
 
 def rename_branch(
     repository: Repository, old: str | None, new: str, *, force: bool, identity: Identity
-) -> None:
+) -> str | None:
     """Give a branch, HEAD's by default, another name; HEAD and its containers follow.
 
-    A rename that did not come to its end, on a full disk for example, is gone on with.
+    A rename that did not come to its end, on a full disk for example, is gone on with. Returns the
+    commit that a branch was at which had the new name, if no name has that any more.
     """
     from lxgit.operations.attached import containers_on, detach
 
@@ -202,6 +203,7 @@ def rename_branch(
         repository.refs.set_head(branch_ref(new), message=message, who=who)
     detach(repository, containers, identity, onto=new)
     _delete_renamed(repository, branch_ref(old), branch_ref(new), oid, message, who)
+    return left_without_a_name(repository, present)
 
 
 def _delete_renamed(

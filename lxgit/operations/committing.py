@@ -24,6 +24,7 @@ from lxgit.operations.attached import pin_commit, pinned, record_container, row_
 from lxgit.operations.consolidating import consolidate
 from lxgit.operations.destination import BranchMoved, Destination, destination_of, is_own
 from lxgit.operations.lookup import find_container, image_of, read_commit
+from lxgit.operations.naming import left_without_a_name
 from lxgit.operations.pausing import held
 from lxgit.operations.values import CommitPlan, Committed
 from lxgit.operations.worktree import (
@@ -107,6 +108,8 @@ def commit(
         made = commit_to(repository, container, destination, request, message, identity, progress)
         container.tell("commit", imageID=made.oid)
     consolidate(repository, progress)
+    if request.force:
+        return made._replace(dropped=left_without_a_name(repository, destination.tip))
     return made
 
 

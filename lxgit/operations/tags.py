@@ -17,6 +17,7 @@ from lxgit.operations.naming import (
     branch_name,
     check_branch_name,
     check_tag_name,
+    left_without_a_name,
     tag_ref,
 )
 from lxgit.operations.values import RemovedRef, TagRow
@@ -60,8 +61,11 @@ def create_tag(
     message: str | None = None,
     force: bool = False,
     identity: Identity,
-) -> str:
-    """A tag at `revision`, HEAD by default; with a message, an annotated one. Returns its id."""
+) -> str | None:
+    """A tag at `revision`, HEAD by default; with a message, an annotated one.
+
+    `force` moves one that is there. Returns the commit that this was at, if no name has that now.
+    """
     ref = tag_ref(name)
     written, name = name, ref.removeprefix(TAGS)
     try:
@@ -84,7 +88,7 @@ def create_tag(
             repository.refs.update(
                 ref, value, old=present, message=f"tag: {hex_id(oid)}", who=identity.committer
             )
-    return hex_id(oid)
+    return left_without_a_name(repository, present)
 
 
 def _in_dockers_order(repository: Repository, image: str, name: str) -> str:

@@ -199,6 +199,8 @@ class Committed(NamedTuple):
     branch: str | None
     tag: str | None
     changes: tuple[SizedChange, ...]
+    dropped: str | None = None
+    """Where the branch or tag was before, if no name has that commit any more."""
 
 
 class HeadMoved(NamedTuple):

@@ -78,6 +78,27 @@ def test_commits_that_a_detached_head_has_are_told_when_it_leaves(
     assert f"'kept' was {tuned[:12]}" in grown("checkout", "-B", "kept", "base").err
 
 
+def test_what_a_rename_or_a_tag_moves_away_from_is_told(grown: Lxgit, git: StockGit) -> None:
+    tuned = git.word("rev-parse", "tuned")
+    lost = (
+        f"was {tuned[:12]}, which no name leads to now\nhint: 'lxgit branch NEW {tuned[:12]}' gives"
+    )
+    grown("checkout", "-q", "base")
+    grown("branch", "other")
+    grown("tag", "-a", "-m", "text", "base:v1", "tuned")
+    assert grown("branch", "-M", "other", "tuned").err == ""  # the tag has them
+    told = grown("tag", "-f", "base:v1", "base")
+    assert told.out == ""
+    assert told.err.startswith(f"lxgit: the tag 'base:v1' {lost}")
+    assert grown("tag", "-f", "base:v1", tuned).err == ""
+    grown("branch", "-f", "tuned", tuned)
+    grown("tag", "-d", "base:v1")
+    grown("branch", "other")
+    assert grown("branch", "-M", "other", "tuned").err.startswith(
+        f"lxgit: the branch 'tuned' {lost}"
+    )
+
+
 def test_create_move_rename_delete(grown: Lxgit, git: StockGit) -> None:
     base, tuned = git.word("rev-parse", "base"), git.word("rev-parse", "tuned")
     assert grown("branch", "new").out == ""

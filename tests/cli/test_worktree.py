@@ -237,7 +237,8 @@ def test_a_branch_that_moved(changed: Lxgit, git: StockGit) -> None:
     assert changed("status", "web").lines[1] == "  M  /etc/motd  (33 B -> 39 B)"
     refused = changed("commit", "-m", "Second", "web", "base", code=1)
     assert refused.err.splitlines()[1].endswith("; --force moves it")
-    changed("commit", "-m", "Second", "web", "base", "--force")
+    told = changed("commit", "-m", "Second", "web", "base", "--force").err
+    assert told.startswith(f"lxgit: the branch 'base' was {moved[:12]}, which no name leads to now")
     assert git.word("rev-parse", "base@{1}") == moved
     assert git.word("log", "-n1", "--format=%s", "base") == "Second"
 
