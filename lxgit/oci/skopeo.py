@@ -303,7 +303,7 @@ ODD = "see whether that is a registry, and try again"
 _REACH = "see that the network and the name are right; HTTPS_PROXY says a way through"
 _KNOWN: tuple[tuple[str, type[LxgitError], str, str], ...] = (
     (r"^Source image rejected: ", RegistryFailed, "'{host}': {why}",
-     "/etc/containers/policy.json says what may come from where"),
+     "~/.config/containers/policy.json, or else /etc/containers/policy.json, says what may come"),
     (r": permission denied$", RegistryFailed, "skopeo may not do that: {why}",
      "see whose that file or directory is"),
     (r"reading blob sha256:[0-9a-f]{64}: open \S+: no such file", BlobWanted,

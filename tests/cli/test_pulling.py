@@ -285,10 +285,22 @@ def test_the_policy_of_the_host_is_in_force(
         assert refused.returncode == 1
         fault, hint = refused.stderr.splitlines()[-2:]
         assert fault.startswith(f"lxgit: '{open_registry.host}': Source image rejected: ")
-        assert hint == "hint: /etc/containers/policy.json says what may come from where"
+        assert "or else /etc/containers/policy.json, says what may come" in hint
         other("pull", name)  # and by the host's own it may come
     grown("push", "base", f"{open_registry.host}/base")
     assert strictly(other, "run", f"{open_registry.host}/base", "true").returncode == 125
+
+
+def test_a_policy_of_ones_own_goes_before_that_of_the_host(
+    other: Lxgit, registry_of: Registry, scratch: Path
+) -> None:
+    own = scratch / ".config/containers/policy.json"
+    own.parent.mkdir(parents=True)
+    own.write_text(json.dumps({"default": [{"type": "reject"}]}))
+    refused = other("pull", f"{registry_of.host}/base", env={"HOME": str(scratch)}, code=1).err
+    assert "Source image rejected: " in refused
+    assert "\nhint: ~/.config/containers/policy.json, or else " in refused
+    other("pull", f"{registry_of.host}/base")
 
 
 def test_run_and_create_pull_without_a_word(other: Lxgit, registry_of: Registry) -> None:
