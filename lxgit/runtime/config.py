@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CREATED, RUNNING, EXITED = "created", "running", "exited"
 RESTARTING = "restarting"  # it has ended, and is about to be started again
+_UNREADABLE = "state.json is damaged: what became of it is not known"
 
 
 class InvalidRecord(LxgitError):
@@ -158,6 +159,20 @@ class ContainerState:
     restarts: int = 0  # how often its policy has started it
     health: Health | None = None  # while it runs, and is checked
     endpoint: Endpoint | None = None  # while it runs, and is on a bridge
+
+    @classmethod
+    def unknown(cls, config: ContainerConfig, *, lives: bool) -> ContainerState:
+        """That of a container whose state.json is damaged.
+
+        It is taken to have been started, so that nobody fills its volumes anew, and to have been
+        stopped, so that no boot starts what a user had ended.
+        """
+        return cls(
+            status=RUNNING if lives else EXITED,
+            started=config.created,
+            error=_UNREADABLE,
+            stopped=True,
+        )
 
     @property
     def is_alive(self) -> bool:

@@ -20,8 +20,6 @@ from lxgit.locks import TOLD_AFTER, LockHeld, locked, tell_wait
 from lxgit.records import dataclass, replace
 from lxgit.runtime import idranges, index, rundir
 from lxgit.runtime.config import (
-    EXITED,
-    RUNNING,
     ContainerConfig,
     ContainerState,
     InvalidRecord,
@@ -50,7 +48,6 @@ if TYPE_CHECKING:
     from lxgit.runtime.config import Record
     from lxgit.runtime.idmap import IdMap
 
-_UNREADABLE = "state.json is damaged: what became of it is not known"
 _PATIENCE = 30  # seconds for a supervisor to unmount, which writes back the file system below
 
 
@@ -116,21 +113,12 @@ class Container:
         return settled(self)
 
     def recorded_state(self) -> ContainerState:
-        """state.json as it stands; of one that is damaged, whether a supervisor lives.
-
-        Such a one is taken to have been started, so that nobody fills its volumes anew, and to have
-        been stopped, so that no boot starts what a user had ended.
-        """
+        """state.json as it stands; of one that is damaged, whether a supervisor lives."""
         try:
             return self.sound_state()
         except BrokenContainer:
             lives = self.is_locked and (rundir.CONTAINERS / self.id).exists()
-            return ContainerState(
-                status=RUNNING if lives else EXITED,
-                started=self.config.created,
-                error=_UNREADABLE,
-                stopped=True,
-            )
+            return ContainerState.unknown(self.config, lives=lives)
 
     def sound_state(self) -> ContainerState:
         """state.json; a new one's where it has not come to the disk (`record`). BrokenContainer."""
