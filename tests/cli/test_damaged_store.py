@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.operations.buildmounts import LABEL
 from lxgit.runtime.index import is_locked
 from tests.support.program import refused
 from tests.support.stores import contents
@@ -272,6 +273,7 @@ def test_a_damaged_layer_under_a_damaged_container(emptied: Lxgit) -> None:
 def test_volumes_that_a_damaged_container_may_have(emptied: Lxgit) -> None:
     """They stay until it has gone, whoever else had them."""
     emptied("run", "--name", "a", "-v", "kept:/srv", "-v", "/data", "base", "touch", "/data/x")
+    emptied("volume", "create", "cache", "--label", LABEL)
     volumes = emptied("volume", "ls", "-q").lines
     config = config_of(emptied, "a")
     config.write_text("{")
@@ -279,6 +281,7 @@ def test_volumes_that_a_damaged_container_may_have(emptied: Lxgit) -> None:
     refused(emptied("volume", "rm", "kept", code=1), fault, hint)
     refused(emptied("volume", "prune", "-f", code=1), fault, hint)
     refused(emptied("volume", "prune", "-f", "-a", code=1), fault, hint)
+    refused(emptied("builder", "prune", "-af", code=1), fault, hint)
     emptied("volume", "rm", "-f", "nosuch")
     emptied("volume", "prune", "-f", "-a", "--filter", "name=nosuch")
     assert emptied("volume", "ls", "-q").lines == volumes
