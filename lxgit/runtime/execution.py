@@ -63,9 +63,9 @@ class Execution:
         self._child = 0
         self._process = -1
 
-    def refuse(self) -> None:
-        """Execute nothing, since the container stands still: it would answer nobody."""
-        self._finish(protocol.STANDS_STILL)
+    def refuse(self, why: bytes) -> None:
+        """Execute nothing; `why` is the message that says so."""
+        self._finish(why)
 
     def start(self, request: bytes, pid: int, devices: Path, directory: Path) -> None:
         """Execute what the client asked for in the container whose process 1 is `pid`.
@@ -118,6 +118,10 @@ class Execution:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._child, signal.SIGKILL)
         self._reap()
+
+    def connections(self) -> set[int]:
+        """The client's descriptor, if it is still there."""
+        return self._relay.connections()
 
     def flush(self, seconds: float | None) -> None:
         """Wait until the client has been told everything or has left."""

@@ -13,7 +13,7 @@ from lxgit.lean import suppress
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 _LONGEST = 86_400.0  # seconds: epoll_wait(2) takes 24 days, of which a health check knows nothing
 _PAUSE = 0.1  # seconds until a call is made again for which there was no descriptor
@@ -40,8 +40,15 @@ class Loop:
 
     def forget(self, fd: int) -> None:
         """Watch no more; do so before closing."""
-        if self._watched.pop(fd, None) is not None:
+        if fd in self._watched:
             self._epoll.unregister(fd)
+            del self._watched[fd]  # a callback may be all that holds it open
+
+    def keep(self, fds: Collection[int]) -> None:
+        """Forget all other descriptors, and every moment to come."""
+        for fd in self._watched.keys() - fds:
+            self.forget(fd)
+        self._timers.clear()
 
     def after(self, seconds: float, callback: Callable[[], object]) -> None:
         """Call back once, when so much time has passed."""

@@ -86,6 +86,10 @@ class Client:
         self._relay.pace()
         self._relay.hang_up_if_told(self)
 
+    def fileno(self) -> int:
+        """The connection's descriptor."""
+        return self._channel.fileno()
+
     def release(self) -> socket.socket:
         """The connection, which is no longer watched."""
         self._relay.loop.forget(self._channel.fileno())
@@ -241,6 +245,10 @@ class Relay:
         channel, _ = listener.accept()
         self.add(channel)
         self.clients[-1].send(protocol.STARTED)
+
+    def connections(self) -> set[int]:
+        """The descriptors of those who are attached."""
+        return {client.fileno() for client in self.clients}
 
     def broadcast(self, packet: bytes) -> None:
         """Send one message to all."""

@@ -96,6 +96,7 @@ class Supervisor:
         with rundir.claimed(self._config.id) as directory:
             with contextlib.ExitStack() as mounts:
                 last = self._live(directory, mounts)
+                self._keep_clients()
                 is_done = self._has_done(is_locked=True)
                 if is_done:
                     self._tell_end(last)
@@ -121,6 +122,13 @@ class Supervisor:
             message = protocol.failed(fault)
             self._record(replace(self._state, exit_code=message[1], error=fault.message))
             return message
+
+    def _keep_clients(self) -> None:
+        """Serve nobody else from now on: what else was waited for is the ended container's."""
+        fds = self._relay.connections()
+        for execution in self._abandoned:
+            fds |= execution.connections()
+        self._relay.loop.keep(fds)
 
     def _tell_end(self, message: bytes) -> None:
         self._relay.broadcast(message)
@@ -150,6 +158,7 @@ class Supervisor:
         state = replace(state.ended(), finished=time.time_ns())
         if goes_on:  # told in one step with its end, which nobody may take for the last one
             state = replace(state, status=RESTARTING)
+        self._state = state  # nobody has it run again who is heard later
         with contextlib.suppress(OSError):  # a bad disk: the next look finds the lock free
             self._task.container.record(state)
         if state.started is not None:
@@ -310,8 +319,14 @@ class Supervisor:
         loop, ended = self._relay.loop, self._executions.remove
         execution = Execution(self._config, loop, channel, self._tell, ended)
         self._executions.append(execution)
-        if self._state.paused:
-            execution.refuse()
+        if self._state.status != RUNNING:  # there may be another process by the number of its own
+            from lxgit.runtime.attach import NotRunning
+
+            fault = NotRunning(f"container {self._config.id[:12]} is not running")
+            execution.refuse(protocol.failed(fault))
+            return
+        if self._state.paused:  # it would answer nobody
+            execution.refuse(protocol.STANDS_STILL)
             return
         assert self._state.pid is not None  # nobody is heard before it has been started
         directory = rundir.CONTAINERS / self._config.id
@@ -340,7 +355,7 @@ class Supervisor:
             self._stillness.release(client)
 
     def _pause(self, *, paused: bool) -> None:
-        if paused == self._state.paused:
+        if paused == self._state.paused or self._state.status != RUNNING:
             return
         state = replace(self._state, paused=paused)
         try:

@@ -1,0 +1,74 @@
+"""A supervisor whose container has ended, and whose client has not taken everything yet."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.runtime.attach import Session, connect
+from lxgit.runtime.config import EXITED
+from lxgit.runtime.health import HealthCheck
+from lxgit.runtime.protocol import StartFailed
+from lxgit.runtime.wanted import WantedCommand
+from tests.support.processes import stat_of
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxgit.runtime.containers import Container
+    from tests.runtime.conftest import Machine
+
+pytestmark = [pytest.mark.root, pytest.mark.lxc, pytest.mark.overlay]
+
+_INTERVAL = 0.2  # seconds between checks of its health
+_SIZE = 900_000  # bytes that it prints at its end: more than a socket holds, less than a queue may
+SCRIPT = f"trap 'head -c {_SIZE} /dev/zero; exit 3' USR1; echo ready; while :; do sleep 0.05; done"
+
+
+@pytest.fixture
+def container(machine: Machine) -> Container:
+    return machine.create("sh", "-c", SCRIPT, health=HealthCheck(("true",), interval=_INTERVAL))
+
+
+@pytest.fixture
+def slow(machine: Machine, container: Container) -> Iterator[Session]:
+    """Reads nothing until it is told to."""
+    with machine.start(container) as session:
+        yield session
+
+
+def end(container: Container, session: Session) -> int:
+    """Have it end; the supervisor, which stays."""
+    pid = container.state.supervisor
+    assert pid is not None
+    wait_until(lambda: b"ready" in (container.path / "log").read_bytes())
+    session.send_signal(signal.SIGUSR1)
+    wait_until(lambda: container.state.status == EXITED)
+    return pid
+
+
+def test_what_comes_late_changes_nothing(container: Container, slow: Session) -> None:
+    """Neither checks of its health nor who wants it to stand still."""
+    with connect(container.path) as other:
+        pid = end(container, other)
+        state = container.state
+        assert (state.status, state.exit_code) == (EXITED, 3)
+        other.pause(paused=True)
+        time.sleep(3 * _INTERVAL)
+        assert stat_of(pid)[0] == "S"
+        assert container.state == state
+    assert slow.wait() == 3
+    assert container.state == state
+
+
+def test_no_command_joins_it(container: Container, slow: Session) -> None:
+    """Its number may be another process's by now."""
+    with connect(container.path) as killing, connect(container.path) as other:
+        end(container, killing)
+        with pytest.raises(StartFailed, match="is not running"):
+            other.execute(WantedCommand(("true",)))
+    assert slow.wait() == 3
