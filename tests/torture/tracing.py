@@ -48,7 +48,7 @@ _CALL = re.compile(r"(\w+)\((.*)\) += (-?\d+|0x[0-9a-f]+|\?)(.*)", re.DOTALL)
 _CREATES = re.compile(r"O_CREAT|O_TMPFILE|O_TRUNC")
 _TRACER = re.compile(rb"^TracerPid:\s+(\d+)$", re.MULTILINE)
 _STATE = re.compile(rb"^State:\s+(\w)", re.MULTILINE)
-_VARIES = re.compile(r"#\d+|tmp_\w+|\b[0-9a-f]{8,64}\b|\d+")
+_VARIES = re.compile(r"#\d+|(?:tmp_|scratch-)\w+|\b[0-9a-f]{8,64}\b|\d+")
 
 
 @dataclass(frozen=True, slots=True)
