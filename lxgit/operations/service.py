@@ -102,8 +102,8 @@ def _end_damaged(path: Path, how: Stop) -> LxgitError:
 def unit(program: Sequence[str], store: str) -> str:
     """The text of a systemd.service(5) for the store at this absolute path, and its user.
 
-    One container that cannot start does not fail the unit (`=-`): systemd would kill the others, and
-    stop nothing at the end.
+    One container that cannot start does not fail the unit (`=-`), or systemd would kill the others,
+    and stop nothing at the end.
     """
     # Delegate: its containers can have limits (runtime/delegation.py).
     user = f"\nUser={rootless.user()}\nDelegate=yes" if rootless.user() else ""
