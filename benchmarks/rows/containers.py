@@ -139,8 +139,11 @@ def _switch(
     store.keep(IMAGE, _MOVED, "true")
 
     def ours() -> float:
+        other = next(others, None)
+        if other is None:
+            raise Void(f"there are {_OTHERS} rounds at most, those that warm up included")
         bench.settle()
-        return play(store, next(others))
+        return play(store, other)
 
     def peer() -> float:
         place = bench.place("checkout")
