@@ -69,6 +69,6 @@ def test_no_command_joins_it(container: Container, slow: Session) -> None:
     """Its number may be another process's by now."""
     with connect(container.path) as killing, connect(container.path) as other:
         end(container, killing)
-        with pytest.raises((NotRunning, StartFailed), match="has just ended|is not running"):
+        with pytest.raises((NotRunning, StartFailed), match=r"has just ended|is not running"):
             other.execute(WantedCommand(("true",)))
     assert slow.wait() == 3
