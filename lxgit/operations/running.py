@@ -119,9 +119,7 @@ def _see_ended(stopping: Stopping) -> None:
     if stopping.session is None:
         return
     with stopping.session as session:
-        if not _wait_for_end(session, stopping.deadline):
-            _send(session, signal.SIGKILL)
-            _wait_for_end(session, None)
+        _end_by(session, stopping.deadline)
     stopping.container.tell("stop")
 
 
@@ -143,7 +141,8 @@ def end(container: Container, *, stays: bool = False) -> None:
     """Kill a container, until it has ended for good; with `stays` see `Stop`."""
     while container.is_running:
         with contextlib.suppress(NotRunning), _session(container) as session:
-            _kill(session, stays=stays)
+            _end_for_good(session, stays=stays)
+            _kill(session)
         time.sleep(_MOMENT)
 
 
@@ -172,14 +171,16 @@ def _end_damaged(session: Session, how: Stop) -> None:
     if patience > 0:
         _send(session, signal.SIGTERM)
         session.pause(paused=False)
-        if _wait_for_end(session, time.monotonic() + patience):
-            return
-    _send(session, signal.SIGKILL)
-    _wait_for_end(session, None)
+    _end_by(session, time.monotonic() + patience)
 
 
-def _kill(session: Session, *, stays: bool = False) -> None:
-    _end_for_good(session, stays=stays)
+def _end_by(session: Session, deadline: float) -> None:
+    """Wait for the end of what has been asked to end, and kill it at the `deadline`."""
+    if not _wait_for_end(session, deadline):
+        _kill(session)
+
+
+def _kill(session: Session) -> None:
     _send(session, signal.SIGKILL)
     _wait_for_end(session, None)
 
