@@ -7,12 +7,12 @@ import time
 from contextlib import contextmanager
 
 from lxgit.errors import LxgitError
+from lxgit.operations.holders import holders, require_all_told
 from lxgit.operations.ordinary import RootsAlone
 from lxgit.operations.selecting import has_label, parse_filters
 from lxgit.runtime import networks as records
 from lxgit.runtime import rootless
 from lxgit.runtime.config import BUILT_IN, NO_BRIDGE
-from lxgit.runtime.containers import all_containers
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -124,12 +124,12 @@ def kept_networks(repository: Repository, names: Iterable[str]) -> Iterator[None
 
 def find_network(repository: Repository, name: str) -> NetworkRow:
     """One network. NoSuchNetwork, BrokenNetwork."""
-    return _row(repository, name, _users(repository))
+    return _row(repository, name, holders(repository, _networks_of))
 
 
 def list_networks(repository: Repository) -> list[NetworkRow]:
     """All networks, those first that every store has, damaged ones among them."""
-    users = _users(repository)
+    users = holders(repository, _networks_of)
     rows = [_row(repository, name, users) for name in _built_in()]
     for name in records.names(repository.networks_dir):
         try:
@@ -209,13 +209,9 @@ def _member(container: Container, connection: Connection | None) -> Member:
     return Member(container.id, name, f"{end.address}/{end.prefix}", address_v6, end.mac)
 
 
-def _users(repository: Repository) -> dict[str, list[Container]]:
-    """The containers that have each network, running or not."""
-    found: dict[str, list[Container]] = {}
-    for container in all_containers(repository.containers_dir):
-        for name in container.config.networks:
-            found.setdefault(name, []).append(container)
-    return found
+def _networks_of(container: Container) -> Sequence[str]:
+    """The names of a container's networks."""
+    return container.config.networks
 
 
 def complete_networks(repository: Repository) -> list[str]:
@@ -251,6 +247,7 @@ def remove_network(repository: Repository, name: str, *, force: bool) -> None:
     """Delete a network.
 
     NetworkInUse, also with `force`: that only passes over one that there is not (NoSuchNetwork).
+    BrokenContainer while any may have it.
     """
     if name in BUILT_IN:
         raise NetworkInUse(f"every store has network '{name}'", hint="it cannot be deleted")
@@ -258,12 +255,13 @@ def remove_network(repository: Repository, name: str, *, force: bool) -> None:
         found = _known(repository, name, force=force)
         if found is None:
             return
-        if containers := _users(repository).get(found):
+        if containers := holders(repository, _networks_of).get(found):
             told = ", ".join(f"'{one.config.name}'" for one in containers)
             raise NetworkInUse(
                 f"network '{found}' is in use by container {told}",
                 hint="'lxgit network disconnect', or 'lxgit rm CONTAINER', first",
             )
+        require_all_told(repository)
         records.remove(repository.networks_dir, found)
 
 
@@ -280,9 +278,14 @@ def _known(repository: Repository, name: str, *, force: bool) -> str | None:
 
 
 def prune_networks(repository: Repository, filters: Sequence[str] = ()) -> tuple[str, ...]:
-    """Delete the networks that no container has, but for damaged ones; their names."""
+    """Delete the networks that no container has, but for damaged ones; their names.
+
+    BrokenContainer while any may have one of those.
+    """
     with records.settled(repository.networks_dir):
         rows = select_networks(list_networks(repository), (*filters, "dangling=true"))
+        if rows:
+            require_all_told(repository)
         for row in rows:
             records.remove(repository.networks_dir, row.name)
     return tuple(row.name for row in rows)

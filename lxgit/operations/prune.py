@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 from lxgit.operations import leftovers
+from lxgit.operations.holders import require_all_told, untold
 from lxgit.operations.values import Pruned
 from lxgit.runtime import bases
-from lxgit.runtime.containers import BrokenContainer, all_containers, broken
-from lxgit.runtime.index import is_locked
+from lxgit.runtime.containers import all_containers
 from lxgit.runtime.layers import LayerStore
 
 TYPE_CHECKING = False
@@ -29,8 +29,8 @@ def prune(repository: Repository, *, dry_run: bool = False, progress: Progress) 
     layers = LayerStore(repository.layers_dir)
     bases.sweep()  # a mount would hold the space of what it shows
     with repository.layers_lock():
-        if not dry_run and (fault := _untold(repository)):
-            raise fault
+        if not dry_run:
+            require_all_told(repository, running=True)
         pruned = _drop(repository, layers.all_ids(), dry_run=dry_run, progress=progress)
         if not dry_run:
             layers.forget_broken_stacks()
@@ -76,10 +76,11 @@ def _drop(
     repository: Repository, candidates: Iterable[str], *, dry_run: bool, progress: Progress
 ) -> Pruned:
     """Drop the layers among these that no running container is mounted on."""
-    if fault := _untold(repository):
+    if fault := untold(repository, running=True):
         progress.warn(f"every layer counts as in use: {fault.message}")
+        return Pruned(0, 0)
     layers = LayerStore(repository.layers_dir)
-    pinned = pinned_layers(repository)
+    pinned = _layers_of_running(repository)
     drop = [layer for layer in candidates if layer not in pinned]
     if drop:
         progress.phase("Dropping layers", len(drop))
@@ -96,23 +97,18 @@ def _drop(
 
 def pinned_layers(repository: Repository) -> set[str]:
     """The layers under running containers: all, while one cannot tell what it is mounted on."""
-    if _untold(repository):
+    if untold(repository, running=True):
         return set(LayerStore(repository.layers_dir).all_ids())
+    return _layers_of_running(repository)
+
+
+def _layers_of_running(repository: Repository) -> set[str]:
     return {
         layer
         for container in all_containers(repository.containers_dir)
         if container.is_running
         for layer in container.config.stack
     }
-
-
-def _untold(repository: Repository) -> BrokenContainer | None:
-    """A container that runs and cannot tell what it is mounted on."""
-    for identity in broken(repository.containers_dir):
-        path = repository.containers_dir / identity
-        if is_locked(path):
-            return BrokenContainer(path)
-    return None
 
 
 def disk_usage(top: str) -> int:

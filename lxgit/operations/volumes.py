@@ -6,12 +6,12 @@ import os
 from contextlib import contextmanager
 
 from lxgit.errors import LxgitError, UsageError
+from lxgit.operations.holders import holders, require_all_told, untold
 from lxgit.operations.lookup import find_container
 from lxgit.operations.selecting import has_label, parse_filters
 from lxgit.records import replace
 from lxgit.runtime import mounts as mounting
 from lxgit.runtime import volumes as records
-from lxgit.runtime.containers import BrokenContainer, all_containers, broken
 from lxgit.runtime.mounts import BIND, TMPFS, VOLUME, arranged, checked_target
 from lxgit.tuples import NamedTuple
 
@@ -145,14 +145,14 @@ def create_volume(repository: Repository, name: str | None, labels: Mapping[str,
 
 def list_volumes(repository: Repository) -> list[VolumeRow]:
     """All volumes by their names. BrokenVolume."""
-    users = _users(repository)
+    users = holders(repository, volumes_of)
     names = records.names(repository.volumes_dir)
     return [_row(records.load(repository.volumes_dir, name), users) for name in names]
 
 
 def find_volume(repository: Repository, name: str) -> VolumeRow:
     """One volume. NoSuchVolume, BrokenVolume."""
-    return _row(records.load(repository.volumes_dir, name), _users(repository))
+    return _row(records.load(repository.volumes_dir, name), holders(repository, volumes_of))
 
 
 def _row(volume: Volume, users: Mapping[str, list[Container]]) -> VolumeRow:
@@ -164,21 +164,6 @@ def _row(volume: Volume, users: Mapping[str, list[Container]]) -> VolumeRow:
         volume.is_anonymous,
         tuple(container.config.name for container in users.get(volume.name, ())),
     )
-
-
-def _users(repository: Repository) -> dict[str, list[Container]]:
-    """The containers that have each volume."""
-    found: dict[str, list[Container]] = {}
-    for container in all_containers(repository.containers_dir):
-        for name in volumes_of(container):
-            found.setdefault(name, []).append(container)
-    return found
-
-
-def _require_all_told(repository: Repository) -> None:
-    """BrokenContainer while there is one, running or not, that cannot tell what volumes it has."""
-    for identity in broken(repository.containers_dir):
-        raise BrokenContainer(repository.containers_dir / identity)
 
 
 def volumes_of(container: Container) -> list[str]:
@@ -222,14 +207,14 @@ def remove_volume(repository: Repository, name: str, *, force: bool) -> None:
         is_known = name in records.names(repository.volumes_dir)
         if not is_known and not force:
             records.load(repository.volumes_dir, name)
-        if containers := _users(repository).get(name):
+        if containers := holders(repository, volumes_of).get(name):
             told = ", ".join(f"'{one.config.name}'" for one in containers)
             raise VolumeInUse(
                 f"volume '{name}' is in use by container {told}",
                 hint="'lxgit rm CONTAINER' first",
             )
         if is_known:
-            _require_all_told(repository)
+            require_all_told(repository)
             records.remove(repository.volumes_dir, name)
 
 
@@ -248,7 +233,7 @@ def prune_volumes(
             if not row.containers and (row.anonymous or everything)
         ]
         if gone:
-            _require_all_told(repository)
+            require_all_told(repository)
         for name in gone:
             size += records.size(repository.volumes_dir / name)
             records.remove(repository.volumes_dir, name)
@@ -264,9 +249,9 @@ def remove_anonymous(repository: Repository, container: Container) -> None:
     if not names:
         return
     with records.settled(repository.volumes_dir):
-        if broken(repository.containers_dir):
+        if untold(repository):
             return
-        left = set(names).difference(_users(repository))
+        left = set(names).difference(holders(repository, volumes_of))
         for name in left.intersection(records.names(repository.volumes_dir)):
             if records.is_anonymous(name):
                 records.remove(repository.volumes_dir, name)

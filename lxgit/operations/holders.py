@@ -1,0 +1,39 @@
+"""Which containers have what would be deleted, and whether all of them can tell."""
+
+from __future__ import annotations
+
+from lxgit.runtime.containers import BrokenContainer, all_containers, broken
+from lxgit.runtime.index import is_locked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+
+
+def holders(
+    repository: Repository, names_of: Callable[[Container], Iterable[str]]
+) -> dict[str, list[Container]]:
+    """The containers, running or not, by the names of what each has."""
+    found: dict[str, list[Container]] = {}
+    for container in all_containers(repository.containers_dir):
+        for name in names_of(container):
+            found.setdefault(name, []).append(container)
+    return found
+
+
+def untold(repository: Repository, *, running: bool = False) -> BrokenContainer | None:
+    """A container that cannot tell what it has; with `running`, one that runs and cannot."""
+    for identity in broken(repository.containers_dir):
+        path = repository.containers_dir / identity
+        if not running or is_locked(path):
+            return BrokenContainer(path)
+    return None
+
+
+def require_all_told(repository: Repository, *, running: bool = False) -> None:
+    """Raise BrokenContainer for one that is `untold`."""
+    if fault := untold(repository, running=running):
+        raise fault
