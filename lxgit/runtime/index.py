@@ -70,14 +70,15 @@ def record(container: Path | str) -> bytes | None:
 
     None when nothing does, nor anything in an upper directory: it came to nothing. The record is
     not waited for at first, and a power failure leaves zeros of it, or none, when nobody was told
-    of the container yet. What was written in one is never taken for a leftover.
+    of the container yet. What runs, or was written in, is never taken for a leftover.
     """
     try:
         with open(f"{container}/config.json", "rb") as file:
             found = file.read()
     except FileNotFoundError:
         found = b""
-    return found if found.strip(b"\0") or _holds_data(container) else None
+    is_one = found.strip(b"\0") or _holds_data(container) or is_locked(container)
+    return found if is_one else None
 
 
 def _holds_data(container: Path | str) -> bool:

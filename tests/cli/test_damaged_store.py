@@ -291,6 +291,46 @@ def test_volumes_that_a_damaged_container_may_have(emptied: Lxgit) -> None:
     assert emptied("volume", "ls", "-q").lines == []
 
 
+def test_networks_that_a_damaged_container_may_have(based: Lxgit) -> None:
+    """They stay until it has gone; what nobody knows, or nobody asks for, is no matter."""
+    based("network", "create", "red")
+    based("create", "--name", "a", "--network", "red", "base", "true")
+    config = config_of(based, "a")
+    config.write_text("{")
+    fault, hint = f"container {config.parent.name[:12]} is damaged", "deletes it"
+    refused(based("network", "rm", "red", code=1), fault, hint)
+    refused(based("network", "prune", "-f", code=1), fault, hint)
+    based("network", "rm", "-f", "nosuch")
+    based("network", "prune", "-f", "--filter", "label=nosuch")
+    assert len(based("network", "ls", "-q", "--filter", "type=custom").lines) == 1
+    based("rm", "-f", config.parent.name)
+    assert based("network", "prune", "-f").out == "red\n"
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+@pytest.mark.parametrize("record", [b"", bytes(900), None])
+def test_a_container_that_runs_and_whose_record_is_lost(
+    emptied: Lxgit, record: bytes | None
+) -> None:
+    """It has written nothing, and is no leftover all the same."""
+    emptied(*SLEEPS, "web", "base", "sleep", "600")
+    process, config = process_of(emptied, "web"), config_of(emptied, "web")
+    if record is None:
+        config.unlink()
+    else:
+        config.write_bytes(record)
+    identity = config.parent.name
+    emptied("gc", "--now")
+    emptied("fsck", "--repair", code=None)
+    refused(emptied("rm", identity, code=1), f"container {identity[:12]} is damaged", "rm -f")
+    assert process.exists()
+    emptied("rm", "-f", identity)
+    assert not process.exists()
+    assert emptied("fsck").out == "No faults found.\n"
+
+
 @pytest.mark.root
 @pytest.mark.lxc
 @pytest.mark.overlay
