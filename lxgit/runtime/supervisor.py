@@ -55,7 +55,7 @@ def supervise(task: Task, channel: socket.socket, lock: int) -> NoReturn:
         Supervisor(task, channel, lock).run()
     except Exception as error:  # noqa: BLE001  # run() tells of all but a fault of lxgit's own
         with contextlib.suppress(OSError):
-            channel.send(protocol.failed(_not_set_up(error)))
+            channel.send(protocol.failed(_unable("set up", error)))
     finally:
         os._exit(0)
 
@@ -118,7 +118,8 @@ class Supervisor:
             self._record(replace(self._state, exit_code=code))
             return protocol.ended(code)
         except (LxgitError, OSError) as error:
-            fault = error if isinstance(error, LxgitError) else _not_set_up(error)
+            what = "kept running" if self._has_begun else "set up"
+            fault = error if isinstance(error, LxgitError) else _unable(what, error)
             message = protocol.failed(fault)
             self._record(replace(self._state, exit_code=message[1], error=fault.message))
             return message
@@ -201,10 +202,13 @@ class Supervisor:
                 group=ready.group,
             )
             ready.stdio.close()
-            self._serve(child, ready.log, listener)
-        # LXC leaves a group that somebody was still in, as a command that had joined, and all of
-        # them when it was killed.
-        cgroups.remove(self._config.id)
+            try:
+                self._serve(child, ready.log, listener)
+            finally:
+                self._relay.loop.forget(listener.fileno())
+                # LXC leaves a group that somebody was still in, as a command that had joined, and
+                # all of them when it was killed.
+                cgroups.remove(self._config.id)
         if self._log.pid is None:
             raise confinement.refused_sysctl(directory) or self._log.failure()
         if self._unready is not None:
@@ -220,17 +224,20 @@ class Supervisor:
         self._state = replace(self._state, oom_killed=hit.memory, pids_refused=hit.pids)
 
     def _serve(self, lxc_start: lxc.Child, log: int, listener: socket.socket) -> None:
-        """Until LXC has ended and everything that it and the container wrote has been read."""
+        """Until LXC has ended and everything that it and the container wrote has been read.
+
+        It has also ended where something here fails.
+        """
         loop = self._relay.loop
         child, process = lxc_start
         self._lxc_runs = log_open = True
 
         def ended() -> None:
             _, self._lxc_status = os.waitpid(child, 0)
+            self._lxc_runs = False
             loop.forget(process)
             os.close(process)
             lxc.remove_lock(self._config.id, rundir.CONTAINERS)
-            self._lxc_runs = False
             if log_open:  # of a FIFO that nobody has ever opened for writing epoll tells no end
                 logged()
             self._abandoned = [*self._executions]
@@ -254,9 +261,13 @@ class Supervisor:
 
         loop.watch(process, select.EPOLLIN, ended)
         loop.watch(log, select.EPOLLIN, logged)
-        while self._lxc_runs or log_open or not self._relay.is_drained:
-            loop.turn()
-        loop.forget(listener.fileno())
+        try:
+            while self._lxc_runs or log_open or not self._relay.is_drained:
+                loop.turn()
+        finally:
+            if self._lxc_runs:
+                os.kill(child, signal.SIGKILL)
+                ended()
 
     def _started(self, lxc_process: int, listener: socket.socket) -> None:
         pid = self._log.pid
@@ -368,9 +379,9 @@ class Supervisor:
         self._tell("pause" if paused else "unpause")
 
 
-def _not_set_up(error: Exception) -> LxgitError:
+def _unable(what: str, error: Exception) -> LxgitError:
     if isinstance(error, OSError):
         fault = in_words(error)
     else:
         fault = LxgitError(f"{type(error).__name__}: {error}")
-    return LxgitError(f"the container could not be set up: {fault.message}", hint=fault.hint)
+    return LxgitError(f"the container could not be {what}: {fault.message}", hint=fault.hint)
