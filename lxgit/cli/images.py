@@ -7,7 +7,7 @@ import re
 from contextlib import contextmanager
 from pathlib import Path
 
-from lxgit.cli.answers import write_removed
+from lxgit.cli.answers import tell_dropped, write_removed
 from lxgit.cli.options import Message, message_of
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import Faults
@@ -216,6 +216,7 @@ def _tell_imported(session: Session, made: Imported) -> None:
     session.out.line(short_id(made.oid))
     if made.unchanged:
         session.note(f"'{made.branch}' has this very tree already: no commit was made")
+    tell_dropped(session, f"branch '{made.branch}'", made.dropped)
 
 
 @command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import nullcontext, suppress
 
+from lxgit.cli.answers import tell_dropped
 from lxgit.cli.options import TlsVerify
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import printable
@@ -98,6 +99,8 @@ def pull(
             if pulled.arrival.unchanged and not quiet:
                 session.note(f"'{pulled.name}' is up to date")
             session.out.line(short_id(pulled.oid))
+            if not quiet:
+                tell_dropped(session, f"name '{pulled.name}'", pulled.arrival.dropped)
 
 
 @command(
@@ -143,6 +146,7 @@ def load(
         for loaded in load(repository, request, identity=session.identity(), progress=progress):
             progress.phase("")
             session.out.line(f"Loaded image: {printable(loaded.name)}")
+            tell_dropped(session, f"name '{loaded.name}'", loaded.arrival.dropped)
 
 
 def _source(path: str | None) -> Path | IO[bytes]:

@@ -20,6 +20,7 @@ from lxgit.operations.naming import (
     branch_ref,
     check_branch_name,
     check_tag_name,
+    left_without_a_name,
     tag_ref,
 )
 from lxgit.tuples import NamedTuple
@@ -41,11 +42,15 @@ class NameHasCommits(LxgitError):
 
 
 class Arrival(NamedTuple):
-    """What a name was and is; `old` is None for a new one."""
+    """What a name was and is; `old` is None for a new one.
+
+    `dropped` is where it was that was made to move, if no name leads to that now.
+    """
 
     ref: str
     old: ObjectID | None
     new: ObjectID
+    dropped: str | None = None
 
     @property
     def unchanged(self) -> bool:
@@ -99,6 +104,8 @@ def _arrive(
             _check_movable(repository, Arrival(ref, old, commit), value)
         adopt_as_head(repository, ref, identity)  # HEAD names no other then
         repository.refs.update(ref, commit, old=value, message=message, who=identity.committer)
+        if force:
+            return Arrival(ref, old, commit, left_without_a_name(repository, old))
     return Arrival(ref, old, commit)
 
 

@@ -15,7 +15,7 @@ from lxgit.objects.imageconfig import ImageConfig, architecture_name
 from lxgit.objects.ingest import write_tree
 from lxgit.objects.messages import clean_message
 from lxgit.operations.arriving import adopt_as_head
-from lxgit.operations.naming import branch_ref
+from lxgit.operations.naming import branch_ref, left_without_a_name
 from lxgit.operations.values import Imported
 from lxgit.runtime.directory_layer import words_for_hidden
 from lxgit.runtime.layers import LayerStore
@@ -79,6 +79,7 @@ def commit_tree(
         target.branch,
         hex_id(parent) if parent is not None else None,
         unchanged=False,
+        dropped=left_without_a_name(repository, tip) if target.orphan else None,
     )
 
 

@@ -174,12 +174,16 @@ class Identity(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """What `import` and `bootstrap` made. `unchanged`: the same tree, so no commit was made."""
+    """What `import` and `bootstrap` made. `unchanged`: the same tree, so no commit was made.
+
+    `dropped` is where the branch was that starts over, if no name leads to it now.
+    """
 
     oid: str
     branch: str
     parent: str | None
     unchanged: bool
+    dropped: str | None = None
 
 
 class CommitPlan(NamedTuple):

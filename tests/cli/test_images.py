@@ -49,7 +49,9 @@ def test_import_again(based: Lxgit, git: StockGit, busybox_rootfs: Path) -> None
     result = based("import", busybox_rootfs, "base")
     assert result.out == f"{before[:12]}\n"
     assert result.err == "lxgit: 'base' has this very tree already: no commit was made\n"
-    based("import", busybox_rootfs, "base", "--orphan", "-m", "Anew")
+    told = based("import", busybox_rootfs, "base", "--orphan", "-m", "Anew").err
+    assert told.startswith(f"lxgit: the branch 'base' was {before[:12]}, which no name leads to")
+    assert f"'lxgit branch NEW {before[:12]}'" in told
     assert git.word("rev-list", "--count", "base") == "1"
     assert git.word("rev-parse", "base@{1}") == before
     based("import", busybox_rootfs, "other", "-m", "One", "-m", "Two")

@@ -101,10 +101,13 @@ def test_a_name_of_ones_own(grown: Lxgit, other: Lxgit, scratch: Path) -> None:
 
 def test_commits_of_ones_own_are_not_left_behind(grown: Lxgit, scratch: Path) -> None:
     there = scratch / "image.tar"
-    grown("save", "base", "-o", there)
+    grown("save", "tuned", "-o", there)
     refused = grown("load", "-i", there, code=1)
-    assert refused.err.startswith("lxgit: 'base' has commits that the new image does not descend")
-    assert grown("load", "-f", "-i", there).out == "Loaded image: base:latest\n"
+    assert refused.err.startswith("lxgit: 'tuned' has commits that the new image does not descend")
+    before = grown("rev-parse", "--short", "tuned").out.strip()
+    forced = grown("load", "-f", "-i", there)
+    assert forced.out == "Loaded image: tuned:latest\n"
+    assert f"lxgit: the name 'tuned:latest' was {before}, which no name leads to" in forced.err
 
 
 LOWER = (

@@ -46,7 +46,7 @@ def test_the_first_branch_becomes_head(repository: Repository) -> None:
     arriving(repository, "base:v1", one)
     assert repository.refs.read("HEAD") is None
     made = arriving(repository, "base:latest", one)
-    assert made == ("refs/heads/base", None, one)
+    assert made == ("refs/heads/base", None, one, None)
     assert repository.refs.head() == "refs/heads/base"
     arriving(repository, "other", one)
     assert repository.refs.head() == "refs/heads/base"
