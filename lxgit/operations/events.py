@@ -41,6 +41,8 @@ def events(
     for coming_event in coming:
         if coming_event is None:
             yield None
+        elif since is not None and coming_event.time < since:
+            continue
         elif coming_event[:4] not in seen:  # not by time: whoever has told may have been held up
             yield from _passing(coming_event, wanted)
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,8 +18,6 @@ from tests.support.program import PROGRAM
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.program import Lxgit
 
 
@@ -189,6 +188,32 @@ def test_one_that_was_written_late_is_told(based: Lxgit) -> None:
             assert watcher.stdout.readline() == b"late\n"
         finally:
             watcher.terminate()
+
+
+def test_what_happens_before_the_beginning_is_left_out(based: Lxgit) -> None:
+    """The beginning may be still to come."""
+    with subprocess.Popen(
+        [PROGRAM, "events", "--since", "2099-01-01", "--format", "{{.ID}}"],
+        env=based.environment(),
+        stdout=subprocess.PIPE,
+    ) as watcher:
+        assert watcher.stdout is not None
+        try:
+            wait_until(lambda: opens(watcher.pid, based.store / "events"))
+            based("tag", "next", "base")
+            (known, *_) = eventlog.past(based.store)
+            coming = {**known._asdict(), "time": 5_000_000_000 * 10**9, "id": "coming"}
+            with (based.store / "events").open("a") as file:
+                file.write(json.dumps(coming) + "\n")
+            assert watcher.stdout.readline() == b"coming\n"
+        finally:
+            watcher.terminate()
+
+
+def opens(pid: int, path: Path) -> bool:
+    """Whether a process has a file open."""
+    names = Path("/proc", str(pid), "fd").iterdir()
+    return any(os.path.realpath(name) == str(path) for name in names)
 
 
 def test_a_line_as_dockers(based: Lxgit) -> None:
