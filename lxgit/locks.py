@@ -72,17 +72,23 @@ def _flock(fd: int, kind: int, *, wait: bool, what: str) -> None:
     deadline = time.monotonic() + TOLD_AFTER
     while not _try_flock(fd, kind):
         if not wait:
-            owners = " and ".join(lock_owners(fd))
-            raise LockHeld(
-                f"{what} is in use" + (f" by {owners}" if owners else ""),
-                hint="wait for it to end, then try again",
-            )
+            raise _held_by(lock_owners(fd), what)
         if time.monotonic() > deadline:
-            owners = " and ".join(lock_owners(fd)) or "another process"
-            tell_wait(f"waiting for {owners}: {what} is in use")
+            _tell_of(lock_owners(fd), what)
             fcntl.flock(fd, kind)
             return
         time.sleep(_PAUSE)
+
+
+def _held_by(owners: list[str], what: str) -> LockHeld:
+    return LockHeld(
+        f"{what} is in use" + (f" by {' and '.join(owners)}" if owners else ""),
+        hint="wait for it to end, then try again",
+    )
+
+
+def _tell_of(owners: list[str], what: str) -> None:
+    tell_wait(f"waiting for {' and '.join(owners) or 'another process'}: {what} is in use")
 
 
 def _try_flock(fd: int, kind: int) -> bool:
@@ -91,6 +97,50 @@ def _try_flock(fd: int, kind: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+class Waiting:
+    """For who looks again and again whether others have done, and takes none of their locks.
+
+    `locks` are those, each a file and what is locked by it. Of the first that is held the owner is
+    told, as `locked` does.
+    """
+
+    def __init__(self, seconds: float, *locks: tuple[Path, str]) -> None:
+        self._begin = time.monotonic()
+        self._seconds = seconds
+        self._locks = locks
+        self._is_told = False
+
+    def goes_on(self) -> bool:
+        """Let a moment pass; False once it has been so many seconds."""
+        waited = time.monotonic() - self._begin
+        if waited > self._seconds:
+            return False
+        if waited > TOLD_AFTER and not self._is_told:
+            _tell_of(*self._in_the_way())
+            self._is_told = True
+        time.sleep(_PAUSE)
+        return True
+
+    def fault(self) -> LockHeld:
+        """What is to be raised when that has been too long."""
+        return _held_by(*self._in_the_way())
+
+    def _in_the_way(self) -> tuple[list[str], str]:
+        found = [(_owners_of(path), what) for path, what in self._locks]
+        return next((one for one in found if one[0]), found[-1])
+
+
+def _owners_of(path: Path) -> list[str]:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return []
+    try:
+        return lock_owners(fd)
+    finally:
+        os.close(fd)
 
 
 def is_held(path: Path | str) -> bool:

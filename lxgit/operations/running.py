@@ -7,13 +7,14 @@ import signal
 import time
 
 from lxgit.errors import LxgitError
-from lxgit.locks import TOLD_AFTER, is_held, tell_wait
+from lxgit.locks import Waiting
 from lxgit.operations.finding import not_running
 from lxgit.operations.lookup import find_container
 from lxgit.operations.signals import signal_number
-from lxgit.runtime import rundir
+from lxgit.runtime import containers as records
 from lxgit.runtime.attach import NotRunning, SupervisorLost, connect
 from lxgit.runtime.index import NoSuchContainer, is_locked
+from lxgit.runtime.network.freeing import see_ports_free
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from lxgit.runtime.containers import Container
 
 _PATIENCE = 10  # seconds, as Docker's
-_LAST_STEPS = 30  # seconds for a supervisor whose container has ended
 _MOMENT = 0.005  # seconds, for a supervisor to begin or to end
 
 
@@ -53,7 +53,7 @@ def kill(repository: Repository, name: str, number: int) -> None:
             _wait_for_end(session, None)
     if number == signal.SIGKILL:
         end(container)  # a policy may start it again that ended just before by itself
-        _see_ports_free(container)
+        see_ports_free(container)
 
 
 class Stop(NamedTuple):
@@ -112,7 +112,7 @@ def finish_stop(stopping: Stopping) -> None:
         time.sleep(_MOMENT)
         _see_ended(_asked(stopping.container, stopping.how))
     if stopping.session is not None:
-        _see_ports_free(stopping.container)
+        see_ports_free(stopping.container)
 
 
 def _see_ended(stopping: Stopping) -> None:
@@ -121,20 +121,6 @@ def _see_ended(stopping: Stopping) -> None:
     with stopping.session as session:
         _end_by(session, stopping.deadline)
     stopping.container.tell("stop")
-
-
-def _see_ports_free(container: Container) -> None:
-    """Wait until a container that has ended has given back its ports of the host.
-
-    Its supervisor tells of the end first, and clears up then: another container may wait for those.
-    """
-    if not (container.config.publish or container.config.publish_all):
-        return
-    end = time.monotonic() + _LAST_STEPS
-    while is_held(rundir.CONTAINERS / container.id) and time.monotonic() < end:
-        if container.is_running:  # somebody has started it again
-            return
-        time.sleep(_MOMENT)
 
 
 def end(container: Container, *, stays: bool = False) -> None:
@@ -149,20 +135,19 @@ def end(container: Container, *, stays: bool = False) -> None:
 def end_damaged(path: Path, how: Stop = _AT_ONCE) -> None:
     """The same for one whose record cannot be read, by its directory; SIGTERM asks it to end.
 
-    Whoever else has its lock is waited for, but not without end.
+    Whoever else has its lock is waited for, but not without end: LockHeld.
     """
-    heard, told = time.monotonic(), False
+    waiting = _waiting_for(path)
     while is_locked(path):
         with contextlib.suppress(NotRunning, SupervisorLost), connect(path) as session:
             _end_damaged(session, how)
-            heard = time.monotonic()
-        waited = time.monotonic() - heard
-        if waited > TOLD_AFTER and not told:
-            tell_wait(f"waiting: container {path.name[:12]} is in use")
-            told = True
-        if waited > _LAST_STEPS:
-            return
-        time.sleep(_MOMENT)
+            waiting = _waiting_for(path)
+        if not waiting.goes_on():
+            raise waiting.fault()
+
+
+def _waiting_for(path: Path) -> Waiting:
+    return Waiting(records.LAST_STEPS, (path / "lock", f"container {path.name[:12]}"))
 
 
 def _end_damaged(session: Session, how: Stop) -> None:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import time
 
 from lxgit import eventlog
 from lxgit.beneath import remove_tree
 from lxgit.errors import LxgitError
 from lxgit.fsutil import fsync_directory, fsync_file, write_atomic, write_even_if_full
-from lxgit.locks import TOLD_AFTER, LockHeld, locked, tell_wait
+from lxgit.locks import LockHeld, Waiting, locked
 from lxgit.records import dataclass, replace
 from lxgit.runtime import idranges, index, rundir
 from lxgit.runtime.config import (
@@ -48,7 +47,8 @@ if TYPE_CHECKING:
     from lxgit.runtime.config import Record
     from lxgit.runtime.idmap import IdMap
 
-_PATIENCE = 30  # seconds for a supervisor to unmount, which writes back the file system below
+LAST_STEPS = 30.0
+"""Seconds for a supervisor whose container has ended: unmounting writes back what is below."""
 
 
 class ContainerNameTaken(LxgitError):
@@ -170,34 +170,34 @@ class Container:
 
         LockHeld when one lives that does not have this container's lock: somebody listens there.
         """
-        end = time.monotonic() + _PATIENCE
-        while (rundir.CONTAINERS / self.id).exists():
+        claim = rundir.CONTAINERS / self.id
+        waiting = Waiting(LAST_STEPS, (claim, self._told))
+        while claim.exists():
             from lxgit.runtime.attach import is_listened_for
             from lxgit.runtime.sweep import sweep
 
             sweep()
-            if is_listened_for(self.id) or time.monotonic() > end:
+            if is_listened_for(self.id):
                 raise LockHeld(
                     f"another store has a container of the id {self.id[:12]} that runs",
                     hint="one is a copy of the other: stop it there first",
                 )
-            time.sleep(0.005)
+            if not waiting.goes_on():
+                raise waiting.fault()
 
     def _acquire(self, held: contextlib.ExitStack, *, wait: bool) -> int:
-        begin, told = time.monotonic(), False
+        path = self.path / "lock"
+        waiting = Waiting(LAST_STEPS, (path, self._told))
         while True:
             try:
-                return held.enter_context(
-                    locked(self.path / "lock", wait=wait, what=f"container '{self.config.name}'")
-                )
-            except LockHeld as error:
-                waited = time.monotonic() - begin
-                if self.state.is_alive or waited > _PATIENCE:
+                return held.enter_context(locked(path, wait=wait, what=self._told))
+            except LockHeld:
+                if self.state.is_alive or not waiting.goes_on():
                     raise
-                if waited > TOLD_AFTER and not told:
-                    tell_wait(f"waiting: {error.message}")
-                    told = True
-                time.sleep(0.005)
+
+    @property
+    def _told(self) -> str:
+        return f"container '{self.config.name}'"
 
     @property
     def is_locked(self) -> bool:

@@ -137,6 +137,26 @@ def test_who_ends_a_container_has_its_ports(
     wait_until(nothing_is_left)
 
 
+def test_who_waits_for_ports_is_told_for_whom(based: Lxgit, peer: Peer) -> None:
+    """For the one who has the list of networks, not for the supervisor that waits for it, too."""
+    based("run", "-d", "--name", "web", "-p", "8080:80", "base", "sleep", "1000")
+    with (
+        records.locked_networks(),
+        subprocess.Popen(
+            [PROGRAM, "stop", "-t", "0", "web"],
+            stderr=subprocess.PIPE,
+            env=based.environment(),
+            text=True,
+        ) as stopping,
+    ):
+        assert stopping.stderr is not None
+        line = stopping.stderr.readline()
+        stopping.terminate()
+    assert line.startswith(f"lxgit: waiting for process {os.getpid()} (")
+    assert line.endswith("): the list of networks is in use\n")
+    wait_until(nothing_is_left)
+
+
 def test_ranges_of_ports(based: Lxgit, peer: Peer) -> None:
     ranges = ("-p", "8000-8001:80-81", "-p", "8000-8009:80", "-p", "5000-5001/udp")
     based("run", "-d", "--name", "web", *ranges, "base", *SERVE)

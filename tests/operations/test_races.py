@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit import locks
 from lxgit.locks import LockHeld, locked, on_wait
 from lxgit.objects.refs import RefMoved
 from lxgit.operations import attached, leftovers, running
@@ -24,13 +28,16 @@ from lxgit.operations.lookup import AlreadyRunning
 from lxgit.operations.prune import prune
 from lxgit.records import replace
 from lxgit.runtime import containers as records
+from lxgit.runtime import rundir
 from lxgit.runtime.containers import edited
 from lxgit.runtime.index import NoSuchContainer
 from tests.support.stores import WHO, Listener
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from lxgit.operations.values import ContainerRow
     from lxgit.repository import Repository
@@ -179,18 +186,71 @@ def test_the_end_of_one_that_has_gone_is_not_taken_for_success(
         running.wait(lab.repository, "web")
 
 
+def held_elsewhere(path: Path) -> AbstractContextManager[subprocess.Popen[str]]:
+    """Another process that has a lock; it lets go when its input ends."""
+    hold = (
+        "import fcntl, os, sys\n"
+        "fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)\n"
+        "print(flush=True); sys.stdin.read()\n"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", hold, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def heard() -> Iterator[list[str]]:
+    """What is told of waiting meanwhile, a line each."""
+    told: list[str] = []
+    on_wait(told.append)
+    try:
+        yield told
+    finally:
+        on_wait(lambda _: None)
+
+
 def test_a_damaged_container_that_another_command_has_stays(
     web: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is waited for, which is told, and no longer than for the last steps of a supervisor."""
-    monkeypatch.setattr(running, "_LAST_STEPS", 0.2)
-    monkeypatch.setattr(running, "TOLD_AFTER", 0.1)
+    monkeypatch.setattr(records, "LAST_STEPS", 0.2)
+    monkeypatch.setattr(locks, "TOLD_AFTER", 0.1)
     container = web.container("web")
     (container.path / "config.json").write_text("{")
-    told: list[str] = []
-    on_wait(told.append)
-    with locked(container.path / "lock", what="it"), pytest.raises(LockHeld, match="is in use"):
-        remove_container(web.repository, container.id, force=True)
-    on_wait(lambda _: None)
-    assert told == [f"waiting: container {container.id[:12]} is in use"]
+    with held_elsewhere(container.path / "lock") as owner, heard() as told:
+        assert owner.stdout is not None
+        owner.stdout.readline()
+        what = f"container {container.id[:12]} is in use"
+        with pytest.raises(LockHeld, match=f"{what} by process {owner.pid} "):
+            remove_container(web.repository, container.id, force=True)
+        owner.communicate()
+    (line,) = told
+    assert line.startswith(f"waiting for process {owner.pid} (")
+    assert line.endswith(f"): {what}")
     assert remove_container(web.repository, container.id, force=True).container.id == container.id
+
+
+def test_whoever_is_at_what_a_killed_supervisor_left_is_told(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And named in the end: it is no copy of the store that is in the way."""
+    monkeypatch.setattr(records, "LAST_STEPS", 0.2)
+    monkeypatch.setattr(locks, "TOLD_AFTER", 0.1)
+    lab.run("web", "true")
+    container = lab.container("web")
+    claim = rundir.CONTAINERS / container.id
+    wait_until(lambda: not claim.exists())
+    claim.mkdir()
+    with held_elsewhere(claim) as owner, heard() as told:
+        assert owner.stdout is not None
+        owner.stdout.readline()
+        with pytest.raises(LockHeld, match=f"container 'web' is in use by process {owner.pid} "):
+            remove_container(lab.repository, "web", force=False)
+        owner.communicate()
+    (line,) = told
+    assert line.startswith(f"waiting for process {owner.pid} (")
+    assert remove_container(lab.repository, "web", force=False).container.name == "web"
+    assert not claim.exists()

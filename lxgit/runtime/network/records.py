@@ -119,8 +119,14 @@ def _numbered(family: int, subnet: str, number: int) -> str:
 def locked_networks() -> Iterator[None]:
     """Have every bridge of this host to oneself."""
     rundir.NETWORKS.mkdir(mode=0o700, exist_ok=True)
-    with locked(rundir.NETWORKS / ".lock", what="the list of networks"):
+    path, what = lock_of_networks()
+    with locked(path, what=what):
         yield
+
+
+def lock_of_networks() -> tuple[Path, str]:
+    """What `locked_networks` locks, and what that is."""
+    return rundir.NETWORKS / ".lock", "the list of networks"
 
 
 def place_of(name: str) -> Path:
