@@ -24,7 +24,7 @@ def reflog(repository: Repository, name: str = "HEAD") -> list[ReflogRow]:
     ref = _ref(repository, name)
     if ref is not None:
         return list(_rows(name, repository.refs.reflog(ref)))
-    meant = (name, branch_ref(name), tag_ref(name))
+    meant = _meant(name)
     buried = [row for row in deleted(repository) if row.ref in meant]
     if not buried:
         raise repository.revisions.unknown(name)
@@ -40,10 +40,15 @@ def _ref(repository: Repository, name: str) -> str | None:
     try:
         return repository.revisions.ref_name(name)
     except CorruptRef:
-        for ref in (name, f"refs/{name}", tag_ref(name), branch_ref(name)):
+        for ref in _meant(name):
             if ref in logged:
                 return ref
         raise
+
+
+def _meant(name: str) -> tuple[str, ...]:
+    """The refs that a name may be the name of: `refs/heads/base`, `heads/base`, `base`."""
+    return (name, f"refs/{name}", tag_ref(name), branch_ref(name))
 
 
 def deleted(repository: Repository) -> list[ReflogRow]:

@@ -317,9 +317,11 @@ def test_what_was_deleted_is_found(full: Lxgit, git: StockGit) -> None:
     assert full("reflog", "third:latest").lines == [
         f"{oid[:12]} third:latest@{{0}}: branch: deleted"
     ]
+    for name in ("heads/third", "refs/heads/third"):
+        assert full("reflog", name).lines == [f"{oid[:12]} {name}@{{0}}: branch: deleted"]
     full("tag", "base:v1", oid)
     full("tag", "-d", "base:v1")
-    for name in ("base:v1", "base/v1"):
+    for name in ("base:v1", "base/v1", "tags/base/v1"):
         assert full("reflog", name).lines == [f"{oid[:12]} {name}@{{0}}: tag: deleted"]
     full("branch", "third", oid[:12])
     assert "Created from" in full("reflog", "third").out
