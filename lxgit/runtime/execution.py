@@ -42,7 +42,7 @@ class NoWorkingDirectory(LxgitError):
 
 
 class Execution:
-    """One such command. `ended` is called when it has, and everything about it is told.
+    """One such command. `gone` is called when it has ended and its client been told all, or left.
 
     `tell` has `lxgit events` know of its beginning and its end.
     """
@@ -53,13 +53,14 @@ class Execution:
         loop: Loop,
         channel: socket.socket,
         tell: Callable[[str], None],
-        ended: Callable[[Execution], None],
+        gone: Callable[[Execution], None],
     ) -> None:
         self._config = config
         self._tell = tell
-        self._ended = ended
+        self._gone = gone
+        self._has_ended = False
         self._relay = Relay(None, self._signal, loop)
-        self._relay.add(channel, owns_input=True)
+        self._relay.add(channel, owns_input=True, left=self._left)
         self._child = 0
         self._process = -1
 
@@ -114,7 +115,9 @@ class Execution:
             stdio.close()
 
     def abandon(self) -> None:
-        """The container has ended, and this command with it."""
+        """The container has ended, and with it this command, if it had not before."""
+        if self._has_ended:
+            return
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._child, signal.SIGKILL)
         self._reap()
@@ -140,7 +143,13 @@ class Execution:
     def _finish(self, last: bytes) -> None:
         self._relay.broadcast(last)
         self._relay.end_when_told()
-        self._ended(self)
+        self._has_ended = True
+        if not self._relay.clients:
+            self._gone(self)
+
+    def _left(self) -> None:
+        if self._has_ended:
+            self._gone(self)
 
     def _signal(self, number: int) -> None:
         """Send a signal to the command; one that comes before LXC has made it waits for that."""

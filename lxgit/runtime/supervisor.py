@@ -71,8 +71,7 @@ class Supervisor:
         self._output = LogWriter(task.container.path / "log", self._config.log_size)
         self._stillness = Stillness(self._config.id)
         self._relay = Relay(self._output, self._signal, Loop(), self._execute, self._control)
-        self._executions: list[Execution] = []
-        self._abandoned: list[Execution] = []
+        self._executions: list[Execution] = []  # whose clients have not been told all
         self._relay.add(
             channel,
             owns_input=not task.detached,
@@ -108,7 +107,7 @@ class Supervisor:
                 self._relay.loop.turn(_MOMENT)  # who has the record may want an answer first
             self._tell_end(last)
         self._relay.flush(None)
-        for execution in self._abandoned:
+        for execution in [*self._executions]:
             execution.flush(None)
 
     def _live(self, directory: Path, mounts: contextlib.ExitStack) -> bytes:
@@ -127,7 +126,7 @@ class Supervisor:
     def _keep_clients(self) -> None:
         """Serve nobody else from now on: what else was waited for is the ended container's."""
         fds = self._relay.connections()
-        for execution in self._abandoned:
+        for execution in self._executions:
             fds |= execution.connections()
         self._relay.loop.keep(fds)
 
@@ -240,8 +239,7 @@ class Supervisor:
             lxc.remove_lock(self._config.id, rundir.CONTAINERS)
             if log_open:  # of a FIFO that nobody has ever opened for writing epoll tells no end
                 logged()
-            self._abandoned = [*self._executions]
-            for execution in self._abandoned:
+            for execution in [*self._executions]:
                 execution.abandon()
             self._relay.drain()
 
@@ -327,8 +325,8 @@ class Supervisor:
                 channel.send(protocol.failed(in_words(error)))
             return
 
-        loop, ended = self._relay.loop, self._executions.remove
-        execution = Execution(self._config, loop, channel, self._tell, ended)
+        loop, gone = self._relay.loop, self._executions.remove
+        execution = Execution(self._config, loop, channel, self._tell, gone)
         self._executions.append(execution)
         if self._state.status != RUNNING:  # there may be another process by the number of its own
             from lxgit.runtime.attach import NotRunning

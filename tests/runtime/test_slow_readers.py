@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import tempfile
 import time
 from typing import TYPE_CHECKING
 
@@ -12,8 +14,9 @@ from lxgit.runtime.attach import NotRunning, Session, connect
 from lxgit.runtime.config import EXITED
 from lxgit.runtime.health import HealthCheck
 from lxgit.runtime.protocol import StartFailed
+from lxgit.runtime.streams import Streams
 from lxgit.runtime.wanted import WantedCommand
-from tests.support.processes import stat_of
+from tests.support.processes import children, stat_of
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -72,3 +75,25 @@ def test_no_command_joins_it(container: Container, slow: Session) -> None:
         with pytest.raises((NotRunning, StartFailed), match=r"has just ended|is not running"):
             other.execute(WantedCommand(("true",)))
     assert slow.wait() == 3
+
+
+@pytest.mark.parametrize("tty", [False, True])
+def test_what_a_command_printed_is_told_though_its_container_has_ended(
+    machine: Machine, *, tty: bool
+) -> None:
+    """All of it and its exit code, to who takes it later than that."""
+    container = machine.create("sleep", "600")
+    wanted = WantedCommand(("sh", "-c", f"head -c {_SIZE} /dev/zero; exit 7"), tty=tty)
+    with (
+        machine.start(container) as session,
+        connect(container.path) as joined,
+        tempfile.TemporaryFile() as out,
+    ):
+        joined.execute(wanted)
+        pid = container.state.supervisor
+        assert pid is not None
+        wait_until(lambda: len(children(pid)) == 1)  # of LXC's programs the container's is left
+        session.send_signal(signal.SIGKILL)
+        assert session.wait() == 137
+        assert joined.attach(Streams(None, out.fileno(), out.fileno(), tty=False)) == 7
+        assert out.seek(0, os.SEEK_END) == _SIZE
