@@ -9,9 +9,12 @@ import json
 import time
 
 from lxgit.errors import LxgitError
+from lxgit.lean import cache
+from lxgit.objects.ids import from_hex
 from lxgit.records import asdict, dataclass, fields, replace
 from lxgit.runtime.health import Health, HealthCheck, HealthResult
 from lxgit.runtime.idmap import Extent, IdMap
+from lxgit.runtime.index import is_id, is_name
 from lxgit.runtime.limits import DEFAULT_LOG, DEFAULT_SHM, NO_LIMITS, Limits
 from lxgit.runtime.restarts import NEVER, RestartPolicy
 from lxgit.runtime.security import USUAL, Security
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 CREATED, RUNNING, EXITED = "created", "running", "exited"
 RESTARTING = "restarting"  # it has ended, and is about to be started again
+_STATUSES = (CREATED, RUNNING, RESTARTING, EXITED)
 _UNREADABLE = "state.json is damaged: what became of it is not known"
 
 
@@ -114,6 +118,11 @@ class Settings:
             return ()
         return tuple(one.network for one in self.attachments) or (self.network,)
 
+    @property
+    def publishes(self) -> bool:
+        """Whether it is to have ports of the host."""
+        return bool(self.publish or self.publish_all)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerConfig(Settings):
@@ -179,6 +188,11 @@ class ContainerState:
         """Whether it runs, or is about to again, as far as this goes."""
         return self.status in (RUNNING, RESTARTING)
 
+    @property
+    def waits(self) -> bool:
+        """Whether a keeper waits to start it again: not before its record is free (`edited`)."""
+        return self.status == RESTARTING and self.supervisor is not None
+
     def ended(self) -> ContainerState:
         """The same of a container that runs no more."""
         return replace(
@@ -242,72 +256,117 @@ def decoded_state(data: bytes) -> ContainerState:
 
 def _decoded(record: type[Record], data: bytes) -> Record:
     try:
-        values = json.loads(data.decode("utf-8"))
-        if not isinstance(values, dict):
-            raise InvalidRecord("a record that is no JSON object")
-        return _built(record, values)
-    except (ValueError, KeyError, TypeError, LxgitError) as error:
+        found: Record = _built(record, json.loads(data.decode("utf-8")))
+        _check_forms(found)
+    except (ValueError, KeyError, TypeError, RecursionError, LxgitError) as error:
         raise InvalidRecord(f"a record that cannot be read: {error}") from error
+    return found
 
 
-def _built(record: type[Record], values: dict[str, Any]) -> Record:
+def _check_forms(record: ContainerConfig | ContainerState) -> None:
+    """Raise LxgitError for texts that others take for what they are not."""
+    if isinstance(record, ContainerState):
+        if record.status not in _STATUSES:
+            raise InvalidRecord(f"no state of a container: '{record.status}'")
+        return
+    from_hex(record.commit)
+    if record.base is not None:
+        from_hex(record.base)
+    if not is_id(record.id) or not is_name(record.name):
+        raise InvalidRecord(f"neither a container's id nor its name: {record.id}, {record.name}")
+
+
+def _built(record: Any, values: Any) -> Any:  # noqa: ANN401 - a dataclass, and what JSON has
     """A record of its fields as JSON has them: arrays are tuples, some objects values."""
-    known = {field.name for field in fields(record)}
-    return record(**{name: _field(name, value) for name, value in values.items() if name in known})
+    if not isinstance(values, dict):
+        raise InvalidRecord("a record that is no JSON object")
+    read = _readers(record)
+    return record(**{name: read[name](value) for name, value in values.items() if name in read})
 
 
-def _field(name: str, value: Any) -> Any:  # noqa: ANN401
-    if value is not None and (build := _VALUES.get(name)):
-        return build(value)
-    return tuple(value) if isinstance(value, list) else value
+@cache
+def _readers(record: type) -> dict[str, Callable[[Any], Any]]:
+    """What makes the fields of a class of JSON's values, by their names."""
+    return {
+        name: _READERS[kind]
+        for cls in record.__mro__
+        for name, kind in cls.__dict__.get("__annotations__", {}).items()  # noqa: RUF063
+    }
 
 
-def _idmap(value: dict[str, Any]) -> IdMap:
-    return IdMap(tuple(Extent(**extent) for extent in value["extents"]))
+def _plain(*types: type) -> Callable[[Any], Any]:
+    """What takes a value of these types as it is. True is no number."""
+
+    def read(value: Any) -> Any:  # noqa: ANN401
+        if type(value) not in types:
+            raise InvalidRecord(f"not what should be there: {value!r}")
+        return value
+
+    return read
 
 
-def _mounts(values: list[dict[str, Any]]) -> tuple[Mount, ...]:
-    if not values:
-        return ()
+def _number(value: Any) -> int:  # noqa: ANN401
+    if type(value) is not int or not -(1 << 63) <= value < 1 << 63:
+        raise InvalidRecord(f"no number of 64 bits: {value!r}")
+    return value
+
+
+def _texts(values: Any) -> tuple[str, ...]:  # noqa: ANN401
+    if type(values) is not list or not all(type(value) is str for value in values):
+        raise InvalidRecord(f"no list of texts: {values!r}")
+    return tuple(values)
+
+
+def _pair(values: list[Any]) -> tuple[int, int]:
+    first, second = map(_number, values)
+    return first, second
+
+
+def _mount(values: Any) -> object:  # noqa: ANN401
     from lxgit.runtime import mounts  # few containers have any
 
-    record: Any = mounts.Mount
-    return tuple(_built(record, value) for value in values)
+    return _built(mounts.Mount, values)
 
 
-def _connected(values: list[dict[str, Any]]) -> tuple[Attachment, ...]:
-    record: Any = Attachment
-    return tuple(_built(record, value) for value in values)
-
-
-def _endpoint(values: dict[str, Any]) -> object:
+def _endpoint(values: Any) -> object:  # noqa: ANN401
     from lxgit.runtime.network import endpoint  # of those that run
 
-    record: Any = endpoint.Endpoint
-    return _built(record, values)
+    return _built(endpoint.Endpoint, values)
 
 
-def _nested(record: Any) -> Callable[[dict[str, Any]], object]:  # noqa: ANN401 - a dataclass
-    """What builds a value of plain fields."""
+def _nested(record: type) -> Callable[[Any], object]:
+    """What builds a value of a class of its own."""
     return lambda values: _built(record, values)
 
 
-def _health(values: dict[str, Any]) -> object:
-    """Of a configuration, or of a state: they are told apart by what only one of them has."""
-    if "status" not in values:
-        return _nested(HealthCheck)(values)
-    results = tuple(map(_nested(HealthResult), values["log"]))
-    return _nested(Health)({**values, "log": results})
+def _each(read: Callable[[Any], Any]) -> Callable[[list[Any]], tuple[Any, ...]]:
+    return lambda values: tuple(map(read, values))
 
 
-_VALUES: dict[str, Callable[[Any], object]] = {
-    "connected": _connected,
-    "endpoint": _endpoint,
-    "idmap": _idmap,
-    "mounts": _mounts,
-    "limits": _nested(Limits),
-    "restart": _nested(RestartPolicy),
-    "health": _health,
-    "security": _nested(Security),
+def _or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else read(value)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "bool": _plain(bool),
+    "int": _number,
+    "int | None": _or_none(_number),
+    "float": _plain(float, int),
+    "float | None": _plain(float, int, type(None)),
+    "str": _plain(str),
+    "str | None": _plain(str, type(None)),
+    "tuple[int, int]": _pair,
+    "tuple[str, ...]": _texts,
+    "tuple[Attachment, ...]": _each(_nested(Attachment)),
+    "tuple[Extent, ...]": _each(_nested(Extent)),
+    "tuple[HealthResult, ...]": _each(_nested(HealthResult)),
+    "tuple[Mount, ...]": _each(_mount),
+    "Endpoint | None": _or_none(_endpoint),
+    "Health | None": _or_none(_nested(Health)),
+    "HealthCheck | None": _or_none(_nested(HealthCheck)),
+    "IdMap | None": _or_none(_nested(IdMap)),
+    "Limits": _nested(Limits),
+    "RestartPolicy": _nested(RestartPolicy),
+    "Security": _nested(Security),
 }
-"""The fields that are values of a class of their own, by name, and what makes them of JSON's."""
+"""What makes a value of JSON's, by the annotation of the field."""

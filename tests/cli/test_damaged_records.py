@@ -1,0 +1,46 @@
+"""Records of containers that are damaged: each is told by its name, and is in nobody's way."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.program import refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.program import Lxgit
+
+
+@pytest.fixture
+def config(based: Lxgit) -> Path:
+    """The record of a container `web` that was not started."""
+    based("create", "--name", "web", "base", "true")
+    (record,) = based.store.glob("containers/*/config.json")
+    return record
+
+
+def rewrite(record: Path, **values: Any) -> None:
+    """Write other values into a record, as somebody would by hand."""
+    record.write_text(json.dumps({**json.loads(record.read_bytes()), **values}))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"commit": "u" * 40}, {"created": "yesterday"}, {"labels": [1]}, {"network": None}],
+)
+def test_a_value_that_is_none(based: Lxgit, config: Path, damage: dict[str, Any]) -> None:
+    """What is about all containers goes on, and fsck says which it is."""
+    rewrite(config, **damage)
+    told = f"container {config.parent.name[:12]}"
+    assert f"{told}: its files do not say what it is" in based("fsck", code=1).out
+    for words in ("ps -a", "gc", "system df", "fsck --repair"):
+        result = based(*words.split(), code=None)
+        assert result.code == (words == "fsck --repair")
+        assert "object id" not in result.err
+    refused(based("rm", "web", code=1), f"{told} is damaged", "lxgit rm -f")
+    based("rm", "-f", config.parent.name)
+    assert based("fsck").out == "No faults found.\n"
