@@ -13,6 +13,7 @@ import os
 import select
 import signal
 
+from lxgit.errors import LxgitError, reason
 from lxgit.runtime import interrupts, protocol, terminal
 from lxgit.runtime.attach import receive
 from lxgit.runtime.protocol import CHUNK
@@ -31,6 +32,10 @@ _PASSED_ON = (
     *(signal.SIGUSR1, signal.SIGUSR2),
 )
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+class OutputLost(LxgitError):
+    """What a container printed could not be written here: the disk is full, say."""
 
 
 def connected(channel: _socket.socket, streams: Streams) -> int | None:
@@ -177,7 +182,10 @@ class _Keys:
 
 
 def _write(fd: int, data: bytes) -> None:
-    """Write everything, also where another has made the descriptor non-blocking."""
+    """Write everything, also where another has made the descriptor non-blocking.
+
+    OutputLost, BrokenPipeError.
+    """
     view = memoryview(data)
     while view:
         try:
@@ -186,3 +194,7 @@ def _write(fd: int, data: bytes) -> None:
             poll = select.poll()
             poll.register(fd, select.POLLOUT)
             poll.poll()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputLost(f"cannot write the output: {reason(error)}") from error

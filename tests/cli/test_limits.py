@@ -290,6 +290,24 @@ def test_an_id_that_cannot_be_told_is_a_fault_of_ours(emptied: Lxgit, scratch: P
         assert (scratch / "id").exists() is bool(left)
 
 
+@pytest.mark.parametrize(
+    ("line", "code"), [("run --rm base echo one", 125), ("exec web echo one", 1)]
+)
+def test_what_a_container_prints_and_cannot_be_written_is_a_fault_of_ours(
+    emptied: Lxgit, line: str, code: int
+) -> None:
+    emptied("run", "-d", "--name", "web", "base", "sleep", "60")
+    done = subprocess.run(
+        ["sh", "-c", f"{PROGRAM} {line} >/dev/full"],
+        env=emptied.environment(),
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.stderr == "lxgit: cannot write the output: no space left on device\n"
+    assert done.returncode == code
+
+
 def test_the_file_with_an_id_goes_with_a_container_that_did_not_start(
     emptied: Lxgit, scratch: Path
 ) -> None:
