@@ -168,7 +168,13 @@ def _whole(source: str, tag: str | None, registry: str | None) -> str:
         if ":" in source.rpartition("/")[2] or "@" in source:
             raise UsageError(f"'{source}' has a tag already", hint="leave out -t")
         source = f"{source}:{tag}"
-    return source if registry is None else f"{registry}/{source}"
+    if registry is None:
+        return source
+    from lxgit.operations.registries import names_registry
+
+    if names_registry(source):
+        raise UsageError(f"'{source}' names a registry", hint="leave out --registry")
+    return f"{registry}/{source}"
 
 
 def say(line: str) -> None:

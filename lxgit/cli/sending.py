@@ -50,6 +50,7 @@ def push(
     from lxgit.cli.environment import for_registries
     from lxgit.cli.progress import QuietProgress
     from lxgit.operations import pushing
+    from lxgit.operations.registries import names_registry
 
     if tag is not None:
         if not tag:
@@ -60,6 +61,8 @@ def push(
     if registry is not None:
         if destination is not None:
             raise UsageError("DESTINATION says where to", hint="leave out --registry")
+        if names_registry(name):
+            raise UsageError(f"'{name}' names a registry", hint="leave out --registry")
         destination = f"{registry}/{name}"
     repository = session.repository()
     with nullcontext(QuietProgress()) if quiet else session.progress() as progress:

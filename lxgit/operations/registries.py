@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lxgit.oci import skopeo
-from lxgit.oci.reference import HUB, parse_host
+from lxgit.oci.reference import HUB, parse_host, split_host
 from lxgit.oci.skopeo import Access
 
 TYPE_CHECKING = False
@@ -27,6 +27,11 @@ def access_to(host: str, environment: Mapping[str, str], *, tls_verify: bool) ->
 def is_loopback(host: str) -> bool:
     """Whether a registry, `HOST[:PORT]`, is on this machine, where nobody is in between."""
     return _LOOPBACK.fullmatch(host) is not None
+
+
+def names_registry(name: str) -> bool:
+    """Whether the name of an image says which registry it is in."""
+    return split_host(name)[0] != HUB or name.startswith(f"{HUB}/")
 
 
 def login(

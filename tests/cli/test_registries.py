@@ -108,6 +108,7 @@ def test_what_has_the_whole_name_is_pushed(grown: Lxgit, open_registry: Registry
         (("base", f"HOST/x@sha256:{'0' * 64}"), "a digest is what comes of a push"),
         (("-t", "v2", "HOST/base:v1"), "has a tag already"),
         (("--registry", "HOST", "base", "HOST/x"), "leave out --registry"),
+        (("--registry", "HOST", "HOST/base:v1"), "'HOST/base:v1' names a registry"),
         (("-t", "", "base", "HOST/x"), "the tag is empty"),
         (("base:/etc", "HOST/x"), "did you mean 'base'? '/etc' is a path in it"),
         (("base", "127.0.0.1:1/x"), "'127.0.0.1:1' cannot be reached: "),
@@ -120,7 +121,7 @@ def test_what_cannot_be_pushed(
         "push", *(word.replace("HOST", open_registry.host) for word in arguments), code=None
     )
     assert result.code in (1, 2)
-    assert said in result.err
+    assert said.replace("HOST", open_registry.host) in result.err
     assert result.err.count("\n") <= 2
     assert not list((grown.store / "tmp").iterdir())
     assert open_registry.uploads() == 0
