@@ -103,10 +103,11 @@ def pinned_layers(repository: Repository) -> set[str]:
 
 
 def _layers_of_running(repository: Repository) -> set[str]:
+    """Of those that are being started, too: who starts one may have been killed."""
     return {
         layer
         for container in all_containers(repository.containers_dir)
-        if container.is_running
+        if container.is_running or container.is_starting
         for layer in container.config.stack
     }
 

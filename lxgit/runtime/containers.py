@@ -117,16 +117,27 @@ class Container:
         try:
             return self.sound_state()
         except BrokenContainer:
-            lives = self.is_locked and (rundir.CONTAINERS / self.id).exists()
-            return ContainerState.unknown(self.config, lives=lives)
+            return ContainerState.unknown(self.config, lives=self._lives)
+
+    @property
+    def _lives(self) -> bool:
+        """Whether a supervisor has it, whatever its state says."""
+        return self.is_locked and (rundir.CONTAINERS / self.id).exists()
 
     def sound_state(self) -> ContainerState:
-        """state.json; a new one's where it has not come to the disk (`record`). BrokenContainer."""
+        """state.json; a new one's where it has not come to the disk (`record`). BrokenContainer.
+
+        Of one that runs it had come there: what is empty then has been damaged since.
+        """
         try:
             data = (self.path / "state.json").read_bytes()
         except FileNotFoundError:
-            data = b""
-        return _decoded(self.path, data, decoded_state) if data.strip(b"\0") else ContainerState()
+            return ContainerState()
+        if data.strip(b"\0"):
+            return _decoded(self.path, data, decoded_state)
+        if self._lives:
+            raise BrokenContainer(self.path)
+        return ContainerState()
 
     def record(self, state: ContainerState) -> None:
         """Write state.json. Not waited for: after a power failure no container runs anyway.
@@ -203,6 +214,20 @@ class Container:
     def is_locked(self) -> bool:
         """Whether somebody owns upper and work now."""
         return is_locked(self.path)
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether a supervisor has its lock, and has written no state yet.
+
+        It notes itself in the lock first. One that has written its last state only unmounts.
+        """
+        if not self.is_locked:
+            return False
+        try:
+            written = (self.path / "state.json").stat().st_mtime_ns
+            return written <= (self.path / "lock").stat().st_mtime_ns
+        except FileNotFoundError:
+            return True
 
 
 def create(

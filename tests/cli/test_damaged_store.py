@@ -183,6 +183,34 @@ def test_a_container_with_a_damaged_state(emptied: Lxgit) -> None:
 @pytest.mark.root
 @pytest.mark.lxc
 @pytest.mark.overlay
+@pytest.mark.parametrize("content", [b"", bytes(300), None])
+def test_a_container_that_runs_and_whose_state_is_lost(
+    emptied: Lxgit, content: bytes | None
+) -> None:
+    """Its layers stay under it, whatever its state says."""
+    emptied("run", "--name", "box", "base", "touch", "/dd")
+    emptied("commit", "-m", "more", "box", "topic")
+    emptied(*SLEEPS, "web", "topic", "sleep", "600")
+    state = config_of(emptied, "web").with_name("state.json")
+    whole = state.read_bytes()
+    if content is None:
+        state.unlink()
+    else:
+        state.write_bytes(content)
+        assert (
+            f"container {state.parent.name[:12]}: its state.json is" in emptied("fsck", code=1).out
+        )
+        assert emptied("ps", "--format", "{{.Names}}").out == "web\n"
+    before = layers_of(emptied)
+    assert emptied("prune").out == "Dropped 0 layers, 0 B.\n"
+    assert layers_of(emptied) == before
+    state.write_bytes(whole)
+    assert emptied("exec", "web", "ls", "/dd").out == "/dd\n"
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
 def test_what_a_damaged_state_forgets(lx: Lxgit) -> None:
     """That a user had stopped the container, and emptied its volume: neither is undone."""
     mine = ("--restart", "unless-stopped", "-v", "kept:/data")

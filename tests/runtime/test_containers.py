@@ -173,6 +173,22 @@ def test_running_is_what_the_lock_says(containers: Path) -> None:
     remove(container)
 
 
+def test_being_started_is_what_was_written_last(containers: Path) -> None:
+    """A supervisor writes to the lock when it begins, and the state when all has ended."""
+    container = create(containers, REQUEST)
+    seen = []
+    with container.lock() as lock:
+        seen.append(container.is_starting)
+        os.pwrite(lock, b"1\n", 0)
+        container.record(ContainerState(status=EXITED, exit_code=0))
+        os.utime(container.path / "lock", ns=(1, 1))
+        seen.append(container.is_starting)
+    with container.lock() as lock:
+        os.pwrite(lock, b"2\n", 0)
+        seen.append(container.is_starting)
+    assert [*seen, container.is_starting] == [True, False, True, False]
+
+
 def test_who_only_looks_is_in_nobodys_way(containers: Path) -> None:
     """The lock is tried to see whether it runs: by one who was stopped at that very moment."""
     container = create(containers, REQUEST)
