@@ -152,23 +152,45 @@ class Execution:
             self._gone(self)
 
     def _signal(self, number: int) -> None:
-        """Send a signal to the command; one that comes before LXC has made it waits for that."""
+        """Send the command a signal; one that comes before LXC has executed it waits for that."""
         if not self._child:
             return
-        children = self._children()
-        if not children:
+        commands = self._commands()
+        if not commands:
             self._relay.loop.after(_MOMENT, partial(self._signal, number))
-        for child in children:
+        for command in commands:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(child, number)
+                os.kill(command, number)
 
-    def _children(self) -> list[int]:
-        """The command, which is the child of LXC's program; nothing while nobody can tell."""
+    def _commands(self) -> list[int]:
+        """The command, which is a child of LXC's program; nothing while nobody can tell.
+
+        Before it there are children that execute that program themselves, and what becomes of the
+        command is told nobody without them (lxc_attach, src/lxc/attach.c).
+        """
         try:
             with open(f"/proc/{self._child}/task/{self._child}/children", "rb") as stream:
-                return [int(word) for word in stream.read().split()]
+                children = [int(word) for word in stream.read().split()]
+            program = _executed_by(self._child)
+            return [child for child in children if _executed_by(child) != program]
         except OSError:
             return []
+
+
+def _executed_by(pid: int) -> bytes:
+    """Which file a process executes: its mount and inode, as proc_pid_fdinfo(5) has them.
+
+    stat(2) would ask the file system, which may be one that never answers.
+    """
+    try:
+        fd = os.open(f"/proc/{pid}/exe", os.O_PATH | os.O_CLOEXEC)
+    except PermissionError:  # never of LXC's
+        return b""
+    try:
+        with open(f"/proc/self/fdinfo/{fd}", "rb") as stream:
+            return stream.read()
+    finally:
+        os.close(fd)
 
 
 def _require_directory(root: int, path: bytes) -> None:

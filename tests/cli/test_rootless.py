@@ -349,6 +349,16 @@ def test_a_kernel_that_gives_no_namespace(person: OrdinaryUser) -> None:
         assert denied("images", "-q", code=0).out != ""
 
 
+def test_a_command_that_joins_can_be_killed(person: OrdinaryUser) -> None:
+    """As a health check is that takes too long."""
+    check = ("--health-cmd", "sleep 600", "--health-timeout", "1ms", "--health-interval", "100ms")
+    options = ("--name", "c1", *NONE, *check, "--health-retries", "1")
+    person("run", "-d", *options, "base", "sleep", "1000", code=0)
+    status = ("inspect", "--format", "{{.State.Health.Status}}", "c1")
+    waiting.wait_until(lambda: person(*status, code=0).out == "unhealthy\n")
+    person("rm", "-f", "c1", code=0)
+
+
 def test_where_what_runs_is_kept(person: OrdinaryUser) -> None:
     """A stranger's directory is refused; that of the user's session is taken if there is one."""
     had_any = Path("/run/user").exists()
