@@ -186,8 +186,7 @@ def disconnect(
 def _require_spare(container: Container, network: Network) -> None:
     """CannotConnect if a running container's ports, or all that it has, hang on a network."""
     config, first = container.config, container.config.attachments[0]
-    has_ports = bool(config.publish or config.publish_all)
-    if first.network == network.name and has_ports:
+    if first.network == network.name and config.publishes:
         raise CannotConnect(
             f"container '{config.name}' has its published ports from network '{network.name}'",
             hint=f"'lxgit stop {config.name}' first",

@@ -200,9 +200,14 @@ def _attached(
     out, err, tty = streams.stdout, streams.stderr, container.config.tty
     keeps = streams.keeps_signals or bool(container.config.owner)
     try:
-        return session.attach(client.Streams(stdin, out, err, tty, streams.detach_keys, keeps))
+        code = session.attach(client.Streams(stdin, out, err, tty, streams.detach_keys, keeps))
     finally:
         session.close()
+    if code is not None and container.config.publishes:
+        from lxgit.runtime.network.freeing import see_ports_free
+
+        see_ports_free(container)
+    return code
 
 
 def _remover(repository: Repository, container: Container) -> AfterExit | None:

@@ -111,8 +111,7 @@ def finish_stop(stopping: Stopping) -> None:
     while stopping.container.is_running:
         time.sleep(_MOMENT)
         _see_ended(_asked(stopping.container, stopping.how))
-    if stopping.session is not None:
-        see_ports_free(stopping.container)
+    see_ports_free(stopping.container)
 
 
 def _see_ended(stopping: Stopping) -> None:
@@ -228,10 +227,21 @@ def _wait_for_end(session: Session, deadline: float | None) -> bool:
 def wait(repository: Repository, name: str) -> int:
     """The exit code of a container, when it has ended. NoSuchContainer, EndUnknown."""
     container = find_container(repository, name)
+    code = _told_at_the_end(container)
+    see_ports_free(container)
+    return _recorded_code(container) if code is None else code
+
+
+def _told_at_the_end(container: Container) -> int | None:
+    """The exit code of one that runs, when it has ended; None of one that nobody tells it of."""
     while container.is_running:
         with contextlib.suppress(NotRunning, SupervisorLost), connect(container.path) as session:
             return session.wait()
         time.sleep(_MOMENT)  # nobody listens just before it starts, nor just after its end
+    return None
+
+
+def _recorded_code(container: Container) -> int:
     state = container.state
     if state.exit_code is None and not container.path.exists():
         raise NoSuchContainer(
@@ -275,4 +285,7 @@ def attach(repository: Repository, name: str, streams: Streams) -> int | None:
         session.wait_started()
         out, err, tty = streams.stdout, streams.stderr, container.config.tty
         stdin, keys, keeps = streams.stdin, streams.detach_keys, streams.keeps_signals
-        return session.attach(client.Streams(stdin, out, err, tty, keys, keeps))
+        code = session.attach(client.Streams(stdin, out, err, tty, keys, keeps))
+    if code is not None:
+        see_ports_free(container)
+    return code

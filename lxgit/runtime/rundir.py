@@ -2,7 +2,8 @@
 
     /run/lxgit/            0711: a container's root, an unknown id to the host, passes through
       stage/               an empty directory: each private mount namespace covers it with a tmpfs
-      c/<container id>/    one running container: its socket, its LXC configuration and log
+      c/<container id>/    one running container: its socket, its LXC configuration and log,
+                           and `ports` while it may have some of the host's
       b/                   0700: base layers that are mounted for all (bases.py)
       n/                   0700: bridges, and who is on them (network/records.py)
 

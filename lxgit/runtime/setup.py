@@ -95,6 +95,10 @@ def make_ready(task: Task, directory: Path, relay: Relay, mounts: ExitStack) -> 
     connection = None
     if config.network not in ("none", "host"):
         # After the mounts, which take longer to be undone.
+        if config.publishes:
+            from lxgit.runtime.network.freeing import marked
+
+            mounts.enter_context(marked(directory))
         connection = mounts.enter_context(_joined(container, directory))
     root = rootmount.mount_root(container, lowers)
     first = Process.first(config, task.window)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -119,19 +120,57 @@ hint: {owner} has {port}; -p 80/tcp takes one that is free
 """
 
 
+WEB = ("--name", "web", "-p", "8080:80", "base", "sleep", "1000")
+
+
 @pytest.mark.parametrize("words", [("stop", "-t", "0"), ("kill",)], ids=" ".join)
 def test_who_ends_a_container_has_its_ports(
     based: Lxgit, peer: Peer, words: tuple[str, ...]
 ) -> None:
-    """However long its supervisor takes to clear up, as here for others who come and go."""
-    based("run", "-d", "--name", "web", "-p", "8080:80", "base", "sleep", "1000")
+    """However long its supervisor takes to clear up, as here for others who come and go.
+
+    So does who stops it again.
+    """
+    based("run", "-d", *WEB)
     with ThreadPoolExecutor() as pool:
         with records.locked_networks():
             ended = pool.submit(based, *words, "web")
             wait_until(lambda: not based("ps", "-q").out)
+            again = pool.submit(based, "stop", "web")
+            for each in (ended, again):
+                with pytest.raises(TimeoutError):
+                    each.result(0.5)
+        for each in (ended, again):
+            each.result()
+    with socket.create_server((HOST, 8080)):
+        pass
+    wait_until(nothing_is_left)
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        (("run", "-d", *WEB), ("wait", "web")),
+        (("run", "-d", *WEB), ("attach", "--no-stdin", "web")),
+        (("create", *WEB), ("start", "-a", "web")),
+        (None, ("run", "--rm", *WEB)),
+    ],
+    ids=["wait", "attach", "start", "run"],
+)
+def test_who_sees_a_container_end_has_its_ports(
+    based: Lxgit, peer: Peer, before: tuple[str, ...] | None, words: tuple[str, ...]
+) -> None:
+    if before is not None:
+        based(*before)
+    with ThreadPoolExecutor() as pool:
+        seen = pool.submit(based, *words, code=128 + signal.SIGKILL if words[0] != "wait" else 0)
+        wait_until(lambda: based("ps", "-q").out or seen.done())
+        with records.locked_networks():
+            os.kill(int(based("inspect", "--format", "{{.State.Pid}}", "web").out), signal.SIGKILL)
+            wait_until(lambda: not based("ps", "-q").out)
             with pytest.raises(TimeoutError):
-                ended.result(0.5)
-        ended.result()
+                seen.result(0.5)
+        seen.result()
     with socket.create_server((HOST, 8080)):
         pass
     wait_until(nothing_is_left)
