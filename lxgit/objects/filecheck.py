@@ -43,7 +43,7 @@ def derived_faults(git_dir: Path) -> Iterator[FileFault]:
         stem, _, kind = name.rpartition(".")
         path = f"{pack}/{name}"
         if kind in {"idx", "rev", "bitmap", "mtimes"} and not _is_whole(path, kind):
-            remade = kind != "mtimes" and (kind != "idx" or f"{stem}.pack" in names)
+            remade = kind != "idx" or f"{stem}.pack" in names
             yield FileFault(path, f"{name} is damaged", remade)
     others = {f"{pack}/multi-pack-index": "midx", f"{git_dir}/objects/info/commit-graph": "graph"}
     for path, kind in others.items():

@@ -38,6 +38,7 @@ _DAMAGED = (
     b"unable to read",
     b"is corrupt",
     b"packed-refs: ",
+    b"mtimes file ",
 )
 _HINTS = ((_FULL, FREE_SPACE), (_DAMAGED, "'lxgit fsck' says what is damaged, and whom it harms"))
 _SIGPIPE = 13  # signal(7); the module `signal` takes 0.4 ms

@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.packindex import PackIndex
 from lxgit.objects.refnames import BRANCHES, DELETED, TAGS
@@ -38,6 +39,10 @@ _LOST_ENTRIES = 30 * _DAY
 
 Deleted branches and tags are such by nature; their entries are kept as long as others.
 """
+
+
+class DamagedTimes(LxgitError):
+    """The file that says when the objects of a cruft pack were used is none."""
 
 
 class Entries(NamedTuple):
@@ -181,5 +186,13 @@ def cruft_packs(git_dir: Path) -> list[str]:
 
 
 def _mtimes(path: Path, count: int) -> tuple[int, ...]:
-    """A cruft pack's .mtimes (gitformat-pack(5)): a time for each object, in the index's order."""
-    return struct.unpack_from(f">{count}I", path.read_bytes(), 12)
+    """A cruft pack's .mtimes (gitformat-pack(5)): a time for each object, in the index's order.
+
+    DamagedTimes when it is too short for that.
+    """
+    try:
+        return struct.unpack_from(f">{count}I", path.read_bytes(), 12)
+    except struct.error:
+        raise DamagedTimes(
+            f"{path.name} is damaged", hint="'lxgit fsck --repair' mends that"
+        ) from None

@@ -15,6 +15,7 @@ from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex
 from lxgit.objects.refs import ANY, CorruptRef
 from lxgit.operations.fsck import fsck
+from lxgit.operations.garbage import DamagedTimes
 from lxgit.operations.gc import gc
 from lxgit.operations.importing import import_image
 from lxgit.operations.pinning import LostCommit
@@ -172,6 +173,42 @@ def test_what_is_young_stays_though_nothing_reaches_it(repository: Repository) -
     assert old not in repository.objects
     assert young in repository.objects
     assert collect(repository).objects == 0  # it is in a cruft pack by now
+    assert collect(repository, now=True).objects == 1
+
+
+@pytest.mark.parametrize("size", [0, 20, None])
+def test_a_cruft_pack_whose_times_are_damaged(repository: Repository, size: int | None) -> None:
+    """They are what Git can do without: then the pack itself has the time of all that is in it."""
+    stock = StockGit(repository.git_dir)
+    oid = from_hex(stock.blob(b"unreachable").encode())
+    assert collect(repository).objects == 0
+    (times,) = (path for path in packs(repository) if path.suffix == ".mtimes")
+    times.chmod(0o600)
+    content = times.read_bytes()
+    times.write_bytes(content[:-1] + b"x" if size is None else content[:size])
+    (problem,) = fsck(repository, progress=Listener())
+    assert problem.message == f"{times.name} is damaged"
+    assert "lxgit fsck --repair" in (problem.hint or "")
+    (problem,) = fsck(repository, repair=True, progress=Listener())
+    assert problem.repaired
+    assert collect(repository).objects == 0
+    assert oid in repository.objects
+    assert collect(repository, now=True).objects == 1
+
+
+def test_damaged_times_stop_gc(repository: Repository) -> None:
+    stock = StockGit(repository.git_dir)
+    stock.blob(b"unreachable")
+    collect(repository)
+    (times,) = (path for path in packs(repository) if path.suffix == ".mtimes")
+    times.chmod(0o600)
+    times.write_bytes(b"")
+    for how in ({"dry_run": True}, {}, {"now": True}):
+        with pytest.raises((DamagedTimes, GitFailed), match=times.name) as raised:
+            gc(repository, progress=Listener(), **how)
+        assert "lxgit fsck" in (raised.value.hint or "")
+    (problem,) = fsck(repository, repair=True, progress=Listener())
+    assert problem.repaired
     assert collect(repository, now=True).objects == 1
 
 
