@@ -25,10 +25,8 @@ from lxgit.objects.filetree import IMPLIED
 from lxgit.objects.metadata import DEVICES, Kind, Metadata
 from lxgit.objects.scan import GONE, read_inode, scan
 from lxgit.objects.tarwriter import TarWriter
-from lxgit.operations.launching import stacked
-from lxgit.operations.lookup import find_container
+from lxgit.operations.containerroot import opened_root
 from lxgit.records import replace
-from lxgit.runtime.containers import edited
 from lxgit.runtime.directory_layer import CAPABILITY
 from lxgit.runtime.fsids import making_files_for
 from lxgit.runtime.idmap import IdMap, UnmappedId
@@ -139,7 +137,7 @@ def copy(
     rules = Rules(archive, target.container is None)
     with _writable(target), ExitStack() as stack:
         found = stack.enter_context(_opened(repository, source, progress, follow=follow))
-        root, ids = stack.enter_context(_root(repository, target.container, progress))
+        root, ids = stack.enter_context(opened_root(repository, target.container, progress))
         directory, prefix = _destination(root, target, source, found)
         stack.callback(os.close, directory)
         stack.enter_context(making_files_for(ids))
@@ -175,7 +173,7 @@ def copy_in(
     from lxgit.objects.tarsource import open_archive
 
     with _writable(target), ExitStack() as stack:
-        root, ids = stack.enter_context(_root(repository, target.container, progress))
+        root, ids = stack.enter_context(opened_root(repository, target.container, progress))
         directory = _open_directory(root, resolve(root, target.path))
         if directory is None:
             raise NoSuchPlace(
@@ -203,38 +201,11 @@ def _writable(target: Place) -> Iterator[None]:
 
 
 @contextmanager
-def _root(
-    repository: Repository, container: str | None, progress: Progress
-) -> Iterator[tuple[int, IdMap]]:
-    """The root directory of a container or of the host, and the map of its owners."""
-    if container is None:
-        root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            yield root, IdMap.identity()
-        finally:
-            os.close(root)
-        return
-    from lxgit.runtime import rootaccess
-    from lxgit.runtime.starting import make_upper
-
-    found = find_container(repository, container)
-    if found.is_running:
-        with rootaccess.running_root(found) as root:
-            yield root, found.config.ids
-        return
-    with edited(found) as now, now.lock(), repository.layers_lock(shared=True):
-        ready, stack, image = stacked(repository, now, progress)
-        make_upper(ready, image.root().metadata)
-        with rootaccess.opened_root(ready, stack.lowers) as root:
-            yield root, ready.config.ids
-
-
-@contextmanager
 def _opened(
     repository: Repository, place: Place, progress: Progress, *, follow: bool
 ) -> Iterator[_Source]:
     """What stands at a place. NoSuchPlace."""
-    with _root(repository, place.container, progress) as (root, ids):
+    with opened_root(repository, place.container, progress) as (root, ids):
         path = place.path.rstrip(b"/")
         if follow or place.means_directory:
             path = resolve(root, path)

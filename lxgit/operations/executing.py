@@ -32,7 +32,7 @@ def execute(
 def _execute(
     repository: Repository, name: str, wanted: WantedCommand, streams: Streams
 ) -> int | None:
-    from lxgit.operations.finding import find_container_id, not_running
+    from lxgit.operations.finding import find_container_id, not_running, require_running
     from lxgit.runtime.attach import IsPaused, NotRunning, connect
 
     container = find_container_id(repository, name)
@@ -41,6 +41,9 @@ def _execute(
             session.execute(wanted)
             return 0 if wanted.detached else session.attach(streams)
     except NotRunning:
+        from lxgit.operations.lookup import find_container
+
+        require_running(find_container(repository, container))
         raise not_running(name) from None
     except IsPaused:
         raise IsPaused(

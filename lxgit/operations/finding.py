@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.repository import Repository
     from lxgit.runtime.attach import NotRunning
+    from lxgit.runtime.containers import Container
 
 
 def find_container_id(repository: Repository, text: str) -> str:
@@ -36,3 +37,15 @@ def not_running(name: str) -> NotRunning:
     from lxgit.runtime.attach import NotRunning
 
     return NotRunning(f"container '{name}' is not running", hint="'lxgit ps -a' shows how it ended")
+
+
+def require_running(container: Container) -> None:
+    """NotRunning for one that has ended, and for one between two starts."""
+    from lxgit.runtime.attach import NotRunning
+    from lxgit.runtime.config import RESTARTING
+
+    name, state = container.config.name, container.state
+    if state.status == RESTARTING:
+        raise NotRunning(f"container '{name}' is restarting", hint=f"'lxgit stop {name}' ends that")
+    if not state.is_alive:
+        raise not_running(name)

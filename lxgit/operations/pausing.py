@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import time
 
 from lxgit.errors import LxgitError
-from lxgit.operations.finding import not_running
+from lxgit.operations.finding import require_running
 from lxgit.operations.lookup import find_container
 from lxgit.runtime.attach import IsPaused, NotRunning, SupervisorLost, connect
 from lxgit.runtime.freezer import CannotFreeze, require, wait_until_frozen
@@ -15,7 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lxgit.repository import Repository
+    from lxgit.runtime.attach import Session
+    from lxgit.runtime.config import ContainerState
     from lxgit.runtime.containers import Container
+
+_PATIENCE = 30  # seconds for one that ends, or is being started
+_MOMENT = 0.01
 
 
 class NotPaused(LxgitError):
@@ -31,6 +38,7 @@ def pause(repository: Repository, name: str) -> None:
         try:
             _see(container)
         except CannotFreeze:
+            require_running(container)  # it has just ended
             session.pause(paused=False)
             raise
 
@@ -44,8 +52,7 @@ def unpause(repository: Repository, name: str) -> None:
 def _checked(repository: Repository, name: str, *, paused: bool) -> Container:
     container = find_container(repository, name)
     name, state = container.config.name, container.state
-    if not container.is_running:
-        raise not_running(name)
+    require_running(container)
     if state.paused and not paused:
         raise IsPaused(f"container '{name}' is paused already")
     if paused and not state.paused:
@@ -73,23 +80,40 @@ def require_unpaused(container: Container) -> None:
 def held(container: Container) -> Iterator[None]:
     """Have a running container stand still meanwhile; it goes on when we are done, or killed.
 
-    Nothing to one that has ended. CannotFreeze.
+    Nothing to one that has ended, nor to one between two starts: whoever has its record (`edited`)
+    keeps it from the next. CannotFreeze.
     """
-    try:
-        session = connect(container.path)
-    except NotRunning:
+    end = time.monotonic() + _PATIENCE
+    with contextlib.ExitStack() as holding:
+        while (state := container.state).is_alive and not state.waits:
+            try:
+                _hold(container, holding)
+                break
+            except CannotFreeze:
+                if time.monotonic() > end or _lives(state):
+                    raise
+            except (NotRunning, SupervisorLost):
+                if time.monotonic() > end:
+                    raise
+            holding.close()  # it ends, or is being started
+            time.sleep(_MOMENT)
         yield
-        return
-    with session:
-        session.wait_started()
-        if container.is_running:
-            require(container.id)
-        with contextlib.suppress(SupervisorLost):
-            session.hold()
-        try:
-            if container.is_running:
-                wait_until_frozen(container.id)
-            yield
-        finally:
-            with contextlib.suppress(LxgitError):
-                session.let_go()
+
+
+def _lives(state: ContainerState) -> bool:
+    """Whether the first process that a container had is still there."""
+    return state.pid is not None and os.path.exists(f"/proc/{state.pid}")
+
+
+def _hold(container: Container, holding: contextlib.ExitStack) -> None:
+    session = holding.enter_context(connect(container.path))
+    session.wait_started()
+    require(container.id)
+    session.hold()
+    holding.callback(_let_go, session)
+    wait_until_frozen(container.id)
+
+
+def _let_go(session: Session) -> None:
+    with contextlib.suppress(LxgitError):
+        session.let_go()

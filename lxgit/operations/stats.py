@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from lxgit.errors import LxgitError, UsageError
-from lxgit.operations.finding import not_running
+from lxgit.operations.finding import require_running
 from lxgit.operations.lookup import find_container
 from lxgit.runtime import cgroups
 from lxgit.runtime.config import RUNNING
@@ -111,11 +111,11 @@ def top(repository: Repository, name: str, options: Sequence[str]) -> list[list[
     Ids are the host's. NotRunning, NoSuchContainer, NoPs; UsageError for options without a PID.
     """
     container = find_container(repository, name)
-    if not container.is_running:
-        raise not_running(container.config.name)
-    state = container.state
+    require_running(container)
     counted = cgroups.hierarchies_of(container.id)
-    pids = processes(container.id) if counted else inside_of(state.supervisor)
+    pids = processes(container.id) if counted else inside_of(container.state.supervisor)
+    if not pids:
+        require_running(container)  # it has just ended
     head, *lines = _ps(options or ("-ef",), pids).splitlines()
     titles = head.split()
     if "PID" not in titles:

@@ -108,7 +108,14 @@ class _Keeper:
         with rundir.claimed(container.id), socket.socket(*_KIND) as listener:
             listener.bind(socket_path(container.id))
             listener.listen()
-            relay = Relay(None, self._stop, Loop(), control=self._control)
+            ended = protocol.ended(state.exit_code)
+
+            def refuse(channel: socket.socket, _: bytes) -> None:
+                """There is nothing that a command could join."""
+                with channel, contextlib.suppress(OSError):  # it has gone again
+                    channel.send(ended)
+
+            relay = Relay(None, self._stop, Loop(), refuse, self._control)
             relay.listen(listener)
             end = time.monotonic() + seconds
             while not self._stopped and (left := end - time.monotonic()) > 0:
@@ -116,7 +123,7 @@ class _Keeper:
             if self._stopped:
                 by_user = self._by_user
                 _record(container, replace(state.ended(), stopped=by_user, shut_down=not by_user))
-            relay.broadcast(protocol.ended(state.exit_code))
+            relay.broadcast(ended)
             relay.flush(1)
         return not self._stopped
 

@@ -16,6 +16,7 @@ from lxgit.records import replace
 from lxgit.runtime.config import EXITED, RESTARTING
 from lxgit.runtime.containers import edited, load
 from tests.support.processes import has_ended, parent
+from tests.support.program import refused
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -221,3 +222,33 @@ def test_what_is_changed_between_two_lives_holds_from_the_next(emptied: Lxgit) -
     with edited(container):
         emptied("stop", "web")
         assert now.recorded_state().status == EXITED
+
+
+class TestBetweenTwoLives:
+    """What is asked of a container that ends again and again."""
+
+    SCRIPT = "echo life >> /lives; exit 3"
+
+    def test_its_files_can_be_had_whenever_it_is(self, emptied: Lxgit, scratch: Path) -> None:
+        emptied(*RUN, "--restart", "always", "base", "sh", "-c", self.SCRIPT)
+        (scratch / "note").write_text("from outside\n")
+        for number in range(2):
+            emptied("commit", "-m", "x", "web", f"made{number}")
+            emptied("cp", scratch / "note", f"web:/note{number}")
+            emptied("cp", "web:/lives", scratch / f"lives{number}")
+        assert emptied("show", "made1:/note0").out == "from outside\n"
+        lives = (scratch / "lives1").read_text().splitlines()
+        assert set(lives) == {"life"}
+        emptied("stop", "web")
+        emptied("commit", "-m", "the rest", "web")
+        assert emptied("show", "made1:/note1").out == "from outside\n"
+        assert emptied("show", "made1:/lives").lines[: len(lives)] == lives
+
+    def test_what_wants_a_process_says_why_there_is_none(self, emptied: Lxgit) -> None:
+        emptied(*RUN, "--restart", "always", "base", "sh", "-c", self.SCRIPT)
+        container = load(emptied.store / "containers", found(emptied)["Id"])
+        with edited(container) as now:
+            wait_until(lambda: now.recorded_state().waits)
+            for words in ("pause web", "unpause web", "top web", "exec web true"):
+                told = emptied(*words.split(), code=1)
+                refused(told, "container 'web' is restarting", "'lxgit stop web' ends that")
