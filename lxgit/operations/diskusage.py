@@ -10,10 +10,11 @@ from lxgit.operations.buildcache import cache_use
 from lxgit.operations.gc import gc
 from lxgit.operations.imagelist import select_images
 from lxgit.operations.images import names_by_id
-from lxgit.operations.prune import disk_usage, pinned_layers
+from lxgit.operations.prune import disk_usage
 from lxgit.operations.volumes import list_volumes
 from lxgit.runtime import volumes
 from lxgit.runtime.containers import all_containers
+from lxgit.runtime.holders import pinned_layers
 from lxgit.runtime.layers import LayerStore
 from lxgit.tuples import NamedTuple
 

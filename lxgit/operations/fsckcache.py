@@ -8,10 +8,10 @@ from lxgit.locks import LockHeld
 from lxgit.objects.ids import from_hex
 from lxgit.operations.attached import unpinned_commits
 from lxgit.operations.pinning import keep
-from lxgit.operations.prune import pinned_layers
 from lxgit.operations.values import Problem
 from lxgit.processes import boot_time
 from lxgit.runtime.containers import BrokenContainer, all_containers, broken, load, name_again
+from lxgit.runtime.holders import pinned_layers
 from lxgit.runtime.index import container_names
 from lxgit.runtime.layercheck import layer_faults
 from lxgit.runtime.layers import AbsentLayer, BrokenLayer, LayerStore, stack_name

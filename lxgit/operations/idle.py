@@ -11,12 +11,13 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from lxgit.objects.newfile import NewFile
-from lxgit.operations.prune import disk_usage, pinned_layers
+from lxgit.operations.prune import disk_usage
 from lxgit.runtime import bases
 from lxgit.runtime.bases import TAR
 from lxgit.runtime.compressed_layer import write_image
 from lxgit.runtime.erofs_layer import UnfitTree
 from lxgit.runtime.erofs_mount import CannotMountImage
+from lxgit.runtime.holders import pinned_layers
 from lxgit.runtime.layers import EROFS, LayerStore
 from lxgit.tuples import NamedTuple
 

@@ -7,12 +7,12 @@ import time
 from contextlib import contextmanager
 
 from lxgit.errors import LxgitError
-from lxgit.operations.holders import holders, require_all_told
 from lxgit.operations.ordinary import RootsAlone
 from lxgit.operations.selecting import has_label, parse_filters
 from lxgit.runtime import networks as records
 from lxgit.runtime import rootless
 from lxgit.runtime.config import BUILT_IN, NO_BRIDGE
+from lxgit.runtime.holders import holders, require_all_told
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 
 from lxgit.operations import leftovers
-from lxgit.operations.holders import require_all_told, untold
 from lxgit.operations.values import Pruned
 from lxgit.runtime import bases
-from lxgit.runtime.containers import all_containers
+from lxgit.runtime.holders import pinned_layers, require_all_told, untold
 from lxgit.runtime.layers import LayerStore
 
 TYPE_CHECKING = False
@@ -80,7 +79,7 @@ def _drop(
         progress.warn(f"every layer counts as in use: {fault.message}")
         return Pruned(0, 0)
     layers = LayerStore(repository.layers_dir)
-    pinned = _layers_of_running(repository)
+    pinned = pinned_layers(repository)
     drop = [layer for layer in candidates if layer not in pinned]
     if drop:
         progress.phase("Dropping layers", len(drop))
@@ -93,23 +92,6 @@ def _drop(
             layers.remove(layer)
         progress.advance()
     return Pruned(len(drop), size)
-
-
-def pinned_layers(repository: Repository) -> set[str]:
-    """The layers under running containers: all, while one cannot tell what it is mounted on."""
-    if untold(repository, running=True):
-        return set(LayerStore(repository.layers_dir).all_ids())
-    return _layers_of_running(repository)
-
-
-def _layers_of_running(repository: Repository) -> set[str]:
-    """Of those that are being started, too: who starts one may have been killed."""
-    return {
-        layer
-        for container in all_containers(repository.containers_dir)
-        if container.is_running or container.is_starting
-        for layer in container.config.stack
-    }
 
 
 def disk_usage(top: str) -> int:

@@ -6,12 +6,12 @@ import os
 from contextlib import contextmanager
 
 from lxgit.errors import LxgitError, UsageError
-from lxgit.operations.holders import holders, require_all_told, untold
 from lxgit.operations.lookup import find_container
 from lxgit.operations.selecting import has_label, parse_filters
 from lxgit.records import replace
 from lxgit.runtime import mounts as mounting
 from lxgit.runtime import volumes as records
+from lxgit.runtime.holders import holders, require_all_told, untold
 from lxgit.runtime.mounts import BIND, TMPFS, VOLUME, arranged, checked_target
 from lxgit.tuples import NamedTuple
 

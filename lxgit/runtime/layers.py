@@ -311,13 +311,15 @@ class LayerStore:
                 pass  # fsck tells of it
         return found
 
-    def drop_absent(self) -> None:
+    def drop_absent(self, pinned: Collection[str]) -> None:
         """Remove those, but for what may be in the making: nobody else looks at them.
 
-        The caller keeps others from removing layers meanwhile.
+        Nor `pinned` ones, which containers are mounted on: to whoever had other ids, or where
+        layer.json was damaged, they were none until now. The caller keeps others from removing
+        layers meanwhile.
         """
         for layer_id in self.absent():
-            if not layer_id.startswith(_UNFINISHED):
+            if layer_id not in pinned and not layer_id.startswith(_UNFINISHED):
                 self.remove(layer_id)
 
     def remove(self, layer_id: str) -> None:

@@ -134,12 +134,14 @@ class Materialiser:
         from lxgit.objects.replay import replay_image
         from lxgit.runtime.baselayer import write_base
         from lxgit.runtime.directory_layer import words_for_hidden
+        from lxgit.runtime.holders import pinned_layers
 
         def fill(sink: TreeSink) -> None:
             replay_image(self._database, image, sink, self._progress)
 
         self._progress.phase("Materialising")
-        self.layers.drop_absent()  # those of an earlier boot: this one is in their place
+        # Those of an earlier boot: this one is in their place.
+        self.layers.drop_absent(pinned_layers(self._repository))
         with self.layers.building() as built:
             written = write_base(self.layers, built, fill, self._database)
             if written.left_out:

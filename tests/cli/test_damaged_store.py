@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -293,6 +294,30 @@ def test_a_damaged_layer_under_a_damaged_container(emptied: Lxgit) -> None:
     emptied("fsck", "--repair")
     assert not record.exists()
     assert emptied("fsck").out == "No faults found.\n"
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+@pytest.mark.parametrize("content", [None, b""])
+def test_layers_that_count_as_none_under_a_container_that_runs(
+    emptied: Lxgit, content: bytes | None
+) -> None:
+    """They stay while others are made: other ids of the user's make an earlier boot of this one."""
+    emptied("run", "--name", "box", "base", "touch", "/dd")
+    emptied("commit", "-m", "more", "box", "topic")
+    emptied(*SLEEPS, "web", "topic", "sleep", "600")
+    records = sorted((emptied.store / "layers").glob("*/layer.json"))
+    assert len(records) == 2
+    for record in records:
+        values = {**json.loads(record.read_bytes()), "boot": "another"}
+        record.write_bytes(json.dumps(values).encode() if content is None else content)
+    emptied("create", "base")
+    assert emptied("exec", "web", "ls", "/dd").out == "/dd\n"
+    assert len(list((emptied.store / "layers").glob("*/layer.json"))) == 3
+    emptied("stop", "-t", "0", "web")
+    emptied("gc")
+    assert len(list((emptied.store / "layers").glob("*/layer.json"))) == 1
 
 
 @pytest.mark.root

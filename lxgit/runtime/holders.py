@@ -37,3 +37,20 @@ def require_all_told(repository: Repository, *, running: bool = False) -> None:
     """Raise BrokenContainer for one that is `untold`."""
     if fault := untold(repository, running=running):
         raise fault
+
+
+def pinned_layers(repository: Repository) -> set[str]:
+    """The layers under containers that run: all, while one cannot tell what it is mounted on.
+
+    Under those that are being started, too: who starts one may have been killed.
+    """
+    if untold(repository, running=True):
+        from lxgit.runtime.layers import LayerStore
+
+        return set(LayerStore(repository.layers_dir).all_ids())
+    return {
+        layer
+        for container in all_containers(repository.containers_dir)
+        if container.is_running or container.is_starting
+        for layer in container.config.stack
+    }
