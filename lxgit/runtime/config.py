@@ -1,12 +1,13 @@
 """What a container's directory says of it, as values and as JSON (format.md, "Containers").
 
-`config.json` and `state.json` are JSON objects with the fields of their class.
+`config.json` and `state.json` are JSON objects with the fields of their class, and a checksum.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from binascii import crc32
 
 from lxgit.errors import LxgitError
 from lxgit.lean import cache
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 CREATED, RUNNING, EXITED = "created", "running", "exited"
 RESTARTING = "restarting"  # it has ended, and is about to be started again
 _STATUSES = (CREATED, RUNNING, RESTARTING, EXITED)
+UPPERS = ("upper", "upper.other")
+"""The names that an upper directory may have."""
 _UNREADABLE = "state.json is damaged: what became of it is not known"
 
 
@@ -140,7 +143,7 @@ class ContainerConfig(Settings):
     # The commit that the stack shows; None: `commit`. They differ once a commit was made of it
     # whose upper directory has not become a layer (yet): see `Container.mounted`.
     base: str | None = None
-    upper: str = "upper"  # the name of its upper directory: a new one takes over with the record
+    upper: str = UPPERS[0]  # its upper directory: the other takes over with the record
 
     @property
     def ids(self) -> IdMap:
@@ -240,8 +243,17 @@ if TYPE_CHECKING:
 
 
 def encoded(record: ContainerConfig | ContainerState) -> bytes:
-    """A record as JSON, ASCII alone: a lone surrogate is escaped too."""
-    return (json.dumps(asdict(record), indent=1) + "\n").encode("ascii")
+    """A record as JSON, ASCII alone: a lone surrogate is escaped too. Its checksum comes last."""
+    members = json.dumps(asdict(record), indent=1).removesuffix("\n}").encode("ascii")
+    return b'%b%b%b"\n}\n' % (members, _LAST, _checksum(members))
+
+
+_LAST = b',\n "checksum": "'
+"""What stands before the checksum, and nowhere else: a value has no newline in it."""
+
+
+def _checksum(members: bytes) -> bytes:
+    return b"%08x" % crc32(members)
 
 
 def decoded_config(data: bytes) -> ContainerConfig:
@@ -256,11 +268,23 @@ def decoded_state(data: bytes) -> ContainerState:
 
 def _decoded(record: type[Record], data: bytes) -> Record:
     try:
-        found: Record = _built(record, json.loads(data.decode("utf-8")))
+        values = json.loads(data.decode("utf-8"))
+        found: Record = _built(record, values)
+        _check_whole(record, data, next(reversed(values), None))
         _check_forms(found)
     except (ValueError, KeyError, TypeError, RecursionError, LxgitError) as error:
         raise InvalidRecord(f"a record that cannot be read: {error}") from error
     return found
+
+
+def _check_whole(record: Any, data: bytes, last: str | None) -> None:  # noqa: ANN401
+    """Raise InvalidRecord unless the checksum fits, which is the `last` member.
+
+    A record of before there were any ends with a member that is known.
+    """
+    members, _, told = data.rpartition(_LAST)
+    if last not in _readers(record) and not (last == "checksum" and told[:8] == _checksum(members)):
+        raise InvalidRecord("a record that is not what was written")
 
 
 def _check_forms(record: ContainerConfig | ContainerState) -> None:
@@ -274,6 +298,8 @@ def _check_forms(record: ContainerConfig | ContainerState) -> None:
         from_hex(record.base)
     if not is_id(record.id) or not is_name(record.name):
         raise InvalidRecord(f"neither a container's id nor its name: {record.id}, {record.name}")
+    if record.upper not in UPPERS:
+        raise InvalidRecord(f"no name of an upper directory: {record.upper}")
 
 
 def _built(record: Any, values: Any) -> Any:  # noqa: ANN401 - a dataclass, and what JSON has

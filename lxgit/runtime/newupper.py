@@ -13,6 +13,7 @@ from lxgit.objects.acl import ACCESS, DEFAULT
 from lxgit.objects.delta import write_delta
 from lxgit.objects.diff import iter_differences
 from lxgit.objects.metadata import Metadata
+from lxgit.runtime.config import UPPERS
 from lxgit.runtime.directory_layer import CAPABILITY, DirectoryWriter, is_hidden
 from lxgit.runtime.idmap import acl_to_disk, capability_to_disk
 
@@ -27,13 +28,11 @@ if TYPE_CHECKING:
     from lxgit.runtime.containers import Container
     from lxgit.runtime.idmap import IdMap
 
-_NAMES = ("upper", "upper.other")
-
 
 def other_name(container: Container) -> str:
     """The name for the upper directory that takes over; nothing is there."""
     remove_others(container)
-    return _NAMES[container.config.upper == _NAMES[0]]
+    return UPPERS[container.config.upper == UPPERS[0]]
 
 
 def write_upper(
@@ -53,7 +52,7 @@ def write_upper(
 
 def others(container: Container) -> list[Path]:
     """The upper directories that the record does not name."""
-    places = [container.path / name for name in _NAMES if name != container.config.upper]
+    places = [container.path / name for name in UPPERS if name != container.config.upper]
     return [place for place in places if place.exists()]
 
 

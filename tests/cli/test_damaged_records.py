@@ -24,8 +24,10 @@ def config(based: Lxgit) -> Path:
 
 
 def rewrite(record: Path, **values: Any) -> None:
-    """Write other values into a record, as somebody would by hand."""
-    record.write_text(json.dumps({**json.loads(record.read_bytes()), **values}))
+    """Write other values into a record, which has no checksum then, as those of before."""
+    members = json.loads(record.read_bytes())
+    del members["checksum"]
+    record.write_text(json.dumps({**members, **values}))
 
 
 @pytest.mark.parametrize(
@@ -44,3 +46,22 @@ def test_a_value_that_is_none(based: Lxgit, config: Path, damage: dict[str, Any]
     refused(based("rm", "web", code=1), f"{told} is damaged", "lxgit rm -f")
     based("rm", "-f", config.parent.name)
     assert based("fsck").out == "No faults found.\n"
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+@pytest.mark.parametrize("without", ["the checksum", "a bit"])
+def test_a_bit_in_the_name_of_what_it_has_changed(based: Lxgit, without: str) -> None:
+    """Its files were a leftover to gc, and nothing told."""
+    based("run", "--name", "web", "base", "touch", "/srv/kept")
+    (record,) = based.store.glob("containers/*/config.json")
+    if without == "a bit":
+        record.write_bytes(record.read_bytes().replace(b'"upper": "upper"', b'"upper": "uppes"'))
+    else:
+        rewrite(record, upper="uppes")
+    told = f"container {record.parent.name[:12]}: its files do not say what it is"
+    assert told in based("fsck", code=1).out
+    for words in ("gc", "prune", "fsck --repair"):
+        based(*words.split(), code=None)
+    assert (record.parent / "upper/srv/kept").exists()

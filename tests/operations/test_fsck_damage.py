@@ -16,7 +16,9 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex
 from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
+from lxgit.records import replace as changed
 from lxgit.repository import FORMAT, Repository, create_repository, open_repository
+from lxgit.runtime.config import decoded_config, encoded
 from lxgit.runtime.layers import LayerStore
 from tests.operations.conftest import Lab
 from tests.support.stores import WHO, Listener, copied, find_image, stock_fsck
@@ -102,6 +104,12 @@ def replace(path: Path, old: bytes, new: bytes) -> None:
     content = path.read_bytes()
     assert old in content
     path.write_bytes(content.replace(old, new, 1))
+
+
+def rewrite(record: Path, *, commit: str) -> None:
+    """Have a container's record name another commit, as one that is whole."""
+    config = decoded_config(record.read_bytes())
+    record.write_bytes(encoded(changed(config, commit=commit)))
 
 
 class Harm(NamedTuple):
@@ -224,13 +232,14 @@ HARM: dict[str, Harm] = {
     "a container's record": Harm(
         lambda r: put(one(r, "containers/*/config.json"), b"{"), "do not say what it is"
     ),
+    "a bit of a container's record": Harm(
+        lambda r: flip(one(r, "containers/*/config.json")), "do not say what it is"
+    ),
+    "a bit of a container's state": Harm(
+        lambda r: flip(one(r, "containers/*/state.json")), "state.json is damaged", repaired=True
+    ),
     "a container's commit": Harm(
-        lambda r: replace(
-            one(r, "containers/*/config.json"),
-            b'"commit": "',
-            b'"commit": "' + b"1" * 40 + b'", "was": "',
-        ),
-        "is missing",
+        lambda r: rewrite(one(r, "containers/*/config.json"), commit="1" * 40), "is missing"
     ),
     "a container that nothing keeps": Harm(
         lambda r: (r.git_dir / pin(r)).unlink(), "no ref keeps", repaired=True
@@ -340,9 +349,9 @@ def is_covered(name: str) -> bool:
     """Whether a file is one that fsck answers for."""
     parts = name.split("/")
     if parts[0] == "containers":
-        # What a container was asked to run, what became of it, what it printed and what it changed
-        # and nobody committed: there is nothing to compare them with.
-        return False
+        # What a container printed and what it changed and nobody committed: there is nothing to
+        # compare them with.
+        return parts[-1] in ("config.json", "state.json")
     # Locks, unfinished files and old news (`events`) are without meaning; of what `undo` knows, a
     # line without one of its tabs looks like one that a crash has torn; `packed` and `.probed` are
     # hints, at worst something is done again; of reflogs, texts and times; of the configuration,
@@ -366,7 +375,7 @@ def test_flipped_bytes(grown: Lab) -> None:
         if not os.path.islink(os.path.join(directory, name))
     ]
     files = sorted(name for name in files if is_covered(name) and (store / name).stat().st_size)
-    assert {name.split("/")[0] for name in files} == {"format", "git", "layers"}
+    assert {name.split("/")[0] for name in files} == {"containers", "format", "git", "layers"}
     missed = []
     for number in range(100):
         name = files[number] if number < len(files) else chance.choice(files)
@@ -386,7 +395,7 @@ def test_flipped_bytes_that_may_be_harmless(grown: Lab) -> None:
     chance = random.Random(4)
     store = grown.repository.path
     shown = everything(grown)
-    patterns = ("git/logs/**/*", "git/config", "layers/*/layer.*", "packed", "containers/*/state*")
+    patterns = ("git/logs/**/*", "git/config", "layers/*/layer.*", "packed")
     files = sorted(path for each in patterns for path in store.glob(each) if path.is_file())
     found = 0
     for _ in range(60):
