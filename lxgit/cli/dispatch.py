@@ -93,7 +93,8 @@ def _global_options(session: Session, words: list[str]) -> list[str]:
             raise UsageError(f"{option} needs a directory", hint="lxgit --store DIR COMMAND")
         session.store_option = value
     if words and words[0].startswith("-") and words[0] not in ("--help", "-h", "--version"):
-        raise UsageError(f"unknown option '{words[0]}'", hint="lxgit --help")
+        hint = "lxgit --version" if words[0] in ("-v", "-V") else "lxgit --help"
+        raise UsageError(f"unknown option '{words[0]}'", hint=hint)
     return words
 
 

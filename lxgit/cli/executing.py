@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from lxgit.cli.detaching import DetachKeys, exit_code, key_sequence
-from lxgit.cli.params import Annotated, argument, command
+from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.processoptions import (
-    Detach,
     Environment,
     EnvironmentFiles,
     Interactive,
@@ -34,7 +33,9 @@ def exec_(
     program: Annotated[tuple[str, ...], argument("COMMAND", help="what to run in it")],
     interactive: Interactive = False,
     tty: Tty = False,
-    detach: Detach = False,
+    detach: Annotated[
+        bool, option("-d", "--detach", help="let it run by itself, without waiting for it")
+    ] = False,
     environment: Environment = (),
     env_files: EnvironmentFiles = (),
     working_dir: WorkingDir = None,

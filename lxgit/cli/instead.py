@@ -153,6 +153,7 @@ COMMANDS = {
     "bisect": "'lxgit log --oneline' lists the commits, 'lxgit run --rm REV COMMAND' tries one",
     "blame": _LINES,
     "bundle": "'lxgit save' writes images with their histories",
+    "cat": "'lxgit show REV:/PATH' prints a file",
     "cat-file": "'lxgit show REV:/PATH' prints a file, 'git -C STORE/git cat-file' any object",
     "cherry-pick": _PATHS,
     "clean": "'lxgit reset --hard CONTAINER' drops what a container changed",
@@ -187,6 +188,7 @@ COMMANDS = {
     "pod": "'lxgit run --network container:NAME' shares the network of another container",
     "rebase": "'lxgit checkout --merge REV CONTAINER' puts a container on another commit, with what"
     " it changed",
+    "redo": "'lxgit undo --redo' does again what was undone",
     "remote": "a name says where an image is: 'lxgit pull localhost:5000/base'",
     "remove": _DELETED,
     "repack": "'lxgit gc' does",

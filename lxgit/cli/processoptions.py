@@ -10,7 +10,6 @@ from lxgit.errors import UsageError
 
 Interactive = Annotated[bool, option("-i", "--interactive", help="pass standard input on")]
 Tty = Annotated[bool, option("-t", "--tty", help="give it a terminal")]
-Detach = Annotated[bool, option("-d", "--detach", help="let it run by itself, and print its id")]
 Environment = Annotated[
     tuple[str, ...],
     option("-e", "--env", help="a variable; without =VALUE, as it is here", metavar="NAME[=VALUE]"),

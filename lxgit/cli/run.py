@@ -8,7 +8,7 @@ import os
 from lxgit.cli.detaching import DetachKeys, SigProxy, exit_code, key_sequence
 from lxgit.cli.output import OutputFailed
 from lxgit.cli.params import Annotated, Literal, argument, command, option
-from lxgit.cli.processoptions import Detach, check_terminal, terminal_size
+from lxgit.cli.processoptions import check_terminal, terminal_size
 from lxgit.cli.report import fault, for_each
 from lxgit.cli.runoptions import Wishes
 from lxgit.cli.session import Session
@@ -36,6 +36,7 @@ class NotRun(LxgitError):
     exit_code = NOT_RUN
 
 
+Detach = Annotated[bool, option("-d", "--detach", help="let it run by itself, and print its id")]
 Image = Annotated[
     str | None, argument("IMAGE", help="a revision; HEAD by default", completes="image")
 ]

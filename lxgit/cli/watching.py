@@ -48,10 +48,10 @@ def events(
         ),
     ] = "",
 ) -> None:
-    """Tell what happens to containers, images and volumes, as it does: Ctrl-C ends it.
+    """Tell what happens to containers, images, volumes and networks, as it does: Ctrl-C ends it.
 
-    Filters: container, image, volume, label, type, event (create, start, die, oom, pause, …). The
-    last few thousand events are known.
+    Filters: container, image, volume, network, label, type, event (create, start, die, oom, pause,
+    …). The last few thousand events are known.
     """
     from lxgit.cli.moments import moment
     from lxgit.operations.events import events

@@ -166,7 +166,8 @@ def commit(
     The commit goes to the branch that the container was started from, or to NAME: a new branch,
     one whose tip the container stands on, or NAME:TAG, a tag. The container then stands on the new
     commit. One that runs goes on; it stands still while its files are read, unless --pause=false.
-    Without -m the editor opens.
+    Without -m the editor opens. What 'run' was told (-e, -w, COMMAND) is no part of it: --change
+    is.
     """
     del everything  # a commit always has all that changed
     from lxgit.operations import committing

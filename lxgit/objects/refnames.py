@@ -21,7 +21,7 @@ _FORBIDDEN = frozenset((*map(chr, range(0x21)), *"\x7f~^:?*[\\"))
 _FORBIDDEN_PAIRS = ("..", "@{", "//")
 _WHAT_TO_TAKE = (
     "take letters, digits, '-', '_', '.' and '/', and begin with a letter or digit;"
-    " no '..' or '//', no '.', '.lock' or '/' at the end, and neither HEAD nor an id"
+    " no '..' or '//', no '.', '.lock' or '/' at the end, and neither HEAD nor a whole id"
 )
 _HEX_DIGITS = "0123456789abcdefABCDEF"
 _LONGEST_PART = 255 - len(".lock")  # NAME_MAX
@@ -57,7 +57,7 @@ def check_name(name: str) -> None:
     that is read as an id.
     """
     if not name:
-        raise InvalidName("a name cannot be empty")
+        raise InvalidName("a name cannot be empty", hint=_WHAT_TO_TAKE)
     if (
         not is_valid_ref(BRANCHES + name)
         or name.startswith("-")

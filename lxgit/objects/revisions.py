@@ -60,7 +60,10 @@ class NotACommit(LxgitError):
     """The object `oid`, for which a name stands, is something else than a commit."""
 
     def __init__(self, oid: ObjectID, kind: ObjectType) -> None:
-        super().__init__(f"{hex_id(oid)[:12]} is a {kind.name.lower()}, not a commit")
+        super().__init__(
+            f"{hex_id(oid)[:12]} is a {kind.name.lower()}, not a commit",
+            hint="'lxgit ls REV:/PATH' lists a directory of an image, 'lxgit show' prints a file",
+        )
         self.oid = oid
 
 

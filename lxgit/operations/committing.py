@@ -237,7 +237,7 @@ def _already_made(
     if read_commit(repository, tip).tree != tree.image.tree:
         raise BranchMoved(
             f"'{destination.branch}' has a commit of this container that it does not stand on",
-            hint=f"'lxgit commit {container.id[:12]} NEWNAME' makes a branch of it",
+            hint=f"'lxgit commit {container.config.name} NEWNAME' makes a branch of it",
         )
     return tip
 

@@ -236,6 +236,8 @@ def _kept(
 @contextmanager
 def _id_written(path: str, container: str) -> Iterator[None]:
     """A container's id in a file of its own, unless the container comes to nothing."""
+    if not path:
+        raise UsageError("--cidfile: the name of the file is empty", hint="--cidfile FILE")
     try:
         file = open(path, "x", encoding="ascii")  # noqa: SIM115
     except FileExistsError:

@@ -63,18 +63,23 @@ def destination_of(
     if branch is None:
         raise NeedsName(
             f"container '{container.config.name}' is on no branch",
-            hint=f"'lxgit commit {container.id[:12]} NAME' says where the commit goes",
+            hint=f"'lxgit commit {container.config.name} NAME' says where the commit goes",
         )
     ref = branch_ref(branch)
     tip = repository.refs.read(ref)
     fits = tip is None or is_ancestor(repository.git, tip, parent) or force
     if not fits and not is_own(repository, container, tip):
+        its_name = container.config.name
         raise BranchMoved(
             f"'{branch}' has moved on to {hex_id(tip)[:12]} since the container was started"
             if name is None and tip is not None
             else f"'{branch}' is not where the container stands",
-            hint=f"'lxgit commit {container.id[:12]} NEWNAME' makes a branch of it"
-            + ("" if name is None else "; --force moves it"),
+            hint=f"'lxgit commit {its_name} NEWNAME' makes a branch of it; "
+            + (
+                f"'lxgit checkout --merge {branch} {its_name}' takes its changes there"
+                if name is None
+                else "--force moves it"
+            ),
         )
     return Destination(ref, tip, branch)
 

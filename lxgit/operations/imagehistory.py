@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lxgit.objects.messages import trailers
 from lxgit.operations.history import LogRequest, log
+from lxgit.operations.lookup import IsContainer, find_container
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -29,7 +30,13 @@ class Step(NamedTuple):
 def image_history(repository: Repository, revision: str) -> Iterator[Step]:
     """The commits of an image, the newest first. Errors of the name as `log`."""
     request = LogRequest(revisions=(revision,), first_parent=True, changes=True, names=False)
-    for entry in log(repository, request):
+    try:
+        entries = log(repository, request)
+    except IsContainer as error:
+        image = find_container(repository, revision).config.image
+        error.hint = f"'lxgit history {image}' is about what it was made of"
+        raise
+    for entry in entries:
         yield Step(
             entry.oid,
             entry.committer.time,

@@ -124,7 +124,12 @@ def refused_sysctl(directory: Path) -> SysctlRefused | None:
         text = (directory / _REFUSED).read_text("ascii").strip()
     except FileNotFoundError:
         return None
-    return SysctlRefused(f"--sysctl {text}: the kernel does not take it") if text else None
+    if not text:
+        return None
+    return SysctlRefused(
+        f"--sysctl {text}: the kernel does not take it",
+        hint="'lxgit run --rm IMAGE sysctl -a' lists what there is",
+    )
 
 
 def _sysctl_hook(config: ContainerConfig, directory: Path) -> str | None:

@@ -67,6 +67,9 @@ def test_history(grown: Lxgit) -> None:
     )
     assert lines[2].endswith("   Tune it")
     assert re.search(r"years? ago +[0-9.]+ MB +A small machine$", lines[3])
+    assert grown("history", "web", code=1).err.endswith(
+        "hint: 'lxgit history tuned:latest' is about what it was made of\n"
+    )
     ids = grown("history", "-q", "--no-trunc", "tuned").lines
     assert len(ids) == 3
     rows = grown("history", "--format", "json", "tuned").json

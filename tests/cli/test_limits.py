@@ -265,6 +265,7 @@ def test_create_makes_one_that_start_runs(based: Lxgit, scratch: Path) -> None:
     assert "Created" in based("ps", "-a").lines[1]
     result = based("create", "--cidfile", str(file), "base", "true", code=125)
     assert f"'{file}' exists already" in result.err
+    assert "file is empty\nhint: " in based("create", "--cidfile", "", "base", code=2).err
     assert len(based("ps", "-aq").lines) == 1
     based("start", "-a", "web", code=3)
 

@@ -203,6 +203,7 @@ def test_what_a_family_shares_is_there(family: Family) -> None:
             "'lxgit diff --name-status CONTAINER' is short; --format json is for programs",
         ),
         (["-x"], "unknown option '-x'", "lxgit --help"),
+        (["-v"], "unknown option '-v'", "lxgit --version"),
         (["--store"], "--store needs a directory", "lxgit --store DIR COMMAND"),
         (
             ["completion"],

@@ -227,11 +227,11 @@ def test_a_branch_that_moved(changed: Lxgit, git: StockGit) -> None:
     changed("run", "--name", "db", "base", "sh", "-c", "echo x >/x")
     changed("commit", "-m", "First", "db")
     moved = git.word("rev-parse", "base")
-    identity = identity_of(changed, "web")[:12]
     refused = changed("commit", "-m", "Second", "web", code=1)
     assert refused.err == (
         f"lxgit: 'base' has moved on to {moved[:12]} since the container was started\n"
-        f"hint: 'lxgit commit {identity} NEWNAME' makes a branch of it\n"
+        "hint: 'lxgit commit web NEWNAME' makes a branch of it;"
+        " 'lxgit checkout --merge base web' takes its changes there\n"
     )
     assert git.word("rev-parse", "base") == moved
     assert changed("status", "web").lines[1] == "  M  /etc/motd  (33 B -> 39 B)"
@@ -246,7 +246,9 @@ def test_a_branch_that_moved(changed: Lxgit, git: StockGit) -> None:
 def test_a_detached_container_needs_a_name(based: Lxgit, git: StockGit) -> None:
     based("checkout", "-q", "--detach", "base")
     based("run", "--name", "web", "HEAD", "sh", "-c", "echo x >/x")
-    assert "is on no branch\nhint: 'lxgit commit " in based("commit", "-m", "x", code=1).err
+    assert (
+        "is on no branch\nhint: 'lxgit commit web NAME'" in based("commit", "-m", "x", code=1).err
+    )
     based("commit", "-m", "x", "web", "kept")
     assert git.word("log", "-n1", "--format=%s", "kept") == "x"
 

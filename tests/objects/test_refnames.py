@@ -71,7 +71,7 @@ def test_bad_ones(name: str) -> None:
                 (
                     "take letters, digits, '-', '_', '.' and '/', and begin with a letter or digit;"
                     " no '..' or '//', no '.', '.lock' or '/' at the end,"
-                    " and neither HEAD nor an id"
+                    " and neither HEAD nor a whole id"
                 ),
             )
             for name in ("x.lock", "a..b", "x/", "a//b", "HEAD", "0" * 40, "a:b:c", "h:5/a:b:c")
