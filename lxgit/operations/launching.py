@@ -257,15 +257,15 @@ def _discard(repository: Repository, container: Container, cidfile: str | None =
 
     `cidfile` has its id, which nobody has heard of then.
     """
-    if cidfile is not None:
-        with suppress(FileNotFoundError):
-            os.unlink(cidfile)
     if container.path.exists():
         from lxgit.runtime.erasing import remove
 
         remove(container)
     drop_anonymous_volumes(repository, container)
     unpin_commit(repository, container.id)
+    if cidfile is not None:
+        with suppress(OSError):  # its directory cannot be written to any more, say
+            os.unlink(cidfile)
 
 
 def start(
