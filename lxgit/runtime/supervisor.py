@@ -356,6 +356,8 @@ class Supervisor:
         if message.kind == protocol.FOR_GOOD:
             by_user, self._stays = protocol.how_for_good(message)
             self._state = replace(self._state, stopped=by_user, shut_down=not by_user)
+        elif self._state.status != RUNNING:
+            pass  # its control groups may be those of its next start by now
         elif message.kind == protocol.PAUSE:
             self._pause(paused=message.data == b"\1")
         elif message.kind == protocol.HOLD:
@@ -364,7 +366,7 @@ class Supervisor:
             self._stillness.release(client)
 
     def _pause(self, *, paused: bool) -> None:
-        if paused == self._state.paused or self._state.status != RUNNING:
+        if paused == self._state.paused:  # as in one that has ended, which is not paused
             return
         state = replace(self._state, paused=paused)
         try:

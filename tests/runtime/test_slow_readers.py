@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import tempfile
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.runtime import cgroups, protocol
 from lxgit.runtime.attach import NotRunning, Session, connect
 from lxgit.runtime.config import EXITED
+from lxgit.runtime.freezer import wait_until_frozen
 from lxgit.runtime.health import HealthCheck
 from lxgit.runtime.protocol import StartFailed
+from lxgit.runtime.runplace import socket_path
 from lxgit.runtime.streams import Streams
 from lxgit.runtime.wanted import WantedCommand
 from tests.support.processes import children, stat_of
@@ -97,3 +102,59 @@ def test_what_a_command_printed_is_told_though_its_container_has_ended(
         assert session.wait() == 137
         assert joined.attach(Streams(None, out.fileno(), out.fileno(), tty=False)) == 7
         assert out.seek(0, os.SEEK_END) == _SIZE
+
+
+@contextlib.contextmanager
+def asking(container: Container) -> Iterator[socket.socket]:
+    """A connection to a supervisor that has no more to say than it is asked."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
+        channel.connect(socket_path(container.id))
+        yield channel
+
+
+def ask(channel: socket.socket, request: bytes) -> None:
+    """Have it done; what else is told is dropped."""
+    channel.send(request)
+    while channel.recv(protocol.MAX_MESSAGE) != protocol.DONE:
+        pass
+
+
+def freezers(container: Container) -> list[str]:
+    """What its control groups are told of standing still, in both versions' words."""
+    names = ("cgroup.freeze", "freezer.state")
+    files = [group / name for group in cgroups.groups_of(container.id) for name in names]
+    return [file.read_text() for file in files if file.exists()]
+
+
+def test_the_next_start_does_not_stand_still_for_it(
+    machine: Machine, container: Container, slow: Session
+) -> None:
+    with connect(container.path) as other, asking(container) as late:
+        end(container, other)
+        with machine.start(container) as following:
+            before = freezers(container)
+            ask(late, protocol.HOLD)
+            assert freezers(container) == before
+            following.send_signal(signal.SIGKILL)
+            assert following.wait() == 137
+    assert slow.wait() == 3
+
+
+def test_nor_does_it_go_on_for_it(machine: Machine) -> None:
+    script = f"head -c {_SIZE} /dev/zero; echo ready; sleep 600"
+    container = machine.create("sh", "-c", script)
+    with machine.start(container) as slow, connect(container.path) as other:
+        wait_until(lambda: b"ready" in (container.path / "log").read_bytes())
+        with asking(container) as holding:
+            ask(holding, protocol.HOLD)
+            other.send_signal(signal.SIGKILL)
+            wait_until(lambda: container.state.status == EXITED)
+            with machine.start(container) as following:
+                following.hold()
+                wait_until_frozen(container.id)
+                before = freezers(container)
+                ask(holding, protocol.LET_GO)
+                assert freezers(container) == before
+                following.send_signal(signal.SIGKILL)
+                assert following.wait() == 137
+        assert slow.wait() == 137
