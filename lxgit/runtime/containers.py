@@ -385,7 +385,7 @@ def broken(containers: Path) -> list[str]:
 
 
 def load(containers: Path, identity: str) -> Container:
-    """One container by its whole id. BrokenContainer when its config.json is not one.
+    """One container by its whole id. BrokenContainer when its config.json is not its.
 
     FileNotFoundError when it is no more than a leftover: see `index.record`.
     """
@@ -393,7 +393,10 @@ def load(containers: Path, identity: str) -> Container:
     record = index.record(path)
     if record is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    return Container(path, _decoded(path, record, decoded_config))
+    config = _decoded(path, record, decoded_config)
+    if config.id != identity:
+        raise BrokenContainer(path)
+    return Container(path, config)
 
 
 def rename(container: Container, name: str) -> Container:

@@ -232,6 +232,17 @@ def test_damage_is_told_and_harms_no_other(containers: Path, content: bytes) -> 
         find(containers, container.id)
 
 
+def test_a_record_of_another_id_is_not_the_containers(containers: Path) -> None:
+    """A flipped digit, or a directory that was copied."""
+    container = create(containers, replace(REQUEST, name="web"))
+    other = f"{int(container.id[0], 16) ^ 1:x}{container.id[1:]}"
+    container.configured(replace(container.config, id=other))
+    assert broken(containers) == [container.id]
+    assert all_containers(containers) == []
+    with pytest.raises(BrokenContainer, match=container.id[:12]):
+        find(containers, "web")
+
+
 def test_an_interrupted_deletion_is_finished(containers: Path) -> None:
     container = create(containers, REQUEST)
     container.path.rename(containers / f".gone-{container.id}")
