@@ -149,6 +149,17 @@ def repeated(
     return repeat
 
 
+class _Map(dict[str, object]):
+    """An object whose keys are a user's, and not fields: one that is not there is no mistake."""
+
+
+_MAPS = frozenset({
+    "Attributes", "Containers", "Data", "DriverOpts", "ExposedPorts", "Labels", "Networks",
+    "Options", "PortBindings", "PortMapping", "Ports", "Sysctls", "Tmpfs", "Volumes",
+})  # fmt: skip
+"""What Docker has as maps, where the rest are structures."""
+
+
 def field(name: Token, of: Expression) -> Expression:
     """`.name` of a value."""
     key = name.text[1:]
@@ -156,8 +167,9 @@ def field(name: Token, of: Expression) -> Expression:
     def field(frame: Frame) -> Value:
         value = of(frame)
         if isinstance(value, dict) and key in value:
-            return value[key]
-        if value is None and not frame.heading:
+            found = value[key]
+            return _Map(found) if key in _MAPS and isinstance(found, dict) else found
+        if (value is None and not frame.heading) or isinstance(value, _Map):
             return None
         where = "" if isinstance(value, dict) else f" in {shown(value)}"
         raise fault(name.position, f"there is no '.{key}'{where}", _fields_hint(value))
@@ -166,7 +178,9 @@ def field(name: Token, of: Expression) -> Expression:
 
 
 def _fields_hint(value: object) -> str | None:
-    return f"there are {', '.join(map(str, value))}" if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not value:
+        return None
+    return f"there are {', '.join(map(str, value))}"
 
 
 def called(first: Token, head: Expression, arguments: Sequence[Expression]) -> Expression:

@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 
 IMAGE, CONTAINER = "image", "container"
 
+_ALWAYS: dict[str, Any] = {
+    "Env": [],
+    "ExposedPorts": {},
+    "Labels": {},
+    "User": "",
+    "WorkingDir": "",
+}
+"""What templates ask of any image's config, whether it says that or not."""
+
 
 class OfAnotherType(LxgitError):
     """A name that stands for an image where a container was wanted, or the reverse."""
@@ -57,7 +66,7 @@ def _sizes(repository: Repository, container: Container) -> dict[str, Any]:
 
 def _image(repository: Repository, oid: ObjectID, image: Image) -> dict[str, Any]:
     commit = read_commit(repository, oid)
-    values = config_values(image.config)
+    values = {**_ALWAYS, **config_values(image.config)}
     told = dict(trailers(commit.message))
     subject = next(iter(commit.message.splitlines()), "")
     return {

@@ -47,6 +47,8 @@ def test_inspect_by_a_template(based: Lxgit) -> None:
     assert "Size" not in based("inspect", "base").json[0]
     (container,) = based("inspect", "--size", "web").json
     assert (container["SizeRw"], container["SizeRootFs"]) == (0, size)
+    form = "{{.Config.Labels.none}} {{.Config.User}}."
+    assert based("inspect", "-f", form, "web", "base").lines == ["<no value> ."] * 2
     fault = based("inspect", "-f", "{{.Nmae}}", "web", code=2).err
     assert fault.startswith(
         "lxgit: --format, column 3: there is no '.Nmae'\nhint: there are Id, Name"

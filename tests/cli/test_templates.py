@@ -46,6 +46,10 @@ DATA = {
         ("{{range .Mounts}}{{$.Names}}:{{.Source}};{{end}}", "web:/a;web:/b;"),
         ("{{range $i, $m := .Mounts}}{{$i}}={{$m.Source}} {{end}}", "0=/a 1=/b "),
         ("{{range $k, $v := .Config.Labels}}{{$k}}={{$v}} {{end}}", "a=2 x.y=1 "),
+        ("{{.Config.Labels.a}} {{.Config.Labels.b}} {{.Config.Labels.b.c}}",
+         "2 <no value> <no value>"),
+        ("{{with .Config.Labels}}{{.b}}{{if .b}}x{{end}}{{end}}", "<no value>"),
+        ("{{json .Config.Labels}}", '{"x.y":"1","a":"2"}'),
         ("{{range .Config.Cmd}}x{{else}}none{{end}}", "none"),
         ("{{range .Mounts}}{{if .RW}}{{continue}}{{end}}{{.Source}}{{break}}{{end}}", "/b"),
         ("{{if .State.Running}}up{{else}}down{{end}}", "up"),
@@ -119,6 +123,13 @@ def test_faults_say_where(template: str, message: str) -> None:
     with pytest.raises(InvalidTemplate) as caught:
         Template(template).render(DATA)
     assert caught.value.message == f"--format, {message}"
+
+
+def test_a_hint_lists_what_there_is() -> None:
+    for template, hint in (("{{.State.Pit}}", "there are Running, Pid, Health"), ("{{.No}}", None)):
+        with pytest.raises(InvalidTemplate) as caught:
+            Template(template).render(DATA if hint else {})
+        assert caught.value.hint == hint
 
 
 @pytest.mark.parametrize(
