@@ -33,7 +33,7 @@ def _ended(container: Container) -> bool:
     try:
         with container.lock():
             container.record(container.recorded_state().ended())
-    except LockHeld:
+    except (LockHeld, IsADirectoryError):
         return False
     return True
 

@@ -130,12 +130,12 @@ class Container:
         Of one that runs it had come there: what is empty then has been damaged since.
         """
         try:
-            data = (self.path / "state.json").read_bytes()
+            data = index.content(self.path / "state.json")
         except FileNotFoundError:
             return ContainerState()
-        if data.strip(b"\0"):
+        if data is not None and data.strip(b"\0"):
             return _decoded(self.path, data, decoded_state)
-        if self._lives:
+        if data is None or self._lives:
             raise BrokenContainer(self.path)
         return ContainerState()
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _HEXADECIMAL = frozenset("0123456789abcdef")
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _NAME = _LETTERS.union("_.-")
+_DAMAGE = (errno.EIO, errno.EBADMSG, errno.EUCLEAN, errno.EISDIR, errno.ENOTDIR, errno.ELOOP)
+"""What the kernel says of a file that is damaged, or whose file system is."""
 
 
 class NoSuchContainer(LxgitError):
@@ -70,15 +72,31 @@ def record(container: Path | str) -> bytes | None:
 
     None when nothing does, nor anything in an upper directory: it came to nothing. The record is
     not waited for at first, and a power failure leaves zeros of it, or none, when nobody was told
-    of the container yet. What runs, or was written in, is never taken for a leftover.
+    of the container yet. What runs, or was written in, is never taken for a leftover, nor is one
+    whose record the disk does not give.
     """
     try:
-        with open(f"{container}/config.json", "rb") as file:
-            found = file.read()
+        found = content(f"{container}/config.json")
     except FileNotFoundError:
         found = b""
+    if found is None:
+        return b""
     is_one = found.strip(b"\0") or _holds_data(container) or is_locked(container)
     return found if is_one else None
+
+
+def content(file: Path | str) -> bytes | None:
+    """What stands in a file of a container; None when the disk does not say, or it is no file.
+
+    FileNotFoundError.
+    """
+    try:
+        with open(file, "rb") as opened:
+            return opened.read()
+    except OSError as error:
+        if error.errno not in _DAMAGE:
+            raise
+        return None
 
 
 def _holds_data(container: Path | str) -> bool:

@@ -48,6 +48,26 @@ def test_a_value_that_is_none(based: Lxgit, config: Path, damage: dict[str, Any]
     assert based("fsck").out == "No faults found.\n"
 
 
+@pytest.mark.parametrize("file", ["config.json", "state.json"])
+@pytest.mark.parametrize("damage", ["a bad sector", "a directory"])
+def test_a_file_that_cannot_be_read(based: Lxgit, config: Path, file: str, damage: str) -> None:
+    """It stops nobody, and fsck says whose it is."""
+    path = config.with_name(file)
+    path.unlink(missing_ok=True)
+    if damage == "a directory":
+        path.mkdir()
+    else:
+        path.symlink_to("/proc/self/mem")  # reading its first bytes is EIO
+    told = based("fsck", code=1)
+    assert f"container {config.parent.name[:12]}: its " in told.out
+    based("create", "--name", "other", "base", "true")
+    assert len(based("ps", "-aq").lines) == 2 - (file == "config.json")
+    based("fsck", "--repair", code=None)
+    based("rm", "-f", config.parent.name)
+    assert based("ps", "-aq").lines == [based("inspect", "-f", "{{.Id}}", "other").out[:12]]
+    assert based("fsck").out == "No faults found.\n"
+
+
 @pytest.mark.root
 @pytest.mark.lxc
 @pytest.mark.overlay
