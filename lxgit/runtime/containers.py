@@ -215,20 +215,6 @@ class Container:
         """Whether somebody owns upper and work now."""
         return is_locked(self.path)
 
-    @property
-    def is_starting(self) -> bool:
-        """Whether a supervisor has its lock, and has written no state yet.
-
-        It notes itself in the lock first. One that has written its last state only unmounts.
-        """
-        if not self.is_locked:
-            return False
-        try:
-            written = (self.path / "state.json").stat().st_mtime_ns
-            return written <= (self.path / "lock").stat().st_mtime_ns
-        except FileNotFoundError:
-            return True
-
 
 def create(
     containers: Path,

@@ -51,6 +51,20 @@ def pinned_layers(repository: Repository) -> set[str]:
     return {
         layer
         for container in all_containers(repository.containers_dir)
-        if container.is_running or container.is_starting
+        if container.is_running or is_starting(container)
         for layer in container.config.stack
     }
+
+
+def is_starting(container: Container) -> bool:
+    """Whether a supervisor has the container's lock, and has written no state yet.
+
+    It notes itself in the lock first. One that has written its last state only unmounts.
+    """
+    if not container.is_locked:
+        return False
+    try:
+        written = (container.path / "state.json").stat().st_mtime_ns
+        return written <= (container.path / "lock").stat().st_mtime_ns
+    except FileNotFoundError:
+        return True

@@ -27,6 +27,7 @@ from lxgit.runtime.containers import (
     create,
 )
 from lxgit.runtime.erasing import remove, settled
+from lxgit.runtime.holders import is_starting
 from lxgit.runtime.idmap import Extent, InvalidIdMap
 from lxgit.runtime.index import AmbiguousContainer, NoSuchContainer, container_names
 from lxgit.runtime.runplace import socket_path
@@ -178,15 +179,15 @@ def test_being_started_is_what_was_written_last(containers: Path) -> None:
     container = create(containers, REQUEST)
     seen = []
     with container.lock() as lock:
-        seen.append(container.is_starting)
+        seen.append(is_starting(container))
         os.pwrite(lock, b"1\n", 0)
         container.record(ContainerState(status=EXITED, exit_code=0))
         os.utime(container.path / "lock", ns=(1, 1))
-        seen.append(container.is_starting)
+        seen.append(is_starting(container))
     with container.lock() as lock:
         os.pwrite(lock, b"2\n", 0)
-        seen.append(container.is_starting)
-    assert [*seen, container.is_starting] == [True, False, True, False]
+        seen.append(is_starting(container))
+    assert [*seen, is_starting(container)] == [True, False, True, False]
 
 
 def test_who_only_looks_is_in_nobodys_way(containers: Path) -> None:
