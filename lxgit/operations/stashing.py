@@ -11,10 +11,10 @@ import re
 
 from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.ids import from_hex, hex_id
-from lxgit.objects.merging import changes_of
+from lxgit.objects.merging import changes_of, conflicts
 from lxgit.operations.attached import row_of, set_stash, stashed
 from lxgit.operations.lookup import find_container, image_of, read_commit
-from lxgit.operations.placing import Aim, carried, place, show, taken, written
+from lxgit.operations.placing import Aim, Conflicts, carried, place, show, taken, written
 from lxgit.operations.values import DroppedStash, Popped, Stash, stash_name
 from lxgit.operations.worktree import NothingChanged, only_changed
 from lxgit.runtime.containers import all_containers, edited
@@ -127,10 +127,16 @@ def pop(
     name, which = _meant(repository, name, which)
     with taken(repository, name) as (tree, writer):
         kept = _find(repository, tree.container, which)
-        old = image_of(repository, read_commit(repository, kept.oid).parents[0])
-        new = image_of(repository, kept.oid)
-        still = f"{stash_name(kept.position)} is still there; {_IN_THE_WAY}"
-        shown = carried(tree, old, new, tree.image, still)
+        over = read_commit(repository, kept.oid).parents[0]
+        old, new = image_of(repository, over), image_of(repository, kept.oid)
+        still = f"{stash_name(kept.position)} is still there; "
+        try:
+            shown = carried(tree, old, new, tree.image, f"{still}{_IN_THE_WAY}")
+        except Conflicts as error:
+            if conflicts(changes_of(old, new), new, changes_of(old, tree.parent), tree.parent):
+                back = f"lxgit checkout {hex_id(over)[:12]} {tree.container.config.name}"
+                error.hint = f"{still}the commit differs there from the stash's: '{back}' first"
+            raise
         count = len(changes_of(tree.image, shown))
         if count:
             show(repository, tree, writer, shown, "stash pop", identity, progress)

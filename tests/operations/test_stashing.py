@@ -115,7 +115,21 @@ def test_what_is_in_the_way_leaves_everything_as_it_was(other: Lab) -> None:
     assert caught.value.paths == (b"etc/mine",)
     assert "stash@{0} is still there" in (caught.value.hint or "")
     assert changed(lab, "c") == {}
-    assert len(list_stashes(lab.repository, "c")) == 1
+    (stash,) = list_stashes(lab.repository, "c")
+    hint = (
+        f"the commit differs there from the stash's: 'lxgit checkout {stash.parent[:12]} c' first"
+    )
+    assert (caught.value.hint or "").endswith(hint)
+    checkout_container(lab.repository, stash.parent, "c", identity=WHO, progress=lab.listener)
+    assert back(lab).paths == len(CHANGED)
+
+
+def test_what_the_container_has_changed_itself_is_in_the_way(web: Lab) -> None:
+    put_away(web)
+    web.start("c")  # its changes again, of another time
+    with pytest.raises(Conflicts) as caught:
+        back(web)
+    assert (caught.value.hint or "").endswith("'lxgit restore' what is in its way first")
 
 
 def test_a_clean_one_is_moved_without_a_stash(other: Lab) -> None:
