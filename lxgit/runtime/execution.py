@@ -116,7 +116,7 @@ class Execution:
 
     def abandon(self) -> None:
         """The container has ended, and with it this command, if it had not before."""
-        if self._has_ended:
+        if not self._child:
             return
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._child, signal.SIGKILL)

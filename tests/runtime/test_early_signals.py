@@ -10,11 +10,10 @@ import pytest
 from lxgit.runtime.attach import connect
 from lxgit.runtime.freezer import set_frozen
 from lxgit.runtime.wanted import WantedCommand
-from tests.support.processes import children
+from tests.support.processes import grandchildren
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from lxgit.runtime.containers import Container
     from tests.runtime.conftest import Machine
 
 pytestmark = [pytest.mark.root, pytest.mark.lxc, pytest.mark.overlay]
@@ -25,20 +24,13 @@ def test_it_waits_for_the_command(machine: Machine, number: int) -> None:
     """What LXC has by then is a helper, without which the command ends with any code."""
     container = machine.create("sleep", "600")
     with machine.start(container) as session, connect(container.path) as joined:
+        pid = container.state.supervisor
+        assert pid is not None
         set_frozen(container.id, frozen=True)  # who comes to join it stands still as well
         joined.execute(WantedCommand(("sleep", "600")))
-        wait_until(lambda: helpers(container))
+        wait_until(lambda: grandchildren(pid) - {container.state.pid})
         joined.send_signal(number)
         set_frozen(container.id, frozen=False)
         assert joined.wait() == 128 + number
         session.send_signal(signal.SIGKILL)
         assert session.wait() == 128 + signal.SIGKILL
-
-
-def helpers(container: Container) -> set[int]:
-    """The children of LXC's program for the command."""
-    supervisor = container.state.supervisor
-    assert supervisor is not None
-    programs = children(supervisor)
-    found = {child for program in programs for child in children(program)}
-    return found - {container.state.pid}

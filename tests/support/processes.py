@@ -34,6 +34,11 @@ def children(pid: int) -> set[int]:
     return found
 
 
+def grandchildren(pid: int) -> set[int]:
+    """The children of its children."""
+    return {found for child in children(pid) for found in children(child)}
+
+
 def group_has_ended(group: int) -> bool:
     """Whether all processes of a group have: those that were killed may take their time."""
     for directory in Path("/proc").glob("[0-9]*"):
