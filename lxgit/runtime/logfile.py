@@ -42,12 +42,13 @@ class Record(NamedTuple):
 class LogWriter:
     """Appends to a log of `size` bytes at most, or of any size for None.
 
-    A full disk loses what does not fit, and stops no container.
+    A disk that is full, or turns read-only, loses what it does not take, and stops no container.
     """
 
     def __init__(self, path: Path, size: int | None = None) -> None:
         self._path = path
         self._half = None if size is None else size // 2
+        self._is_torn = False  # half a record may stand behind `_end`
         self._open()
 
     def _open(self) -> None:
@@ -59,12 +60,20 @@ class LogWriter:
         """Append one record, stamped now."""
         record = b"%d %s %d\n" % (time.time_ns(), stream.encode(), len(data)) + data
         try:
+            if self._is_torn:
+                self._cut()
             if self._half is not None and self._end >= self._half:
                 self._begin_anew()
             write_all(self._fd, record)
             self._end += len(record)
         except OSError:
-            os.ftruncate(self._fd, self._end)  # no half record before the next one
+            self._is_torn = True
+            with contextlib.suppress(OSError):  # else before the next record
+                self._cut()
+
+    def _cut(self) -> None:
+        os.ftruncate(self._fd, self._end)
+        self._is_torn = False
 
     def _begin_anew(self) -> None:
         with contextlib.suppress(FileNotFoundError):  # when there was no room for a new one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lxgit.runtime.logfile import ERR, OUT, LogReader, LogWriter, Record, read_log
+from tests.support.rlimits import file_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,6 +79,26 @@ def test_a_full_disk_loses_whole_records_only(tmp_path: Path) -> None:
         assert {record.data for record in records} == {b"x" * 3000}
     finally:
         kernel.umount(tmp_path)
+
+
+@pytest.mark.root
+def test_half_a_record_that_cannot_be_cut_off_goes_before_the_next(scratch: Path) -> None:
+    """A disk that turns read-only may take neither: nobody who prints is ended by that."""
+    path = scratch / "log"
+    log = LogWriter(path)
+    log.write(OUT, b"first")
+    whole = path.stat().st_size
+    subprocess.run(["chattr", "+a", path], check=True)
+    try:
+        with file_size(whole + 50):
+            log.write(OUT, b"x" * 100)
+        log.write(OUT, b"lost")
+        assert path.stat().st_size == whole + 50
+    finally:
+        subprocess.run(["chattr", "-a", path], check=True)
+    log.write(OUT, b"second")
+    log.close()
+    assert [record.data for record in logged(path)] == [b"first", b"second"]
 
 
 @settings(max_examples=50)
