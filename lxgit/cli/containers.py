@@ -12,7 +12,10 @@ from lxgit.cli.tables import write_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lxgit.operations.values import RemovedContainer
+    from lxgit.repository import Repository
 
 
 @command(
@@ -66,15 +69,20 @@ _Sizes = Annotated[bool, option("-s", "--size", help="how large they are too")]
 def inspect(
     session: Session,
     names: Annotated[
-        tuple[str, ...], argument("NAME", help="images, containers", completes="revision")
+        tuple[str, ...],
+        argument("NAME", help="images, containers, networks, volumes", completes="revision"),
     ],
     kind: Annotated[
-        Literal["image", "container"] | None, option("--type", help="what a name stands for")
+        Literal["image", "container", "network", "volume"] | None,
+        option("--type", help="what a name stands for"),
     ] = None,
     sizes: _Sizes = False,
     format_: Template = "json",
 ) -> int:
-    """Show everything about images and containers, as JSON or by a template."""
+    """Show everything about what has a name, as JSON or by a template.
+
+    A name that is neither an image's nor a container's is looked for among networks, then volumes.
+    """
     return _inspect(session, names, kind, format_, sizes=sizes)
 
 
@@ -105,13 +113,30 @@ def image_inspect(
 def _inspect(
     session: Session, names: tuple[str, ...], kind: str | None, format_: str, *, sizes: bool
 ) -> int:
-    from lxgit.operations.inspecting import inspect
-
     repository = session.repository()
     sizes = sizes or ".Size" in format_
     return inspect_each(
-        session, format_, names, lambda name: inspect(repository, name, kind, sizes=sizes)
+        session, format_, names, lambda name: _look(repository, name, kind, sizes=sizes)
     )
+
+
+def _look(
+    repository: Repository, name: str, kind: str | None, *, sizes: bool
+) -> Mapping[str, object]:
+    from lxgit.operations.inspecting import inspect
+    from lxgit.operations.networks import NetworkRow
+    from lxgit.operations.volumes import VolumeRow
+
+    found = inspect(repository, name, kind, sizes=sizes)
+    if isinstance(found, NetworkRow):
+        from lxgit.cli.networks import network_values
+
+        return network_values(found)
+    if isinstance(found, VolumeRow):
+        from lxgit.cli.volumes import volume_values
+
+        return volume_values(found)
+    return found
 
 
 @command(

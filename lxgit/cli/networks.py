@@ -133,7 +133,7 @@ def inspect(session: Session, names: Names, format_: Template = "json") -> int:
 
     repository = session.repository()
     return inspect_each(
-        session, format_, names, lambda name: _values(find_network(repository, name))
+        session, format_, names, lambda name: network_values(find_network(repository, name))
     )
 
 
@@ -143,7 +143,8 @@ def _pool(row: NetworkRow, subnet: str, gateway: str) -> dict[str, str]:
     return {"Subnet": subnet, **part, "Gateway": gateway}
 
 
-def _values(row: NetworkRow) -> dict[str, Any]:
+def network_values(row: NetworkRow) -> dict[str, Any]:
+    """Everything about a network: Docker's keys."""
     from lxgit.cli.moments import nanosecond_stamp
 
     return {

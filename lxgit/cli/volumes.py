@@ -71,13 +71,13 @@ def ls(
         return
     from lxgit.cli.formats import write_listing
 
-    fields = [_fields(row) for row in chosen]
+    fields = [volume_values(row) for row in chosen]
     columns = ("Driver", "Name")
     write_listing(session.out, format_, fields, head=_HEAD, columns=columns, fields=fields)
 
 
-def _fields(row: VolumeRow) -> dict[str, object]:
-    """Docker's keys, and who has it."""
+def volume_values(row: VolumeRow) -> dict[str, object]:
+    """Everything about a volume: Docker's keys, and who has it."""
     from lxgit.cli.moments import nanosecond_stamp
 
     return {
@@ -104,7 +104,7 @@ def inspect(session: Session, names: Names, format_: Template = "json") -> int:
 
     repository = session.repository()
     return inspect_each(
-        session, format_, names, lambda name: _fields(find_volume(repository, name))
+        session, format_, names, lambda name: volume_values(find_volume(repository, name))
     )
 
 

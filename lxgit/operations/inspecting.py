@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.imageconfig import config_values
 from lxgit.objects.messages import trailers
 from lxgit.objects.refnames import BRANCHES, LATEST, image_and_tag
+from lxgit.objects.revisions import UnknownRevision
 from lxgit.operations.inspectcontainer import container_values
 from lxgit.operations.lookup import classify, find_container, image_of, read_commit
+from lxgit.operations.networks import NetworkRow, find_network
 from lxgit.operations.sizes import image_size, sized_rows
 from lxgit.operations.tags import list_tags
+from lxgit.operations.volumes import VolumeRow, find_volume
+from lxgit.runtime.networks import NoSuchNetwork
+from lxgit.runtime.volumes import NoSuchVolume
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
 
-IMAGE, CONTAINER = "image", "container"
+IMAGE, CONTAINER, NETWORK, VOLUME = "image", "container", "network", "volume"
 
 _ALWAYS: dict[str, Any] = {
     "Env": [],
@@ -41,13 +47,25 @@ class OfAnotherType(LxgitError):
 
 def inspect(
     repository: Repository, name: str, kind: str | None = None, *, sizes: bool = False
-) -> dict[str, Any]:
+) -> dict[str, Any] | NetworkRow | VolumeRow:
     """What a name stands for: a revision or a container, in the order of commands.md's look-up.
 
-    `kind` is IMAGE or CONTAINER where only one of them will do: OfAnotherType. `sizes` are in
-    bytes, for which all the files of an image are counted.
+    After those a network, then a volume. `kind` is IMAGE, CONTAINER, NETWORK or VOLUME where only
+    one of them will do: OfAnotherType. `sizes` are in bytes, for which all the files of an image
+    are counted.
     """
-    found = classify(repository, name) if kind != CONTAINER else find_container(repository, name)
+    if kind == NETWORK:
+        return find_network(repository, name)
+    if kind == VOLUME:
+        return find_volume(repository, name)
+    try:
+        found = (
+            classify(repository, name) if kind != CONTAINER else find_container(repository, name)
+        )
+    except UnknownRevision:
+        if kind is None and (other := _other(repository, name)) is not None:
+            return other
+        raise
     if isinstance(found, bytes):
         image = image_of(repository, found)
         size = {"Size": image_size(repository, image)} if sizes else {}
@@ -57,6 +75,14 @@ def inspect(
             f"'{name}' is a container, not an image", hint=f"lxgit inspect --type container {name}"
         )
     return {**container_values(repository, found), **(_sizes(repository, found) if sizes else {})}
+
+
+def _other(repository: Repository, name: str) -> NetworkRow | VolumeRow | None:
+    with suppress(NoSuchNetwork):
+        return find_network(repository, name)
+    with suppress(NoSuchVolume):
+        return find_volume(repository, name)
+    return None
 
 
 def _sizes(repository: Repository, container: Container) -> dict[str, Any]:

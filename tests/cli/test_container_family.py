@@ -88,6 +88,19 @@ def test_inspect_by_type(based: Lxgit) -> None:
     )
 
 
+def test_inspect_finds_networks_and_volumes(based: Lxgit) -> None:
+    based("volume", "create", "stuff")
+    based("volume", "create", "base")
+    for kind, name in (("volume", "stuff"), ("network", "bridge")):
+        told = based(kind, "inspect", name).json
+        assert based("inspect", name).json == based("inspect", "--type", kind, name).json == told
+    assert based("inspect", "base").json[0]["RepoTags"] == ["base:latest"]
+    assert based("inspect", "-f", "{{.Name}}", "--type", "volume", "base").out == "base\n"
+    assert based("inspect", "--type", "image", "stuff", code=1).err.startswith("lxgit: there is no")
+    assert based("inspect", "nosuch", code=1).err.startswith("lxgit: there is no 'nosuch'")
+    assert based("inspect", "--type", "network", "stuff", code=1).err.startswith("lxgit: ")
+
+
 SCRIPT = """
 mkdir -p /new/deep; touch /new/deep/file; rm -r /var; echo >>/etc/motd; touch /tmp/x
 rm /bin/ls; mkdir /bin/ls
