@@ -25,8 +25,17 @@ _NONE = "-"
 _LARGEST = 1 << 20  # bytes; then all but the last _KEPT lines go
 _KEPT = 2000
 _CONTAINERS = "containers/"
-_TABS = 6  # in a line that is whole
-_CHECKSUM = 8  # hexadecimal digits
+_DIGITS = 8  # of a checksum
+_KEY = rb"[0-9a-f]{16}(?::(?:undo|redo):[0-9a-f]{16})?"
+_NAMED = rb"(?:-|[0-9a-f]{40}(?::[0-9a-f]{40})?(?:,[^\t ]*)?|refs/[^\t ]+)"
+_TORN = (  # all fields but the last are whole
+    rb"[0-9a-z:]*"
+    rb"|%b\t(?:[0-9]*"
+    rb"|[0-9]+\t(?:[^\t ]*"
+    rb"|[^\t ]+\t(?:[^\t ]*"
+    rb"|%b\t(?:[^\t ]*"
+    rb"|%b\t[^\t]*(?:\t[0-9a-f]{0,7})?))))" % (_KEY, _NAMED, _NAMED)
+)
 
 
 class Moved(NamedTuple):
@@ -161,13 +170,13 @@ class OperationLog:
     def _lines(self) -> Iterator[tuple[str, int, Moved]]:
         checked = False
         for line in self._content():
-            told, _, checksum = line.rpartition(b"\t")
-            if checksum == _checksum(told):
+            told, _, digits = line.rpartition(b"\t")
+            if digits == _checksum(told):
                 checked = True
-            elif not checked:
-                told = line  # as they were before there was one
-            else:
+            elif checked or _is_damaged(line):
                 continue
+            else:
+                told = line  # as they were before there was a checksum
             key, *fields = told.decode("utf-8", "surrogateescape").split("\t")
             if len(fields) == 5 and fields[0].isdecimal():  # no torn line
                 time, name, old, new, message = fields
@@ -197,13 +206,19 @@ def _checksum(line: bytes) -> bytes:
 
 
 def _is_damaged(line: bytes) -> bool:
-    """Whether a line is whole, and another than it was written.
+    """Whether a line, without its end, is another than was written, and not one that was torn.
 
-    A torn one ends before its checksum does, or has zeros in it.
+    A torn one is the beginning of a line, or has zeros instead of a block, or up to the end of the
+    file: more than one.
     """
-    told, _, checksum = line.rpartition(b"\t")
-    whole = line.count(b"\t") >= _TABS and len(checksum) == _CHECKSUM and b"\0" not in line
-    return whole and checksum != _checksum(told)
+    import re  # which a command that moves a ref does without
+
+    told, tab, digits = line[: -_DIGITS - 1], line[-_DIGITS - 1 : -_DIGITS], line[-_DIGITS:]
+    if digits == _checksum(told):
+        return tab != b"\t"
+    if b"\0" in line:
+        return re.search(rb"[^\0]\0[^\0]", line) is not None
+    return not re.fullmatch(_TORN, line)
 
 
 def _value(text: str) -> str | None:

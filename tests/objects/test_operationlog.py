@@ -94,22 +94,62 @@ def test_it_does_not_grow_for_ever(log: OperationLog, path: Path) -> None:
     assert log.read()[0][-1].moved[0].message == "last"
 
 
-def test_a_line_that_is_damaged_is_none(log: OperationLog, path: Path) -> None:
-    """Any bit of it but the lines' own ends and tabs, which look like those of a torn one."""
+LINES = {
+    "a branch": (BASE, A, B, "checkout: moving from base to 0123456789"),
+    "HEAD": ("HEAD", "refs/heads/I)Jä", TUNED, "checkout: moving from I)Jä to tuned"),
+    "a container": (f"containers/{A}", f"{A},base", f"{B}:{C},", "reset: to *(base)"),
+    "an end": ("-", None, None, "done"),
+}
+
+
+@pytest.mark.parametrize("bit", range(8))
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_that_is_damaged_is_none(log: OperationLog, path: Path, line: str, bit: int) -> None:
+    """Also where a tab or an end of a line is there now that was not, or is not that was."""
     log.record(BASE, None, A, "one", 1)
+    log.next_operation("undo", "0" * 16) if line == "an end" else log.next_operation()
+    log.record(*LINES[line], 1_700_000_000)
+    done = log.read()[0]
+    content = path.read_bytes()
+    assert log.faults() == []
+    for at in range(content.index(b"\n") + 1, len(content)):
+        flipped = bytes([content[at] ^ 1 << bit])
+        path.write_bytes(content[:at] + flipped + content[at + 1 :])
+        assert log.read()[0] == done[:1]
+        assert log.faults() == [3 if flipped == b"\n" else 2], (at, flipped)
+    path.write_bytes(content)
+    assert log.read()[0] == done
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_a_damaged_first_line_is_none(log: OperationLog, path: Path, bit: int) -> None:
+    """It looks like one of before there was a checksum, where a tab is missing."""
+    log.record(*LINES["a branch"], 1_700_000_000)
     log.next_operation()
     log.record(BASE, A, B, "two", 1)
-    first, second = log.read()[0]
     content = path.read_bytes()
-    begin = content.index(b"\n") + 1
+    second = log.read()[0][1:]
+    for at in range(content.index(b"\n")):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
+        assert log.read()[0] == second
+        assert log.faults()
+
+
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("zeros", [0, 1, 300])
+def test_what_a_crash_has_torn_is_not_damaged(
+    log: OperationLog, path: Path, line: str, zeros: int
+) -> None:
+    """A line may end anywhere, and have zeros from there to the end of the file."""
+    log.record(*LINES[line], 1_700_000_000)
+    content = path.read_bytes()
+    for size in range(len(content) - 1):
+        path.write_bytes(content + content[:size] + bytes(zeros))
+        assert log.faults() == []
+        path.write_bytes(content + content[:size] + bytes(zeros) + b"\n" + content)
+        assert log.faults() == []
+    path.write_bytes(content[:9] + bytes(4096) + content[20:] + content)
     assert log.faults() == []
-    for at in range(begin, len(content)):
-        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
-        assert log.read()[0] == [first]
-        if content[at] not in b"\t\n":
-            assert log.faults() == [2]
-    path.write_bytes(content)
-    assert log.read()[0] == [first, second]
 
 
 def test_lines_of_before_there_was_a_checksum(log: OperationLog, path: Path) -> None:

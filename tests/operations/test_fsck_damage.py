@@ -229,6 +229,9 @@ HARM: dict[str, Harm] = {
     "a line of what undo knows": Harm(
         lambda r: flip(r.path / "operations", -30), "operations: line "
     ),
+    "a tab of what undo knows": Harm(
+        lambda r: replace(r.path / "operations", b"\trefs/", b")refs/"), "operations: line 1 is"
+    ),
     "a container's record": Harm(
         lambda r: put(one(r, "containers/*/config.json"), b"{"), "do not say what it is"
     ),
@@ -352,13 +355,12 @@ def is_covered(name: str) -> bool:
         # What a container printed and what it changed and nobody committed: there is nothing to
         # compare them with.
         return parts[-1] in ("config.json", "state.json")
-    # Locks, unfinished files and old news (`events`) are without meaning; of what `undo` knows, a
-    # line without one of its tabs looks like one that a crash has torn; `packed` and `.probed` are
-    # hints, at worst something is done again; of reflogs, texts and times; of the configuration,
+    # Locks, unfinished files and old news (`events`) are without meaning; `packed` and `.probed`
+    # are hints, at worst something is done again; of reflogs, texts and times; of the configuration,
     # comments and blanks; of a layer's record, how many entries there are, and which ids above
     # 65,535.
     return (
-        parts[0] not in ("events", "locks", "operations", "tmp")
+        parts[0] not in ("events", "locks", "tmp")
         and not name.startswith((".probed", "packed", "git/logs/", "git/config"))
         and not name.endswith("layer.json")
     )
@@ -375,7 +377,8 @@ def test_flipped_bytes(grown: Lab) -> None:
         if not os.path.islink(os.path.join(directory, name))
     ]
     files = sorted(name for name in files if is_covered(name) and (store / name).stat().st_size)
-    assert {name.split("/")[0] for name in files} == {"containers", "format", "git", "layers"}
+    covered = {"containers", "format", "git", "layers", "operations"}
+    assert {name.split("/")[0] for name in files} == covered
     missed = []
     for number in range(100):
         name = files[number] if number < len(files) else chance.choice(files)
