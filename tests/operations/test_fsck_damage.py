@@ -356,9 +356,9 @@ def is_covered(name: str) -> bool:
         # compare them with.
         return parts[-1] in ("config.json", "state.json")
     # Locks, unfinished files and old news (`events`) are without meaning; `packed` and `.probed`
-    # are hints, at worst something is done again; of reflogs, texts and times; of the configuration,
-    # comments and blanks; of a layer's record, how many entries there are, and which ids above
-    # 65,535.
+    # are hints, at worst something is done again; of reflogs, texts and times; of the
+    # configuration, comments and blanks; of a layer's record, how many entries there are, and which
+    # ids above 65,535.
     return (
         parts[0] not in ("events", "locks", "tmp")
         and not name.startswith((".probed", "packed", "git/logs/", "git/config"))
