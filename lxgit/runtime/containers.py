@@ -231,7 +231,7 @@ def create(
         check_name(request.name)
     with registered(containers):
         names = container_names(containers)
-        if request.name in names:
+        if request.name in names and has_name(containers, names[request.name], request.name):
             raise ContainerNameTaken(
                 f"a container is named '{request.name}' already",
                 hint=f"another --name, or 'lxgit rm {request.name}' first",
@@ -255,15 +255,28 @@ def _create(path: Path, identity: str, request: Request, name: str) -> Container
     if not request.host_ids:
         idmap = idranges.allocate(ranges, identity, request.outside_range)
     config = request.given(identity, name, idmap)
-    _give_name(path.parent / ".names" / name, identity)
+    give_name(path.parent / ".names" / name, identity)
     write_atomic(path / "config.json", encoded(config), durable=False)
     return Container(path, config)
 
 
-def _give_name(link: Path, identity: str) -> None:
+def give_name(link: Path, identity: str) -> None:
     """Enter a name that no container has: a link that is there is of one that was killed."""
     link.unlink(missing_ok=True)
     os.symlink(identity, link)
+
+
+def has_name(containers: Path, identity: str, name: str) -> bool:
+    """Whether a container has a name that leads to it; one that is damaged may.
+
+    It has another when `rename` was killed, or has failed, before its record was written.
+    """
+    try:
+        return load(containers, identity).config.name == name
+    except BrokenContainer:
+        return True
+    except FileNotFoundError:
+        return False
 
 
 @contextlib.contextmanager
@@ -383,22 +396,6 @@ def load(containers: Path, identity: str) -> Container:
     if config.id != identity:
         raise BrokenContainer(path)
     return Container(path, config)
-
-
-def rename(container: Container, name: str) -> Container:
-    """Give a container another name. ContainerNameTaken, InvalidContainerName."""
-    check_name(name)
-    registry = container.path.parent
-    with edited(container) as now, registered(registry):
-        if name in container_names(registry):
-            raise ContainerNameTaken(
-                f"a container is named '{name}' already", hint="choose another"
-            )
-        _give_name(registry / ".names" / name, container.id)
-        # With two names for a moment: a crash here leaves one that finds it too many, not none.
-        renamed = now.configured(replace(now.config, name=name))
-        (registry / ".names" / now.config.name).unlink(missing_ok=True)
-    return renamed
 
 
 def _decoded(path: Path, data: bytes, decode: Callable[[bytes], Record]) -> Record:

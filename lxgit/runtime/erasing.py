@@ -7,12 +7,13 @@ leisure; if whoever is at it is killed, the next one goes on.
 from __future__ import annotations
 
 import contextlib
+import os
 
 from lxgit.beneath import remove_tree
 from lxgit.fsutil import fsync_directory
 from lxgit.locks import locked
 from lxgit.runtime import idranges, index
-from lxgit.runtime.containers import registered
+from lxgit.runtime.containers import has_name, registered
 from lxgit.runtime.index import ids_of
 
 TYPE_CHECKING = False
@@ -77,9 +78,9 @@ def _remove_gone(registry: Path) -> None:
 
 
 def _drop_dead_names(names: Path) -> None:
-    """Remove names of containers that have gone, as a crash leaves them."""
+    """Remove names of containers that have gone, or have another, as a crash leaves them."""
     for name in names.iterdir():
-        if not (names.parent / name.readlink()).exists():
+        if not has_name(names.parent, os.readlink(name), name.name):
             name.unlink()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.program import refused
+from tests.support.rlimits import file_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,3 +86,15 @@ def test_a_bit_in_the_name_of_what_it_has_changed(based: Lxgit, without: str) ->
     for words in ("gc", "prune", "fsck --repair"):
         based(*words.split(), code=None)
     assert (record.parent / "upper/srv/kept").exists()
+
+
+@pytest.mark.parametrize("again", ["rename web", "create --name"])
+def test_a_rename_that_failed(based: Lxgit, config: Path, again: str) -> None:
+    """The next try works, and so does whoever else wants that name."""
+    name = "b" * 100
+    with file_size(config.stat().st_size):  # there is no place for a longer one
+        refused(based("rename", "web", name, code=1), "file too large")
+    based(*again.split(), name, *(["base", "true"] if again == "create --name" else []))
+    names = based("ps", "-a", "--format", "{{.Names}}").lines
+    assert names == ([name, "web"] if again == "create --name" else [name])
+    assert based("fsck").out == "No faults found.\n"

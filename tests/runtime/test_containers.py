@@ -26,6 +26,7 @@ from lxgit.runtime.containers import (
     broken,
     create,
 )
+from lxgit.runtime.entries import rename
 from lxgit.runtime.erasing import remove, settled
 from lxgit.runtime.holders import is_starting
 from lxgit.runtime.idmap import Extent, InvalidIdMap
@@ -231,6 +232,51 @@ def test_damage_is_told_and_harms_no_other(containers: Path, content: bytes) -> 
     assert broken(containers) == [container.id]
     with pytest.raises(BrokenContainer, match=container.id[:12]):
         find(containers, container.id)
+
+
+@pytest.fixture
+def half_renamed(containers: Path) -> Container:
+    """A container `b` that `rename b bb` has entered under that name, and no more."""
+    container = create(containers, replace(REQUEST, name="b"))
+    (containers / ".names/bb").symlink_to(container.id)
+    return container
+
+
+def test_a_rename_that_was_killed_is_done_again(containers: Path, half_renamed: Container) -> None:
+    assert rename(half_renamed, "bb").config.name == "bb"
+    assert container_names(containers) == {"bb": half_renamed.id}
+    with pytest.raises(ContainerNameTaken):
+        rename(half_renamed, "bb")
+
+
+def test_a_rename_that_was_killed_is_undone(containers: Path, half_renamed: Container) -> None:
+    assert rename(half_renamed, "b").config.name == "b"
+    assert container_names(containers) == {"b": half_renamed.id}
+
+
+def test_a_rename_that_failed_at_its_end_is_done_again(
+    containers: Path, half_renamed: Container
+) -> None:
+    """The record is there, and was not known to be on the disk."""
+    half_renamed.configured(replace(half_renamed.config, name="bb"))
+    assert rename(find(containers, "b"), "bb").config.name == "bb"
+    assert container_names(containers) == {"bb": half_renamed.id}
+
+
+def test_the_name_that_a_killed_rename_has_entered_is_anybodys(
+    containers: Path, half_renamed: Container
+) -> None:
+    other = create(containers, replace(REQUEST, name="bb"))
+    assert container_names(containers) == {"b": half_renamed.id, "bb": other.id}
+    with pytest.raises(ContainerNameTaken):
+        rename(half_renamed, "bb")
+
+
+def test_the_name_that_a_killed_rename_has_entered_goes(
+    containers: Path, half_renamed: Container
+) -> None:
+    with settled(containers):
+        assert container_names(containers) == {"b": half_renamed.id}
 
 
 def test_a_record_of_another_id_is_not_the_containers(containers: Path) -> None:
