@@ -131,31 +131,58 @@ def end(container: Container, *, stays: bool = False) -> None:
         time.sleep(_MOMENT)
 
 
-def end_damaged(path: Path, how: Stop = _AT_ONCE) -> None:
-    """The same for one whose record cannot be read, by its directory; SIGTERM asks it to end.
+class StoppingDamaged(NamedTuple):
+    """As `Stopping`, of one whose record cannot be read, by its directory."""
 
-    Whoever else has its lock is waited for, but not without end: LockHeld.
-    """
-    waiting = _waiting_for(path)
-    while is_locked(path):
-        with contextlib.suppress(NotRunning, SupervisorLost), connect(path) as session:
-            _end_damaged(session, how)
-            waiting = _waiting_for(path)
-        if not waiting.goes_on():
-            raise waiting.fault()
+    path: Path
+    how: Stop
+    session: Session | None  # of one that a supervisor listens for
+    deadline: float  # time.monotonic
+    waiting: Waiting  # for whoever else has its lock
 
 
-def _waiting_for(path: Path) -> Waiting:
-    return Waiting(records.LAST_STEPS, (path / "lock", f"container {path.name[:12]}"))
+def end_damaged(path: Path) -> None:
+    """`end` for a container whose record cannot be read. LockHeld, as of `finish_damaged`."""
+    finish_damaged(begin_damaged(path, _AT_ONCE))
 
 
-def _end_damaged(session: Session, how: Stop) -> None:
+def begin_damaged(path: Path, how: Stop) -> StoppingDamaged:
+    """`begin_stop` for a container whose record cannot be read: it is asked by SIGTERM."""
+    return StoppingDamaged(path, how, *_asked_damaged(path, how), _waiting_for(path))
+
+
+def _asked_damaged(path: Path, how: Stop) -> tuple[Session | None, float]:
+    try:
+        session = connect(path)
+    except NotRunning:
+        return None, 0
     _end_for_good(session, by_user=how.by_user)
     patience = _PATIENCE if how.patience is None else how.patience
     if patience > 0:
         _send(session, signal.SIGTERM)
-        session.pause(paused=False)
-    _end_by(session, time.monotonic() + patience)
+        with contextlib.suppress(SupervisorLost):
+            session.pause(paused=False)
+    return session, time.monotonic() + patience
+
+
+def finish_damaged(stopping: StoppingDamaged) -> None:
+    """Wait until it has ended, however. Who else has its lock is not waited for without end.
+
+    LockHeld.
+    """
+    path, how, session, deadline, waiting = stopping
+    while session is not None or is_locked(path):
+        if session is not None:
+            with session:
+                _end_by(session, deadline)
+            waiting = _waiting_for(path)
+        if not waiting.goes_on():
+            raise waiting.fault()
+        session, deadline = _asked_damaged(path, how)
+
+
+def _waiting_for(path: Path) -> Waiting:
+    return Waiting(records.LAST_STEPS, (path / "lock", f"container {path.name[:12]}"))
 
 
 def _end_by(session: Session, deadline: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 
 from lxgit.errors import LxgitError, in_words
 from lxgit.fsutil import write_atomic
@@ -14,12 +15,13 @@ from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from lxgit.operations.running import Stop
     from lxgit.progress import Progress
     from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
 
 _PLAIN = re.compile(r"[a-zA-Z0-9/._+:@-]+", re.ASCII)
 _RUNS_SYSTEMD = "/run/systemd/system"  # sd_booted(3)
@@ -56,47 +58,59 @@ def start_all(repository: Repository, progress: Progress) -> Iterator[Result]:
 
 
 def stop_all(repository: Repository, patience: float | None) -> Iterator[Result]:
-    """Stop what runs, as `stop` does, and leave it to the policies what the next boot starts."""
-    from lxgit.operations.running import Stop, begin_stop, finish_stop
+    """Stop what runs, as `stop` does, and leave it to the policies what the next boot starts.
 
-    how = Stop(patience, by_user=False)
+    All are asked to end before one is waited for; those that are damaged come last.
+    """
+    from lxgit.operations.running import Stop
+
     asked = []
-    for one in all_containers(repository.containers_dir):
+    for wish in _wishes(repository, Stop(patience, by_user=False)):
         try:
-            if one.is_running:
-                asked.append(begin_stop(repository, one.id, how))
+            if (finish := wish.ask()) is not None:
+                asked.append((wish, finish))
         except NoSuchContainer:  # it has ended just before, and gone
             pass
         except (LxgitError, OSError) as error:
-            yield Result(one.config.name, in_words(error))
-    for path in _damaged(repository):
-        if is_locked(path):
-            yield Result(path.name[:12], _end_damaged(path, how))
-    for stopping in asked:
-        name = stopping.container.config.name
+            yield Result(wish.name, in_words(error))
+    for wish, finish in asked:
         try:
-            finish_stop(stopping)
+            finish()
         except (LxgitError, OSError) as error:
-            yield Result(name, in_words(error))
+            yield Result(wish.name, in_words(error))
         else:
-            yield Result(name)
+            yield Result(wish.name, wish.fault)
+
+
+class _Wish(NamedTuple):
+    """A container that is to end."""
+
+    name: str
+    ask: Callable[[], Callable[[], None] | None]  # what waits for its end; None if it does not run
+    fault: LxgitError | None = None  # what is told of it when it has ended
+
+
+def _wishes(repository: Repository, how: Stop) -> Iterator[_Wish]:
+    from lxgit.operations.running import begin_damaged, begin_stop, finish_damaged, finish_stop
+
+    def ask(container: Container) -> Callable[[], None] | None:
+        if not container.is_running:
+            return None
+        return partial(finish_stop, begin_stop(repository, container.id, how))
+
+    def ask_damaged(path: Path) -> Callable[[], None] | None:
+        return partial(finish_damaged, begin_damaged(path, how)) if is_locked(path) else None
+
+    for one in all_containers(repository.containers_dir):
+        yield _Wish(one.config.name, partial(ask, one))
+    for path in _damaged(repository):
+        yield _Wish(path.name[:12], partial(ask_damaged, path), BrokenContainer(path))
 
 
 def _damaged(repository: Repository) -> list[Path]:
     """Containers whose record cannot be read, by their directories."""
     directory = repository.containers_dir
     return [directory / identity for identity in broken(directory)]
-
-
-def _end_damaged(path: Path, how: Stop) -> LxgitError:
-    """End one of those; what is to be told of it."""
-    from lxgit.operations.running import end_damaged
-
-    try:
-        end_damaged(path, how)
-    except (LxgitError, OSError) as error:
-        return in_words(error)
-    return BrokenContainer(path)
 
 
 def unit(program: Sequence[str], store: str) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lxgit.operations.buildmounts import LABEL
+from lxgit.operations.service import Result, stop_all
+from lxgit.repository import open_repository
+from lxgit.runtime.containers import BrokenContainer
 from lxgit.runtime.index import is_locked
 from tests.support.program import refused
 from tests.support.stores import contents
@@ -274,6 +279,31 @@ def test_a_damaged_container_when_the_machine_stops_and_boots(emptied: Lxgit) ->
     refused(emptied("system", "start-all", code=1), fault, "lxgit rm -f", out="other\n")
     emptied("rm", "-f", config.parent.name)
     assert emptied("system", "stop-all", "-t", "0").out == "other\n"
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+def test_damaged_containers_hold_up_no_sound_one_at_the_end(emptied: Lxgit) -> None:
+    """All are asked first, and what is sound is seen to its end while they have their time."""
+    script = "trap 'touch /srv/asked' TERM; touch /srv/ready; while :; do sleep 600 & wait; done"
+    processes, places = [], []
+    for name in ("one", "two"):
+        options = ("-v", f"{name}:/srv", "base", "sh", "-c", script)
+        emptied(*SLEEPS, name, *options)
+        places.append(emptied.store / f"volumes/{name}/data")
+        processes.append(process_of(emptied, name))
+    emptied(*SLEEPS, "sound", "--stop-timeout", "0", "base", "sleep", "600")
+    wait_until(lambda: all((place / "ready").exists() for place in places))
+    for name in ("one", "two"):
+        config_of(emptied, name).write_text("{")
+    told = stop_all(open_repository(emptied.store), None)
+    assert next(told) == Result("sound")
+    wait_until(lambda: all((place / "asked").exists() for place in places))
+    assert all(process.exists() for process in processes)
+    for process in processes:
+        os.kill(int(process.name), signal.SIGKILL)
+    assert [type(one.fault) for one in told] == [BrokenContainer, BrokenContainer]
 
 
 @pytest.mark.root
