@@ -87,7 +87,7 @@ def gc(
             leftovers.sweep_packs(repository)
             if packed or count:
                 progress.phase("Indexing history")
-                write_commit_graph(repository.git)
+                write_commit_graph(repository)
         except BaseException:  # such as a full disk, which Git leaves its unfinished packs on
             leftovers.sweep(repository)
             raise
@@ -99,13 +99,16 @@ def gc(
     return Collected(count, entries.dropped, max(before - after, 0), after, *gone, *idle)
 
 
-def write_commit_graph(git: Git) -> None:
+def write_commit_graph(repository: Repository) -> None:
     """Have Git index all commits that refs reach.
 
-    Not with which paths each one changed: that takes five times as long, and Git (2.47) uses it for
-    one path at a time, where `log -- PATH` here asks for three (see objects/pathhistory).
+    Without any, Git would leave what it has written before. Not with which paths each one changed:
+    that takes five times as long, and Git (2.47) uses it for one path at a time, where `log --
+    PATH` here asks for three (see objects/pathhistory).
     """
-    git.run(["commit-graph", "write", "--reachable", "--no-progress"])
+    if not repository.refs.list():
+        (repository.git_dir / "objects/info/commit-graph").unlink(missing_ok=True)
+    repository.git.run(["commit-graph", "write", "--reachable", "--no-progress"])
 
 
 class _Packs:

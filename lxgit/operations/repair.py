@@ -8,6 +8,7 @@ import os
 from lxgit.objects.git import GitFailed
 from lxgit.objects.gitdir import STORE_SETTINGS
 from lxgit.objects.newfile import TEMPORARY
+from lxgit.objects.packedrefs import CorruptRef
 from lxgit.operations.gc import write_commit_graph
 
 TYPE_CHECKING = False
@@ -40,8 +41,8 @@ def remake(repository: Repository, path: str) -> bool:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)  # Git does without
     if name == "commit-graph":
-        with contextlib.suppress(GitFailed):
-            write_commit_graph(repository.git)
+        with contextlib.suppress(GitFailed, CorruptRef):
+            write_commit_graph(repository)
     return True
 
 
