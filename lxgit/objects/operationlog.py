@@ -149,6 +149,14 @@ class OperationLog:
                 source[:] = [each for each in source if each.id != of]
         return done, undone
 
+    def went(self, operation: Operation) -> set[tuple[str, str, int]]:
+        """The names that it had go, or an undo or redo of it: with the message, and when."""
+        return {
+            (moved.name, moved.message, time)
+            for key, time, moved in self._lines()
+            if moved.new is None and operation.id in key.split(":")
+        }
+
     def _operations(self) -> Iterator[tuple[str, Operation]]:
         found: dict[str, list[tuple[int, Moved]]] = {}
         for key, time, moved in self._lines():

@@ -34,10 +34,11 @@ class Reflogs:
     def __init__(self, git_dir: str) -> None:
         self._directory = f"{git_dir}/logs"
 
-    def append(self, name: str, entry: ReflogEntry) -> None:
-        """Add a line, durably; one write, so that lines of several processes do not mix.
+    def append(self, name: str, *entries: ReflogEntry) -> None:
+        """Add a line for each, durably; the last change comes first, as everywhere.
 
-        Until it is on the disk, a power failure may leave zeros where the line was, or a part.
+        One write, so that lines of several processes do not mix. Until it is on the disk, a power
+        failure may leave zeros where the lines were, or a part.
         """
         path = f"{self._directory}/{name}"
         fd = self._open(path)
@@ -47,7 +48,7 @@ class Reflogs:
             torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
             if torn:
                 _blank_last_line(path)
-            write_all(fd, b"\n" + _encode(entry) if torn else _encode(entry))
+            write_all(fd, b"\n" * torn + encode_log(entries))
             os.fsync(fd)
         finally:
             os.close(fd)

@@ -12,6 +12,7 @@ from lxgit.enums import Enum
 from lxgit.errors import LxgitError
 from lxgit.fsutil import fsync_directory
 from lxgit.lean import contextmanager, suppress
+from lxgit.objects.deletions import deletions, told_of
 from lxgit.objects.filelock import FileLock, RefConflict, RefLocked
 from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.packedrefs import CorruptRef
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from lxgit.objects.commits import Signature
+    from lxgit.objects.deletions import Deletion
 
 __all__ = [
     "ANY",
@@ -144,11 +146,13 @@ class RefStore(RefReader):
         old: ObjectID | Literal[_Any.ANY] | None,
         message: str,
         who: Signature,
+        log: Sequence[ReflogEntry] = (),
     ) -> None:
         """Make the ref `new`, durably, if it is `old` now; None stands for no such ref.
 
         The objects must be durable before. `message` and `who` go to the reflog, also to that of
-        HEAD when HEAD names the ref; of a branch or tag that is deleted, to that of DELETED. The
+        HEAD when HEAD names the ref; of a branch or tag that is deleted, to that of DELETED, behind
+        what its own had. `log` goes to the reflog before: what the ref was by another name. The
         first value of a ref that lxgit keeps for itself is not there: what comes next says it too.
         A symbolic ref is replaced, not followed. RefMoved when the ref is not `old`, RefInUse where
         HEAD's branch is to be deleted, RefConflict, RefLocked, InvalidName.
@@ -173,7 +177,7 @@ class RefStore(RefReader):
                     self._delete(name)
                 else:
                     if current is not None or name == DELETED or not name.startswith(_OWN):
-                        self._logs.append(name, ReflogEntry(current, new, who, message))
+                        self._log(name, ReflogEntry(current, new, who, message), log)
                     lock.commit()
         if new is None:
             remove_empty_parents(self._path(name), f"{self._git_dir}/refs")
@@ -191,9 +195,14 @@ class RefStore(RefReader):
             log.write(encode_log(entries))
             log.commit()
 
-    def deleted(self) -> tuple[ReflogEntry, ...]:
-        """Branches and tags that were deleted, the last first: `old`, and the name in `message`."""
-        return self.reflog(DELETED)
+    def deleted(self) -> tuple[Deletion, ...]:
+        """Branches and tags that were deleted, the last first."""
+        return tuple(deletions(self.reflog(DELETED)))
+
+    def not_in_log(self, name: str, entries: Sequence[ReflogEntry]) -> list[ReflogEntry]:
+        """Those that the ref's log has not: all, unless a kill came between log and ref."""
+        there = set(self.reflog(name) if entries else ())
+        return [entry for entry in entries if entry not in there]
 
     def _check_conflict(self, name: str) -> None:
         """Raise RefConflict when another ref is where this one's directory would be, or below."""
@@ -220,8 +229,32 @@ class RefStore(RefReader):
             self._record(name, before, after, message, who.time)
 
     def _bury(self, name: str, last: ObjectID, message: str, who: Signature) -> None:
-        entry = f"{name}: {message}"
-        self.update(DELETED, last, old=ANY, message=entry, who=who)
+        """Have it known what a ref was that is about to go."""
+        log, told = told_of(name, self._logs.read(name)), f"{name}: {message}"
+        self.update(DELETED, last, old=ANY, message=told, who=who, log=log)
+
+    def _log(self, name: str, entry: ReflogEntry, before: Sequence[ReflogEntry]) -> None:
+        if entry.old is None and before:  # as Git has it after `branch -m`
+            entry = entry._replace(old=before[0].new)
+        try:
+            self._logs.append(name, entry, *before)
+        except (NotADirectoryError, IsADirectoryError):
+            self._clear_logs(name, entry.who)
+            self._logs.append(name, entry, *before)
+
+    def _clear_logs(self, name: str, who: Signature) -> None:
+        """Remove logs of refs that are gone, where a directory or the file of this one's is to be.
+
+        A kill came before they went; or it was not lxgit that had the refs go, and told of it.
+        """
+        known = {(one.ref, one.log) for one in self.deleted()}
+        for other in self._logs.names():
+            in_the_way = f"{other}/".startswith(f"{name}/") or name.startswith(f"{other}/")
+            if in_the_way and self.read(other) is None:
+                log = self._logs.read(other)
+                if log and log[0].new is not None and (other, log) not in known:
+                    self._bury(other, log[0].new, "no longer there", who)
+                self._logs.delete(other)
 
     @contextmanager
     def _beside_head(self, name: str, *, deleted: bool) -> Iterator[bool]:
@@ -240,13 +273,16 @@ class RefStore(RefReader):
             yield is_head
 
     def _delete(self, name: str) -> None:
-        """Packed first: the other order would for a moment show an old value."""
+        """Packed first: the other order would for a moment show an old value.
+
+        The log goes last, so that no ref is ever without one.
+        """
         self._packed.remove(name)
         path = self._path(name)
         with suppress(FileNotFoundError, IsADirectoryError):
             os.unlink(path)
-        self._logs.delete(name)
         fsync_directory(os.path.dirname(path))
+        self._logs.delete(name)
 
 
 @contextmanager

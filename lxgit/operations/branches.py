@@ -174,7 +174,7 @@ def _check_deletable(repository: Repository, name: str, oid: ObjectID, *, force:
 def rename_branch(
     repository: Repository, old: str | None, new: str, *, force: bool, identity: Identity
 ) -> str | None:
-    """Give a branch, HEAD's by default, another name; HEAD and its containers follow.
+    """Give a branch, HEAD's by default, another name; HEAD, its containers and its log follow.
 
     A rename that did not come to its end, on a full disk for example, is gone on with. Returns the
     commit that a branch was at which had the new name, if no name has that any more.
@@ -198,7 +198,8 @@ def rename_branch(
     containers = containers_on(repository, old)
     who = identity.committer
     if not begun:
-        repository.refs.update(branch_ref(new), oid, old=present, message=message, who=who)
+        log = repository.refs.not_in_log(branch_ref(new), repository.refs.reflog(branch_ref(old)))
+        repository.refs.update(branch_ref(new), oid, old=present, message=message, who=who, log=log)
     if head == branch_ref(old):
         repository.refs.set_head(branch_ref(new), message=message, who=who)
     detach(repository, containers, identity, onto=new)

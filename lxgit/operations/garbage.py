@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lxgit.errors import LxgitError
+from lxgit.objects.deletions import with_origins
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.packindex import PackIndex
 from lxgit.objects.refnames import BRANCHES, DELETED, TAGS
@@ -57,8 +58,9 @@ def expire_reflogs(repository: Repository, *, now: bool, dry_run: bool = False) 
     """Drop the entries that are too old; with `now`, all that reach what no ref does.
 
     Where none is left that tells how a branch or a tag came to be where it is (`arriving` asks for
-    it), the last one stays, without what it was before. The caller keeps everybody from moving refs
-    (Repository.collecting), unless it is a dry run.
+    it), the last one stays, without what it was before; of one that was deleted, as long as that is
+    told of. The caller keeps everybody from moving refs (Repository.collecting), unless it is a dry
+    run.
     """
     count = 0
     surviving: set[ObjectID] = set()
@@ -67,9 +69,11 @@ def expire_reflogs(repository: Repository, *, now: bool, dry_run: bool = False) 
         entries = repository.refs.reflog(name)
         kept = [entry for entry in entries if entry.who.time > moment - _ENTRIES]
         limit = moment - (_ENTRIES if name == DELETED else _LOST_ENTRIES)
-        due = [entry for entry in kept if now or entry.who.time <= limit]
+        due = {entry for entry in kept if now or entry.who.time <= limit}
         lost = _unreached(repository, name, due, now=now)
         kept = [entry for entry in kept if entry not in due or not _ids(entry) & lost]
+        if name == DELETED:
+            kept = list(with_origins(entries, kept))
         if entries and all(entry.new != entries[0].new for entry in kept):
             kept = [*_last(repository, name, entries[0], kept), *kept]
         surviving.update(*map(_ids, kept))

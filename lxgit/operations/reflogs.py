@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lxgit.objects.ids import hex_id
 from lxgit.objects.packedrefs import CorruptRef
+from lxgit.objects.reflogs import ReflogEntry
 from lxgit.objects.refnames import short_name
 from lxgit.operations.naming import branch_ref, tag_ref
 from lxgit.operations.values import ReflogRow
@@ -12,12 +13,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lxgit.objects.reflogs import ReflogEntry
+    from lxgit.objects.deletions import Deletion
     from lxgit.repository import Repository
 
 
 def reflog(repository: Repository, name: str = "HEAD") -> list[ReflogRow]:
-    """What a ref was, the last change first; of one that was deleted, where it was then.
+    """What a ref was, the last change first, also one that was deleted.
 
     UnknownRevision when there never was one, as far as anybody knows.
     """
@@ -25,10 +26,17 @@ def reflog(repository: Repository, name: str = "HEAD") -> list[ReflogRow]:
     if ref is not None:
         return list(_rows(name, repository.refs.reflog(ref)))
     meant = _meant(name)
-    buried = [row for row in deleted(repository) if row.ref in meant]
-    if not buried:
+    gone = [one for one in repository.refs.deleted() if one.ref in meant]
+    if not gone:
         raise repository.revisions.unknown(name)
-    return [row._replace(name=f"{name}@{{{number}}}") for number, row in enumerate(buried)]
+    # One that came back in between has the same again in its log.
+    entries = dict.fromkeys(entry for one in gone for entry in (_last(one), *one.log))
+    return list(_rows(name, list(entries)))
+
+
+def _last(deletion: Deletion) -> ReflogEntry:
+    """The entry that says that it went, with what it was."""
+    return ReflogEntry(None, deletion.oid, deletion.who, deletion.message)
 
 
 def _ref(repository: Repository, name: str) -> str | None:
@@ -53,13 +61,10 @@ def _meant(name: str) -> tuple[str, ...]:
 
 def deleted(repository: Repository) -> list[ReflogRow]:
     """The branches and tags that were deleted, with what they were, the last first."""
-    rows = []
-    for entry in repository.refs.deleted():
-        ref, _, message = entry.message.partition(": ")
-        if entry.new is not None:
-            oid = hex_id(entry.new)
-            rows.append(ReflogRow(short_name(ref), ref, oid, None, entry.who, message))
-    return rows
+    return [
+        ReflogRow(short_name(one.ref), one.ref, hex_id(one.oid), None, one.who, one.message)
+        for one in repository.refs.deleted()
+    ]
 
 
 def _rows(name: str, entries: Sequence[ReflogEntry]) -> Iterator[ReflogRow]:

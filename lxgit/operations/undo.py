@@ -11,7 +11,7 @@ from __future__ import annotations
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.operationlog import Stand
-from lxgit.objects.refnames import BRANCHES, short_name
+from lxgit.objects.refnames import BRANCHES, TAGS, short_name
 from lxgit.operations.attached import containers_on, detach, row_of, stash_owner
 from lxgit.operations.branches import BranchInUse, detached_at, has_containers
 from lxgit.operations.standing import changed_since, container_of, put_back, show_again, stand_now
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.operationlog import Moved, Operation
+    from lxgit.objects.reflogs import ReflogEntry
     from lxgit.operations.values import ContainerRow, Identity
     from lxgit.progress import Progress
     from lxgit.repository import Repository
@@ -91,12 +92,13 @@ def undo(
         verb = "redo" if redo else "undo"
         repository.operations.next_operation(verb, operation.id)
         message = f"{verb}: {operation.message}"
+        logs = _logs(repository, operation, steps)
         # What is to go goes last: HEAD has left a branch before that is deleted.
         for step in sorted(steps, key=lambda step: step.wanted is None):
             if step.places:
                 kept |= _place(repository, step, message, identity, progress, force=force)
             else:
-                _take(repository, step, message, identity)
+                _take(repository, step, message, identity, logs.get(step.moved.name, ()))
         repository.operations.finish(identity.committer.time)
     return _told(repository, operation, steps, kept)._replace(detached=detached)
 
@@ -226,7 +228,29 @@ def _detached(
     return tuple(rows)
 
 
-def _take(repository: Repository, step: _Step, message: str, identity: Identity) -> None:
+def _logs(
+    repository: Repository, operation: Operation, steps: Sequence[_Step]
+) -> dict[str, tuple[ReflogEntry, ...]]:
+    """What the logs of branches and tags had that come back, by their names.
+
+    A name may have been at the same commit in other lives: what counts is how it went this time.
+    """
+    back = {step.moved.name: step.wanted for step in steps if step.now is None}
+    if not any(name.startswith((BRANCHES, TAGS)) for name in back):
+        return {}
+    went = repository.operations.went(operation)
+    found = [one for one in repository.refs.deleted() if hex_id(one.oid) == back.get(one.ref)]
+    found.sort(key=lambda one: (one.ref, one.message, one.who.time) not in went)
+    return {one.ref: one.log for one in reversed(found)}
+
+
+def _take(
+    repository: Repository,
+    step: _Step,
+    message: str,
+    identity: Identity,
+    log: tuple[ReflogEntry, ...],
+) -> None:
     if step.moved.container is not None:
         assert step.now is not None
         assert step.wanted is not None
@@ -237,7 +261,7 @@ def _take(repository: Repository, step: _Step, message: str, identity: Identity)
         target, who = _head(step.wanted), identity.committer
         repository.refs.set_head(target, message=message, who=who, unborn=True)
     else:
-        _move(repository, step, message, identity)
+        _move(repository, step, message, identity, log)
 
 
 def _place(
@@ -263,7 +287,13 @@ def _head(value: str) -> str | ObjectID:
     return value if value.startswith(BRANCHES) else from_hex(value)
 
 
-def _move(repository: Repository, step: _Step, message: str, identity: Identity) -> None:
+def _move(
+    repository: Repository,
+    step: _Step,
+    message: str,
+    identity: Identity,
+    log: tuple[ReflogEntry, ...],
+) -> None:
     name = step.moved.name
     if step.wanted is None and name.startswith(BRANCHES):
         detach(repository, containers_on(repository, name.removeprefix(BRANCHES)), identity)
@@ -276,6 +306,7 @@ def _move(repository: Repository, step: _Step, message: str, identity: Identity)
         old=from_hex(step.now) if step.now is not None else None,
         message=message,
         who=identity.committer,
+        log=repository.refs.not_in_log(name, log),
     )
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
 
 from tests.cli.conftest import row
+from tests.support.stockgit import StockGit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.program import Lxgit
-    from tests.support.stockgit import StockGit
 
 
 def test_branches_are_listed_as_git_does(grown: Lxgit, git: StockGit) -> None:
@@ -112,6 +113,23 @@ def test_create_move_rename_delete(grown: Lxgit, git: StockGit) -> None:
     assert grown("branch", "-d", "newer").out == f"Deleted branch newer (was {base[:12]}).\n"
     assert git.attempt("rev-parse", "newer").returncode != 0
     assert git.fsck() == b""
+
+
+def test_what_is_renamed_has_its_reflog_as_in_git(
+    grown: Lxgit, git: StockGit, scratch: Path
+) -> None:
+    grown("branch", "other", "base")
+    grown("branch", "-f", "other", "tuned")
+    theirs = StockGit(scratch / "theirs")
+    shutil.copytree(git.git_dir, theirs.git_dir)
+    theirs("branch", "-m", "other", "another")
+    grown("branch", "-m", "other", "another")
+    told = theirs("reflog", "show", "--abbrev=12", "another").decode()
+    assert len(told.splitlines()) == 3
+    assert grown("reflog", "another").out == told
+    assert git("reflog", "show", "--abbrev=12", "another").decode() == told
+    fields = grown("reflog", "another", "--format", "json").json
+    assert [one["old"] for one in fields] == [*(one["id"] for one in fields[1:]), None]
 
 
 def test_deleting_what_is_not_merged_or_head(grown: Lxgit) -> None:

@@ -309,20 +309,61 @@ def test_what_was_deleted_is_found(full: Lxgit, git: StockGit) -> None:
     oid = git.word("rev-parse", "third")
     full("branch", "-D", "third")
     full("tag", "-d", "noted")
-    assert full("reflog", "third").out == f"{oid[:12]} third@{{0}}: branch: deleted\n"
+    assert full("reflog", "third").lines == [
+        f"{oid[:12]} third@{{0}}: branch: deleted",
+        f"{oid[:12]} third@{{1}}: branch: Created from base",
+    ]
     assert [line.split(" ", 1)[1] for line in full("reflog", "--deleted").lines] == [
         "noted: tag: deleted",
         "third: branch: deleted",
     ]
-    assert full("reflog", "third:latest").lines == [
-        f"{oid[:12]} third:latest@{{0}}: branch: deleted"
-    ]
-    for name in ("heads/third", "refs/heads/third"):
-        assert full("reflog", name).lines == [f"{oid[:12]} {name}@{{0}}: branch: deleted"]
+    for name in ("third:latest", "heads/third", "refs/heads/third"):
+        assert full("reflog", name).lines == [
+            f"{oid[:12]} {name}@{{0}}: branch: deleted",
+            f"{oid[:12]} {name}@{{1}}: branch: Created from base",
+        ]
     full("tag", "base:v1", oid)
     full("tag", "-d", "base:v1")
     for name in ("base:v1", "base/v1", "tags/base/v1"):
-        assert full("reflog", name).lines == [f"{oid[:12]} {name}@{{0}}: tag: deleted"]
+        assert full("reflog", name).lines == [
+            f"{oid[:12]} {name}@{{0}}: tag: deleted",
+            f"{oid[:12]} {name}@{{1}}: tag: {oid}",
+        ]
     full("branch", "third", oid[:12])
     assert "Created from" in full("reflog", "third").out
     assert "did you mean" in full("reflog", "thrid", code=1).err
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("third", ["branch", "-D", "third"]),
+        ("third", ["branch", "-m", "third", "fourth"]),
+        ("third", ["branch", "-M", "third", "base"]),
+        ("base/v1", ["tag", "-d", "base:v1"]),
+    ],
+    ids=("deleted", "renamed", "renamed over another", "a tag"),
+)
+def test_what_is_back_has_its_reflog(
+    full: Lxgit, git: StockGit, name: str, words: list[str]
+) -> None:
+    """Also when gc came in between: what a branch was is not forgotten with it."""
+    left = git.word("rev-parse", "base")
+    full("tag", "base:v1", "base")
+    full("tag", "-f", "base:v1", "tuned")
+    full("branch", "-f", "third", "tuned")
+    before = full("reflog", "-n", "9", name).out
+    full(*words)
+    full("undo")
+    assert full("reflog", name).out.split("\n", 1)[1] == before.replace("@{1}", "@{2}").replace(
+        "@{0}", "@{1}"
+    )
+    full("undo", "--redo")
+    git("gc", "-q", "--prune=now")
+    full("undo")
+    told = [line.partition(": ")[2] for line in full("reflog", name).lines]
+    assert told[0] == told[1]
+    assert told[2:] == [line.partition(": ")[2] for line in before.splitlines()]
+    assert git.word("reflog", name, "--format=%gs").splitlines() == told
+    full("undo")
+    assert git.word("rev-parse", name) in {left, git.word("rev-parse", "tuned")}

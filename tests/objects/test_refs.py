@@ -385,9 +385,9 @@ class TestDeleting:
         put(refs, "refs/lxgit/containers/1", commits[2])
         for name in (BASE, "refs/tags/v1", "refs/lxgit/containers/1"):
             refs.update(name, None, old=ANY, message="rmi", who=WHO)
-        assert [(entry.new, entry.message) for entry in refs.deleted()] == [
-            (commits[2], "refs/tags/v1: rmi"),
-            (commits[1], "refs/heads/base: rmi"),
+        assert [(one.ref, one.oid, one.message) for one in refs.deleted()] == [
+            ("refs/tags/v1", commits[2], "rmi"),
+            (BASE, commits[1], "rmi"),
         ]
         stock("gc", "-q", "--prune=now")
         assert stock("cat-file", "-t", hex_id(commits[1])) == b"commit\n"

@@ -14,6 +14,7 @@ from lxgit.objects.commits import Signature
 from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex
 from lxgit.objects.refs import ANY, CorruptRef
+from lxgit.operations.branches import drop_branch, rename_branch
 from lxgit.operations.fsck import fsck
 from lxgit.operations.garbage import DamagedTimes
 from lxgit.operations.gc import gc
@@ -103,7 +104,44 @@ def test_a_deleted_branch_is_kept_for_ninety_days(repository: Repository, scratc
     forget(repository, days=80)
     age(repository, 80)
     assert collect(repository).objects == 0
-    assert repository.refs.deleted()[0].new == oid
+    assert repository.refs.deleted()[0].oid == oid
+    assert oid in repository.objects
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_what_a_branch_was_before_it_was_deleted_is_kept(
+    repository: Repository, scratch: Path, *, renamed: bool
+) -> None:
+    kept = take(repository, scratch / "root", "one", days=60)
+    left = take(repository, scratch / "root", "two", days=50)
+    repository.refs.update(BASE, kept, old=left, message="reset", who=who(20).committer)
+    if renamed:
+        rename_branch(repository, "base", "other", force=False, identity=who(10))
+        repository.refs.update("refs/heads/base", kept, old=None, message="", who=who().committer)
+        repository.refs.set_head(BASE, message="", who=who().committer)
+        drop_branch(repository, "other", kept, who())
+    else:
+        forget(repository, days=10)
+    age(repository, 50)
+    assert collect(repository).objects == 0
+    assert left in repository.objects
+    assert left in {entry.old for entry in repository.refs.deleted()[0].log}
+    assert collect(repository, now=True).objects > 0
+    assert left not in repository.objects
+
+
+def test_how_a_deleted_branch_came_to_be_where_it_was_is_told_as_long_as_that(
+    repository: Repository, scratch: Path
+) -> None:
+    take(repository, scratch / "root", "one", days=120)
+    oid = take(repository, scratch / "root", "two", days=110)
+    forget(repository, days=80)
+    [gone] = repository.refs.deleted()
+    collect(repository)
+    for entry in (gone.log[0]._replace(old=None),) * 2:
+        [gone] = repository.refs.deleted()
+        assert gone.log == (entry,)
+        assert collect(repository).objects == 0
     assert oid in repository.objects
 
 
@@ -144,12 +182,12 @@ def test_now_means_branches_that_were_deleted(repository: Repository, scratch: P
     assert collect(repository).objects == 0
     assert collect(repository, now=True).objects > 0
     assert [oid in repository.objects for oid in oids[:3]] == [True, False, True]
-    assert [entry.new for entry in refs.deleted()] == [kept]
+    assert [one.oid for one in refs.deleted()] == [kept]
     assert refs.read("refs/lxgit/deleted") == kept
     refs.update("refs/heads/three", None, old=oids[2], message="deleted", who=who().committer)
     assert collect(repository, now=True).objects > 0
     assert oids[2] not in repository.objects
-    assert [entry.new for entry in refs.deleted()] == [kept]
+    assert [one.oid for one in refs.deleted()] == [kept]
 
 
 def test_a_commit_that_was_undone_goes_after_thirty_days(

@@ -1,0 +1,89 @@
+"""What is known of branches and tags that were deleted: the reflog of DELETED (refnames).
+
+A deletion is a row of entries there, written at once: what the ref's own log had, and then the last
+value. The message of that one begins with the ref's full name, of the others with what they were
+called, which no ref can be:
+
+    refs/heads/old@{1}: branch: Created from base
+    refs/heads/old@{0}: commit: Install nginx
+    refs/heads/old: branch: deleted
+
+So gc keeps all of them, and whoever brings the ref back has its log.
+"""
+
+from __future__ import annotations
+
+from lxgit.tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from lxgit.objects.commits import Signature
+    from lxgit.objects.ids import ObjectID
+    from lxgit.objects.reflogs import ReflogEntry
+
+
+class Deletion(NamedTuple):
+    """A ref that was deleted: its last value, why, and its log, the last change first."""
+
+    ref: str
+    oid: ObjectID
+    who: Signature
+    message: str
+    log: tuple[ReflogEntry, ...]
+
+
+def told_of(ref: str, log: Sequence[ReflogEntry]) -> list[ReflogEntry]:
+    """The entries of a ref's log, as DELETED's has them."""
+    return [
+        entry._replace(message=f"{ref}@{{{number}}}: {entry.message}")
+        for number, entry in enumerate(log)
+    ]
+
+
+def deletions(entries: Iterable[ReflogEntry]) -> Iterator[Deletion]:
+    """What DELETED's log tells, the last change first.
+
+    Entries of a ref's own log are none's where the deletion itself is no longer told of.
+    """
+    last: Deletion | None = None
+    log: list[ReflogEntry] = []
+    most = -1
+    for entry in entries:
+        ref, number, message = _parse(entry.message)
+        if number is None:
+            if last is not None:
+                yield last._replace(log=tuple(log))
+            last, log, most = None, [], -1
+            if entry.new is not None:
+                last = Deletion(ref, entry.new, entry.who, message, ())
+        elif last is not None and ref == last.ref and number > most:
+            log.append(entry._replace(message=message))
+            most = number
+    if last is not None:
+        yield last._replace(log=tuple(log))
+
+
+def with_origins(
+    entries: Sequence[ReflogEntry], kept: Sequence[ReflogEntry]
+) -> Iterator[ReflogEntry]:
+    """`kept`, and how each ref came to be what it was last, without what it was before.
+
+    `entries` are all of DELETED's log, of which gc has `kept`, the last change first.
+    """
+    chosen, last = set(kept), None
+    for entry in entries:
+        ref, number, _ = _parse(entry.message)
+        if entry in chosen:
+            yield entry
+        elif number == 0 and last is not None and (ref, entry.new) == last:
+            yield entry._replace(old=None)
+        last = (ref, entry.new) if number is None and entry in chosen else None
+
+
+def _parse(message: str) -> tuple[str, int | None, str]:
+    """The ref, which entry of its own log it is or None for its deletion, and the message."""
+    name, _, rest = message.partition(":")
+    ref, at, number = name.removesuffix("}").partition("@{")
+    return ref, int(number) if at and number.isdecimal() else None, rest.removeprefix(" ")
