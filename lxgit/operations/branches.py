@@ -188,6 +188,8 @@ def rename_branch(
         old = head.removeprefix(BRANCHES)
     old, new = branch_name(old), branch_name(new)
     oid = branch_tip(repository, old)
+    if new == old:
+        return None
     check_branch_name(repository, new)
     present = repository.refs.read(branch_ref(new))
     message = f"Branch: renamed {branch_ref(old)} to {branch_ref(new)}"

@@ -115,6 +115,18 @@ def test_create_move_rename_delete(grown: Lxgit, git: StockGit) -> None:
     assert git.fsck() == b""
 
 
+@pytest.mark.parametrize("words", [["base", "base"], ["base", "base:latest"], ["tuned"]])
+def test_a_branch_that_is_renamed_to_its_own_name_stays(
+    grown: Lxgit, git: StockGit, words: list[str]
+) -> None:
+    before = git("for-each-ref")
+    for option in ("-m", "-M"):
+        result = grown("branch", option, *words)
+        assert result.out + result.err == ""
+        assert git("for-each-ref") == before
+    assert "no branch 'none'" in grown("branch", "-M", "none", "none", code=1).err
+
+
 def test_what_is_renamed_has_its_reflog_as_in_git(
     grown: Lxgit, git: StockGit, scratch: Path
 ) -> None:
