@@ -107,7 +107,13 @@ def test_rmi(grown: Lxgit, git: StockGit) -> None:
     assert "'tuned' is HEAD's branch" in grown("rmi", "tuned", code=1).err
     assert grown("rmi", "base").out == f"Deleted branch base (was {base[:12]}).\n"
     assert grown("images", "-q").lines == [git.word("rev-parse", "tuned")[:12]]
-    assert git("reflog", "refs/lxgit/deleted").decode().count(base[:7]) == 2
+    gone = git("reflog", "--format=%h %gs", "refs/lxgit/deleted").decode().splitlines()
+    assert [line.split(":")[0] for line in gone if line.startswith(base[:7])] == [
+        f"{base[:7]} refs/heads/base",
+        f"{base[:7]} refs/heads/base@{{0}}",
+        f"{base[:7]} refs/tags/base/v1",
+        f"{base[:7]} refs/tags/base/v1@{{0}}",
+    ]
     assert git.fsck() == b""
 
 
