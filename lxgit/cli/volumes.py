@@ -59,7 +59,10 @@ def ls(
     filters: Filters = (),
     format_: FormatOption = "table",
 ) -> None:
-    """List volumes. Filters: name (a part of it), label, dangling (true, false), driver."""
+    """List volumes. The driver of one whose volume.json cannot be read is "damaged".
+
+    Filters: name (a part of it), label, dangling (true, false), driver.
+    """
     from lxgit.operations.volumes import list_volumes, select_volumes
 
     repository = session.repository_to_list()
@@ -81,8 +84,8 @@ def volume_values(row: VolumeRow) -> dict[str, object]:
     from lxgit.cli.moments import nanosecond_stamp
 
     return {
-        "CreatedAt": nanosecond_stamp(row.created),
-        "Driver": "local",
+        "CreatedAt": nanosecond_stamp(row.created) if row.created else "",
+        "Driver": row.driver,
         "Labels": dict(row.labels),
         "Mountpoint": row.path,
         "Name": row.name,

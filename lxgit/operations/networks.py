@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from lxgit.errors import LxgitError
 from lxgit.operations.ordinary import RootsAlone
-from lxgit.operations.selecting import has_label, parse_filters
+from lxgit.operations.selecting import DAMAGED, has_label, parse_filters
 from lxgit.runtime import networks as records
 from lxgit.runtime import rootless
 from lxgit.runtime.config import BUILT_IN, NO_BRIDGE
@@ -72,11 +72,7 @@ class NetworkRow(NamedTuple):
     @property
     def is_damaged(self) -> bool:
         """Whether nothing can be told of it but its name, and who has it."""
-        return self.driver == _DAMAGED
-
-
-_DAMAGED = "damaged"
-"""In the place of the driver of a network whose description cannot be read."""
+        return self.driver == DAMAGED
 
 
 def create_network(repository: Repository, wanted: WantedDefinition) -> str:
@@ -135,7 +131,7 @@ def list_networks(repository: Repository) -> list[NetworkRow]:
         try:
             rows.append(_row(repository, name, users))
         except records.BrokenNetwork:
-            rows.append(NetworkRow("", name, _DAMAGED, members=_idle(users, name)))
+            rows.append(NetworkRow("", name, DAMAGED, members=_idle(users, name)))
         except records.NoSuchNetwork:
             continue  # it has just been deleted
     return rows

@@ -28,6 +28,10 @@ ABOUT_ALL = ("status=", "exited=")
 STATES = ("created", "running", "paused", "restarting", "exited")
 
 
+DAMAGED = "damaged"
+"""In the place of the driver of a volume or a network whose description cannot be read."""
+
+
 def parse_filters(filters: Iterable[str], known: Sequence[str]) -> dict[str, list[str]]:
     """The values that each key is to have. UsageError for what is no `KEY=VALUE` of a known key."""
     found: dict[str, list[str]] = {}

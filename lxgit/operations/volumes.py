@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from lxgit.errors import LxgitError, UsageError
 from lxgit.operations.lookup import find_container
-from lxgit.operations.selecting import has_label, parse_filters
+from lxgit.operations.selecting import DAMAGED, has_label, parse_filters
 from lxgit.records import replace
 from lxgit.runtime import mounts as mounting
 from lxgit.runtime import volumes as records
@@ -61,6 +61,12 @@ class VolumeRow(NamedTuple):
     anonymous: bool
     containers: tuple[str, ...]
     """The names of those that have it, running or not."""
+    driver: str = "local"
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether nothing can be told of it but its name, and who has it."""
+        return self.driver == DAMAGED
 
 
 class PrunedVolumes(NamedTuple):
@@ -144,10 +150,18 @@ def create_volume(repository: Repository, name: str | None, labels: Mapping[str,
 
 
 def list_volumes(repository: Repository) -> list[VolumeRow]:
-    """All volumes by their names. BrokenVolume."""
+    """All volumes by their names, damaged ones among them."""
     users = holders(repository, volumes_of)
-    names = records.names(repository.volumes_dir)
-    return [_row(records.load(repository.volumes_dir, name), users) for name in names]
+    rows = []
+    for name in records.names(repository.volumes_dir):
+        try:
+            rows.append(_row(records.load(repository.volumes_dir, name), users))
+        except records.BrokenVolume:
+            damaged = records.Volume(repository.volumes_dir / name, 0, {})
+            rows.append(_row(damaged, users)._replace(driver=DAMAGED))
+        except records.NoSuchVolume:
+            continue  # it has just been deleted
+    return rows
 
 
 def find_volume(repository: Repository, name: str) -> VolumeRow:
@@ -193,7 +207,7 @@ def _fits(row: VolumeRow, wanted: Mapping[str, Sequence[str]]) -> bool:
         all(has_label(labels, value) for value in wanted.get("label", ()))
         and any(part in row.name for part in wanted.get("name", ("",)))
         and unused in wanted.get("dangling", (unused,))
-        and "local" in wanted.get("driver", ("local",))
+        and row.driver in wanted.get("driver", (row.driver,))
     )
 
 
@@ -223,14 +237,14 @@ def prune_volumes(
 ) -> PrunedVolumes:
     """Delete the anonymous volumes, or with `everything` all, that no container has.
 
-    BrokenContainer while any may have one of those.
+    Damaged ones stay: nobody knows their labels. BrokenContainer while any may have one of those.
     """
     size = 0
     with records.settled(repository.volumes_dir):
         gone = [
             row.name
             for row in select_volumes(list_volumes(repository), filters)
-            if not row.containers and (row.anonymous or everything)
+            if not (row.containers or row.is_damaged) and (row.anonymous or everything)
         ]
         if gone:
             require_all_told(repository)

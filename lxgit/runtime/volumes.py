@@ -27,6 +27,7 @@ from lxgit.objects.scan import read_tree, scan
 from lxgit.progress import NullProgress
 from lxgit.records import dataclass
 from lxgit.runtime.directory_layer import DirectoryWriter
+from lxgit.runtime.index import content
 from lxgit.runtime.upper import image_metadata
 
 TYPE_CHECKING = False
@@ -156,14 +157,12 @@ def _moved(building: Path, place: Path) -> bool:
 def load(volumes: Path, name: str) -> Volume:
     """A volume by its name. NoSuchVolume; BrokenVolume."""
     path = volumes / name
+    if not path.is_dir():
+        raise NoSuchVolume(f"there is no volume '{name}'", hint="'lxgit volume ls' lists them")
     try:
-        values = json.loads((path / "volume.json").read_bytes())
+        values = json.loads(content(path / "volume.json") or b"")
         return Volume(path, values["created"], values["labels"])
-    except (FileNotFoundError, NotADirectoryError):
-        raise NoSuchVolume(
-            f"there is no volume '{name}'", hint="'lxgit volume ls' lists them"
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise BrokenVolume(
             f"volume '{name}' is damaged: its volume.json does not say what it is",
             hint=f"its data is in {path / 'data'}; 'lxgit volume rm {name}' deletes it",
@@ -171,9 +170,10 @@ def load(volumes: Path, name: str) -> Volume:
 
 
 def names(volumes: Path) -> list[str]:
-    """Every volume's name, sorted."""
+    """Every volume's name, sorted, damaged ones' too."""
     try:
-        return sorted(name for name in os.listdir(volumes) if not name.startswith("."))
+        with os.scandir(volumes) as entries:
+            return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_dir())
     except FileNotFoundError:
         return []
 
@@ -192,8 +192,14 @@ def remove(volumes: Path, name: str) -> None:
 
 
 def size(volume: Path) -> int:
-    """Bytes as the disk counts them; each inode once, whatever containers do meanwhile."""
-    fd = os.open(volume / "data", os.O_RDONLY | os.O_DIRECTORY)
+    """Bytes as the disk counts them; each inode once, whatever containers do meanwhile.
+
+    0 where there is no data: of one that is damaged, or has just been deleted.
+    """
+    try:
+        fd = os.open(volume / "data", os.O_RDONLY | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
     try:
         blocks = {inode.status.st_ino: inode.status.st_blocks for inode in scan(fd, busy=True)}
     finally:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.conftest import sh
+from tests.support.program import refused
 
 if TYPE_CHECKING:
     from tests.support.program import Lxgit
@@ -168,11 +169,28 @@ class TestTheirCommands:
         assert pruned[0] == "v"
         assert pruned[1].startswith("Total reclaimed space: 2.1")
 
-    def test_a_damaged_one(self, lx: Lxgit) -> None:
-        lx("volume", "create", "v")
-        (lx.store / "volumes/v/volume.json").write_text("{}")
-        assert "volume 'v' is damaged" in lx("volume", "ls", code=1).err
+    @pytest.mark.parametrize("content", ['{"created"', None])
+    def test_a_damaged_one(self, lx: Lxgit, content: str | None) -> None:
+        """It is in no other's way, and its data stays until somebody names it."""
+        lx("run", "--name", "c", "-v", "v:/srv", "data", "touch", "/srv/mine")
+        lx("volume", "create", "w")
+        record = lx.store / "volumes/v/volume.json"
+        record.unlink()
+        if content is not None:
+            record.write_text(content)
+        shown = lx("volume", "ls", "--format", "{{.Name}} {{.Driver}} {{.Containers}}").lines
+        assert shown == ["v damaged [c]", "w local []"]
+        assert lx("volume", "ls", "-q", "--filter", "driver=local").lines == ["w"]
+        assert lx("system", "df", "--format", "{{.Type}} {{.TotalCount}}").lines[3].endswith("2")
+        fault, hint = "volume 'v' is damaged", f"its data is in {record.parent}"
+        refused(lx("volume", "inspect", "v", code=1), fault, hint, out="[]\n")
+        refused(lx("run", "-v", "v:/srv", "data", "true", code=125), fault, hint)
+        assert lx("start", "-a", "c").out == ""
+        lx("rm", "c")
+        assert lx("volume", "prune", "-af").lines[0] == "w"
+        assert (record.parent / "data/mine").exists()
         lx("volume", "rm", "v")
+        assert lx("volume", "ls", "-q").lines == []
 
     def test_completion(self, lx: Lxgit) -> None:
         lx("volume", "create", "stuff")
