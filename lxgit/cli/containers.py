@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lxgit.cli.answers import container_name
 from lxgit.cli.formats import inspect_each
-from lxgit.cli.options import FormatOption, Template
+from lxgit.cli.options import format_option, template_option
 from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.report import Faults
 from lxgit.cli.session import Session
@@ -77,7 +77,7 @@ def inspect(
         option("--type", help="what a name stands for"),
     ] = None,
     sizes: _Sizes = False,
-    format_: Template = "json",
+    format_: Annotated[str, template_option("Id")] = "json",
 ) -> int:
     """Show everything about what has a name, as JSON or by a template.
 
@@ -93,7 +93,7 @@ def container_inspect(
         tuple[str, ...], argument("CONTAINER", help="names or ids", completes="container")
     ],
     sizes: _Sizes = False,
-    format_: Template = "json",
+    format_: Annotated[str, template_option("Id")] = "json",
 ) -> int:
     """Show everything about containers, as JSON or by a template."""
     return _inspect(session, names, "container", format_, sizes=sizes)
@@ -104,7 +104,7 @@ def image_inspect(
     session: Session,
     names: Annotated[tuple[str, ...], argument("IMAGE", help="names or ids", completes="image")],
     sizes: _Sizes = False,
-    format_: Template = "json",
+    format_: Annotated[str, template_option("Id")] = "json",
 ) -> int:
     """Show everything about images, as JSON or by a template."""
     return _inspect(session, names, "image", format_, sizes=sizes)
@@ -148,7 +148,7 @@ def _look(
 def container_diff(
     session: Session,
     container: Annotated[str, argument("CONTAINER", help="a name or an id", completes="container")],
-    format_: FormatOption = "table",
+    format_: Annotated[str, format_option("Path")] = "table",
 ) -> None:
     """List the paths that a container changed: A for added, C for changed, D for deleted.
 

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lxgit.cli.params import Annotated, command, option
+from lxgit.cli.options import template_option
+from lxgit.cli.params import Annotated, command
 from lxgit.cli.session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
-
-_Format = Annotated[
-    str,
-    option(
-        "-f",
-        "--format",
-        help="json, or a template: '{{.Images}}'",
-        metavar="FORMAT",
-        completes="json",
-    ),
-]
 
 
 @command(
@@ -31,7 +21,7 @@ _Format = Annotated[
         ("lxgit info --format json", "for programs"),
     )
 )
-def info(session: Session, format_: _Format = "") -> None:
+def info(session: Session, format_: Annotated[str, template_option("Images")] = "") -> None:
     """Show what the store has, what the host is, and what it lacks for containers."""
     from lxgit.operations.hostinfo import host_info
 
@@ -74,7 +64,7 @@ _LINES = (
         ("lxgit version --format json", "for programs"),
     )
 )
-def version(session: Session, format_: _Format = "") -> None:
+def version(session: Session, format_: Annotated[str, template_option("Git")] = "") -> None:
     """Show the versions of lxgit and of what it works with."""
     from lxgit.operations.versions import versions
 

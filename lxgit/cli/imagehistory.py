@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lxgit.cli.formats import write_listing
 from lxgit.cli.human import ago, iso_date, size
-from lxgit.cli.options import FormatOption, NoTrunc, Quiet
+from lxgit.cli.options import NoTrunc, Quiet, format_option
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id, write_ids
@@ -41,7 +41,7 @@ def history(
     human: Annotated[
         bool, option("-H", "--human", help="sizes and times as people read them; =false not")
     ] = True,
-    format_: FormatOption = "table",
+    format_: Annotated[str, format_option("ID")] = "table",
 ) -> None:
     """Show how an image came to be, commit by commit along first parents.
 

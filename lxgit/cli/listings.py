@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lxgit.cli.formats import wants_sizes, write_listing
-from lxgit.cli.options import Filters, FormatOption, NoTrunc, Quiet
+from lxgit.cli.options import Filters, NoTrunc, Quiet, format_option
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_ids
@@ -40,7 +40,7 @@ def ps(
     filters: Filters = (),
     quiet: Quiet = False,
     no_trunc: NoTrunc = False,
-    format_: FormatOption = "table",
+    format_: Annotated[str, format_option("ID")] = "table",
 ) -> None:
     """List running containers, the newest first.
 
@@ -103,7 +103,7 @@ def images(
     filters: Filters = (),
     quiet: Quiet = False,
     no_trunc: NoTrunc = False,
-    format_: FormatOption = "table",
+    format_: Annotated[str, format_option("ID")] = "table",
 ) -> None:
     """List images: a line for each branch, under the tag 'latest', and for each tag.
 

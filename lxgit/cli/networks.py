@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lxgit.cli.formats import inspect_each
-from lxgit.cli.options import Filters, FormatOption, Template
+from lxgit.cli.options import Filters, FiltersAlone, format_option, template_option
 from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.report import for_each
 from lxgit.cli.session import Session
@@ -78,7 +78,7 @@ def ls(
     quiet: Annotated[bool, option("-q", "--quiet", help="ids alone")] = False,
     filters: Filters = (),
     no_trunc: Annotated[bool, option("--no-trunc", help="whole ids")] = False,
-    format_: FormatOption = "table",
+    format_: Annotated[str, format_option("ID")] = "table",
 ) -> None:
     """List networks. The driver of one whose file cannot be read is "damaged".
 
@@ -124,7 +124,9 @@ def _fields(row: NetworkRow, *, no_trunc: bool) -> dict[str, object]:
         ("lxgit network inspect --format '{{json .Containers}}' backend", ""),
     )
 )
-def inspect(session: Session, names: Names, format_: Template = "json") -> int:
+def inspect(
+    session: Session, names: Names, format_: Annotated[str, template_option("Id")] = "json"
+) -> int:
     """Show everything about networks, as JSON or by a template.
 
     Addresses are those in force while a container runs on it.
@@ -229,7 +231,7 @@ def disconnect(
 )
 def prune(
     session: Session,
-    filters: Filters = (),
+    filters: FiltersAlone = (),
     force: Annotated[bool, option("-f", "--force", help="do not ask")] = False,
 ) -> None:
     """Delete the networks that no container has, and print their names."""

@@ -5,34 +5,46 @@ from __future__ import annotations
 from lxgit.cli.params import Annotated, Literal, argument, option, paths
 from lxgit.errors import UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lxgit.cli.params import Declaration
+
 AsFormat = Annotated[
     Literal["table", "json"], option("--format", help="as a table, or JSON for programs")
 ]
 AsText = Annotated[
     Literal["text", "json"], option("--format", help="as text, or JSON for programs")
 ]
-FormatOption = Annotated[
-    str,
-    option(
+
+
+def format_option(field: str) -> Declaration:
+    """`--format` of a listing; `field` is one that its rows have."""
+    return option(
         "--format",
-        help="table, json, or a template: '{{.ID}}'",
+        help=f"table, json, or a template: '{{{{.{field}}}}}'",
         metavar="FORMAT",
         completes="format",
-    ),
-]
-Template = Annotated[
-    str,
-    option(
+    )
+
+
+def template_option(field: str) -> Declaration:
+    """`--format` of what is told as JSON; `field` is one that it has."""
+    return option(
         "-f",
         "--format",
-        help="json, or a template: '{{.Id}}'",
+        help=f"json, or a template: '{{{{.{field}}}}}'",
         metavar="FORMAT",
         completes="json",
-    ),
-]
+    )
+
+
 Filters = Annotated[
     tuple[str, ...], option("-f", "--filter", help="what fits alone", metavar="KEY=VALUE")
 ]
+FiltersAlone = Annotated[
+    tuple[str, ...], option("--filter", help="what fits alone", metavar="KEY=VALUE")
+]
+"""Of a command whose -f is --force."""
 Quiet = Annotated[bool, option("-q", "--quiet", help="ids alone")]
 NoTrunc = Annotated[bool, option("--no-trunc", help="whole ids, nothing cut short")]
 Stat = Annotated[bool, option("--stat", help="which paths changed, and by how much")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from lxgit.cli.options import FormatOption, TlsVerify
+from lxgit.cli.options import TlsVerify, format_option
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.errors import UsageError
@@ -145,7 +145,7 @@ def search(
     limit: Annotated[int, option("--limit", help="so many at most, 1 to 100", metavar="N")] = 25,
     no_trunc: Annotated[bool, option("--no-trunc", help="descriptions in full")] = False,
     quiet: Annotated[bool, option("-q", "--quiet", help="names alone")] = False,
-    format_: FormatOption = "table",
+    format_: Annotated[str, format_option("Name")] = "table",
     tls_verify: TlsVerify = True,
 ) -> None:
     """Find images in a registry: 'lxgit search debian' on Docker Hub, with a host in that one.

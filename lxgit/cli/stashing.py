@@ -7,12 +7,12 @@ from lxgit.cli.formats import write_listing
 from lxgit.cli.human import ago, iso_date
 from lxgit.cli.moving import saved
 from lxgit.cli.options import (
-    FormatOption,
     Message,
     NoTrunc,
     OneContainer,
     Quiet,
     Stopped,
+    format_option,
     message_of,
 )
 from lxgit.cli.params import Annotated, argument, command, option
@@ -101,7 +101,7 @@ def list_(
     container: OneContainer = None,
     quiet: Quiet = False,
     no_trunc: NoTrunc = False,
-    format_: FormatOption = "table",
+    format_: Annotated[str, format_option("Name")] = "table",
 ) -> None:
     """List stashes, the youngest of each container first. Their ids are those of commits.
 

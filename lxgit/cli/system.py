@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lxgit.cli.formats import write_listing
 from lxgit.cli.human import ago, size
-from lxgit.cli.options import FormatOption
+from lxgit.cli.options import format_option
 from lxgit.cli.params import Annotated, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id, write_table
@@ -35,7 +35,7 @@ def df(
     verbose: Annotated[
         bool, option("-v", "--verbose", help="each image, container and volume too")
     ] = False,
-    format_: FormatOption = "table",
+    format_: Annotated[str, format_option("Type")] = "table",
 ) -> None:
     """Show what the store takes of the disk, and what would come back.
 

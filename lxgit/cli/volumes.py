@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lxgit.cli.formats import inspect_each
-from lxgit.cli.options import Filters, FormatOption, Template
+from lxgit.cli.options import Filters, FiltersAlone, format_option, template_option
 from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.report import for_each
 from lxgit.cli.session import Session
@@ -57,7 +57,7 @@ def ls(
     session: Session,
     quiet: Annotated[bool, option("-q", "--quiet", help="names alone")] = False,
     filters: Filters = (),
-    format_: FormatOption = "table",
+    format_: Annotated[str, format_option("Name")] = "table",
 ) -> None:
     """List volumes. The driver of one whose volume.json cannot be read is "damaged".
 
@@ -101,7 +101,9 @@ def volume_values(row: VolumeRow) -> dict[str, object]:
         ("lxgit volume inspect --format '{{.Mountpoint}}' stuff", "where its files are"),
     )
 )
-def inspect(session: Session, names: Names, format_: Template = "json") -> int:
+def inspect(
+    session: Session, names: Names, format_: Annotated[str, template_option("Mountpoint")] = "json"
+) -> int:
     """Show everything about volumes, as JSON or by a template."""
     from lxgit.operations.volumes import find_volume
 
@@ -135,7 +137,7 @@ def prune(
     everything: Annotated[
         bool, option("-a", "--all", help="those that somebody has named, too")
     ] = False,
-    filters: Filters = (),
+    filters: FiltersAlone = (),
     force: Annotated[bool, option("-f", "--force", help="do not ask")] = False,
 ) -> None:
     """Delete the volumes that no container has, and print their names."""

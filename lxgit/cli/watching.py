@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from lxgit.cli.options import Filters, FormatOption, NoTrunc
+from lxgit.cli.options import Filters, NoTrunc, format_option
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.lean import NANOSECONDS
@@ -148,7 +148,7 @@ def stats(
     ] = (),
     no_stream: Annotated[bool, option("--no-stream", help="once, and not every second")] = False,
     no_trunc: NoTrunc = False,
-    format_: FormatOption = "table",
+    format_: Annotated[str, format_option("Name")] = "table",
 ) -> None:
     """Show what running containers use of the host, every second: Ctrl-C ends it."""
     from lxgit.operations.stats import statistics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,16 @@ EXAMPLES = {
     line: listed.name
     for listed in reversed([*all_commands()])
     for line, _ in listed.load().examples
+}
+# What the help of `--format` shows, behind the command's name in its first example.
+EXAMPLES |= {
+    typed.replace(f"lxgit {listed.name}", f"lxgit {listed.name} --format {shown[0]}"): listed.name
+    for listed in all_commands()
+    for item in listed.load().parameters
+    if "--format" in item.declaration.names
+    and (shown := re.findall("'{{.*}}'", item.declaration.help))
+    for typed in [listed.load().examples[0][0]]
+    if typed.startswith(f"lxgit {listed.name}")
 }
 ON_A_TERMINAL = ("-it", "-ai")
 NOTED = {

@@ -181,6 +181,8 @@ def test_every_command_declares_what_can_be_parsed() -> None:
             if not item.is_option and not item.declaration.after_dashes
         ]
         assert [item.multiple for item in ordinary[:-1]].count(True) == 0, listed.name
+        spelled = [name for item in listed.load().parameters for name in item.declaration.names]
+        assert len(spelled) == len(set(spelled)), listed.name
         required = [item.required for item in ordinary]
         assert required == sorted(required, reverse=True), listed.name
 
