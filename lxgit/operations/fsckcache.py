@@ -8,11 +8,12 @@ from lxgit.locks import LockHeld
 from lxgit.objects.ids import from_hex
 from lxgit.operations.attached import unpinned_commits
 from lxgit.operations.pinning import keep
+from lxgit.operations.standing import container_of
 from lxgit.operations.values import Problem
 from lxgit.processes import boot_time
-from lxgit.runtime.containers import BrokenContainer, all_containers, broken, load, name_again
+from lxgit.runtime.containers import BrokenContainer, all_containers, broken
+from lxgit.runtime.entries import drop_stray, enter, lacking, strays
 from lxgit.runtime.holders import pinned_layers
-from lxgit.runtime.index import container_names
 from lxgit.runtime.layercheck import layer_faults
 from lxgit.runtime.layers import AbsentLayer, BrokenLayer, LayerStore, stack_name
 
@@ -46,7 +47,6 @@ def container_problems(repository: Repository, *, repair: bool) -> Iterator[Prob
             (identity[:12],),
             hint=f"its data is in {repository.containers_dir / identity / 'upper'}",
         )
-    names = container_names(repository.containers_dir)
     for container in all_containers(repository.containers_dir):
         name = container.config.name
         try:
@@ -58,13 +58,7 @@ def container_problems(repository: Repository, *, repair: bool) -> Iterator[Prob
                 hint="'lxgit fsck --repair' has it be one that has ended; its files are whole",
                 repaired=repair and _ended(container),
             )
-        if names.get(name) != container.id:
-            yield Problem(
-                f"container {container.id[:12]}: its name '{name}' is not its",
-                (name,),
-                hint=f"{REPAIR}, or 'lxgit rename' gives another where one has it already",
-                repaired=repair and name_again(container),
-            )
+        yield from _entry_problems(repository, container, repair=repair)
         missing = False
         for commit in (container.config.commit, container.config.base):
             if commit is not None and from_hex(commit) not in repository.objects:
@@ -74,18 +68,47 @@ def container_problems(repository: Repository, *, repair: bool) -> Iterator[Prob
                 )
         if not missing:
             yield from _pin_problems(repository, container, repair=repair)
+    for stray in strays(repository.containers_dir):
+        yield Problem(
+            f"'containers/{stray.parent.name}/{stray.name}' is no entry of a container",
+            hint="'lxgit fsck --repair' removes it, unless a container is damaged that may have it",
+            repaired=repair and drop_stray(stray),
+        )
+
+
+def _entry_problems(
+    repository: Repository, container: Container, *, repair: bool
+) -> Iterator[Problem]:
+    """Whether the index has the container's name, and its ids of the host."""
+    missed = lacking(container)
+    if not missed or container_of(repository, container.id) != container:
+        return  # it has just been given another
+    repaired = repair and enter(container)
+    for entry in missed:
+        if entry.parent.name == ".names":
+            what = f"name '{entry.name}' is"
+            hint = "'lxgit rename' gives another where one has it already"
+        else:
+            what = f"host ids from {entry.name} are"
+            hint = "where one has them already, 'lxgit commit' one of the two and make it anew"
+        yield Problem(
+            f"container {container.id[:12]}: its {what} not its",
+            (container.config.name,),
+            hint=f"{REPAIR}; {hint}",
+            repaired=repaired,
+        )
 
 
 def _pin_problems(
     repository: Repository, container: Container, *, repair: bool
 ) -> Iterator[Problem]:
     """Whether refs keep the container's commits; one that is at work may be between two."""
-    lacking = unpinned_commits(repository, container)
-    if not lacking or load(repository.containers_dir, container.id) != container:
+    unkept = unpinned_commits(repository, container)
+    if not unkept or container_of(repository, container.id) != container:
         return  # it has just been committed
     if repair:
         keep(repository, container)
-    for commit in lacking:
+    for commit in unkept:
         yield Problem(
             f"container {container.id[:12]}: no ref keeps its commit {commit[:12]}",
             (container.config.name,),

@@ -21,7 +21,8 @@ from lxgit.operations.creating import materialised
 from lxgit.operations.lookup import find_container, image_of
 from lxgit.operations.worktree import WorkTree, open_work_tree
 from lxgit.records import replace
-from lxgit.runtime.containers import edited, other_ids, release_ids
+from lxgit.runtime.containers import edited
+from lxgit.runtime.entries import other_ids, release_ids
 from lxgit.runtime.newupper import other_name, remove_others, write_upper
 from lxgit.runtime.statcache import forget
 from lxgit.tuples import NamedTuple

@@ -40,12 +40,11 @@ from lxgit.runtime.runplace import kernel_boot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from lxgit.runtime.config import Record
-    from lxgit.runtime.idmap import IdMap
 
 LAST_STEPS = 30.0
 """Seconds for a supervisor whose container has ended: unmounting writes back what is below."""
@@ -262,8 +261,16 @@ def _create(path: Path, identity: str, request: Request, name: str) -> Container
 
 def give_name(link: Path, identity: str) -> None:
     """Enter a name that no container has: a link that is there is of one that was killed."""
-    link.unlink(missing_ok=True)
+    drop(link)
     os.symlink(identity, link)
+
+
+def drop(entry: Path) -> None:
+    """Remove an entry of the index, or what stands in its place."""
+    if entry.is_dir() and not entry.is_symlink():
+        remove_tree(entry)
+    else:
+        entry.unlink(missing_ok=True)
 
 
 def has_name(containers: Path, identity: str, name: str) -> bool:
@@ -298,23 +305,22 @@ def _index(containers: Path) -> None:
     Nobody waits for the disk with those: a power failure may have left a container without.
     """
     for container in all_containers(containers):
-        _take(containers / ".names" / container.config.name, container)
-        for first in idranges.firsts(container.config.idmap):
-            _take(containers / ".ranges" / str(first), container)
+        for entry in entries_of(container):
+            take(entry, container)
 
 
-def name_again(container: Container) -> bool:
-    """Have the index know a container by its name; whether no other one has that."""
-    registry = container.path.parent
-    with registered(registry):
-        _take(registry / ".names" / container.config.name, container)
-        return container_names(registry).get(container.config.name) == container.id
+def entries_of(container: Container) -> list[Path]:
+    """Where the index has a container's name, and where its ranges of host ids."""
+    registry, config = container.path.parent, container.config
+    ranges = [registry / ".ranges" / str(first) for first in idranges.firsts(config.idmap)]
+    return [registry / ".names" / config.name, *ranges]
 
 
-def _take(entry: Path, container: Container) -> None:
+def take(entry: Path, container: Container) -> None:
     """Make an entry of the index a container's, unless another one has it."""
-    if entry.is_symlink() and index.record(container.path.with_name(os.readlink(entry))) is None:
-        entry.unlink()
+    known = index.entry(entry)
+    if known is None or index.record(container.path.with_name(known)) is None:
+        drop(entry)
     with contextlib.suppress(FileExistsError):
         os.symlink(container.id, entry)
 
@@ -334,20 +340,6 @@ def edited(container: Container, *, wait: bool = True) -> Iterator[Container]:
         except FileNotFoundError:
             raise NoSuchContainer(f"{name} has just been deleted") from None
         yield now
-
-
-def other_ids(containers: Path, identity: str, outside_range: Sequence[int]) -> IdMap:
-    """More ids of the host for a container: the record is to name them. Errors as `create`."""
-    with registered(containers):
-        return idranges.allocate(containers / ".ranges", identity, outside_range)
-
-
-def release_ids(container: Container) -> None:
-    """Give back the ids of the host that a container had until now."""
-    registry = container.path.parent
-    if container.config.idmap is not None:
-        with registered(registry):
-            idranges.release(registry / ".ranges", container.config.idmap)
 
 
 def check_name(name: str) -> None:

@@ -7,7 +7,6 @@ leisure; if whoever is at it is killed, the next one goes on.
 from __future__ import annotations
 
 import contextlib
-import os
 
 from lxgit.beneath import remove_tree
 from lxgit.fsutil import fsync_directory
@@ -80,7 +79,8 @@ def _remove_gone(registry: Path) -> None:
 def _drop_dead_names(names: Path) -> None:
     """Remove names of containers that have gone, or have another, as a crash leaves them."""
     for name in names.iterdir():
-        if not has_name(names.parent, os.readlink(name), name.name):
+        identity = index.entry(name)
+        if identity is not None and not has_name(names.parent, identity, name.name):
             name.unlink()
 
 

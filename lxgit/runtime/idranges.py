@@ -22,6 +22,7 @@ import zlib
 from lxgit.errors import LxgitError
 from lxgit.runtime import rootless
 from lxgit.runtime.idmap import ID_COUNT, MAX_EXTENTS, RANGE, Extent, IdMap, InvalidIdMap
+from lxgit.runtime.index import entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,8 +80,10 @@ def release(registry: Path, idmap: IdMap) -> None:
 
 
 def firsts(idmap: IdMap | None) -> list[int]:
-    """The first ids of the ranges that `allocate` took."""
-    return [extent.outside for extent in idmap.extents[:2]] if idmap is not None else []
+    """The first ids of the ranges that `allocate` took: none for those of a user."""
+    if idmap is None or idmap.changes_nothing:
+        return []
+    return [extent.outside for extent in idmap.extents[:2]]
 
 
 def drop_leftovers(registry: Path) -> None:
@@ -119,13 +122,17 @@ def _free_ranges(registry: Path) -> Iterator[int]:
 
 
 def _taken(registry: Path) -> list[tuple[int, int]]:
-    """Ranges of containers that exist; the entry of one that does not is a leftover, and goes."""
+    """Ranges of containers that exist; the entry of one that does not is a leftover, and goes.
+
+    What leads nowhere may have been a link to one that does: `fsck` tells of it.
+    """
     taken = []
     for name in os.listdir(registry):
-        if (registry.parent / os.readlink(registry / name)).exists():
-            taken.append((int(name), RANGE))
-        else:
+        container = entry(registry / name)
+        if container is not None and not (registry.parent / container).exists():
             (registry / name).unlink()
+        elif name.isdecimal():
+            taken.append((int(name), RANGE))
     return taken
 
 

@@ -60,11 +60,21 @@ def _named(containers: Path | str, name: str) -> str | None:
     A link that a crash left stays: by now the name may be another's, and only who holds the list's
     lock can tell (`containers.create`, `erasing.settled`).
     """
-    with suppress(FileNotFoundError):
-        identity = os.readlink(f"{containers}/.names/{name}")
-        if record(f"{containers}/{identity}") is not None:
-            return identity
+    identity = entry(f"{containers}/.names/{name}")
+    if identity is not None and record(f"{containers}/{identity}") is not None:
+        return identity
     return None
+
+
+def entry(path: Path | str) -> str | None:
+    """The id that an entry of `.names` or `.ranges` leads to; None for what is none."""
+    try:
+        identity = os.readlink(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.EINVAL):  # of what is no link, as a backup left
+            raise
+        return None
+    return identity if is_id(identity) else None
 
 
 def record(container: Path | str) -> bytes | None:

@@ -98,3 +98,21 @@ def test_a_rename_that_failed(based: Lxgit, config: Path, again: str) -> None:
     names = based("ps", "-a", "--format", "{{.Names}}").lines
     assert names == ([name, "web"] if again == "create --name" else [name])
     assert based("fsck").out == "No faults found.\n"
+
+
+def test_an_index_of_a_backup_without_links(based: Lxgit, config: Path) -> None:
+    """Commands go on, and fsck makes it again."""
+    for entry in (
+        *based.store.glob("containers/.names/*"),
+        *based.store.glob("containers/.ranges/*"),
+    ):
+        entry.unlink()
+        entry.write_text(config.parent.name)
+    for words in ("ps -a", "create --name other base true", "gc"):
+        based(*words.split())
+    told = based("fsck", code=1).out
+    assert f"container {config.parent.name[:12]}: its name 'web' is not its (harms web)" in told
+    assert f"container {config.parent.name[:12]}: its host ids from " in told
+    based("fsck", "--repair")
+    assert based("fsck").out == "No faults found.\n"
+    assert based("inspect", "-f", "{{.Id}}", "web").out == config.parent.name + "\n"

@@ -112,6 +112,13 @@ def rewrite(record: Path, *, commit: str) -> None:
     record.write_bytes(encoded(changed(config, commit=commit)))
 
 
+def unlink(link: Path) -> None:
+    """Have a file stand in the place of a symbolic link, with what it says."""
+    target = os.readlink(link)
+    link.unlink()
+    link.write_text(target)
+
+
 class Harm(NamedTuple):
     """How to do it, what fsck says, and whether it can be repaired."""
 
@@ -249,6 +256,20 @@ HARM: dict[str, Harm] = {
     ),
     "a container's name": Harm(
         lambda r: (r.containers_dir / ".names/third").unlink(), "its name 'third'", repaired=True
+    ),
+    "a name of a backup without links": Harm(
+        lambda r: unlink(r.containers_dir / ".names/third"), "its name 'third'", repaired=True
+    ),
+    "host ids of a backup without links": Harm(
+        lambda r: unlink(next(r.containers_dir.glob(".ranges/*"))),
+        "its host ids from",
+        repaired=True,
+    ),
+    "what is no name": Harm(
+        lambda r: put(r.containers_dir / ".names/x~", b""), "is no entry", repaired=True
+    ),
+    "what is no range": Harm(
+        lambda r: put(r.containers_dir / ".ranges/x~", b""), "is no entry", repaired=True
     ),
     "a byte of a base layer": Harm(in_base, "differs from", repaired=True),
     "a byte of a delta layer": Harm(

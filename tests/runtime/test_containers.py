@@ -25,8 +25,9 @@ from lxgit.runtime.containers import (
     all_containers,
     broken,
     create,
+    entries_of,
 )
-from lxgit.runtime.entries import rename
+from lxgit.runtime.entries import drop_stray, enter, lacking, rename, strays
 from lxgit.runtime.erasing import remove, settled
 from lxgit.runtime.holders import is_starting
 from lxgit.runtime.idmap import Extent, InvalidIdMap
@@ -277,6 +278,59 @@ def test_the_name_that_a_killed_rename_has_entered_goes(
 ) -> None:
     with settled(containers):
         assert container_names(containers) == {"b": half_renamed.id}
+
+
+@pytest.mark.parametrize("what", ["a file", "a directory", "a link to nothing that is one"])
+def test_what_is_no_entry_takes_nothing_from_anybody(containers: Path, what: str) -> None:
+    """As a backup without links brings it back."""
+    made = create(containers, replace(REQUEST, name="web"))
+    for path in (*containers.glob(".names/*"), *containers.glob(".ranges/*")):
+        path.unlink()
+        strew(path, what)
+    for name in (".names/x~", ".ranges/x~"):
+        strew(containers / name, what)
+    assert container_names(containers) == {}
+    with settled(containers) as living:
+        assert living == [made.id]
+    other = create(containers, REQUEST)
+    assert other.config.ids.extents[0].outside != made.config.ids.extents[0].outside
+    assert enter(made)
+    assert container_names(containers) == {"web": made.id, other.config.name: other.id}
+    assert {path.name for path in strays(containers)} == {"x~"}
+    assert all(map(drop_stray, strays(containers)))
+    assert len(os.listdir(containers / ".names")) == len(os.listdir(containers / ".ranges")) == 2
+    assert strays(containers) == []
+
+
+def strew(path: Path, what: str) -> None:
+    """Put what is no entry of the index there."""
+    if what == "a file":
+        path.write_text("f" * 64)
+    elif what == "a directory":
+        path.mkdir()
+    else:
+        path.symlink_to("../" * 22)
+
+
+def test_a_range_that_a_damaged_container_may_have_stays(containers: Path) -> None:
+    container = create(containers, REQUEST)
+    (entry,) = containers.glob(".ranges/*")
+    entry.unlink()
+    entry.touch()
+    (container.path / "config.json").write_text("{")
+    assert strays(containers) == [entry]
+    assert not drop_stray(entry)
+    assert create(containers, REQUEST).config.ids.extents[0].outside != int(entry.name)
+
+
+def test_an_entry_of_another_container_is_left_to_it(containers: Path) -> None:
+    made, other = create(containers, REQUEST), create(containers, REQUEST)
+    (taken,) = (path for path in lacking(made) + entries_of(made) if path.parent.name == ".ranges")
+    taken.unlink()
+    taken.symlink_to(other.id)
+    assert lacking(made) == [taken]
+    assert not enter(made)
+    assert os.readlink(taken) == other.id
 
 
 def test_a_record_of_another_id_is_not_the_containers(containers: Path) -> None:
