@@ -68,8 +68,12 @@ def explain(name: str, command: Command, words: Sequence[str]) -> NoReturn:
 
 
 def _as_one_line(message: str) -> str:
-    """Typer's sentence in the manner of ours; `Value error` is Pydantic's word for a choice."""
+    """Typer's sentence in the manner of ours; `Value error` is Pydantic's word for a choice.
+
+    Flags take a value here, as in Docker: `--rm=false`.
+    """
     text = " ".join(message.replace(": Value error, ", ": ").split()).rstrip(".")
+    text = text.replace("does not take a value", "takes true or false")
     return text[:1].lower() + text[1:]
 
 

@@ -234,7 +234,7 @@ def test_single_dash_long_options_name_todays(word: str, name: str) -> None:
         (["run", "--worm"], "no such option: --worm (Possible options: --word)"),
         (["run", "--warm"], "no such option: --warm"),
         (["run", "-n"], "option '-n' requires an argument"),
-        (["run", "--quiet=yes"], "option '--quiet' does not take a value"),
+        (["run", "--quiet=yes"], "option '--quiet' takes true or false"),
         (["run", "--quiet=false", "-x"], "no such option: -x"),
         (["run", "-n=5", "-x"], "no such option: -x"),
         (["run", "-5", "-x"], "no such option: -x"),
