@@ -174,21 +174,26 @@ def _started(
     record_is_locked: bool = False,
 ) -> Session:
     from lxgit.runtime import probe
+    from lxgit.runtime.protocol import StartFailed
     from lxgit.runtime.security import UNCONFINED
     from lxgit.runtime.starting import start_container
 
     security = container.config.security
     free = container.config.privileged or security.apparmor == UNCONFINED
-    return start_container(
-        container,
-        stack.lowers,
-        image.root().metadata,
-        apparmor=None if free else probe.apparmor_profile(security.apparmor),
-        window=window if container.config.tty else None,
-        detached=detached,
-        after_exit=_remover(repository, container),
-        record_is_locked=record_is_locked,
-    )
+    try:
+        return start_container(
+            container,
+            stack.lowers,
+            image.root().metadata,
+            apparmor=None if free else probe.apparmor_profile(security.apparmor),
+            window=window if container.config.tty else None,
+            detached=detached,
+            after_exit=_remover(repository, container),
+            record_is_locked=record_is_locked,
+        )
+    except StartFailed:
+        _see_ports_free(container)
+        raise
 
 
 def _attached(
@@ -203,11 +208,16 @@ def _attached(
         code = session.attach(client.Streams(stdin, out, err, tty, streams.detach_keys, keeps))
     finally:
         session.close()
-    if code is not None and container.config.publishes:
-        from lxgit.runtime.network.freeing import see_ports_free
+    if code is not None:
+        _see_ports_free(container)
+    return code
+
+
+def _see_ports_free(container: Container) -> None:
+    if container.config.publishes:
+        from lxgit.runtime.network.freeing import see_ports_free  # few containers have any
 
         see_ports_free(container)
-    return code
 
 
 def _remover(repository: Repository, container: Container) -> AfterExit | None:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,10 @@ from tests.support.stores import copied
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from tests.support.peers import Peer
+    from tests.support.program import Result
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 
@@ -174,6 +178,35 @@ def test_who_sees_a_container_end_has_its_ports(
     with socket.create_server((HOST, 8080)):
         pass
     wait_until(nothing_is_left)
+
+
+def test_who_could_not_start_a_container_has_its_ports(based: Lxgit, peer: Peer) -> None:
+    words = ("run", "--name", "web", "-p", "8080:80", "base", "/nonexistent")
+    with ThreadPoolExecutor() as pool:
+        while True:  # until the list is had between the two moments at which the supervisor has it
+            failed = pool.submit(based, *words, code=127)
+            wait_until(partial(is_there_or_done, failed), every=0.001)
+            with records.locked_networks():
+                if anybody_is_there():
+                    wait_until(lambda: based("ps", "-aq", "--filter", "exited=127").out)
+                    with pytest.raises(TimeoutError):
+                        failed.result(0.5)
+                    break
+            failed.result()
+            based("rm", "web")
+        failed.result()
+    with socket.create_server((HOST, 8080)):
+        pass
+    wait_until(nothing_is_left)
+
+
+def is_there_or_done(command: Future[Result]) -> bool:
+    return command.done() or anybody_is_there()
+
+
+def anybody_is_there() -> bool:
+    """Whether a container is on a bridge of this network namespace."""
+    return any(map(records.members, records.places()))
 
 
 def test_who_waits_for_ports_is_told_for_whom(based: Lxgit, peer: Peer) -> None:
