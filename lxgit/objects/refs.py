@@ -12,7 +12,6 @@ from lxgit.enums import Enum
 from lxgit.errors import LxgitError
 from lxgit.fsutil import fsync_directory
 from lxgit.lean import contextmanager, suppress
-from lxgit.objects.deletions import deletions, told_of
 from lxgit.objects.filelock import FileLock, RefConflict, RefLocked
 from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.packedrefs import CorruptRef
@@ -197,6 +196,8 @@ class RefStore(RefReader):
 
     def deleted(self) -> tuple[Deletion, ...]:
         """Branches and tags that were deleted, the last first."""
+        from lxgit.objects.deletions import deletions
+
         return tuple(deletions(self.reflog(DELETED)))
 
     def not_in_log(self, name: str, entries: Sequence[ReflogEntry]) -> list[ReflogEntry]:
@@ -230,6 +231,8 @@ class RefStore(RefReader):
 
     def _bury(self, name: str, last: ObjectID, message: str, who: Signature) -> None:
         """Have it known what a ref was that is about to go."""
+        from lxgit.objects.deletions import told_of
+
         log, told = told_of(name, self._logs.read(name)), f"{name}: {message}"
         self.update(DELETED, last, old=ANY, message=told, who=who, log=log)
 
