@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from lxgit.locks import LockHeld
-from lxgit.objects.ids import from_hex
-from lxgit.operations.attached import unpinned_commits
+from lxgit.objects.ids import from_hex, hex_id
+from lxgit.operations.attached import stashed, unpinned_commits
 from lxgit.operations.pinning import keep
 from lxgit.operations.standing import container_of
 from lxgit.operations.values import Problem
@@ -45,7 +45,7 @@ def container_problems(repository: Repository, *, repair: bool) -> Iterator[Prob
         yield Problem(
             f"container {identity[:12]}: its files do not say what it is",
             (identity[:12],),
-            hint=f"its data is in {repository.containers_dir / identity / 'upper'}",
+            hint=_rescue(repository, identity),
         )
     for container in all_containers(repository.containers_dir):
         name = container.config.name
@@ -74,6 +74,14 @@ def container_problems(repository: Repository, *, repair: bool) -> Iterator[Prob
             hint="'lxgit fsck --repair' removes it, unless a container is damaged that may have it",
             repaired=repair and drop_stray(stray),
         )
+
+
+def _rescue(repository: Repository, identity: str) -> str:
+    """What there is of a container whose record is damaged."""
+    hint = f"its data is in {repository.containers_dir / identity / 'upper'}"
+    if stashes := list(stashed(repository, identity).values()):
+        hint += f"; 'lxgit branch NAME {hex_id(stashes[-1])[:12]}' keeps its last stash"
+    return hint
 
 
 def _entry_problems(

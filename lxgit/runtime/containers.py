@@ -162,6 +162,7 @@ class Container:
         fsync_file(self.path / "config.json")
         fsync_directory(self.path)
         fsync_directory(self.path.parent)
+        index.know(self.path)
 
     @contextlib.contextmanager
     def lock(self, *, wait: bool = False) -> Iterator[int]:
@@ -305,6 +306,7 @@ def _index(containers: Path) -> None:
     Nobody waits for the disk with those: a power failure may have left a container without.
     """
     for container in all_containers(containers):
+        index.know(container.path)  # it has come through
         for entry in entries_of(container):
             take(entry, container)
 

@@ -82,8 +82,8 @@ def record(container: Path | str) -> bytes | None:
 
     None when nothing does, nor anything in an upper directory: it came to nothing. The record is
     not waited for at first, and a power failure leaves zeros of it, or none, when nobody was told
-    of the container yet. What runs, or was written in, is never taken for a leftover, nor is one
-    whose record the disk does not give.
+    of the container yet. What is known, runs, or was written in, is never taken for a leftover, nor
+    is one whose record the disk does not give.
     """
     try:
         found = content(f"{container}/config.json")
@@ -92,7 +92,19 @@ def record(container: Path | str) -> bytes | None:
     if found is None:
         return b""
     is_one = found.strip(b"\0") or _holds_data(container) or is_locked(container)
-    return found if is_one else None
+    return found if is_one or os.path.exists(f"{container}/known") else None
+
+
+def know(container: Path | str) -> None:
+    """Note that a record is on the disk: what is missing of it from now on was lost.
+
+    A full disk has it as it is.
+    """
+    try:
+        os.close(os.open(f"{container}/known", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
 
 
 def content(file: Path | str) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -116,3 +117,23 @@ def test_an_index_of_a_backup_without_links(based: Lxgit, config: Path) -> None:
     based("fsck", "--repair")
     assert based("fsck").out == "No faults found.\n"
     assert based("inspect", "-f", "{{.Id}}", "web").out == config.parent.name + "\n"
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+def test_a_record_that_is_lost_takes_no_stash_with_it(based: Lxgit) -> None:
+    """All that the container had was put away: no upper directory says that it is one."""
+    based("run", "--name", "web", "base", "touch", "/srv/kept")
+    based("stash", "push", "web")
+    (record,) = based.store.glob("containers/*/config.json")
+    record.write_bytes(bytes(2000))
+    for words in ("prune", "fsck --repair"):
+        based(*words.split(), code=None)
+    told = based("fsck", code=1).out
+    assert f"container {record.parent.name[:12]}: its files do not say what it is" in told
+    (hint,) = re.findall("'lxgit branch NAME ([0-9a-f]{12})' keeps its last stash", told)
+    based("branch", "rescued", hint)
+    based("rm", "-f", record.parent.name)
+    assert "srv/kept" in based("diff", "--name-only", "base", "rescued").out
+    assert based("fsck").out == "No faults found.\n"

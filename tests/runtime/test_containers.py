@@ -390,6 +390,26 @@ def test_what_was_written_in_a_container_stays_whatever_becomes_of_its_record(
         find(containers, container.config.name)
 
 
+@pytest.mark.parametrize("content", [b"", bytes(900), None])
+@pytest.mark.parametrize("known", ["somebody was told", "it has come through a boot"])
+def test_a_record_that_was_on_the_disk_is_lost(
+    containers: Path, content: bytes | None, known: str
+) -> None:
+    container = create(containers, REQUEST)
+    if known == "somebody was told":
+        container.settle()
+    else:
+        (containers / ".lock").write_text("another boot")
+        create(containers, REQUEST)
+    if content is None:
+        (container.path / "config.json").unlink()
+    else:
+        (container.path / "config.json").write_bytes(content)
+    with settled(containers) as living:
+        assert container.id in living
+    assert broken(containers) == [container.id]
+
+
 @pytest.mark.parametrize("content", [b"", bytes(300)])
 def test_a_state_that_did_not_reach_the_disk_is_none(containers: Path, content: bytes) -> None:
     container = create(containers, REQUEST)
