@@ -84,6 +84,11 @@ def name_status_line(sized: SizedChange) -> str:
     return f"{sized.change.kind.value}\t{shown_path(sized.change.path)}"
 
 
+def name_line(sized: SizedChange) -> str:
+    """One path of `diff --name-only`, as Git has it."""
+    return shown_path(sized.change.path)
+
+
 def _named(change: Change) -> str:
     """The path, a directory's with a slash at its end."""
     entry = change.new or change.old

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 
-from lxgit.cli.changes import name_status_line
 from lxgit.cli.logview import Look, commit_fields, write_entry, write_tag
-from lxgit.cli.options import AsFormat, AsText, Paths, Stat
+from lxgit.cli.options import AsFormat, AsText, NameOnly, NameStatus, Paths, Stat, line_wanted
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id, write_json
@@ -16,7 +15,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from lxgit.operations.comparison import Comparison
     from lxgit.operations.logvalues import LogEntry
     from lxgit.operations.showing import AnnotatedTag
     from lxgit.operations.store import Repository
@@ -38,10 +36,12 @@ def show(
         tuple[str, ...],
         argument("REV[:/PATH]", help="a commit or tag, or a path of one", completes="place"),
     ] = ("HEAD",),
-    stat: Stat = False,
-    name_status: Annotated[
-        bool, option("--name-status", help="which paths changed, with A, M, D or T")
+    patch: Annotated[
+        bool, option("-p", "--patch", help="what changed, as text, which --stat leaves out")
     ] = False,
+    stat: Stat = False,
+    name_status: NameStatus = False,
+    name_only: NameOnly = False,
     format_: AsText = "text",
     paths: Paths = (),
 ) -> None:
@@ -52,6 +52,7 @@ def show(
     from lxgit.operations.showing import annotated_tag, check_shown, show_commit
     from lxgit.operations.views import has_path
 
+    line = line_wanted(name_status=name_status, name_only=name_only, stat=stat, patch=patch)
     for spec in specs:
         if paths and has_path(spec):
             raise UsageError(f"'{spec}' is a path by itself", hint="lxgit show REV -- PATH...")
@@ -74,43 +75,16 @@ def show(
         if apart:
             session.out.line()
         apart = True
-        _write_commit(
-            session,
-            entry,
-            comparison,
-            stat=stat,
-            name_status=name_status,
-            tag=annotated_tag(repository, spec),
-        )
+        look = Look(stat=stat, patch=patch or not stat, colour=session.colour, line=line)
+        _write_commit(session, entry, annotated_tag(repository, spec), look)
 
 
-def _write_commit(
-    session: Session,
-    entry: LogEntry,
-    comparison: Comparison,
-    tag: AnnotatedTag | None,
-    *,
-    stat: bool,
-    name_status: bool,
-) -> None:
+def _write_commit(session: Session, entry: LogEntry, tag: AnnotatedTag | None, look: Look) -> None:
     if tag is not None:
         write_tag(session.out, tag, colour=session.colour)
     if not (session.paged or os.isatty(session.out.fd)):
         entry = entry._replace(decorations=())
-    write_entry(session.out, entry, Look(stat=stat, colour=session.colour))
-    if comparison.changes and not stat:
-        session.out.line()
-        _write_changes(session, comparison, name_status=name_status)
-
-
-def _write_changes(session: Session, comparison: Comparison, *, name_status: bool) -> None:
-    if name_status:
-        for change in comparison.changes:
-            session.out.line(name_status_line(change))
-    else:
-        from lxgit.cli.diffview import write_diff
-
-        write_diff(session.out, comparison.changes, comparison, colour=session.colour)
+    write_entry(session.out, entry, look)
 
 
 def _show_path(session: Session, repository: Repository, spec: str, *, apart: bool) -> bool:

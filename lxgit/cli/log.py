@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import os
 
-from lxgit.cli.options import AsText, NoTrunc, Paths, Quiet, Stat
+from lxgit.cli.options import (
+    AsText,
+    NameOnly,
+    NameStatus,
+    NoTrunc,
+    Paths,
+    Quiet,
+    Stat,
+    line_wanted,
+)
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from lxgit.cli.logview import Look
     from lxgit.operations.logvalues import LogEntry
+    from lxgit.operations.values import SizedChange
 
 
 @command(
@@ -22,6 +32,7 @@ if TYPE_CHECKING:
         ("lxgit log", "what led to HEAD"),
         ("lxgit log --oneline -n 5 base", "the last five commits of 'base'"),
         ("lxgit log --stat base..tuned", "what 'tuned' has and 'base' has not"),
+        ("lxgit log --name-status -n 1", "which paths the last one changed"),
         ("lxgit log -p -n 1 -- /etc/motd", "how a file was last changed"),
         ("lxgit log --graph --oneline --all", "how the branches go together"),
         ("lxgit log --follow -- /etc/motd", "also while the file had another name"),
@@ -37,6 +48,8 @@ def log(
     oneline: Annotated[bool, option("--oneline", help="each commit on a line")] = False,
     patch: Annotated[bool, option("-p", "--patch", help="what changed, as text")] = False,
     stat: Stat = False,
+    name_status: NameStatus = False,
+    name_only: NameOnly = False,
     graph: Annotated[bool, option("--graph", help="draw how the commits go together")] = False,
     follow: Annotated[
         bool, option("--follow", help="of one file, also what it was before it was renamed")
@@ -68,6 +81,7 @@ def log(
     as_json = format_ == "json"
     others = {"--reverse": reverse, "--follow": follow, "--quiet": quiet, "JSON": as_json}
     _check_together(others, graph=graph, paths=paths)
+    line = line_wanted(name_status=name_status, name_only=name_only, stat=stat, patch=patch)
     request = LogRequest(
         revisions=revisions,
         all=everywhere,
@@ -77,7 +91,7 @@ def log(
         reverse=reverse,
         first_parent=first_parent,
         follow=follow,
-        changes=stat or patch,
+        changes=stat or patch or line is not None,
         names=decorate or as_json or os.isatty(session.out.fd),
         graph=graph,
         oneline=oneline,
@@ -86,7 +100,7 @@ def log(
     if as_json and not quiet:
         _write_json(session, entries, patch=patch)
     else:
-        _write_log(session, entries, (oneline, patch, stat, no_trunc), quiet=quiet)
+        _write_log(session, entries, (oneline, patch, stat, no_trunc), line, quiet=quiet)
 
 
 def _check_together(others: dict[str, bool], *, graph: bool, paths: tuple[str, ...]) -> None:
@@ -105,12 +119,17 @@ def _write_json(session: Session, entries: Iterator[LogEntry], *, patch: bool) -
 
 
 def _write_log(
-    session: Session, entries: Iterator[LogEntry], shown: tuple[bool, ...], *, quiet: bool
+    session: Session,
+    entries: Iterator[LogEntry],
+    shown: tuple[bool, bool, bool, bool],
+    line: Callable[[SizedChange], str] | None,
+    *,
+    quiet: bool,
 ) -> None:
     """`shown` are the first fields of a Look."""
     from lxgit.cli.logview import Look  # while Git walks
 
-    look = Look(*shown)
+    look = Look(*shown, line=line)
     if quiet:
         from lxgit.cli.tables import write_ids
 

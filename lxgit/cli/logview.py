@@ -8,12 +8,12 @@ from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from lxgit.cli.output import Writer
     from lxgit.operations.logvalues import Decoration, LogEntry
     from lxgit.operations.showing import AnnotatedTag
-    from lxgit.operations.values import Signature
+    from lxgit.operations.values import Signature, SizedChange
 
 
 _YELLOW, _CYAN, _GREEN, _RESET = "\x1b[33m", "\x1b[1;36m", "\x1b[1;32m", "\x1b[m"
@@ -28,6 +28,8 @@ class Look(NamedTuple):
     whole: bool = False
     """The whole id on the one line."""
     colour: bool = False
+    line: Callable[[SizedChange], str] | None = None
+    """What shows each change where their names are all."""
 
 
 def write_entry(out: Writer, entry: LogEntry, look: Look) -> None:
@@ -36,10 +38,14 @@ def write_entry(out: Writer, entry: LogEntry, look: Look) -> None:
         write_oneline(out, entry, colour=look.colour, whole=look.whole)
     else:
         write_commit(out, entry, colour=look.colour)
-    if not entry.changes or not (look.stat or look.patch):
+    if not entry.changes or not (look.stat or look.patch or look.line):
         return
     if not look.oneline:
         out.line("---" if look.patch and look.stat else "")
+    if look.line is not None:
+        for change in entry.changes:
+            out.line(look.line(change))
+        return
     if look.stat:
         from lxgit.cli.changes import write_stat
 

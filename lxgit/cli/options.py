@@ -7,7 +7,10 @@ from lxgit.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lxgit.cli.params import Declaration
+    from lxgit.operations.values import SizedChange
 
 AsFormat = Annotated[
     Literal["table", "json"], option("--format", help="as a table, or JSON for programs")
@@ -48,6 +51,8 @@ FiltersAlone = Annotated[
 Quiet = Annotated[bool, option("-q", "--quiet", help="ids alone")]
 NoTrunc = Annotated[bool, option("--no-trunc", help="whole ids, nothing cut short")]
 Stat = Annotated[bool, option("--stat", help="which paths changed, and by how much")]
+NameStatus = Annotated[bool, option("--name-status", help="which paths changed, with A, M, D or T")]
+NameOnly = Annotated[bool, option("--name-only", help="which paths changed")]
 Paths = Annotated[tuple[str, ...], paths(help="only what is at these paths, or below")]
 OneContainer = Annotated[
     str | None, argument("CONTAINER", help="one container", completes="container")
@@ -77,3 +82,21 @@ def take(names: tuple[str, ...], least: int, most: int | None, form: str) -> Non
         raise UsageError("a name is missing", hint=form)
     if most is not None and len(names) > most:
         raise UsageError(f"'{names[most]}' is one name too many", hint=form)
+
+
+def line_wanted(
+    *, name_status: bool, name_only: bool, stat: bool = False, patch: bool = False
+) -> Callable[[SizedChange], str] | None:
+    """What shows a change on a line of its own, where names are all that is wanted of them.
+
+    UsageError where more is wanted of them, or something else.
+    """
+    if not name_status and not name_only:
+        return None
+    known = {"--name-status": name_status, "--name-only": name_only, "--stat": stat, "-p": patch}
+    one, *others = (name for name, wanted in known.items() if wanted)
+    if others:
+        raise UsageError(f"{one} and {others[0]} exclude each other")
+    from lxgit.cli.changes import name_line, name_status_line
+
+    return name_status_line if name_status else name_line

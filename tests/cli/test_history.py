@@ -110,6 +110,10 @@ def test_show_a_commit(grown: Lxgit, git: StockGit) -> None:
         "M\t/etc/profile",
     ]
     assert grown("show", "--stat").lines[-1].startswith(" 5 paths changed")
+    assert grown("show", "--name-only").lines[-2:] == ["/etc/mtab", "/etc/profile"]
+    assert grown("show", "-p").out == shown
+    assert grown("show", "--stat", "-p").out == grown("log", "--stat", "-p", "-n", "1").out
+    refused(grown("show", "--name-only", "--name-status", code=2), "exclude each other")
 
 
 def test_the_patch_is_one_that_git_applies(grown: Lxgit, git: StockGit, scratch: Path) -> None:

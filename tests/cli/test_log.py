@@ -196,11 +196,27 @@ def test_a_file_is_followed_to_what_it_was_a_link_to(machine: Machine, git: Stoc
         (["--graph", "--reverse"], "--graph does not go with --reverse"),
         (["--graph", "--follow", "--", "/a"], "--graph does not go with --follow"),
         (["--graph", "--format", "json"], "--graph does not go with JSON"),
+        (["--stat", "--name-only"], "--name-only and --stat exclude each other"),
+        (["-p", "--name-status"], "--name-status and -p exclude each other"),
     ],
 )
 def test_what_does_not_go_together(based: Lxgit, words: list[str], told: str) -> None:
     refused: Result = based("log", *words, code=2)
     assert told in refused.err
+
+
+def test_names_of_what_changed_stand_behind_their_commits(grown: Lxgit, git: StockGit) -> None:
+    paths = ["hosts", "logo", "motd", "mtab", "profile"]
+    plain = git("log", "-n", "1", "tuned").decode()
+    names = "".join(f"/etc/{path}\n" for path in paths)
+    assert grown("log", "-n", "1", "--name-only").out == f"{plain}\n{names}"
+    lines = [f"{kind}\t/etc/{path}" for kind, path in zip("DAMAM", paths, strict=True)]
+    assert grown("log", "--oneline", "-n", "1", "--name-status").lines[1:] == lines
+    assert grown("log", "--name-status", "--", "/etc/logo").lines[-1] == "A\t/etc/logo"
+    drawn = grown("log", "--graph", "--oneline", "-n", "1", "--name-only").lines
+    assert [line.split()[-1] for line in drawn[1:]] == names.split()
+    (fields,) = grown("log", "--name-only", "-n", "1", "--format", "json").json
+    assert [change["path"] for change in fields["changes"]] == names.split()
 
 
 def test_the_settings_of_the_store_do_not_change_the_answer(grown: Lxgit, git: StockGit) -> None:
