@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from functools import partial
 
-from lxgit.cli.changes import change_fields, name_status_line, write_stat
+from lxgit.cli.changes import change_fields, write_stat
 from lxgit.cli.diffview import write_diff
-from lxgit.cli.human import shown_path
-from lxgit.cli.options import AsText, Paths
+from lxgit.cli.options import AsText, NameOnly, NameStatus, Paths, line_wanted
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_json
+from lxgit.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def diff(
         argument("OLD [NEW]", help="revisions, containers, or A..B", completes="revision"),
     ] = (),
     stat: Annotated[bool, option("--stat", help="which paths, and by how much")] = False,
-    name_status: Annotated[bool, option("--name-status", help="which paths, with A M D T")] = False,
-    name_only: Annotated[bool, option("--name-only", help="which paths")] = False,
+    name_status: NameStatus = False,
+    name_only: NameOnly = False,
     context: Annotated[
         int, option("-U", "--unified", help="lines around a change", metavar="N")
     ] = 3,
@@ -71,6 +71,9 @@ def diff(
     """
     from lxgit.operations.views import compare
 
+    if context < 0:
+        raise UsageError(f"-U{context}: there are no fewer than 0 lines around a change")
+    line = line_wanted(name_status=name_status, name_only=name_only, stat=stat)
     wanted = [os.fsencode(path) for path in paths]
     as_json = format_ == "json" and not quiet
 
@@ -85,8 +88,8 @@ def diff(
                     session,
                     comparison,
                     stat=stat,
-                    line=name_status_line if name_status else _name if name_only else None,
-                    context=max(context, 0),
+                    line=line,
+                    context=context,
                 )
         return bool(changes)
 
@@ -113,10 +116,6 @@ def _differs(
             if say_none is not None:
                 say_none()
             return 0
-
-
-def _name(change: SizedChange) -> str:
-    return shown_path(change.change.path)
 
 
 def write_comparison(

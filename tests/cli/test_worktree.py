@@ -76,6 +76,12 @@ def test_diff(changed: Lxgit) -> None:
         "A\t/srv/w/i",
     ]
     assert changed("diff", "--name-only", "web", "--", "/srv").lines == ["/srv/w", "/srv/w/i"]
+    for words, told in (
+        (("--stat", "--name-only"), "lxgit: --name-only and --stat exclude each other\n"),
+        (("--name-status", "--name-only"), "lxgit: --name-status and --name-only exclude each"),
+        (("-U-1",), "lxgit: -U-1: there are no fewer than 0 lines around a change\n"),
+    ):
+        assert changed("diff", *words, code=2).err.startswith(told)
     assert changed("diff", "-U0", "--", "etc/motd").lines[4:] == [
         "@@ -2,0 +3 @@ It has busybox.",
         "+tuned",
