@@ -78,11 +78,15 @@ class Stand(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """Changes that belong together, in their order."""
+    """Changes that belong together, in their order.
+
+    `begun` is `undo` or `redo` where the last that was done is such a one of it, and has no end.
+    """
 
     id: str
     time: int
     moved: tuple[Moved, ...]
+    begun: str = ""
 
     @property
     def message(self) -> str:
@@ -133,20 +137,29 @@ class OperationLog:
     def read(self) -> tuple[list[Operation], list[Operation]]:
         """The operations that can be undone, and those that can be done again; the last one last.
 
-        A new operation leaves nothing to do again. One that was undone in part counts as not
-        undone: undoing it once more does the rest.
+        A new operation leaves nothing to do again. One of which an undo or redo has begun last, and
+        not ended, is the last one of both: either way the rest can be done.
         """
         done: list[Operation] = []
         undone: list[Operation] = []
+        begun: list[Operation] = []
         for key, operation in self._operations():
             _, kind, of = (*key.split(":"), "", "")[:3]
+            begun = []
             if not kind:
                 done.append(operation)
                 undone = []
-            elif operation.moved[-1].name == _NONE:
-                source, target = (done, undone) if kind == "undo" else (undone, done)
-                target += [each for each in source if each.id == of]
+                continue
+            source, target = (done, undone) if kind == "undo" else (undone, done)
+            meant = [each for each in source if each.id == of]
+            if operation.moved[-1].name == _NONE:
+                target += meant
                 source[:] = [each for each in source if each.id != of]
+            else:
+                begun = [each._replace(begun=kind) for each in meant]
+        for one in begun:
+            done = [*(each for each in done if each.id != one.id), one]
+            undone = [*(each for each in undone if each.id != one.id), one]
         return done, undone
 
     def went(self, operation: Operation) -> set[tuple[str, str, int]]:

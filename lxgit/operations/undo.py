@@ -67,11 +67,12 @@ def undo(
 ) -> Undone:
     """Undo the last operation that was not undone, or with `redo` do again what was undone last.
 
-    Operations that never came to be, since a crash came first, are passed over. With `force`, a
-    container that has changed since is put back, too; that is kept; and those on a branch that goes
-    are on none. NothingToUndo; MovedSince, ChangedSince, ContainerRuns, GoneSince, BranchInUse, and
-    then nothing has been done.
+    Operations that never came to be, since a crash came first, are passed over; an undo that a
+    crash cut short is gone on with. With `force`, a container that has changed since is put back,
+    too; that is kept; and those on a branch that goes are on none. NothingToUndo; MovedSince,
+    ChangedSince, ContainerRuns, GoneSince, BranchInUse, and then nothing has been done.
     """
+    verb = "redo" if redo else "undo"
     done, undone = repository.operations.read()
     operations = undone if redo else done
     while operations:
@@ -79,6 +80,10 @@ def undo(
         steps = list(_steps(repository, operation, redo=redo, force=force))
         if steps:
             break
+        if operation.begun == verb:  # nothing but its end is missing
+            if not dry_run:
+                _finish(repository, operation, verb, identity)
+            return _told(repository, operation, list(_all_steps(operation, redo=redo)), {})
     else:
         raise NothingToUndo(
             "there is nothing to do again" if redo else "there is nothing to undo",
@@ -89,7 +94,6 @@ def undo(
     detached = _detached(repository, steps, force=force)
     kept: dict[str, str] = {}
     if not dry_run:
-        verb = "redo" if redo else "undo"
         repository.operations.next_operation(verb, operation.id)
         message = f"{verb}: {operation.message}"
         logs = _logs(repository, operation, steps)
@@ -110,13 +114,13 @@ def _steps(
 
     A container that has gone is no obstacle. ChangedSince, ContainerRuns.
     """
-    for moved in operation.net() if redo else reversed(operation.net()):
-        expected, wanted = (moved.old, moved.new) if redo else (moved.new, moved.old)
+    for each in _all_steps(operation, redo=redo):
+        moved, expected, _, wanted = each
         owner = moved.container or stash_owner(moved.name)
         if owner is not None and container_of(repository, owner) is None:
             continue
         now = _now(repository, moved, expected, wanted)
-        step = _Step(moved, expected, now, wanted)
+        step = each._replace(now=now)
         if now == wanted:
             continue
         if now == expected or (step.places and force):
@@ -131,6 +135,18 @@ def _steps(
                 " by something that lxgit did not do",
                 hint=f"'lxgit reflog {short_name(moved.name)}' lists where it was",
             )
+
+
+def _all_steps(operation: Operation, *, redo: bool) -> Iterator[_Step]:
+    """What is to be done where all is as it is expected."""
+    for moved in operation.net() if redo else reversed(operation.net()):
+        expected, wanted = (moved.old, moved.new) if redo else (moved.new, moved.old)
+        yield _Step(moved, expected, expected, wanted)
+
+
+def _finish(repository: Repository, operation: Operation, verb: str, identity: Identity) -> None:
+    repository.operations.next_operation(verb, operation.id)
+    repository.operations.finish(identity.committer.time)
 
 
 def _now(

@@ -207,6 +207,76 @@ def test_an_undo_that_a_crash_cut_short_is_completed(full: Lxgit, git: StockGit)
     assert refs(git) == before
 
 
+def cut_short(lxgit: Lxgit) -> None:
+    """Have the log of operations as a kill leaves it that comes before its last line."""
+    path = lxgit.store / "operations"
+    *lines, last = path.read_bytes().splitlines(keepends=True)
+    assert last.split(b"\t")[2] == b"-"
+    path.write_bytes(b"".join(lines))
+
+
+@pytest.mark.parametrize("redo", [False, True])
+def test_an_undo_that_lacks_nothing_but_its_end_is_not_undone_over_again(
+    full: Lxgit, git: StockGit, *, redo: bool
+) -> None:
+    """Nor a redo. It is told as if it had come to its end, and then the way leads on."""
+    states = [refs(git)]
+    for words in (["branch", "one"], ["branch", "-D", "third"], ["tag", "t"]):
+        full(*words)
+        states.append(refs(git))
+    there, back = ["undo", "--redo"], ["undo"]
+    if redo:
+        for _ in range(3):
+            full("undo")
+        states.reverse()
+        there, back = back, there
+    told = full(*back).out
+    assert refs(git) == states[-2]
+    cut_short(full)
+    for _ in range(2):
+        assert full(*back, "-n").out.split("'", 1)[1] == told.split("'", 1)[1]
+    assert full(*back).out == told
+    assert refs(git) == states[-2]
+    for state in (*states[-3::-1],):
+        full(*back)
+        assert refs(git) == state
+    for state in states[1:]:
+        full(*there)
+        assert refs(git) == state
+
+
+@pytest.mark.parametrize("redo", [False, True])
+def test_an_undo_that_lacks_nothing_but_its_end_is_done_again(
+    full: Lxgit, git: StockGit, *, redo: bool
+) -> None:
+    there, back = ["undo", "--redo"], ["undo"]
+    full("branch", "one")
+    full("branch", "two")
+    if redo:
+        full("undo")
+        there, back = back, there
+    before = refs(git)
+    full(*back)
+    cut_short(full)
+    after = refs(git)
+    full(*there)
+    assert refs(git) == before
+    full(*back)
+    assert refs(git) == after
+
+
+def test_what_was_done_of_an_undo_can_be_taken_back(full: Lxgit, git: StockGit) -> None:
+    full("branch", "-D", "base", "third")
+    before = refs(git)
+    operation = (full.store / "operations").read_text().splitlines()[-1].split("\t")[0]
+    oid = git.word("rev-parse", "tuned~1")
+    put_down(full, f"{'7' * 16}:undo:{operation}", "1", "refs/heads/third", "-", oid, "undo")
+    git("update-ref", "refs/heads/third", oid)
+    full("undo", "--redo")
+    assert refs(git) == before
+    assert "nothing to do again" in full("undo", "--redo", code=1).err
+
+
 @pytest.mark.root
 @pytest.mark.overlay
 @pytest.mark.lxc

@@ -59,13 +59,17 @@ def test_undone_and_redone(log: OperationLog) -> None:
     first, second = log.read()[0]
     log.next_operation("undo", second.id)
     log.record(BASE, B, A, "undo", 2)
-    assert log.read() == ([first, second], [])  # it has not ended
+    begun = second._replace(begun="undo")
+    assert log.read() == ([first, begun], [begun])  # it has not ended
     log.finish(2)
     assert log.read() == ([first], [second])
     log.next_operation("undo", first.id)
     log.finish(2)
     assert log.read() == ([], [second, first])
     log.next_operation("redo", first.id)
+    log.record(BASE, None, A, "redo", 2)
+    begun = first._replace(begun="redo")
+    assert log.read() == ([begun], [second, begun])
     log.finish(2)
     assert log.read() == ([first], [second])
     log.next_operation()
