@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import socket
 import urllib.request
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,6 +55,27 @@ def test_published_ports(networked: OrdinaryUser) -> None:
     assert "port 8080/tcp of the host is taken" in taken.err
     networked("rm", "-f", "c1", code=0)
     waiting.wait_until(lambda: _answer("127.0.0.1", 8080) is None)
+
+
+@pytest.mark.usefixtures("outside")
+def test_who_ends_a_container_has_its_ports(networked: OrdinaryUser) -> None:
+    """Whatever holds up the program that has them: here it stands still."""
+    networked("run", "-d", "--name", "c1", "-p", "8080:80", "base", "sleep", "1000", code=0)
+    identity = networked("inspect", "--format", "{{.Id}}", "c1", code=0).out.strip()
+    os.kill(_pasta_of(identity), signal.SIGSTOP)
+    networked("stop", "-t", "0", "c1", code=0)
+    with socket.create_server(("127.0.0.1", 8080)):
+        pass
+
+
+def _pasta_of(container: str) -> int:
+    """The process that passes on what comes to a container's ports."""
+    for directory in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just gone
+            is_pasta = (directory / "comm").read_text().startswith("pasta")
+            if is_pasta and container in (directory / "cmdline").read_text():
+                return int(directory.name)
+    pytest.fail(f"no pasta of {container}")
 
 
 def test_what_is_missing(networked: OrdinaryUser) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 from functools import partial
 
@@ -35,6 +36,7 @@ PASTA = "/usr/bin/pasta"
 SLIRP = "/usr/bin/slirp4netns"
 TUN = "/dev/net/tun"
 _INTERFACE = "eth0"
+_PATIENCE = 1.0  # seconds for a program to end
 _PASTA_RESOLVER = "169.254.1.1"  # of link-local addresses, which no router passes on
 _SLIRP_RESOLVER = "10.0.2.3"  # slirp4netns(1)
 
@@ -125,16 +127,28 @@ class UserNetwork:
                 )
 
     def end(self) -> None:
-        """Pass nothing on any more."""
+        """Pass nothing on any more, and have no ports of the host."""
         if self._slirp is not None:
             child, keep = self._slirp
             os.close(keep)
             os.waitpid(child, 0)
         with contextlib.suppress(OSError, ValueError):
-            process = int((self._directory / "pasta").read_text("ascii"))
-            with open(f"/proc/{process}/comm", encoding="ascii") as name:
-                if name.read().startswith("pasta"):  # and no other process has its number
-                    os.kill(process, signal.SIGTERM)
+            _end_pasta(int((self._directory / "pasta").read_text("ascii")))
+
+
+def _end_pasta(process: int) -> None:
+    """Have it end: its ports are free only then."""
+    fd = os.pidfd_open(process)
+    try:
+        with open(f"/proc/{process}/comm", encoding="ascii") as name:
+            if not name.read().startswith("pasta"):  # another process has its number
+                return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            signal.pidfd_send_signal(fd, number)
+            if select.select([fd], [], [], _PATIENCE)[0]:
+                return
+    finally:
+        os.close(fd)
 
 
 @contextlib.contextmanager
