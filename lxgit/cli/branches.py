@@ -170,17 +170,18 @@ def checkout(
     that one is put on the commit, and HEAD stays. It must have no changes, unless --merge carries
     them over: path by path, and if both sides have changed one, nothing is done; or --stash.
     """
-    if not new and not reset:
+    name = reset if new is None else new
+    if name is None:
         _refuse_paths(target, container)
-    if container is not None and target is not None and not new and not reset:
+    if container is not None and target is not None and name is None:
         if merge and stash:
             raise UsageError("--merge and --stash exclude each other")
         _move_container(session, target, container, merge=merge, stash=stash, quiet=quiet)
         return
     if container is not None or merge or stash:
         raise UsageError("a container is moved to a commit", hint="lxgit checkout REV CONTAINER")
-    if new or reset:
-        moved = _to_new(session, new or reset or "", target, force=reset is not None, forced="-B")
+    if name is not None:
+        moved = _to_new(session, name, target, force=reset is not None, forced="-B")
     elif target is None:
         raise UsageError("where to?", hint="lxgit checkout BRANCH, or -b NEW [REV]")
     else:
@@ -226,8 +227,9 @@ def switch(
     quiet: Silent = False,
 ) -> None:
     """Move HEAD to a branch. To a commit only with --detach."""
-    if new or reset:
-        moved = _to_new(session, new or reset or "", target, force=reset is not None, forced="-C")
+    name = reset if new is None else new
+    if name is not None:
+        moved = _to_new(session, name, target, force=reset is not None, forced="-C")
     elif target is None:
         raise UsageError("where to?", hint="lxgit switch BRANCH, or -c NEW [REV]")
     else:

@@ -197,7 +197,7 @@ def _request(
 
     take(names, 0, 3, "lxgit commit [CONTAINER [NAME[:TAG]]]")
     container = names[0] if names else None
-    name = ":".join(names[1:]) or None
+    name = ":".join(names[1:]) if names[1:] else None
     return CommitRequest(
         container, name, force=force, allow_empty=allow_empty, **snapshot._asdict()
     )

@@ -49,7 +49,7 @@ def destination_of(
 ) -> Destination:
     """Where a commit goes, `wanted` being NAME or NAME:TAG. BranchMoved, NeedsName, NameTaken."""
     parent = from_hex(container.config.commit)
-    name = branch_name(wanted) if wanted else None
+    name = branch_name(wanted) if wanted is not None else None
     if name is not None and ":" in name:
         check_tag_name(repository, name)
         ref = tag_ref(name)

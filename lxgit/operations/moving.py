@@ -143,7 +143,8 @@ def restore(
     What that has not goes. With no name the only changed container of HEAD's branch. NotThere,
     ContainerRuns.
     """
-    name = name or only_changed(repository, "restore", "CONTAINER:/PATH").id
+    if name is None:
+        name = only_changed(repository, "restore", "CONTAINER:/PATH").id
     wanted = [clean_path(path) for path in paths]
     with taken(repository, name) as (tree, writer):
         image = tree.parent if source is None else _source(repository, source)

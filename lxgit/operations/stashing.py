@@ -54,7 +54,8 @@ def push(
 
     With no name the only changed container of HEAD's branch. NothingChanged, ContainerRuns.
     """
-    name = name or only_changed(repository, "stash push").id
+    if name is None:
+        name = only_changed(repository, "stash push").id
     with taken(repository, name) as (tree, writer):
         config = tree.container.config
         if not tree.is_changed:
@@ -186,7 +187,7 @@ def _meant(repository: Repository, name: str | None, which: str | None) -> tuple
         if named is not None:
             return named, None
         name, which = None, name
-    return name or _only_stashed(repository), which
+    return _only_stashed(repository) if name is None else name, which
 
 
 def _only_stashed(repository: Repository) -> str:
@@ -211,7 +212,7 @@ class _Kept(NamedTuple):
 
 
 def _find(repository: Repository, container: Container, which: str | None) -> _Kept:
-    match = _NAME.fullmatch(which or "0")
+    match = _NAME.fullmatch("0" if which is None else which)
     if match is None:
         raise UsageError(f"'{which}' is no stash", hint="stash@{1}, or 1")
     position = int(match[1] or match[2])

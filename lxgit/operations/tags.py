@@ -74,7 +74,7 @@ def create_tag(
         if revision is not None and repository.refs.read(BRANCHES + name) is not None:
             error.hint = _in_dockers_order(repository, name, revision) or error.hint
         raise
-    oid = find_commit(repository, revision or "HEAD")
+    oid = find_commit(repository, "HEAD" if revision is None else revision)
     present = repository.refs.read(ref)
     if present is not None and not force:
         raise RefExists(f"the tag '{name}' is there already", hint="-f moves it")

@@ -225,10 +225,24 @@ def test_checkout_with_a_stash(web: Lxgit) -> None:
         (["commit", "-m", "x", "--change", "RUN x", "web"], 1, "line 1, RUN: there is no such"),
         (["commit", "-m", "x", "--run", "[]", "web"], 1, "this is no JSON object"),
         (["unpause", "web"], 1, "container 'web' is not running"),
+        (["stash", "push", ""], 1, "no container ''"),
+        (["restore", ":/srv"], 1, "no container ''"),
+        (["commit", "-m", "x", ""], 1, "no container ''"),
+        (["commit", "-m", "x", "web", ""], 1, "a name cannot be empty"),
+        (["commit", "-m", "x", "web", "new", ""], 1, "'new/' is not a valid name"),
     ],
 )
 def test_faults(web: Lxgit, words: list[str], code: int, error: str) -> None:
     assert web(*words, code=code).err.startswith(f"lxgit: {error}")
+
+
+def test_an_empty_word_names_no_stash(web: Lxgit) -> None:
+    """As a script has one of a variable that is not set."""
+    web("stash", "push", "web")
+    for verb in ("pop", "drop", "show"):
+        assert web("stash", verb, "", code=1).err.startswith("lxgit: no container ''\n")
+        assert web("stash", verb, "web", "", code=2).err.startswith("lxgit: '' is no stash\n")
+    assert len(web("stash", "list").lines) == 2
 
 
 @pytest.fixture
