@@ -94,14 +94,15 @@ def _put_branch(
     name = branch_name(name)
     check_branch_name(repository, name)
     ref = branch_ref(name)
-    oid = find_commit(repository, start or "HEAD")
+    start = "HEAD" if start is None else start
+    oid = find_commit(repository, start)
     present = repository.refs.read(ref)
     if present is not None and not force:
         raise RefExists(f"the branch '{name}' is there already", hint="-f moves it")
     repository.refs.update(
-        ref, oid, old=present, message=f"branch: Created from {start or 'HEAD'}"
+        ref, oid, old=present, message=f"branch: Created from {start}"
         if present is None
-        else f"branch: Reset to {start or 'HEAD'}",
+        else f"branch: Reset to {start}",
         who=identity.committer,
     )  # fmt: skip
     return present
@@ -237,8 +238,11 @@ def checkout(
 ) -> HeadMoved:
     """Move HEAD to a branch, or to a commit: a detached HEAD. `-` is where it was before.
 
-    `only_branch` refuses a commit, as `switch` does without `--detach`. No container is touched.
+    `only_branch` refuses a commit, as `switch` does without `--detach`. HEAD itself is where it is.
+    No container is touched.
     """
+    if target in {"HEAD", "@"} and not detach and not only_branch and (here := _stay(repository)):
+        return here
     if target == "-":
         target = _previous(repository)
     ref = branch_ref(target)
@@ -251,6 +255,16 @@ def checkout(
             f"'{target}' is no branch", hint=f"'lxgit switch --detach {target}' goes there"
         )
     return _move_head(repository, oid, oid, target, created=False, identity=identity)
+
+
+def _stay(repository: Repository) -> HeadMoved | None:
+    """Where HEAD is; None while it has no commit."""
+    head, oid = _here(repository)
+    if oid is None:
+        return None
+    branch = head.removeprefix(BRANCHES) if isinstance(head, str) else None
+    digits, subject = hex_id(oid), _subject(repository, oid)
+    return HeadMoved(branch, digits, branch, digits, created=False, subject=subject, left_behind=())
 
 
 def checkout_new(

@@ -204,6 +204,28 @@ def test_usage(grown: Lxgit, words: list[str], hint: str) -> None:
     assert grown(*words, code=2).err.endswith(f"hint: {hint}\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["branch", "new", ""], "there is no ''"),
+        (["branch", "-f", "base", ""], "there is no ''"),
+        (["tag", "new", ""], "there is no ''"),
+        (["checkout", "-b", "new", ""], "there is no ''"),
+        (["checkout", "-b", "", "base"], "a name cannot be empty"),
+        (["checkout", "-B", "", "base"], "a name cannot be empty"),
+        (["switch", "-c", "", "base"], "a name cannot be empty"),
+        (["switch", "-C", "", "base"], "a name cannot be empty"),
+    ],
+)
+def test_an_empty_word_is_none_that_was_left_out(
+    grown: Lxgit, git: StockGit, words: list[str], told: str
+) -> None:
+    """As a script has one of a variable that is not set."""
+    before = git("for-each-ref"), git.word("symbolic-ref", "HEAD")
+    assert grown(*words, code=1).err.startswith(f"lxgit: {told}\n")
+    assert (git("for-each-ref"), git.word("symbolic-ref", "HEAD")) == before
+
+
 @pytest.mark.parametrize("name", ["-x", "a..b", "HEAD", "a b", "a~1", "x.lock", "0" * 40, ""])
 def test_names_that_git_refuses(grown: Lxgit, name: str) -> None:
     assert grown("branch", "--", name, "base", code=1).err.startswith("lxgit: ")
@@ -274,6 +296,24 @@ def test_a_name_begins_no_line(grown: Lxgit, words: list[str], said: str) -> Non
     assert told[0] == f"lxgit: {said}"
     assert len(told) == 2
     assert told[1].startswith("hint: ")
+
+
+@pytest.mark.parametrize("name", ["HEAD", "@"])
+def test_checkout_of_head_stays_where_it_is(grown: Lxgit, git: StockGit, name: str) -> None:
+    """And where `checkout -` goes."""
+    grown("checkout", "base")
+    told = grown("reflog").out
+    assert grown("checkout", name).out == "Already on 'base'\n"
+    assert git.word("symbolic-ref", "HEAD") == "refs/heads/base"
+    assert grown("reflog").out == told
+    assert grown("checkout", "-").out == "Switched to branch 'tuned'\n"
+    grown("checkout", "-b", "new", name)
+    grown("checkout", "--detach", name)
+    told = grown("reflog").out
+    assert git.attempt("symbolic-ref", "-q", "HEAD").returncode == 1
+    assert grown("checkout", name).out.startswith("HEAD is now at ")
+    assert grown("reflog").out == told
+    assert f"'{name}' is no branch" in grown("switch", name, code=1).err
 
 
 def test_checkout(grown: Lxgit, git: StockGit) -> None:
