@@ -7,6 +7,8 @@
     operations       what undo knows, by the checksum of each line
     images           every %meta against its tree, links against their members, format, config
     containers       their records, their commits, the refs that keep these   the refs: repaired
+    volumes          their descriptions; that containers' are there      volume.json: repaired
+    networks         as volumes
     layers           read back and compared with Git                     repaired: dropped
 
 History is never touched: what is damaged of it comes back from a clone, or not.
@@ -29,6 +31,7 @@ from lxgit.objects.verify import ImageVerifier
 from lxgit.operations import leftovers
 from lxgit.operations.attached import pin_owner
 from lxgit.operations.fsckcache import REPAIR, container_problems, layer_problems
+from lxgit.operations.fsckshared import network_problems, volume_problems
 from lxgit.operations.lookup import read_commit
 from lxgit.operations.repair import lacking_settings, remake, set_settings
 from lxgit.operations.values import Problem
@@ -62,6 +65,8 @@ def fsck(repository: Repository, *, repair: bool = False, progress: Progress) ->
             yield from _history_problems(repository, progress, repair=repair)
     try:
         yield from container_problems(repository, repair=repair)
+        yield from volume_problems(repository, repair=repair)
+        yield from network_problems(repository)
         yield from layer_problems(repository, progress, repair=repair)
     except CorruptRef as error:
         yield Problem(error.message, hint=error.hint)

@@ -120,12 +120,12 @@ def kept_networks(repository: Repository, names: Iterable[str]) -> Iterator[None
 
 def find_network(repository: Repository, name: str) -> NetworkRow:
     """One network. NoSuchNetwork, BrokenNetwork."""
-    return _row(repository, name, holders(repository, _networks_of))
+    return _row(repository, name, holders(repository, networks_of))
 
 
 def list_networks(repository: Repository) -> list[NetworkRow]:
     """All networks, those first that every store has, damaged ones among them."""
-    users = holders(repository, _networks_of)
+    users = holders(repository, networks_of)
     rows = [_row(repository, name, users) for name in _built_in()]
     for name in records.names(repository.networks_dir):
         try:
@@ -205,7 +205,7 @@ def _member(container: Container, connection: Connection | None) -> Member:
     return Member(container.id, name, f"{end.address}/{end.prefix}", address_v6, end.mac)
 
 
-def _networks_of(container: Container) -> Sequence[str]:
+def networks_of(container: Container) -> Sequence[str]:
     """The names of a container's networks."""
     return container.config.networks
 
@@ -251,7 +251,7 @@ def remove_network(repository: Repository, name: str, *, force: bool) -> None:
         found = _known(repository, name, force=force)
         if found is None:
             return
-        if containers := holders(repository, _networks_of).get(found):
+        if containers := holders(repository, networks_of).get(found):
             told = ", ".join(f"'{one.config.name}'" for one in containers)
             raise NetworkInUse(
                 f"network '{found}' is in use by container {told}",

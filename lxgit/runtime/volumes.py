@@ -132,8 +132,7 @@ def create(volumes: Path, name: str, labels: Mapping[str, str] | None = None) ->
     try:
         building.mkdir(mode=0o700)
         (building / "data").mkdir(mode=0o755)
-        values = {"created": time.time_ns(), "labels": dict(labels or {})}
-        write_atomic(building / "volume.json", json.dumps(values, indent=1).encode() + b"\n")
+        _describe(building, time.time_ns(), dict(labels or {}))
         is_ours = _moved(building, volumes / name)
     finally:
         remove_tree(building)  # of one that has been made that is its name no more
@@ -141,6 +140,19 @@ def create(volumes: Path, name: str, labels: Mapping[str, str] | None = None) ->
     if is_ours:
         eventlog.record(volumes.parent, "volume", "create", name, dict(labels or {}))
     return load(volumes, name)
+
+
+def _describe(volume: Path, created: int, labels: Mapping[str, str]) -> None:
+    values = {"created": created, "labels": labels}
+    write_atomic(volume / "volume.json", json.dumps(values, indent=1).encode() + b"\n")
+
+
+def describe_anew(volumes: Path, name: str) -> bool:
+    """Have a damaged volume be one without labels, as old as its directory; whether it is."""
+    with kept(volumes), contextlib.suppress(FileNotFoundError, IsADirectoryError):
+        _describe(volumes / name, (volumes / name).stat().st_mtime_ns, {})
+        return True
+    return False
 
 
 def _moved(building: Path, place: Path) -> bool:
@@ -165,7 +177,7 @@ def load(volumes: Path, name: str) -> Volume:
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise BrokenVolume(
             f"volume '{name}' is damaged: its volume.json does not say what it is",
-            hint=f"its data is in {path / 'data'}; 'lxgit volume rm {name}' deletes it",
+            hint=f"its data is in {path / 'data'}; 'lxgit fsck --repair' mends it, without labels",
         ) from error
 
 
