@@ -137,7 +137,9 @@ def _waits_for_value(options: dict[str, Parameter], word: str) -> Parameter | No
     """The option whose value is the next word."""
     if word.startswith("--"):
         parameter = options.get(word)
-        return None if parameter is None or parameter.is_flag else parameter
+        if parameter is None or parameter.is_flag or parameter.declaration.alone:
+            return None
+        return parameter
     for position, letter in enumerate(word[1:], start=2):
         parameter = options.get(f"-{letter}")
         if parameter is not None and not parameter.is_flag:

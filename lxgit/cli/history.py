@@ -8,8 +8,8 @@ from lxgit.cli.logview import Look, commit_fields, write_entry, write_tag
 from lxgit.cli.options import AsFormat, AsText, NameOnly, NameStatus, Paths, Stat, line_wanted
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
-from lxgit.cli.tables import short_id, write_json
-from lxgit.errors import UsageError
+from lxgit.cli.tables import write_json
+from lxgit.errors import LxgitError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from lxgit.operations.logvalues import LogEntry
     from lxgit.operations.showing import AnnotatedTag
     from lxgit.operations.store import Repository
+
+_USUAL = 12
+"""Digits of an id as listings show it."""
 
 
 @command(
@@ -177,6 +180,8 @@ def ls(
         ("lxgit rev-parse --short base~0 base:v1", "12 digits"),
         ("lxgit rev-parse base..tuned", "a range, as git rev-list takes it"),
         ("lxgit rev-parse base:/etc/hosts", "of what stands at a path"),
+        ("lxgit rev-parse --abbrev-ref HEAD", "the branch"),
+        ("lxgit rev-parse -q --verify nosuch || echo none", "whether there is one"),
     ),
 )
 def rev_parse(
@@ -185,11 +190,39 @@ def rev_parse(
         tuple[str, ...],
         argument("REV[:/PATH]", help="a revision, a range, or a path of one", completes="place"),
     ],
-    short: Annotated[bool, option("--short", help="12 digits")] = False,
-) -> None:
+    short: Annotated[
+        int | None,
+        option(
+            "--short", help="12 digits, or so many, 4 at least", metavar="[=N]", alone=str(_USUAL)
+        ),
+    ] = None,
+    verify: Annotated[bool, option("--verify", help="one id, or a fault")] = False,
+    quiet: Annotated[
+        bool, option("-q", "--quiet", help="with --verify: exit with 1 without a word")
+    ] = False,
+    abbrev_ref: Annotated[
+        bool, option("--abbrev-ref", help="names of branches and tags, where they are some")
+    ] = False,
+) -> int:
     """Print the ids of what names stand for, one on a line: commits, but for paths and trees."""
-    from lxgit.operations.history import rev_parse
+    from lxgit.operations.history import ref_name, rev_parse, shortened
 
-    for told in rev_parse(session.repository(), revisions):
+    repository = session.repository()
+    try:
+        ids = rev_parse(repository, revisions)
+        if verify and len(ids) != 1:
+            raise UsageError("--verify takes what stands for one id")
+    except LxgitError:
+        if verify and quiet:
+            return 1
+        raise
+    if abbrev_ref:
+        for name in filter(None, (ref_name(repository, revision) for revision in revisions)):
+            session.out.line(name)
+        return 0
+    for told in ids:
         mark, oid = ("^", told[1:]) if told.startswith("^") else ("", told)
-        session.out.line(mark + short_id(oid, whole=not short))
+        if short is not None:
+            oid = oid[:short] if short >= _USUAL else shortened(repository, oid, short)
+        session.out.line(mark + oid)
+    return 0

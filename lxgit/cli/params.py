@@ -90,11 +90,17 @@ class Declaration(NamedTuple):
     metavar: str
     completes: Completes
     after_dashes: bool = False
+    alone: str = ""
 
 
-def option(*names: str, help: str, metavar: str = "", completes: Completes = "") -> Declaration:
-    """An option, with every spelling it has."""
-    return Declaration(names, help, metavar, completes)
+def option(
+    *names: str, help: str, metavar: str = "", completes: Completes = "", alone: str = ""
+) -> Declaration:
+    """An option, with every spelling it has.
+
+    One that has a worth `alone` takes its value behind `=`, and may have none; its names are long.
+    """
+    return Declaration(names, help, metavar, completes, alone=alone)
 
 
 def argument(metavar: str, *, help: str = "", completes: Completes = "") -> Declaration:

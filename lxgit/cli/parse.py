@@ -105,10 +105,12 @@ class _Parser:
         if name == "--help":
             raise HelpWanted
         parameter = self._option(name)
-        if parameter.is_flag:
-            self._store(parameter, value if equals else "true")
+        if equals:
+            self._store(parameter, value)
+        elif parameter.is_flag:
+            self._store(parameter, "true")
         else:
-            self._store(parameter, value if equals else _next(rest))
+            self._store(parameter, parameter.declaration.alone or _next(rest))
 
     def _short(self, word: str, rest: list[str]) -> None:
         self._refuse_single_dash(word)
@@ -194,8 +196,10 @@ def _truth(text: str) -> bool:
 def for_click(command: Command, words: Sequence[str]) -> list[str]:
     """The words without what Click does not know.
 
-    That is `=` of flags, and behind short options; and `-5` for `-n 5`.
+    That is `=` of flags, and behind short options; `-5` for `-n 5`; and values that are left out.
     """
+    declared = [each.declaration for each in command.parameters]
+    alone = {name: one.alone for one in declared for name in one.names}
     flags = {name: each.is_flag for each in command.parameters for name in each.declaration.names}
     kept: list[str] = []
     for position, word in enumerate(words):
@@ -208,6 +212,8 @@ def for_click(command: Command, words: Sequence[str]) -> list[str]:
             kept += ["-n", word[1:]]
         elif equals and value and len(name) == 2 and flags.get(name) is False:
             kept += [name, value]
+        elif alone.get(word):
+            kept.append(f"{word}={alone[word]}")
         else:
             kept.append(word)
     return kept

@@ -6,6 +6,7 @@ from itertools import islice
 
 from lxgit.objects.history import EVERYWHERE, walk
 from lxgit.objects.ids import hex_id
+from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.lookup import (
     IsContainer,
     IsPath,
@@ -215,3 +216,22 @@ def _find_object(repository: Repository, revision: str) -> ObjectID:
         return find_commit(repository, revision)
     except NotACommit as error:
         return error.oid
+
+
+def shortened(repository: Repository, oid: str, digits: int) -> str:
+    """An id cut to so many digits, 4 at least; to more where others begin with those, too."""
+    return repository.git.run(["rev-parse", f"--short={digits}", oid]).decode("ascii").strip()
+
+
+def ref_name(repository: Repository, text: str) -> str | None:
+    """The branch or tag that a name stands for, as Git calls it; of HEAD its branch, if it has one.
+
+    None for what is a commit, and no name.
+    """
+    name = repository.revisions.ref_name(text)
+    if name == "HEAD":
+        head = repository.refs.head()
+        name = head if isinstance(head, str) else name
+    if name is None:
+        return None
+    return name.removeprefix(BRANCHES).removeprefix(TAGS).removeprefix("refs/remotes/")

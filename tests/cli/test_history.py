@@ -237,6 +237,26 @@ def test_rev_parse(grown: Lxgit, git: StockGit) -> None:
     assert grown("rev-parse", "--short", "base..tuned").lines[1] == f"^{whole[:12]}"
 
 
+def test_rev_parse_as_scripts_ask_it(grown: Lxgit, git: StockGit) -> None:
+    grown("tag", "base:v1", "base")
+    whole = git.word("rev-parse", "base")
+    for digits in ("2", "8", "20", "99"):
+        theirs = git("rev-parse", f"--short={digits}", "base").decode()
+        assert grown("rev-parse", f"--short={digits}", "base").out == theirs
+    assert grown("rev-parse", "--verify", "base").out == f"{whole}\n"
+    for words in (["nosuch"], ["base", "tuned"], ["base..tuned"]):
+        assert grown("rev-parse", "--verify", *words, code=None).err.startswith("lxgit: ")
+        told = grown("rev-parse", "--verify", "-q", *words, code=1)
+        assert (told.out, told.err) == ("", "")
+    names = ["HEAD", "@", "base", "heads/base", "base/v1", "HEAD~1", whole]
+    theirs = git("rev-parse", "--abbrev-ref", *names).decode()
+    assert grown("rev-parse", "--abbrev-ref", *names).out == theirs
+    assert grown("rev-parse", "--abbrev-ref", "base:v1").out == "base/v1\n"
+    grown("rev-parse", "--abbrev-ref", "nosuch", code=1)
+    grown("checkout", "-q", "--detach", "base")
+    assert grown("rev-parse", "--abbrev-ref", "HEAD").out == "HEAD\n"
+
+
 def test_rev_parse_of_what_is_no_commit(grown: Lxgit, git: StockGit) -> None:
     for ours, theirs in {
         "base:/etc/hosts": "base:rootfs/etc/hosts",

@@ -30,6 +30,7 @@ def everything(
     words: Annotated[tuple[str, ...], option("-e", "--word", help="a word")] = (),
     output: Annotated[Literal["table", "json"], option("--format", help="how")] = "table",
     no_trunc: Annotated[bool, option("--no-trunc", help="whole ids")] = False,
+    short: Annotated[int | None, option("--short", help="digits", alone="12")] = None,
 ) -> None:
     """Take all there is."""
 
@@ -92,7 +93,7 @@ def by_typer(tested: Command, words: list[str]) -> dict[str, Any]:
 SPELLINGS = """
 -q -a -qa -n -n5 -qn -qn7 -e -ex -e=x --quiet --quiet=yes --limit --limit=3 --limit= --word
 --word=a=b --format --format=json --format=yaml json --no-trunc -notrunc - -- 5 -5 base base:v1 -i
--it -itq -x --unknown --name --name=web --help
+-it -itq -x --unknown --name --name=web --help --short --short=4
 """
 WORDS = st.one_of(
     st.sampled_from(SPELLINGS.split()),
@@ -104,8 +105,8 @@ WORDS = st.one_of(
 @pytest.mark.parametrize("name", ["everything", "wrapper"])
 @given(words=st.lists(WORDS, max_size=6))
 def test_what_is_accepted_typer_reads_alike(name: str, words: list[str]) -> None:
-    # Typer keeps that `=`, and knows no `-5`.
-    assume(not any(re.match(r"-([^-].*=|\d+$)", word) for word in words))
+    # Typer keeps that `=`, knows no `-5`, and no value that may be left out.
+    assume(not any(re.match(r"-([^-].*=|\d+$|-short$)", word) for word in words))
     tested = COMMANDS[name]
     try:
         values = parse(tested, words)
@@ -145,6 +146,8 @@ def test_what_is_refused_typer_explains(name: str, words: list[str]) -> None:
         (["run", "-qn=5"], {"name": "run", "quiet": True, "limit": 5}),
         (["-1", "run", "-15"], {"name": "run", "limit": 15}),
         (["run", "-e", "-5"], {"name": "run", "words": ("-5",)}),
+        (["--short", "5"], {"name": "5", "short": 12}),
+        (["--short=5", "5"], {"name": "5", "short": 5}),
         (["run", "-e=a=b", "-e=", "-e", "=c"], {"name": "run", "words": ("a=b", "", "=c")}),
     ],
 )
@@ -238,6 +241,7 @@ def test_single_dash_long_options_name_todays(word: str, name: str) -> None:
         (["run", "--quiet=false", "-x"], "no such option: -x"),
         (["run", "-n=5", "-x"], "no such option: -x"),
         (["run", "-5", "-x"], "no such option: -x"),
+        (["run", "--short", "-x"], "no such option: -x"),
         (
             ["run", "--format", "x"],
             "invalid value for '--format': 'x' is not one of 'table', 'json'",
