@@ -8,8 +8,9 @@ from lxgit.lean import NANOSECONDS
 from lxgit.operations.hostconfig import host_config
 from lxgit.operations.inspectnetwork import endpoints_of, network_settings
 from lxgit.runtime.config import RESTARTING, RUNNING
-from lxgit.runtime.mounts import TMPFS, VOLUME
+from lxgit.runtime.mounts import BIND, PRIVATE, TMPFS, VOLUME
 from lxgit.runtime.network.publishing import Publication
+from lxgit.runtime.volumes import is_anonymous
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def _state(state: ContainerState) -> dict[str, Any]:
 def _host_config(config: ContainerConfig) -> dict[str, Any]:
     return {
         **host_config(config),
+        "Binds": [_bind(mount) for mount in config.mounts if _is_bind(mount)],
         "PortBindings": _port_map(map(Publication.parsed, config.publish)),
         "PublishAllPorts": config.publish_all,
         "Dns": list(config.dns),
@@ -135,6 +137,23 @@ def _host_config(config: ContainerConfig) -> dict[str, Any]:
         "ReadonlyRootfs": config.read_only,
         "Tmpfs": {mount.target: "" for mount in config.mounts if mount.kind == TMPFS},
     }
+
+
+def _is_bind(mount: Mount) -> bool:
+    """Whether `-v` could say it; unlike Docker's this has what came by --mount as well."""
+    return mount.kind == BIND or (
+        mount.kind == VOLUME and not mount.subpath and not is_anonymous(mount.source)
+    )
+
+
+def _bind(mount: Mount) -> str:
+    """As `-v` takes it."""
+    options = ["ro"] if mount.read_only else []
+    if mount.kind == BIND and mount.propagation != PRIVATE:
+        options.append(mount.propagation)
+    if mount.kind == VOLUME and not mount.fill:
+        options.append("nocopy")
+    return ":".join(filter(None, (mount.source, mount.target, ",".join(options))))
 
 
 def _mount(repository: Repository, mount: Mount) -> dict[str, Any]:

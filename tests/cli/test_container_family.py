@@ -64,6 +64,13 @@ def test_inspect_tells_what_is_mounted(based: Lxgit, scratch: Path) -> None:
     assert volume["Source"] == str(based.store / "volumes/data/data")
     assert (host["Source"], host["Destination"], host["RW"]) == (str(scratch), "/host", False)
     assert list(container["HostConfig"]["Tmpfs"]) == ["/mem"]
+    assert container["HostConfig"]["Binds"] == ["data:/data", f"{scratch}:/host:ro"]
+    binds = [f"{scratch}:/host:ro,rslave", "data:/data:nocopy"]
+    more = [word for bind in (*binds, "/unnamed") for word in ("-v", bind)]
+    based("create", "--network", "none", "--name", "more", *more, "base", "true")
+    (form,) = based("inspect", "-f", '{{join .HostConfig.Binds " "}}', "more").lines
+    assert sorted(form.split()) == sorted(binds)
+    based("rm", "-v", "more")
     for value in ("data", "/data", "/host", str(scratch)):
         assert based("ps", "-a", "--filter", f"volume={value}", "--format", "{{.Names}}").lines == [
             "web"
