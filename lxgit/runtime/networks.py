@@ -19,6 +19,8 @@ from lxgit.fsutil import fsync_directory, make_directories, write_atomic
 from lxgit.locks import locked
 from lxgit.records import asdict, dataclass, field, fields
 from lxgit.runtime.config import BUILT_IN, DEFAULT
+from lxgit.runtime.descriptions import description
+from lxgit.runtime.index import is_id
 from lxgit.runtime.network.subnets import NUMBERS, PREFIX, PREFIX_V6
 
 TYPE_CHECKING = False
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from ipaddress import IPv4Network, IPv6Network
     from pathlib import Path
+    from typing import Any
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _ENDING = ".json"
@@ -281,16 +284,35 @@ def load(networks: Path, name: str) -> Network:
     NoSuchNetwork, BrokenNetwork.
     """
     try:
-        values = dict(json.loads((networks / f"{name}{_ENDING}").read_bytes()))
-        known = {one.name for one in fields(Network)}
-        return Network(**{key: value for key, value in values.items() if key in known})
+        network = _built(description(networks / f"{name}{_ENDING}"))
+        if network.name != name:
+            raise ValueError(f"it says that it is '{network.name}'")
     except FileNotFoundError:
         raise _missing(name) from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UsageError) as error:
         raise BrokenNetwork(
             f"network '{name}' is damaged: its file does not say what it is",
             hint=f"'lxgit network rm {name}' deletes it",
         ) from error
+    return network
+
+
+def _built(values: Mapping[str, object]) -> Network:
+    """A network of what is known of the members here. ValueError, TypeError, UsageError."""
+    kinds = {"created": int, "ipv6": bool, "internal": bool, "labels": dict}
+    known = {one.name for one in fields(Network)}.intersection(values)
+    if wrong := [name for name in known if type(values[name]) is not kinds.get(name, str)]:
+        raise TypeError(f"not what they should be: {wrong}")
+    found: Any = {name: values[name] for name in known}
+    network = Network(**found)
+    subnets, parts = (network.subnet, network.subnet_v6), (network.gateway, network.ip_range)
+    if (
+        not is_id(network.id)
+        or checked_subnets([one for one in subnets if one]) != subnets
+        or checked_parts(network.subnet, *parts) != parts
+    ):
+        raise ValueError("neither an id, nor subnets and what is in them")
+    return network
 
 
 def _readable(networks: Path) -> Iterator[Network]:

@@ -26,8 +26,8 @@ from lxgit.locks import locked
 from lxgit.objects.scan import read_tree, scan
 from lxgit.progress import NullProgress
 from lxgit.records import dataclass
+from lxgit.runtime.descriptions import description
 from lxgit.runtime.directory_layer import DirectoryWriter
-from lxgit.runtime.index import content
 from lxgit.runtime.upper import image_metadata
 
 TYPE_CHECKING = False
@@ -172,7 +172,7 @@ def load(volumes: Path, name: str) -> Volume:
     if not path.is_dir():
         raise NoSuchVolume(f"there is no volume '{name}'", hint="'lxgit volume ls' lists them")
     try:
-        values = json.loads(content(path / "volume.json") or b"")
+        values = description(path / "volume.json")
         return Volume(path, values["created"], values["labels"])
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise BrokenVolume(
