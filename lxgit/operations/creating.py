@@ -18,6 +18,7 @@ from lxgit.operations.wantednetwork import WantedNetwork
 from lxgit.runtime import containers as records
 from lxgit.runtime import interrupts, rootless
 from lxgit.runtime.config import Request
+from lxgit.runtime.idranges import ids_beyond
 from lxgit.runtime.limits import DEFAULT_LOG, DEFAULT_SHM
 from lxgit.runtime.restarts import RestartPolicy
 from lxgit.tuples import NamedTuple
@@ -134,18 +135,19 @@ def _record(repository: Repository, request: RunRequest, found: _Found) -> Reque
     environment = (*image.config.env, *request.environment)
     _check_lengths((*how.command, *environment))
     network = request.networking.checked(image.config, repository)
+    user = request.user or image.config.user
     return Request(
         image=found.label,
         command=how.command,
         commit=found.commit,
         branch=found.branch,
         stack=found.stack.ids,
-        outside_range=found.stack.outside_range,
+        outside_range=(*found.stack.outside_range, *ids_beyond(user, request.groups)),
         name=request.name,
         hostname=request.hostname,
         environment=environment,
         working_dir=request.working_dir or image.config.working_dir or "/",
-        user=request.user or image.config.user,
+        user=user,
         tty=request.tty or request.system,
         stdin_open=request.interactive,
         **network,

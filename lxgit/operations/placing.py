@@ -23,6 +23,7 @@ from lxgit.operations.worktree import WorkTree, open_work_tree
 from lxgit.records import replace
 from lxgit.runtime.containers import edited
 from lxgit.runtime.entries import other_ids, release_ids
+from lxgit.runtime.idranges import ids_beyond
 from lxgit.runtime.newupper import other_name, remove_others, write_upper
 from lxgit.runtime.statcache import forget
 from lxgit.tuples import NamedTuple
@@ -217,7 +218,8 @@ def _ids_for(
     repository: Repository, container: Container, outside_range: Sequence[int]
 ) -> IdMap | None:
     """The container's ids, or others where the new image has some that they do not cover."""
-    ids = container.config.idmap
-    if ids is None or all(ids.covers(number) for number in outside_range):
-        return ids
-    return other_ids(repository.containers_dir, container.id, outside_range)
+    config = container.config
+    if config.idmap is None or all(config.idmap.covers(number) for number in outside_range):
+        return config.idmap
+    wanted = (*outside_range, *ids_beyond(config.user, config.groups))
+    return other_ids(repository.containers_dir, container.id, wanted)

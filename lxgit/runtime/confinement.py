@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import capabilities, cgroups, lxc, rootless, seccomp
+from lxgit.runtime.idmap import UnmappedId
 from lxgit.runtime.limits import LimitNotInForce
 from lxgit.runtime.lxcconfig import ContainerSpec
 from lxgit.runtime.security import UNCONFINED, Device, Sysctl, Ulimit
@@ -86,11 +87,18 @@ def credentials(config: ContainerConfig, user: User) -> Credentials | None:
     if (user.uid, user.gid, user.groups) == (0, 0, ()):
         return None
     for number in (user.uid, user.gid, *user.groups):
-        config.ids.outside(number)
+        if not config.ids.covers(number):
+            raise UnmappedId(f"the container has no id {number}", hint=_more_ids())
     from lxgit.runtime.credentials import Credentials
 
     others = capabilities.mask_of_others(bounding_set(config))
     return Credentials(user.uid, user.gid, user.groups, others)
+
+
+def _more_ids() -> str:
+    if rootless.is_active():
+        return "you have the ids that /etc/subuid and /etc/subgid give you"
+    return "'lxgit run' with that number for -u gives it one, --userns=host those of the host"
 
 
 def set_oom_score(config: ContainerConfig, pid: int) -> None:

@@ -41,8 +41,8 @@ class IdsExhausted(LxgitError):
 def allocate(registry: Path, container: str, outside_range: Sequence[int]) -> IdMap:
     """Take the host ids of one container, whose id is `container`.
 
-    `outside_range` are ids from 65,536 up that its image uses; each gets a host id of its own.
-    `registry` is the directory of taken ranges; the caller holds the lock on it. Raises
+    `outside_range` are ids from 65,536 up that its image or its user has: each gets a host id of
+    its own. `registry` is the directory of taken ranges; the caller holds the lock on it. Raises
     IdsExhausted, or InvalidIdMap when the ids need more extents than the kernel takes.
     """
     extra = sorted(set(outside_range))
@@ -65,6 +65,17 @@ def allocate(registry: Path, container: str, outside_range: Sequence[int]) -> Id
     for first in firsts:
         os.symlink(container, registry / str(first))
     return idmap
+
+
+def ids_beyond(user: str, groups: Sequence[str] = ()) -> tuple[int, ...]:
+    """The ids from 65,536 up that `-u` and `--group-add` have as numbers."""
+    numbers = [word for word in (*user.split(":", 1), *groups) if word[:1].isdecimal()]
+    if not numbers:
+        return ()
+    from lxgit.objects.accounts import account_id  # of few containers
+
+    ids = map(account_id, numbers)
+    return tuple(number for number in ids if number is not None and number >= RANGE)
 
 
 def own_ids() -> IdMap:

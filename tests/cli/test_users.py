@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.processes import parent
+from tests.support.program import refused
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -55,6 +56,25 @@ def test_groups_more_come_with_it(emptied: Lxgit) -> None:
     assert emptied("inspect", "root").json[0]["HostConfig"]["GroupAdd"] == ["odd", "77"]
     refused = emptied("run", "--group-add", "nope", "base", "true", code=125)
     assert "the image has no group 'nope'" in refused.err
+
+
+def test_a_number_beyond_the_usual_ones(emptied: Lxgit) -> None:
+    """It gets an id of the host of its own, and keeps it on another commit."""
+    script = "id -u; id -g; id -G; echo x >/tmp/own"
+    who = ("-u", "70000:80000", "--group-add", "99999")
+    told = emptied("run", "--network", "none", "--name", "odd", *who, "base", "sh", "-c", script)
+    assert told.lines == ["70000", "80000", "80000 99999"]
+    emptied("commit", "-m", "x", "odd")
+    owner = ("stat", "-c", "%u:%g", "/tmp/own")
+    assert emptied("run", "--rm", "--network", "none", "base", *owner).out == "70000:80000\n"
+    emptied("checkout", "base~1", "odd")
+    assert emptied("start", "-a", "odd").lines == told.lines
+    run_until_killed(emptied, "web", "--network", "none")
+    refused(
+        emptied("exec", "-u", "65536", "web", "true", code=125),
+        "the container has no id 65536",
+        "--userns=host those of the host",
+    )
 
 
 def status(told: Result) -> dict[str, str]:
