@@ -19,7 +19,6 @@ from lxgit.fsutil import fsync_directory, make_directories, write_atomic
 from lxgit.locks import locked
 from lxgit.records import asdict, dataclass, field, fields
 from lxgit.runtime.config import BUILT_IN, DEFAULT
-from lxgit.runtime.descriptions import description
 from lxgit.runtime.index import is_id
 from lxgit.runtime.network.subnets import NUMBERS, PREFIX, PREFIX_V6
 
@@ -283,6 +282,8 @@ def load(networks: Path, name: str) -> Network:
 
     NoSuchNetwork, BrokenNetwork.
     """
+    from lxgit.runtime.descriptions import description  # few containers have one
+
     try:
         network = _built(description(networks / f"{name}{_ENDING}"))
         if network.name != name:
