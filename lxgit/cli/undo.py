@@ -32,7 +32,10 @@ def reflog(
     limit: Annotated[
         int | None, option("-n", "--max-count", help="so many lines at most", metavar="N")
     ] = None,
-    deleted: Annotated[bool, option("--deleted", help="the branches and tags that went")] = False,
+    deleted: Annotated[
+        bool,
+        option("--deleted", help="the branches and tags that went; all that one was, with REF"),
+    ] = False,
     no_trunc: NoTrunc = False,
     format_: AsFormat = "table",
 ) -> None:
@@ -46,7 +49,7 @@ def reflog(
     names = names[1:] if names[:1] == ("show",) else names
     take(names, 0, 1, "lxgit reflog [REF]")
     repository = session.repository()
-    rows = reflogs.deleted(repository) if deleted else reflogs.reflog(repository, *names)
+    rows = (reflogs.deleted if deleted else reflogs.reflog)(repository, *names)
     rows = rows if limit is None or limit < 0 else rows[:limit]
     if format_ == "json":
         write_json(session.out, map(_fields, rows))

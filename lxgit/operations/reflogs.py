@@ -6,7 +6,7 @@ from lxgit.objects.ids import hex_id
 from lxgit.objects.packedrefs import CorruptRef
 from lxgit.objects.reflogs import ReflogEntry
 from lxgit.objects.refnames import short_name
-from lxgit.operations.naming import branch_ref, tag_ref
+from lxgit.operations.naming import NoSuchRef, branch_ref, tag_ref
 from lxgit.operations.values import ReflogRow
 
 TYPE_CHECKING = False
@@ -25,13 +25,18 @@ def reflog(repository: Repository, name: str = "HEAD") -> list[ReflogRow]:
     ref = _ref(repository, name)
     if ref is not None:
         return list(_rows(name, repository.refs.reflog(ref)))
+    entries = _former(repository, name)
+    if not entries:
+        raise repository.revisions.unknown(name)
+    return list(_rows(name, entries))
+
+
+def _former(repository: Repository, name: str) -> list[ReflogEntry]:
+    """What branches and tags of that name were that were deleted."""
     meant = _meant(name)
     gone = [one for one in repository.refs.deleted() if one.ref in meant]
-    if not gone:
-        raise repository.revisions.unknown(name)
     # One that came back in between has the same again in its log.
-    entries = dict.fromkeys(entry for one in gone for entry in (_last(one), *one.log))
-    return list(_rows(name, list(entries)))
+    return list(dict.fromkeys(entry for one in gone for entry in (_last(one), *one.log)))
 
 
 def _last(deletion: Deletion) -> ReflogEntry:
@@ -59,8 +64,19 @@ def _meant(name: str) -> tuple[str, ...]:
     return (name, f"refs/{name}", tag_ref(name), branch_ref(name))
 
 
-def deleted(repository: Repository) -> list[ReflogRow]:
-    """The branches and tags that were deleted, with what they were, the last first."""
+def deleted(repository: Repository, name: str | None = None) -> list[ReflogRow]:
+    """The branches and tags that were deleted, with what they were, the last first.
+
+    With a name all that those of it were, also where there is a new one. NoSuchRef.
+    """
+    if name is not None:
+        entries = _former(repository, name)
+        if not entries:
+            raise NoSuchRef(
+                f"no branch or tag '{name}' was deleted, as far as is known",
+                hint="'lxgit reflog --deleted' lists those that were",
+            )
+        return [row._replace(name=name) for row in _rows(name, entries)]
     return [
         ReflogRow(short_name(one.ref), one.ref, hex_id(one.oid), None, one.who, one.message)
         for one in repository.refs.deleted()

@@ -401,6 +401,14 @@ def test_what_was_deleted_is_found(full: Lxgit, git: StockGit) -> None:
         ]
     full("branch", "third", oid[:12])
     assert "Created from" in full("reflog", "third").out
+    for name in ("third", "refs/heads/third"):
+        assert full("reflog", "--deleted", name).lines == [
+            f"{oid[:12]} {name}: branch: deleted",
+            f"{oid[:12]} {name}: branch: Created from base",
+        ]
+    assert full("reflog", "--deleted", "base", code=1).err.startswith(
+        "lxgit: no branch or tag 'base' was deleted, as far as is known\n"
+    )
     assert "did you mean" in full("reflog", "thrid", code=1).err
 
 
