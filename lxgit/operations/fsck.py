@@ -6,8 +6,8 @@
     refs, reflogs    their files, and that each names a commit
     operations       what undo knows, by the checksum of each line
     images           every %meta against its tree, links against their members, format, config
-    containers       their records, by checksums; their commits; their names, ids of the host and the
-                     refs that keep their commits                        the last three: repaired
+    containers       their records, by checksums; their commits; their names,
+                     host ids, and the refs that keep their commits      the last three: repaired
     volumes          their descriptions; that containers' are there      volume.json: repaired
     networks         as volumes
     layers           read back and compared with Git                     repaired: dropped
