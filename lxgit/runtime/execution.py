@@ -41,6 +41,10 @@ class NoWorkingDirectory(LxgitError):
     exit_code = 126
 
 
+class _HasEnded(Exception):
+    """The container's first process has gone, and nobody has been told yet."""
+
+
 class Execution:
     """One such command. `gone` is called when it has ended and its client been told all, or left.
 
@@ -76,6 +80,9 @@ class Execution:
         try:
             wanted = WantedCommand.decoded(request)
             self._start(Process.joining(self._config, wanted), pid, devices, directory)
+        except _HasEnded:
+            self._finish(protocol.ended(0))
+            return
         except (LxgitError, OSError) as error:
             self._finish(protocol.failed(in_words(error)))
             return
@@ -89,7 +96,10 @@ class Execution:
 
     def _start(self, wanted: Process, pid: int, devices: Path, directory: Path) -> None:
         # As the command will see it, with what has been mounted inside.
-        root = os.open(f"/proc/{pid}/root", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            root = os.open(f"/proc/{pid}/root", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise _HasEnded from None
         try:
             user = find_user(root, wanted.user, self._config.groups)
             _require_directory(root, wanted.directory)

@@ -20,7 +20,8 @@ from lxgit.cli.detaching import key_sequence
 from lxgit.cli.moments import moment, nanosecond_stamp
 from lxgit.errors import UsageError
 from tests.cli.conftest import row
-from tests.support.program import PROGRAM
+from tests.support.processes import has_ended, parent
+from tests.support.program import PROGRAM, refused
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -307,6 +308,19 @@ class TestExec:
         assert long.err.startswith("lxgit: the command and its environment take more than 64 KiB")
         web("stop", "web")
         assert "is not running" in web("exec", "web", "true", code=1).err
+
+    def test_one_whose_first_process_has_just_ended(self, web: Lxgit) -> None:
+        """LXC has not told of it yet."""
+        pid = web("inspect", "web").json[0]["State"]["Pid"]
+        lxc = parent(pid)
+        os.kill(lxc, signal.SIGSTOP)
+        try:
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: has_ended(pid))
+            told = web("exec", "web", "true", code=1)
+        finally:
+            os.kill(lxc, signal.SIGCONT)
+        refused(told, "container 'web' is not running", "'lxgit ps -a' shows how it ended")
 
     def test_who_and_where(self, web: Lxgit) -> None:
         told = web(
