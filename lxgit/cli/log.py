@@ -17,6 +17,7 @@ from lxgit.cli.options import (
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.errors import UsageError
+from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,23 @@ if TYPE_CHECKING:
     from lxgit.cli.logview import Look
     from lxgit.operations.logvalues import LogEntry
     from lxgit.operations.values import SizedChange
+
+
+class Which(NamedTuple):
+    """Which commits are shown, and in what order."""
+
+    follow: Annotated[
+        bool, option("--follow", help="of one file, also what it was before it was renamed")
+    ] = False
+    limit: Annotated[
+        int | None, option("-n", "--max-count", help="so many commits at most", metavar="N")
+    ] = None
+    everywhere: Annotated[bool, option("--all", help="from all branches and tags")] = False
+    skip: Annotated[int, option("--skip", help="leave out so many", metavar="N")] = 0
+    reverse: Annotated[bool, option("--reverse", help="the oldest first")] = False
+    first_parent: Annotated[bool, option("--first-parent", help="of a merge, its branch alone")] = (
+        False
+    )
 
 
 @command(
@@ -41,6 +59,7 @@ if TYPE_CHECKING:
 )
 def log(
     session: Session,
+    which: Which,
     revisions: Annotated[
         tuple[str, ...],
         argument("REV", help="revisions, ^REV without it, ranges A..B", completes="image"),
@@ -51,18 +70,6 @@ def log(
     name_status: NameStatus = False,
     name_only: NameOnly = False,
     graph: Annotated[bool, option("--graph", help="draw how the commits go together")] = False,
-    follow: Annotated[
-        bool, option("--follow", help="of one file, also what it was before it was renamed")
-    ] = False,
-    limit: Annotated[
-        int | None, option("-n", "--max-count", help="so many commits at most", metavar="N")
-    ] = None,
-    everywhere: Annotated[bool, option("--all", help="from all branches and tags")] = False,
-    skip: Annotated[int, option("--skip", help="leave out so many", metavar="N")] = 0,
-    reverse: Annotated[bool, option("--reverse", help="the oldest first")] = False,
-    first_parent: Annotated[
-        bool, option("--first-parent", help="of a merge, its branch alone")
-    ] = False,
     decorate: Annotated[
         bool, option("--decorate", help="with names, as on a terminal always")
     ] = False,
@@ -79,18 +86,17 @@ def log(
     from lxgit.operations.history import LogRequest, log
 
     as_json = format_ == "json"
-    others = {"--reverse": reverse, "--follow": follow, "--quiet": quiet, "JSON": as_json}
-    _check_together(others, graph=graph, paths=paths)
+    _check_together(which, graph=graph, quiet=quiet, as_json=as_json, paths=paths)
     line = line_wanted(name_status=name_status, name_only=name_only, stat=stat, patch=patch)
     request = LogRequest(
         revisions=revisions,
-        all=everywhere,
+        all=which.everywhere,
         paths=tuple(map(os.fsencode, paths)),
-        limit=limit if limit is None or limit >= 0 else None,
-        skip=max(skip, 0),
-        reverse=reverse,
-        first_parent=first_parent,
-        follow=follow,
+        limit=which.limit if which.limit is None or which.limit >= 0 else None,
+        skip=max(which.skip, 0),
+        reverse=which.reverse,
+        first_parent=which.first_parent,
+        follow=which.follow,
         changes=stat or patch or line is not None,
         names=decorate or as_json or os.isatty(session.out.fd),
         graph=graph,
@@ -103,10 +109,18 @@ def log(
         _write_log(session, entries, (oneline, patch, stat, no_trunc), line, quiet=quiet)
 
 
-def _check_together(others: dict[str, bool], *, graph: bool, paths: tuple[str, ...]) -> None:
+def _check_together(
+    which: Which, *, graph: bool, quiet: bool, as_json: bool, paths: tuple[str, ...]
+) -> None:
     """Raise a UsageError for what is about another order than the graph's, or about no lines."""
-    if others["--follow"] and len(paths) != 1:
+    if which.follow and len(paths) != 1:
         raise UsageError("--follow takes one path", hint="lxgit log --follow -- /etc/motd")
+    others = {
+        "--reverse": which.reverse,
+        "--follow": which.follow,
+        "--quiet": quiet,
+        "JSON": as_json,
+    }
     for other in (name for name, given in others.items() if graph and given):
         raise UsageError(f"--graph does not go with {other}", hint="lxgit log --help")
 
