@@ -14,8 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lxgit.operations.store import Repository
     from lxgit.operations.values import RemovedContainer
-    from lxgit.repository import Repository
 
 
 @command(
