@@ -63,11 +63,12 @@ def _container_root(
         except NotRunning:
             return None
     now = opened.enter_context(edited(found))
-    if not now.state.waits:  # else its keeper has the lock, and waits for the record to be free
-        if now.is_running:
-            return None
-        opened.enter_context(now.lock())
+    is_kept = now.state.waits  # its keeper has the lock, and waits for the record to be free
+    if not is_kept and now.is_running:
+        return None
     opened.enter_context(repository.layers_lock(shared=True))
+    if not is_kept:
+        opened.enter_context(now.lock())
     ready, stack, image = stacked(repository, now, progress)
     make_upper(ready, image.root().metadata)
     root = opened.enter_context(rootaccess.opened_root(ready, stack.lowers))

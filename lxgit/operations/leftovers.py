@@ -131,7 +131,7 @@ def _drop_ownerless(container: Container) -> int:
 def _drop_others(container: Container) -> int:
     """Remove the upper directories of a container that were not, or are no more, in force.
 
-    Not of one that is being changed: who changes it may wait for the layers, which `prune` has.
+    Not of one that is being changed: who changes it does that, too.
     """
     if not others(container):
         return 0

@@ -33,7 +33,8 @@ def prune(repository: Repository, *, dry_run: bool = False, progress: Progress) 
         pruned = _drop(repository, layers.all_ids(), dry_run=dry_run, progress=progress)
         if not dry_run:
             layers.forget_broken_stacks()
-            leftovers.sweep(repository)
+    if not dry_run:
+        leftovers.sweep(repository)  # which may wait for a container: not with the layers
     return pruned
 
 

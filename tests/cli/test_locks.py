@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.locks import locked
+from lxgit.records import replace
+from lxgit.runtime.containers import all_containers
+from lxgit.runtime.index import is_locked
 from tests.support.program import PROGRAM
 from tests.support.waiting import wait_until
 from tests.support.webserver import Server, serving
@@ -87,6 +91,46 @@ def test_who_waits_is_told_and_a_dead_owner_is_none(based: Lxgit, lock: str) -> 
             owner.kill()
             rest = waiting.communicate(timeout=60)[1]
             assert waiting.returncode == 0, rest
+
+
+@contextmanager
+def held(lock: Path) -> Iterator[None]:
+    """Another process has the lock."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as owner:
+        assert owner.stdout is not None
+        owner.stdout.readline()
+        try:
+            yield
+        finally:
+            owner.kill()
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_who_copies_waits_for_layers_without_the_container(based: Lxgit) -> None:
+    """That lock stands below theirs: who has theirs alone may want it."""
+    based("create", "--name", "web", "base")
+    (container,) = all_containers(based.store / "containers")
+    with held(based.store / "locks/layers"), started(based, "cp", "web:/etc/motd", "-") as waiting:
+        assert "the cache of layers is in use" in told(waiting)
+        assert not is_locked(container.path)
+
+
+def test_prune_waits_for_a_container_without_the_layers(based: Lxgit) -> None:
+    """One that a killed command has left, and whose supervisor is slow at the last steps."""
+    based("create", "--name", "web", "base")
+    (container,) = all_containers(based.store / "containers")
+    container.configured(replace(container.config, owner="owner-gone"))
+    layers = based.store / "locks/layers"
+    with held(container.path / "lock"), started(based, "prune") as waiting:
+        assert "container 'web' is in use" in told(waiting)
+        with locked(layers, wait=False, what="the cache of layers"):
+            pass
+    based("prune")
+    assert based("ps", "-aq").out == ""
 
 
 HOLD_REF = """
