@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 class Which(NamedTuple):
     """Which commits are shown, and in what order."""
 
-    follow: Annotated[
-        bool, option("--follow", help="of one file, also what it was before it was renamed")
-    ] = False
     limit: Annotated[
         int | None, option("-n", "--max-count", help="so many commits at most", metavar="N")
     ] = None
@@ -43,6 +40,9 @@ class Which(NamedTuple):
     first_parent: Annotated[bool, option("--first-parent", help="of a merge, its branch alone")] = (
         False
     )
+    follow: Annotated[
+        bool, option("--follow", help="of one file, also what it was before it was renamed")
+    ] = False
 
 
 @command(
