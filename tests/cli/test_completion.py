@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pexpect
@@ -14,8 +16,10 @@ from lxgit.cli.output import Output
 from lxgit.cli.session import Session
 from tests.conftest import unable
 from tests.support.program import PROGRAM
+from tests.support.stockgit import StockGit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.program import Lxgit
@@ -101,16 +105,7 @@ SHELLS = {
 @pytest.mark.parametrize("shell", SHELLS)
 def test_in_the_shell(shell: str, lxgit: Lxgit) -> None:
     """On a terminal: two unfinished words, a tab after each, and the command runs."""
-    program = shutil.which(shell)
-    if program is None:
-        unable(f"{shell} is not installed")
-    options, before = SHELLS[shell]
-    environment = lxgit.environment({"TERM": "xterm" if shell == "fish" else "dumb"})
-    environment["PATH"] = f"{os.path.dirname(PROGRAM)}:{environment['PATH']}"
-    load = "lxgit completion fish | source" if shell == "fish" else EVALUATE.format(shell)
-    with pexpect.spawn(program, options, env=environment, timeout=60, encoding="utf-8") as terminal:
-        terminal.sendline(f"{before}{load}; echo rea''dy")
-        terminal.expect("ready")
+    with shell_of(lxgit, shell, lxgit.home) as terminal:
         terminal.send("lxgit comple\t")
         terminal.expect("completion ")
         terminal.send("fis\t")
@@ -119,6 +114,89 @@ def test_in_the_shell(shell: str, lxgit: Lxgit) -> None:
         terminal.expect("# fish completion for lxgit")
         terminal.sendline("exit")
         terminal.expect(pexpect.EOF)
+
+
+@contextlib.contextmanager
+def shell_of(lxgit: Lxgit, shell: str, directory: Path) -> Iterator[pexpect.spawn[str]]:
+    """The shell on a terminal, in a directory, as soon as it completes."""
+    program = shutil.which(shell)
+    if program is None:
+        unable(f"{shell} is not installed")
+    options, before = SHELLS[shell]
+    environment = lxgit.environment({"TERM": "xterm" if shell == "fish" else "dumb"})
+    environment["PATH"] = f"{os.path.dirname(PROGRAM)}:{environment['PATH']}"
+    load = "lxgit completion fish | source" if shell == "fish" else EVALUATE.format(shell)
+    with pexpect.spawn(
+        *(program, options),
+        env=environment,
+        cwd=str(directory),
+        dimensions=(24, 500),
+        timeout=20,
+        encoding="utf-8",
+    ) as terminal:
+        terminal.sendline(f"{before}{load}; echo rea''dy")
+        terminal.expect("ready")
+        yield terminal
+
+
+MADE = ">MADE"
+HOSTILE = f"e$(touch{MADE});touch{MADE};!$HOME{{a,b}}&"
+TYPED = [
+    ("e", HOSTILE),
+    ("it", f"it's{HOSTILE}'"),
+    ("x=e", f"x={HOSTILE}"),
+    ("y@e", f"y@{HOSTILE}"),
+    ("'z=e", f"z={HOSTILE}"),
+    ('"f', f"f;touch{MADE}&it's"),
+]
+"""The beginning of a word, and the branch that has such a name."""
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_a_stranger_named_is_a_word(shell: str, based: Lxgit, scratch: Path) -> None:
+    """It reaches the command as it is, and the shell makes nothing of it."""
+    directory = scratch / "empty"
+    directory.mkdir()
+    git = StockGit(based.store / "git")
+    for _, name in TYPED:
+        git("update-ref", f"refs/heads/{name}", "refs/heads/base")
+    with shell_of(based, shell, directory) as terminal:
+        for typed, _ in TYPED:
+            terminal.send(f"lxgit branch -d {typed}\t\r")
+        terminal.sendline("echo do''ne")
+        terminal.expect("done")
+    assert [branch["name"] for branch in based("branch", "--format=json").json] == ["base"]
+    assert os.listdir(directory) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("lxgit show base:/srv/", ["/srv/a\\ b", "/srv/\\$\\(ls\\)", "/srv/it\\'s"]),
+        ("lxgit show 'base:/srv/", ["base:/srv/a b", "base:/srv/$(ls)"]),
+        ('lxgit show base:"/srv/', ["/srv/a b", "/srv/it's"]),
+        ("lxgit show ba'se:/srv/'a", ["base:/srv/a\\ b"]),
+        ("lxgit show 'a b' base:/srv/a\\ ", ["/srv/a\\ b"]),
+    ],
+)
+def test_bash_quotes_what_it_is_given(
+    typed: str, offered: list[str], lxgit: Lxgit, scratch: Path
+) -> None:
+    (scratch / "image/srv").mkdir(parents=True)
+    for name in ("a b", "$(ls)", "it's"):
+        (scratch / "image/srv" / name).touch()
+    lxgit("import", scratch / "image", "base")
+    script = 'eval "$(lxgit completion bash)"; COMP_LINE=$1 COMP_POINT=${#1}; _lxgit'
+    environment = lxgit.environment()
+    environment["PATH"] = f"{os.path.dirname(PROGRAM)}:{environment['PATH']}"
+    told = subprocess.run(
+        ["bash", "-ec", f'{script}; printf "%s\\n" "${{COMPREPLY[@]}}"', "bash", typed],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert sorted(told.stdout.splitlines()) == sorted(offered)
 
 
 EVALUATE = 'eval "$(lxgit completion {})"'
