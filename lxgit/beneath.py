@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 from lxgit.lean import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -57,6 +58,7 @@ def _openat2(root: int, path: bytes, how: bytes) -> int:
 
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV)
 _MOST_AT_ONCE = 4000  # bytes: openat2 takes 4,096 with the final NUL
 
 
@@ -136,6 +138,45 @@ def remove_tree(path: Path | str) -> None:
     finally:
         os.close(root)
     os.rmdir(path)
+
+
+def statuses(top: Path | str) -> Iterator[os.stat_result]:
+    """The lstat(2) of all below a directory, through no link, however deep; nothing where none is.
+
+    Others may change it meanwhile: what goes, or becomes something else, counts as gone.
+    """
+    try:
+        root = os.open(top, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        pending = [b""]
+        while pending:
+            directory = pending.pop()
+            for name, status in _listed(root, directory):
+                if stat.S_ISDIR(status.st_mode):
+                    pending.append(directory + b"/" + name if directory else name)
+                yield status
+    finally:
+        os.close(root)
+
+
+def _listed(root: int, directory: bytes) -> list[tuple[bytes, os.stat_result]]:
+    """What is in a directory below `root`, as far as it is there."""
+    try:
+        fd = open_beneath(root, directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
+        return []
+    found = []
+    try:
+        for name in map(os.fsencode, os.listdir(fd)):
+            with suppress(FileNotFoundError):
+                found.append((name, os.stat(name, dir_fd=fd, follow_symlinks=False)))
+    finally:
+        os.close(fd)
+    return found
 
 
 def _unlink_files(root: int, directory: bytes) -> list[bytes]:

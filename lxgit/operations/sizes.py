@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import stat
 from functools import cache
 
+from lxgit.beneath import statuses
 from lxgit.objects.ids import from_hex
 from lxgit.objects.image import walk_directory
 from lxgit.objects.metadata import Kind
@@ -14,6 +15,7 @@ from lxgit.operations.lookup import image_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from lxgit.objects.image import Image
     from lxgit.operations.values import ContainerRow
@@ -30,7 +32,7 @@ def sized_rows(repository: Repository, containers: Iterable[Container]) -> list[
 
     sized = []
     for container in containers:
-        written = files_size(os.fspath(container.upper))
+        written = files_size(container.upper)
         virtual = written + of_commit(container.config.commit)
         sized.append(row_of(container)._replace(size=written, virtual_size=virtual))
     return sized
@@ -46,23 +48,9 @@ def image_size(repository: Repository, image: Image) -> int:
     )
 
 
-def files_size(top: str) -> int:
-    """The contents of the files below a directory, each inode once; 0 where there is none.
-
-    What goes while it is looked at counts as gone.
-    """
-    seen: set[int] = set()
-    total = 0
-    pending = [top]
-    while pending:
-        try:
-            entries = list(os.scandir(pending.pop()))
-        except FileNotFoundError:
-            continue
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                pending.append(entry.path)
-            elif entry.is_file(follow_symlinks=False) and entry.inode() not in seen:
-                seen.add(entry.inode())
-                total += entry.stat(follow_symlinks=False).st_size
-    return total
+def files_size(top: Path) -> int:
+    """The contents of the files below a directory, each inode once; 0 where there is none."""
+    files = {
+        status.st_ino: status.st_size for status in statuses(top) if stat.S_ISREG(status.st_mode)
+    }
+    return sum(files.values())
