@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 
 from lxgit.operations.attached import row_of
@@ -66,7 +65,7 @@ class DiskUsage(NamedTuple):
 def disk_shares(repository: Repository, progress: Progress) -> DiskUsage:
     """What images, layers, containers, volumes and the steps of builds take."""
     containers = all_containers(repository.containers_dir)
-    rows = tuple((row_of(one), _size(os.fspath(one.upper))) for one in containers)
+    rows = tuple((row_of(one), disk_usage(one.upper)) for one in containers)
     used = {one.config.commit for one in containers}
     names = names_by_id(repository)
     objects = gc(repository, dry_run=True, progress=progress)
@@ -106,7 +105,7 @@ def image_shares(repository: Repository) -> list[ImageShare]:
 
 def _layers(repository: Repository) -> Share:
     layers, pinned = LayerStore(repository.layers_dir), pinned_layers(repository)
-    sizes = {name: _size(os.fspath(layers.path / name)) for name in layers.all_ids()}
+    sizes = {name: disk_usage(layers.path / name) for name in layers.all_ids()}
     active = pinned & sizes.keys()
     size = sum(sizes.values())
     kept = sum(sizes[name] for name in active)
@@ -117,11 +116,3 @@ def _build_cache(repository: Repository) -> Share:
     """The steps of builds; those are active that a name or a container has come of."""
     use = cache_use(repository)
     return Share("Build Cache", use.steps, use.named, use.size, use.size)
-
-
-def _size(path: str) -> int:
-    """0 for what is not there, or goes meanwhile."""
-    try:
-        return disk_usage(path)
-    except FileNotFoundError:
-        return 0

@@ -44,7 +44,7 @@ _NONE = Compressed(0, 0, 0)
 def compressible(repository: Repository, gone: Container[str]) -> Compressed:
     """What there is to compress when the layers `gone` are; what that will free is not known."""
     found = [layer for layer in _idle_layers(repository) if layer.id not in gone]
-    return Compressed(len(found), sum(disk_usage(str(layer.path)) for layer in found), 0)
+    return Compressed(len(found), sum(disk_usage(layer.path) for layer in found), 0)
 
 
 def compress_idle(repository: Repository, progress: Progress) -> Compressed:
@@ -80,9 +80,9 @@ def _compress(repository: Repository, layer: Layer) -> Compressed:
         with repository.layers_lock():
             if layer not in _idle_layers(repository):
                 return _NONE
-            before = disk_usage(str(layer.path))
+            before = disk_usage(layer.path)
             LayerStore(repository.layers_dir).compress(layer, image, digest)
-            return Compressed(1, before, before - disk_usage(str(layer.path)))
+            return Compressed(1, before, before - disk_usage(layer.path))
 
 
 def _idle_layers(repository: Repository) -> list[Layer]:

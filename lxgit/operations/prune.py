@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from lxgit.beneath import statuses
 from lxgit.operations import leftovers
 from lxgit.operations.values import Pruned
 from lxgit.runtime import bases
@@ -13,6 +12,7 @@ from lxgit.runtime.layers import LayerStore
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
+    from pathlib import Path
 
     from lxgit.objects.ids import ObjectID
     from lxgit.progress import Progress
@@ -88,25 +88,14 @@ def _drop(
     if not dry_run:
         layers.forget_stacks(drop)
     for layer in drop:
-        size += disk_usage(os.fspath(layers.path / layer))
+        size += disk_usage(layers.path / layer)
         if not dry_run:
             layers.remove(layer)
         progress.advance()
     return Pruned(len(drop), size)
 
 
-def disk_usage(top: str) -> int:
-    """Bytes as the disk counts them; each inode once."""
-    seen: set[int] = set()
-    total = 0
-    pending = [top]
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                status = entry.stat(follow_symlinks=False)
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                if status.st_ino not in seen:
-                    seen.add(status.st_ino)
-                    total += status.st_blocks * 512
-    return total
+def disk_usage(top: Path) -> int:
+    """Bytes as the disk counts them; each inode once; 0 where nothing is."""
+    blocks = {status.st_ino: status.st_blocks for status in statuses(top)}
+    return sum(blocks.values()) * 512

@@ -89,6 +89,23 @@ def test_a_passwd_of_a_terabyte(emptied: Lxgit) -> None:
     assert "with 1 uncommitted path" in removed.out + removed.err
 
 
+def test_a_path_that_is_longer_than_paths_are(emptied: Lxgit) -> None:
+    """In the store nobody can name it whole; what has it is measured, and goes."""
+    deeper = "n=$(printf %0200d 0); for i in $(seq 20); do mkdir $n; cd $n || exit 1; done"
+    emptied("branch", "deep", "base")
+    started = ("run", "--network", "none", "--name", "bad", "deep", "sh", "-c")
+    emptied(*started, f"{deeper}; echo kept >file")
+    (row,) = emptied("ps", "-as", "--format", "json").json
+    assert row["size"] == len("kept\n")
+    emptied("commit", "-m", "Deep", "bad")
+    emptied("rm", "-f", "bad")
+    emptied("system", "df")
+    assert "2 layers" in emptied("prune", "-n").out
+    emptied("branch", "-D", "deep")
+    emptied("gc", "--now")
+    assert "1 layer" in emptied("prune").out
+
+
 def test_a_memory_hog(beating: Lxgit) -> None:
     beating(
         *("run", "--network", "none", "--name", "bad", "-m", "16m", "base", "tail", "/dev/zero"),

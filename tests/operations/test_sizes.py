@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.operations.prune import disk_usage
 from lxgit.operations.sizes import files_size
 from tests.support.swapping import exchanging
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize("size_of", [files_size])
+@pytest.mark.parametrize("size_of", [files_size, disk_usage])
 def test_a_link_that_takes_a_directorys_place(
     size_of: Callable[[Path], int], tmp_path: Path
 ) -> None:
