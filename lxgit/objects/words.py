@@ -31,6 +31,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]")
 _MODIFIER = re.compile(r":?[-+?]|##?|%%?|//?")
 _BLANK = " \t"
 _LONGEST = 1 << 20  # characters of a word: variables of variables would fill any memory
+_LONGEST_PATTERN = 4096  # it is tried at each letter of a text
 _DEEPEST = 32  # of one ${a:-${b:-…}} in another
 
 
@@ -225,12 +226,18 @@ class _Expansion:
         """What a pattern leaves of a value, or puts in its place."""
         if modifier[0] == "/":
             pattern, other = self._parted(text)
-            glob = Glob(self._other(pattern, is_pattern=True), longest=True)
-            return glob.replaced(
+            return self._glob(pattern, longest=True).replaced(
                 value, self._other(other), everywhere=modifier == "//", most=_LONGEST
             )
-        glob = Glob(self._other(text, is_pattern=True), longest=len(modifier) == 2)
+        glob = self._glob(text, longest=len(modifier) == 2)
         return glob.without_beginning(value) if modifier[0] == "#" else glob.without_end(value)
+
+    def _glob(self, text: str, *, longest: bool) -> Glob:
+        pattern = self._other(text, is_pattern=True)
+        if len(pattern) > _LONGEST_PATTERN:
+            most = f"{_LONGEST_PATTERN:,}"
+            raise BadWord(f"a pattern has more than {most} letters: {_shown(pattern)}")
+        return Glob(pattern, longest=longest)
 
     def _parted(self, text: str) -> tuple[str, str]:
         """The pattern, and what follows the slash behind it."""

@@ -199,6 +199,14 @@ def test_patterns_for_variables(word: str, text: str) -> None:
     assert expand(word, {"a": "foobar", "f": "foo", "p": "a/b/c", "s": "a*b?"}) == text
 
 
+@pytest.mark.parametrize("word", ["${A/${P}b/x}", "${A//${P}b/x}", "${A#${P}}", "${A%%${P}}"])
+def test_a_pattern_has_an_end(word: str) -> None:
+    """It is tried at each letter of a text, which has a million."""
+    assert expand(word, {"A": "b", "P": "?" * 4000}) == "b"
+    with pytest.raises(BadWord, match="a pattern has more than 4,096 letters"):
+        expand(word, {"A": "b", "P": "?" * 5000})
+
+
 @pytest.mark.parametrize("word", ["${a/b}", "${a//b}", "${a^}", "${a:0:1}", "${a/b/'}"])
 def test_what_no_variable_can_be(word: str) -> None:
     with pytest.raises(BadWord):
