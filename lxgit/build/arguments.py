@@ -11,7 +11,7 @@ import re
 
 from lxgit.build.dockerfile import Dockerfile, Step, at
 from lxgit.objects.dockerlines import BadInstruction
-from lxgit.objects.words import expand, split_words
+from lxgit.objects.words import Room, expand, split_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ def of_platform(architecture: str) -> dict[str, str]:
 
 
 def before_stages(
-    dockerfile: Dockerfile, given: Mapping[str, str], architecture: str
+    dockerfile: Dockerfile, given: Mapping[str, str], architecture: str, room: Room
 ) -> dict[str, str]:
-    """What is known in every FROM. BadDockerfile."""
+    """What is known in every FROM; `room` is for the arguments of a whole build. BadDockerfile."""
     known = of_platform(architecture)
     for step in dockerfile.arguments:
         with at(step):
-            known.update(declared(step, known, given, {}, dockerfile.escape))
+            known.update(declared(step, known, given, {}, dockerfile.escape, room))
     return known
 
 
@@ -51,6 +51,7 @@ def declared(
     given: Mapping[str, str],
     outer: Mapping[str, str],
     escape: str,
+    room: Room,
 ) -> Iterator[tuple[str, str]]:
     """What an ARG makes known: those of its names that have a value. BadInstruction, BadWord.
 
@@ -60,7 +61,7 @@ def declared(
         if name in given:
             yield name, given[name]
         elif default is not None:
-            yield name, expand(default, variables, escape)
+            yield name, room.take(expand(default, variables, escape))
         elif name in outer:
             yield name, outer[name]
 

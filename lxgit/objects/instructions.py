@@ -20,13 +20,13 @@ from lxgit.objects.imageconfig import (
     decode_config,
     encode_config,
 )
-from lxgit.objects.words import BACKSLASH, expand, split_words
+from lxgit.objects.words import BACKSLASH, Room, expand, expand_all, split_words
 from lxgit.records import replace
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 SHELL = ("/bin/sh", "-c")
 
@@ -51,8 +51,11 @@ class Scope(NamedTuple):
 
     def words(self, rest: str, config: ImageConfig) -> list[str]:
         """Its words, expanded. BadWord."""
-        known = self.variables(config)
-        return [expand(word, known, self.escape) for word in split_words(rest, self.escape)]
+        return self.all_of(split_words(rest, self.escape), config)
+
+    def all_of(self, words: Iterable[str], config: ImageConfig) -> list[str]:
+        """These words, expanded. BadWord."""
+        return expand_all(words, self.variables(config), self.escape)
 
     def word(self, rest: str, config: ImageConfig) -> str:
         """All of it as one word, expanded. BadWord."""
@@ -123,12 +126,13 @@ def pairs_of(rest: str, config: ImageConfig, scope: Scope) -> Iterator[tuple[str
             raise BadInstruction(f"'{name}' has no value", hint=f"{name}=VALUE")
         yield scope.word(name, config), scope.word(value[0], config)
         return
-    known = scope.variables(config)
+    known, room = scope.variables(config), Room()
     for word in words:
         name, equals, value_of = word.partition("=")
         if not name or not equals:
             raise BadInstruction(f"'{word}' is no NAME=VALUE")
-        yield expand(name, known, scope.escape), expand(value_of, known, scope.escape)
+        pair = (expand(one, known, scope.escape) for one in (name, value_of))
+        yield room.take(next(pair)), room.take(next(pair))
 
 
 def _cmd(config: ImageConfig, rest: str, _: Scope) -> ImageConfig:

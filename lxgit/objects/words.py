@@ -23,7 +23,7 @@ from lxgit.objects.globs import Glob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 BACKSLASH = "\\"
 
@@ -32,11 +32,34 @@ _MODIFIER = re.compile(r":?[-+?]|##?|%%?|//?")
 _BLANK = " \t"
 _LONGEST = 1 << 20  # characters of a word: variables of variables would fill any memory
 _LONGEST_PATTERN = 4096  # it is tried at each letter of a text
+_MOST_TOGETHER = 16 << 20
 _DEEPEST = 32  # of one ${a:-${b:-…}} in another
 
 
 class BadWord(LxgitError):
     """A quote or a variable without its end, a variable that must be set, or a word too long."""
+
+
+class Room:
+    """What is left for words that are kept together: `$A` may be a million letters."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_TOGETHER
+
+    def take(self, text: str) -> str:
+        """The text, for which there is room. BadWord."""
+        self._left -= len(text)
+        if self._left < 0:
+            raise BadWord("what its variables stand for has more than 16 MiB in all")
+        return text
+
+
+def expand_all(
+    words: Iterable[str], variables: Mapping[str, str], escape: str = BACKSLASH
+) -> list[str]:
+    """Each of the words as `expand` makes it. BadWord, also for too much of all together."""
+    room = Room()
+    return [room.take(expand(word, variables, escape)) for word in words]
 
 
 def split_words(text: str, escape: str = BACKSLASH) -> list[str]:

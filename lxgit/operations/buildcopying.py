@@ -14,7 +14,7 @@ from lxgit.build.writing import write_changes
 from lxgit.objects.dockerlines import BadInstruction
 from lxgit.objects.filetree import Node
 from lxgit.objects.metadata import Kind, Metadata
-from lxgit.objects.words import expand, expand_text
+from lxgit.objects.words import Room, expand, expand_all, expand_text
 from lxgit.records import replace
 
 TYPE_CHECKING = False
@@ -139,9 +139,10 @@ def writes(
 def _request(site: Site, step: Step, config: ImageConfig, scope: Scope) -> CopyRequest:
     """The instruction with what its variables stand for. BadInstruction, BadWord."""
     known = scope.variables(config)
-    words = [expand(word, known, scope.escape) for word in copied_words(step.rest, scope.escape)]
+    words = expand_all(copied_words(step.rest, scope.escape), known, scope.escape)
+    room = Room()
     documents = {
-        expand(one.word, {}, scope.escape): (one.name, _content(one, known))
+        expand(one.word, {}, scope.escape): (one.name, _content(one, known, room))
         for one in step.heredocs
     }
     *sources, destination = words
@@ -153,14 +154,14 @@ def _request(site: Site, step: Step, config: ImageConfig, scope: Scope) -> CopyR
         unpack=step.name == "ADD" and step.switch("unpack", default=True),
         unpack_fetched=step.switch("unpack"),
         parents=step.switch("parents"),
-        exclude=tuple(expand(text, known, scope.escape) for text in step.all_of("exclude")),
+        exclude=tuple(expand_all(step.all_of("exclude"), known, scope.escape)),
         chown=expand(step.flag("chown"), known, scope.escape),
         chmod=expand(step.flag("chmod"), known, scope.escape),
     )
 
 
-def _content(document: Heredoc, known: Mapping[str, str]) -> bytes:
+def _content(document: Heredoc, known: Mapping[str, str], room: Room) -> bytes:
     text = document.content
     if document.expands:
-        text = expand_text(text, known)
+        text = room.take(expand_text(text, known))
     return text.encode("utf-8", "surrogateescape")

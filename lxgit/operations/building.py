@@ -27,6 +27,7 @@ from lxgit.build.taking import is_address, is_repository
 from lxgit.errors import UsageError
 from lxgit.objects.ids import hex_id
 from lxgit.objects.imageconfig import architecture_name
+from lxgit.objects.words import Room
 from lxgit.operations.arriving import BUILD, arrive, ref_for
 from lxgit.operations.buildcache import relied_on
 from lxgit.operations.buildstages import Stages
@@ -67,7 +68,8 @@ def build(
     dockerfile = parse(context.dockerfile)
     for warning in dockerfile.warnings:
         progress.warn(warning)
-    outer = before_stages(dockerfile, request.arguments, architecture_name(os.uname().machine))
+    machine, room = architecture_name(os.uname().machine), Room()
+    outer = before_stages(dockerfile, request.arguments, machine, room)
     for name in unused(dockerfile, request.arguments):
         progress.warn(f"--build-arg {name}: no ARG of the Dockerfile has that name")
     with relied_on(repository), ownership.owning(repository.scratch_dir) as owner:
@@ -77,6 +79,7 @@ def build(
             context,
             request,
             outer,
+            room,
             owner,
             streams,
             teller,

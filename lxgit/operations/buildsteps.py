@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.image import Image
     from lxgit.objects.imageconfig import ImageConfig
+    from lxgit.objects.words import Room
     from lxgit.operations.buildcommits import WriteFiles
     from lxgit.operations.buildvalues import BuildRequest, Teller
     from lxgit.operations.values import Identity, Streams
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 class Site:
     """What all stages of a build share.
 
-    `outer` are the arguments before the first FROM; `owner` is the build's own directory, by whose
-    name its containers know it.
+    `outer` are the arguments before the first FROM, `room` is for those of all stages; `owner` is
+    the build's own directory, by whose name its containers know it.
     """
 
     repository: Repository
@@ -49,6 +50,7 @@ class Site:
     context: Context
     request: BuildRequest
     outer: Mapping[str, str]
+    room: Room
     owner: Path
     streams: Streams
     teller: Teller
@@ -162,7 +164,7 @@ def _arg(stage: Stage, step: Step, message: str) -> Made:
     site = stage.site
     known = stage.scope.variables(config)
     stage.arguments.update(
-        declared(step, known, site.request.arguments, site.outer, site.dockerfile.escape)
+        declared(step, known, site.request.arguments, site.outer, site.dockerfile.escape, site.room)
     )
     return stage.recorded(message, config, step.text)
 
@@ -199,8 +201,8 @@ def _run(stage: Stage, step: Step, message: str) -> Made:
     if step.flag("security", "sandbox") != "sandbox":
         raise BadInstruction("--security takes sandbox alone", hint="no step runs unconfined")
     wanted = [
-        run_mount(stage.scope.word(text, config), config.working_dir or "/")
-        for text in step.all_of("mount")
+        run_mount(text, config.working_dir or "/")
+        for text in stage.scope.all_of(step.all_of("mount"), config)
     ]
     taken = _taken(stage, wanted)
     script = _script(step)

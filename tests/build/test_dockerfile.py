@@ -10,6 +10,7 @@ from lxgit.build.arguments import before_stages, unused
 from lxgit.build.dockerfile import BadDockerfile, Dockerfile, parse, parse_later
 from lxgit.errors import LxgitError
 from lxgit.objects.dockerlines import BadInstruction
+from lxgit.objects.words import Room
 
 WHOLE = """\
 # syntax=docker/dockerfile:1
@@ -119,7 +120,7 @@ def test_what_an_image_cannot_put_off(text: str) -> None:
 
 def test_arguments_before_the_stages() -> None:
     found = read("ARG A=1\nARG B=$A-2 C TARGETARCH\nFROM x$B\nARG D")
-    known = before_stages(found, {"A": "3", "D": "4"}, "arm64")
+    known = before_stages(found, {"A": "3", "D": "4"}, "arm64", Room())
     assert (known["A"], known["B"], known.get("C"), known.get("D")) == ("3", "3-2", None, None)
     assert known["TARGETPLATFORM"] == known["BUILDPLATFORM"] == "linux/arm64"
     assert unused(found, ["A", "D", "E", "http_proxy"]) == ["E"]
@@ -128,7 +129,7 @@ def test_arguments_before_the_stages() -> None:
 @pytest.mark.parametrize("text", ["ARG 1=2", "ARG A-B", "ARG =x", "ARG A='x"])
 def test_arguments_that_are_none(text: str) -> None:
     with pytest.raises(BadDockerfile, match="line 1, ARG"):
-        before_stages(read(f"{text}\nFROM a"), {}, "amd64")
+        before_stages(read(f"{text}\nFROM a"), {}, "amd64", Room())
 
 
 PIECES = st.sampled_from(

@@ -203,6 +203,30 @@ def test_what_is_refused(based: Lxgit, context: Path, text: str, words: str) -> 
     assert not [name for name in os.listdir(based.store / "tmp") if name.startswith("owner-")]
 
 
+GROWN = "ARG A=aaaaaaaa\n" + "ARG A=$A$A\n" * 16
+"""512 KiB."""
+
+MANY = [f"B{number}=$A" for number in range(40)]
+DOCUMENTS = " ".join(f"<<d{number}" for number in range(40)) + " /\n"
+DOCUMENTS += "".join(f"$A\nd{number}\n" for number in range(40))
+
+
+@pytest.mark.parametrize(
+    ("text", "step"),
+    [
+        ("\n".join([GROWN, *(f"ARG {one}" for one in MANY), "FROM base"]), "ARG"),
+        ("\n".join(["FROM base", GROWN, *(f"ARG {one}" for one in MANY)]), "ARG"),
+        (f"{GROWN}\nFROM base\nARG A\nLABEL {' '.join(MANY)}", "LABEL"),
+        (f"{GROWN}\nFROM base\nARG A\nCOPY {'$A ' * 40} /", "COPY"),
+        (f"{GROWN}\nFROM base\nARG A\nCOPY {DOCUMENTS}", "COPY"),
+    ],
+)
+def test_variables_fill_no_memory(based: Lxgit, context: Path, text: str, step: str) -> None:
+    """Together; one by one they are short enough."""
+    failed = build(based, context, text, code=1)
+    assert f", {step}: what its variables stand for has more than 16 MiB in all\n" in failed.err
+
+
 STAGES = """\
 ARG FIRST=base
 FROM $FIRST AS tools

@@ -12,7 +12,7 @@ from lxgit.build.runmounts import run_mount
 from lxgit.errors import LxgitError
 from lxgit.objects.imageconfig import ImageConfig, decode_config, encode_config
 from lxgit.objects.instructions import Scope, apply
-from lxgit.objects.words import expand
+from lxgit.objects.words import Room, expand
 
 _GIVEN = {"A": "a", "http_proxy": "x"}
 _NO_CONFIG = frozenset((*COPYING, "ARG", "FROM", "MAINTAINER", "RUN"))
@@ -26,7 +26,7 @@ def dockerfile(data: bytes) -> None:
         return
     assert len(data) <= MAX_DOCKERFILE
     with contextlib.suppress(LxgitError):
-        known = before_stages(read, _GIVEN, "amd64")
+        known = before_stages(read, _GIVEN, "amd64", Room())
         for stage in read.stages:
             expand(stage.base, known, read.escape)
     for stage in read.stages:
@@ -47,7 +47,7 @@ def _applied(step: Step, config: ImageConfig, scope: Scope) -> ImageConfig:
         )
     elif step.name == "ARG":
         assert isinstance(scope.arguments, dict)
-        scope.arguments.update(declared(step, known, _GIVEN, {}, scope.escape))
+        scope.arguments.update(declared(step, known, _GIVEN, {}, scope.escape, Room()))
     elif step.name == "RUN":
         for text in step.all_of("mount"):
             mount = run_mount(scope.word(text, config), "/w")
