@@ -155,6 +155,9 @@ def read_ignore(data: bytes, name: str) -> Ignore:
 
 def ignoring(patterns: Iterable[str]) -> Ignore:
     """The rules that these patterns are, as `--exclude` has them. BadPattern."""
+    patterns = tuple(patterns)
+    if sum(map(len, patterns)) > MAX_SIZE:
+        raise BadPattern(f"patterns of more than {MAX_SIZE >> 10} KiB")
     rules = [rule for text in patterns for rule in _rules(text)]
     if len(rules) > MAX_RULES:
         raise BadPattern(f"more than {MAX_RULES:,} patterns")

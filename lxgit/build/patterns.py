@@ -8,7 +8,8 @@ r"""Patterns for paths, as Go's filepath.Match has them, and `**` as in a .docke
 
 Whoever writes a pattern may mean harm: a path is matched in a time that grows with its length, not
 with the number of stars. No regular expression of Python's promises that, so a pattern is an
-automaton here, whose states are made when they are met (Thompson's construction, run as a DFA).
+automaton here (Thompson's construction), whose state is a number with a bit for each place. What
+follows on a state is remembered for short patterns, and not much of it: there may be thousands.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-State = frozenset[int]
-"""Where in the pattern one may be after what has been read."""
+State = int
+"""Where in the pattern one may be after what has been read: a bit for each place."""
 
-_MOST_REMEMBERED = 4096
+_MOST_REMEMBERED = 128
+_LONGEST_REMEMBERED = 256  # places
 _MAX_LENGTH = 4096  # the longest path (PATH_MAX)
 _WILD = "*?[\\"
 
@@ -35,10 +37,11 @@ class BadPattern(LxgitError):
 class _Step(NamedTuple):
     """One place of a pattern.
 
-    `accepts` says which letter leads to the next place, `stays` which one leads back here; `skips`
-    are the places, counted from here, that are reached without a letter.
+    `letter` leads to the next place, or any letter of which `accepts` says so; `stays` says which
+    one leads back here; `skips` are the places, counted from here, that are reached without any.
     """
 
+    letter: str = ""
     accepts: Callable[[str], bool] | None = None
     stays: Callable[[str], bool] | None = None
     skips: tuple[int, ...] = ()
@@ -48,18 +51,14 @@ def _is_any(_: str) -> bool:
     return True
 
 
-def _is_slash(letter: str) -> bool:
-    return letter == "/"
-
-
 def _is_no_slash(letter: str) -> bool:
     return letter != "/"
 
 
-_ONE = (_Step(_is_no_slash),)
+_ONE = (_Step(accepts=_is_no_slash),)
 _STAR = (_Step(stays=_is_no_slash, skips=(1,)),)
 _ANYTHING = (_Step(stays=_is_any, skips=(1,)),)
-_DIRECTORIES = (_Step(skips=(1, 2)), _Step(_is_slash, stays=_is_any))
+_DIRECTORIES = (_Step(skips=(1, 2)), _Step("/", stays=_is_any))
 
 
 class Pattern:
@@ -67,9 +66,33 @@ class Pattern:
 
     def __init__(self, text: str, *, doublestar: bool = False) -> None:
         self.text = text
-        self._steps = _Reader(text, doublestar=doublestar).steps()
+        steps = _Reader(text, doublestar=doublestar).steps()
+        self._end = 1 << len(steps)
+        self._letters: dict[str, int] = {}
+        self._any_but_slash = self._stars = self._anything = 0
+        self._accepts: list[tuple[int, Callable[[str], bool]]] = []
+        self._skips = {1: 0, 2: 0}
+        for place, step in enumerate(steps):
+            self._add(1 << place, step)
+        self._remembers = len(steps) <= _LONGEST_REMEMBERED
         self._seen: dict[tuple[State, str], State] = {}
-        self.start = self._closure({0})
+        self._in_sets: dict[str, int] = {}
+        self.start = self._closure(1)
+
+    def _add(self, bit: int, step: _Step) -> None:
+        """Note a place under what leads on from it."""
+        if step.letter:
+            self._letters[step.letter] = self._letters.get(step.letter, 0) | bit
+        elif step.accepts is _is_no_slash:
+            self._any_but_slash |= bit
+        elif step.accepts is not None:
+            self._accepts.append((bit, step.accepts))
+        if step.stays is _is_any:
+            self._anything |= bit
+        elif step.stays is not None:
+            self._stars |= bit
+        for distance in step.skips:
+            self._skips[distance] |= bit
 
     def matches(self, path: str) -> bool:
         """Whether the whole of `path` matches."""
@@ -77,42 +100,51 @@ class Pattern:
 
     def accepts(self, state: State) -> bool:
         """Whether what has been read so far is a match."""
-        return len(self._steps) in state
+        return bool(state & self._end)
 
     def read(self, state: State, text: str) -> State:
-        """The state after some more letters; an empty one when nothing can match any more."""
+        """The state after some more letters; 0 when nothing can match any more."""
         seen = self._seen
         for letter in text:
             if not state:
                 break
             after = seen.get((state, letter))
             if after is None:
-                if len(seen) >= _MOST_REMEMBERED:
-                    seen.clear()
-                after = seen[state, letter] = self._after(state, letter)
+                after = self._after(state, letter)
+                if self._remembers:
+                    if len(seen) >= _MOST_REMEMBERED:
+                        seen.clear()
+                    seen[state, letter] = after
             state = after
         return state
 
     def _after(self, state: State, letter: str) -> State:
-        found = set()
-        for place in state - {len(self._steps)}:
-            step = self._steps[place]
-            if step.stays is not None and step.stays(letter):
-                found.add(place)
-            if step.accepts is not None and step.accepts(letter):
-                found.add(place + 1)
-        return self._closure(found)
+        onward, back = self._letters.get(letter, 0), self._anything
+        if letter != "/":
+            onward |= self._any_but_slash
+            back |= self._stars
+        if self._accepts:
+            onward |= self._having(letter)
+        return self._closure((state & onward) << 1 | state & back)
 
-    def _closure(self, places: set[int]) -> State:
-        """With every place that is reached without a letter."""
-        pending = list(places)
-        while pending:
-            place = pending.pop()
-            if place < len(self._steps):
-                further = {place + skip for skip in self._steps[place].skips} - places
-                places |= further
-                pending += further
-        return frozenset(places)
+    def _having(self, letter: str) -> int:
+        """The places of sets that a letter is in."""
+        found = self._in_sets.get(letter)
+        if found is None:
+            if len(self._in_sets) >= _MOST_REMEMBERED:
+                self._in_sets.clear()
+            found = sum(bit for bit, accepts in self._accepts if accepts(letter))
+            self._in_sets[letter] = found
+        return found
+
+    def _closure(self, state: State) -> State:
+        """With every place that is reached without a letter: no more than three in a row."""
+        before = 0
+        while state != before:
+            before = state
+            for distance, places in self._skips.items():
+                state |= (state & places) << distance
+        return state
 
 
 class _Reader:
@@ -129,13 +161,15 @@ class _Reader:
         made: list[_Step] = []
         while (letter := self._next()) is not None:
             if letter == "*":
-                made += self._star()
+                star = self._star()
+                if tuple(made[-len(star) :]) != star:  # twice is as once
+                    made += star
             elif letter == "?":
                 made += _ONE
             elif letter == "[":
-                made.append(_Step(self._set()))
+                made.append(_Step(accepts=self._set()))
             else:
-                made.append(_Step((self._escaped() if letter == "\\" else letter).__eq__))
+                made.append(_Step(self._escaped() if letter == "\\" else letter))
         return made
 
     def _next(self) -> str | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lxgit.build.ignore import BadIgnoreFile, Ignore, read_ignore
+from lxgit.build.ignore import BadIgnoreFile, Ignore, ignoring, read_ignore
 from lxgit.build.patterns import BadPattern, Pattern
 
 
@@ -117,6 +119,26 @@ def test_a_walk_decides_as_the_whole_path(
             path = "/".join(names[:number])
             assert ignore.matches(path.encode())
         standing = ignore.below(standing, name.encode())
+
+
+REMEMBERED = """
+import itertools
+from lxgit.build.ignore import read_ignore
+rules = read_ignore("".join(f"*a{'?' * 200}{n}\\n" for n in range(200)).encode(), "x")
+names = itertools.islice(itertools.product(b"ab", repeat=12), 0, 4096, 500)
+assert not any(rules.matches(bytes(name) * 20) for name in names)
+"""
+
+
+def test_many_patterns_fill_no_memory() -> None:
+    """Each name leads them to other states than the last one."""
+    limited = ("prlimit", f"--as={200 << 20}", sys.executable, "-c", REMEMBERED)
+    subprocess.run(limited, check=True, timeout=100)
+
+
+def test_excluded_are_as_many_letters_as_a_file_has() -> None:
+    with pytest.raises(BadPattern, match="more than 256 KiB"):
+        ignoring(["a" * 4000] * 100)
 
 
 def test_many_stars_take_no_longer() -> None:
