@@ -23,6 +23,7 @@ _TIMES = {
     "start-interval": "StartInterval",
 }
 _UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_SHORTEST = _UNITS["ms"]
 _PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ns|us|ms|s|m|h)", re.ASCII)
 _OPTION = re.compile(r"--(?P<name>[a-z-]+)=(?P<value>\S*)[ \t]*")
 
@@ -54,4 +55,7 @@ def _nanoseconds(text: str) -> int:
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise BadInstruction(f"'{text}' is no duration", hint="30s or 1m30s")
-    return sum(round(float(number) * _UNITS[unit]) for number, unit in parts)
+    found = sum(round(float(number) * _UNITS[unit]) for number, unit in parts)
+    if 0 < found < _SHORTEST:
+        raise BadInstruction(f"'{text}' cannot be less than 1ms")
+    return found

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _TIMES = {"interval": "Interval", "timeout": "Timeout", "start_period": "StartPeriod"}
 
 
+_LEAST = 0.001  # seconds, as in Docker
+_LEAST_OF_IMAGES = {"interval": 1.0, "timeout": _LEAST, "start_period": 0.0}
+"""Checks are the host's work too, which nobody has asked an image to give it."""
+
+
 class InvalidHealthCheck(LxgitError):
     """A health check without a command, or with a time that is none."""
 
@@ -40,8 +45,10 @@ class WantedHealth(NamedTuple):
         from lxgit.runtime.health import HealthCheck
 
         check = HealthCheck(**found)
-        if check.interval <= 0 or check.timeout <= 0 or check.retries < 1:
-            raise InvalidHealthCheck("a health check's times and retries are above 0")
+        if check.retries < 1:
+            raise InvalidHealthCheck("the retries of a health check cannot be less than 1")
+        if min(check.interval, check.timeout) < _LEAST:
+            raise InvalidHealthCheck("the times of a health check cannot be less than 1ms")
         return check
 
     def _merged(self, image: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +56,7 @@ class WantedHealth(NamedTuple):
         found: dict[str, Any] = {"command": _command(image.get("Test") or [])}
         for name, key in _TIMES.items():
             if image.get(key):
-                found[name] = image[key] / NANOSECONDS
+                found[name] = max(image[key] / NANOSECONDS, _LEAST_OF_IMAGES[name])
         if image.get("Retries"):
             found["retries"] = image["Retries"]
         if self.command:

@@ -125,8 +125,22 @@ def test_the_image_has_its_say() -> None:
     assert said.command == ("/bin/sh", "-c", "date")
     with pytest.raises(InvalidHealthCheck, match="no command"):
         WantedHealth(interval=1).applied(ImageConfig())
-    with pytest.raises(InvalidHealthCheck, match="above 0"):
+    with pytest.raises(InvalidHealthCheck, match="retries of a health check"):
         WantedHealth(command="date", retries=0).applied(ImageConfig())
+
+
+def test_an_image_cannot_keep_the_host_busy() -> None:
+    check = {"Test": ["CMD", "true"], "Interval": 1, "Timeout": 1, "StartPeriod": 1}
+    image = ImageConfig(extra={"Healthcheck": check})
+    found = WantedHealth().applied(image)
+    assert found is not None
+    assert (found.interval, found.timeout, found.start_period) == (1, 0.001, 1e-9)
+    found = WantedHealth(interval=0.25).applied(image)
+    assert found is not None
+    assert found.interval == 0.25
+    for said in (WantedHealth(interval=0.0001), WantedHealth(timeout=0.0001)):
+        with pytest.raises(InvalidHealthCheck, match="cannot be less than 1ms"):
+            said.applied(image)
 
 
 def test_lengths_of_time() -> None:

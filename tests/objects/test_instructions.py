@@ -111,6 +111,7 @@ def test_what_an_instruction_changes(text: str, changed: dict[str, object]) -> N
         ("HEALTHCHECK --retries=1 NONE", "line 1, HEALTHCHECK: 'NONE' is no check"),
         ("HEALTHCHECK --interval=5 CMD x", "line 1, HEALTHCHECK: '5' is no duration"),
         ("HEALTHCHECK --color=red CMD x", "line 1, HEALTHCHECK: '--color=red' is not understood"),
+        ("HEALTHCHECK --timeout=9us CMD x", "line 1, HEALTHCHECK: '9us' cannot be less than 1ms"),
         ("ONBUILD onbuild RUN x", "line 1, ONBUILD: ONBUILD cannot stand there"),
         ("CMD a\x1b[2J", "line 1 has the character '\\x1b'"),
         ("USER a\nCMD \0", "line 2 has the character '\\x00'"),
