@@ -14,6 +14,7 @@ from lxgit.operations.naming import (
     branch_ref,
     check_branch_name,
     left_without_a_name,
+    tag_ref,
 )
 from lxgit.operations.values import BranchRow, HeadMoved, RemovedRef
 
@@ -137,7 +138,9 @@ def branch_tip(repository: Repository, name: str) -> ObjectID:
     """The commit that a branch names. NoSuchRef."""
     oid = repository.refs.read(branch_ref(name))
     if oid is None:
-        raise NoSuchRef(f"there is no branch '{name}'", hint="'lxgit branch' lists them")
+        is_tag = repository.refs.read(tag_ref(name)) is not None
+        hint = f"'{name}' is a tag: see 'lxgit tag'" if is_tag else "'lxgit branch' lists them"
+        raise NoSuchRef(f"there is no branch '{name}'", hint=hint)
     return oid
 
 

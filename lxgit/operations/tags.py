@@ -109,6 +109,10 @@ def delete_tag(repository: Repository, name: str, *, identity: Identity) -> Remo
     ref = tag_ref(name)
     oid = repository.refs.read(ref)
     if oid is None:
-        raise NoSuchRef(f"there is no tag '{name}'", hint="'lxgit tag' lists them")
+        is_branch = repository.refs.read(BRANCHES + name) is not None
+        hint = (
+            f"'{name}' is a branch: see 'lxgit branch'" if is_branch else "'lxgit tag' lists them"
+        )
+        raise NoSuchRef(f"there is no tag '{name}'", hint=hint)
     repository.refs.update(ref, None, old=oid, message="tag: deleted", who=identity.committer)
     return RemovedRef(RefKind.TAG, ref.removeprefix(TAGS), hex_id(peel(repository, oid)[0]))

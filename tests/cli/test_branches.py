@@ -381,6 +381,9 @@ def test_tags_move_by_force_and_go(grown: Lxgit, git: StockGit) -> None:
     tuned = git.word("rev-parse", "tuned")
     assert git.word("rev-parse", "v1") == tuned
     assert "there is no tag 'v2'" in grown("tag", "-d", "v2", code=1).err
+    grown("tag", "v2", "base")
+    assert "hint: 'v2' is a tag: see 'lxgit tag'" in grown("branch", "-d", "v2", code=1).err
+    assert "hint: 'base' is a branch: see" in grown("tag", "-d", "base", code=1).err
     assert grown("tag", "-d", "v1").out == f"Deleted tag v1 (was {tuned[:12]}).\n"
     assert git("tag") == b""
 
