@@ -29,6 +29,7 @@ from lxgit.processes import boot_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
 
 _PATIENCE = 1.0
@@ -53,6 +54,7 @@ class FileLock:
     """`path`.lock, made by this process alone. It is gone when the `with` is left.
 
     `git_dir` is where the new content is written: on the same file system, and no place for refs.
+    `inherited` is whether it was taken over from someone who has died.
     """
 
     def __init__(self, path: str, git_dir: str) -> None:
@@ -63,6 +65,7 @@ class FileLock:
         self._content: NewFile | None = None
         self._new: str | None = None
         self._told = False
+        self.inherited = False
 
     def __enter__(self) -> Self:
         deadline = time.monotonic() + _PATIENCE
@@ -72,6 +75,7 @@ class FileLock:
                 self._owned = self._try()
             except FileExistsError:
                 self._owned = _take_over(self._lock, started=None if patient else boot_time())
+                self.inherited = self._owned >= 0
                 if self._owned < 0 and not patient:
                     self._wait()
                 time.sleep(0 if self._owned >= 0 else _PAUSE)
@@ -86,6 +90,10 @@ class FileLock:
         with suppress(FileNotFoundError):  # someone took us for dead
             os.unlink(self._lock)
         os.close(self._owned)  # last: who waits for it finds that the name has gone
+
+    def persist(self) -> None:
+        """Have the lock itself on the disk: whoever finds what is done under it knows of it."""
+        fsync_directory(os.path.dirname(self._lock))
 
     def write(self, content: bytes) -> None:
         """Have the new content on disk; what a full disk prevents, it prevents here."""
@@ -157,14 +165,19 @@ class FileLock:
             pass  # removed again meanwhile
 
 
-def drop_stale_lock(lock: str, *, started: float | None = None) -> bool:
+def drop_stale_lock(
+    lock: str, *, started: float | None = None, before: Callable[[], None] | None = None
+) -> bool:
     """Remove the lock file that someone left who has died; false when its owner may live.
 
-    `started` is when the machine was, in seconds since 1970, if that is known better.
+    `started` is when the machine was, in seconds since 1970, if that is known better. `before` is
+    called while the lock is this process's.
     """
     fd = _take_over(lock, started=boot_time() if started is None else started)
     if fd < 0:
         return False
+    if before is not None:
+        before()
     os.unlink(lock)
     os.close(fd)
     return True

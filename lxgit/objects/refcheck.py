@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from itertools import pairwise
 
 from lxgit.errors import LxgitError, quoted
 from lxgit.objects.commits import decode_tag
-from lxgit.objects.ids import ObjectID, ObjectType, from_hex
+from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
+from lxgit.objects.packedrefs import CorruptRef
 from lxgit.objects.refnames import BRANCHES, DELETED, TAGS, is_valid_ref, short_name
 from lxgit.objects.refreader import is_pin, remedy
+from lxgit.objects.refs import RefStore
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -64,6 +67,7 @@ class RefVerifier:
         for name, digits in found.items():
             yield from self._target_faults(name, from_hex(digits))
         yield from self._head_faults({name for name in {**found, **loose} if _is_branch(name)})
+        yield from self._lost_faults()
         yield from self._log_faults()
 
     def _files(self, top: str) -> Iterator[tuple[str, bytes]]:
@@ -143,6 +147,17 @@ class RefVerifier:
                 return b" " + os.fsencode(name) in file.read() or name == f"{BRANCHES}main"
         except FileNotFoundError:
             return True
+
+    def _lost_faults(self) -> Iterator[RefFault]:
+        """Refs that are gone while their logs are there, unless packed-refs has to be mended."""
+        with suppress(CorruptRef):
+            for name, oid in RefStore(self._git_dir).lost().items():
+                short = short_name(name)
+                word = "branch" if name.startswith(BRANCHES) else "tag"
+                told = f"the {word} '{short}' is gone, and nobody deleted it"
+                back = f"'lxgit {word} {short} {hex_id(oid)[:12]}' brings it back"
+                unwanted = f"for good, remove '{self._git_dir}/logs/{name}' too"
+                yield RefFault(told, name, f"{back}; if it is gone {unwanted}")
 
     def _log_faults(self) -> Iterator[RefFault]:
         """Lines that are none. Not those that a power failure cut off, or left zeros of."""

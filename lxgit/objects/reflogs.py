@@ -64,6 +64,20 @@ class Reflogs:
             return ()
         return tuple(reversed(entries))
 
+    def size(self, name: str) -> int:
+        """The bytes of a log; 0 where there is none."""
+        try:
+            return os.stat(f"{self._directory}/{name}").st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+
+    def cut(self, name: str, size: int) -> None:
+        """Have a log as it was when it had that many bytes; no log where it had none."""
+        if not size:
+            self.delete(name)
+        elif self.size(name) > size:
+            os.truncate(f"{self._directory}/{name}", size)
+
     def names(self) -> list[str]:
         """The refs that have a log."""
         found = []

@@ -159,7 +159,11 @@ class RefStore(RefReader):
         _check(name)
         if new is not None:
             self._check_conflict(name)
-        with self._keeping(new), FileLock(self._path(name), self._git_dir) as lock:
+        with (
+            self._keeping(new),
+            FileLock(self._path(name), self._git_dir) as lock,
+            self._made_or_not(name, lock),
+        ):
             current = self.read(name)
             if old is not ANY and current != old:
                 raise RefMoved(name, old, current)
@@ -176,7 +180,7 @@ class RefStore(RefReader):
                     self._delete(name)
                 else:
                     if current is not None or name == DELETED or not name.startswith(_OWN):
-                        self._log(name, ReflogEntry(current, new, who, message), log)
+                        self._log(name, ReflogEntry(current, new, who, message), log, lock)
                     lock.commit()
         if new is None:
             remove_empty_parents(self._path(name), f"{self._git_dir}/refs")
@@ -199,6 +203,42 @@ class RefStore(RefReader):
         from lxgit.objects.deletions import deletions
 
         return tuple(deletions(self.reflog(DELETED)))
+
+    def lost(self) -> dict[str, ObjectID]:
+        """Branches and tags that are gone, though nobody deleted them: the last of their logs.
+
+        Not those that were to be made by somebody who was killed: that one's lock is there.
+        """
+        # A lock goes when its ref has come, a file when packed-refs has it: so in this order.
+        logged = [name for name in self._logs.names() if name.startswith((BRANCHES, TAGS))]
+        unlocked = [name for name in logged if not os.path.lexists(f"{self._path(name)}.lock")]
+        gone = [name for name in unlocked if not self._has_file(name)]
+        packed = self._packed.read() if gone else {}
+        logs = {name: self._logs.read(name) for name in gone if name not in packed}
+        if not any(logs.values()):
+            return {}
+        # What is deleted is told of before it goes: so this is read last.
+        told = set[object]()
+        for one in self.deleted():
+            told.update((one.ref, _mark(entry)) for entry in one.log)
+            told.update([(one.ref, one.oid)] if not one.log else [])
+        return {
+            name: log[0].new
+            for name, log in logs.items()
+            if log and log[0].new is not None
+            if (name, _mark(log[0])) not in told and (name, log[0].new) not in told
+        }
+
+    def drop_unmade(self, name: str) -> None:
+        """Remove the log of a ref that was to be made by somebody who was killed.
+
+        The caller has that one's lock.
+        """
+        if not name.startswith((BRANCHES, TAGS)) or self._is_there(name):
+            return
+        log = self._logs.read(name)
+        if log and log[0].old in (None, log[0].new):
+            self._logs.delete(name)
 
     def not_in_log(self, name: str, entries: Sequence[ReflogEntry]) -> list[ReflogEntry]:
         """Those that the ref's log has not: all, unless a kill came between log and ref."""
@@ -236,7 +276,33 @@ class RefStore(RefReader):
         log, told = told_of(name, self._logs.read(name)), f"{name}: {message}"
         self.update(DELETED, last, old=ANY, message=told, who=who, log=log)
 
-    def _log(self, name: str, entry: ReflogEntry, before: Sequence[ReflogEntry]) -> None:
+    def _is_there(self, name: str) -> bool:
+        """Whether there is a ref, be it damaged."""
+        return self._has_file(name) or name in self._packed.read()
+
+    def _has_file(self, name: str) -> bool:
+        path = self._path(name)
+        return os.path.isfile(path) or os.path.islink(path)
+
+    @contextmanager
+    def _made_or_not(self, name: str, lock: FileLock) -> Iterator[None]:
+        """Have the log of a branch or tag as it was, if that is not there in the end."""
+        size = self._logs.size(name)
+        try:
+            yield
+        except BaseException:
+            with suppress(CorruptRef):
+                if name.startswith((BRANCHES, TAGS)) and not self._is_there(name):
+                    self._logs.cut(name, size)
+                    if lock.inherited:
+                        self.drop_unmade(name)
+            raise
+
+    def _log(
+        self, name: str, entry: ReflogEntry, before: Sequence[ReflogEntry], lock: FileLock
+    ) -> None:
+        if entry.old is None and name.startswith((BRANCHES, TAGS)):
+            lock.persist()  # it tells that what the log says need not have come to be
         if entry.old is None and before:  # as Git has it after `branch -m`
             entry = entry._replace(old=before[0].new)
         try:
@@ -292,6 +358,11 @@ class RefStore(RefReader):
 def _unguarded(_oid: ObjectID | None) -> Iterator[None]:
     """What keeps nothing from gc: for those who say not how."""
     yield
+
+
+def _mark(entry: ReflogEntry) -> tuple[ObjectID | None, int, str]:
+    """What an entry is known by where gc may have dropped what was before."""
+    return entry.new, entry.who.time, entry.message
 
 
 def _check(name: str) -> None:

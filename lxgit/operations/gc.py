@@ -31,7 +31,7 @@ from lxgit.operations import leftovers
 from lxgit.operations.garbage import GRACE, cruft_packs, dropped, expire_reflogs, oldest_cruft
 from lxgit.operations.idle import compress_idle, compressible
 from lxgit.operations.knownlayers import forget_gone
-from lxgit.operations.pinning import keep_all, unkept
+from lxgit.operations.pinning import check_refs, keep_all, unkept
 from lxgit.operations.prune import gone_layers, prune_gone
 from lxgit.operations.values import Collected
 
@@ -63,8 +63,9 @@ def gc(
     """Drop what is unreachable and its layers, repack, and compress idle base layers.
 
     With `now`, that is at once, and what only a reflog reaches, as a branch that was deleted or a
-    commit that was undone, is unreachable.
+    commit that was undone, is unreachable. LostRef where one is gone that nobody deleted.
     """
+    check_refs(repository)
     if dry_run:
         progress.phase("Looking for what is unreachable")
         entries = expire_reflogs(repository, now=now, dry_run=True)

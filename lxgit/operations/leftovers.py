@@ -17,6 +17,7 @@ from lxgit.locks import LockHeld
 from lxgit.objects import packwriter
 from lxgit.objects.filecheck import is_counted
 from lxgit.objects.filelock import drop_stale_lock
+from lxgit.objects.packedrefs import CorruptRef
 from lxgit.operations.attached import unpin_leftovers
 from lxgit.operations.running import end
 from lxgit.runtime import rootless, volumes
@@ -71,7 +72,7 @@ def sweep(repository: Repository) -> int:
     Safe at any time, beside commands that work on the store.
     """
     swept = packwriter.sweep(repository.git_dir)
-    swept += sum(drop_stale_lock(lock) for lock in _ref_locks(str(repository.git_dir)))
+    swept += sum(_drop_ref_lock(repository, lock) for lock in _ref_locks(str(repository.git_dir)))
     swept += sum(map(_drop_ownerless, _ownerless(repository)))
     with settled(repository.containers_dir) as living:
         swept += unpin_leftovers(repository, living)
@@ -175,6 +176,17 @@ def _ref_locks(git_dir: str) -> Iterator[str]:
     for top in ("refs", "logs"):
         for directory, _, files in os.walk(f"{git_dir}/{top}"):
             yield from (f"{directory}/{name}" for name in files if name.endswith(".lock"))
+
+
+def _drop_ref_lock(repository: Repository, lock: str) -> bool:
+    """Remove a lock of a ref, if its owner has died, and the log of one that was to be made."""
+    name = os.path.relpath(lock, repository.git_dir).removesuffix(".lock")
+
+    def drop_unmade() -> None:
+        with contextlib.suppress(CorruptRef):
+            repository.refs.drop_unmade(name)
+
+    return drop_stale_lock(lock, before=drop_unmade)
 
 
 def _remove(path: str, used: set[tuple[int, int]], grace: float) -> bool:

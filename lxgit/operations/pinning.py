@@ -11,8 +11,8 @@ from contextlib import suppress
 
 from lxgit.errors import LxgitError
 from lxgit.objects.commits import ITSELF
-from lxgit.objects.ids import from_hex
-from lxgit.objects.refnames import PINS
+from lxgit.objects.ids import from_hex, hex_id
+from lxgit.objects.refnames import BRANCHES, PINS, short_name
 from lxgit.operations.attached import pin_commit, unpinned_commits
 from lxgit.operations.values import Identity
 from lxgit.runtime.containers import all_containers, edited
@@ -28,6 +28,21 @@ if TYPE_CHECKING:
 
 class LostCommit(LxgitError):
     """A container stands on a commit that the store has not."""
+
+
+class LostRef(LxgitError):
+    """A branch or a tag is gone, and nobody deleted it."""
+
+
+def check_refs(repository: Repository) -> None:
+    """Raise LostRef where one is gone: not every Git keeps what a log without a ref reaches."""
+    for name, oid in repository.refs.lost().items():
+        word = "branch" if name.startswith(BRANCHES) else "tag"
+        raise LostRef(
+            f"the {word} '{short_name(name)}' is gone, and nobody deleted it",
+            hint=f"'lxgit {word} {short_name(name)} {hex_id(oid)[:12]}' brings it back;"
+            " 'lxgit fsck' lists all that are",
+        )
 
 
 def unkept(repository: Repository) -> set[ObjectID]:

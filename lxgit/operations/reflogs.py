@@ -45,13 +45,16 @@ def _last(deletion: Deletion) -> ReflogEntry:
 
 
 def _ref(repository: Repository, name: str) -> str | None:
-    """The ref that is meant; of one that is damaged, and of HEAD always, the one with a log."""
+    """The ref that is meant; of one that is damaged or lost, and of HEAD, the one with a log."""
     name = "HEAD" if name == "@" else name
     logged = repository.refs.logged()
     if name == "HEAD" and name in logged:
         return name
     try:
-        return repository.revisions.ref_name(name)
+        if (ref := repository.revisions.ref_name(name)) is not None:
+            return ref
+        lost = repository.refs.lost()
+        return next((ref for ref in _meant(name) if ref in lost), None)
     except CorruptRef:
         for ref in _meant(name):
             if ref in logged:

@@ -98,6 +98,22 @@ def test_a_broken_ref(based: Lxgit, kind: str) -> None:
     assert based("fsck").out == "No faults found.\n"
 
 
+def test_a_lost_branch(based: Lxgit) -> None:
+    """What the hint says brings it back; until then nothing of it goes."""
+    oid = based("branch", "-v").out.split()[2]
+    (based.store / "git/refs/heads/base").unlink()
+    back = f"'lxgit branch base {oid}' brings it back"
+    told = based("fsck", code=1).out
+    assert f"the branch 'base' is gone, and nobody deleted it (harms base)\n  hint: {back}" in told
+    for words in (["gc", "--now"], ["gc", "-n"], ["gc"]):
+        refused(based(*words, code=1), "the branch 'base' is gone, and nobody deleted it", back)
+    assert based("reflog", "base").lines == [f"{oid} base@{{0}}: import: A small machine"]
+    based("branch", "base", oid)
+    assert based("fsck").out == "No faults found.\n"
+    based("gc", "--now")
+    assert based("show", "base:/etc/hosts").out == "127.0.0.1\tlocalhost\n"
+
+
 @pytest.mark.parametrize("content", ["", "garbage\n", None])
 def test_a_broken_head(based: Lxgit, content: str | None) -> None:
     based("branch", "other")

@@ -15,7 +15,9 @@ import pytest
 
 from lxgit.objects.commits import Signature
 from lxgit.objects.ids import from_hex, hex_id
+from lxgit.objects.refs import RefMoved
 from lxgit.operations.branches import create_branch, drop_branch, rename_branch
+from lxgit.operations.leftovers import sweep
 from lxgit.operations.undo import undo
 from lxgit.operations.values import Identity
 from lxgit.repository import open_repository
@@ -85,7 +87,45 @@ def killed_at(step: int, command: Callable[[Repository], object], repository: Re
     return status != 0
 
 
-def test_a_kill_at_each_step_of_a_deletion(repository: Repository, commits: list[ObjectID]) -> None:
+def check_none_lost(repository: Repository, *, swept: bool) -> None:
+    """What a kill has left tells of no ref that is lost, also not when it is swept up."""
+    assert repository.refs.lost() == {}
+    if swept:
+        sweep(repository)
+        assert repository.refs.lost() == {}
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_a_kill_at_each_step_of_what_makes_a_branch(
+    repository: Repository, commits: list[ObjectID], *, swept: bool
+) -> None:
+    tip = commits[-1]
+    for step in count(1):
+        ref = f"refs/heads/new{step}"
+
+        def make(one: Repository, ref: str = ref) -> None:
+            one.refs.update(ref, tip, old=None, message="made", who=who().committer)
+
+        was_killed = killed_at(step, make, repository)
+        check_none_lost(repository, swept=swept)
+        there = repository.refs.read(ref)
+        if swept and there is None:
+            assert repository.refs.reflog(ref) == ()
+        if there is None:
+            with pytest.raises(RefMoved):  # it has the lock of the one that was killed
+                repository.refs.update(ref, None, old=tip, message="", who=who().committer)
+            assert repository.refs.lost() == {}
+            make(open_repository(repository.path))
+        assert [entry.new for entry in repository.refs.reflog(ref)] == [tip]
+        if not was_killed:
+            break
+    assert step > 8
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_a_kill_at_each_step_of_a_deletion(
+    repository: Repository, commits: list[ObjectID], *, swept: bool
+) -> None:
     """What is done again comes to the same end, and undone the log is what it was."""
     for step in count(1):
         name = f"old{step}"
@@ -94,6 +134,7 @@ def test_a_kill_at_each_step_of_a_deletion(repository: Repository, commits: list
         was_killed = killed_at(
             step, partial(drop_branch, name=name, oid=tip, identity=who()), repository
         )
+        check_none_lost(repository, swept=swept)
         assert known(repository, name) >= set(log), step
         if repository.refs.read(ref) is not None:
             assert repository.refs.reflog(ref) == log
@@ -107,13 +148,17 @@ def test_a_kill_at_each_step_of_a_deletion(repository: Repository, commits: list
     assert step > 5
 
 
-def test_a_kill_at_each_step_of_a_rename(repository: Repository, commits: list[ObjectID]) -> None:
+@pytest.mark.parametrize("swept", [False, True])
+def test_a_kill_at_each_step_of_a_rename(
+    repository: Repository, commits: list[ObjectID], *, swept: bool
+) -> None:
     for step in count(1):
         old, new = f"old{step}", f"new{step}"
         log = grow(repository, old, commits)
         was_killed = killed_at(
             step, partial(rename_branch, old=old, new=new, force=False, identity=who()), repository
         )
+        check_none_lost(repository, swept=swept)
         assert known(repository, old, new) >= set(log), step
         if repository.refs.read(f"refs/heads/{old}") is not None:
             again = open_repository(repository.path)
@@ -125,12 +170,16 @@ def test_a_kill_at_each_step_of_a_rename(repository: Repository, commits: list[O
     assert step > 15
 
 
-def test_a_kill_at_each_step_of_an_undo(repository: Repository, commits: list[ObjectID]) -> None:
+@pytest.mark.parametrize("swept", [False, True])
+def test_a_kill_at_each_step_of_an_undo(
+    repository: Repository, commits: list[ObjectID], *, swept: bool
+) -> None:
     for step in count(1):
         old, new = f"old{step}", f"new{step}"
         log = grow(repository, old, commits)
         rename_branch(open_repository(repository.path), old, new, force=False, identity=who())
         was_killed = killed_at(step, partial(undo, identity=who(), progress=Listener()), repository)
+        check_none_lost(repository, swept=swept)
         assert known(repository, old, new) >= set(log), step
         if repository.refs.read(f"refs/heads/{new}") is not None:
             undo(open_repository(repository.path), identity=who(), progress=Listener())

@@ -1,0 +1,212 @@
+"""Branches and tags that are gone though nobody deleted them: told of and kept, never imagined."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.objects.ids import hex_id
+from lxgit.objects.refs import RefConflict
+from lxgit.operations.branches import branch_tip, create_branch, drop_branch, rename_branch
+from lxgit.operations.fsck import fsck
+from lxgit.operations.gc import gc
+from lxgit.operations.importing import import_image
+from lxgit.operations.pinning import LostRef
+from lxgit.operations.reflogs import reflog
+from lxgit.operations.undo import undo
+from lxgit.repository import open_repository
+from tests.support.stockgit import StockGit
+from tests.support.stores import WHO, Listener, stock_fsck
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from lxgit.operations.values import Problem
+    from lxgit.repository import Repository
+
+BASE, OTHER, TAG = "refs/heads/base", "refs/heads/team/other", "refs/tags/base/v1"
+
+
+@pytest.fixture
+def small(repository: Repository, scratch: Path) -> Repository:
+    """A store with an image each on two branches, and a tag; none has moved since it was made."""
+    for name in ("base", "team/other"):
+        (root := scratch / "root").mkdir(exist_ok=True)
+        (root / "file").write_text(name)
+        import_image(repository, root, name, identity=WHO, progress=Listener())
+    tip = repository.refs.read(OTHER)
+    repository.refs.update(TAG, tip, old=None, message="tag", who=WHO.committer)
+    return repository
+
+
+@pytest.fixture
+def git(small: Repository) -> StockGit:
+    return StockGit(small.git_dir)
+
+
+def problems(store: Repository) -> list[Problem]:
+    repository = open_repository(store.path)
+    found = list(fsck(repository, progress=Listener()))
+    repository.objects.close()
+    return found
+
+
+def test_a_store_whose_packed_refs_were_emptied(small: Repository, git: StockGit) -> None:
+    """Each is told of, with what brings it back; until then gc drops nothing."""
+    before = small.refs.list()
+    git("pack-refs", "--all")
+    (small.git_dir / "packed-refs").write_bytes(b"")
+    assert small.refs.list() == {}
+    found = {problem.message: problem for problem in problems(small)}
+    names = {BASE: "branch base", OTHER: "branch team/other", TAG: "tag base/v1"}
+    for ref, words in names.items():
+        word, name = words.split()
+        problem = found[f"the {word} '{name}' is gone, and nobody deleted it"]
+        assert f"'lxgit {word} {name} {hex_id(before[ref])[:12]}' brings" in (problem.hint or "")
+        for spelling in (name, ref):
+            assert [row.oid for row in reflog(small, spelling)] == [hex_id(before[ref])]
+    objects = git("cat-file", "--batch-all-objects", "--batch-check")
+    for now in (False, True):
+        for dry_run in (True, False):
+            with pytest.raises(LostRef, match="is gone, and nobody deleted it"):
+                gc(small, now=now, dry_run=dry_run, progress=Listener())
+    assert git("cat-file", "--batch-all-objects", "--batch-check") == objects
+    for ref in (BASE, OTHER):
+        create_branch(
+            small,
+            ref.removeprefix("refs/heads/"),
+            hex_id(before[ref])[:12],
+            force=False,
+            identity=WHO,
+        )
+    (problem,) = problems(small)
+    assert problem.affected == ("base/v1",)
+    (small.git_dir / "logs" / TAG).unlink()  # as the hint says of one that is gone for good
+    assert problems(small) == []
+    gc(small, now=True, progress=Listener())
+    assert small.refs.list("refs/heads/") == {ref: before[ref] for ref in (BASE, OTHER)}
+    assert stock_fsck(small) == ""
+
+
+def test_one_whose_file_is_gone(small: Repository) -> None:
+    """Also where it was deleted before, and came back."""
+    drop_branch(open_repository(small.path), "team/other", branch_tip(small, "team/other"), WHO)
+    assert problems(small) == []
+    undo(open_repository(small.path), identity=WHO, progress=Listener())
+    assert problems(small) == []
+    (small.git_dir / OTHER).unlink()
+    (problem,) = problems(small)
+    assert problem.message == "the branch 'team/other' is gone, and nobody deleted it"
+
+
+def test_a_name_in_packed_refs_that_was_changed(small: Repository, git: StockGit) -> None:
+    git("pack-refs", "--all")
+    packed = small.git_dir / "packed-refs"
+    packed.write_bytes(packed.read_bytes().replace(b"heads/base", b"heads/basf"))
+    assert ("base",) in [problem.affected for problem in problems(small)]
+
+
+CHANGES: dict[str, list[list[str]]] = {
+    "branch -D": [["branch", "-D", "team/other"]],
+    "branch -D of a packed one": [["pack-refs", "--all"], ["branch", "-D", "team/other"]],
+    "update-ref -d": [["update-ref", "-d", OTHER]],
+    "a push of nothing": [["push", "-q", "origin", f":{OTHER}"]],
+    "a tag": [["tag", "-d", "base/v1"]],
+    "branch -m": [["branch", "-m", "team/other", "team"]],
+    "branch -M over another": [["symbolic-ref", "HEAD", OTHER], ["branch", "-M", "base"]],
+    "branch -c": [["branch", "-c", "team/other", "third"]],
+    "a new one by push": [["push", "-q", "origin", f"{OTHER}:refs/heads/third"]],
+    "expired reflogs": [["reflog", "expire", "--expire=all", "--all"]],
+    "expired reflogs and a deletion": [
+        ["reflog", "expire", "--expire=all", "--all"],
+        ["branch", "-D", "team/other"],
+    ],
+    "a deleted entry": [["reflog", "delete", f"{OTHER}@{{0}}"]],
+    "gc": [["pack-refs", "--all"], ["gc", "-q", "--prune=now"]],
+    "a symbolic ref": [
+        ["symbolic-ref", "-m", "why", "refs/heads/alias", OTHER],
+        ["symbolic-ref", "-d", "refs/heads/alias"],
+    ],
+    "a symbolic ref to nothing": [
+        ["symbolic-ref", "-m", "why", "refs/heads/alias", "refs/heads/x"]
+    ],
+    "transactions": [["update-ref", "--stdin"]],
+}
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_what_stock_git_does_loses_none(
+    small: Repository, git: StockGit, how: str, scratch: Path
+) -> None:
+    changes = f"delete {OTHER}\ncreate refs/heads/third {BASE}\ndelete {TAG}\n"
+    for words in CHANGES[how]:
+        if words[0] == "push":
+            git("clone", "-q", "--bare", f"file://{small.git_dir}", str(scratch / "clone"))
+            StockGit(scratch / "clone")(*words)
+        else:
+            git(*words, stdin=changes.encode() if "--stdin" in words else b"")
+    assert small.refs.lost() == {}
+    gc(small, progress=Listener())
+    assert small.refs.lost() == {}
+
+
+def test_one_that_stock_git_is_making_is_not_lost(small: Repository) -> None:
+    """Its log is there before it; its lock tells that."""
+    log = small.git_dir / "logs/refs/heads/new"
+    log.write_bytes((small.git_dir / "logs" / BASE).read_bytes())
+    lock = small.git_dir / "refs/heads/new.lock"
+    lock.touch()
+    assert small.refs.lost() == {}
+    lock.unlink()
+    assert list(small.refs.lost()) == ["refs/heads/new"]
+    log.write_bytes(b"")
+    assert small.refs.lost() == {}
+
+
+OWN: dict[str, Callable[[Repository], object]] = {
+    "a deletion": lambda r: drop_branch(r, "team/other", branch_tip(r, "team/other"), WHO),
+    "a rename": lambda r: rename_branch(r, "team/other", "third", force=False, identity=WHO),
+    "a rename to what is above": lambda r: [
+        rename_branch(r, "team/other", "third", force=False, identity=WHO),
+        rename_branch(r, "third", "team", force=False, identity=WHO),
+    ],
+    "an undo": lambda r: undo(open_repository(r.path), identity=WHO, progress=Listener()),
+}
+
+
+@pytest.mark.parametrize("how", OWN)
+@pytest.mark.parametrize("now", [False, True])
+def test_what_lxgit_does_loses_none(small: Repository, how: str, *, now: bool) -> None:
+    """Nor once gc has dropped what was known of it."""
+    OWN[how](small)
+    assert problems(small) == []
+    gc(small, now=now, progress=Listener())
+    assert problems(small) == []
+
+
+def test_one_that_cannot_be_made_leaves_no_log(small: Repository) -> None:
+    """Something is where its file would be that is no ref."""
+    inside = small.git_dir / "refs/heads/new/no..ref"
+    inside.parent.mkdir()
+    inside.touch()
+    tip = small.refs.read(BASE)
+    with pytest.raises(RefConflict):
+        small.refs.update("refs/heads/new", tip, old=None, message="", who=WHO.committer)
+    assert not os.path.lexists(small.git_dir / "logs/refs/heads/new")
+    assert small.refs.lost() == {}
+
+
+def test_the_log_of_a_lost_one_stays_where_making_it_fails(small: Repository) -> None:
+    log = small.git_dir / "logs" / OTHER
+    before, tip = log.read_bytes(), small.refs.read(OTHER)
+    path = small.git_dir / OTHER
+    path.unlink()
+    path.mkdir()
+    (path / "no..ref").touch()
+    with pytest.raises(RefConflict):
+        small.refs.update(OTHER, tip, old=None, message="", who=WHO.committer)
+    assert log.read_bytes() == before
+    assert small.refs.lost() == {OTHER: tip}
