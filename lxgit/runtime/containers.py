@@ -36,7 +36,7 @@ from lxgit.runtime.index import (
     is_name,
 )
 from lxgit.runtime.names import unused_name
-from lxgit.runtime.runplace import kernel_boot
+from lxgit.runtime.runplace import kernel_boot, socket_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Container:
     @property
     def _lives(self) -> bool:
         """Whether a supervisor has it, whatever its state says."""
-        return self.is_locked and (rundir.CONTAINERS / self.id).exists()
+        return self.is_locked and os.path.exists(socket_path(self.id))
 
     def sound_state(self) -> ContainerState:
         """state.json; a new one's where it has not come to the disk (`record`). BrokenContainer.

@@ -43,6 +43,13 @@ class TestVolumes:
         lx("run", "--name", "c", "-v", "v:/data", "data", "sh", "-c", "ls /data; rm -r /data/*")
         assert lx("start", "-a", "c", code=None).lines == []
 
+    def test_one_whose_first_start_a_power_failure_took_is_filled(self, lx: Lxgit) -> None:
+        """What it failed at is zeros then: it has not been started yet."""
+        lx("create", "--name", "c", "-v", "v:/data", "data", "ls", "/data")
+        (config,) = (lx.store / "containers").glob("*/config.json")
+        config.with_name("state.json").write_bytes(bytes(300))
+        assert "seed" in lx("start", "-a", "c").lines
+
     def test_containers_with_other_ids_agree_about_owners(self, lx: Lxgit) -> None:
         lx("run", "-d", "--name", "one", "-v", "v:/srv", "data", "sleep", "600")
         lx("run", "-d", "--name", "two", "--volumes-from", "one", "data", "sleep", "600")
