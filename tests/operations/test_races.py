@@ -243,10 +243,12 @@ def test_whoever_is_at_what_a_killed_supervisor_left_is_told(
     container = lab.container("web")
     claim = rundir.CONTAINERS / container.id
     wait_until(lambda: not claim.exists())
-    claim.mkdir()
-    with held_elsewhere(claim) as owner, heard() as told:
+    unseen = rundir.RUN / container.id  # until it is locked, or whoever comes by sweeps it up
+    unseen.mkdir()
+    with held_elsewhere(unseen) as owner, heard() as told:
         assert owner.stdout is not None
         owner.stdout.readline()
+        unseen.rename(claim)
         with pytest.raises(LockHeld, match=f"container 'web' is in use by process {owner.pid} "):
             remove_container(lab.repository, "web", force=False)
         owner.communicate()
