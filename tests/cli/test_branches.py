@@ -384,6 +384,7 @@ def test_tags_move_by_force_and_go(grown: Lxgit, git: StockGit) -> None:
     grown("tag", "v2", "base")
     assert "hint: 'v2' is a tag: see 'lxgit tag'" in grown("branch", "-d", "v2", code=1).err
     assert "hint: 'base' is a branch: see" in grown("tag", "-d", "base", code=1).err
+    grown("tag", "-d", "v2")
     assert grown("tag", "-d", "v1").out == f"Deleted tag v1 (was {tuned[:12]}).\n"
     assert git("tag") == b""
 
