@@ -3,7 +3,7 @@
     the store        its Git configuration                              repaired
     derived files    indexes of packs, commit-graph                     repaired, from the packs
     objects, packs   as `git fsck --strict` sees them
-    refs, reflogs    their files, and that each names a commit
+    refs, reflogs    their files, that each names a commit, and that none is lost
     operations       what undo knows, by the checksum of each line
     images           every %meta against its tree, links against their members, format, config
     containers       their records, by checksums; their commits; their names,
