@@ -37,7 +37,7 @@ streams:
         ldr     x0, [sp, #24]           // chdir(argv[2])
         mov     x8, #49
         svc     #0
-        cbnz    x0, failed
+        cbnz    x0, outside
         add     x2, sp, #32             // envp = &argv[3]
         mov     x1, x2
 next:   ldr     x3, [x1], #8            // skip to the empty string; argv = the one after it
@@ -47,13 +47,18 @@ next:   ldr     x3, [x1], #8            // skip to the empty string; argv = the 
         ldr     x0, [sp, #16]           // execve(argv[1], argv, envp)
         mov     x8, #221
         svc     #0
-failed: mov     x19, x0                 // write(2, message, length)
-        mov     x0, #2
+        mov     x19, x0                 // failed
         adr     x1, message
         mov     x2, #length
+        b       say
+outside:
+        mov     x19, #0
+        adr     x1, place
+        mov     x2, #size
+say:    mov     x0, #2                  // write(2, …)
         mov     x8, #64
         svc     #0
-        mov     x0, #126                // exit(-ENOENT ? 127 : 126)
+        mov     x0, #126                // exit(no such command ? 127 : 126)
         cmn     x19, #2
         cinc    x0, x0, eq
 leave:  mov     x8, #93
@@ -61,3 +66,6 @@ leave:  mov     x8, #93
 message:
         .ascii  "lxgit: the kernel cannot execute the command\n"
         .set    length, . - message
+place:
+        .ascii  "lxgit: the working directory cannot be entered\n"
+        .set    size, . - place

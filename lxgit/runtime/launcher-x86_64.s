@@ -38,7 +38,7 @@ streams:
         mov     eax, 80
         syscall
         test    eax, eax
-        jnz     failed
+        jnz     outside
         lea     rdx, [rsp + 32]         # envp = &argv[3]
         mov     rsi, rdx
 next:   mov     rcx, [rsi]              # skip to the empty string
@@ -49,13 +49,18 @@ next:   mov     rcx, [rsi]              # skip to the empty string
         mov     rdi, [rsp + 16]         # execve(argv[1], argv, envp)
         mov     eax, 59
         syscall
-failed: mov     ebx, eax                # write(2, message, length)
-        mov     edi, 2
+        mov     ebx, eax                # failed
         lea     rsi, [rip + message]
         mov     edx, offset length
+        jmp     say
+outside:
+        xor     ebx, ebx
+        lea     rsi, [rip + place]
+        mov     edx, offset size
+say:    mov     edi, 2                  # write(2, …)
         mov     eax, 1
         syscall
-        mov     edi, 126                # exit(-ENOENT ? 127 : 126)
+        mov     edi, 126                # exit(no such command ? 127 : 126)
         cmp     ebx, -2
         jne     leave
         inc     edi
@@ -64,3 +69,6 @@ leave:  mov     eax, 60
 message:
         .ascii  "lxgit: the kernel cannot execute the command\n"
         .set    length, . - message
+place:
+        .ascii  "lxgit: the working directory cannot be entered\n"
+        .set    size, . - place

@@ -106,6 +106,14 @@ def test_a_path_that_is_longer_than_paths_are(emptied: Lxgit) -> None:
     assert "1 layer" in emptied("prune").out
 
 
+@pytest.mark.parametrize("place", ["/proc/mine", "/sys/mine"])
+def test_a_directory_that_is_hidden_by_what_is_mounted(based: Lxgit, place: str) -> None:
+    alone = ("run", "--rm", "--network", "none")
+    refused = based(*alone, "-w", place, "base", "true", code=126)
+    assert refused.err == "lxgit: the working directory cannot be entered\n"
+    assert based(*alone, "-w", "/proc/self/net", "base", "true").err == ""
+
+
 def test_a_memory_hog(beating: Lxgit) -> None:
     beating(
         *("run", "--network", "none", "--name", "bad", "-m", "16m", "base", "tail", "/dev/zero"),

@@ -125,21 +125,25 @@ def test_any_bytes_arrive_as_they_are(
     )
 
 
+COMMAND = b"lxgit: the kernel cannot execute the command\n"
+DIRECTORY = b"lxgit: the working directory cannot be entered\n"
+
+
 @pytest.mark.parametrize(
-    ("file", "directory", "code"),
+    ("file", "directory", "code", "said"),
     [
-        (b"/nowhere", b"/", 127),
-        (b"/etc/passwd", b"/", 126),
-        (b"/bin/true", b"/nowhere", 127),
-        (b"/bin/true", b"/", 0),
+        (b"/nowhere", b"/", 127, COMMAND),
+        (b"/etc/passwd", b"/", 126, COMMAND),
+        (b"/bin/true", b"/nowhere", 126, DIRECTORY),
+        (b"/bin/true", b"/etc/passwd", 126, DIRECTORY),
+        (b"/bin/true", b"/", 0, b""),
     ],
 )
-def test_what_cannot_be_executed_is_said(
-    launch: list[str], file: bytes, directory: bytes, code: int
+def test_what_fails_is_said(
+    launch: list[str], file: bytes, directory: bytes, code: int, said: bytes
 ) -> None:
     result = run(launch, launcher.arguments(file, directory, [], [b"x"]))
-    assert result.returncode == code
-    assert result.stderr == (b"lxgit: the kernel cannot execute the command\n" if code else b"")
+    assert (result.returncode, result.stderr) == (code, said)
 
 
 @pytest.mark.parametrize(("sent", "code"), [(b"\n", 7), (b"", 125)])
