@@ -36,6 +36,11 @@ def free_space(place: int | Path) -> int:
     return status.f_bavail * status.f_frsize
 
 
+def hole_in(status: os.stat_result) -> int:
+    """Bytes of a file that are zeros for which the disk has nothing."""
+    return max(0, status.st_size - status.st_blocks * 512)
+
+
 def limits_for(place: int | Path, max_size: int | None) -> Limits:
     """What fits into the file system of `place`, and is no more than `max_size` bytes.
 

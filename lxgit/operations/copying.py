@@ -22,6 +22,7 @@ from lxgit.errors import LxgitError
 from lxgit.objects.acl import ACCESS, DEFAULT
 from lxgit.objects.content import SourceChanged, read_range
 from lxgit.objects.filetree import IMPLIED
+from lxgit.objects.limits import TooLarge, free_space, hole_in
 from lxgit.objects.metadata import DEVICES, Kind, Metadata
 from lxgit.objects.scan import GONE, read_inode, scan
 from lxgit.objects.tarwriter import TarWriter
@@ -285,7 +286,7 @@ class _Copier:
         self._rules = rules
         self._progress = progress
         self._first: dict[tuple[int, int], bytes] = {}
-        self._left_out = 0
+        self._left_out = self._holes = 0
 
     def run(self) -> None:
         self._progress.phase("Copying")
@@ -338,9 +339,20 @@ class _Copier:
                 raise SourceChanged(
                     f"'{os.fsdecode(path)}' was replaced while it was read", hint="try again"
                 )
+            self._count_hole(path, status)
             self._sink.file(path, metadata, status.st_size, read_range(fd, 0, status.st_size))
         finally:
             os.close(fd)
+
+    def _count_hole(self, path: bytes, status: os.stat_result) -> None:
+        """Raise TooLarge for more zeros from a container than there is room for."""
+        self._holes += hole_in(status)
+        if self._source.is_busy and self._holes > free_space(self._source.directory):
+            holes = f"holes of {hole_in(status):,} bytes"
+            raise TooLarge(
+                f"'{os.fsdecode(path)}' has {holes}, more than there is room for",
+                hint="they are read as zeros",
+            )
 
     def _metadata(self, inode: Inode) -> Metadata:
         """Ids as the container sees them; nobody's for an owner that it does not know."""

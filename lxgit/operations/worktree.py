@@ -21,6 +21,7 @@ from lxgit.objects.ids import ObjectID, ObjectType, from_hex
 from lxgit.objects.image import Image, read_image, write_image
 from lxgit.objects.imagepaths import ImagePaths
 from lxgit.objects.ingest import write_content
+from lxgit.objects.limits import TooLarge, free_space
 from lxgit.objects.metadata import Kind
 from lxgit.objects.refnames import BRANCHES
 from lxgit.objects.scratch import ScratchObjects, hash_content
@@ -254,10 +255,11 @@ def open_work_tree(
     """Read a container's upperdir; its contents can be read while the context lasts.
 
     With a `writer`, what has changed is written to it. `busy` says that it may change meanwhile,
-    None that it does if it runs. With `whole`, a file that a running
-    container has written to while it was read is read again. ChangingTooFast when it changes its
-    files under every attempt to read them. With `unread`, contents are read only where their size
-    does not tell that they differ from the commit's; what differs has an id that nothing else has.
+    None that it does if it runs. With `whole`, a file that a running container has written to while
+    it was read is read again. ChangingTooFast when it changes its files under every attempt to read
+    them; TooLarge for holes that nobody can wait for. With `unread`, contents are read only where
+    their size does not tell that they differ from the commit's; what differs has an id that nothing
+    else has.
     """
     try:
         fd = os.open(container.upper, os.O_RDONLY | os.O_DIRECTORY)
@@ -268,6 +270,8 @@ def open_work_tree(
         busy = container.is_running if busy is None else busy
         cache = StatCache.of(container.path)
         state = read_upper(fd, container.config.ids, busy=busy)
+        if not unread:
+            _require_ends(container, state, cache, free_space(fd))
         tree = WorkTree(
             repository, container, state, writer, cache, busy=busy, whole=whole, unread=unread
         )
@@ -276,6 +280,27 @@ def open_work_tree(
         yield tree
     finally:
         os.close(fd)
+
+
+def _require_ends(container: Container, state: UpperState, cache: StatCache, room: int) -> None:
+    """Raise TooLarge where more zeros would be read than there is room for, as from an archive.
+
+    A file can have exabytes of them, and a GiB takes nine seconds of processor time.
+    """
+    holes = {
+        path: size
+        for path, size in state.holes.items()
+        if not isinstance(found := state.nodes[path].content, Below)
+        or cache.find(found.found) is None
+    }
+    size = sum(holes.values())
+    if size > room:
+        largest = quoted(b"/" + max(holes, key=holes.__getitem__))
+        raise TooLarge(
+            f"container '{container.config.name}' has files with holes of {size:,} bytes,"
+            f" more than there is room for: {largest}",
+            hint="they are read as zeros: remove the file, or make it shorter",
+        )
 
 
 def is_changed(repository: Repository, container: Container) -> bool:

@@ -15,6 +15,7 @@ import stat
 from lxgit.beneath import open_beneath
 from lxgit.objects.acl import ACCESS, DEFAULT
 from lxgit.objects.changeset import Changeset
+from lxgit.objects.limits import hole_in
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.scan import node_of, scan
 from lxgit.records import dataclass, field
@@ -36,6 +37,8 @@ class UpperState(Changeset):
     """What an upperdir holds: changes, and sockets, which no commit keeps."""
 
     sockets: list[bytes] = field(default_factory=list)
+    holes: dict[bytes, int] = field(default_factory=dict)
+    """Files of whose bytes the disk does not have all: how many it lacks."""
 
 
 def read_upper(root: int, idmap: IdMap, *, busy: bool = False) -> UpperState:
@@ -58,6 +61,8 @@ def read_upper(root: int, idmap: IdMap, *, busy: bool = False) -> UpperState:
             node = nodes.get(identity)
             if node is None:
                 node = nodes[identity] = node_of(root, inode, image_metadata(inode, idmap))
+                if inode.kind is Kind.FILE and (hole := hole_in(inode.status)):
+                    state.holes[inode.path] = hole
             state.nodes[inode.path] = node
             if inode.kind is Kind.DIRECTORY and opaque in inode.xattrs:
                 state.opaque.append(inode.path)

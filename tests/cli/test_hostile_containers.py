@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import platform
+import shutil
 import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,25 @@ def test_a_passwd_of_a_terabyte(emptied: Lxgit) -> None:
     assert "/etc/passwd" in changed
     removed = emptied("rm", "-f", "bad", timeout=60)
     assert "with 1 uncommitted path" in removed.out + removed.err
+
+
+def test_a_hole_that_nobody_can_read_in_a_day(emptied: Lxgit, scratch: Path) -> None:
+    """It is refused before, so nothing else has to wait for it."""
+    size = 4 * shutil.disk_usage(emptied.store).free
+    hole = f"dd if=/dev/zero of=/huge bs=1 count=1 seek={size}"
+    emptied("run", "--network", "none", "--name", "bad", "base", "sh", "-c", hole)
+    for words in (("commit", "-m", "No", "bad"), ("diff", "bad"), ("export", "bad")):
+        refused = emptied(*words, code=1, timeout=60)
+        assert "lxgit: container 'bad' has files with holes of " in refused.err
+        assert "more than there is room for: '/huge'\n" in refused.err
+    for target in (str(scratch / "copy"), "-"):
+        refused = emptied("cp", "bad:/huge", target, code=1, timeout=60)
+        assert "'huge' has holes of " in refused.err or "'copy' has holes of " in refused.err
+    (scratch / "Dockerfile").write_text(f"FROM base\nRUN {hole}\n")
+    refused = emptied("build", "--network", "none", scratch, code=1, timeout=60)
+    assert "lxgit: line 2, RUN: " in refused.err
+    assert "more than there is room for: '/huge'\n" in refused.err
+    emptied("rm", "-f", "bad", timeout=60)
 
 
 def test_a_path_that_is_longer_than_paths_are(emptied: Lxgit) -> None:
