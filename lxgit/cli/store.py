@@ -95,6 +95,7 @@ def fsck(
 ) -> int:
     """Verify the whole store: objects, refs, reflogs, images, containers and cached layers.
 
+    Of volumes and networks, whether they are there and say what they are.
     Exits with 1 when anything is wrong, and with --repair when anything still is.
     """
     from lxgit.operations.fsck import fsck
