@@ -13,7 +13,7 @@ from lxgit.objects.limits import limits_for
 from lxgit.objects.tarreader import read_tar
 from lxgit.objects.tarsource import open_archive
 from lxgit.oci.config import read_config
-from lxgit.oci.layout import ArchivePlace, DirectoryPlace, read_images
+from lxgit.oci.layout import ArchivePlace, BadLayout, DirectoryPlace, read_images
 from lxgit.oci.platform import wanted_platform
 from lxgit.oci.reference import parse_reference
 from lxgit.operations.arriving import LOAD, Arrival, arrive, ref_for
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from lxgit.operations.values import Identity
     from lxgit.progress import Progress
     from lxgit.repository import Repository
+
+
+_MOST_STEPS = 20_000  # of all images of an archive
 
 
 class NoName(LxgitError):
@@ -131,12 +134,18 @@ def _checked(
             f"there are {len(images)} images, and '{name}' is one name",
             hint="without it they have their own",
         )
-    return [
-        _Coming(
-            _parts(image, asked), {one: ref_for(repository, one) for one in _names(image, name)}
-        )
-        for image in images
-    ]
+    coming, steps = [], 0
+    for image in images:
+        parts = _parts(image, asked)
+        steps += len(parts.facts.steps)
+        if steps > _MOST_STEPS:
+            raise BadLayout(
+                f"the images have more than {_MOST_STEPS:,} steps together",
+                hint="several archives may have more: each step is a commit",
+            )
+        refs = {one: ref_for(repository, one) for one in _names(image, name)}
+        coming.append(_Coming(parts, refs))
+    return coming
 
 
 def _names(image: FoundImage, name: str | None) -> list[str]:

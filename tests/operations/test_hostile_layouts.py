@@ -299,6 +299,15 @@ def test_an_archive_that_is_a_bomb(spotless: Repository, scratch: Path) -> None:
     refused(spotless, scratch / "image.tar", "")
 
 
+def test_steps_without_end(spotless: Repository, scratch: Path) -> None:
+    """Each is a commit, though it has no layer; an image may have two thousand."""
+    history = [{"created_by": "a"}, *[{"created_by": "b", "empty_layer": True}] * 1999]
+    layout = Layout(scratch / "layout")
+    manifest = layout.manifest([PLAIN], history=history)
+    place = layout.index(*(named(manifest, f"it{number}") for number in range(11)))
+    refused(spotless, place, "the images have more than 20,000 steps together")
+
+
 def test_words_of_a_history_stay_words(repository: Repository, scratch: Path) -> None:
     """A message cannot claim another layer, nor a header of a commit."""
     history = [
