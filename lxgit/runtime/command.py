@@ -8,7 +8,6 @@ import stat
 
 from lxgit.beneath import openat2
 from lxgit.errors import LxgitError, reason
-from lxgit.lean import suppress
 from lxgit.objects.accounts import MAX_SIZE, account_id, account_lines
 from lxgit.objects.imageconfig import DEFAULT_PATH
 from lxgit.tuples import NamedTuple
@@ -77,7 +76,9 @@ def _unusable(name: bytes, fault: OSError) -> LxgitError:
     return CommandNotExecutable(f"'{shown}': {reason(fault)}")
 
 
-_OF_A_NAME = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES)
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
+_OF_A_NAME = (*_NOT_THERE, errno.EACCES)
 """What is wrong with the name of a command, and not with the looking for it."""
 
 
@@ -177,14 +178,18 @@ def _fields(root: int, path: bytes, count: int) -> Iterator[Sequence[str]]:
 
     Whoever is root in a container can make anything of it while it is read.
     """
-
-    def opener(*_: object) -> int:
-        return openat2(root, path, os.O_RDONLY | os.O_NONBLOCK)
-
-    with (
-        suppress(FileNotFoundError, NotADirectoryError),
-        open(path, "rb", opener=opener) as file,
-    ):
-        status = os.fstat(file.fileno())
+    try:
+        place = openat2(root, path, os.O_PATH)
+    except OSError as error:
+        if error.errno not in _NOT_THERE:
+            raise
+        return
+    try:
+        status = os.fstat(place)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_SIZE:
-            yield from account_lines(file.read(MAX_SIZE), count)
+            with open(f"/proc/self/fd/{place}", "rb") as file:
+                yield from account_lines(file.read(MAX_SIZE), count)
+    finally:
+        os.close(place)

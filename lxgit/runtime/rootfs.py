@@ -15,7 +15,7 @@ import stat
 from pathlib import Path
 
 from lxgit.beneath import follow_links, open_beneath, openat2, remove_tree
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, reason
 from lxgit.runtime import devpts, kernel, rootless
 from lxgit.runtime.fsids import making_files_for
 from lxgit.runtime.limits import DEFAULT_SHM
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from lxgit.runtime.idmap import IdMap
 
 DIRECTORIES = (b"proc", b"sys", b"dev")
+_BAD_WAYS = (errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES)
+_LONGEST_PLACE = 2048  # it is made below a directory of the store, by its path
+_MOST_SHOWN = 100
+
 FILES = (b"etc/hosts", b"etc/hostname", b"etc/resolv.conf")
 
 # Documentation/admin-guide/devices.txt. What Docker's containers have too.
@@ -85,12 +89,15 @@ def resolve(root: int, path: bytes) -> bytes:
 def missing_mount_points(root: int, more: Mapping[bytes, int] | None = None) -> dict[bytes, int]:
     """Resolved paths of mount points that are not there, each with the type that it must have.
 
-    `more` are those beside lxgit's own, without leading slash. Raises UnusableRoot when /proc, /sys
-    or /dev is a link: LXC follows none there.
+    `more` are those beside lxgit's own, without leading slash. Raises UnusableRoot for one that
+    cannot be reached, and when /proc, /sys or /dev is a link, which LXC does not follow.
     """
     for path in DIRECTORIES:
-        if resolve(root, path) != path:
-            raise UnusableRoot(f"/{path.decode()} in the image is a link: LXC follows none there")
+        with contextlib.suppress(FileNotFoundError):
+            mode = os.stat(path, dir_fd=root, follow_symlinks=False).st_mode
+            if stat.S_ISLNK(mode):
+                raise UnusableRoot(f"{_shown(path)} in the image is a link: LXC follows none there")
+            _require_kind(path, mode, stat.S_IFDIR)
     own = dict.fromkeys(DIRECTORIES, stat.S_IFDIR) | dict.fromkeys(FILES, stat.S_IFREG)
     wanted = own | dict(more or {})
     missing = {}
@@ -98,12 +105,41 @@ def missing_mount_points(root: int, more: Mapping[bytes, int] | None = None) -> 
         try:
             os.close(openat2(root, path, os.O_PATH))
         except FileNotFoundError:
-            missing[resolve(root, path)] = kind
-        except OSError as error:
-            if error.errno not in (errno.ENOTDIR, errno.ELOOP):
-                raise
+            missing[_place_of(root, path)] = kind
+        except NotADirectoryError:
             continue  # a file where a directory should be: told when it is mounted on
+        except OSError as error:
+            if error.errno not in _BAD_WAYS:
+                raise
+            raise _unreachable(path, reason(error)) from None
     return missing
+
+
+def _place_of(root: int, path: bytes) -> bytes:
+    """Where a mount point is to be made."""
+    place = resolve(root, path)
+    if len(place) > _LONGEST_PLACE:
+        raise _unreachable(path, "its links lead to a path that is too long")
+    return place
+
+
+def _unreachable(path: bytes, why: str) -> UnusableRoot:
+    return UnusableRoot(f"{_shown(path)} in the image cannot be reached: {why}")
+
+
+def _shown(path: bytes) -> str:
+    """A path for a message, its beginning if it is long."""
+    text = "/" + os.fsdecode(path).lstrip("/")
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
+def _require_kind(path: bytes, mode: int, kind: int) -> None:
+    """Raise UnusableRoot when something of another kind is at a mount point."""
+    if stat.S_IFMT(mode) != kind:
+        wanted = "directory" if kind == stat.S_IFDIR else "file"
+        raise UnusableRoot(
+            f"{_shown(path)} in the image is no {wanted}: a container needs one there"
+        )
 
 
 def write_init_layer(layer: Path, root: int, missing: dict[bytes, int], idmap: IdMap) -> None:
@@ -266,8 +302,12 @@ def make_directory(root: int, path: bytes, ids: IdMap) -> None:
         os.close(made_directory(root, path, ids))
     except (NotADirectoryError, FileNotFoundError):
         raise UnusableRoot(
-            f"the working directory '{os.fsdecode(path)}' is no directory in the container"
+            f"the working directory '{_shown(path)}' is no directory in the container"
         ) from None
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise UnusableRoot(f"the working directory '{_shown(path)}' has too long a name") from None
 
 
 def made_directory(root: int, path: bytes, ids: IdMap) -> int:
@@ -298,11 +338,7 @@ def _bind_in_root(
     attributes: int = 0,
 ) -> None:
     with _opened(root, path) as target:
-        if stat.S_IFMT(os.fstat(target).st_mode) != kind:
-            wanted = "directory" if kind == stat.S_IFDIR else "file"
-            raise UnusableRoot(
-                f"/{os.fsdecode(path)} in the image is no {wanted}: a container needs one there"
-            )
+        _require_kind(path, os.fstat(target).st_mode, kind)
         mount = kernel.open_tree(source, clone=True, recursive=recursive)
         try:
             if attributes:

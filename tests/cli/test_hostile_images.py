@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 from typing import TYPE_CHECKING
@@ -114,6 +115,19 @@ def test_its_devices_are_dead(program: Lxgit, path: str) -> None:
     for script in (f"head -c1 {path}", f"echo x >{path}"):
         result = program("run", "--rm", "evil", "sh", "-c", script, code=1)
         assert "ermission denied" in result.err
+
+
+def test_a_device_in_place_of_passwd_has_nobody(
+    lxgit: Lxgit, busybox_tar: Path, scratch: Path
+) -> None:
+    shutil.copy(busybox_tar, scratch / "image.tar")
+    with tarfile.open(scratch / "image.tar", "a", format=tarfile.PAX_FORMAT) as tar:
+        _add(tar, "etc/passwd", CHARACTER, mode=0o666, devmajor=1, devminor=3)
+    lxgit("import", scratch / "image.tar", "base")
+    alone = ("run", "--rm", "--network", "none")
+    refused = lxgit(*alone, "-u", "www", "base", "true", code=125)
+    assert refused.err.startswith("lxgit: the image has no user 'www'\n")
+    assert lxgit(*alone, "base", "id", "-u").out == "0\n"
 
 
 def test_nobody_else_reaches_its_setuid_programs(program: Lxgit) -> None:

@@ -147,6 +147,15 @@ def test_a_file_that_is_too_large_has_nobody(root: int, tmp_path: Path) -> None:
     os.close(root)
 
 
+def test_what_is_no_file_has_nobody(root: int, tmp_path: Path) -> None:
+    for target in ("passwd", "x" * 300, "y/" * 2000):
+        (tmp_path / "etc/passwd").unlink()
+        (tmp_path / "etc/passwd").symlink_to(target)
+        with pytest.raises(LxgitError, match="has no user 'www'"):
+            find_user(root, "www")
+    os.close(root)
+
+
 def test_a_file_that_is_none_keeps_nobody_waiting(root: int, tmp_path: Path) -> None:
     (tmp_path / "etc/passwd").unlink()
     os.mkfifo(tmp_path / "etc/passwd")

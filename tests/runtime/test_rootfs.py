@@ -12,7 +12,13 @@ import pytest
 from lxgit.runtime import overlay, rootfs
 from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.protocol import StartFailed
-from lxgit.runtime.rootfs import UnusableRoot, missing_mount_points, resolve, write_init_layer
+from lxgit.runtime.rootfs import (
+    UnusableRoot,
+    make_directory,
+    missing_mount_points,
+    resolve,
+    write_init_layer,
+)
 from tests.support import rlimits
 
 if TYPE_CHECKING:
@@ -72,6 +78,27 @@ def test_what_cannot_be_looked_at_is_neither_there_nor_missing(root: Path) -> No
     assert missing_mount_points(fd)
     with rlimits.open_files(3), pytest.raises(OSError, match="Too many open files"):
         missing_mount_points(fd)
+    os.close(fd)
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("hosts", "too many levels of symbolic links"),
+        ("a" * 300, "file name too long"),
+        ("/".join(["a" * 200] * 15), "its links lead to a path that is too long"),
+    ],
+)
+def test_a_mount_point_that_cannot_be_reached_is_named(root: Path, target: str, words: str) -> None:
+    (root / "etc").mkdir()
+    (root / "etc/hosts").symlink_to(target)
+    fd = opened(root)
+    with pytest.raises(UnusableRoot) as caught:
+        missing_mount_points(fd)
+    assert caught.value.message == f"/etc/hosts in the image cannot be reached: {words}"
+    with pytest.raises(UnusableRoot) as caught:
+        make_directory(fd, b"x" * 300, IdMap.identity())
+    assert caught.value.message == f"the working directory '/{'x' * 99}…' has too long a name"
     os.close(fd)
 
 
@@ -173,10 +200,13 @@ class TestHostileImages:
             machine.go(machine.create("true"), lowers=lowers)
         assert caught.value.exit_code == 125
 
-    def test_a_file_where_a_directory_must_be(self, machine: Machine, scratch: Path) -> None:
+    @pytest.mark.parametrize("name", ["dev", "proc", "sys"])
+    def test_a_file_where_a_directory_must_be(
+        self, machine: Machine, scratch: Path, name: str
+    ) -> None:
         layer, lowers = self.layers(machine, scratch)
-        (layer / "dev").write_text("x")
-        with pytest.raises(StartFailed, match="/dev in the image is no directory") as caught:
+        (layer / name).write_text("x")
+        with pytest.raises(StartFailed, match=f"/{name} in the image is no directory") as caught:
             machine.go(machine.create("true"), lowers=lowers)
         assert caught.value.exit_code == 125
 
