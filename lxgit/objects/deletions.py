@@ -65,6 +65,12 @@ def deletions(entries: Iterable[ReflogEntry]) -> Iterator[Deletion]:
         yield last._replace(log=tuple(log))
 
 
+def on_their_own(entries: Iterable[ReflogEntry]) -> Iterator[ReflogEntry]:
+    """DELETED's log, each deletion without what DELETED was before: that is of another one."""
+    for entry in entries:
+        yield entry._replace(old=None) if _parse(entry.message)[1] is None else entry
+
+
 def with_origins(
     entries: Sequence[ReflogEntry], kept: Sequence[ReflogEntry]
 ) -> Iterator[ReflogEntry]:

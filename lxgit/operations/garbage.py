@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lxgit.errors import LxgitError
-from lxgit.objects.deletions import with_origins
+from lxgit.objects.deletions import on_their_own, with_origins
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.packindex import PackIndex
 from lxgit.objects.refnames import BRANCHES, DELETED, TAGS
@@ -67,19 +67,20 @@ def expire_reflogs(repository: Repository, *, now: bool, dry_run: bool = False) 
     moment = time.time()
     for name in repository.refs.logged():
         entries = repository.refs.reflog(name)
-        kept = [entry for entry in entries if entry.who.time > moment - _ENTRIES]
+        told = tuple(on_their_own(entries)) if name == DELETED else entries
+        kept = [entry for entry in told if entry.who.time > moment - _ENTRIES]
         limit = moment - (_ENTRIES if name == DELETED else _LOST_ENTRIES)
         due = {entry for entry in kept if now or entry.who.time <= limit}
         lost = _unreached(repository, name, due, now=now)
         kept = [entry for entry in kept if entry not in due or not _ids(entry) & lost]
         if name == DELETED:
-            kept = list(with_origins(entries, kept))
+            kept = list(with_origins(told, kept))
         if entries and all(entry.new != entries[0].new for entry in kept):
             kept = [*_last(repository, name, entries[0], kept), *kept]
         surviving.update(*map(_ids, kept))
         count += len(entries) - len(kept)
         if kept != list(entries) and not dry_run:
-            if name == DELETED:
+            if name == DELETED and kept[:1] != list(told[:1]):
                 _let_go(repository, kept, entries[0].who)
             if kept or name != DELETED:
                 repository.refs.replace_reflog(name, kept)

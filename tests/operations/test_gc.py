@@ -190,6 +190,26 @@ def test_now_means_branches_that_were_deleted(repository: Repository, scratch: P
     assert [one.oid for one in refs.deleted()] == [kept]
 
 
+def test_now_does_not_mean_a_deletion_for_what_was_deleted_before_it(
+    repository: Repository, scratch: Path
+) -> None:
+    kept = take(repository, scratch / "root", "one")
+    gone = take(repository, scratch / "root", "two")
+    refs = repository.refs
+    refs.update("refs/heads/gone", gone, old=None, message="made", who=who().committer)
+    refs.update("refs/heads/kept", kept, old=None, message="made", who=who().committer)
+    refs.update(BASE, kept, old=gone, message="reset", who=who().committer)
+    refs.update("refs/heads/gone", None, old=gone, message="deleted", who=who().committer)
+    refs.update("refs/heads/kept", None, old=kept, message="deleted", who=who().committer)
+    told, _ = refs.deleted()
+    for _ in range(2):
+        collect(repository, now=True)
+        assert refs.deleted() == (told,)
+        assert [entry.message for entry in told.log] == ["made"]
+        assert refs.read("refs/lxgit/deleted") == kept
+        assert gone not in repository.objects
+
+
 def test_a_commit_that_was_undone_goes_after_thirty_days(
     repository: Repository, scratch: Path
 ) -> None:
