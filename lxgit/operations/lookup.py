@@ -82,6 +82,9 @@ def _by_prefix(repository: Repository, text: str, containers: Iterable[str]) -> 
     found = [identity for identity in containers if identity.startswith(text)]
     if not found:
         return None
+    from lxgit.runtime.index import called
+
+    found = called(repository.containers_dir, text) or found
     commits = [hex_id(oid) for oid in repository.revisions.find_prefix(text)]
     if len(found) + len(commits) > 1:
         told = [f"{identity[:12]} (a container)" for identity in found]

@@ -173,18 +173,36 @@ def find_id(containers: Path | str, text: str) -> str:
     Raises NoSuchContainer, or AmbiguousContainer with the candidates.
     """
     _look_again(containers)
-    if is_name(text) and (named := _named(containers, text)):
-        return named
+    if is_name(text) and (identity := _named(containers, text)):
+        return identity
     found = [
         identity
         for identity in ids_of(containers)
         if identity.startswith(text) and record(f"{containers}/{identity}") is not None
     ]
+    what = "have ids that begin with"
+    if found and (named := called(containers, text)):
+        found, what = named, "are called"
     if len(found) > 1 and text:
         raise AmbiguousContainer(
-            f"several containers have ids that begin with '{text}'",
+            f"several containers {what} '{text}'",
             hint="one of " + ", ".join(sorted(identity[:12] for identity in found)),
         )
     if not found or not text:
         raise NoSuchContainer(f"no container '{text}'", hint="'lxgit ps -a' lists them all")
     return found[0]
+
+
+def called(containers: Path | str, name: str) -> list[str]:
+    """The ids of the containers whose records have that name, damaged ones' too.
+
+    The index may have lost it, and then what begins like another's id must not mean that one.
+    """
+    if is_id(name) or not is_name(name):
+        return []
+    member = b'\n "name": "%b"' % name.encode()  # as `config.encoded` has it; no value has newlines
+    return [
+        identity
+        for identity in ids_of(containers)
+        if member in (record(f"{containers}/{identity}") or b"")
+    ]

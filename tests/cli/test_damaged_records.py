@@ -119,6 +119,26 @@ def test_an_index_of_a_backup_without_links(based: Lxgit, config: Path) -> None:
     assert based("inspect", "-f", "{{.Id}}", "web").out == config.parent.name + "\n"
 
 
+@pytest.mark.parametrize("instead", ["nothing", "a file"])
+def test_a_name_that_is_lost_is_not_taken_for_an_id(
+    based: Lxgit, config: Path, instead: str
+) -> None:
+    """`rm -f` deleted another container, whose id begins like the name."""
+    name = config.parent.name[:4]
+    based("create", "--name", name, "base", "true")
+    based("create", "--name", "third", "base", "true")
+    entry = based.store / "containers/.names" / name
+    other = entry.readlink().name
+    entry.unlink()
+    if instead == "a file":
+        entry.write_text(other)
+    for kind in ([], ["--type", "container"]):
+        assert based("inspect", *kind, "-f", "{{.Id}}", name).out == f"{other}\n"
+    assert based("inspect", "-f", "{{.Name}}", config.parent.name[:12]).out == "web\n"
+    based("rm", "-f", name)
+    assert based("ps", "-a", "--format", "{{.Names}}").lines == ["third", "web"]
+
+
 @pytest.mark.root
 @pytest.mark.lxc
 @pytest.mark.overlay
