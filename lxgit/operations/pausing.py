@@ -94,6 +94,7 @@ def held(container: Container) -> Iterator[None]:
                     raise
             except (NotRunning, SupervisorLost):
                 if time.monotonic() > end:
+                    require_running(container)  # which says what it does instead
                     raise
             holding.close()  # it ends, or is being started
             time.sleep(_MOMENT)

@@ -50,6 +50,10 @@ class Loop:
             self.forget(fd)
         self._timers.clear()
 
+    def descriptors(self) -> set[int]:
+        """Those that are watched, and its own."""
+        return {self._epoll.fileno(), *self._watched}
+
     def after(self, seconds: float, callback: Callable[[], object]) -> None:
         """Call back once, when so much time has passed."""
         self._timers.append((time.monotonic() + seconds, callback))

@@ -356,10 +356,15 @@ class Relay:
             else:
                 self.loop.watch(fd, _READ, partial(self._read, fd))
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether a client has not taken everything yet."""
+        return any(client.waiting for client in self.clients)
+
     def flush(self, seconds: float | None) -> None:
         """Wait until every client has taken everything or left, for `seconds` at most."""
         end = None if seconds is None else time.monotonic() + seconds
-        while any(client.waiting for client in self.clients):
+        while self.is_behind:
             left = None if end is None else end - time.monotonic()
             if left is not None and left <= 0:
                 return

@@ -17,6 +17,7 @@ import time
 
 from lxgit.errors import LxgitError, in_words
 from lxgit.locks import LockHeld
+from lxgit.processes import close_all_but
 from lxgit.records import replace
 from lxgit.runtime import cgroups, confinement, kernel, lxc, protocol, rundir, setup
 from lxgit.runtime.config import RESTARTING, RUNNING, ContainerState
@@ -106,9 +107,7 @@ class Supervisor:
             while not self._has_done(is_locked=False):
                 self._relay.loop.turn(_MOMENT)  # who has the record may want an answer first
             self._tell_end(last)
-        self._relay.flush(None)
-        for execution in [*self._executions]:
-            execution.flush(None)
+        self._see_off()
 
     def _live(self, directory: Path, mounts: contextlib.ExitStack) -> bytes:
         """The container from start to end; the message that tells of its end."""
@@ -133,6 +132,23 @@ class Supervisor:
     def _tell_end(self, message: bytes) -> None:
         self._relay.broadcast(message)
         self._relay.flush(1)
+
+    def _see_off(self) -> None:
+        """Wait until every client has been told everything.
+
+        A keeper waits for our end with the container's next life: then a child of ours does this,
+        with nothing but the connections.
+        """
+        relay = self._relay
+        if self._task.kept and (relay.is_behind or self._executions):
+            with contextlib.suppress(OSError):  # no process is to be had: the next life waits
+                if os.fork():
+                    return
+                relay.end_when_told()
+                close_all_but({0, 1, 2, *relay.loop.descriptors()})
+        relay.flush(None)
+        for execution in [*self._executions]:
+            execution.flush(None)
 
     def _has_done(self, *, is_locked: bool) -> bool:
         """Do what is to be done at the end, unless another command has the container's record.

@@ -16,7 +16,7 @@ from lxgit.records import replace
 from lxgit.runtime.config import EXITED, RESTARTING
 from lxgit.runtime.containers import edited, load
 from tests.support.processes import has_ended, parent
-from tests.support.program import refused
+from tests.support.program import PROGRAM, refused
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 
+_SIZE = 900_000  # bytes: more than a socket holds, less than a queue may
 RUN = ("run", "-d", "--network", "none", "--name", "web")
 
 
@@ -101,6 +102,27 @@ def test_what_cannot_be_started_is_not_tried_again(emptied: Lxgit) -> None:
     assert found(emptied)["State"]["Status"] == "exited"
     emptied("run", "--rm", "--restart", "always", "base", "true", code=2)
     emptied("run", "--restart", "sometimes", "base", "true", code=125)
+
+
+@pytest.mark.parametrize("command", ["run", "exec"])
+def test_whoever_takes_no_output_keeps_nobody_from_the_next_life(
+    emptied: Lxgit, command: str
+) -> None:
+    """And is told the rest of the life that has ended, once it is taken."""
+    told = f"head -c {_SIZE} /dev/zero; touch /end"
+    life = told if command == "run" else "until [ -e /end ]; do sleep 0.05; done"
+    script = f"[ -e /end ] && exec sleep 600; {life}"
+    words = ["run", *RUN[2:], "--restart", "always", "base", "sh", "-c", script]
+    if command == "exec":
+        emptied(*words[:1], "-d", *words[1:])
+        words = ["exec", "web", "sh", "-c", told]
+    with subprocess.Popen(
+        [PROGRAM, *words], env=emptied.environment(), stdout=subprocess.PIPE
+    ) as slow:
+        wait_until(lambda: '"RestartCount": 1,' in emptied("inspect", "web", code=None).out)
+        wait_until(lambda: found(emptied)["State"]["Status"] == "running")
+        assert slow.stdout is not None
+        assert len(slow.stdout.read()) == _SIZE
 
 
 def test_another_policy_holds_at_the_next_end(emptied: Lxgit) -> None:
