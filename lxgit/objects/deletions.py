@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from lxgit.objects.reflogs import ReflogEntry
 
 
+LOST = "no longer there"
+"""Why a ref is told of that is gone though nobody deleted it."""
+
+
 class Deletion(NamedTuple):
     """A ref that was deleted: its last value, why, and its log, the last change first."""
 
@@ -63,6 +67,18 @@ def deletions(entries: Iterable[ReflogEntry]) -> Iterator[Deletion]:
             most = number
     if last is not None:
         yield last._replace(log=tuple(log))
+
+
+def of_lost(entries: Iterable[ReflogEntry]) -> set[ReflogEntry]:
+    """Those of DELETED's that tell of refs that are LOST."""
+    found, current = set(), None
+    for entry in entries:
+        ref, number, message = _parse(entry.message)
+        if number is None:
+            current = ref if message == LOST else None
+        if ref == current:
+            found.add(entry)
+    return found
 
 
 def on_their_own(entries: Iterable[ReflogEntry]) -> Iterator[ReflogEntry]:

@@ -209,12 +209,53 @@ class RefStore(RefReader):
 
         Not those that were to be made by somebody who was killed: that one's lock is there.
         """
+        return {
+            name: log[0].new for name, log in self.lost_logs().items() if log[0].new is not None
+        }
+
+    def lost_logs(self) -> dict[str, tuple[ReflogEntry, ...]]:
+        """The logs of those that are `lost`."""
+        return self._among_lost(self._left_logs())
+
+    def bury_lost(
+        self, exists: Callable[[ObjectID], bool], time: int
+    ) -> dict[str, tuple[ReflogEntry, ...]]:
+        """Have what is `lost` told of in DELETED's log, as LOST; its own logs, which go.
+
+        So does any other log without a ref: a process was killed before it had removed it. Those
+        stay whose last value is none that `exists`. `time` is now, in seconds since 1970.
+        """
+        from contextlib import ExitStack
+
+        from lxgit.objects.deletions import LOST
+
+        left = self._left_logs()
+        lost = self._among_lost(left)
+        for name, log in left.items():
+            with ExitStack() as stack:
+                with suppress(RefConflict):  # nobody can make it then
+                    stack.enter_context(FileLock(self._path(name), self._git_dir))
+                if name in lost:
+                    assert log[0].new is not None
+                    if not exists(log[0].new):
+                        continue
+                    self._bury(name, log[0].new, LOST, log[0].who._replace(time=time))
+                self._logs.delete(name)
+        return lost
+
+    def _left_logs(self) -> dict[str, tuple[ReflogEntry, ...]]:
+        """The logs of branches and tags that there are not, nor are about to be."""
         # A lock goes when its ref has come, a file when packed-refs has it: so in this order.
         logged = [name for name in self._logs.names() if name.startswith((BRANCHES, TAGS))]
         unlocked = [name for name in logged if not os.path.lexists(f"{self._path(name)}.lock")]
         gone = [name for name in unlocked if not self._has_file(name)]
         packed = self._packed.read() if gone else {}
-        logs = {name: self._logs.read(name) for name in gone if name not in packed}
+        return {name: self._logs.read(name) for name in gone if name not in packed}
+
+    def _among_lost(
+        self, logs: dict[str, tuple[ReflogEntry, ...]]
+    ) -> dict[str, tuple[ReflogEntry, ...]]:
+        """Those that nothing tells the end of."""
         if not any(logs.values()):
             return {}
         # What is deleted is told of before it goes: so this is read last.
@@ -223,21 +264,30 @@ class RefStore(RefReader):
             told.update((one.ref, _mark(entry)) for entry in one.log)
             told.update([(one.ref, one.oid)] if not one.log else [])
         return {
-            name: log[0].new
+            name: log
             for name, log in logs.items()
             if log and log[0].new is not None
             if (name, _mark(log[0])) not in told and (name, log[0].new) not in told
         }
 
     def drop_unmade(self, name: str) -> None:
-        """Remove the log of a ref that was to be made by somebody who was killed.
+        """Remove from a log what somebody wrote who was to make the ref, and was killed.
 
-        The caller has that one's lock.
+        The caller has that one's lock. What the log had before stays: it is of one that is `lost`.
+        With a log that came from another name nobody can tell, and all of it is LOST.
         """
         if not name.startswith((BRANCHES, TAGS)) or self._is_there(name):
             return
         log = self._logs.read(name)
-        if log and log[0].old in (None, log[0].new):
+        if log and log[0].old is None and len(log) > 1:
+            with FileLock(self._path(f"logs/{name}"), self._git_dir) as lock:
+                lock.write(encode_log(log[1:]))
+                lock.commit()
+        elif log and log[0].old in (None, log[0].new):
+            if log[0].old is not None:
+                from lxgit.objects.deletions import LOST
+
+                self._bury(name, log[0].old, LOST, log[0].who)
             self._logs.delete(name)
 
     def not_in_log(self, name: str, entries: Sequence[ReflogEntry]) -> list[ReflogEntry]:
@@ -316,13 +366,15 @@ class RefStore(RefReader):
 
         A kill came before they went; or it was not lxgit that had the refs go, and told of it.
         """
+        from lxgit.objects.deletions import LOST
+
         known = {(one.ref, one.log) for one in self.deleted()}
         for other in self._logs.names():
             in_the_way = f"{other}/".startswith(f"{name}/") or name.startswith(f"{other}/")
             if in_the_way and self.read(other) is None:
                 log = self._logs.read(other)
                 if log and log[0].new is not None and (other, log) not in known:
-                    self._bury(other, log[0].new, "no longer there", who)
+                    self._bury(other, log[0].new, LOST, who)
                 self._logs.delete(other)
 
     @contextmanager

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lxgit.errors import LxgitError
-from lxgit.objects.deletions import on_their_own, with_origins
+from lxgit.objects.deletions import of_lost, on_their_own, with_origins
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.packindex import PackIndex
 from lxgit.objects.refnames import BRANCHES, DELETED, TAGS
@@ -70,7 +70,8 @@ def expire_reflogs(repository: Repository, *, now: bool, dry_run: bool = False) 
         told = tuple(on_their_own(entries)) if name == DELETED else entries
         kept = [entry for entry in told if entry.who.time > moment - _ENTRIES]
         limit = moment - (_ENTRIES if name == DELETED else _LOST_ENTRIES)
-        due = {entry for entry in kept if now or entry.who.time <= limit}
+        spared = of_lost(told) if name == DELETED else ()  # whom nobody asked
+        due = {entry for entry in kept if (now and entry not in spared) or entry.who.time <= limit}
         lost = _unreached(repository, name, due, now=now)
         kept = [entry for entry in kept if entry not in due or not _ids(entry) & lost]
         if name == DELETED:
@@ -106,6 +107,11 @@ def _let_go(repository: Repository, kept: Sequence[ReflogEntry], who: Signature)
 
 def _ids(entry: ReflogEntry) -> set[ObjectID]:
     return {oid for oid in (entry.old, entry.new) if oid is not None}
+
+
+def logged_ids(logs: Iterable[Iterable[ReflogEntry]]) -> set[ObjectID]:
+    """The commits that logs name."""
+    return {oid for log in logs for entry in log for oid in _ids(entry)}
 
 
 def _unreached(

@@ -28,10 +28,17 @@ from lxgit.fsutil import write_atomic
 from lxgit.objects.git import Git
 from lxgit.objects.packindex import PackIndex
 from lxgit.operations import leftovers
-from lxgit.operations.garbage import GRACE, cruft_packs, dropped, expire_reflogs, oldest_cruft
+from lxgit.operations.garbage import (
+    GRACE,
+    cruft_packs,
+    dropped,
+    expire_reflogs,
+    logged_ids,
+    oldest_cruft,
+)
 from lxgit.operations.idle import compress_idle, compressible
 from lxgit.operations.knownlayers import forget_gone
-from lxgit.operations.pinning import check_refs, keep_all, unkept
+from lxgit.operations.pinning import keep_all, keep_lost, tell_lost, unkept
 from lxgit.operations.prune import gone_layers, prune_gone
 from lxgit.operations.values import Collected
 
@@ -63,13 +70,16 @@ def gc(
     """Drop what is unreachable and its layers, repack, and compress idle base layers.
 
     With `now`, that is at once, and what only a reflog reaches, as a branch that was deleted or a
-    commit that was undone, is unreachable. LostRef where one is gone that nobody deleted.
+    commit that was undone, is unreachable. Not what a branch or a tag was that is gone though
+    nobody deleted it: that is kept as if somebody had, and warned of.
     """
-    check_refs(repository)
     if dry_run:
         progress.phase("Looking for what is unreachable")
         entries = expire_reflogs(repository, now=now, dry_run=True)
-        garbage = dropped(repository, entries.surviving | unkept(repository), now=now)
+        lost = repository.refs.lost_logs()
+        tell_lost(lost, progress)
+        kept = entries.surviving | unkept(repository) | logged_ids(lost.values())
+        garbage = dropped(repository, kept, now=now)
         size = _size(repository.git_dir)
         gone = prune_gone(repository, garbage, dry_run=True, progress=progress)
         idle = compressible(repository, gone_layers(repository, garbage))
@@ -80,6 +90,7 @@ def gc(
         before = _size(repository.git_dir)
         leftovers.sweep(repository)
         with repository.collecting():
+            keep_lost(repository, progress)
             entries = expire_reflogs(repository, now=now)
         packs = _Packs(repository)
         try:

@@ -13,6 +13,7 @@ from lxgit.errors import LxgitError
 from lxgit.objects.commits import ITSELF
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.refnames import BRANCHES, PINS, short_name
+from lxgit.objects.refs import RefStore
 from lxgit.operations.attached import pin_commit, unpinned_commits
 from lxgit.operations.values import Identity
 from lxgit.runtime.containers import all_containers, edited
@@ -20,8 +21,12 @@ from lxgit.runtime.index import NoSuchContainer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from lxgit.objects.commits import Signature
     from lxgit.objects.ids import ObjectID
+    from lxgit.objects.reflogs import ReflogEntry
+    from lxgit.progress import Progress
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
 
@@ -30,19 +35,31 @@ class LostCommit(LxgitError):
     """A container stands on a commit that the store has not."""
 
 
-class LostRef(LxgitError):
-    """A branch or a tag is gone, and nobody deleted it."""
+_MOST_TOLD = 3
 
 
-def check_refs(repository: Repository) -> None:
-    """Raise LostRef where one is gone: not every Git keeps what a log without a ref reaches."""
-    for name, oid in repository.refs.lost().items():
-        word = "branch" if name.startswith(BRANCHES) else "tag"
-        raise LostRef(
-            f"the {word} '{short_name(name)}' is gone, and nobody deleted it",
-            hint=f"'lxgit {word} {short_name(name)} {hex_id(oid)[:12]}' brings it back;"
-            " 'lxgit fsck' lists all that are",
+def keep_lost(repository: Repository, progress: Progress) -> None:
+    """Have what branches and tags were kept that are gone though nobody deleted them.
+
+    Told of as deleted ones: not every Git keeps what a log without a ref reaches. The caller keeps
+    everybody from moving refs (Repository.collecting).
+    """
+    # Not through `repository.refs`, which would wait for whoever collects.
+    refs = RefStore(repository.git_dir)
+    tell_lost(refs.bury_lost(repository.objects.__contains__, int(time.time())), progress)
+
+
+def tell_lost(lost: Mapping[str, Sequence[ReflogEntry]], progress: Progress) -> None:
+    """Warn of branches and tags that are gone, by their logs."""
+    for name, log in list(lost.items())[:_MOST_TOLD]:
+        word, short = "branch" if name.startswith(BRANCHES) else "tag", short_name(name)
+        assert log[0].new is not None
+        progress.warn(
+            f"the {word} '{short}' is gone, and nobody deleted it:"
+            f" 'lxgit {word} {short} {hex_id(log[0].new)[:12]}' brings it back"
         )
+    if len(lost) > _MOST_TOLD:
+        progress.warn(f"so are {len(lost) - _MOST_TOLD} more: see 'lxgit reflog --deleted'")
 
 
 def unkept(repository: Repository) -> set[ObjectID]:

@@ -17,6 +17,7 @@ from lxgit.objects.commits import Signature
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.refs import RefMoved
 from lxgit.operations.branches import create_branch, drop_branch, rename_branch
+from lxgit.operations.gc import gc
 from lxgit.operations.leftovers import sweep
 from lxgit.operations.undo import undo
 from lxgit.operations.values import Identity
@@ -260,3 +261,40 @@ def _moved() -> int:
     """Bytes that this process has read and written."""
     lines = Path("/proc/self/io").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith(("rchar", "wchar")))
+
+
+def test_a_kill_while_one_that_was_lost_is_brought_back(
+    repository: Repository, commits: list[ObjectID]
+) -> None:
+    """What it was before is kept all the same, and known."""
+    for step in count(1):
+        name = f"x{step}"
+        log = grow(repository, name, commits)
+        (repository.git_dir / "refs/heads" / name).unlink()
+
+        def make(one: Repository, name: str = name) -> None:
+            create_branch(one, name, hex_id(commits[-1]), force=False, identity=who())
+
+        was_killed = killed_at(step, make, repository)
+        is_back = repository.refs.read(f"refs/heads/{name}") is not None
+        gc(open_repository(repository.path), now=not is_back, progress=Listener())
+        assert set(log) <= known(repository, name)
+        assert all(oid in open_repository(repository.path).objects for oid in commits)
+        if not was_killed:
+            break
+
+
+def test_a_kill_while_one_is_deleted_and_then_gc(repository: Repository, git: StockGit) -> None:
+    """Which drops what it was, and its log: it is not lost."""
+    for step in count(1):
+        made = git.graph([[1], [2, 1], [3, 1]])
+        name = f"x{step}"
+        grow(repository, name, [from_hex(made[number]) for number in (2, 3, 1)])
+
+        drop = partial(drop_branch, name=name, oid=from_hex(made[1]), identity=who())
+        was_killed = killed_at(step, drop, repository)
+        for now in (True, False):
+            gc(open_repository(repository.path), now=now, progress=Listener())
+            assert repository.refs.lost() == {}
+        if not was_killed:
+            break
