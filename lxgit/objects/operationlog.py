@@ -14,6 +14,7 @@ from binascii import crc32
 
 from lxgit.fsutil import fsync_directory, write_all, write_atomic
 from lxgit.locks import locked
+from lxgit.objects.reflogs import on_one_line
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -119,9 +120,8 @@ class OperationLog:
         """Have a change on disk that is about to be made."""
         if not self._operation:
             self.next_operation()
-        text = " ".join(message.split())
-        fields = (self._operation, str(time), name, old or _NONE, new or _NONE, text)
-        line = "\t".join(fields).encode("utf-8", "surrogateescape")
+        fields = (self._operation, str(time), name, old or _NONE, new or _NONE, "")
+        line = "\t".join(fields).encode("utf-8", "surrogateescape") + on_one_line(message)
         self._append(b"%b\t%b\n" % (line, _checksum(line)))
 
     def record_container(

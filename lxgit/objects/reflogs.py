@@ -140,9 +140,14 @@ def encode_log(entries: Sequence[ReflogEntry]) -> bytes:
     return b"".join(map(_encode, reversed(entries)))
 
 
+def on_one_line(message: str) -> bytes:
+    """A message as logs have it: white space is one space, but for such as names may have."""
+    return b" ".join(message.encode("utf-8", "surrogateescape").split())
+
+
 def _encode(entry: ReflogEntry) -> bytes:
     ids = " ".join(hex_id(oid or ZERO_ID) for oid in (entry.old, entry.new))
-    message = " ".join(entry.message.split()).encode("utf-8", "surrogateescape")
+    message = on_one_line(entry.message)
     tail = b"\t" + message if message else b""
     return ids.encode() + b" " + encode_signature(entry.who) + tail + b"\n"
 

@@ -445,3 +445,19 @@ def test_what_is_back_has_its_reflog(
     assert git.word("reflog", name, "--format=%gs").splitlines() == told
     full("undo")
     assert git.word("rev-parse", name) in {left, git.word("rev-parse", "tuned")}
+
+
+@pytest.mark.parametrize("space", ["\xa0", "\u3000", "\x85"])
+def test_white_space_that_git_takes_in_a_name_is_kept(
+    full: Lxgit, git: StockGit, space: str
+) -> None:
+    name = f"third{space}one"
+    git("check-ref-format", "--branch", name)
+    full("branch", name, "base")
+    full("branch", "-f", name, "tuned")
+    before = full("reflog", name).lines
+    full("branch", "-D", name)
+    told = [line.partition("}: ")[2] for line in full("reflog", name).lines]
+    assert told == ["branch: deleted", *(line.partition("}: ")[2] for line in before)]
+    full("undo")
+    assert [line.partition("}: ")[2] for line in full("reflog", name).lines][1:] == told[1:]
