@@ -156,8 +156,7 @@ class RefVerifier:
                 word = "branch" if name.startswith(BRANCHES) else "tag"
                 told = f"the {word} '{short}' is gone, and nobody deleted it"
                 back = f"'lxgit {word} {short} {hex_id(oid)[:12]}' brings it back"
-                unwanted = f"for good, remove '{self._git_dir}/logs/{name}' too"
-                yield RefFault(told, name, f"{back}; if it is gone {unwanted}")
+                yield RefFault(told, name, f"{back}; 'lxgit gc' takes it for deleted")
 
     def _log_faults(self) -> Iterator[RefFault]:
         """Lines that are none. Not those that a power failure cut off, or left zeros of."""
