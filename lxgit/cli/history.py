@@ -210,12 +210,14 @@ def rev_parse(
     repository = session.repository()
     try:
         ids = rev_parse(repository, revisions)
-        if verify and len(ids) != 1:
-            raise UsageError("--verify takes what stands for one id")
-    except LxgitError:
-        if verify and quiet:
+    except LxgitError as error:
+        if verify and quiet and _says_none(error):
             return 1
         raise
+    if verify and len(ids) != 1:
+        if quiet:
+            return 1
+        raise UsageError("--verify takes what stands for one id")
     if abbrev_ref:
         for name in filter(None, (ref_name(repository, revision) for revision in revisions)):
             session.out.line(name)
@@ -226,3 +228,13 @@ def rev_parse(
             oid = oid[:short] if short >= _USUAL else shortened(repository, oid, short)
         session.out.line(mark + oid)
     return 0
+
+
+def _says_none(error: LxgitError) -> bool:
+    """Whether nothing goes by a name that has an id: not that it could not be told."""
+    from lxgit.objects.image import NoSuchPath
+    from lxgit.objects.revisions import UnknownRevision
+    from lxgit.operations.lookup import IsContainer, IsPath
+    from lxgit.operations.views import HasNoID
+
+    return isinstance(error, (UnknownRevision, NoSuchPath, IsContainer, IsPath, HasNoID))

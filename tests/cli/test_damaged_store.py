@@ -88,6 +88,8 @@ def test_a_broken_ref(based: Lxgit, kind: str) -> None:
     path = based.store / "git" / ref
     path.write_text("garbage\n")
     refused(based("log", name, code=1), f"'{ref}' is damaged", f"remove '{path}'")
+    asked = based("rev-parse", "-q", "--verify", name, code=1)  # there is one
+    refused(asked, f"'{ref}' is damaged", f"remove '{path}'")
     told = based("fsck", code=1).out
     assert f"the ref '{ref}' is damaged: it holds 'garbage\\n' (harms {name})\n" in told
     assert f"; remove '{path}', then 'lxgit {kind} {name} ID'\n" in told

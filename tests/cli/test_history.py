@@ -244,7 +244,7 @@ def test_rev_parse_as_scripts_ask_it(grown: Lxgit, git: StockGit) -> None:
         theirs = git("rev-parse", f"--short={digits}", "base").decode()
         assert grown("rev-parse", f"--short={digits}", "base").out == theirs
     assert grown("rev-parse", "--verify", "base").out == f"{whole}\n"
-    for words in (["nosuch"], ["base", "tuned"], ["base..tuned"]):
+    for words in (["nosuch"], ["base:/no/such"], ["/etc"], ["base", "tuned"], ["base..tuned"]):
         assert grown("rev-parse", "--verify", *words, code=None).err.startswith("lxgit: ")
         told = grown("rev-parse", "--verify", "-q", *words, code=1)
         assert (told.out, told.err) == ("", "")
