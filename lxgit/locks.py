@@ -146,8 +146,8 @@ def _owners_of(path: Path) -> list[str]:
 def is_held(path: Path | str) -> bool:
     """Whether somebody holds flock(2) on `path` alone; not where there is no such file."""
     try:
-        fd = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # what is damaged may be a pipe
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
         return not _try_flock(fd, fcntl.LOCK_SH)

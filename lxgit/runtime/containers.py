@@ -267,7 +267,7 @@ def give_name(link: Path, identity: str) -> None:
 
 
 def drop(entry: Path) -> None:
-    """Remove an entry of the index, or what stands in its place."""
+    """Remove what stands there, be it a link, a file or a directory with all that is in it."""
     if entry.is_dir() and not entry.is_symlink():
         remove_tree(entry)
     else:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import contextlib
 
-from lxgit.beneath import remove_tree
 from lxgit.fsutil import fsync_directory
 from lxgit.locks import locked
 from lxgit.runtime import idranges, index
-from lxgit.runtime.containers import has_name, registered
+from lxgit.runtime.containers import drop, has_name, registered
 from lxgit.runtime.index import ids_of
 
 TYPE_CHECKING = False
@@ -51,10 +50,11 @@ def erase_broken(containers: Path, identity: str) -> None:
     LockHeld when it runs.
     """
     path = containers / identity
-    with (
-        locked(path / "lock", wait=False, what=f"container {identity[:12]}"),
-        registered(containers),
-    ):
+    with contextlib.ExitStack() as held:
+        if path.is_dir() and not path.is_symlink():
+            what = f"container {identity[:12]}"
+            held.enter_context(locked(path / "lock", wait=False, what=what))
+        held.enter_context(registered(containers))
         _put_aside(path)
     _remove_gone(containers)
 
@@ -73,7 +73,7 @@ def _put_aside(path: Path) -> None:
 def _remove_gone(registry: Path) -> None:
     for leftover in registry.glob(".gone-*"):  # of one that was killed here, or is still at it
         with contextlib.suppress(OSError):
-            remove_tree(leftover)
+            drop(leftover)
 
 
 def _drop_dead_names(names: Path) -> None:
@@ -93,7 +93,7 @@ def settled(containers: Path) -> Iterator[Collection[str]]:
     with registered(containers):
         for identity in ids_of(containers):
             if index.record(containers / identity) is None:
-                remove_tree(containers / identity)
+                drop(containers / identity)
         _remove_gone(containers)
         idranges.drop_leftovers(containers / ".ranges")
         _drop_dead_names(containers / ".names")

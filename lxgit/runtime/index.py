@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 from lxgit.errors import LxgitError
-from lxgit.lean import suppress
 from lxgit.locks import is_held
 from lxgit.runtime.runplace import kernel_boot
 
@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 _HEXADECIMAL = frozenset("0123456789abcdef")
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _NAME = _LETTERS.union("_.-")
-_DAMAGE = (errno.EIO, errno.EBADMSG, errno.EUCLEAN, errno.EISDIR, errno.ENOTDIR, errno.ELOOP)
+_DAMAGE = (
+    errno.EIO,
+    errno.EBADMSG,
+    errno.EUCLEAN,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.ELOOP,
+    errno.ENXIO,
+)
 """What the kernel says of a file that is damaged, or whose file system is."""
 
 
@@ -113,21 +121,32 @@ def content(file: Path | str) -> bytes | None:
     FileNotFoundError.
     """
     try:
-        with open(file, "rb") as opened:
-            return opened.read()
+        with open(file, "rb", opener=_open_at_once) as opened:
+            return opened.read() if stat.S_ISREG(os.fstat(opened.fileno()).st_mode) else None
     except OSError as error:
         if error.errno not in _DAMAGE:
             raise
         return None
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file, and a pipe without waiting for who writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _holds_data(container: Path | str) -> bool:
-    with suppress(FileNotFoundError):
+    """Whether an upper directory has something in it, or is one that cannot be read."""
+    try:
         return any(
             name.startswith("upper") and os.listdir(f"{container}/{name}")
             for name in os.listdir(container)
         )
-    return False
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno not in _DAMAGE:
+            raise
+        return True
 
 
 def _look_again(containers: Path | str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -67,6 +69,65 @@ def test_a_file_that_cannot_be_read(based: Lxgit, config: Path, file: str, damag
     based("fsck", "--repair", code=None)
     based("rm", "-f", config.parent.name)
     assert based("ps", "-aq").lines == [based("inspect", "-f", "{{.Id}}", "other").out[:12]]
+    assert based("fsck").out == "No faults found.\n"
+
+
+def in_place_of(path: Path, damage: str) -> None:
+    """Have something else stand where a container's directory or one of its files was."""
+    if path.is_dir():
+        path.rename(path.with_name("before"))
+    path.unlink(missing_ok=True)
+    if damage == "a pipe":
+        os.mkfifo(path)
+    elif damage == "a socket":
+        os.mknod(path, stat.S_IFSOCK | 0o600)
+    else:
+        path.touch()
+
+
+@pytest.mark.parametrize(
+    ("place", "damage"),
+    [
+        ("config.json", "a pipe"),
+        ("config.json", "a socket"),
+        ("upper", "a file"),
+        (".", "a file"),
+        (".", "a pipe"),
+    ],
+)
+def test_what_is_no_file_of_a_container(
+    based: Lxgit, config: Path, place: str, damage: str
+) -> None:
+    """It hinders nothing that is about others, and `rm -f` removes it."""
+    config.rename(based.store / "config")
+    in_place_of(config.parent / place, damage)
+    based("create", "--name", "other", "base", "true")
+    other = based("inspect", "-f", "{{.Id}}", "other").out.strip()
+    told = f"container {config.parent.name[:12]}"
+    assert based("ps", "-aq", timeout=20).lines == [other[:12]]
+    assert f"{told}: its files do not say what it is" in based("fsck", code=1, timeout=20).out
+    for words in ("prune", "gc", "system df"):
+        based(*words.split(), timeout=20)
+    assert told in based("system", "start-all", code=1, timeout=20).err
+    refused(based("rm", "web", code=1, timeout=20), f"{told} is damaged", "lxgit rm -f")
+    based("rm", "-f", config.parent.name, timeout=20)
+    assert based("fsck").out == "No faults found.\n"
+    assert not list(based.store.glob(f"containers/*{config.parent.name}"))
+
+
+@pytest.mark.parametrize("damage", ["a link that leads nowhere", "a pipe for a lock"])
+def test_a_leftover_that_is_no_directory_of_a_container(
+    based: Lxgit, config: Path, damage: str
+) -> None:
+    leftover = config.parent.with_name("f" * 64)
+    if damage == "a pipe for a lock":
+        leftover.mkdir()
+        os.mkfifo(leftover / "lock")
+    else:
+        leftover.symlink_to("nowhere")
+    assert based("ps", "-a", "--format", "{{.Names}}", timeout=20).lines == ["web"]
+    based("prune", timeout=20)
+    assert not list(based.store.glob(f"containers/*{leftover.name}"))
     assert based("fsck").out == "No faults found.\n"
 
 
