@@ -13,6 +13,7 @@ So gc keeps all of them, and whoever brings the ref back has its log.
 
 from __future__ import annotations
 
+from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -49,7 +50,8 @@ def told_of(ref: str, log: Sequence[ReflogEntry]) -> list[ReflogEntry]:
 def deletions(entries: Iterable[ReflogEntry]) -> Iterator[Deletion]:
     """What DELETED's log tells, the last change first.
 
-    Entries of a ref's own log are none's where the deletion itself is no longer told of.
+    Entries of a ref's own log are none's where the deletion itself is no longer told of. An entry
+    may tell of no branch or tag: that of a gc which was killed.
     """
     last: Deletion | None = None
     log: list[ReflogEntry] = []
@@ -60,7 +62,7 @@ def deletions(entries: Iterable[ReflogEntry]) -> Iterator[Deletion]:
             if last is not None:
                 yield last._replace(log=tuple(log))
             last, log, most = None, [], -1
-            if entry.new is not None:
+            if entry.new is not None and ref.startswith((BRANCHES, TAGS)):
                 last = Deletion(ref, entry.new, entry.who, message, ())
         elif last is not None and ref == last.ref and number > most:
             log.append(entry._replace(message=message))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import signal
+import subprocess
 from binascii import crc32
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.program import refused
+from tests.conftest import unable
+from tests.support.machine import lacks_program
+from tests.support.program import PROGRAM, refused
 from tests.support.stockgit import StockGit
 
 if TYPE_CHECKING:
@@ -445,6 +450,30 @@ def test_what_is_back_has_its_reflog(
     assert git.word("reflog", name, "--format=%gs").splitlines() == told
     full("undo")
     assert git.word("rev-parse", name) in {left, git.word("rev-parse", "tuned")}
+
+
+@pytest.mark.root
+def test_a_gc_that_was_killed_is_no_deletion(full: Lxgit, git: StockGit) -> None:
+    """Just before what is left of the log is in the place of all of it."""
+    if reason := lacks_program("strace"):
+        unable(reason)
+    full("branch", "gone", git.commit("only here", git.word("rev-parse", "tuned")))
+    full("branch", "-D", "third")
+    full("branch", "-D", "gone")
+    before = full("reflog", "--deleted").lines
+    log = git.git_dir / "logs/refs/lxgit/deleted"
+    words = ("strace", "-D", "-o", "/dev/null", "--trace=rename")
+    for number in itertools.count(1):
+        killed = (*words, f"--inject=rename:signal=KILL:when={number}", PROGRAM, "gc", "--now")
+        done = subprocess.run(killed, env=full.environment(), check=False)
+        assert done.returncode == -signal.SIGKILL
+        if log.read_bytes().endswith(b"\tgc\n"):
+            break
+    assert full("reflog", "--deleted").lines == before
+    assert "gone" in full("reflog", "gone").out
+    full("gc", "--now")
+    assert full("reflog", "--deleted").lines == before[1:]
+    assert len(full("reflog", "third").lines) == 2
 
 
 @pytest.mark.parametrize("space", ["\xa0", "\u3000", "\x85"])
