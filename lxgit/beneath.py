@@ -140,6 +140,14 @@ def remove_tree(path: Path | str) -> None:
     os.rmdir(path)
 
 
+def drop(path: Path) -> None:
+    """Delete what stands there, be it a link, a file or a directory with all below it."""
+    if path.is_dir() and not path.is_symlink():
+        remove_tree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def statuses(top: Path | str) -> Iterator[os.stat_result]:
     """The lstat(2) of all below a directory, through no link, however deep; nothing where none is.
 

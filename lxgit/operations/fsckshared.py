@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 
-from lxgit.operations.fsckcache import REPAIR
 from lxgit.operations.networks import networks_of
 from lxgit.operations.values import Problem
 from lxgit.operations.volumes import volumes_of
@@ -35,11 +34,11 @@ def volume_problems(repository: Repository, *, repair: bool) -> Iterator[Problem
             volumes.load(directory, name)
         except volumes.NoSuchVolume:
             continue  # it has just been deleted
-        except volumes.BrokenVolume:
+        except volumes.BrokenVolume as error:
             yield Problem(
                 f"volume '{name}': its volume.json does not say what it is",
                 told,
-                hint=f"{REPAIR}, without its labels; its files are whole",
+                hint=error.hint,
                 repaired=repair and volumes.describe_anew(directory, name),
             )
         if not (directory / name / "data").is_dir() and (directory / name).is_dir():

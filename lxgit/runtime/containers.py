@@ -12,7 +12,7 @@ import errno
 import os
 
 from lxgit import eventlog
-from lxgit.beneath import remove_tree
+from lxgit.beneath import drop, remove_tree
 from lxgit.errors import LxgitError
 from lxgit.fsutil import fsync_directory, fsync_file, write_atomic, write_even_if_full
 from lxgit.locks import LockHeld, Waiting, locked
@@ -264,14 +264,6 @@ def give_name(link: Path, identity: str) -> None:
     """Enter a name that no container has: a link that is there is of one that was killed."""
     drop(link)
     os.symlink(identity, link)
-
-
-def drop(entry: Path) -> None:
-    """Remove what stands there, be it a link, a file or a directory with all that is in it."""
-    if entry.is_dir() and not entry.is_symlink():
-        remove_tree(entry)
-    else:
-        entry.unlink(missing_ok=True)
 
 
 def has_name(containers: Path, identity: str, name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from lxgit.beneath import drop
 from lxgit.records import replace
 from lxgit.runtime import idranges
 from lxgit.runtime.containers import (
@@ -11,7 +12,6 @@ from lxgit.runtime.containers import (
     ContainerNameTaken,
     broken,
     check_name,
-    drop,
     edited,
     entries_of,
     give_name,

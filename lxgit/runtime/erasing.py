@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 
+from lxgit.beneath import drop
 from lxgit.fsutil import fsync_directory
 from lxgit.locks import locked
 from lxgit.runtime import idranges, index
-from lxgit.runtime.containers import drop, has_name, registered
+from lxgit.runtime.containers import has_name, registered
 from lxgit.runtime.index import ids_of
 
 TYPE_CHECKING = False

@@ -19,7 +19,7 @@ import time
 from functools import partial
 
 from lxgit import eventlog
-from lxgit.beneath import remove_tree
+from lxgit.beneath import drop, remove_tree
 from lxgit.errors import LxgitError
 from lxgit.fsutil import fsync_directory, make_directories, sync_filesystem, write_atomic
 from lxgit.locks import locked
@@ -116,7 +116,7 @@ def settled(volumes: Path) -> Iterator[int]:
     with locked(volumes / ".lock", what=_WHAT):
         leftovers = [path for path in volumes.glob(".*") if path.name != ".lock"]
         for path in leftovers:
-            remove_tree(path)
+            drop(path)
         yield len(leftovers)
 
 
@@ -148,7 +148,12 @@ def _describe(volume: Path, created: int, labels: Mapping[str, str]) -> None:
 
 
 def describe_anew(volumes: Path, name: str) -> bool:
-    """Have a damaged volume be one without labels, as old as its directory; whether it is."""
+    """Have a damaged volume be one without labels, as old as its directory; whether it is.
+
+    Nothing is written through a link.
+    """
+    if (volumes / name).is_symlink():
+        return False
     with kept(volumes), contextlib.suppress(FileNotFoundError, IsADirectoryError):
         _describe(volumes / name, (volumes / name).stat().st_mtime_ns, {})
         return True
@@ -169,7 +174,7 @@ def _moved(building: Path, place: Path) -> bool:
 def load(volumes: Path, name: str) -> Volume:
     """A volume by its name. NoSuchVolume; BrokenVolume."""
     path = volumes / name
-    if not path.is_dir():
+    if not path.is_dir() and not path.is_symlink():
         raise NoSuchVolume(f"there is no volume '{name}'", hint="'lxgit volume ls' lists them")
     try:
         values = description(path / "volume.json")
@@ -177,21 +182,34 @@ def load(volumes: Path, name: str) -> Volume:
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise BrokenVolume(
             f"volume '{name}' is damaged: its volume.json does not say what it is",
-            hint=f"its data is in {path / 'data'}; 'lxgit fsck --repair' mends it, without labels",
+            hint=_way_out(path),
         ) from error
 
 
+def _way_out(damaged: Path) -> str:
+    if damaged.is_symlink():
+        return f"it is a symbolic link, and 'lxgit volume rm {damaged.name}' deletes that alone"
+    return f"its data is in {damaged / 'data'}; 'lxgit fsck --repair' mends it, without labels"
+
+
 def names(volumes: Path) -> list[str]:
-    """Every volume's name, sorted, damaged ones' too."""
+    """Every volume's name, sorted, damaged ones' too. One may be a link to what is elsewhere."""
     try:
         with os.scandir(volumes) as entries:
-            return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_dir())
+            return sorted(
+                entry.name
+                for entry in entries
+                if not entry.name.startswith(".") and (entry.is_symlink() or entry.is_dir())
+            )
     except FileNotFoundError:
         return []
 
 
 def remove(volumes: Path, name: str) -> None:
-    """Delete a volume, which nothing uses; the caller has entered `settled`."""
+    """Delete a volume, which nothing uses; the caller has entered `settled`.
+
+    Of one that is a link that alone goes: what is elsewhere is not the store's.
+    """
     gone = volumes / f".gone-{os.urandom(8).hex()}"
     (volumes / name).rename(gone)
     try:
@@ -200,14 +218,16 @@ def remove(volumes: Path, name: str) -> None:
         gone.rename(volumes / name)
         raise
     eventlog.record(volumes.parent, "volume", "destroy", name, {})
-    remove_tree(gone)
+    drop(gone)
 
 
 def size(volume: Path) -> int:
     """Bytes as the disk counts them; each inode once, whatever containers do meanwhile.
 
-    0 where there is no data: of one that is damaged, or has just been deleted.
+    0 where there is no data here: of one that is a link, is damaged, or has just been deleted.
     """
+    if volume.is_symlink():
+        return 0
     try:
         fd = os.open(volume / "data", os.O_RDONLY | os.O_DIRECTORY)
     except (FileNotFoundError, NotADirectoryError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from tests.support.program import refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tests.support.program import Lxgit
 
@@ -37,6 +39,51 @@ def test_a_volume_that_is_damaged_can_be_mounted_again(based: Lxgit, content: by
     assert told(based, "--repair") == [f"{fault} [repaired]"]
     assert based("fsck").out == SOUND
     assert (record.parent / "data/mine").exists()
+
+
+@pytest.mark.parametrize("where", ["an empty directory", "nowhere"])
+def test_a_volume_that_is_a_link(based: Lxgit, scratch: Path, where: str) -> None:
+    """It hindered every `prune` for good once it was deleted; nothing is written through it."""
+    elsewhere = scratch / "elsewhere"
+    link = based.store / "volumes/big"
+    based("volume", "create", "small")
+    link.symlink_to(elsewhere)
+    if where != "nowhere":
+        elsewhere.mkdir()
+    assert based("volume", "ls", "--format", "{{.Name}} {{.Driver}}").lines == [
+        "big damaged",
+        "small local",
+    ]
+    _, hint, *_ = told(based, "--repair")
+    assert "'lxgit volume rm big' deletes that alone" in hint
+    assert not elsewhere.exists() or not list(elsewhere.iterdir())
+    based("system", "df")
+    refused(
+        based("create", "-v", "big:/srv", "base", code=125), "'big' is damaged", "symbolic link"
+    )
+    based("volume", "rm", "big")
+    assert not os.path.lexists(link)
+    assert elsewhere.exists() == (where != "nowhere")
+    assert based("fsck").out == SOUND
+
+
+@pytest.mark.parametrize("how", ["rm big", "prune -af"])
+def test_a_whole_volume_that_has_been_moved_to_another_disk(
+    based: Lxgit, scratch: Path, how: str
+) -> None:
+    based("volume", "create", "big")
+    link = based.store / "volumes/big"
+    link.rename(scratch / "big")
+    link.symlink_to(scratch / "big")
+    (link / "data/mine").touch()
+    based("rm", based("create", "-v", "big:/srv", "base", "true").lines[0])
+    assert based("fsck").out == SOUND
+    based("volume", *how.split())
+    assert (scratch / "big/data/mine").exists()
+    (based.store / "volumes/.gone-0123").symlink_to(scratch / "big")  # as before
+    for words in ("volume prune -f", "prune", "gc"):
+        based(*words.split())
+    assert sorted(os.listdir(based.store / "volumes")) == [".lock"]
 
 
 def test_a_volume_that_is_missing(based: Lxgit) -> None:
