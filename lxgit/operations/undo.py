@@ -12,6 +12,7 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.operationlog import Stand
 from lxgit.objects.refnames import BRANCHES, TAGS, short_name
+from lxgit.objects.refs import RefConflict
 from lxgit.operations.attached import containers_on, detach, row_of, stash_owner
 from lxgit.operations.branches import BranchInUse, detached_at, has_containers
 from lxgit.operations.standing import changed_since, container_of, put_back, show_again, stand_now
@@ -70,7 +71,8 @@ def undo(
     Operations that never came to be, since a crash came first, are passed over; an undo that a
     crash cut short is gone on with. With `force`, a container that has changed since is put back,
     too; that is kept; and those on a branch that goes are on none. NothingToUndo; MovedSince,
-    ChangedSince, ContainerRuns, GoneSince, BranchInUse, and then nothing has been done.
+    ChangedSince, ContainerRuns, GoneSince, BranchInUse, RefConflict, and then nothing has been
+    done.
     """
     verb = "redo" if redo else "undo"
     done, undone = repository.operations.read()
@@ -91,6 +93,7 @@ def undo(
         )
     _check_head(repository, operation, steps)
     _check_kept(repository, operation, steps)
+    _check_room(repository, steps)
     detached = _detached(repository, steps, force=force)
     kept: dict[str, str] = {}
     if not dry_run:
@@ -176,6 +179,30 @@ def _check_kept(repository: Repository, operation: Operation, steps: Sequence[_S
                     f"what was before '{operation.message}' is not in the store: {oid[:12]}",
                     hint="'lxgit reflog' lists where HEAD was",
                 )
+
+
+def _check_room(repository: Repository, steps: Sequence[_Step]) -> None:
+    """Raise RefConflict where a branch or tag comes back for which there is no room any more.
+
+    What is there was made by stock Git: else that would be undone first. So would `branch -m`.
+    """
+    back = [step.moved.name for step in steps if step.now is None and step.wanted is not None]
+    for prefix in (BRANCHES, TAGS):
+        mine = [name for name in back if name.startswith(prefix)]
+        for other in repository.refs.list(prefix) if mine else ():
+            for name in mine:
+                if f"{other}/".startswith(f"{name}/") or name.startswith(f"{other}/"):
+                    raise _no_room(repository, name, other)
+
+
+def _no_room(repository: Repository, name: str, other: str) -> RefConflict:
+    short, git = short_name(other), f"git --git-dir {repository.git_dir}"
+    hint = f"'{git} branch -m {short} OTHER' makes room"
+    if other.startswith(TAGS):
+        hint = f"'{git} tag OTHER {short}', then '{git} tag -d {short}' makes room"
+    return RefConflict(
+        f"'{short_name(name)}' cannot be back beside '{short}', which lxgit did not make", hint=hint
+    )
 
 
 def _ids_of(step: _Step) -> list[str]:

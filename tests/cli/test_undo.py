@@ -144,6 +144,35 @@ def test_what_git_has_moved_is_not_undone(full: Lxgit, git: StockGit) -> None:
     assert refs(git) == before
 
 
+@pytest.mark.parametrize("above", [False, True])
+def test_branches_without_room_do_not_come_back(full: Lxgit, git: StockGit, *, above: bool) -> None:
+    """None does before all have it; what is done about it by stock Git is not undone first."""
+    mine, theirs = ("first/sub", "first") if above else ("first", "first/sub")
+    full("branch", mine, "base")
+    full("branch", "-D", mine, "third")
+    git("branch", theirs, "tuned")
+    before = refs(git)
+    for words in (["undo"], ["undo", "-n"]):
+        told = f"'{mine}' cannot be back beside '{theirs}'"
+        refused(full(*words, code=1), told, f"git --git-dir {git.git_dir} branch -m {theirs} OTHER")
+        assert refs(git) == before
+    git("branch", "-m", theirs, "other")
+    full("undo")
+    assert full("branch").lines == ["  base", f"  {mine}", "  other", "  third", "* tuned"]
+
+
+def test_a_tag_without_room_does_not_come_back(full: Lxgit, git: StockGit) -> None:
+    full("tag", "extra", "base")
+    full("undo")
+    git("tag", "extra/sub", "tuned")
+    told = full("undo", "--redo", code=1)
+    refused(told, "'extra' cannot be back beside 'extra/sub'", "tag OTHER extra/sub'")
+    git("tag", "-d", "extra/sub")
+    git("branch", "extra/sub", "tuned")  # a branch leaves it room
+    full("undo", "--redo")
+    assert git.word("rev-parse", "refs/tags/extra") == git.word("rev-parse", "base")
+
+
 def test_heads_branch_never_goes(full: Lxgit, git: StockGit) -> None:
     full("branch", "new")
     git("symbolic-ref", "HEAD", "refs/heads/new")
