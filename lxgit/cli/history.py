@@ -205,13 +205,13 @@ def rev_parse(
     ] = False,
 ) -> int:
     """Print the ids of what names stand for, one on a line: commits, but for paths and trees."""
-    from lxgit.operations.history import ref_name, rev_parse, shortened
+    from lxgit.operations.history import ref_name, rev_parse, says_none, shortened
 
     repository = session.repository()
     try:
         ids = rev_parse(repository, revisions)
     except LxgitError as error:
-        if verify and quiet and _says_none(error):
+        if verify and quiet and says_none(error):
             return 1
         raise
     if verify and len(ids) != 1:
@@ -228,13 +228,3 @@ def rev_parse(
             oid = oid[:short] if short >= _USUAL else shortened(repository, oid, short)
         session.out.line(mark + oid)
     return 0
-
-
-def _says_none(error: LxgitError) -> bool:
-    """Whether nothing goes by a name that has an id: not that it could not be told."""
-    from lxgit.objects.image import NoSuchPath
-    from lxgit.objects.revisions import UnknownRevision
-    from lxgit.operations.lookup import IsContainer, IsPath
-    from lxgit.operations.views import HasNoID
-
-    return isinstance(error, (UnknownRevision, NoSuchPath, IsContainer, IsPath, HasNoID))

@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lxgit.errors import LxgitError
     from lxgit.objects.commits import Commit
     from lxgit.objects.ids import ObjectID
     from lxgit.operations.logvalues import Drawing, LogEntry
@@ -216,6 +217,15 @@ def _find_object(repository: Repository, revision: str) -> ObjectID:
         return find_commit(repository, revision)
     except NotACommit as error:
         return error.oid
+
+
+def says_none(error: LxgitError) -> bool:
+    """Whether an error of `rev_parse` says that nothing with an id goes by that name."""
+    from lxgit.objects.image import NoSuchPath
+    from lxgit.objects.revisions import UnknownRevision
+    from lxgit.operations.views import HasNoID
+
+    return isinstance(error, (UnknownRevision, NoSuchPath, IsContainer, IsPath, HasNoID))
 
 
 def shortened(repository: Repository, oid: str, digits: int) -> str:

@@ -124,10 +124,8 @@ class Supervisor:
 
     def _keep_clients(self) -> None:
         """Serve nobody else from now on: what else was waited for is the ended container's."""
-        fds = self._relay.connections()
-        for execution in self._executions:
-            fds |= execution.connections()
-        self._relay.loop.keep(fds)
+        told: list[Relay | Execution] = [self._relay, *self._executions]
+        self._relay.loop.keep({fd for each in told for fd in each.connections()})
 
     def _tell_end(self, message: bytes) -> None:
         self._relay.broadcast(message)
@@ -139,14 +137,13 @@ class Supervisor:
         A keeper waits for our end with the container's next life: then a child of ours does this,
         with nothing but the connections.
         """
-        relay = self._relay
-        if self._task.kept and (relay.is_behind or self._executions):
+        if self._task.kept and (self._relay.is_behind or self._executions):
             with contextlib.suppress(OSError):  # no process is to be had: the next life waits
                 if os.fork():
                     return
-                relay.end_when_told()
-                close_all_but({0, 1, 2, *relay.loop.descriptors()})
-        relay.flush(None)
+                self._relay.end_when_told()
+                close_all_but({0, 1, 2, *self._relay.loop.descriptors()})
+        self._relay.flush(None)
         for execution in [*self._executions]:
             execution.flush(None)
 
