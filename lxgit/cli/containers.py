@@ -124,19 +124,15 @@ def _look(
     repository: Repository, name: str, kind: str | None, *, sizes: bool
 ) -> Mapping[str, object]:
     from lxgit.operations.inspecting import inspect
-    from lxgit.operations.networks import NetworkRow
-    from lxgit.operations.volumes import VolumeRow
 
     found = inspect(repository, name, kind, sizes=sizes)
-    if isinstance(found, NetworkRow):
-        from lxgit.cli.networks import network_values
+    if isinstance(found, dict):
+        return found
+    from lxgit.cli.networks import network_values
+    from lxgit.cli.volumes import volume_values
+    from lxgit.operations.networks import NetworkRow
 
-        return network_values(found)
-    if isinstance(found, VolumeRow):
-        from lxgit.cli.volumes import volume_values
-
-        return volume_values(found)
-    return found
+    return network_values(found) if isinstance(found, NetworkRow) else volume_values(found)
 
 
 @command(

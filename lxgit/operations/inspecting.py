@@ -11,14 +11,8 @@ from lxgit.objects.imageconfig import config_values
 from lxgit.objects.messages import trailers
 from lxgit.objects.refnames import BRANCHES, LATEST, image_and_tag
 from lxgit.objects.revisions import UnknownRevision
-from lxgit.operations.inspectcontainer import container_values
 from lxgit.operations.lookup import classify, find_container, image_of, read_commit
-from lxgit.operations.networks import NetworkRow, find_network
-from lxgit.operations.sizes import image_size, sized_rows
 from lxgit.operations.tags import list_tags
-from lxgit.operations.volumes import VolumeRow, find_volume
-from lxgit.runtime.networks import NoSuchNetwork
-from lxgit.runtime.volumes import NoSuchVolume
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +20,8 @@ if TYPE_CHECKING:
 
     from lxgit.objects.commits import Signature
     from lxgit.objects.image import Image
+    from lxgit.operations.networks import NetworkRow
+    from lxgit.operations.volumes import VolumeRow
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
 
@@ -55,9 +51,9 @@ def inspect(
     are counted.
     """
     if kind == NETWORK:
-        return find_network(repository, name)
+        return _network(repository, name)
     if kind == VOLUME:
-        return find_volume(repository, name)
+        return _volume(repository, name)
     try:
         found = (
             classify(repository, name) if kind != CONTAINER else find_container(repository, name)
@@ -68,24 +64,48 @@ def inspect(
         raise
     if isinstance(found, bytes):
         image = image_of(repository, found)
-        size = {"Size": image_size(repository, image)} if sizes else {}
-        return {**_image(repository, found, image), **size}
+        return {**_image(repository, found, image), **(_size(repository, image) if sizes else {})}
     if kind == IMAGE:
         raise OfAnotherType(
             f"'{name}' is a container, not an image", hint=f"lxgit inspect --type container {name}"
         )
+    from lxgit.operations.inspectcontainer import container_values
+
     return {**container_values(repository, found), **(_sizes(repository, found) if sizes else {})}
 
 
 def _other(repository: Repository, name: str) -> NetworkRow | VolumeRow | None:
+    from lxgit.runtime.networks import NoSuchNetwork
+    from lxgit.runtime.volumes import NoSuchVolume
+
     with suppress(NoSuchNetwork):
-        return find_network(repository, name)
+        return _network(repository, name)
     with suppress(NoSuchVolume):
-        return find_volume(repository, name)
+        return _volume(repository, name)
     return None
 
 
+def _network(repository: Repository, name: str) -> NetworkRow:
+    from lxgit.operations.networks import find_network
+
+    return find_network(repository, name)
+
+
+def _volume(repository: Repository, name: str) -> VolumeRow:
+    from lxgit.operations.volumes import find_volume
+
+    return find_volume(repository, name)
+
+
+def _size(repository: Repository, image: Image) -> dict[str, Any]:
+    from lxgit.operations.sizes import image_size
+
+    return {"Size": image_size(repository, image)}
+
+
 def _sizes(repository: Repository, container: Container) -> dict[str, Any]:
+    from lxgit.operations.sizes import sized_rows
+
     (row,) = sized_rows(repository, [container])
     return {"SizeRw": row.size, "SizeRootFs": row.virtual_size}
 

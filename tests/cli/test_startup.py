@@ -116,6 +116,21 @@ LOG = (
         operations="history logvalues showing",
     )
 )
+INSPECT = (
+    OPENED
+    | REFS
+    | OBJECTS
+    | IMAGE
+    | LISTED
+    | {"lxgit.records"}
+    | named(
+        cli="answers containers formats",
+        objects="git messages shellwords",
+        operations="inspecting logvalues naming tags values",
+    )
+)
+"""Of an image."""
+
 PS = (
     OPENED
     | LISTED
@@ -243,8 +258,9 @@ def test_what_is_loaded(lxgit: Lxgit, words: list[str], allowed: set[str]) -> No
         (["branch"], BRANCH, set()),
         (["log", "-n", "5"], LOG, set()),
         (["ps"], PS, USUAL | {"json", "ctypes"}),
+        (["inspect", "base"], INSPECT, USUAL | {"json", "hashlib", "isal"}),
     ],
-    ids=["branch", "log", "ps"],
+    ids=["branch", "log", "ps", "inspect"],
 )
 def test_what_hot_commands_load(
     grown: Lxgit, words: list[str], allowed: set[str], libraries: set[str]
