@@ -11,7 +11,7 @@ from lxgit.operations.pinning import keep
 from lxgit.operations.standing import container_of
 from lxgit.operations.values import Problem
 from lxgit.processes import boot_time
-from lxgit.runtime.containers import BrokenContainer, all_containers, broken
+from lxgit.runtime.containers import BrokenContainer, all_containers, broken, data_hint
 from lxgit.runtime.entries import drop_stray, enter, lacking, strays
 from lxgit.runtime.holders import pinned_layers
 from lxgit.runtime.layercheck import layer_faults
@@ -34,7 +34,7 @@ def _ended(container: Container) -> bool:
     try:
         with container.lock():
             container.record(container.recorded_state().ended())
-    except (LockHeld, IsADirectoryError):
+    except LockHeld:
         return False
     return True
 
@@ -78,10 +78,10 @@ def container_problems(repository: Repository, *, repair: bool) -> Iterator[Prob
 
 def _rescue(repository: Repository, identity: str) -> str:
     """What there is of a container whose record is damaged."""
-    hint = f"its data is in {repository.containers_dir / identity / 'upper'}"
+    found = data_hint(repository.containers_dir / identity)
     if stashes := list(stashed(repository, identity).values()):
-        hint += f"; 'lxgit branch NAME {hex_id(stashes[-1])[:12]}' keeps its last stash"
-    return hint
+        found.append(f"'lxgit branch NAME {hex_id(stashes[-1])[:12]}' keeps its last stash")
+    return "; ".join([*found, f"'lxgit rm -f {identity[:12]}' deletes it"])
 
 
 def _entry_problems(

@@ -19,6 +19,7 @@ from lxgit.locks import LockHeld, Waiting, locked
 from lxgit.records import dataclass, replace
 from lxgit.runtime import idranges, index, rundir
 from lxgit.runtime.config import (
+    UPPERS,
     ContainerConfig,
     ContainerState,
     InvalidRecord,
@@ -64,9 +65,15 @@ class BrokenContainer(LxgitError):
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"container {path.name[:12]} is damaged: its files do not say what it is",
-            hint=f"its data is in {path / 'upper'}; 'lxgit rm -f {path.name[:12]}' deletes it",
+            hint="; ".join((*data_hint(path), f"'lxgit rm -f {path.name[:12]}' deletes it")),
         )
         self.id = path.name
+
+
+def data_hint(path: Path) -> list[str]:
+    """Where the files are of a damaged container, of that directory; nothing if it has none."""
+    found = [place for name in UPPERS if os.path.isdir(place := os.fspath(path / name))]
+    return [f"its data is in {' or '.join(found)}"] if found else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +150,12 @@ class Container:
 
         On a full disk it is written over, or a container's end would not be known.
         """
-        write_even_if_full(self.path / "state.json", encoded(state))
+        path = self.path / "state.json"
+        try:
+            write_even_if_full(path, encoded(state))
+        except IsADirectoryError:  # which is damage, and tells nothing
+            drop(path)
+            write_even_if_full(path, encoded(state))
 
     def tell(self, action: str, **attributes: str) -> None:
         """Have `lxgit events` know of something that has happened to it."""

@@ -14,6 +14,7 @@ import os
 import re
 
 from lxgit import eventlog
+from lxgit.beneath import drop
 from lxgit.errors import LxgitError, UsageError
 from lxgit.fsutil import fsync_directory, make_directories, write_atomic
 from lxgit.locks import locked
@@ -333,7 +334,7 @@ def names(networks: Path) -> list[str]:
 
 def remove(networks: Path, name: str) -> None:
     """Delete a network that no container has; the caller has entered `settled`."""
-    (networks / f"{name}{_ENDING}").unlink()
+    drop(networks / f"{name}{_ENDING}")
     fsync_directory(networks)
     tell(networks, name, "destroy")
 

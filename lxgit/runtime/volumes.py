@@ -154,7 +154,8 @@ def describe_anew(volumes: Path, name: str) -> bool:
     """
     if (volumes / name).is_symlink():
         return False
-    with kept(volumes), contextlib.suppress(FileNotFoundError, IsADirectoryError):
+    with kept(volumes), contextlib.suppress(FileNotFoundError):
+        drop(volumes / name / "volume.json")  # it may be a directory, which no file replaces
         _describe(volumes / name, (volumes / name).stat().st_mtime_ns, {})
         return True
     return False

@@ -72,6 +72,40 @@ def test_a_file_that_cannot_be_read(based: Lxgit, config: Path, file: str, damag
     assert based("fsck").out == "No faults found.\n"
 
 
+def test_a_state_that_is_a_directory_is_mended(based: Lxgit, config: Path) -> None:
+    """It was said to be, and stayed."""
+    state = config.with_name("state.json")
+    state.unlink(missing_ok=True)
+    state.mkdir()
+    (state / "file").touch()
+    assert "'lxgit fsck --repair' has it be one that has ended" in based("fsck", code=1).out
+    assert "[repaired]" in based("fsck", "--repair").out
+    assert based("fsck").out == "No faults found.\n"
+    assert based("inspect", "-f", "{{.State.Status}}", "web").out == "exited\n"
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+def test_one_whose_state_is_a_directory_can_be_started(based: Lxgit, config: Path) -> None:
+    state = config.with_name("state.json")
+    state.unlink(missing_ok=True)
+    state.mkdir()
+    based("start", "-a", "web")
+    assert based("fsck").out == "No faults found.\n"
+
+
+def test_its_data_is_told_of_where_there_is_some(based: Lxgit, config: Path) -> None:
+    config.write_bytes(bytes(100))
+    deletes = f"'lxgit rm -f {config.parent.name[:12]}' deletes it"
+    assert based("fsck", code=1).lines[1].strip() == f"hint: {deletes}"
+    assert based("rm", "web", code=1).err.splitlines()[1] == f"hint: {deletes}"
+    config.with_name("upper.other").mkdir()
+    told = f"hint: its data is in {config.with_name('upper.other')}; {deletes}"
+    assert based("fsck", code=1).lines[1].strip() == told
+    assert based("rm", "web", code=1).err.splitlines()[1] == told
+
+
 def in_place_of(path: Path, damage: str) -> None:
     """Have something else stand where a container's directory or one of its files was."""
     if path.is_dir():

@@ -23,13 +23,17 @@ def told(lxgit: Lxgit, *options: str) -> Sequence[str]:
     return lxgit("fsck", *options, code=None).lines
 
 
-@pytest.mark.parametrize("content", [b'{"created": 1', None])
-def test_a_volume_that_is_damaged_can_be_mounted_again(based: Lxgit, content: bytes | None) -> None:
+@pytest.mark.parametrize("content", [b'{"created": 1', None, "a directory"])
+def test_a_volume_that_is_damaged_can_be_mounted_again(
+    based: Lxgit, content: bytes | str | None
+) -> None:
     based("create", "--name", "c", "-v", "v:/srv", "base", "true")
     record = based.store / "volumes/v/volume.json"
     (record.parent / "data/mine").touch()
     record.unlink()
-    if content is not None:
+    if isinstance(content, str):
+        (record / "below").mkdir(parents=True)
+    elif content is not None:
         record.write_bytes(content)
     fault = "volume 'v': its volume.json does not say what it is (harms c)"
     first, hint = told(based)
@@ -94,6 +98,20 @@ def test_a_volume_that_is_missing(based: Lxgit) -> None:
     volume.rename(based.store / "v")
     assert told(based)[0] == "volume 'v' is missing (harms c)"
     based("volume", "create", "v")
+    assert based("fsck").out == SOUND
+
+
+def test_a_network_that_is_a_directory(based: Lxgit) -> None:
+    """`network rm` deletes it, as is told."""
+    record = based.store / "networks/red.json"
+    based("network", "create", "red")
+    record.unlink()
+    (record / "below").mkdir(parents=True)
+    refused(
+        based("network", "inspect", "red", code=1), "is damaged", "lxgit network rm red", out="[]\n"
+    )
+    based("network", "rm", "red")
+    based("network", "create", "red")
     assert based("fsck").out == SOUND
 
 
