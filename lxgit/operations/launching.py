@@ -200,14 +200,20 @@ def _attached(
     session: Session, container: Container, streams: Streams, *, with_input: bool
 ) -> int | None:
     from lxgit.runtime import streams as client
+    from lxgit.runtime.attachment import OutputLost
 
     stdin = streams.stdin if with_input else None
     out, err, tty = streams.stdout, streams.stderr, container.config.tty
     keeps = streams.keeps_signals or bool(container.config.owner)
     try:
-        code = session.attach(client.Streams(stdin, out, err, tty, streams.detach_keys, keeps))
-    finally:
-        session.close()
+        with session:
+            code = session.attach(client.Streams(stdin, out, err, tty, streams.detach_keys, keeps))
+    except OutputLost as error:
+        if not container.config.owner:  # else it goes with the command that wanted it
+            from lxgit.operations.running import tell_that_it_runs
+
+            tell_that_it_runs(error, container)
+        raise
     if code is not None:
         _see_ports_free(container)
     return code

@@ -305,6 +305,7 @@ def attach(repository: Repository, name: str, streams: Streams) -> int | None:
     """
     from lxgit.operations.pausing import require_unpaused
     from lxgit.runtime import streams as client
+    from lxgit.runtime.attachment import OutputLost
 
     container = find_container(repository, name)
     require_unpaused(container)
@@ -312,7 +313,18 @@ def attach(repository: Repository, name: str, streams: Streams) -> int | None:
         session.wait_started()
         out, err, tty = streams.stdout, streams.stderr, container.config.tty
         stdin, keys, keeps = streams.stdin, streams.detach_keys, streams.keeps_signals
-        code = session.attach(client.Streams(stdin, out, err, tty, keys, keeps))
+        try:
+            code = session.attach(client.Streams(stdin, out, err, tty, keys, keeps))
+        except OutputLost as error:
+            tell_that_it_runs(error, container)
+            raise
     if code is not None:
         see_ports_free(container)
     return code
+
+
+def tell_that_it_runs(error: LxgitError, container: Container) -> None:
+    """Have a fault of ours, for which we leave a container alone, say how that is ended."""
+    if container.is_running:
+        name = container.config.name
+        error.hint = f"container '{name}' runs on; 'lxgit stop {name}' ends it"

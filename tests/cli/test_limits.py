@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -291,22 +292,47 @@ def test_an_id_that_cannot_be_told_is_a_fault_of_ours(emptied: Lxgit, scratch: P
         assert (scratch / "id").exists() is bool(left)
 
 
-@pytest.mark.parametrize(
-    ("line", "code"), [("run --rm base echo one", 125), ("exec web echo one", 1)]
-)
-def test_what_a_container_prints_and_cannot_be_written_is_a_fault_of_ours(
-    emptied: Lxgit, line: str, code: int
-) -> None:
-    emptied("run", "-d", "--name", "web", "base", "sleep", "60")
+def on_a_full_disk(lxgit: Lxgit, line: str) -> tuple[str, int]:
+    """What a command says that cannot write its output, and how it ends."""
     done = subprocess.run(
         ["sh", "-c", f"{PROGRAM} {line} >/dev/full"],
-        env=emptied.environment(),
+        env=lxgit.environment(),
         capture_output=True,
         check=False,
         text=True,
     )
-    assert done.stderr == "lxgit: cannot write the output: no space left on device\n"
-    assert done.returncode == code
+    return done.stderr, done.returncode
+
+
+_FULL = "lxgit: cannot write the output: no space left on device\n"
+
+
+def test_what_a_command_prints_and_cannot_be_written_is_a_fault_of_ours(emptied: Lxgit) -> None:
+    emptied("run", "-d", "--name", "web", "base", "sleep", "60")
+    assert on_a_full_disk(emptied, "exec web echo one") == (_FULL, 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "line", "code"),
+    [
+        ("", "run --rm", 125),
+        ("create", "start -a web", 1),
+        ("run -d", "attach web", 1),
+    ],
+)
+def test_a_container_whose_output_cannot_be_written_runs_on(
+    emptied: Lxgit, before: str, line: str, code: int
+) -> None:
+    """What the hint says ends it."""
+    wanted = ("--name", "web", "base", "sh", "-c", "while :; do echo one; sleep 0.05; done")
+    if before:
+        emptied(*before.split(), *wanted)
+    else:
+        line = shlex.join([*line.split(), *wanted])
+    hint = "hint: container 'web' runs on; 'lxgit stop web' ends it\n"
+    assert on_a_full_disk(emptied, line) == (_FULL + hint, code)
+    emptied("stop", "-t", "0", "web")
+    assert not emptied("ps", "-q").out
 
 
 def test_the_file_with_an_id_goes_with_a_container_that_did_not_start(
