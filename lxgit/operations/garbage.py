@@ -65,14 +65,21 @@ def expire_reflogs(repository: Repository, *, now: bool, dry_run: bool = False) 
     count = 0
     surviving: set[ObjectID] = set()
     moment = time.time()
-    for name in repository.refs.logged():
-        entries = repository.refs.reflog(name)
-        told = tuple(on_their_own(entries)) if name == DELETED else entries
-        kept = [entry for entry in told if entry.who.time > moment - _ENTRIES]
+    logs = {name: repository.refs.reflog(name) for name in repository.refs.logged()}
+    young = {
+        name: [entry for entry in log if entry.who.time > moment - _ENTRIES]
+        for name, log in logs.items()
+    }
+    # Of all at once: Git may walk the whole history each time that it is asked.
+    unnamed = _unreached(repository, KEPT, logged_ids(young.values())) if now else set()
+    for name, entries in logs.items():
+        told, kept = entries, young[name]
+        if name == DELETED:
+            told, kept = tuple(on_their_own(entries)), list(on_their_own(kept))
         limit = moment - (_ENTRIES if name == DELETED else _LOST_ENTRIES)
         spared = of_lost(told) if name == DELETED else ()  # whom nobody asked
         due = {entry for entry in kept if (now and entry not in spared) or entry.who.time <= limit}
-        lost = _unreached(repository, name, due, now=now)
+        lost = unnamed if now else _left(repository, name, due)
         kept = [entry for entry in kept if entry not in due or not _ids(entry) & lost]
         if name == DELETED:
             kept = list(with_origins(told, kept))
@@ -114,17 +121,21 @@ def logged_ids(logs: Iterable[Iterable[ReflogEntry]]) -> set[ObjectID]:
     return {oid for log in logs for entry in log for oid in _ids(entry)}
 
 
-def _unreached(
-    repository: Repository, name: str, entries: Iterable[ReflogEntry], *, now: bool
-) -> set[ObjectID]:
-    """The commits of entries that the ref, or with `now` and for HEAD any ref, does not reach."""
-    wanted = set().union(*map(_ids, entries))
+def _left(repository: Repository, name: str, entries: Iterable[ReflogEntry]) -> set[ObjectID]:
+    """The commits of entries that the ref, for HEAD any ref, does not reach."""
+    wanted = logged_ids([entries])
+    if name == "HEAD":
+        return _unreached(repository, KEPT, wanted)
+    if not wanted or repository.refs.read(name) is None:
+        return wanted
+    return _unreached(repository, [name], wanted)
+
+
+def _unreached(repository: Repository, tips: Sequence[str], wanted: set[ObjectID]) -> set[ObjectID]:
+    """Those of `wanted` that nothing of `tips` reaches, which are words of git-rev-list(1)."""
     if not wanted:
         return set()
     here = {oid for oid in wanted if oid in repository.objects}
-    tips = KEPT if now or name == "HEAD" else [name]
-    if tips == [name] and repository.refs.read(name) is None:
-        return wanted
     said = repository.git.run(
         ["rev-list", "--stdin", "--not", *tips],
         stdin="".join(f"{hex_id(oid)}\n" for oid in here).encode(),

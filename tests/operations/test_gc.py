@@ -25,6 +25,8 @@ from lxgit.operations.values import Identity
 from lxgit.records import replace
 from lxgit.repository import Repository
 from lxgit.runtime.layers import LayerStore
+from tests.conftest import unable
+from tests.support.machine import lacks_program
 from tests.support.stockgit import StockGit
 from tests.support.stores import Listener
 
@@ -208,6 +210,29 @@ def test_now_does_not_mean_a_deletion_for_what_was_deleted_before_it(
         assert [entry.message for entry in told.log] == ["made"]
         assert refs.read("refs/lxgit/deleted") == kept
         assert gone not in repository.objects
+
+
+def test_now_asks_git_once_for_all_reflogs(repository: Repository, scratch: Path) -> None:
+    if reason := lacks_program("strace"):
+        unable(reason)
+    kept = take(repository, scratch / "root", "one")
+    gone = take(repository, scratch / "root", "two")
+    names = [BASE, *(f"refs/heads/{number}" for number in range(20))]
+    for name in names[1:]:
+        repository.refs.update(name, gone, old=None, message="made", who=who().committer)
+    for name in names:
+        repository.refs.update(name, kept, old=gone, message="reset", who=who().committer)
+    trace = scratch / "trace"
+    words = ("strace", "-f", "-e", "trace=execve", "-s", "9999", "-o", trace, sys.executable)
+    subprocess.run(
+        [*words, "-m", "lxgit", "--store", repository.path, "gc", "--now", "--dry-run"], check=True
+    )
+    started = [line for line in trace.read_text().splitlines() if '"--not"' in line]
+    assert len(started) == 1
+    collect(repository, now=True)
+    assert gone not in repository.objects
+    for name in names:
+        assert [entry.new for entry in repository.refs.reflog(name)] == [kept]
 
 
 def test_a_commit_that_was_undone_goes_after_thirty_days(
