@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lxgit.objects.git import Git
     from lxgit.objects.refreader import RefReader
 
+NAMES_LISTED = "'lxgit branch' and 'lxgit tag' list the names"
 _MOST_TAGS = 16  # of tags; Git has no limit, and no use for more than one
 
 
@@ -223,7 +224,7 @@ class Revisions:
             hints.append(f"a path is written '{name}:/{path}'")
         return UnknownRevision(
             f"there is no '{text}'",
-            hint="; ".join(hints) or "'lxgit branch' and 'lxgit tag' list the names",
+            hint="; ".join(hints) or NAMES_LISTED,
             nearest=nearest,
         )
 

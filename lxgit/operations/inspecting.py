@@ -10,7 +10,7 @@ from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.imageconfig import config_values
 from lxgit.objects.messages import trailers
 from lxgit.objects.refnames import BRANCHES, LATEST, image_and_tag
-from lxgit.objects.revisions import UnknownRevision
+from lxgit.objects.revisions import NAMES_LISTED, UnknownRevision
 from lxgit.operations.lookup import classify, find_container, image_of, read_commit
 from lxgit.operations.tags import list_tags
 
@@ -37,6 +37,11 @@ _ALWAYS: dict[str, Any] = {
 """What templates ask of any image's config, whether it says that or not."""
 
 
+_ALL_LISTED = (
+    f"{NAMES_LISTED}, and 'lxgit ps -a', 'lxgit network ls' and 'lxgit volume ls' all others"
+)
+
+
 class OfAnotherType(LxgitError):
     """A name that stands for an image where a container was wanted, or the reverse."""
 
@@ -58,9 +63,11 @@ def inspect(
         found = (
             classify(repository, name) if kind != CONTAINER else find_container(repository, name)
         )
-    except UnknownRevision:
+    except UnknownRevision as error:
         if kind is None and (other := _other(repository, name)) is not None:
             return other
+        if kind is None and error.hint == NAMES_LISTED:
+            error.hint = _ALL_LISTED
         raise
     if isinstance(found, bytes):
         image = image_of(repository, found)

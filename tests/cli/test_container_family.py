@@ -104,7 +104,11 @@ def test_inspect_finds_networks_and_volumes(based: Lxgit) -> None:
     assert based("inspect", "base").json[0]["RepoTags"] == ["base:latest"]
     assert based("inspect", "-f", "{{.Name}}", "--type", "volume", "base").out == "base\n"
     assert based("inspect", "--type", "image", "stuff", code=1).err.startswith("lxgit: there is no")
-    assert based("inspect", "nosuch", code=1).err.startswith("lxgit: there is no 'nosuch'")
+    fault, hint = based("inspect", "nosuch", code=1).err.splitlines()
+    assert fault == "lxgit: there is no 'nosuch'"
+    assert "'lxgit volume ls'" in hint
+    _, hint = based("inspect", "--type", "image", "nosuch", code=1).err.splitlines()
+    assert hint == "hint: 'lxgit branch' and 'lxgit tag' list the names"
     assert based("inspect", "--type", "network", "stuff", code=1).err.startswith("lxgit: ")
 
 
