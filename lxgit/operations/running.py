@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lxgit.runtime.containers import Container
 
 _PATIENCE = 10  # seconds, as Docker's
+_LAST_MOMENTS = 0.5  # seconds, for a command whose output nobody takes
 _MOMENT = 0.005  # seconds, for a supervisor to begin or to end
 
 
@@ -324,7 +325,14 @@ def attach(repository: Repository, name: str, streams: Streams) -> int | None:
 
 
 def tell_that_it_runs(error: LxgitError, container: Container) -> None:
-    """Have a fault of ours, for which we leave a container alone, say how that is ended."""
-    if container.is_running:
-        name = container.config.name
-        error.hint = f"container '{name}' runs on; 'lxgit stop {name}' ends it"
+    """Have a fault of ours, for which we leave a container alone, say how that is ended.
+
+    One that is about to end by itself has a moment for it.
+    """
+    deadline = time.monotonic() + _LAST_MOMENTS
+    while container.is_running:
+        if time.monotonic() > deadline:
+            name = container.config.name
+            error.hint = f"container '{name}' runs on; 'lxgit stop {name}' ends it"
+            return
+        time.sleep(_MOMENT)

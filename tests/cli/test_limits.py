@@ -310,6 +310,9 @@ _FULL = "lxgit: cannot write the output: no space left on device\n"
 def test_what_a_command_prints_and_cannot_be_written_is_a_fault_of_ours(emptied: Lxgit) -> None:
     emptied("run", "-d", "--name", "web", "base", "sleep", "60")
     assert on_a_full_disk(emptied, "exec web echo one") == (_FULL, 1)
+    told, code = on_a_full_disk(emptied, "run --rm base echo one")
+    assert told.startswith(_FULL)
+    assert code == 125
 
 
 @pytest.mark.parametrize(
