@@ -64,6 +64,7 @@ def create_tag(
 ) -> str | None:
     """A tag at `revision`, HEAD by default; with a message, an annotated one.
 
+    Without one, the id of an annotated tag of that name has that back.
     `force` moves one that is there. Returns the commit that this was at, if no name has that now.
     """
     ref = tag_ref(name)
@@ -78,7 +79,7 @@ def create_tag(
     present = repository.refs.read(ref)
     if present is not None and not force:
         raise RefExists(f"the tag '{name}' is there already", hint="-f moves it")
-    value = oid
+    value = _annotated(repository, name, revision or "") or oid
     with repository.objects.writer(trusted=True) as writer:
         if message is not None:
             text = clean_message(message)
@@ -89,6 +90,15 @@ def create_tag(
                 ref, value, old=present, message=f"tag: {hex_id(oid)}", who=identity.committer
             )
     return left_without_a_name(repository, present)
+
+
+def _annotated(repository: Repository, name: str, text: str) -> ObjectID | None:
+    """The annotated tag whose id begins so, if it was made for that name."""
+    found = repository.objects.resolve_prefix(text)
+    if len(found) != 1 or repository.revisions.ref_name(text) is not None:
+        return None
+    kind, data = repository.objects.read(found[0])
+    return found[0] if kind is ObjectType.TAG and decode_tag(data).name == name else None
 
 
 def _in_dockers_order(repository: Repository, image: str, name: str) -> str:

@@ -372,6 +372,28 @@ def test_tags(grown: Lxgit, git: StockGit) -> None:
     assert git.fsck() == b""
 
 
+def test_the_id_of_an_annotated_tag_has_that_back(grown: Lxgit, git: StockGit) -> None:
+    """As fsck says of one that is lost. Of another name it stands for the commit alone."""
+    grown("tag", "-a", "-m", "The first release", "base:r1", "base")
+    oid, commit = git.word("rev-parse", "base/r1"), git.word("rev-parse", "base")
+    (git.git_dir / "refs/tags/base/r1").unlink()
+    told = grown("fsck", code=1)
+    words = f"tag base/r1 {oid[:12]}"
+    assert f"'lxgit {words}' brings it back" in told.out + told.err
+    grown("tag", "other", oid[:12])
+    assert git.word("rev-parse", "other") == commit
+    grown(*words.split())
+    assert git.word("rev-parse", "base/r1") == oid
+    assert grown("tag", "-n", "-l", "base/r1").lines == ["base/r1         The first release"]
+    assert grown("fsck").code == 0
+    grown("tag", "-f", "-m", "The same again", "base:r1", oid)
+    assert git.word("rev-parse", "base/r1") != oid
+    grown("tag", "-f", "base:r1", oid)
+    assert git.word("rev-parse", "base/r1") == oid
+    grown("tag", "-f", "base:r1", "base/r1")
+    assert git.word("rev-parse", "base/r1") == commit
+
+
 def test_tags_move_by_force_and_go(grown: Lxgit, git: StockGit) -> None:
     grown("tag", "v1", "base")
     assert grown("tag", "v1", "tuned", code=1).err == (
