@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.operations import pausing
 from lxgit.operations.containers import list_containers, remove_container
 from lxgit.operations.executing import Streams, WantedCommand, execute
 from lxgit.operations.launching import start_detached
 from lxgit.operations.pausing import NotPaused, held, pause, unpause
 from lxgit.operations.running import Stop, kill, stop
+from lxgit.records import replace
 from lxgit.runtime import cgroups
 from lxgit.runtime.attach import IsPaused, NotRunning
+from lxgit.runtime.config import RESTARTING
+from lxgit.runtime.containers import edited
 from lxgit.runtime.freezer import is_frozen
+from lxgit.runtime.restarts import RestartPolicy
 from lxgit.runtime.sweep import sweep
+from tests.support.processes import parent
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -55,7 +61,7 @@ def test_it_stands_still_and_goes_on(counting: Lab) -> None:
     lab = counting
     pause(lab.repository, "c")
     assert (state(lab), is_frozen(lab.container("c").id)) == ("paused", True)
-    (row,) = list_containers(lab.repository)
+    (row,) = list_containers(lab.repository).rows
     assert row.runs
     seen = number(lab)
     time.sleep(0.1)
@@ -107,7 +113,7 @@ def test_rm_of_a_paused_one(counting: Lab) -> None:
     lab = counting
     pause(lab.repository, "c")
     remove_container(lab.repository, "c", force=True)
-    assert list_containers(lab.repository, everything=True) == []
+    assert list_containers(lab.repository, everything=True).rows == []
     lab.run("c", "true")  # for the fixture
 
 
@@ -148,3 +154,28 @@ def test_a_pause_outlives_a_hold(counting: Lab) -> None:
         unpause(lab.repository, "c")
         assert is_frozen(lab.container("c").id)
     wait_until(lambda: not is_frozen(lab.container("c").id))
+
+
+def test_one_that_is_long_between_two_starts_is_said_to_be_restarting(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody listens for it from the end of its supervisor until its keeper does."""
+    monkeypatch.setattr(pausing, "_PATIENCE", 0.5)
+    lab.run("c", f"[ -e /go ] || {{ touch /go; exit; }}; {COUNT}")
+    container = lab.container("c")
+    with edited(container) as now:
+        now.configured(replace(now.config, restart=RestartPolicy("always")))
+    start_detached(lab.repository, "c", progress=lab.listener)
+    before = container.state
+    assert before.supervisor is not None
+    assert before.pid is not None
+    keeper = parent(before.supervisor)
+    os.kill(keeper, signal.SIGSTOP)
+    try:
+        os.kill(before.pid, signal.SIGKILL)
+        wait_until(lambda: container.state.status == RESTARTING)
+        with pytest.raises(NotRunning, match="container 'c' is restarting"), held(container):
+            pass
+    finally:
+        os.kill(keeper, signal.SIGCONT)
+    remove_container(lab.repository, "c", force=True)
