@@ -6,8 +6,14 @@ from lxgit.cli.formats import wants_sizes, write_listing
 from lxgit.cli.options import Filters, NoTrunc, Quiet, format_option
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
-from lxgit.cli.tables import write_ids
+from lxgit.cli.tables import short_id, write_ids
 from lxgit.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MOST_NAMED = 5  # of damaged containers
 
 
 @command(
@@ -48,15 +54,15 @@ def ps(
     network, publish, expose.
     """
     from lxgit.cli.psview import COLUMNS, HEAD, container_fields, template_fields
-    from lxgit.operations.containers import list_containers
+    from lxgit.operations.containers import ListedContainers, list_containers
 
     if last is not None and last < 1:
         raise UsageError(f"-n {last} shows none", hint="-n 5, or -a for all")
     between = {"since": since, "before": before}
     filters = (*filters, *(f"{name}={value}" for name, value in between.items() if value))
     repository = session.repository_to_list()
-    rows = (
-        []
+    rows, damaged = (
+        ListedContainers([], ())
         if repository is None
         else list_containers(
             repository,
@@ -68,15 +74,24 @@ def ps(
     )
     if quiet:
         write_ids(session.out, (row.id for row in rows), whole=no_trunc)
-        return
-    write_listing(
-        session.out,
-        format_,
-        (template_fields(row, no_trunc=no_trunc) for row in rows),
-        head=HEAD,
-        columns=(*COLUMNS, "Size") if sizes else COLUMNS,
-        fields=map(container_fields, rows),
-    )
+    else:
+        write_listing(
+            session.out,
+            format_,
+            (template_fields(row, no_trunc=no_trunc) for row in rows),
+            head=HEAD,
+            columns=(*COLUMNS, "Size") if sizes else COLUMNS,
+            fields=map(container_fields, rows),
+        )
+    _tell_damaged(session, damaged)
+
+
+def _tell_damaged(session: Session, ids: Sequence[str]) -> None:
+    if ids:
+        named = ", ".join(map(short_id, ids[:_MOST_NAMED]))
+        more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
+        what = "a container is" if len(ids) == 1 else f"{len(ids)} containers are"
+        session.note(f"{what} damaged: {named}{more}", hint="'lxgit fsck' says more")
 
 
 @command(

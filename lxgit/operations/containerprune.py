@@ -30,7 +30,7 @@ def prunable(
     before = min((moment(text) for text in wanted.get("until", ())), default=None)
     return [
         row
-        for row in list_containers(repository, everything=True, sizes=True)
+        for row in list_containers(repository, everything=True, sizes=True).rows
         if row.state in (ContainerStatus.CREATED, ContainerStatus.EXITED)
         and (before is None or row.created * NANOSECONDS < before)
         and all(has_label(row.labels, text) for text in wanted.get("label", ()))

@@ -8,7 +8,8 @@ from lxgit.operations.attached import drop_anonymous_volumes, row_of, stashed, u
 from lxgit.operations.lookup import AlreadyRunning, find_container
 from lxgit.operations.values import ContainerRow, ContainerStatus, RemovedContainer
 from lxgit.runtime import containers as records
-from lxgit.runtime.index import NoSuchContainer
+from lxgit.runtime.index import NoSuchContainer, is_locked
+from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from lxgit.runtime.containers import Container
 
 
+class ListedContainers(NamedTuple):
+    """What `ps` shows, and the ids of those that cannot say whether they belong to it."""
+
+    rows: list[ContainerRow]
+    damaged: tuple[str, ...]
+
+
 def list_containers(
     repository: Repository,
     *,
@@ -25,13 +33,13 @@ def list_containers(
     last: int | None = None,
     filters: Sequence[str] = (),
     sizes: bool = False,
-) -> list[ContainerRow]:
+) -> ListedContainers:
     """The running containers, or with `everything` the stopped too; the newest first.
 
     `last` are the ones made last, running or not; a filter for a status or an exit code is about
     all of them as well. Filters are those of `selecting`.
     """
-    found = records.all_containers(repository.containers_dir)
+    found, damaged = records.read_all(repository.containers_dir)
     if filters:
         from lxgit.operations.selecting import ABOUT_ALL, container_test
 
@@ -40,11 +48,12 @@ def list_containers(
         everything = everything or any(text.startswith(ABOUT_ALL) for text in filters)
     if last is None and not everything:
         found = [one for one in found if one.is_running]
+        damaged = [one for one in damaged if is_locked(repository.containers_dir / one)]
     if sizes:
         from lxgit.operations.sizes import sized_rows
 
-        return sized_rows(repository, found[:last])
-    return [row_of(one) for one in found[:last]]
+        return ListedContainers(sized_rows(repository, found[:last]), tuple(damaged))
+    return ListedContainers([row_of(one) for one in found[:last]], tuple(damaged))
 
 
 def remove_container(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def host_info(store: Path, repository: Repository | None) -> dict[str, Any]:
     """Everything, with Docker's keys where it has them. `repository` is None where none is yet."""
-    rows = [] if repository is None else list_containers(repository, everything=True)
+    rows = [] if repository is None else list_containers(repository, everything=True).rows
     states = [row.state for row in rows]
     images = {} if repository is None else names_by_id(repository)
     running, paused = states.count(ContainerStatus.RUNNING), states.count(ContainerStatus.PAUSED)

@@ -361,24 +361,25 @@ def check_name(name: str) -> None:
 
 def all_containers(containers: Path) -> list[Container]:
     """Every container, newest first. One that is broken is left out: `broken` names those."""
-    found = []
-    for identity in ids_of(containers):
-        with contextlib.suppress(BrokenContainer, FileNotFoundError):
-            found.append(load(containers, identity))
-    return sorted(found, key=lambda container: -container.config.created)
+    return read_all(containers)[0]
 
 
 def broken(containers: Path) -> list[str]:
-    """Ids of containers whose configuration cannot be read."""
-    found = []
+    """Ids of containers whose configuration cannot be read, sorted."""
+    return read_all(containers)[1]
+
+
+def read_all(containers: Path) -> tuple[list[Container], list[str]]:
+    """What `all_containers` and `broken` say, in one reading."""
+    found, damaged = [], []
     for identity in ids_of(containers):
         try:
-            load(containers, identity)
+            found.append(load(containers, identity))
         except BrokenContainer:
-            found.append(identity)
+            damaged.append(identity)
         except FileNotFoundError:
             pass
-    return found
+    return sorted(found, key=lambda container: -container.config.created), sorted(damaged)
 
 
 def load(containers: Path, identity: str) -> Container:

@@ -95,6 +95,37 @@ def test_one_whose_state_is_a_directory_can_be_started(based: Lxgit, config: Pat
     assert based("fsck").out == "No faults found.\n"
 
 
+@pytest.mark.parametrize("options", ["-a", "-aq", "-a --format json", "-n 5"])
+def test_a_listing_says_that_some_are_damaged(based: Lxgit, config: Path, options: str) -> None:
+    """Beside the answer, of which they are no part."""
+    other = based("create", "--name", "other", "base", "true").out[:12]
+    config.write_bytes(config.read_bytes().replace(b'"web"', b'"wea"'))
+    result = based("ps", *options.split())
+    first = config.parent.name[:12]
+    assert result.err == f"lxgit: a container is damaged: {first}\nhint: 'lxgit fsck' says more\n"
+    assert first not in result.out
+    assert other in result.out
+    assert based("ps").err == ""
+    for number in range(6):
+        config.parent.with_name(f"{number}" * 64).mkdir()
+        config.parent.with_name(f"{number}" * 64).joinpath("config.json").write_text("none")
+    told = based("ps", *options.split()).err
+    assert "7 containers are damaged: " in told
+    assert " and 2 more\n" in told
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+def test_a_listing_of_those_that_run_says_that_one_is_damaged(based: Lxgit) -> None:
+    based("run", "-d", "--name", "web", "base", "sleep", "100")
+    (config,) = based.store.glob("containers/*/config.json")
+    config.write_bytes(bytes(100))
+    assert f"a container is damaged: {config.parent.name[:12]}\n" in based("ps").err
+    based("rm", "-f", config.parent.name)
+    assert based("ps", "-a").err == ""
+
+
 def test_its_data_is_told_of_where_there_is_some(based: Lxgit, config: Path) -> None:
     config.write_bytes(bytes(100))
     deletes = f"'lxgit rm -f {config.parent.name[:12]}' deletes it"
