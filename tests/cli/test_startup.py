@@ -185,7 +185,7 @@ CHANGES = (
     | LISTED
     | named(
         cli="changes human worktree",
-        objects="acl changes changeset content diff extent filetree imagepaths ingest scan scratch"
+        objects="acl changes changeset content diff extent filetree imagepaths ingest limits scan scratch"
         " treebuilder",
         operations="comparison finding worktree",
         runtime="directory_layer statcache upper",
