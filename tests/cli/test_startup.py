@@ -185,8 +185,8 @@ CHANGES = (
     | LISTED
     | named(
         cli="changes human worktree",
-        objects="acl changes changeset content diff extent filetree imagepaths ingest limits scan scratch"
-        " treebuilder",
+        objects="acl changes changeset content diff extent filetree imagepaths ingest limits scan"
+        " scratch treebuilder",
         operations="comparison finding worktree",
         runtime="directory_layer statcache upper",
     )
