@@ -102,6 +102,14 @@ def grown(lxgit: Lxgit, grown_store: Path) -> Lxgit:
 
 
 @pytest.fixture
+def full(grown: Lxgit) -> Lxgit:
+    """The same with a third branch and an annotated tag."""
+    grown("branch", "third", "base")
+    grown("tag", "-a", "-m", "a note", "noted", "tuned")
+    return grown
+
+
+@pytest.fixture
 def other(grown: Lxgit) -> Lxgit:
     """The program on another store, which is not there yet."""
     return replace(grown, store=grown.store.with_name("other"))
