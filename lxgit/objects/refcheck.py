@@ -13,10 +13,10 @@ from itertools import pairwise
 from lxgit.errors import LxgitError, quoted
 from lxgit.objects.commits import decode_tag
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
+from lxgit.objects.lostrefs import LostRefs
 from lxgit.objects.packedrefs import CorruptRef
 from lxgit.objects.refnames import BRANCHES, DELETED, TAGS, is_valid_ref, short_name
 from lxgit.objects.refreader import is_pin, remedy
-from lxgit.objects.refs import RefStore
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -151,7 +151,7 @@ class RefVerifier:
     def _lost_faults(self) -> Iterator[RefFault]:
         """Refs that are gone while their logs are there, unless packed-refs has to be mended."""
         with suppress(CorruptRef):
-            for name, oid in RefStore(self._git_dir).lost().items():
+            for name, oid in LostRefs(self._git_dir).lost().items():
                 short = short_name(name)
                 word = "branch" if name.startswith(BRANCHES) else "tag"
                 told = f"the {word} '{short}' is gone, and nobody deleted it"

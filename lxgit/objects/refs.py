@@ -204,72 +204,6 @@ class RefStore(RefReader):
 
         return tuple(deletions(self.reflog(DELETED)))
 
-    def lost(self) -> dict[str, ObjectID]:
-        """Branches and tags that are gone, though nobody deleted them: the last of their logs.
-
-        Not those that were to be made by somebody who was killed: that one's lock is there.
-        """
-        return {
-            name: log[0].new for name, log in self.lost_logs().items() if log[0].new is not None
-        }
-
-    def lost_logs(self) -> dict[str, tuple[ReflogEntry, ...]]:
-        """The logs of those that are `lost`."""
-        return self._among_lost(self._left_logs())
-
-    def bury_lost(
-        self, exists: Callable[[ObjectID], bool], time: int
-    ) -> dict[str, tuple[ReflogEntry, ...]]:
-        """Have what is `lost` told of in DELETED's log, as LOST; its own logs, which go.
-
-        So does any other log without a ref: a process was killed before it had removed it. Those
-        stay whose last value is none that `exists`. `time` is now, in seconds since 1970.
-        """
-        from contextlib import ExitStack
-
-        from lxgit.objects.deletions import LOST
-
-        left = self._left_logs()
-        lost = self._among_lost(left)
-        for name, log in left.items():
-            with ExitStack() as stack:
-                with suppress(RefConflict):  # nobody can make it then
-                    stack.enter_context(FileLock(self._path(name), self._git_dir))
-                if name in lost:
-                    assert log[0].new is not None
-                    if not exists(log[0].new):
-                        continue
-                    self._bury(name, log[0].new, LOST, log[0].who._replace(time=time))
-                self._logs.delete(name)
-        return lost
-
-    def _left_logs(self) -> dict[str, tuple[ReflogEntry, ...]]:
-        """The logs of branches and tags that there are not, nor are about to be."""
-        # A lock goes when its ref has come, a file when packed-refs has it: so in this order.
-        logged = [name for name in self._logs.names() if name.startswith((BRANCHES, TAGS))]
-        unlocked = [name for name in logged if not os.path.lexists(f"{self._path(name)}.lock")]
-        gone = [name for name in unlocked if not self._has_file(name)]
-        packed = self._packed.read() if gone else {}
-        return {name: self._logs.read(name) for name in gone if name not in packed}
-
-    def _among_lost(
-        self, logs: dict[str, tuple[ReflogEntry, ...]]
-    ) -> dict[str, tuple[ReflogEntry, ...]]:
-        """Those that nothing tells the end of."""
-        if not any(logs.values()):
-            return {}
-        # What is deleted is told of before it goes: so this is read last.
-        told = set[object]()
-        for one in self.deleted():
-            told.update((one.ref, _mark(entry)) for entry in one.log)
-            told.update([(one.ref, one.oid)] if not one.log else [])
-        return {
-            name: log
-            for name, log in logs.items()
-            if log and log[0].new is not None
-            if (name, _mark(log[0])) not in told and (name, log[0].new) not in told
-        }
-
     def drop_unmade(self, name: str) -> None:
         """Remove from a log what somebody wrote who was to make the ref, and was killed.
 
@@ -410,11 +344,6 @@ class RefStore(RefReader):
 def _unguarded(_oid: ObjectID | None) -> Iterator[None]:
     """What keeps nothing from gc: for those who say not how."""
     yield
-
-
-def _mark(entry: ReflogEntry) -> tuple[ObjectID | None, int, str]:
-    """What an entry is known by where gc may have dropped what was before."""
-    return entry.new, entry.who.time, entry.message
 
 
 def _check(name: str) -> None:

@@ -26,6 +26,7 @@ import time
 
 from lxgit.fsutil import write_atomic
 from lxgit.objects.git import Git
+from lxgit.objects.lostrefs import LostRefs
 from lxgit.objects.packindex import PackIndex
 from lxgit.operations import leftovers
 from lxgit.operations.garbage import (
@@ -76,7 +77,7 @@ def gc(
     if dry_run:
         progress.phase("Looking for what is unreachable")
         entries = expire_reflogs(repository, now=now, dry_run=True)
-        lost = repository.refs.lost_logs()
+        lost = LostRefs(repository.git_dir).lost_logs()
         tell_lost(lost, progress)
         kept = entries.surviving | unkept(repository) | logged_ids(lost.values())
         garbage = dropped(repository, kept, now=now)

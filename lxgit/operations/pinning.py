@@ -12,8 +12,8 @@ from contextlib import suppress
 from lxgit.errors import LxgitError
 from lxgit.objects.commits import ITSELF
 from lxgit.objects.ids import from_hex, hex_id
+from lxgit.objects.lostrefs import LostRefs
 from lxgit.objects.refnames import BRANCHES, PINS, short_name
-from lxgit.objects.refs import RefStore
 from lxgit.operations.attached import pin_commit, unpinned_commits
 from lxgit.operations.values import Identity
 from lxgit.runtime.containers import all_containers, edited
@@ -45,7 +45,7 @@ def keep_lost(repository: Repository, progress: Progress) -> None:
     everybody from moving refs (Repository.collecting).
     """
     # Not through `repository.refs`, which would wait for whoever collects.
-    refs = RefStore(repository.git_dir)
+    refs = LostRefs(repository.git_dir)
     tell_lost(refs.bury_lost(repository.objects.__contains__, int(time.time())), progress)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lxgit.objects.ids import hex_id
+from lxgit.objects.lostrefs import LostRefs
 from lxgit.objects.packedrefs import CorruptRef
 from lxgit.objects.reflogs import ReflogEntry
 from lxgit.objects.refnames import short_name
@@ -53,7 +54,7 @@ def _ref(repository: Repository, name: str) -> str | None:
     try:
         if (ref := repository.revisions.ref_name(name)) is not None:
             return ref
-        lost = repository.refs.lost()
+        lost = LostRefs(repository.git_dir).lost()
         return next((ref for ref in _meant(name) if ref in lost), None)
     except CorruptRef:
         for ref in _meant(name):

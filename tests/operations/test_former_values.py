@@ -15,6 +15,7 @@ import pytest
 
 from lxgit.objects.commits import Signature
 from lxgit.objects.ids import from_hex, hex_id
+from lxgit.objects.lostrefs import LostRefs
 from lxgit.objects.refs import RefMoved
 from lxgit.operations.branches import create_branch, drop_branch, rename_branch
 from lxgit.operations.gc import gc
@@ -90,10 +91,10 @@ def killed_at(step: int, command: Callable[[Repository], object], repository: Re
 
 def check_none_lost(repository: Repository, *, swept: bool) -> None:
     """What a kill has left tells of no ref that is lost, also not when it is swept up."""
-    assert repository.refs.lost() == {}
+    assert LostRefs(repository.git_dir).lost() == {}
     if swept:
         sweep(repository)
-        assert repository.refs.lost() == {}
+        assert LostRefs(repository.git_dir).lost() == {}
 
 
 @pytest.mark.parametrize("swept", [False, True])
@@ -115,7 +116,7 @@ def test_a_kill_at_each_step_of_what_makes_a_branch(
         if there is None:
             with pytest.raises(RefMoved):  # it has the lock of the one that was killed
                 repository.refs.update(ref, None, old=tip, message="", who=who().committer)
-            assert repository.refs.lost() == {}
+            assert LostRefs(repository.git_dir).lost() == {}
             make(open_repository(repository.path))
         assert [entry.new for entry in repository.refs.reflog(ref)] == [tip]
         if not was_killed:
@@ -295,6 +296,6 @@ def test_a_kill_while_one_is_deleted_and_then_gc(repository: Repository, git: St
         was_killed = killed_at(step, drop, repository)
         for now in (True, False):
             gc(open_repository(repository.path), now=now, progress=Listener())
-            assert repository.refs.lost() == {}
+            assert LostRefs(repository.git_dir).lost() == {}
         if not was_killed:
             break

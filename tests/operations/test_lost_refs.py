@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.objects.ids import hex_id
+from lxgit.objects.lostrefs import LostRefs
 from lxgit.objects.refs import RefConflict
 from lxgit.operations.branches import branch_tip, create_branch, drop_branch, rename_branch
 from lxgit.operations.fsck import fsck
@@ -144,9 +145,9 @@ def test_what_stock_git_does_loses_none(
             StockGit(scratch / "clone")(*words)
         else:
             git(*words, stdin=changes.encode() if "--stdin" in words else b"")
-    assert small.refs.lost() == {}
+    assert LostRefs(small.git_dir).lost() == {}
     gc(small, progress=Listener())
-    assert small.refs.lost() == {}
+    assert LostRefs(small.git_dir).lost() == {}
 
 
 def test_one_that_stock_git_is_making_is_not_lost(small: Repository) -> None:
@@ -155,11 +156,11 @@ def test_one_that_stock_git_is_making_is_not_lost(small: Repository) -> None:
     log.write_bytes((small.git_dir / "logs" / BASE).read_bytes())
     lock = small.git_dir / "refs/heads/new.lock"
     lock.touch()
-    assert small.refs.lost() == {}
+    assert LostRefs(small.git_dir).lost() == {}
     lock.unlink()
-    assert list(small.refs.lost()) == ["refs/heads/new"]
+    assert list(LostRefs(small.git_dir).lost()) == ["refs/heads/new"]
     log.write_bytes(b"")
-    assert small.refs.lost() == {}
+    assert LostRefs(small.git_dir).lost() == {}
 
 
 OWN: dict[str, Callable[[Repository], object]] = {
@@ -192,7 +193,7 @@ def test_one_that_cannot_be_made_leaves_no_log(small: Repository) -> None:
     with pytest.raises(RefConflict):
         small.refs.update("refs/heads/new", tip, old=None, message="", who=WHO.committer)
     assert not os.path.lexists(small.git_dir / "logs/refs/heads/new")
-    assert small.refs.lost() == {}
+    assert LostRefs(small.git_dir).lost() == {}
 
 
 def test_the_log_of_a_lost_one_stays_where_making_it_fails(small: Repository) -> None:
@@ -205,4 +206,4 @@ def test_the_log_of_a_lost_one_stays_where_making_it_fails(small: Repository) ->
     with pytest.raises(RefConflict):
         small.refs.update(OTHER, tip, old=None, message="", who=WHO.committer)
     assert log.read_bytes() == before
-    assert small.refs.lost() == {OTHER: tip}
+    assert LostRefs(small.git_dir).lost() == {OTHER: tip}
