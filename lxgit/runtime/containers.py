@@ -32,11 +32,9 @@ from lxgit.runtime.index import (
     NoSuchContainer,
     container_names,
     ids_of,
-    is_id,
     is_locked,
-    is_name,
 )
-from lxgit.runtime.names import unused_name
+from lxgit.runtime.names import check_name, unused_name
 from lxgit.runtime.runplace import kernel_boot, socket_path
 
 TYPE_CHECKING = False
@@ -53,10 +51,6 @@ LAST_STEPS = 30.0
 
 class ContainerNameTaken(LxgitError):
     """Another container has this name."""
-
-
-class InvalidContainerName(LxgitError):
-    """A name with characters that a container's cannot have."""
 
 
 class BrokenContainer(LxgitError):
@@ -346,17 +340,6 @@ def edited(container: Container, *, wait: bool = True) -> Iterator[Container]:
         except FileNotFoundError:
             raise NoSuchContainer(f"{name} has just been deleted") from None
         yield now
-
-
-def check_name(name: str) -> None:
-    """Raise InvalidContainerName unless `name` can be a container's."""
-    if not is_name(name):
-        raise InvalidContainerName(
-            f"'{name}' cannot be the name of a container",
-            hint="letters, digits, and after the first also '_', '.' and '-'; 128 at most",
-        )
-    if is_id(name):
-        raise InvalidContainerName(f"'{name}' looks like a container's id", hint="take another")
 
 
 def all_containers(containers: Path) -> list[Container]:

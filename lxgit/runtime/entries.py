@@ -11,7 +11,6 @@ from lxgit.runtime.containers import (
     Container,
     ContainerNameTaken,
     broken,
-    check_name,
     edited,
     entries_of,
     give_name,
@@ -20,6 +19,7 @@ from lxgit.runtime.containers import (
     take,
 )
 from lxgit.runtime.index import container_names, entry
+from lxgit.runtime.names import check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

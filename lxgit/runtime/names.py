@@ -1,8 +1,14 @@
-"""Names for containers that got none: two words that are easy to say and to type."""
+"""Names of containers: which one may have, and one for those that got none.
+
+That is two words which are easy to say and to type.
+"""
 
 from __future__ import annotations
 
 import os
+
+from lxgit.errors import LxgitError
+from lxgit.runtime.index import is_id, is_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +38,21 @@ _SURNAMES = (  # noqa: SIM905
     yonath zhukovsky
     """
 ).split()
+
+
+class InvalidContainerName(LxgitError):
+    """A name with characters that a container's cannot have."""
+
+
+def check_name(name: str) -> None:
+    """Raise InvalidContainerName unless `name` can be a container's."""
+    if not is_name(name):
+        raise InvalidContainerName(
+            f"'{name}' cannot be the name of a container",
+            hint="letters, digits, and after the first also '_', '.' and '-'; 128 at most",
+        )
+    if is_id(name):
+        raise InvalidContainerName(f"'{name}' looks like a container's id", hint="take another")
 
 
 def unused_name(taken: Container[str]) -> str:

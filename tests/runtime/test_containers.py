@@ -21,7 +21,6 @@ from lxgit.runtime.containers import (
     BrokenContainer,
     Container,
     ContainerNameTaken,
-    InvalidContainerName,
     all_containers,
     broken,
     create,
@@ -32,6 +31,7 @@ from lxgit.runtime.erasing import remove, settled
 from lxgit.runtime.holders import is_starting
 from lxgit.runtime.idmap import Extent, InvalidIdMap
 from lxgit.runtime.index import AmbiguousContainer, NoSuchContainer, container_names
+from lxgit.runtime.names import InvalidContainerName
 from lxgit.runtime.runplace import socket_path
 from tests.support.stores import find
 
