@@ -85,7 +85,6 @@ INSTEAD = {
     | dict.fromkeys(_OF_DIFFS.split(), _PATHS_BY_GIT.format("diff OLD NEW")),
     "gc": {"--prune": "--now keeps nothing that only a reflog reaches"},
     "log": dict.fromkeys((_OF_LOGS + _OF_DIFFS).split(), _PATHS_BY_GIT.format("log"))
-    | dict.fromkeys(("--name-only", "--name-status"), "--stat")
     | dict.fromkeys(("-s", "--no-patch"), "without -p no changes are shown")
     | dict.fromkeys(("-g", "--walk-reflogs"), "'lxgit reflog' lists where HEAD or a branch was")
     | {"--not": "^REV leaves out what led to REV", "--remotes": _NO_REMOTES},
@@ -94,9 +93,9 @@ INSTEAD = {
     "reset": dict.fromkeys(("--soft", "--mixed", "--keep"), _BRANCH_ALONE),
     "restore": {"--staged": "there is no index: without it files are put back"},
     "run": _RUN,
-    "show": {"--name-only": "--name-status"}
-    | dict.fromkeys(("-p", "--patch"), "without it all is shown")
-    | dict.fromkeys(("-s", "--no-patch", "-q", "--quiet"), "'lxgit log -n 1 REV' shows no changes")
+    "show": dict.fromkeys(
+        ("-s", "--no-patch", "-q", "--quiet"), "'lxgit log -n 1 REV' shows no changes"
+    )
     | dict.fromkeys(
         ("--date", "--oneline", "--pretty", *_OF_DIFFS.split()), _PATHS_BY_GIT.format("show")
     ),
