@@ -18,7 +18,7 @@ from lxgit.objects.ids import ObjectID
 from lxgit.records import dataclass, replace
 from lxgit.runtime import rundir
 from lxgit.runtime.bases import IMAGE, INDEX, TAR
-from lxgit.runtime.idmap import Extent, IdMap
+from lxgit.runtime.idmap import Extent, IdMap, InvalidIdMap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class LayerStore:
             )
         except FileNotFoundError:
             raise AbsentLayer(f"layer {layer_id} is not there") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, InvalidIdMap) as error:
             raise BrokenLayer(f"layer {layer_id} cannot be used: {error}") from None
         if layer.boot != rundir.boot_id():
             raise AbsentLayer(f"layer {layer_id} is of an earlier boot")

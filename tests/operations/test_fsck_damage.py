@@ -5,6 +5,7 @@ What it cannot know of is listed here, with the reason.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -295,6 +296,19 @@ HARM: dict[str, Harm] = {
     "a layer's record": Harm(
         lambda r: put(base_layer(r) / "layer.json", b"{"), "cannot be used", repaired=True
     ),
+    "a layer of ids that there are not": Harm(
+        lambda r: put(
+            base_layer(r) / "layer.json",
+            json.dumps(
+                {
+                    **json.loads((base_layer(r) / "layer.json").read_bytes()),
+                    "idmap": [[0, 0, 1 << 32]],
+                }
+            ).encode(),
+        ),
+        "cannot be used",
+        repaired=True,
+    ),
     "a layer that lies about what it shows": Harm(
         lambda r: flip(
             delta_layer(r) / "layer.json",
@@ -387,6 +401,7 @@ def is_covered(name: str) -> bool:
     )
 
 
+@pytest.mark.scale
 def test_flipped_bytes(grown: Lab) -> None:
     """One bit in a file anywhere, a hundred times, with a seed."""
     chance = random.Random(3)
