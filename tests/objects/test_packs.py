@@ -171,6 +171,7 @@ def indexes(git_dir: Path) -> list[Path]:
     return list((git_dir / "objects/pack").glob("*.idx"))
 
 
+@pytest.mark.scale
 class TestLargeObjects:
     SIZE = 48 << 20
 

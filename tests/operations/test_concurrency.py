@@ -191,6 +191,7 @@ def check(store: Path, workers: list[Worker]) -> None:
 @pytest.mark.root
 @pytest.mark.overlay
 @pytest.mark.lxc
+@pytest.mark.scale
 def test_sixteen_processes(lxgit: Lxgit, scratch: Path, busybox_rootfs: Path) -> None:
     seconds = float(os.environ.get("TORTURE_SECONDS", "15"))
     seed = time.time_ns() if seconds > 15 else 1

@@ -125,6 +125,7 @@ def test_a_kill_at_each_step_of_what_makes_a_branch(
 
 
 @pytest.mark.parametrize("swept", [False, True])
+@pytest.mark.scale
 def test_a_kill_at_each_step_of_a_deletion(
     repository: Repository, commits: list[ObjectID], *, swept: bool
 ) -> None:
@@ -151,6 +152,7 @@ def test_a_kill_at_each_step_of_a_deletion(
 
 
 @pytest.mark.parametrize("swept", [False, True])
+@pytest.mark.scale
 def test_a_kill_at_each_step_of_a_rename(
     repository: Repository, commits: list[ObjectID], *, swept: bool
 ) -> None:
@@ -173,6 +175,7 @@ def test_a_kill_at_each_step_of_a_rename(
 
 
 @pytest.mark.parametrize("swept", [False, True])
+@pytest.mark.scale
 def test_a_kill_at_each_step_of_an_undo(
     repository: Repository, commits: list[ObjectID], *, swept: bool
 ) -> None:

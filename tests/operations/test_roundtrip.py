@@ -110,6 +110,7 @@ def test_a_mount_shows_the_source(
         assert_same_tree(source, root)
 
 
+@pytest.mark.scale
 def test_a_delta_brings_every_entry(store_dir: Path, scratch: Path) -> None:
     """Where there was next to nothing, or a file in the place of a directory."""
     repository = create_repository(store_dir)

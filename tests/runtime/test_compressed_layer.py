@@ -71,6 +71,7 @@ def faults(repository: Repository, layer: Layer) -> list[str]:
     return layer_faults(cache(repository), repository.objects, layer)
 
 
+@pytest.mark.scale
 def test_a_mount_shows_the_source(
     repository: Repository, source: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -217,6 +217,7 @@ def test_what_is_said_to_be_near_is_tried_first(machine: Machine) -> None:
     same(images[3], machine.walk(near))
 
 
+@pytest.mark.scale
 def test_a_long_history_stays_shallow(machine: Machine) -> None:
     deepest = 0
     for number in range(3 * MAX_DEPTH):
