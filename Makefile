@@ -63,7 +63,7 @@ bench:  ## install the peers, then measure against them
 	@$(MAKE) --no-print-directory venv
 	@$(VENV)/bin/python -m benchmarks $(BENCH_FLAGS)
 
-test-scale:  ## what takes minutes: kills, power failures, disks that fail, sixteen processes, a file of 5 GiB
+test-scale:  ## what takes minutes: kills, power failures, disks that fail, fuzzing, sixteen processes, 5 GiB
 	@scripts/setup test
 	@$(MAKE) --no-print-directory venv
 	@$(PYTEST) $(PARALLEL) -m scale $(PYTEST_FLAGS)

@@ -33,6 +33,7 @@ def test_its_seeds(target: Target) -> None:
         target.run(seed)
 
 
+@pytest.mark.scale
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 @settings(
     max_examples=EXAMPLES,

@@ -96,6 +96,7 @@ def test_every_way_through_keeps_everything(source: Path, store_dir: Path, scrat
     assert stock_fsck(repository) == ""
 
 
+@pytest.mark.scale
 @pytest.mark.parametrize("drop_layers", [False, True])
 def test_a_mount_shows_the_source(
     source: Path, store_dir: Path, scratch: Path, drop_layers: bool

@@ -178,6 +178,7 @@ def same(left: Image, right: Image) -> None:
     assert left.tree == right.tree
 
 
+@pytest.mark.scale
 def test_sessions_one_on_the_other(machine: Machine, seed: int) -> None:
     """After each: upperdir, walk, the layer it became, and a delta from Git agree."""
     meddler = Meddler(seed)
