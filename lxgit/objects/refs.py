@@ -229,13 +229,18 @@ class RefStore(RefReader):
         there = set(self.reflog(name) if entries else ())
         return [entry for entry in entries if entry not in there]
 
-    def _check_conflict(self, name: str) -> None:
-        """Raise RefConflict when another ref is where this one's directory would be, or below."""
+    def beside(self, name: str) -> list[str]:
+        """The refs that this one cannot be beside: where its directory would be, or below it."""
         parts = name.split("/")
         above = ["/".join(parts[:count]) for count in range(2, len(parts))]
-        others = [other for other in above if self._read_direct(other) is not None]
-        others += self.list(f"{name}/")
-        if others:
+        return [
+            *(one for one in above if self._read_direct(one) is not None),
+            *self.list(f"{name}/"),
+        ]
+
+    def _check_conflict(self, name: str) -> None:
+        """Raise RefConflict when there are refs that this one cannot be beside."""
+        if others := self.beside(name):
             raise RefConflict(
                 f"'{short_name(name)}' cannot be beside '{short_name(others[0])}'",
                 hint="in Git, no name is the beginning of another up to a '/'",

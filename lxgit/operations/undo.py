@@ -187,12 +187,9 @@ def _check_room(repository: Repository, steps: Sequence[_Step]) -> None:
     What is there was made by stock Git: else that would be undone first. So would `branch -m`.
     """
     back = [step.moved.name for step in steps if step.now is None and step.wanted is not None]
-    for prefix in (BRANCHES, TAGS):
-        mine = [name for name in back if name.startswith(prefix)]
-        for other in repository.refs.list(prefix) if mine else ():
-            for name in mine:
-                if f"{other}/".startswith(f"{name}/") or name.startswith(f"{other}/"):
-                    raise _no_room(repository, name, other)
+    for name in back:
+        if name.startswith((BRANCHES, TAGS)) and (others := repository.refs.beside(name)):
+            raise _no_room(repository, name, others[0])
 
 
 def _no_room(repository: Repository, name: str, other: str) -> RefConflict:
