@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lxgit.runtime.containers import BrokenContainer, all_containers, broken
+from lxgit.runtime.containers import BrokenContainer, all_containers, broken, read_all
 from lxgit.runtime.index import is_locked
 
 TYPE_CHECKING = False
@@ -44,13 +44,14 @@ def pinned_layers(repository: Repository) -> set[str]:
 
     Under those that are being started, too: who starts one may have been killed.
     """
-    if untold(repository, running=True):
+    sound, damaged = read_all(repository.containers_dir)
+    if any(is_locked(repository.containers_dir / identity) for identity in damaged):
         from lxgit.runtime.layers import LayerStore
 
         return set(LayerStore(repository.layers_dir).all_ids())
     return {
         layer
-        for container in all_containers(repository.containers_dir)
+        for container in sound
         if container.is_running or is_starting(container)
         for layer in container.config.stack
     }
