@@ -277,7 +277,7 @@ def _decoded(record: type[Record], data: bytes) -> Record:
     return found
 
 
-def _check_whole(record: Any, data: bytes, last: str | None) -> None:  # noqa: ANN401
+def _check_whole(record: type, data: bytes, last: str | None) -> None:
     """Raise InvalidRecord unless the checksum fits, which is the `last` member.
 
     A record of before there were any ends with a member that is known.
@@ -302,7 +302,7 @@ def _check_forms(record: ContainerConfig | ContainerState) -> None:
         raise InvalidRecord(f"no name of an upper directory: {record.upper}")
 
 
-def _built(record: Any, values: Any) -> Any:  # noqa: ANN401 - a dataclass, and what JSON has
+def _built(record: Any, values: object) -> Any:  # noqa: ANN401 - a dataclass
     """A record of its fields as JSON has them: arrays are tuples, some objects values."""
     if not isinstance(values, dict):
         raise InvalidRecord("a record that is no JSON object")
@@ -323,7 +323,7 @@ def _readers(record: type) -> dict[str, Callable[[Any], Any]]:
 def _plain(*types: type) -> Callable[[Any], Any]:
     """What takes a value of these types as it is. True is no number."""
 
-    def read(value: Any) -> Any:  # noqa: ANN401
+    def read(value: object) -> object:
         if type(value) not in types:
             raise InvalidRecord(f"not what should be there: {value!r}")
         return value
@@ -331,13 +331,13 @@ def _plain(*types: type) -> Callable[[Any], Any]:
     return read
 
 
-def _number(value: Any) -> int:  # noqa: ANN401
+def _number(value: object) -> int:
     if type(value) is not int or not -(1 << 63) <= value < 1 << 63:
         raise InvalidRecord(f"no number of 64 bits: {value!r}")
     return value
 
 
-def _texts(values: Any) -> tuple[str, ...]:  # noqa: ANN401
+def _texts(values: object) -> tuple[str, ...]:
     if type(values) is not list or not all(type(value) is str for value in values):
         raise InvalidRecord(f"no list of texts: {values!r}")
     return tuple(values)
@@ -348,13 +348,13 @@ def _pair(values: list[Any]) -> tuple[int, int]:
     return first, second
 
 
-def _mount(values: Any) -> object:  # noqa: ANN401
+def _mount(values: object) -> object:
     from lxgit.runtime import mounts  # few containers have any
 
     return _built(mounts.Mount, values)
 
 
-def _endpoint(values: Any) -> object:  # noqa: ANN401
+def _endpoint(values: object) -> object:
     from lxgit.runtime.network import endpoint  # of those that run
 
     return _built(endpoint.Endpoint, values)
