@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-
-from tests.support.program import PROGRAM
-from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -440,41 +436,6 @@ def test_the_cache_is_gcs_to_keep(based: Lxgit, context: Path, git: StockGit) ->
     assert based("rev-parse", made, code=None).code == 1
 
 
-def test_several_builds_at_once(based: Lxgit, context: Path) -> None:
-    """They agree on what a step has come to; the name is the last one's."""
-    (context / "Dockerfile").write_text("FROM base\nRUN echo x >/x; date >/date\nLABEL a=1\n")
-    words = [
-        str(PROGRAM),
-        "build",
-        "--network",
-        "none",
-        "--no-cache",
-        "-q",
-        "-t",
-        "web",
-        str(context),
-    ]
-    running = [
-        subprocess.Popen(words, env=based.environment(), stdout=subprocess.PIPE) for _ in range(3)
-    ]
-    made = {one.communicate()[0] for one in running}
-    assert [one.returncode for one in running] == [0, 0, 0]
-    assert based("rev-parse", "web").out.encode() in made
-    assert not based("fsck").err
-
-
-def test_what_a_running_build_relies_on_is_not_forgotten(based: Lxgit, context: Path) -> None:
-    quiet(based, context, "FROM base\nLABEL a=1\n")
-    (context / "Dockerfile").write_text("FROM base\nLABEL a=1\nRUN echo x >/x; sleep 1000\n")
-    words = [str(PROGRAM), "build", "--network", "none", str(context)]
-    with subprocess.Popen(words, env=based.environment(), stdout=subprocess.PIPE) as process:
-        wait_until(lambda: based("ps", "-q").lines != [])
-        refused = based("builder", "prune", "-a", "-f", code=1).err
-        process.terminate()
-    assert f"in use by process {process.pid} (" in refused
-    wait_until(lambda: "Forgot 1 steps" in based("builder", "prune", "-a", "-f", code=None).out)
-
-
 def test_where_the_dockerfile_comes_from(based: Lxgit, context: Path) -> None:
     text = b"FROM base\nRUN echo x >/x\n"
     made = based("build", "--network", "none", "-q", "-", stdin=text).out
@@ -492,23 +453,6 @@ def test_where_the_dockerfile_comes_from(based: Lxgit, context: Path) -> None:
     assert "there is no 'file' to copy" in copying.err
     for wrong in (("-f", "-", "-"), (f"{context}/none",), ("--secret", "x", f"{context}")):
         assert based("build", *wrong, code=None).err.startswith("lxgit: ")
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_a_build_that_is_ended_leaves_nothing(
-    based: Lxgit, context: Path, number: signal.Signals
-) -> None:
-    (context / "Dockerfile").write_text("FROM base\nRUN echo x >/x; sleep 1000\n")
-    words = [os.fspath(word) for word in (PROGRAM, "build", "--network", "none", context)]
-    with subprocess.Popen(words, env=based.environment(), stdout=subprocess.PIPE) as process:
-        wait_until(lambda: based("ps", "-q").lines != [])
-        process.send_signal(number)
-    wait_until(lambda: based("ps", "-aq").lines == [])
-    text = "FROM base\nRUN echo x >/x\n"
-    assert prints(based, quiet(based, context, text), "cat", "/x") == ["x"]
-    based("prune")
-    assert not [name for name in os.listdir(based.store / "tmp") if name.startswith("owner-")]
-    assert not based("fsck").err
 
 
 def test_run_has_the_ulimits_that_were_asked_for(based: Lxgit, context: Path) -> None:
