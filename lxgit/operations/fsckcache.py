@@ -14,6 +14,7 @@ from lxgit.processes import boot_time
 from lxgit.runtime.containers import BrokenContainer, all_containers, broken, data_hint
 from lxgit.runtime.entries import drop_stray, enter, lacking, strays
 from lxgit.runtime.holders import pinned_layers
+from lxgit.runtime.index import look_again
 from lxgit.runtime.layercheck import layer_faults
 from lxgit.runtime.layers import AbsentLayer, BrokenLayer, LayerStore, stack_name
 
@@ -41,6 +42,7 @@ def _ended(container: Container) -> bool:
 
 def container_problems(repository: Repository, *, repair: bool) -> Iterator[Problem]:
     """Records that cannot be read, commits that are missing or that nothing keeps from gc."""
+    look_again(repository.containers_dir)  # or what a power failure took of the index were damage
     for identity in broken(repository.containers_dir):
         yield Problem(
             f"container {identity[:12]}: its files do not say what it is",

@@ -53,7 +53,7 @@ def is_name(text: str) -> bool:
 
 def container_names(containers: Path | str) -> dict[str, str]:
     """Every container's name with its id."""
-    _look_again(containers)
+    look_again(containers)
     try:
         names = os.listdir(f"{containers}/.names")
     except FileNotFoundError:
@@ -149,7 +149,7 @@ def _holds_data(container: Path | str) -> bool:
         return True
 
 
-def _look_again(containers: Path | str) -> None:
+def look_again(containers: Path | str) -> None:
     """Have the index compared with the containers, once a boot: see `containers.registered`.
 
     A disk that cannot be written to has the index that it has.
@@ -158,7 +158,9 @@ def _look_again(containers: Path | str) -> None:
         with open(f"{containers}/.lock", "rb") as file:
             known = file.read()
     except FileNotFoundError:
-        return  # no container was ever made
+        if not ids_of(containers):
+            return
+        known = b""
     if known.startswith(kernel_boot().encode()):
         return
     from pathlib import Path
@@ -191,7 +193,7 @@ def find_id(containers: Path | str, text: str) -> str:
 
     Raises NoSuchContainer, or AmbiguousContainer with the candidates.
     """
-    _look_again(containers)
+    look_again(containers)
     if is_name(text) and (identity := _named(containers, text)):
         return identity
     found = [

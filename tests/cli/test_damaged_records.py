@@ -245,6 +245,21 @@ def test_an_index_of_a_backup_without_links(based: Lxgit, config: Path) -> None:
     assert based("inspect", "-f", "{{.Id}}", "web").out == config.parent.name + "\n"
 
 
+@pytest.mark.parametrize("lock", ["another boot", None])
+def test_an_index_that_a_power_failure_took(based: Lxgit, config: Path, lock: str | None) -> None:
+    """Nobody waits for the disk with it: whoever looks first in a boot makes it again."""
+    for entry in (
+        *based.store.glob("containers/.names/*"),
+        *based.store.glob("containers/.ranges/*"),
+    ):
+        entry.unlink()
+    (based.store / "containers/.lock").unlink()
+    if lock is not None:
+        (based.store / "containers/.lock").write_text(lock)
+    assert based("fsck").out == "No faults found.\n"
+    assert based("inspect", "-f", "{{.Id}}", "web").out == config.parent.name + "\n"
+
+
 @pytest.mark.parametrize("instead", ["nothing", "a file"])
 def test_a_name_that_is_lost_is_not_taken_for_an_id(
     based: Lxgit, config: Path, instead: str
