@@ -6,7 +6,7 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS, image_and_tag
 from lxgit.operations.logvalues import RefKind
-from lxgit.operations.lookup import find_commit, read_commit
+from lxgit.operations.lookup import find_commit, find_image, read_commit
 from lxgit.operations.naming import (
     NoSuchRef,
     RefExists,
@@ -96,7 +96,7 @@ def _put_branch(
     check_branch_name(repository, name)
     ref = branch_ref(name)
     start = "HEAD" if start is None else start
-    oid = find_commit(repository, start)
+    oid = find_image(repository, start)
     present = repository.refs.read(ref)
     if present is not None and not force:
         raise RefExists(f"the branch '{name}' is there already", hint="-f moves it")
@@ -252,7 +252,7 @@ def checkout(
     tip = repository.refs.read(ref)
     if tip is not None and not detach:
         return _move_head(repository, ref, tip, target, created=False, identity=identity)
-    oid = find_commit(repository, target)
+    oid = find_image(repository, target)
     if only_branch and not detach:
         raise WouldDetach(
             f"'{target}' is no branch", hint=f"'lxgit switch --detach {target}' goes there"

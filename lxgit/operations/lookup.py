@@ -121,6 +121,16 @@ def find_commit(repository: Repository, revision: str) -> ObjectID:
     )
 
 
+def find_image(repository: Repository, revision: str) -> ObjectID:
+    """The commit of an image that a revision names, for whoever gives it a name.
+
+    NotAnImage, NewerFormat, and errors as `find_commit`.
+    """
+    oid = find_commit(repository, revision)
+    image_of(repository, oid)
+    return oid
+
+
 def find_container(repository: Repository, text: str) -> Container:
     """The container of that name or id. Errors as `find_container_id`."""
     from lxgit.operations.finding import find_container_id

@@ -9,7 +9,7 @@ from lxgit.objects.ids import ObjectID, ObjectType, hex_id
 from lxgit.objects.messages import clean_message
 from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, InvalidName
 from lxgit.operations.logvalues import RefKind
-from lxgit.operations.lookup import find_commit
+from lxgit.operations.lookup import find_image
 from lxgit.operations.naming import (
     NameTaken,
     NoSuchRef,
@@ -75,7 +75,7 @@ def create_tag(
         if revision is not None and repository.refs.read(BRANCHES + name) is not None:
             error.hint = _in_dockers_order(repository, name, revision) or error.hint
         raise
-    oid = find_commit(repository, "HEAD" if revision is None else revision)
+    oid = find_image(repository, "HEAD" if revision is None else revision)
     present = repository.refs.read(ref)
     if present is not None and not force:
         raise RefExists(f"the tag '{name}' is there already", hint="-f moves it")

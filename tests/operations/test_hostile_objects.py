@@ -324,6 +324,18 @@ def test_it_is_refused_everywhere(store: Forge, lxgit: Lxgit, scratch: Path, kin
     assert lxgit("show", "base:/etc/hosts").out == "127.0.0.1 localhost\n"
 
 
+@pytest.mark.parametrize(
+    "words", ["branch other bad", "tag other bad", "checkout bad", "checkout -b other bad"]
+)
+@pytest.mark.parametrize("kind", ["no image at all", "no format", "a later format"])
+def test_it_gets_no_other_name(store: Forge, lxgit: Lxgit, kind: str, words: str) -> None:
+    tag(store, HOSTILE[kind])
+    done = lxgit(*words.split(), code=1)
+    assert "image" in done.err
+    assert lxgit("branch").out == "* base\n"
+    lxgit("tag", "-d", "bad")
+
+
 @pytest.mark.root
 @pytest.mark.overlay
 @pytest.mark.lxc
