@@ -186,6 +186,7 @@ def test_what_keeps_everything(
     assert found.keys() == on_disk.keys()
 
 
+@pytest.mark.scale
 @pytest.mark.parametrize("words", (WHOLE | PLAIN).values(), ids=(WHOLE | PLAIN).keys())
 def test_the_same_as_tarfile(words: list[str], root: Path, scratch: Path) -> None:
     archive = make(words, root, scratch / "archive.tar")

@@ -279,6 +279,7 @@ def test_sockets_are_dropped_with_a_warning(lab: Lab, monkeypatch: pytest.Monkey
     assert lab.run("d", "ls /run/d; stat -c %Y /run/d") == (0, "5\n")
 
 
+@pytest.mark.scale
 def test_a_session_on_the_awkward_image(lab: Lab, busybox_rootfs: Path, scratch: Path) -> None:
     """Ids outside the range, capabilities, ACLs, odd names: untouched by a session next to them."""
     root = scratch / "awkward"

@@ -80,6 +80,7 @@ def one(path: bytes, metadata: Metadata) -> Callable[[TreeSink], None]:
     return fill
 
 
+@pytest.mark.scale
 @pytest.mark.parametrize("way", [forms.FILE, forms.LOOP])
 def test_a_mount_shows_the_source(
     source: Path, written: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch, way: str

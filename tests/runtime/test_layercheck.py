@@ -42,6 +42,7 @@ def take(repository: Repository, source: Path, name: str) -> Layer:
     return layer_of(repository, name)
 
 
+@pytest.mark.scale
 @pytest.mark.parametrize("form", [forms.FILE, DIRECTORY])
 def test_a_sound_base_layer(
     repository: Repository, scratch: Path, form: str, monkeypatch: pytest.MonkeyPatch
