@@ -32,7 +32,7 @@ class Frame:
                 return place
         raise fault(name.position, f"there is no variable '{name.text}'")
 
-    def inside(self, dot: Value, nodes: Sequence[Node], **names: Value) -> None:
+    def inside(self, dot: Value, nodes: Sequence[Node], names: dict[str, Value]) -> None:
         """Carry out a block with another dot, and variables that end with it."""
         before, count = self.dot, len(self.names)
         self.dot = dot
@@ -109,9 +109,8 @@ def chosen(
     def choose(frame: Frame) -> None:
         value = condition(frame)
         names = {name: value} if name else {}
-        frame.inside(
-            value if with_dot and value else frame.dot, nodes if value else otherwise, **names
-        )
+        inner = value if with_dot and value else frame.dot
+        frame.inside(inner, nodes if value else otherwise, names)
 
     return choose
 
@@ -136,11 +135,11 @@ def repeated(
         else:
             raise fault(position, f"'range' takes a list or a map, and this is {shown(value)}")
         if not items:
-            frame.inside(frame.dot, otherwise)
+            frame.inside(frame.dot, otherwise, {})
         for key, item in items:
             pair = (key, item) if len(names) == 2 else (item,)
             try:
-                frame.inside(item, nodes, **dict(zip(names, pair, strict=False)))
+                frame.inside(item, nodes, dict(zip(names, pair, strict=False)))
             except Continue:
                 continue
             except Break:

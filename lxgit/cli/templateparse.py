@@ -128,7 +128,10 @@ class Parser:
         if self._ahead.kind == "variable" and self._tokens[self._at + 1].text in (",", ":="):
             names = [self._next().text]
             if self._take("mark", ","):
-                names.append(self._next().text)
+                second = self._take("variable")
+                if second is None:
+                    raise fault(self._ahead.position, "a variable is expected here")
+                names.append(second.text)
             if not self._take("mark", ":="):
                 raise fault(self._ahead.position, "':=' is expected here")
         at = self._ahead.position

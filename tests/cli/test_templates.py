@@ -101,6 +101,7 @@ def test_what_go_writes(template: str, text: str) -> None:
         ("{{end}}", "column 3: 'end' ends nothing"),
         ("{{if true}}{{else}}{{else}}{{end}}", "column 22: '{{end}}' is missing"),
         ("{{break}}", "column 3: 'break' is in no 'range'"),
+        ("{{range $i, dot := .Mounts}}{{end}}", "column 13: a variable is expected here"),
         ("{{range .Names}}{{end}}", "column 9: 'range' takes a list or a map, and this is web"),
         ("{{(.Names}}", "column 3: '(' is not closed"),
         ("{{index .Config.Env 5}}", "column 3: index: there is no item 5: it has 2"),
@@ -153,6 +154,10 @@ def test_what_is_nested_too_deep_is_a_fault(template: str) -> None:
 PIECES = """
 {{ }} {{- -}} . $ $x := = | ( ) , .Names .Mounts .State "a" `b` 1 -2.5 if else end range with
 break continue json index len printf "%d" eq and or true nil text /* */ .Label \\t
+dot nodes self
+"""
+WHOLE = """
+{{ range $i , $x := .Mounts }} {{ if $x }} {{ printf "%d" ( len $i ) | json }} {{ end }} {{ end }}
 """
 
 
@@ -162,6 +167,15 @@ break continue json index len printf "%d" eq and or true nil text /* */ .Label \
 def test_any_template_is_text_or_a_fault(pieces: list[str]) -> None:
     with contextlib.suppress(InvalidTemplate):
         assert isinstance(Template("".join(pieces)).render(DATA), str)
+
+
+def test_any_word_in_the_place_of_another_gives_text_or_a_fault() -> None:
+    whole = WHOLE.split()
+    for at in range(len(whole)):
+        for piece in PIECES.split():
+            words = [*whole[:at], piece, *whole[at + 1 :]]
+            with contextlib.suppress(InvalidTemplate):
+                assert isinstance(Template(" ".join(words)).render(DATA), str)
 
 
 def test_the_words_of_strangers_move_no_cursor() -> None:
