@@ -32,8 +32,8 @@ def gc(
     """Drop objects that nothing reaches any more, and pack the rest; compress idle layers.
 
     Kept is what a branch, a tag, a container or a reflog reaches: reflogs remember 90 days, 30 what
-    was undone. Anything else goes two weeks after it was last used. Nothing goes while a branch or
-    a tag is lost: gone from the disk, and not deleted.
+    was undone. Anything else goes two weeks after it was last used. A branch or tag that is lost,
+    gone from the disk and not deleted, is kept as a deleted one, and warned of.
     """
     from lxgit.operations.gc import gc
 
