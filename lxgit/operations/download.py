@@ -167,10 +167,10 @@ class _File:
     def _said(self) -> tuple[str, str]:
         """The two lines about what has come."""
         try:
-            version, _, modified = self._from.read_text("ascii").partition("\n")
-        except FileNotFoundError:
+            version, _, modified = self._from.read_bytes().decode("ascii").partition("\n")
+        except (FileNotFoundError, ValueError):  # there is none, or it is damaged
             return "", ""
-        return version, modified
+        return _plain(version), modified
 
     def start_anew(self, version: str | None, modified: str = "") -> None:
         """Throw away what has come; `version` names what comes."""

@@ -184,7 +184,7 @@ class _Packs:
     def _packed_before(self, plain: Iterable[str]) -> str | None:
         """The pack that gc made last, if it is still there."""
         try:
-            name = self._note.read_text(encoding="ascii").strip()
+            name = self._note.read_text("ascii", "replace").strip()  # damaged, it is no pack's
         except FileNotFoundError:
             return None
         return name if name in plain else None

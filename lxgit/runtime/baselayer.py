@@ -84,7 +84,7 @@ def why_directories(store: Path) -> str:
     note = store / ".probed-layers"
     try:
         boot, _, words = note.read_text(encoding="utf-8").partition("\n")
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # there is none, or it is damaged
         boot = words = ""
     if rootless.is_active():
         return "an ordinary user cannot mount EROFS"

@@ -192,7 +192,7 @@ class LayerStore:
         try:
             top = (self._stacks / stack_name(shows)).read_text(encoding="ascii").strip()
             return self.stack(top)
-        except (FileNotFoundError, BrokenLayer):
+        except (FileNotFoundError, ValueError, BrokenLayer):
             return None
 
     def recent(self, count: int) -> Iterator[Stack]:
@@ -204,7 +204,7 @@ class LayerStore:
         for entry in names:
             if count <= 0:
                 return
-            with contextlib.suppress(BrokenLayer, FileNotFoundError):
+            with contextlib.suppress(BrokenLayer, FileNotFoundError, ValueError):
                 with open(entry.path, encoding="ascii") as file:
                     stack = self.stack(file.read().strip())
                 count -= 1

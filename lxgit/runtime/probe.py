@@ -52,12 +52,13 @@ def check_host(store: Path, *, host_ids: bool = False) -> None:
     launcher.program()  # UnsupportedMachine
     rundir.prepare()
     done = store / (".probed-host" if host_ids else ".probed")
-    if done.exists() and done.read_text(encoding="ascii") == rundir.boot_id():
+    boot = rundir.boot_id().encode("ascii")
+    if done.exists() and done.read_bytes() == boot:
         return
     if not host_ids:
         _probe_user_namespace()
     _probe_overlay(store, host_ids=host_ids)
-    done.write_text(rundir.boot_id(), encoding="ascii")
+    done.write_bytes(boot)
 
 
 def _probe_user_namespace() -> None:

@@ -113,7 +113,8 @@ class Confinement(NamedTuple):
 
 # The parameters that IPC and network namespaces have to themselves: sysctl/kernel.rst and net.rst.
 _IPC_SYSCTLS = pattern(
-    r"kernel\.(msg(max|mnb|mni)|sem|shm(all|max|mni|_rmid_forced))|fs\.mqueue\.\w+"
+    r"kernel\.(msg(max|mnb|mni)|sem|shm(all|max|mni|_rmid_forced))|fs\.mqueue\.\w+",
+    re.ASCII,
 )
 _NET_SYSCTLS = pattern(r"net\.[a-zA-Z0-9_.-]+", re.ASCII)
 _SYSCTL_VALUE = pattern(r"[a-zA-Z0-9 .,:/_-]{1,256}", re.ASCII)

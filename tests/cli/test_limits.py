@@ -234,6 +234,7 @@ FAULTS = [
     (("--ulimit", "nofile=9:3"), 125, "the soft limit is above the hard one"),
     (("--ulimit", "nofile=-1"), 125, "Failed to set limit nofile"),
     (("--sysctl", "kernel.panic=1"), 125, "no kernel parameter 'kernel.panic' of its own"),
+    (("--sysctl", "fs.mqueue.\u00e9=1"), 125, "no kernel parameter 'fs.mqueue.\u00e9' of its own"),
     (("--sysctl", "net.a/b=1"), 125, "no kernel parameter 'net.a/b' of its own"),
     (("--sysctl", "kernel.shmmax=1'; id; '"), 125, "is no setting"),
     (("--network", "host", "--sysctl", "net.ipv4.ip_forward=1"), 125, "is the host's own"),

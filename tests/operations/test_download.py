@@ -137,6 +137,21 @@ def test_what_has_no_name_is_fetched_anew(
     assert [asked for _, asked, _ in server.asked] == [None, None]
 
 
+@pytest.mark.parametrize("note", [b'"\xffone"\n', b'"o\rne"\n', b"\0", b""])
+def test_with_a_damaged_note_it_is_fetched_anew(
+    server: Server, repository: Repository, note: bytes
+) -> None:
+    server.breaks = [100_000, 0, 0, 0]
+    with pytest.raises(DownloadFailed, match="broke off"):
+        fetch(repository, f"{server.url}/rootfs.tar")
+    (kept,) = repository.scratch_dir.glob("download-*.from")
+    kept.write_bytes(note)
+    server.asked = []
+    assert fetch(repository, f"{server.url}/rootfs.tar", SHA256) == BODY
+    assert [asked for _, asked, _ in server.asked] == [None]
+    assert left(repository) == set()
+
+
 def test_a_server_without_ranges(server: Server, repository: Repository) -> None:
     server.ranges = False
     server.breaks = [100_000]

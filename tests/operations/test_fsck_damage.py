@@ -17,6 +17,7 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex
 from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
+from lxgit.operations.prune import prune
 from lxgit.records import replace as changed
 from lxgit.repository import FORMAT, Repository, create_repository, open_repository
 from lxgit.runtime.config import decoded_config, encoded
@@ -330,6 +331,9 @@ HARM: dict[str, Harm] = {
         "another image's",
         repaired=True,
     ),
+    "a stack that is no text": Harm(
+        lambda r: flip(one(r, "layers/stacks/*"), mask=0x80), "cannot be read", repaired=True
+    ),
 }
 
 
@@ -381,6 +385,21 @@ def test_it_says_whom_it_harms(grown: Lab) -> None:
     }
     shutil.rmtree(repository.git_dir)
     saved.rename(repository.git_dir)
+
+
+@pytest.mark.parametrize("file", ["packed", ".probed", ".probed-layers", "layers/stacks/*"])
+def test_a_damaged_cache_is_none(grown: Lab, file: str) -> None:
+    """What may be deleted at any time (format.md): everything goes on as without it."""
+    damaged = one(grown.repository, file)
+    for number, at in enumerate((0, -2)):
+        flip(damaged, at, 0x80)
+        assert grown.run(f"run{number}", "cat /etc/two", "other") == (0, "two\n")
+        gc(grown.repository, progress=Listener())
+        prune(grown.repository, progress=Listener())
+        assert grown.run(f"again{number}", "cat /etc/two", "other") == (0, "two\n")
+        assert all(problem.repaired for problem in problems(grown.repository.path, repair=True))
+        assert problems(grown.repository.path) == []
+        damaged = one(grown.repository, file)
 
 
 def is_covered(name: str) -> bool:

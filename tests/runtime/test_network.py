@@ -23,7 +23,7 @@ from lxgit.runtime.network import (
     subnets,
 )
 from lxgit.runtime.network.publishing import Port, Publication
-from lxgit.runtime.network.records import Bridge, Member
+from lxgit.runtime.network.records import Bridge, DamagedNote, Member
 from lxgit.runtime.network.resolver import Wanted
 from lxgit.runtime.networks import STORES_OWN, Network
 from tests.support import netns, rlimits
@@ -289,3 +289,13 @@ def test_who_leaves_while_somebody_looks_is_not_on_the_bridge(
     (place / leaves).symlink_to("nowhere")
     assert [one.container for one in records.members(place)] == [stays]
     assert records.members(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"{", b"[]", b'"x"', b'{"names": 1}'])
+def test_notes_that_are_damaged_are_told_of(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "bridge").write_bytes(content)
+    (tmp_path / ("a" * 64)).write_bytes(content)
+    with pytest.raises(DamagedNote, match="bridge' is damaged"):
+        records.bridge_at(tmp_path)
+    with pytest.raises(DamagedNote, match="aaa' is damaged"):
+        records.member_at(tmp_path, "a" * 64)

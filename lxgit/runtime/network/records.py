@@ -21,6 +21,7 @@ import re
 import socket
 
 from lxgit.beneath import remove_tree
+from lxgit.errors import LxgitError
 from lxgit.fsutil import write_atomic
 from lxgit.locks import locked
 from lxgit.records import asdict, dataclass
@@ -32,11 +33,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Any
 
 _MEMBER = re.compile(r"[0-9a-f]{64}")
 HOSTS = "hosts"
 NAMES = "lxgit"
 """What the names of all bridges begin with, and of their tables of rules."""
+
+
+class DamagedNote(LxgitError):
+    """What is written down of a bridge is not what lxgit wrote."""
+
+    exit_code = 125
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +158,12 @@ def _namespace() -> int:
 
 
 def bridge_at(place: Path) -> Bridge | None:
-    """The bridge that is written down; None if none is."""
+    """The bridge that is written down; None if none is. DamagedNote."""
     try:
-        return Bridge(**json.loads((place / "bridge").read_bytes()))
+        found: Bridge = _read(place / "bridge", Bridge)
     except FileNotFoundError:
         return None
+    return found
 
 
 def write_bridge(place: Path, bridge: Bridge) -> None:
@@ -177,10 +186,9 @@ def members(place: Path) -> list[Member]:
 
 
 def member_at(place: Path, container: str) -> Member:
-    """A container that is written down there. FileNotFoundError."""
-    values = json.loads((place / container).read_bytes())
-    tuples = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
-    return Member(**{**values, **tuples})
+    """A container that is written down there. FileNotFoundError, DamagedNote."""
+    found: Member = _read(place / container, Member)
+    return found
 
 
 def write_member(place: Path, member: Member) -> None:
@@ -207,6 +215,17 @@ def forget_dead() -> None:
 def forget(place: Path) -> None:
     """Drop what is written down of a bridge that has gone."""
     remove_tree(place)
+
+
+def _read(path: Path, record: type) -> Any:  # noqa: ANN401  # one of that kind
+    try:
+        values = json.loads(path.read_bytes())
+        tuples = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
+        return record(**{**values, **tuples})
+    except (ValueError, TypeError, AttributeError):
+        raise DamagedNote(
+            f"'{path}' is damaged", hint="delete it once nothing runs that is on that network"
+        ) from None
 
 
 def _write(path: Path, values: dict[str, object]) -> None:
