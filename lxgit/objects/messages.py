@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _TRAILER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)", re.DOTALL)
-_SPACE = " \t\n\v\f\r"  # what Git trims: of ASCII alone
+_SPACE = " \t\n\r"  # what Git trims (ctype.c): of ASCII alone, and neither \v nor \f
 _PICKED = "(cherry picked from commit "
 
 
@@ -23,7 +23,7 @@ def clean_message(text: str, *, comment: str | None = None) -> str:
     for line in text.split("\n"):
         if comment is not None and line.startswith(comment):
             continue
-        stripped = line.rstrip(" \t\r\v\f")
+        stripped = line.rstrip(_SPACE)
         if stripped or (lines and lines[-1]):
             lines.append(stripped)
     cleaned = "\n".join(lines).rstrip("\n")
@@ -55,7 +55,7 @@ def add_trailers(message: str, pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _fold(value: str) -> str:
-    return "\n ".join(line.rstrip(_SPACE) for line in value.splitlines() if line.strip(_SPACE))
+    return "\n ".join(line.rstrip(_SPACE) for line in value.split("\n") if line.strip(_SPACE))
 
 
 def _trailer_block(message: str) -> list[str]:
