@@ -7,6 +7,7 @@ import subprocess
 
 from lxgit.cli.environment import editor, program_environment
 from lxgit.errors import LxgitError
+from lxgit.operations.messages import clean_message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def edit_message(path: Path, command: str, comments: str) -> str:
             f"the editor '{command}' failed with exit code {code}",
             hint="GIT_EDITOR names another one; 'commit -m MESSAGE' needs none",
         )
-    message = strip_comments(path.read_text("utf-8", "surrogateescape"))
+    message = clean_message(path.read_text("utf-8", "surrogateescape"), comment="#")
     if not message:
         raise NoMessage("nothing was done: the message is empty", hint="-m MESSAGE gives one")
     return message
@@ -60,19 +61,6 @@ def check_terminal() -> None:
     """Raise NoMessage where an editor could not be used."""
     if not (os.isatty(0) and os.isatty(1)):
         raise NoMessage("a message is missing", hint="-m MESSAGE; an editor needs a terminal")
-
-
-def strip_comments(text: str) -> str:
-    """What is left of a message as `git stripspace --strip-comments` leaves it.
-
-    No comment lines, no blanks at the end of a line, no empty lines at either end, one between
-    paragraphs; a newline at the end unless nothing is left.
-    """
-    kept = [line.rstrip() for line in text.splitlines() if not line.startswith("#")]
-    lines = [
-        line for at, line in enumerate(kept) if line or (at and kept[at - 1] and any(kept[at:]))
-    ]
-    return "\n".join(lines) + "\n" if lines else ""
 
 
 _INSTRUCTIONS = (

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from lxgit.cli.editor import EditorFailed, NoMessage, edit_message, strip_comments
+from lxgit.cli.editor import EditorFailed, NoMessage, edit_message
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,13 +33,8 @@ def test_an_editor_that_fails(tmp_path: Path) -> None:
         edit_message(tmp_path / "m", "false", "")
 
 
-TEXT = st.lists(
-    st.sampled_from(["", " ", "a", "b  ", "\tc", "# d", " # e", "#", "é"]), max_size=12
-).map("\n".join)
-
-
-@given(TEXT)
-def test_comments_go_as_git_strips_them(text: str) -> None:
-    command = ["git", "stripspace", "--strip-comments"]
-    theirs = subprocess.run(command, input=text.encode(), capture_output=True, check=True).stdout
-    assert strip_comments(text) == theirs.decode()
+def test_only_a_newline_ends_a_line(tmp_path: Path) -> None:
+    (tmp_path / "written").write_text("a\fb\N{NEXT LINE}c\nx\N{LINE SEPARATOR}# y\n# no\n")
+    copying = f"cp {tmp_path / 'written'}"
+    told = edit_message(tmp_path / "m", copying, "")
+    assert told == "a\fb\N{NEXT LINE}c\nx\N{LINE SEPARATOR}# y\n"
