@@ -84,6 +84,8 @@ class Verdict(Enum):
 
     WITHIN = "within"
     MISSED = "missed"
+    MEASURED = "measured"
+    """Nothing was set for it."""
     VOID = "void"
     FAILED = "failed"
 
@@ -167,6 +169,8 @@ class _Game:
 
 
 def _judge(row: Row, ours: list[float], peer: list[float]) -> Verdict:
+    if row.limit is None and row.reach is None:
+        return Verdict.MEASURED
     missed = row.limit is not None and median(ours) > row.limit
     if row.reach is not None and peer:
         missed = missed or median(ours) > row.reach * median(peer)

@@ -77,7 +77,7 @@ def test_the_number_of_rounds_can_be_chosen() -> None:
         (None, 0.9, Verdict.MISSED),
         (0.5, 0.9, Verdict.MISSED),
         (0.4, 2, Verdict.MISSED),
-        (None, None, Verdict.WITHIN),
+        (None, None, Verdict.MEASURED),
     ],
 )
 def test_a_row_keeps_its_reach_and_its_limit(
@@ -149,6 +149,6 @@ def test_a_further_peer_may_be_missing(error: Exception) -> None:
         yield Contest(lambda: 1, None, {"another": fail})
 
     result = measure(Row("row", "an operation", "peer", setup, rounds=3))
-    assert (result.ours, result.verdict) == ((1, 1, 1), Verdict.WITHIN)
+    assert (result.ours, result.verdict) == ((1, 1, 1), Verdict.MEASURED)
     assert result.listed == (Listed("another", (), str(error)),)
     assert len(asked) == 1
