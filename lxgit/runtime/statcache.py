@@ -1,9 +1,11 @@
 """What the files of a container had in them when they were last read: then they need not be read.
 
 It is `stat-cache` in the container's directory (format.md, "Containers"), and is not flushed: one
-that is torn, damaged or of another version is none. As with Git's index, a file has what it had as
-long as inode, size and both times are the same, so nothing is noted of one whose times need not
-move when it changes next:
+that is torn, damaged or of another version is none. Nor are the files that it tells of: when the
+power fails what was in them may be lost, and their times not. So one of another boot is none.
+
+As with Git's index, a file has what it had as long as inode, size and both times are the same, so
+nothing is noted of one whose times need not move when it changes next:
 
 - It has been changed in the last tick of the kernel's clock. Git calls that racily clean, and looks
   at the time of its index; here such a file is left out.
@@ -24,6 +26,7 @@ from lxgit.lean import NANOSECONDS
 from lxgit.objects.content import read_range, read_whole
 from lxgit.objects.ids import ObjectID
 from lxgit.records import dataclass
+from lxgit.runtime.runplace import kernel_boot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ TICK = 20_000_000
 """Nanoseconds between two times that the kernel gives at most: CONFIG_HZ is 100 or more."""
 
 _NAME = "stat-cache"
-_HEADER = b"lxgit stat cache 1\n"
+_VERSION = b"lxgit stat cache 2\n"
 _RECORD = struct.Struct(">QQqq20s")
 _DIGEST = 20  # bytes
 
@@ -92,18 +95,22 @@ def forget(container: Path) -> None:
 
 def _encoded(known: dict[Stamp, ObjectID]) -> bytes:
     records = (_RECORD.pack(*stamp, oid) for stamp, oid in sorted(known.items()))
-    body = _HEADER + b"".join(records)
+    body = _header() + b"".join(records)
     return body + _digest(body)
 
 
 def _decoded(data: bytes) -> dict[Stamp, ObjectID]:
-    """Nothing of what is not whole."""
-    body, digest = data[:-_DIGEST], data[-_DIGEST:]
-    records = memoryview(body)[len(_HEADER) :]
-    if not body.startswith(_HEADER) or len(records) % _RECORD.size or digest != _digest(body):
+    """Nothing of what is not whole, or is of another boot."""
+    body, digest, header = data[:-_DIGEST], data[-_DIGEST:], _header()
+    records = memoryview(body)[len(header) :]
+    if not body.startswith(header) or len(records) % _RECORD.size or digest != _digest(body):
         return {}
     # Plain tuples, which equal the stamps: to make these would take as long as all else.
     return {record[:4]: ObjectID(record[4]) for record in _RECORD.iter_unpack(records)}  # type: ignore[misc]
+
+
+def _header() -> bytes:
+    return b"%b%b\n" % (_VERSION, kernel_boot().encode())
 
 
 def _digest(data: bytes) -> bytes:

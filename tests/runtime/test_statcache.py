@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lxgit.objects.content import Below, Stamp, stamp_of
 from lxgit.objects.ids import ObjectID
 from lxgit.runtime import statcache
+from lxgit.runtime.runplace import kernel_boot
 from lxgit.runtime.statcache import StatCache, Watched
 from tests.support.waiting import wait_until
 
@@ -40,7 +41,7 @@ def test_what_is_written_is_read(known: dict[Stamp, ObjectID]) -> None:
     data = statcache._encoded(known)
     assert statcache._decoded(data) == known
     assert statcache._encoded(dict(reversed(known.items()))) == data
-    assert len(data) == 19 + 52 * len(known) + 20
+    assert len(data) == 19 + 37 + 52 * len(known) + 20
 
 
 def test_what_is_damaged_is_none() -> None:
@@ -50,8 +51,10 @@ def test_what_is_damaged_is_none() -> None:
         damaged[position] ^= 4
         assert statcache._decoded(bytes(damaged)) == {}
         assert statcache._decoded(data[:position]) == {}
-    later = data[:-20].replace(b"cache 1", b"cache 2")
-    assert statcache._decoded(later + statcache._digest(later)) == {}
+    boot = kernel_boot().encode()
+    for this, another in ((b"cache 2", b"cache 3"), (boot, boot[::-1])):
+        changed = data[:-20].replace(this, another)
+        assert statcache._decoded(changed + statcache._digest(changed)) == {}
 
 
 def filled(place: Path, known: dict[Stamp, ObjectID]) -> None:
