@@ -76,6 +76,7 @@ def write_commit(out: Writer, entry: LogEntry, *, colour: bool) -> None:
 def write_oneline(out: Writer, entry: LogEntry, *, colour: bool, whole: bool = False) -> None:
     """A commit on one line: 12 digits, or its `whole` id, names, subject."""
     from lxgit.cli.tables import short_id
+    from lxgit.operations.messages import subject
 
     names = _decorations(entry.decorations, colour=colour)
     digits = _painted(short_id(entry.oid, whole=whole), _YELLOW, colour=colour)
@@ -92,11 +93,6 @@ def write_tag(out: Writer, tag: AnnotatedTag, *, colour: bool) -> None:
     for line in tag.message.rstrip("\n").split("\n"):
         out.line(printable(line, keep="\t"))
     out.line()
-
-
-def subject(message: str) -> str:
-    """The first paragraph on one line, as Git's `%s`."""
-    return " ".join(message.lstrip("\n").partition("\n\n")[0].split("\n")).strip()
 
 
 def _decorations(decorations: Sequence[Decoration], *, colour: bool) -> str:

@@ -8,6 +8,7 @@ from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import Faults, printable
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_ids, write_json
+from lxgit.operations.messages import subject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ def _fields(row: TagRow) -> dict[str, object]:
 
 
 def _line(row: TagRow, *, with_message: bool) -> str:
-    subject = row.message.partition("\n")[0] if with_message else ""
-    return printable(f"{row.name:15} {subject}") if subject else row.name
+    told = subject(row.message) if with_message else ""
+    return printable(f"{row.name:15} {told}") if told else row.name
 
 
 def _delete(session: Session, names: tuple[str, ...]) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from itertools import dropwhile, takewhile
+from operator import not_
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +30,12 @@ def clean_message(text: str, *, comment: str | None = None) -> str:
             lines.append(stripped)
     cleaned = "\n".join(lines).rstrip("\n")
     return f"{cleaned}\n" if cleaned else ""
+
+
+def subject(message: str) -> str:
+    """The first paragraph on one line, as Git's `%s` (git-log(1)); may be empty."""
+    lines = (line.rstrip(_SPACE) for line in message.split("\n"))
+    return " ".join(takewhile(bool, dropwhile(not_, lines)))
 
 
 def trailers(message: str) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from lxgit.objects.image import read_image
 from lxgit.objects.imageconfig import architecture_name, config_values
-from lxgit.objects.messages import trailers
+from lxgit.objects.messages import subject, trailers
 from lxgit.oci.layerwriter import Layer, NotForOCI, write_layer
 from lxgit.oci.layoutwriter import encode
 
@@ -110,7 +110,7 @@ def _history_entry(commit: Commit) -> dict[str, Any]:
         "created": _time(commit.committer),
         "created_by": dict(trailers(commit.message)).get("Command", ""),
         "author": _person(commit.author),
-        "comment": next(iter(commit.message.splitlines()), ""),
+        "comment": subject(commit.message),
     }
     return {key: _text(value) for key, value in entry.items() if value}
 

@@ -73,8 +73,10 @@ def list_branches(
 
 
 def _subject(repository: Repository, oid: ObjectID) -> str:
-    """The first line of a commit's message."""
-    return next(iter(read_commit(repository, oid).message.splitlines()), "")
+    """That of a commit."""
+    from lxgit.objects.messages import subject
+
+    return subject(read_commit(repository, oid).message)
 
 
 def create_branch(
@@ -266,8 +268,8 @@ def _stay(repository: Repository) -> HeadMoved | None:
     if oid is None:
         return None
     branch = head.removeprefix(BRANCHES) if isinstance(head, str) else None
-    digits, subject = hex_id(oid), _subject(repository, oid)
-    return HeadMoved(branch, digits, branch, digits, created=False, subject=subject, left_behind=())
+    digits, told = hex_id(oid), _subject(repository, oid)
+    return HeadMoved(branch, digits, branch, digits, created=False, subject=told, left_behind=())
 
 
 def checkout_new(

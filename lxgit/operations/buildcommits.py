@@ -12,7 +12,7 @@ from lxgit.objects.ids import ObjectType
 from lxgit.objects.image import write_image
 from lxgit.objects.imageconfig import ImageConfig
 from lxgit.objects.links import Links
-from lxgit.objects.messages import add_trailers, clean_message
+from lxgit.objects.messages import add_trailers, clean_message, subject
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.refs import ANY
 from lxgit.objects.scratch import ScratchObjects
@@ -69,8 +69,8 @@ def record(
 
 def keep(repository: Repository, ref: str, oid: ObjectID, message: str, identity: Identity) -> None:
     """Have the cache find a commit."""
-    subject = message.partition("\n")[0]
-    repository.refs.update(ref, oid, old=ANY, message=f"build: {subject}", who=identity.committer)
+    why = f"build: {subject(message)}"
+    repository.refs.update(ref, oid, old=ANY, message=why, who=identity.committer)
 
 
 def told(message: str, command: tuple[str, ...]) -> str:

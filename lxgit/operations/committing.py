@@ -18,7 +18,7 @@ from lxgit.beneath import remove_tree
 from lxgit.errors import LxgitError
 from lxgit.objects.commits import Commit, encode_commit
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
-from lxgit.objects.messages import add_trailers, clean_message
+from lxgit.objects.messages import add_trailers, clean_message, subject
 from lxgit.objects.refnames import TAGS
 from lxgit.operations.attached import pin_commit, pinned, record_container, row_of
 from lxgit.operations.consolidating import consolidate
@@ -270,12 +270,11 @@ def _move_ref(
 ) -> None:
     if oid == destination.tip:
         return
-    subject = next(iter(message.strip().splitlines()), "")
     repository.refs.update(
         destination.ref,
         oid,
         old=destination.tip,
-        message=f"commit: {subject}",
+        message=f"commit: {subject(message)}",
         who=identity.committer,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lxgit.objects.messages import trailers
+from lxgit.objects.messages import subject, trailers
 from lxgit.operations.history import LogRequest, log
 from lxgit.operations.lookup import IsContainer, find_container
 from lxgit.tuples import NamedTuple
@@ -42,5 +42,5 @@ def image_history(repository: Repository, revision: str) -> Iterator[Step]:
             entry.committer.time,
             dict(trailers(entry.message)).get("Command", ""),
             sum(change.new_size for change in entry.changes or ()),
-            next(iter(entry.message.splitlines()), ""),
+            subject(entry.message),
         )

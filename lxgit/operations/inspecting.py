@@ -8,7 +8,7 @@ from contextlib import suppress
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.imageconfig import config_values
-from lxgit.objects.messages import trailers
+from lxgit.objects.messages import subject, trailers
 from lxgit.objects.refnames import BRANCHES, LATEST, image_and_tag
 from lxgit.objects.revisions import NAMES_LISTED, UnknownRevision
 from lxgit.operations.lookup import classify, find_container, image_of, read_commit
@@ -121,13 +121,12 @@ def _image(repository: Repository, oid: ObjectID, image: Image) -> dict[str, Any
     commit = read_commit(repository, oid)
     values = {**_ALWAYS, **config_values(image.config)}
     told = dict(trailers(commit.message))
-    subject = next(iter(commit.message.splitlines()), "")
     return {
         "Id": hex_id(oid),
         "RepoTags": _names(repository, oid),
         "Parent": hex_id(commit.parents[0]) if commit.parents else "",
         "Parents": [hex_id(parent) for parent in commit.parents],
-        "Comment": subject,
+        "Comment": subject(commit.message),
         "Created": _commit_time(commit.committer),
         "Container": told.get("Container", ""),
         "ContainerConfig": {"Cmd": _words(told.get("Command"))},

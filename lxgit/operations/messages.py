@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from lxgit.objects.messages import clean_message
+from lxgit.objects.messages import clean_message, subject
 
-__all__ = ["clean_message"]
+__all__ = ["clean_message", "subject"]

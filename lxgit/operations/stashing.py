@@ -12,6 +12,7 @@ import re
 from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.merging import changes_of, conflicts
+from lxgit.objects.messages import subject
 from lxgit.operations.attached import row_of, set_stash, stashed
 from lxgit.operations.lookup import find_container, image_of, read_commit
 from lxgit.operations.placing import Aim, Conflicts, carried, place, show, taken, written
@@ -96,9 +97,8 @@ def _is_stash_of(repository: Repository, tree: WorkTree, oid: ObjectID, message:
         commit = read_commit(repository, oid)
     except LxgitError:
         return False  # it is damaged
-    over = (from_hex(tree.container.config.commit),)
-    subject = commit.message.partition("\n")[0]
-    return (commit.tree, commit.parents, subject) == (tree.image.tree, over, message)
+    over, told = (from_hex(tree.container.config.commit),), subject(commit.message)
+    return (commit.tree, commit.parents, told) == (tree.image.tree, over, message)
 
 
 def _message(repository: Repository, container: Container, given: str | None) -> str:
@@ -108,8 +108,7 @@ def _message(repository: Repository, container: Container, given: str | None) ->
     if given is not None:
         return f"On {where}: {' '.join(given.split())}"
     commit = read_commit(repository, from_hex(config.commit))
-    subject = commit.message.partition("\n")[0]
-    return f"WIP on {where}: {config.commit[:12]} {subject}".rstrip()
+    return f"WIP on {where}: {config.commit[:12]} {subject(commit.message)}".rstrip()
 
 
 def pop(
@@ -251,7 +250,7 @@ def _told(repository: Repository, container: Container, position: int, oid: Obje
         oid=hex_id(oid),
         parent=hex_id(commit.parents[0]),
         created=commit.committer.time,
-        message=commit.message.partition("\n")[0],
+        message=subject(commit.message),
     )
 
 

@@ -30,6 +30,20 @@ def test_branches_are_listed_as_git_does(grown: Lxgit, git: StockGit) -> None:
     ]
 
 
+def test_a_commit_has_one_subject(grown: Lxgit, git: StockGit) -> None:
+    message = "one\N{LINE SEPARATOR}two\nthree\n\nfour"
+    git("branch", "odd", git.word("commit-tree", "tuned^{tree}", "-p", "tuned", "-m", message))
+    subject = git.word("log", "-1", "--format=%s", "odd")
+    assert subject == "one\N{LINE SEPARATOR}two three"
+    assert grown("branch", "-l", "odd", "--format", "json").json[0]["subject"] == subject
+    assert grown("inspect", "odd").json[0]["Comment"] == subject
+    assert grown("history", "odd", "--format", "json").json[0]["comment"] == subject
+    assert grown("branch", "-v").lines[1].endswith(" one\\u2028two three")
+    assert grown("log", "--oneline", "-n1", "odd").lines[0].endswith(" one\\u2028two three")
+    grown("tag", "t", "odd", "-m", message)
+    assert grown("tag", "-n", "-l", "t").lines == ["t               one\\u2028two three"]
+
+
 def test_branches_that_match(grown: Lxgit, git: StockGit) -> None:
     grown("branch", "tools/one")
     for words in (["-l", "t*"], ["--list", "base", "*/one"], ["-l"], ["--list", "nothing*"]):

@@ -7,9 +7,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-import pytest
-
-from lxgit.cli.logview import Look, commit_fields, subject, write_commit, write_entry, write_oneline
+from lxgit.cli.logview import Look, commit_fields, write_commit, write_entry, write_oneline
 from lxgit.operations.logvalues import Decoration, LogEntry, RefKind
 from lxgit.operations.values import Signature
 from tests.cli.rendering import changed, entry, rendered
@@ -89,14 +87,6 @@ def test_strangers_words_cannot_move_the_cursor() -> None:
     text = rendered(lambda out: write_commit(out, evil, colour=False))
     assert "    a\\x1b[2Jb\\xff" in text
     assert "Author: x\\x1b]0;y\\x07 <ada@example.org>" in text
-
-
-@pytest.mark.parametrize(
-    ("message", "first"),
-    [("One\n", "One"), ("One\ntwo\n\nthree", "One two"), ("\n\nOne\n", "One"), ("", "")],
-)
-def test_subjects(message: str, first: str) -> None:
-    assert subject(message) == first
 
 
 def test_json() -> None:

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lxgit.objects.git import Git
-from lxgit.objects.messages import add_trailers, clean_message, trailers
+from lxgit.objects.messages import add_trailers, clean_message, subject, trailers
+
+if TYPE_CHECKING:
+    from tests.support.stockgit import StockGit
 
 TOKENS = st.sampled_from(["Container", "Command", "Signed-off-by", "X-1"])
 VALUES = st.text(
@@ -63,6 +68,17 @@ class TestTrailers:
         message = add_trailers("", [("Container", "1")])
         assert message == "\nContainer: 1\n"
         assert trailers(message) == [("Container", "1")]
+
+
+class TestSubjects:
+    @given(message=st.text(st.sampled_from("ab \t\n\n\r\v\f\x85\xa0\u2028"), max_size=30))
+    @example(message="One\ntwo\n\nthree")
+    @settings(
+        max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+    def test_git_shows_the_same(self, stock: StockGit, message: str) -> None:
+        oid = stock.commit(message)
+        assert stock("log", "-1", "--format=%s", oid).decode() == subject(message) + "\n"
 
 
 class TestCleaning:
