@@ -119,7 +119,7 @@ class FileTree:
                 raise InvalidPath(f"{quoted(path[:120])} is below a {node.kind.value}")
             else:
                 trail.append(node)
-                if len(trail) + 1 > MAX_DEPTH:  # the image is above the root, an entry below
+                if len(trail) + 1 > MAX_DEPTH:  # the image's own tree is above the root
                     raise TooDeep(
                         f"{quoted(path[:60])}… is more than {MAX_DEPTH} levels deep",
                         hint="Git cannot read deeper trees",

@@ -64,10 +64,9 @@ def _directories(tree: FileTree) -> list[Node]:
     found: list[Node] = []
     depth = 0
     while level:
+        check_depth(depth)
         found += level
         children = [node for directory in level for node in (directory.children or {}).values()]
-        if children:
-            check_depth(depth)
         level = [node for node in children if node.children is not None]
         depth += 1
     return found

@@ -22,12 +22,16 @@ class TooDeep(LxgitError):
 
 
 def check_depth(depth: int) -> None:
-    """TooDeep when a directory of that depth, the root's being 0, must not hold anything."""
-    if depth + 2 > MAX_DEPTH:
+    """TooDeep when no directory may have that depth, the root's being 0."""
+    if depth + 2 > MAX_DEPTH:  # its own tree, and the image's above the root
         raise TooDeep(
             f"a directory is more than {MAX_DEPTH} levels deep",
             hint="Git cannot read deeper trees",
         )
+
+
+def _depth(path: bytes) -> int:
+    return path.count(b"/") + 1
 
 
 class _Open:
@@ -84,6 +88,7 @@ class TreeBuilder:
         if not entry.is_directory:
             parent.entries[name] = entry
             return
+        check_depth(_depth(path))
         below = parent.entries.get(name)
         if isinstance(below, Subdirectory):
             below = self._opened(below.oid)
@@ -97,6 +102,7 @@ class TreeBuilder:
         parent, name = self._parent(path)
         if entry.is_directory:
             assert entry.oid is not None
+            check_depth(_depth(path))
             parent.entries[name] = Subdirectory(entry.oid)
         else:
             parent.entries[name] = entry

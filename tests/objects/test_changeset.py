@@ -19,6 +19,8 @@ from lxgit.objects.imageconfig import ImageConfig
 from lxgit.objects.links import Links
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.scratch import ScratchObjects
+from lxgit.objects.tree import MAX_DEPTH
+from lxgit.objects.treebuilder import TooDeep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,6 +133,16 @@ def test_below_a_file_is_no_place(objects: ScratchObjects) -> None:
     for path in (b"a/b", b"missing/b"):
         with pytest.raises(NotADirectoryError):
             changed(objects, base, Changeset({path: file()}))
+
+
+def test_the_deepest_directory(objects: ScratchObjects) -> None:
+    """The trees of the image and of its root are above; of what is no directory there is none."""
+    deepest = b"/".join([b"d"] * (MAX_DEPTH - 2))
+    base = image(objects, {deepest: directory()})
+    below = changed(objects, base, Changeset({deepest + b"/f": file()}))
+    assert deepest + b"/f" in paths(below)
+    with pytest.raises(TooDeep):
+        changed(objects, base, Changeset({deepest + b"/d": directory()}))
 
 
 def test_what_is_gone_is_left_out_of_the_changes(objects: ScratchObjects) -> None:
