@@ -264,11 +264,6 @@ class Revisions:
         return full + steps if full is not None and ":" in name else text
 
 
-def resolve(objects: ObjectDatabase, refs: RefReader, git: Git, text: str) -> ObjectID:
-    """The commit that `text` stands for; see `Revisions.resolve`."""
-    return Revisions(lambda: objects, refs, git).resolve(text)
-
-
 def _range(text: str, resolve: Callable[[str], ObjectID]) -> list[str]:
     """The arguments for one of the forms of `range_arguments`."""
     if "^" not in text and ".." not in text:

@@ -19,7 +19,6 @@ from lxgit.objects.revisions import (
     Revisions,
     UnknownRevision,
     nearest_names,
-    resolve,
 )
 from lxgit.objects.revisionsyntax import RevisionPath, split_path
 from tests.support.packcraft import blob, write_pack
@@ -128,7 +127,7 @@ class TestResolving:
 
     def test_without_an_object(self, objects: ObjectDatabase, refs: RefStore, git: Git) -> None:
         with pytest.raises(UnknownRevision):
-            resolve(objects, refs, git, "base")
+            Revisions(lambda: objects, refs, git).resolve("base")
 
     def test_refs_alone(self, revisions: Revisions, made: dict[int, str]) -> None:
         assert revisions.find_ref(made[1]) is None
