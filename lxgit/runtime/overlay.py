@@ -20,7 +20,7 @@ from functools import cache
 
 from lxgit.errors import LxgitError, in_words
 from lxgit.records import dataclass
-from lxgit.runtime import bases, kernel, rootless, rundir
+from lxgit.runtime import kernel, rootless, rundir
 from lxgit.runtime.idmap import IdMap, disk_to_host, user_namespace
 from lxgit.tuples import NamedTuple
 
@@ -208,30 +208,6 @@ def _check_writable(mount: int, context: int, *, wanted: bool) -> None:
             "overlayfs would be read-only here" + (f": {words}" if words else ""),
             hint="the store must be on a file system with xattrs and whiteouts, such as ext4",
         )
-
-
-@contextlib.contextmanager
-def mounted(lowers: Sequence[Lower], idmap: IdMap | None = None) -> Iterator[int]:
-    """The layers, topmost first, as one read-only tree: a descriptor of its root (O_PATH).
-
-    Ids are shown through `idmap` (container id → shown id), by default as in the image itself. The
-    mount is attached nowhere: a child makes it in a namespace of its own and hands the descriptor
-    over, so that it ends with the descriptor, whatever happens. `/proc/self/fd/N` is its path.
-    """
-    shown = idmap or IdMap.identity()
-    with bases.held(lowers) as directories:
-        mount = in_private_namespace(lambda: _read_only(directories, shown))
-        try:
-            yield mount
-        finally:
-            os.close(mount)
-
-
-def _read_only(lowers: Sequence[Lower], idmap: IdMap) -> int:
-    places = attach_lowers(lowers, rundir.STAGE, idmap)
-    if len(places) == 1:
-        places.append(_new_place(rundir.STAGE))
-    return stack(places)
 
 
 def in_private_namespace(make: Callable[[], int]) -> int:

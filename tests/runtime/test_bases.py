@@ -16,8 +16,9 @@ from lxgit.runtime import bases, kernel, rundir
 from lxgit.runtime.bases import INDEX, TAR
 from lxgit.runtime.erofs_layer import ErofsWriter
 from lxgit.runtime.idmap import Extent, IdMap
-from lxgit.runtime.overlay import Lower, mounted
+from lxgit.runtime.overlay import Lower
 from tests.support import disks, forms
+from tests.support.mounts import mounted
 from tests.support.program import Lxgit
 from tests.support.waiting import wait_until
 

@@ -19,10 +19,10 @@ from lxgit.runtime.bases import INDEX, TAR
 from lxgit.runtime.erofs_layer import ErofsWriter, UnfitTree
 from lxgit.runtime.idmap import IdMap
 from lxgit.runtime.layers import DIRECTORY, EROFS, LayerStore
-from lxgit.runtime.overlay import Lower, mounted
+from lxgit.runtime.overlay import Lower
 from tests.support import awkward, forms
 from tests.support.compare import assert_same_tree
-from tests.support.mounts import unmount
+from tests.support.mounts import mounted, unmount
 from tests.support.stores import Listener
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ from lxgit.runtime.materialise import MAX_DEPTH, Materialiser
 from lxgit.runtime.upper import drop_unrecorded, read_upper
 from tests.support import forms
 from tests.support.meddling import Meddler
+from tests.support.mounts import mounted
 from tests.support.overlays import on_overlay
 from tests.support.stores import Listener, image_of
 
@@ -162,8 +163,6 @@ class Machine:
 
     def walk(self, stack: Stack) -> Image:
         """The image that a mount of the stack shows."""
-        from lxgit.runtime.overlay import mounted
-
         with mounted(stack.lowers) as fd:
             root = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_DIRECTORY)
             try:

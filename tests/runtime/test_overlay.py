@@ -13,8 +13,9 @@ from lxgit.errors import LxgitError
 from lxgit.runtime import kernel, overlay, rundir
 from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.materialise import MAX_DEPTH
-from lxgit.runtime.overlay import CannotMount, Lower, Writable, mounted
+from lxgit.runtime.overlay import CannotMount, Lower, Writable
 from tests.support import leaks
+from tests.support.mounts import mounted
 from tests.support.rlimits import descriptors_of
 
 if TYPE_CHECKING:

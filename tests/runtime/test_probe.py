@@ -9,6 +9,7 @@ import pytest
 
 from lxgit.runtime import kernel, lxc, overlay, probe, rootless, rundir
 from lxgit.runtime.idmap import Extent, IdMap, user_namespace
+from tests.support.mounts import mounted
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ class TestAsRoot:
 
     def test_a_store_on_overlayfs(self, busybox: overlay.Lower) -> None:
         with (
-            overlay.mounted([busybox]) as root,
+            mounted([busybox]) as root,
             pytest.raises(probe.UnusableStore, match="is on overlayfs") as caught,
         ):
             probe.check_host(Path(f"/proc/self/fd/{root}/tmp"))

@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 import errno
+import os
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lxgit.runtime import bases, kernel
-from lxgit.runtime.overlay import mounted
+from lxgit.runtime import bases, kernel, overlay, rundir
+from lxgit.runtime.idmap import IdMap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from lxgit.runtime.layers import Stack
+    from lxgit.runtime.overlay import Lower
+
+
+@contextmanager
+def mounted(lowers: Sequence[Lower], idmap: IdMap | None = None) -> Iterator[int]:
+    """The layers, topmost first, as one read-only tree: a descriptor of its root (O_PATH).
+
+    Ids are shown through `idmap` (container id → shown id), by default as in the image itself. The
+    mount is attached nowhere: a child makes it in a namespace of its own and hands the descriptor
+    over, so that it ends with the descriptor, whatever happens. `/proc/self/fd/N` is its path.
+    """
+    with bases.held(lowers) as directories:
+
+        def make() -> int:
+            places = overlay.attach_lowers(directories, rundir.STAGE, idmap or IdMap.identity())
+            if len(places) == 1:  # overlayfs wants two where nothing is to be written
+                (rundir.STAGE / "empty").mkdir()
+                places.append(os.fsencode(rundir.STAGE / "empty"))
+            return overlay.stack(places)
+
+        mount = overlay.in_private_namespace(make)
+        try:
+            yield mount
+        finally:
+            os.close(mount)
 
 
 @contextmanager
