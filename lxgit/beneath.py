@@ -22,16 +22,14 @@ MAX_LINKS = 40  # of one path: path_resolution(7)
 _MOST_TRIES = 1000
 
 
-def openat2(
-    root: int, path: bytes, flags: int, *, resolve: int = RESOLVE_IN_ROOT, mode: int = 0
-) -> int:
+def openat2(root: int, path: bytes, flags: int, *, resolve: int = RESOLVE_IN_ROOT) -> int:
     """Open `path` below the directory `root`; the kernel keeps `..` and links inside (openat2(2)).
 
-    Returns a file descriptor with close-on-exec. OSError as the kernel says it.
+    Nothing is made. Returns a file descriptor with close-on-exec. OSError as the kernel says it.
     """
     import struct
 
-    how = struct.pack("QQQ", flags | os.O_CLOEXEC, mode, resolve)  # struct open_how
+    how = struct.pack("QQQ", flags | os.O_CLOEXEC, 0, resolve)  # struct open_how
     for _ in range(_MOST_TRIES):
         # The kernel cannot vouch for a `..` while anybody renames or mounts, be it elsewhere.
         with suppress(BlockingIOError):

@@ -12,20 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 _SIZE = pattern(r"([0-9]+(?:\.[0-9]+)?) ?([KMGTP]?)(i?)B?", re.IGNORECASE)
+_TAKES_SIZE = "--max-size"  # alone; other sizes are of memory
 
 
-def parse_size(option: str, text: str) -> int:
-    """Bytes, from what a person types: `1500`, `10G` and `10 GB` decimal, `10GiB` binary.
+def parse_size(text: str) -> int:
+    """Bytes of --max-size, as people type them: `1500`, `10G` and `10 GB` decimal, `10GiB` binary.
 
-    UsageError names the option.
+    UsageError.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None or (match[3] and not match[2]) or len(text) > 20:
         raise UsageError(
-            f"{option} takes a size, and '{text}' is none", hint="such as 500M, 10G or 2.5TiB"
+            f"{_TAKES_SIZE} takes a size, and '{text}' is none", hint="such as 500M, 10G or 2.5TiB"
         )
     power = " KMGTP".index(match[2].upper() or " ")
-    return _within(option, text, _times(match[1], (1024 if match[3] else 1000) ** power))
+    return _within(_TAKES_SIZE, text, _times(match[1], (1024 if match[3] else 1000) ** power))
 
 
 _MEMORY = pattern(r"([0-9]+(?:\.[0-9]+)?) ?([BKMGT]?)(i?B)?", re.IGNORECASE)

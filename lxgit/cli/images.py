@@ -140,7 +140,7 @@ def import_(
     from lxgit.operations.importing import import_image
     from lxgit.spelling import parse_size
 
-    limit = None if max_size is None else parse_size("--max-size", max_size)
+    limit = None if max_size is None else parse_size(max_size)
     opened = _open_source(source, sha256)
     repository = session.repository(create=True)
     with (

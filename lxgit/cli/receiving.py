@@ -86,7 +86,7 @@ def pull(
         platform=platform,
         tls_verify=tls_verify,
         force=force,
-        max_size=None if max_size is None else parse_size("--max-size", max_size),
+        max_size=None if max_size is None else parse_size(max_size),
         environment=for_registries(),
     )
     repository = session.repository(create=True)
@@ -138,7 +138,7 @@ def load(
         _source(input_),
         name,
         platform=platform,
-        max_size=None if max_size is None else parse_size("--max-size", max_size),
+        max_size=None if max_size is None else parse_size(max_size),
         force=force,
     )
     repository = session.repository(create=True)

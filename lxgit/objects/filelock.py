@@ -165,15 +165,12 @@ class FileLock:
             pass  # removed again meanwhile
 
 
-def drop_stale_lock(
-    lock: str, *, started: float | None = None, before: Callable[[], None] | None = None
-) -> bool:
+def drop_stale_lock(lock: str, *, before: Callable[[], None] | None = None) -> bool:
     """Remove the lock file that someone left who has died; false when its owner may live.
 
-    `started` is when the machine was, in seconds since 1970, if that is known better. `before` is
-    called while the lock is this process's.
+    `before` is called while the lock is this process's.
     """
-    fd = _take_over(lock, started=boot_time() if started is None else started)
+    fd = _take_over(lock, started=boot_time())
     if fd < 0:
         return False
     if before is not None:

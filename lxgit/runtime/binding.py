@@ -129,7 +129,7 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
 
 @contextlib.contextmanager
 def _copied(path: str | bytes, *, recursive: bool) -> Iterator[int]:
-    tree = kernel.open_tree(path, clone=True, recursive=recursive)
+    tree = kernel.open_tree(path, recursive=recursive)
     try:
         yield tree
     finally:

@@ -180,11 +180,9 @@ def enter_private_mounts() -> None:
     mount("none", "/", None, MS_REC | MS_SLAVE)
 
 
-def open_tree(path: StrOrBytesPath, *, clone: bool, recursive: bool = False) -> int:
-    """Pick a mount point; with `clone` a detached copy of its mount (open_tree(2))."""
-    flags = OPEN_TREE_CLOEXEC
-    flags |= OPEN_TREE_CLONE if clone else 0
-    flags |= AT_RECURSIVE if recursive else 0
+def open_tree(path: StrOrBytesPath, *, recursive: bool = False) -> int:
+    """A detached copy of the mount at a path, `recursive` of those below it too (open_tree(2))."""
+    flags = OPEN_TREE_CLOEXEC | OPEN_TREE_CLONE | (AT_RECURSIVE if recursive else 0)
     return _checked(_syscall(_SYS_OPEN_TREE, AT_FDCWD, os.fsencode(path), flags), path)
 
 

@@ -90,7 +90,7 @@ def attach_writable(writable: Writable, staging: Path) -> tuple[bytes, bytes]:
     if writable.upper.parent != writable.work.parent:
         raise CannotMount(f"{writable.upper} and {writable.work} are not side by side")
     place = _new_place(staging)
-    tree = kernel.open_tree(writable.upper.parent, clone=True)
+    tree = kernel.open_tree(writable.upper.parent)
     try:
         kernel.move_mount(tree, place)
     finally:
@@ -131,7 +131,7 @@ def _attach_lower(
     cleanup: contextlib.ExitStack,
 ) -> None:
     """Attach one layer; layers of one map share a user namespace, which lives until `cleanup`."""
-    tree = kernel.open_tree(lower.path, clone=True)
+    tree = kernel.open_tree(lower.path)
     try:
         mapped = disk_to_host(lower.idmap, idmap)
         if not mapped.changes_nothing:  # else the ids on disk are the host's already

@@ -29,7 +29,7 @@ def opened_root(container: Container, lowers: Sequence[Lower]) -> Iterator[int]:
 
         def mounted() -> int:
             finish_root(mount_root(container, directories), container)
-            return kernel.open_tree(ROOT, clone=True, recursive=True)
+            return kernel.open_tree(ROOT, recursive=True)
 
         root = overlay.in_private_namespace(mounted)
         try:

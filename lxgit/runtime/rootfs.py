@@ -339,7 +339,7 @@ def _bind_in_root(
 ) -> None:
     with _opened(root, path) as target:
         _require_kind(path, os.fstat(target).st_mode, kind)
-        mount = kernel.open_tree(source, clone=True, recursive=recursive)
+        mount = kernel.open_tree(source, recursive=recursive)
         try:
             if attributes:
                 kernel.set_mount_flags(mount, attributes, recursive=recursive)
