@@ -90,8 +90,9 @@ def record(container: Path | str) -> bytes | None:
 
     None when nothing does, nor anything in an upper directory: it came to nothing. The record is
     not waited for at first, and a power failure leaves zeros of it, or none, when nobody was told
-    of the container yet. What is known, runs, or was written in, is never taken for a leftover, nor
-    is one whose record the disk does not give.
+    of the container yet, or it was to go with its command (`config.UPPERS`). What is known,
+    runs, or was written in to stay, is never taken for a leftover, nor is one whose record the disk
+    does not give.
     """
     try:
         found = content(f"{container}/config.json")
@@ -135,7 +136,7 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def _holds_data(container: Path | str) -> bool:
-    """Whether an upper directory has something in it, or is one that cannot be read."""
+    """Whether an upper directory that is to stay has something in it, or cannot be read."""
     try:
         return any(
             name.startswith("upper") and os.listdir(f"{container}/{name}")

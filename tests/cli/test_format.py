@@ -31,7 +31,7 @@ RECORDS = [
     *[limits.Limits, security.Security, restarts.RestartPolicy, networks.Network],
     *[health.HealthCheck, health.Health, health.HealthResult],
 ]
-OF_OTHERS = ("data", "fs", "git", "init", "upper", "work")
+OF_OTHERS = ("data", "fs", "git", "init", "passing", "upper", "work")
 """Directories in which an image's files are, or Git's."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pytest
 from tests.support import disks
 from tests.support.program import PROGRAM, Lxgit
 from tests.support.stores import copied
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +31,9 @@ class Machine:
 
     lxgit: Lxgit
     image: Path
+
+    def flush(self) -> None:
+        subprocess.run(["sync", "-f", self.lxgit.store], check=True)
 
     def remove_containers(self) -> None:
         for identity in self.lxgit("ps", "-aq").lines:
@@ -76,6 +81,7 @@ def machine(based_store: Path, scratch: Path) -> Iterator[Machine]:
     image = disks.make(_KIND, home / "disk")
     with disks.mounted(_KIND, image, home / "mounted") as place:
         made = Machine(Lxgit(copied(based_store, place / "store"), home), image)
+        made.flush()
         yield made
         made.remove_containers()
 
@@ -91,7 +97,7 @@ def test_a_file_that_has_lost_what_was_committed_is_told_as_changed(machine: Mac
 
     fill("1")
     lxgit("commit", "-m", "one", "c")
-    subprocess.run(["sync", "-f", lxgit.store], check=True)
+    machine.flush()
     fill("2")
     lxgit("commit", "-m", "two", "c")
     assert "no changes" in lxgit("status", "c").out
@@ -102,3 +108,23 @@ def test_a_file_that_has_lost_what_was_committed_is_told_as_changed(machine: Mac
         assert "/db" in again("status", "c")
         again("commit", "-m", "three", "c")
         assert again("show", "base:/db") == "1111111\n" * (_SIZE >> 3)
+
+
+def test_a_container_that_goes_with_its_command_is_a_leftover(machine: Machine) -> None:
+    """Nobody waited for its record to be on the disk, where what it wrote is."""
+    lxgit = machine.lxgit
+    lxgit("volume", "create", "data")
+    lxgit("run", "-d", "--rm", "base", "sh", "-c", "echo hi > /f; sleep 600")
+    containers = lxgit.store / "containers"
+    wait_until(lambda: any(containers.glob("*/*/f")))
+    with open(lxgit.store.parent / "of-somebody-else", "wb") as file:
+        os.fsync(file.fileno())  # has all changes of names come to the disk
+    with machine.after_a_power_failure() as again:
+        (record,) = again.store.glob("containers/*/config.json")
+        assert record.read_bytes() == b""
+        assert any(record.parent.glob("*/f"))
+        assert again("ps", "-aq") == ""
+        again("volume", "rm", "data")
+        again("fsck")
+        again("prune")
+        assert not record.parent.exists()

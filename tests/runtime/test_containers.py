@@ -37,6 +37,7 @@ from tests.support.stores import find
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
 REQUEST = Request(
     image="base", command=("/bin/sh",), commit="1" * 40, branch="base", stack=("layer",)
@@ -388,6 +389,27 @@ def test_what_was_written_in_a_container_stays_whatever_becomes_of_its_record(
     assert broken(containers) == [container.id]
     with pytest.raises(BrokenContainer, match=container.id[:12]):
         find(containers, container.config.name)
+
+
+@pytest.mark.parametrize("content", [b"", bytes(900), None])
+@pytest.mark.parametrize("goes", [{"remove": True}, {"owner": "of-a-build"}])
+def test_what_was_to_go_with_its_command_goes_with_its_record(
+    containers: Path, content: bytes | None, goes: dict[str, Any]
+) -> None:
+    container = create(containers, replace(REQUEST, **goes))
+    container.upper.mkdir()
+    (container.upper / "written").touch()
+    with settled(containers) as living:
+        assert living == [container.id]
+    if content is None:
+        (container.path / "config.json").unlink()
+    else:
+        (container.path / "config.json").write_bytes(content)
+    with container.lock(), settled(containers) as living:
+        assert living == [container.id]
+    assert broken(containers) == []
+    with settled(containers) as living:
+        assert living == []
 
 
 @pytest.mark.parametrize("content", [b"", bytes(900), None])
