@@ -17,7 +17,6 @@ from lxgit.objects.messages import clean_message
 from lxgit.operations.arriving import adopt_as_head
 from lxgit.operations.naming import branch_ref, left_without_a_name
 from lxgit.operations.values import Imported
-from lxgit.runtime.directory_layer import words_for_hidden
 from lxgit.runtime.layers import LayerStore
 from lxgit.runtime.treelayer import LayerFailed, TreeLayer
 
@@ -111,9 +110,9 @@ def publish_layer(layer: TreeLayer | None, image: Image, progress: Progress) -> 
         return
     progress.phase("Finishing the layer")
     try:
-        _, left_out = layer.publish(image.filesystem)
+        lacks = layer.publish(image.filesystem)
     except LayerFailed as error:
         progress.warn(error.message)
         return
-    if left_out:
-        progress.warn(words_for_hidden(left_out))
+    for words in lacks:
+        progress.warn(words)

@@ -29,6 +29,7 @@ from lxgit.operations.attached import containers_on, row_of
 from lxgit.operations.comparison import Comparison, Side, stored_side
 from lxgit.operations.lookup import find_container, image_of
 from lxgit.operations.values import ContainerChanges, ContainerRow, Status
+from lxgit.runtime.filetimes import restore_times
 from lxgit.runtime.index import container_names
 from lxgit.runtime.statcache import TICK, StatCache, Watched
 from lxgit.runtime.upper import UpperState, read_upper
@@ -120,6 +121,7 @@ class WorkTree:
         base = self.parent
         if self.container.mounted != self.container.config.commit:
             base = image_of(self._repository, from_hex(self.container.mounted))
+        restore_times(self.state, base)
         return apply(self.state, base, self.objects, self._entry)
 
     def configured(self, config: ImageConfig) -> Image:

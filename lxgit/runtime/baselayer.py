@@ -17,7 +17,7 @@ from lxgit.records import dataclass
 from lxgit.runtime import erofs_mount, rootless, rundir
 from lxgit.runtime.bases import INDEX, TAR
 from lxgit.runtime.blobfill import BlobFiller
-from lxgit.runtime.directory_layer import DirectoryWriter
+from lxgit.runtime.directory_layer import DirectoryWriter, words_for_lacks
 from lxgit.runtime.erofs_layer import ErofsWriter, UnfitTree
 from lxgit.runtime.layers import DIRECTORY, EROFS
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a base layer turned out to be; see `Layer`, and `DirectoryWriter` for `left_out`."""
+    """What a base layer turned out to be, see `Layer`; `lacks` is to be told."""
 
     form: str
     outside_range: Collection[int]
     entries: int
-    left_out: int
+    lacks: tuple[str, ...]
 
 
 def write_base(
@@ -59,7 +59,8 @@ def write_base(
                 os.unlink(built / name)
     with DirectoryWriter(layers.directory_in(built)) as directory:
         fill(directory)
-    return Written(DIRECTORY, directory.outside_range, directory.entries, directory.left_out)
+    lacks = words_for_lacks(directory.left_out, directory.retimed)
+    return Written(DIRECTORY, directory.outside_range, directory.entries, lacks)
 
 
 def _write_erofs(
@@ -71,7 +72,7 @@ def _write_erofs(
             filler = stack.enter_context(BlobFiller(database, built / TAR))
         sink = stack.enter_context(ErofsWriter(built, filler))
         fill(sink)
-    return Written(EROFS, sink.outside_range, sink.entries, len(sink.hidden))
+    return Written(EROFS, sink.outside_range, sink.entries, words_for_lacks(len(sink.hidden)))
 
 
 def base_form(store: Path) -> str:

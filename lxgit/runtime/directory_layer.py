@@ -15,6 +15,7 @@ from lxgit.fsutil import write_all
 from lxgit.objects.acl import ACCESS, DEFAULT, acl_entries
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.runtime import rootless
+from lxgit.runtime.filetimes import is_held_everywhere
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,34 +62,45 @@ def is_lost(name: bytes) -> bool:
     )
 
 
-def words_for_hidden(count: int) -> str:
-    """What to tell of so many things that layers lack."""
-    if rootless.is_active():
-        return (
-            f"{count} devices and attributes of the image are not in containers: root of the host"
-            " alone can make them"
+def words_for_lacks(left_out: int, retimed: int = 0) -> tuple[str, ...]:
+    """What to tell of so many things that layers lack, or have with another time."""
+    told = []
+    if left_out and rootless.is_active():
+        told.append(
+            f"{left_out} devices and attributes of the image are not in containers: root of the"
+            " host alone can make them"
         )
-    return (
-        f"{count} character devices 0:0 are in the image and not in containers:"
-        " overlayfs takes them for whiteouts"
-    )
+    elif left_out:
+        told.append(
+            f"{left_out} character devices 0:0 are in the image and not in containers:"
+            " overlayfs takes them for whiteouts"
+        )
+    if retimed:
+        told.append(
+            f"{retimed} files have another time in containers than in the image:"
+            " the store's file system cannot hold it"
+        )
+    return tuple(told)
 
 
 class DirectoryWriter:
     """A sink that makes inodes below `root`, an empty directory, with the ids of the image.
 
     A context manager: the layer is complete when it has been left without an error.
-    `outside_range` collects the ids from 65,536 up that it has written, and `left_out` counts what
-    it has not (`is_hidden`, `is_lost`).
+    `outside_range` collects the ids from 65,536 up that it has written, `left_out` counts what it
+    has not (`is_hidden`, `is_lost`), and `retimed` what the file system has with another time;
+    where it has to be `exact`, that is an UnwritableAttribute.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, exact: bool = False) -> None:
         self._root = os.open(root, _DIRECTORY_FLAGS)
         self._directories: list[tuple[bytes, Metadata]] = []
         self._at = (b"", os.dup(self._root))
         self.outside_range: set[int] = set()
         self._hidden: set[bytes] = set()
+        self._exact = exact
         self.left_out = 0
+        self.retimed = 0
         self.entries = 0
 
     def __enter__(self) -> Self:
@@ -154,6 +166,8 @@ class DirectoryWriter:
         for name, value in metadata.xattrs:
             self._set_xattr(fd, path, name, value)
         os.utime(fd, ns=(metadata.mtime, metadata.mtime))
+        if not is_held_everywhere(metadata.mtime):
+            self._check_time(os.fstat(fd), path, metadata)
 
     def _set_at(self, parent: int, name: bytes, path: bytes, metadata: Metadata) -> None:
         """The same for what cannot be opened: links and special files."""
@@ -166,6 +180,18 @@ class DirectoryWriter:
             self._set_xattr(target, path, key, value)
         times = (metadata.mtime, metadata.mtime)
         os.utime(name, ns=times, dir_fd=parent, follow_symlinks=False)
+        if not is_held_everywhere(metadata.mtime):
+            self._check_time(os.lstat(target), path, metadata)
+
+    def _check_time(self, status: os.stat_result, path: bytes, metadata: Metadata) -> None:
+        if status.st_mtime_ns == metadata.mtime:
+            return
+        if self._exact:
+            raise UnwritableAttribute(
+                f"the time of '/{path.decode(errors='backslashreplace')}' cannot be written",
+                hint="the file system of the store ends before it, or begins after it",
+            )
+        self.retimed += 1
 
     def _set_xattr(self, target: int | bytes, path: bytes, name: bytes, value: bytes) -> None:
         if is_lost(name):

@@ -31,6 +31,7 @@ from lxgit.runtime.compressed_layer import is_intact
 from lxgit.runtime.directory_layer import is_hidden, is_lost
 from lxgit.runtime.erofs_layer import LayerTar, UnfitTree, index_uuid, make_index
 from lxgit.runtime.erofs_mount import mount_image
+from lxgit.runtime.filetimes import is_cut_off
 from lxgit.runtime.layers import COMPRESSED, EROFS
 from lxgit.runtime.upper import read_upper
 
@@ -130,7 +131,7 @@ def _directory_faults(
     wanted = _image(scratch, layer.shows)
     found = _image(scratch, (rootfs, links_id))
     differences = iter_differences(found, wanted)
-    paths = [change.path for change in differences if not _is_left_out(change)]
+    paths = sorted(change.path for change in differences if not _is_left_out(change))
     named = ", ".join(f"/{path.decode(errors='backslashreplace')}" for path in paths[:_MOST_NAMED])
     more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
     return [f"it differs from Git at {named}{more}"] if paths else []
@@ -138,13 +139,17 @@ def _directory_faults(
 
 def _is_left_out(change: Change) -> bool:
     """Whether no layer has what makes the new entry another one (directory_layer.py)."""
-    if change.new is None:
+    old, new = change.old, change.new
+    if all(entry is None or is_hidden(entry.kind, entry.rdev) for entry in (old, new)):
+        return True
+    if old is None or new is None or old == new:  # alike, they are linked to others
         return False
-    if change.old is None:
-        return is_hidden(change.new.kind, change.new.rdev)
-    metadata = change.new.metadata
+    metadata = new.metadata
     kept = tuple(pair for pair in metadata.xattrs if not is_lost(pair[0]))
-    return change.old == replace(change.new, metadata=replace(metadata, xattrs=kept))
+    shown = old.metadata.mtime
+    mtime = shown if is_cut_off(metadata.mtime, shown) else metadata.mtime
+    oid = old.oid if new.is_directory else new.oid  # what is in it is compared by itself
+    return old == replace(new, oid=oid, metadata=replace(metadata, xattrs=kept, mtime=mtime))
 
 
 def _hashed(_: bytes, node: Node) -> Entry:

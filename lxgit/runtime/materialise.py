@@ -9,7 +9,7 @@ import itertools
 
 from lxgit.objects.image import Image
 from lxgit.runtime.idmap import IdMap
-from lxgit.runtime.layers import LayerStore
+from lxgit.runtime.layers import DIRECTORY, LayerStore
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -69,9 +69,9 @@ class Materialiser:
             below = self.layers.stack(too_deep.base.id)
             found = self._few_changes(image, below)
             if found is not None:
-                return self._delta(image, below, found)
+                return self._delta_or_base(image, below, found)
         nearest = self._nearest(image, near)
-        return self._base(image) if nearest is None else self._delta(image, *nearest)
+        return self._base(image) if nearest is None else self._delta_or_base(image, *nearest)
 
     def _nearest(
         self, image: Image, near: Iterable[FileSystem]
@@ -110,17 +110,32 @@ class Materialiser:
         rootfs, links = shows
         return Image(self._database, rootfs, links, links, rootfs)
 
-    def _delta(self, image: Image, below: Stack, found: _Differences) -> Stack:
+    def _delta_or_base(self, image: Image, below: Stack, found: _Differences) -> Stack:
+        """A delta, or a base layer where that holds what no inode of the store's does."""
+        from lxgit.runtime.baselayer import base_form
+        from lxgit.runtime.directory_layer import UnwritableAttribute
+
+        exact = base_form(self.layers.path.parent) != DIRECTORY
+        try:
+            return self._delta(image, below, found, exact=exact)
+        except UnwritableAttribute:
+            if not exact:
+                raise
+            return self._base(image)
+
+    def _delta(self, image: Image, below: Stack, found: _Differences, *, exact: bool) -> Stack:
         from lxgit.objects.delta import write_delta
-        from lxgit.runtime.directory_layer import DirectoryWriter, is_hidden
+        from lxgit.runtime.directory_layer import DirectoryWriter, is_hidden, words_for_lacks
 
         changes, passed = found
         self._progress.phase("Materialising the difference", len(changes))
         with self.layers.building() as built:
-            with DirectoryWriter(self.layers.directory_in(built)) as sink:
+            with DirectoryWriter(self.layers.directory_in(built), exact=exact) as sink:
                 write_delta(
                     self._database, image, changes, sink, is_hidden=is_hidden, passed=passed
                 )
+            for words in words_for_lacks(0, sink.retimed):
+                self._progress.warn(words)
             return self.layers.publish(
                 built,
                 image.filesystem,
@@ -133,7 +148,6 @@ class Materialiser:
     def _base(self, image: Image) -> Stack:
         from lxgit.objects.replay import replay_image
         from lxgit.runtime.baselayer import write_base
-        from lxgit.runtime.directory_layer import words_for_hidden
         from lxgit.runtime.holders import pinned_layers
 
         def fill(sink: TreeSink) -> None:
@@ -144,8 +158,8 @@ class Materialiser:
         self.layers.drop_absent(pinned_layers(self._repository))
         with self.layers.building() as built:
             written = write_base(self.layers, built, fill, self._database)
-            if written.left_out:
-                self._progress.warn(words_for_hidden(written.left_out))
+            for words in written.lacks:
+                self._progress.warn(words)
             return self.layers.publish(
                 built,
                 image.filesystem,

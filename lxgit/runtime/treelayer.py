@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from lxgit.objects.filetree import FileTree
-    from lxgit.runtime.layers import FileSystem, LayerStore, Stack
+    from lxgit.runtime.layers import FileSystem, LayerStore
 
 _MESSAGE_SIZE = 1 << 16
 _NICE = 8  # where there are too few cores: an import waits longer for its pack than for its layer
@@ -55,8 +55,8 @@ class TreeLayer:
             os.waitpid(self._child, 0)
         self._stack.close()
 
-    def publish(self, shows: FileSystem) -> tuple[Stack, int]:
-        """Wait for the child; the stack that shows `shows`, and how much of it layers lack.
+    def publish(self, shows: FileSystem) -> list[str]:
+        """Wait for the child, and have its layer show `shows`; what is to be told of what it lacks.
 
         LayerFailed with the reason when the child could not write it.
         """
@@ -68,7 +68,7 @@ class TreeLayer:
         if "error" in said:
             raise LayerFailed(f"the layer was not written: {said['error']}", hint=said.get("hint"))
         try:
-            stack = self._layers.publish(
+            self._layers.publish(
                 self._built,
                 shows,
                 None,
@@ -79,7 +79,8 @@ class TreeLayer:
             )
         except OSError as error:  # whatever it is: the commit is made, and the layer is a cache
             raise LayerFailed(f"the layer was not written: {reason(error)}") from error
-        return stack, said["left_out"]
+        lacks: list[str] = said["lacks"]
+        return lacks
 
 
 def _write_and_exit(layers: LayerStore, tree: FileTree, built: Path, answer: int) -> None:
@@ -109,5 +110,5 @@ def _write(layers: LayerStore, tree: FileTree, built: Path) -> dict[str, object]
         "form": written.form,
         "outside_range": sorted(written.outside_range),
         "entries": written.entries,
-        "left_out": written.left_out,
+        "lacks": written.lacks,
     }

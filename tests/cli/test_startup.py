@@ -188,7 +188,7 @@ CHANGES = (
         objects="acl changes changeset content diff extent filetree imagepaths ingest limits scan"
         " scratch treebuilder",
         operations="comparison finding worktree",
-        runtime="directory_layer statcache upper",
+        runtime="directory_layer filetimes statcache upper",
     )
 )
 """What a container has changed is compared, path by path."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -110,20 +111,54 @@ def test_the_directory_form(
     assert "/etc/passwd" in fault
 
 
+def remade(repository: Repository, name: str) -> Layer:
+    """The layer of an image made of Git alone, over another's."""
+    layers = LayerStore(repository.layers_dir)
+    own = layers.find(find_image(repository, name).filesystem)
+    assert own is not None
+    layers.remove(own.top.id)
+    return layer_of(repository, name)
+
+
 def test_a_delta(repository: Repository, source: Path) -> None:
     take(repository, source, "base")
     (source / "etc/passwd").unlink()
     (source / "etc/new").write_text("new\n")
     import_image(repository, source, "next", identity=WHO, progress=Listener())
-    layers = LayerStore(repository.layers_dir)
-    own = layers.find(find_image(repository, "next").filesystem)
-    assert own is not None
-    layers.remove(own.top.id)
-    layer = layer_of(repository, "next")
+    layer = remade(repository, "next")
     assert layer.next_below is not None
     assert faults(repository, layer) == []
     spoil(layer.directory / "etc/new", 1)
     assert faults(repository, layer) == ["it differs from Git at /etc/new"]
-    layers.remove(layer.next_below)
+    LayerStore(repository.layers_dir).remove(layer.next_below)
     (fault,) = faults(repository, layer)
     assert "cannot be compared" in fault
+
+
+def test_a_delta_over_what_no_layer_has(repository: Repository, source: Path) -> None:
+    """A 0:0 device of the image below is in neither, whatever becomes of it in the one above."""
+    for name in ("gone", "other", "file"):
+        os.mknod(source / name, 0o20600, os.makedev(0, 0))
+    take(repository, source, "base")
+    (source / "gone").unlink()
+    (source / "other").chmod(0o644)
+    (source / "file").unlink()
+    (source / "file").touch()
+    import_image(repository, source, "next", identity=WHO, progress=Listener())
+    layer = remade(repository, "next")
+    assert layer.next_below is not None
+    assert faults(repository, layer) == []
+
+
+def test_a_link_that_is_none(
+    repository: Repository, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forms.force(monkeypatch, DIRECTORY)
+    os.link(source / "large", source / "linked")
+    layer = take(repository, source, "base")
+    linked = layer.directory / "linked"
+    before = linked.parent.stat()
+    linked.unlink()
+    subprocess.run(["cp", "-a", layer.directory / "large", linked], check=True)
+    os.utime(linked.parent, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert faults(repository, layer) == ["it differs from Git at /large, /linked"]

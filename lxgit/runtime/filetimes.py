@@ -1,0 +1,66 @@
+"""Times that the store's file system cannot hold: it keeps the nearest that it can, silently.
+
+Source: linux/fs/inode.c, timestamp_truncate; what ext4 and XFS have for their bounds was measured.
+btrfs and EROFS hold every time.
+"""
+
+from __future__ import annotations
+
+from lxgit.lean import NANOSECONDS
+from lxgit.records import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lxgit.objects.changeset import Changeset
+    from lxgit.objects.entries import Entry
+    from lxgit.objects.image import Image
+    from lxgit.objects.imagepaths import ImagePaths
+
+_FIRST = -(2**31) * NANOSECONDS
+_LAST = (
+    (2**31 - 1) * NANOSECONDS,  # 2038: ext4 with inodes of 128 bytes, XFS without bigtime
+    (3 * 2**32 + 2**31 - 1) * NANOSECONDS,  # 2446: ext4
+    16_299_260_424 * NANOSECONDS,  # 2486: XFS
+)
+
+
+def is_held_everywhere(mtime: int) -> bool:
+    """Whether every file system that can have a store keeps that time; nanoseconds."""
+    return _FIRST < mtime <= _LAST[0]
+
+
+def is_cut_off(mtime: int, shown: int) -> bool:
+    """Whether `shown` is what a file system has in the place of a time that it cannot hold."""
+    if shown == _FIRST:
+        return mtime < _FIRST + NANOSECONDS  # in the last second there are no fractions
+    return shown in _LAST and mtime > shown
+
+
+def restore_times(changes: Changeset, below: Image) -> None:
+    """Give what was copied up unchanged in its time the one that the image below has.
+
+    What a container writes to by `chmod` or the like is copied to the upper directory with the time
+    cut off, or had it cut off in a layer before.
+    """
+    paths: ImagePaths | None = None
+    for path, node in changes.nodes.items():
+        shown = node.metadata.mtime
+        if shown == _FIRST or shown in _LAST:
+            paths = paths or _paths_of(below)
+            entry = _entry(paths, below, path)
+            if entry and entry.kind is node.kind and is_cut_off(entry.metadata.mtime, shown):
+                node.metadata = replace(node.metadata, mtime=entry.metadata.mtime)
+
+
+def _paths_of(image: Image) -> ImagePaths:
+    from lxgit.objects.imagepaths import ImagePaths
+
+    return ImagePaths(image)
+
+
+def _entry(paths: ImagePaths, image: Image, path: bytes) -> Entry | None:
+    from lxgit.objects.directory import Subdirectory
+    from lxgit.objects.image import directory_entry
+
+    found = paths.entry(path) if path else Subdirectory(image.rootfs)
+    return directory_entry(image.reader, found.oid) if isinstance(found, Subdirectory) else found
