@@ -33,12 +33,17 @@ def close_all_but(keep: Iterable[int]) -> None:
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill this process, a child just forked, when its parent dies."""
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process, a child just forked, when its parent dies.
+
+    `parent` is that one's process id: it may have died already, of which the kernel tells nothing.
+    """
     import ctypes
     import signal
 
     libc().prctl(ctypes.c_int(_PR_SET_PDEATHSIG), ctypes.c_ulong(signal.SIGKILL))
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def boot_time() -> float:

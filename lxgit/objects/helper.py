@@ -65,10 +65,10 @@ class Helper:
     def __enter__(self) -> Self:
         jobs, self._jobs = os.pipe()
         self._said, answers = os.pipe()
-        self._pid = os.fork()
+        parent, self._pid = os.getpid(), os.fork()
         if not self._pid:
             os.nice(self._nice)
-            _serve(self._prepare, self._work, jobs, answers, self._keeps)
+            _serve(parent, self._prepare, self._work, jobs, answers, self._keeps)
         os.close(jobs)
         os.close(answers)
         os.set_blocking(self._jobs, False)
@@ -177,12 +177,17 @@ def unpack_error(data: bytes) -> BaseException:
 
 
 def _serve(
-    prepare: Callable[[], None], work: Work, jobs: int, answers: int, keeps: Collection[int]
+    parent: int,
+    prepare: Callable[[], None],
+    work: Work,
+    jobs: int,
+    answers: int,
+    keeps: Collection[int],
 ) -> NoReturn:
     """The child: until nobody has jobs any more. Leaves without anyone's clean-up."""
     try:
         close_all_but({0, 1, 2, jobs, answers, *keeps})
-        die_with_parent()
+        die_with_parent(parent)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
         prepare()
         with open(jobs, "rb", buffering=1 << 16) as file:

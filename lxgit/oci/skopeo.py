@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import time
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from lxgit.errors import FREE_SPACE, LxgitError
 from lxgit.objects.tarsource import MissingProgram
@@ -228,7 +229,7 @@ def _run(
             env=_environment(access),
             timeout=within + 5,
             check=False,
-            preexec_fn=die_with_parent,  # there are no threads here
+            preexec_fn=partial(die_with_parent, os.getpid()),  # there are no threads here
         )
     except subprocess.TimeoutExpired:
         raise _failure(b"context deadline exceeded", host) from None
@@ -249,9 +250,10 @@ def _copying(
 
     It writes no file that has more than `largest` bytes.
     """
+    parent = os.getpid()
 
     def begin() -> None:
-        die_with_parent()  # or it goes on with what nobody waits for
+        die_with_parent(parent)  # or it goes on with what nobody waits for
         allowed = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
         if largest is not None and (allowed == resource.RLIM_INFINITY or largest < allowed):
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))

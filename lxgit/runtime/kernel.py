@@ -16,6 +16,8 @@ import ctypes
 import errno
 import os
 
+from lxgit.processes import libc
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +57,6 @@ MOUNT_ATTR_IDMAP = 0x10_0000
 IN_MOVED_TO = 0x80
 
 # Attributes of a process: prctl(2).
-PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
 PR_GET_SECUREBITS = 27
 PR_SET_SECUREBITS = 28
@@ -74,7 +75,7 @@ _FSCONFIG_SET_FLAG = 0
 _FSCONFIG_SET_STRING = 1
 _FSCONFIG_CMD_CREATE = 6
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_libc = libc()
 
 
 class _MountAttr(ctypes.Structure):

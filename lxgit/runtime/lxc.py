@@ -19,6 +19,7 @@ from pathlib import Path
 
 from lxgit.errors import LxgitError
 from lxgit.lean import pattern
+from lxgit.processes import die_with_parent
 from lxgit.runtime import kernel, launcher, rootless, rundir
 from lxgit.runtime.sealed import sealed_copy
 from lxgit.tuples import NamedTuple
@@ -175,9 +176,7 @@ def _spawn(
 
 def _execute(program: str | int, command: list[bytes], stdio: Stdio, parent: int) -> None:
     """The child of `_spawn`: never returns."""
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the call above
-        os._exit(125)
+    die_with_parent(parent)
     for each in signal.valid_signals():  # ignored ones would stay ignored across execve(2)
         if signal.getsignal(each) is signal.SIG_IGN:
             signal.signal(each, signal.SIG_DFL)

@@ -42,9 +42,9 @@ class TreeLayer:
             self._built = stack.enter_context(self._layers.building())
             self._answer, answer = os.pipe()
             stack.callback(os.close, self._answer)
-            self._child = os.fork()
+            parent, self._child = os.getpid(), os.fork()
             if not self._child:
-                _write_and_exit(self._layers, self._tree, self._built, answer)
+                _write_and_exit(parent, self._layers, self._tree, self._built, answer)
             os.close(answer)
             self._stack = stack.pop_all()
         return self
@@ -83,10 +83,12 @@ class TreeLayer:
         return lacks
 
 
-def _write_and_exit(layers: LayerStore, tree: FileTree, built: Path, answer: int) -> None:
+def _write_and_exit(
+    parent: int, layers: LayerStore, tree: FileTree, built: Path, answer: int
+) -> None:
     """The child: write, say how it went in JSON, leave without anyone's clean-up."""
     try:
-        die_with_parent()
+        die_with_parent(parent)
         os.nice(_NICE)
         said = _write(layers, tree, built)
     except (LxgitError, OSError) as error:

@@ -93,7 +93,7 @@ READ_REFS = named(objects="packedrefs refreader")
 REFS = READ_REFS | {"lxgit.processes"} | named(objects="filelock newfile reflogs refs")
 OBJECTS = named(objects="database inflate loose packdelta packindex packs")
 IMAGE = named(objects="directory entries image imageconfig links metadata names tree")
-CONTAINERS = {"lxgit.beneath", "lxgit.records"} | named(
+CONTAINERS = {"lxgit.beneath", "lxgit.processes", "lxgit.records"} | named(
     operations="attached values",
     eventlog="",
     runtime="config containers health idmap idranges index kernel limits names restarts rootless"

@@ -18,6 +18,7 @@ import signal
 from functools import partial
 
 from lxgit.errors import LxgitError
+from lxgit.processes import die_with_parent
 from lxgit.runtime import kernel, rootless
 from lxgit.runtime.network import keys, program, publishing, resolver
 from lxgit.runtime.network.endpoint import Endpoint
@@ -113,9 +114,9 @@ class UserNetwork:
     def _start_slirp(self, pid: int) -> None:
         ready, told = os.pipe()
         end, keep = os.pipe()
-        child = os.fork()
+        parent, child = os.getpid(), os.fork()
         if child == 0:
-            _become_slirp(pid, told, end)
+            _become_slirp(parent, pid, told, end)
         os.close(told)
         os.close(end)
         self._slirp = child, keep
@@ -188,10 +189,10 @@ def require(*, with_ports: bool) -> None:
         )
 
 
-def _become_slirp(pid: int, told: int, end: int) -> None:
+def _become_slirp(parent: int, pid: int, told: int, end: int) -> None:
     """The child of `_start_slirp`; never returns."""
     try:
-        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        die_with_parent(parent)
         for fd in (told, end):
             os.set_inheritable(fd, True)  # noqa: FBT003 - a single argument
         os.execve(  # noqa: S606
