@@ -101,11 +101,13 @@ def fsck(
     from lxgit.operations.fsck import fsck
 
     found = []
+    told = None
     with session.progress() as progress:
         for problem in fsck(session.repository(), repair=repair, progress=progress):
             found.append(problem)
             if format_ == "text":
-                _write_problem(session, problem)
+                _write_problem(session, problem, told)
+                told = problem.hint
     if format_ == "json":
         write_json(session.out, (problem._asdict() for problem in found))
     elif not found:
@@ -113,9 +115,10 @@ def fsck(
     return 0 if all(problem.repaired for problem in found) else 1
 
 
-def _write_problem(session: Session, problem: Problem) -> None:
+def _write_problem(session: Session, problem: Problem, told: str | None) -> None:
+    """Write it with its hint, unless that is what was `told` just now."""
     affected = f" (harms {', '.join(problem.affected)})" if problem.affected else ""
     repaired = " [repaired]" if problem.repaired else ""
     session.out.line(printable(f"{problem.message}{affected}{repaired}"))
-    if problem.hint and not problem.repaired:
+    if problem.hint and problem.hint != told and not problem.repaired:
         session.out.line(printable(f"  hint: {problem.hint}"))

@@ -71,7 +71,9 @@ def is_counted(stem: str) -> bool:
 
     A .keep comes before the pack and goes after the index has come (`packwriter`).
     """
-    return os.path.exists(f"{stem}.keep") or os.path.exists(f"{stem}.idx")
+    if os.path.exists(f"{stem}.keep"):
+        return True
+    return os.path.exists(f"{stem}.idx") and os.path.exists(f"{stem}.pack")
 
 
 def _is_whole(path: str, kind: str) -> bool:

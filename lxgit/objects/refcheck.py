@@ -16,7 +16,7 @@ from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.lostrefs import LostRefs
 from lxgit.objects.packedrefs import CorruptRef
 from lxgit.objects.refnames import BRANCHES, DELETED, TAGS, is_valid_ref, short_name
-from lxgit.objects.refreader import is_pin, remedy
+from lxgit.objects.refreader import is_pin, remedy, restoring
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -118,9 +118,23 @@ class RefVerifier:
                 oid = decode_tag(data).target
             if kind is not ObjectType.COMMIT:
                 told = f"the ref '{name}' names a {kind.word.decode()}"
-                yield RefFault(told, name, _elsewhere(name))
+                yield RefFault(told, name, self._elsewhere(name))
         except LxgitError as error:
-            yield RefFault(f"the ref '{name}': {error.message}", name, _elsewhere(name))
+            yield RefFault(f"the ref '{name}': {error.message}", name, self._elsewhere(name))
+
+    def _elsewhere(self, name: str) -> str:
+        """What to do about a ref that is sound, but for what it names."""
+        short = short_name(name)
+        if name == "HEAD":
+            return "'lxgit checkout BRANCH' goes to one that is there"
+        if name.startswith((BRANCHES, TAGS)):
+            verb = "branch" if name.startswith(BRANCHES) else "tag"
+            return (
+                f"'lxgit reflog {short}' says what it was, 'lxgit {verb} -f {short} ID' goes there"
+            )
+        if is_pin(name):
+            return "'lxgit fsck --repair' has it name what the container stands on"
+        return restoring(self._git_dir)
 
     def _head_faults(self, branches: set[str]) -> Iterator[RefFault]:
         mended = remedy(self._git_dir, "HEAD")
@@ -168,19 +182,6 @@ class RefVerifier:
                     told = f"the reflog of '{name}' is damaged: {quoted(line[:60])}"
                     hint = f"nothing else is lost with that line of '{self._git_dir}/{path}'"
                     yield RefFault(told, name, f"{hint}: take it out")
-
-
-def _elsewhere(name: str) -> str:
-    """What to do about a ref that is sound, but for what it names."""
-    short = short_name(name)
-    if name == "HEAD":
-        return "'lxgit checkout BRANCH' goes to one that is there"
-    if name.startswith((BRANCHES, TAGS)):
-        verb = "branch" if name.startswith(BRANCHES) else "tag"
-        return f"'lxgit reflog {short}' says what it was, 'lxgit {verb} -f {short} ID' goes there"
-    if is_pin(name):
-        return "'lxgit fsck --repair' has it name what the container stands on"
-    return "restore what it names from a clone: 'git fetch'"
 
 
 def _is_branch(name: str) -> bool:

@@ -41,6 +41,18 @@ def remedy(git_dir: str, name: str) -> str:
     return f"its former values are in '{git_dir}/logs/{name}'"
 
 
+def restoring(git_dir: Path | str) -> str:
+    """What brings back objects that are damaged or missing, where somebody has cloned the store.
+
+    Not `git fetch`: it asks only for what refs do not reach, and Git compares what comes with the
+    damaged object. A pack that is there already is believed, and `gc` leaves the damaged one out.
+    """
+    return (
+        "where CLONE is the Git directory of a clone that has it, 'git -C CLONE repack -adq',"
+        f" 'cp -f CLONE/objects/pack/pack-* {git_dir}/objects/pack/' and 'lxgit gc' bring it back"
+    )
+
+
 def is_pin(name: str) -> bool:
     """Whether the ref says no more than the record of a container does: what it stands on."""
     container = name.removeprefix(PINS).removesuffix("-base")

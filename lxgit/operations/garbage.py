@@ -199,12 +199,12 @@ def oldest_cruft(git_dir: Path) -> float | None:
 def cruft_packs(git_dir: Path) -> list[str]:
     """The packs of objects that nothing reaches, as paths without a suffix.
 
-    Without those that have no index: what is left of one, which `leftovers` sweeps up.
+    Without those that have no index or no pack: what is left of one, which `leftovers` sweeps up.
     """
     pack = f"{git_dir}/objects/pack"
     names = set(os.listdir(pack))
     stems = [name.removesuffix(".mtimes") for name in names if name.endswith(".mtimes")]
-    return [f"{pack}/{stem}" for stem in stems if f"{stem}.idx" in names]
+    return [f"{pack}/{stem}" for stem in stems if {f"{stem}.idx", f"{stem}.pack"} <= names]
 
 
 def _mtimes(path: Path, count: int) -> tuple[int, ...]:

@@ -56,8 +56,8 @@ _GITS = (
 )
 """Directories and names, as patterns, that are unfinished files' alone."""
 
-_PARTS = (".pack", ".rev", ".bitmap", ".mtimes")
-"""What Git names before a pack's index, and deletes after it."""
+_PARTS = (".pack", ".rev", ".bitmap", ".mtimes", ".idx")
+"""What there is of a pack. Git names the index last, and deletes it first."""
 
 _DAY = 86_400  # seconds
 _GRACE = {
@@ -142,7 +142,7 @@ def _drop_others(container: Container) -> int:
 
 
 def sweep_packs(repository: Repository) -> int:
-    """Remove packs without an index, and what else is left of one; how many files.
+    """Remove packs without an index, the reverse, and what else is left of one; how many files.
 
     For whoever has just seen that other packs hold all that is reachable, and keeps others from
     replacing packs (Repository.repacking).

@@ -1,0 +1,87 @@
+"""What fsck says of objects that are damaged or lost: what its hint says brings them back."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.stockgit import ENVIRONMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.program import Lxgit
+    from tests.support.stockgit import StockGit
+
+
+def damage(pack: Path) -> None:
+    content = bytearray(pack.read_bytes())
+    content[len(content) // 2] ^= 0x40
+    pack.chmod(0o600)
+    pack.write_bytes(content)
+
+
+def cut(pack: Path) -> None:
+    pack.chmod(0o600)
+    pack.write_bytes(pack.read_bytes()[:5000])
+
+
+def lose(pack: Path) -> None:
+    pack.unlink()
+
+
+def lose_all(pack: Path) -> None:
+    for part in pack.parent.glob(f"{pack.stem}.*"):
+        part.unlink()
+
+
+@pytest.mark.parametrize(
+    ("harm", "packed"), [(damage, False), (cut, True), (lose, True), (lose_all, False)]
+)
+def test_a_clone_brings_back_what_is_lost(
+    full: Lxgit, git: StockGit, scratch: Path, harm: Callable[[Path], None], packed: bool
+) -> None:
+    if packed:
+        full("gc")
+    clone = scratch / "clone"
+    git("clone", "-q", "--no-hardlinks", str(git.git_dir), str(clone))
+    packs = (git.git_dir / "objects/pack").glob("*.pack")
+    harm(max(packs, key=lambda path: path.stat().st_size))
+    told = full("fsck", "--repair", code=1).out
+    (hint,) = {line for line in told.splitlines() if "CLONE" in line}
+    for command in re.findall("'([^']+)'", hint.replace("CLONE", f"{clone}/.git")):
+        if command.startswith("lxgit "):
+            full(*command.split()[1:])
+        else:
+            subprocess.run(command, shell=True, check=True, env=ENVIRONMENT)
+    assert full("fsck").out == "No faults found.\n"
+    assert git.fsck() == b""
+    assert full("show", "tuned:/etc/motd").out.endswith("It is tuned.\n")
+    indexes = {path.stem for path in (git.git_dir / "objects/pack").glob("*.idx")}
+    assert indexes == {path.stem for path in (git.git_dir / "objects/pack").glob("*.pack")}
+
+
+def test_what_no_clone_mends_has_another_hint(full: Lxgit, git: StockGit) -> None:
+    """What somebody made so, and what --repair makes again."""
+    blob = git.blob(b"x")
+    above = git.word("mktree", "--missing", stdin=f"100644 blob {blob}\t..\n".encode())
+    git("update-ref", "refs/heads/forged", git.commit("forged", tree=above))
+    told = full("fsck", code=1).out
+    assert "hasDotdot" in told
+    assert "it was made so" in told
+    assert "CLONE" not in told
+    git("update-ref", "-d", "refs/heads/forged")
+    full("gc", "--now")
+    assert full("fsck").out == "No faults found.\n"
+    for pattern in ("objects/pack/*.idx", "objects/pack/*.rev", "objects/info/commit-graph"):
+        (path,) = git.git_dir.glob(pattern)
+        damage(path)
+        told = full("fsck", code=1).out
+        assert "'lxgit fsck --repair'" in told
+        assert "CLONE" not in told
+        full("fsck", "--repair", code=None)
+        assert full("fsck").out == "No faults found.\n"
