@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from lxgit.fsutil import fsync_directory, make_directories, write_all
+from lxgit.fsutil import fsync_directory, fsync_file, make_directories, write_all
 from lxgit.lean import suppress
 from lxgit.objects.commits import Signature, decode_signature, encode_signature
 from lxgit.objects.ids import ZERO_ID, InvalidObjectID, ObjectID, from_hex, hex_id
@@ -71,12 +71,14 @@ class Reflogs:
         except (FileNotFoundError, NotADirectoryError):
             return 0
 
-    def cut(self, name: str, size: int) -> None:
-        """Have a log as it was when it had that many bytes; no log where it had none."""
-        if not size:
+    def cut(self, name: str, size: int, *, keep: bool) -> None:
+        """Have a log as it was when it had that many bytes; with `keep`, also where it had none."""
+        if not size and not keep:
             self.delete(name)
         elif self.size(name) > size:
-            os.truncate(f"{self._directory}/{name}", size)
+            path = f"{self._directory}/{name}"
+            os.truncate(path, size)
+            fsync_file(path)
 
     def names(self) -> list[str]:
         """The refs that have a log."""

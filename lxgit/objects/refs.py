@@ -191,12 +191,8 @@ class RefStore(RefReader):
 
     def replace_reflog(self, name: str, entries: Sequence[ReflogEntry]) -> None:
         """Have these entries alone in a reflog, the last change first. RefLocked."""
-        with (
-            FileLock(self._path(name), self._git_dir),  # so that Git adds none meanwhile
-            FileLock(self._path(f"logs/{name}"), self._git_dir) as log,
-        ):
-            log.write(encode_log(entries))
-            log.commit()
+        with FileLock(self._path(name), self._git_dir):  # so that Git adds none meanwhile
+            self._rewrite(name, entries)
 
     def deleted(self) -> tuple[Deletion, ...]:
         """Branches and tags that were deleted, the last first."""
@@ -205,24 +201,32 @@ class RefStore(RefReader):
         return tuple(deletions(self.reflog(DELETED)))
 
     def drop_unmade(self, name: str) -> None:
-        """Remove from a log what somebody wrote who was to make the ref, and was killed.
+        """Remove from a log what somebody wrote who was to move the ref, and was killed.
 
-        The caller has that one's lock. What the log had before stays: it is of one that is `lost`.
+        The caller has that one's lock. What the log had before stays, also of one that is `lost`.
         With a log that came from another name nobody can tell, and all of it is LOST.
         """
-        if not name.startswith((BRANCHES, TAGS)) or self._is_there(name):
+        if not name.startswith((BRANCHES, TAGS)):
             return
         log = self._logs.read(name)
-        if log and log[0].old is None and len(log) > 1:
-            with FileLock(self._path(f"logs/{name}"), self._git_dir) as lock:
-                lock.write(encode_log(log[1:]))
-                lock.commit()
+        if self._is_there(name):
+            value = self.read(name)
+            if log and log[0].new != value and log[0].old == value:
+                moved = next((at for at, entry in enumerate(log) if entry.new == value), 0)
+                self._rewrite(name, log[moved:])
+        elif log and log[0].old is None and len(log) > 1:
+            self._rewrite(name, log[1:])
         elif log and log[0].old in (None, log[0].new):
             if log[0].old is not None:
                 from lxgit.objects.deletions import LOST
 
                 self._bury(name, log[0].old, LOST, log[0].who)
             self._logs.delete(name)
+
+    def _rewrite(self, name: str, entries: Sequence[ReflogEntry]) -> None:
+        with FileLock(self._path(f"logs/{name}"), self._git_dir) as lock:
+            lock.write(encode_log(entries))
+            lock.commit()
 
     def not_in_log(self, name: str, entries: Sequence[ReflogEntry]) -> list[ReflogEntry]:
         """Those that the ref's log has not: all, unless a kill came between log and ref."""
@@ -275,14 +279,14 @@ class RefStore(RefReader):
 
     @contextmanager
     def _made_or_not(self, name: str, lock: FileLock) -> Iterator[None]:
-        """Have the log of a branch or tag as it was, if that is not there in the end."""
-        size = self._logs.size(name)
+        """Have the log of a branch or tag as it was, if that is what it was in the end."""
+        size, before = self._logs.size(name), self._read_direct(name)
         try:
             yield
         except BaseException:
             with suppress(CorruptRef):
-                if name.startswith((BRANCHES, TAGS)) and not self._is_there(name):
-                    self._logs.cut(name, size)
+                if name.startswith((BRANCHES, TAGS)) and self._read_direct(name) == before:
+                    self._logs.cut(name, size, keep=before is not None)
                     if lock.inherited:
                         self.drop_unmade(name)
             raise
@@ -290,7 +294,7 @@ class RefStore(RefReader):
     def _log(
         self, name: str, entry: ReflogEntry, before: Sequence[ReflogEntry], lock: FileLock
     ) -> None:
-        if entry.old is None and name.startswith((BRANCHES, TAGS)):
+        if name.startswith((BRANCHES, TAGS)):
             lock.persist()  # it tells that what the log says need not have come to be
         if entry.old is None and before:  # as Git has it after `branch -m`
             entry = entry._replace(old=before[0].new)

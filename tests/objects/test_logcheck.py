@@ -1,0 +1,107 @@
+"""Refs that are not what their reflogs say; and none is so that a killed process was to move."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.objects.commits import ITSELF
+from lxgit.objects.filelock import FileLock, drop_stale_lock
+from lxgit.objects.logcheck import FOUND_SO, LoggedRefs, Unlogged
+from lxgit.objects.refs import RefMoved, RefStore
+from tests.objects.conftest import BASE, put
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lxgit.objects.ids import ObjectID
+    from tests.support.stockgit import StockGit
+
+
+def moved_by_one_who_is_killed(refs: RefStore, old: ObjectID, new: ObjectID) -> None:
+    """Log that the branch has moved, and die before it has."""
+    killed = os.fork()
+    if not killed:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(FileLock, "commit", lambda _: os.kill(os.getpid(), signal.SIGKILL))
+            put(refs, BASE, new, old)
+    os.waitpid(killed, 0)
+
+
+@pytest.fixture
+def logged(refs: RefStore, git_dir: Path, commits: list[ObjectID]) -> LoggedRefs:
+    put(refs, BASE, commits[0])
+    put(refs, BASE, commits[1], commits[0])
+    return LoggedRefs(git_dir)
+
+
+@pytest.mark.parametrize("next_one", ["gc", "update", "refused"])
+def test_after_a_kill_the_log_is_the_ref_s(
+    refs: RefStore,
+    logged: LoggedRefs,
+    git_dir: Path,
+    commits: list[ObjectID],
+    next_one: str,
+) -> None:
+    before = refs.reflog(BASE)
+    moved_by_one_who_is_killed(refs, commits[1], commits[2])
+    assert len(refs.reflog(BASE)) == 3
+    assert list(logged.unlogged()) == []
+    if next_one == "gc":
+        lock = f"{git_dir}/{BASE}.lock"
+        assert drop_stale_lock(lock, before=lambda: refs.drop_unmade(BASE))
+    elif next_one == "update":
+        put(refs, BASE, commits[0], commits[1])
+    else:
+        with pytest.raises(RefMoved):
+            put(refs, BASE, commits[0], commits[2])
+    assert list(logged.unlogged()) == []
+    if next_one != "update":
+        assert refs.reflog(BASE) == before
+
+
+def test_an_update_that_fails_leaves_no_entry(
+    refs: RefStore, logged: LoggedRefs, commits: list[ObjectID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: FileLock) -> None:
+        raise OSError(28, "no space left on device")
+
+    before = refs.reflog(BASE)
+    monkeypatch.setattr(FileLock, "commit", fail)
+    with pytest.raises(OSError, match="no space"):
+        put(refs, BASE, commits[2], commits[1])
+    assert refs.reflog(BASE) == before
+    assert list(logged.unlogged()) == []
+
+
+def test_what_stock_git_does_is_logged(
+    refs: RefStore, logged: LoggedRefs, stock: StockGit, commits: list[ObjectID]
+) -> None:
+    stock("config", "core.logAllRefUpdates", "always")
+    stock("update-ref", BASE, commits[2].hex())
+    stock("branch", "other", "base")
+    stock("tag", "v1", "base")
+    stock("branch", "-m", "other", "another")
+    stock("symbolic-ref", "refs/heads/alias", "refs/heads/another")
+    stock("pack-refs", "--all")
+    put(refs, "refs/heads/another", commits[0], commits[2])
+    assert list(logged.unlogged()) == []
+    stock("reflog", "expire", "--expire=all", "--all")
+    assert list(logged.unlogged()) == []
+
+
+def test_a_ref_that_was_set_by_hand(
+    refs: RefStore, logged: LoggedRefs, git_dir: Path, commits: list[ObjectID]
+) -> None:
+    before = refs.reflog(BASE)
+    (git_dir / BASE).write_text(commits[0].hex() + "\n")
+    (one,) = logged.unlogged()
+    assert one == Unlogged(BASE, commits[0], commits[1])
+    logged.log_anew(one, ITSELF)
+    assert list(logged.unlogged()) == []
+    (entry, *rest) = refs.reflog(BASE)
+    assert (entry.old, entry.new, entry.message) == (commits[1], commits[0], FOUND_SO)
+    assert tuple(rest) == before
