@@ -5,15 +5,27 @@ modules of `branch` together. The modules that the lightest commands load take i
 which pay for those anyway, from where it is known. A regular expression takes 50 to 200 µs to be
 compiled. Type checkers see the standard library's own; tests/test_lean.py compares the two.
 
-And a number that every room counts times with, which is to cost nobody a module.
+And how every room counts times and breaks them down, which is to cost nobody a module.
 """
 
 # ruff: noqa: ANN401  # what a generator yields, or a function returns, is not for us to know
 
 from __future__ import annotations
 
+from time import gmtime, struct_time
+
 NANOSECONDS = 1_000_000_000
 """In a second."""
+
+
+def calendar_time(seconds: int) -> struct_time:
+    """Seconds since 1970 in UTC; the epoch for what no calendar has, as Git."""
+    try:
+        there = gmtime(seconds)
+    except (OverflowError, OSError, ValueError):
+        return gmtime(0)
+    return there if there.tm_year > 0 else gmtime(0)  # Python has 32 bits for a year
+
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

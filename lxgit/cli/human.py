@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from time import gmtime, strftime, struct_time, time
+from time import strftime, time
 
-from lxgit.lean import NANOSECONDS
+from lxgit.lean import NANOSECONDS, calendar_time
 
 _SIZE_UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 
@@ -59,38 +59,31 @@ def git_date(seconds: int, offset: int) -> str:
 
     `seconds` since 1970; `offset` in minutes east of Greenwich.
     """
-    there = _moment(seconds, offset)
+    there = calendar_time(seconds + offset * 60)
     return strftime(f"%a %b {there.tm_mday} %H:%M:%S %Y {zone(offset)}", there)
 
 
 def iso_date(seconds: int, offset: int) -> str:
     """The same in ISO 8601: `2026-11-24T13:32:15+00:00`."""
     digits = zone(offset)
-    return f"{strftime('%Y-%m-%dT%H:%M:%S', _moment(seconds, offset))}{digits[:3]}:{digits[3:]}"
+    there = calendar_time(seconds + offset * 60)
+    return f"{strftime('%Y-%m-%dT%H:%M:%S', there)}{digits[:3]}:{digits[3:]}"
 
 
 def iso_minute(seconds: int) -> str:
     """A moment in UTC to the minute, as `ls --time-style=long-iso`: `2026-11-24 13:32`."""
-    return strftime("%Y-%m-%d %H:%M", _moment(seconds, 0))
+    return strftime("%Y-%m-%d %H:%M", calendar_time(seconds))
 
 
 def utc_date(seconds: int) -> str:
     """A moment as Docker's tables have it: `2026-11-24 13:32:15 +0000 UTC`."""
-    return f"{strftime('%Y-%m-%d %H:%M:%S', _moment(seconds, 0))} +0000 UTC"
+    return f"{strftime('%Y-%m-%d %H:%M:%S', calendar_time(seconds))} +0000 UTC"
 
 
 def nanosecond_date(moment: int) -> str:
     """Nanoseconds since 1970 in UTC, as `stat` shows them: `2026-11-24 13:32:15.000000001`."""
     seconds, fraction = divmod(moment, NANOSECONDS)
-    return f"{strftime('%Y-%m-%d %H:%M:%S', _moment(seconds, 0))}.{fraction:09d}"
-
-
-def _moment(seconds: int, offset: int) -> struct_time:
-    """Broken-down time; the epoch for what no calendar has, as Git."""
-    try:
-        return gmtime(seconds + offset * 60)
-    except (OverflowError, OSError, ValueError):
-        return gmtime(0)
+    return f"{strftime('%Y-%m-%d %H:%M:%S', calendar_time(seconds))}.{fraction:09d}"
 
 
 def zone(offset: int) -> str:

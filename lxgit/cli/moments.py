@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from time import gmtime, strftime, time_ns
+from time import strftime, time_ns
 
 from lxgit.errors import UsageError
-from lxgit.lean import NANOSECONDS
+from lxgit.lean import NANOSECONDS, calendar_time
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _SPAN = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+")
@@ -58,4 +58,4 @@ def span(text: str) -> float:
 def nanosecond_stamp(moment: int) -> str:
     """Nanoseconds since 1970 in UTC, as Docker stamps a line: `2026-11-24T13:32:15.000000001Z`."""
     seconds, fraction = divmod(moment, NANOSECONDS)
-    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(seconds))}.{fraction:09d}Z"
+    return f"{strftime('%Y-%m-%dT%H:%M:%S', calendar_time(seconds))}.{fraction:09d}Z"

@@ -25,7 +25,7 @@ import os
 import time
 
 from lxgit.fsutil import write_atomic
-from lxgit.objects.git import Git
+from lxgit.objects.git import Git, GitFailed
 from lxgit.objects.lostrefs import LostRefs
 from lxgit.objects.packindex import PackIndex
 from lxgit.operations import leftovers
@@ -117,11 +117,24 @@ def write_commit_graph(repository: Repository) -> None:
 
     Without any, Git would leave what it has written before. Not with which paths each one changed:
     that takes five times as long, and Git (2.47) uses it for one path at a time, where `log --
-    PATH` here asks for three (see objects/pathhistory).
+    PATH` here asks for three (see objects/pathhistory). None where a stranger's commit has a time
+    that it has no room for, 34 bits: Git does without.
     """
+    graph = repository.git_dir / "objects/info/commit-graph"
     if not repository.refs.list():
-        (repository.git_dir / "objects/info/commit-graph").unlink(missing_ok=True)
+        graph.unlink(missing_ok=True)
     repository.git.run(["commit-graph", "write", "--reachable", "--no-progress"])
+    if lies(repository):
+        graph.unlink(missing_ok=True)
+
+
+def lies(repository: Repository) -> bool:
+    """Whether the commit-graph has another time for a commit than the commit."""
+    try:
+        repository.git.run(["commit-graph", "verify", "--no-progress"])
+    except GitFailed as error:
+        return b" in commit-graph is " in error.stderr
+    return False
 
 
 class _Packs:
@@ -190,10 +203,14 @@ class _Packs:
         return name if name in plain else None
 
     def _plain(self) -> set[str]:
-        """The packs without a .keep that are no cruft."""
+        """The packs without a .keep that are no cruft; not an index whose pack is lost."""
         names = set(os.listdir(self._directory))
         stems = {name.removesuffix(".idx") for name in names if name.endswith(".idx")}
-        return {stem for stem in stems if not {f"{stem}.keep", f"{stem}.mtimes"} & names}
+        return {
+            stem
+            for stem in stems
+            if f"{stem}.pack" in names and not {f"{stem}.keep", f"{stem}.mtimes"} & names
+        }
 
     def _cruft_objects(self) -> set[bytes]:
         found: set[bytes] = set()

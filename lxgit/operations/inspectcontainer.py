@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from lxgit.lean import NANOSECONDS
+from lxgit.lean import NANOSECONDS, calendar_time
 from lxgit.operations.hostconfig import host_config
 from lxgit.operations.inspectnetwork import endpoints_of, network_settings
 from lxgit.runtime.config import RESTARTING, RUNNING
@@ -186,4 +186,4 @@ def moment(nanoseconds: int | None) -> str:
     if nanoseconds is None:
         return _NEVER
     seconds, fraction = divmod(nanoseconds, NANOSECONDS)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{fraction:09d}Z"
+    return time.strftime("%Y-%m-%dT%H:%M:%S", calendar_time(seconds)) + f".{fraction:09d}Z"

@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 
 from lxgit.errors import LxgitError
+from lxgit.lean import calendar_time
 from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.imageconfig import config_values
 from lxgit.objects.messages import subject, trailers
@@ -163,5 +164,5 @@ def _words(command: str | None) -> list[str] | None:
 def _commit_time(who: Signature) -> str:
     sign = "-" if who.offset < 0 else "+"
     hours, minutes = divmod(abs(who.offset), 60)
-    local = time.gmtime(who.time + who.offset * 60)
+    local = calendar_time(who.time + who.offset * 60)
     return time.strftime("%Y-%m-%dT%H:%M:%S", local) + f"{sign}{hours:02d}:{minutes:02d}"
