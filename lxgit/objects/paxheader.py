@@ -50,6 +50,8 @@ def parse_records(data: bytes) -> Records:
         if equals < 0 or end > size or data[end - 1] != 0x0A:
             raise InvalidHeader("an extended header that is no list of records")
         key, value = data[space + 1 : equals], data[equals + 1 : end - 1]
+        if b"\0" in key:
+            raise InvalidHeader("an extended header with a NUL in a keyword")
         if key in _PIECE:
             if key != _PIECE[len(pieces) % 2]:
                 raise InvalidHeader("an impossible sparse map")
