@@ -4,6 +4,7 @@
     derived files    indexes of packs, commit-graph                     repaired, from the packs
     objects, packs   as `git fsck --strict` sees them
     refs, reflogs    their files, that each names a commit, and that none is lost
+                     that a log says what its ref is                    repaired: an entry more
     operations       what undo knows, by the checksum of each line
     images           every %meta against its tree, links against their members, format, config
     containers       their records, by checksums; their commits; their names,
@@ -19,20 +20,24 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 
 from lxgit.errors import LxgitError
-from lxgit.objects.commits import Commit
-from lxgit.objects.filecheck import derived_faults, unindexed_faults
+from lxgit.objects.commits import ITSELF, Commit
+from lxgit.objects.filecheck import FileFault, derived_faults, unindexed_faults
 from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
+from lxgit.objects.logcheck import LoggedRefs
 from lxgit.objects.refcheck import RefVerifier
-from lxgit.objects.refnames import BRANCHES, DELETED, PINS, short_name
+from lxgit.objects.refnames import BRANCHES, DELETED, PINS, TAGS, short_name
+from lxgit.objects.refreader import restoring
 from lxgit.objects.refs import CorruptRef
 from lxgit.objects.verify import ImageVerifier
 from lxgit.operations import leftovers
 from lxgit.operations.attached import pin_owner
 from lxgit.operations.fsckcache import REPAIR, container_problems, layer_problems
 from lxgit.operations.fsckshared import network_problems, volume_problems
+from lxgit.operations.gc import lies
 from lxgit.operations.lookup import read_commit
 from lxgit.operations.repair import lacking_settings, remake, set_settings
 from lxgit.operations.values import Problem
@@ -46,7 +51,10 @@ if TYPE_CHECKING:
     from lxgit.repository import Repository
 
 _ID = re.compile(rb"\b[0-9a-f]{40}\b")
-_RESTORE = "restore it from a clone: 'git fetch' takes what is missing"
+_MADE_SO = re.compile(rb"(?:error|warning) in (?:blob|tree|commit|tag) [0-9a-f]{40}: ")
+_OF_REFS = re.compile(rb": not a commit$|\b0{40}$|^error: invalid HEAD$|^notice: ")  # see refcheck
+_AS_IT_IS = "nothing is lost or damaged: it was made so, and a clone has it so, too"
+_REPAIR_FIRST = "'lxgit fsck --repair' first: it may come of what that makes again"
 _PASSED_OVER = "'lxgit undo' passes over it; taking the line out of that file loses nothing more"
 _UNREAD = (b"not a git repository", b"/packed-refs: ")  # Git looks no further then
 _FIRST = "mend HEAD or packed-refs first: then 'lxgit fsck' tells of objects, too"
@@ -79,19 +87,54 @@ def _history_problems(
     """What is wrong with Git's part of the store."""
     progress.phase("Verifying objects")
     yield from _settings_problems(repository, repair=repair)
-    yield from _derived_problems(repository, repair=repair)
+    derived = list(_derived_problems(repository, repair=repair))
+    yield from derived
     history = History(repository)
     said = _git_says(repository)
     damaged = {from_hex(match) for line in said for match in _ID.findall(line)}
+    mended = any(one.hint == REPAIR and not one.repaired for one in derived)
     for line in said:
-        hint = _FIRST if any(words in line for words in _UNREAD) else _RESTORE
+        hint = _remedy(repository, line, mended=mended)
         yield Problem(line.decode(errors="replace"), hint=hint)
     names = {one.id: one.config.name for one in all_containers(repository.containers_dir)}
     for message, ref, hint in RefVerifier(repository.git_dir, repository.objects).faults():
         yield Problem(message, () if ref is None else (_known_as(ref, names),), hint=hint)
+    yield from _log_problems(repository, names, repair=repair)
     yield from _image_problems(repository, history, damaged, progress)
     for number in repository.operations.faults():
         yield Problem(f"operations: line {number} is damaged", hint=_PASSED_OVER)
+
+
+def _remedy(repository: Repository, line: bytes, *, mended: bool) -> str | None:
+    """What to do about what Git says; `mended` says that `repair` would make something again."""
+    if any(words in line for words in _UNREAD):
+        return _FIRST
+    if _MADE_SO.match(line):
+        return _AS_IT_IS
+    if _OF_REFS.search(line):
+        return None
+    return _REPAIR_FIRST if mended else restoring(repository.git_dir)
+
+
+def _log_problems(
+    repository: Repository, names: Mapping[str, str], *, repair: bool
+) -> Iterator[Problem]:
+    """Refs that something else has moved than what writes reflogs, and logs that are gone."""
+    refs = LoggedRefs(repository.git_dir)
+    for one in refs.unlogged():
+        if one.value not in repository.objects:
+            continue  # which has been told of
+        if repair:
+            refs.log_anew(one, ITSELF._replace(time=int(time.time())))
+        known = _known_as(one.name, names)
+        told = f"the reflog of '{known}' is gone"
+        hint = "'lxgit fsck --repair' begins another; what only that one kept, 'gc' drops"
+        if one.logged is not None:
+            logged = hex_id(one.logged)[:12]
+            told = f"'{known}' is {hex_id(one.value)[:12]}, and its reflog says {logged}"
+            back = f"'lxgit {'tag' if one.name.startswith(TAGS) else 'branch'} -f {known} {logged}'"
+            hint = f"{back} goes back there; 'lxgit fsck --repair' has the log say what is so"
+        yield Problem(told, (known,), hint=hint, repaired=repair)
 
 
 def _settings_problems(repository: Repository, *, repair: bool) -> Iterator[Problem]:
@@ -110,9 +153,14 @@ def _derived_problems(repository: Repository, *, repair: bool) -> Iterator[Probl
     faults = list(derived_faults(repository.git_dir))
     if (unindexed := unindexed_faults(repository.git_dir)) and _git_says(repository):
         faults += unindexed  # else nothing of theirs is missed, and gc takes them
+    if not faults and lies(repository):
+        path = f"{repository.git_dir}/objects/info/commit-graph"
+        told = "commit-graph has other times than the commits, which it has no room for"
+        faults.append(FileFault(path, told, remade=True))
     for path, message, remade in faults:
         done = repair and remade and remake(repository, path)
-        yield Problem(message, hint=REPAIR if remade else _RESTORE, repaired=done)
+        hint = REPAIR if remade else restoring(repository.git_dir)
+        yield Problem(message, hint=hint, repaired=done)
     repository.objects.close()
 
 

@@ -159,6 +159,12 @@ def pin(repository: Repository) -> str:
     return next(iter(repository.refs.list("refs/lxgit/containers/")))
 
 
+def set_back(repository: Repository) -> None:
+    """A branch that is what it was before, as a file of an old backup has it."""
+    parent = repository.revisions.resolve("other~1")
+    put(repository.git_dir / "refs/heads/other", parent.hex().encode() + b"\n")
+
+
 HARM: dict[str, Harm] = {
     "a byte of a pack": Harm(lambda r: flip(one(r, "git/objects/pack/*.pack")), "pack"),
     "a pack cut short": Harm(
@@ -223,6 +229,20 @@ HARM: dict[str, Harm] = {
     "a reflog with nonsense": Harm(
         lambda r: put(r.git_dir / "logs/refs/heads/other", b"nonsense\n"), "reflog"
     ),
+    "a reflog gone": Harm(
+        lambda r: (r.git_dir / "logs/refs/heads/other").unlink(),
+        "the reflog of 'other' is gone",
+        repaired=True,
+    ),
+    "a tag's reflog gone": Harm(
+        lambda r: (r.git_dir / "logs/refs/tags/v1").unlink(),
+        "the reflog of 'v1' is gone",
+        repaired=True,
+    ),
+    "HEAD's reflog gone": Harm(
+        lambda r: (r.git_dir / "logs/HEAD").unlink(), "the reflog of 'HEAD' is gone", repaired=True
+    ),
+    "a branch set back": Harm(set_back, "and its reflog says", repaired=True),
     "a reflog of what is missing": Harm(
         lambda r: replace(r.git_dir / "logs/refs/heads/other", b"0" * 40, b"1" * 40), "1" * 40
     ),
