@@ -1,4 +1,4 @@
-"""Commits of times that no calendar has, which Git's fsck lets pass: everything that shows dates."""
+"""Commits of times that no calendar has, which Git's fsck lets pass: all that shows dates."""
 
 from __future__ import annotations
 
