@@ -26,6 +26,9 @@ PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BIG_FILE_THRESHOLD = 32 << 20
 """Bytes: a blob this large is never made a delta of, nor read whole, by Git."""
 
+MOST_COUNTED = (1 << 31) - 1
+"""What the number of an option may be: Git has an int for it."""
+
 _CHUNK = 1 << 18
 _FULL = (
     *(os.strerror(number).encode() for number in (errno.ENOSPC, errno.EDQUOT)),

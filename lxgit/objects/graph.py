@@ -14,6 +14,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from lxgit.enums import Enum
+from lxgit.objects.git import MOST_COUNTED
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.tuples import NamedTuple
 
@@ -65,8 +66,8 @@ def draw(
     """
     command = ["log", "--graph", "--no-color", "--no-show-signature"]
     command.append(f"--format={look.value}")
-    command += [f"--skip={skip}"] if skip else []
-    command += [f"--max-count={limit}"] if limit is not None else []
+    command += [f"--skip={min(skip, MOST_COUNTED)}"] if skip else []
+    command += [f"--max-count={min(limit, MOST_COUNTED)}"] if limit is not None else []
     command += ["--first-parent"] if first_parent else []
     environment, grafts = {}, b""
     if history is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from itertools import islice
 
 from lxgit.lean import closing
+from lxgit.objects.git import MOST_COUNTED
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.tuples import NamedTuple
 
@@ -55,7 +56,7 @@ def walk(
         return iter(())
     command = ["rev-list", "--no-commit-header", *FORMAT]
     if limit is not None:
-        command.append(f"--max-count={limit}")
+        command.append(f"--max-count={min(limit, MOST_COUNTED)}")
     if first_parent:
         command.append("--first-parent")
     return _commits(git.stream([*command, *arguments, "--"]))

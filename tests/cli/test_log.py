@@ -133,6 +133,14 @@ def test_history_is_drawn_as_git_draws_it(machine: Machine, git: StockGit) -> No
     assert all(line[0] in "*|" for line in stat[:20])
 
 
+def test_numbers_that_git_cannot_count_to(grown: Lxgit) -> None:
+    most = "9" * 18
+    for words in ([], ["--graph"], ["--graph", "--", "/etc/motd"], ["--", "/etc/motd"], ["--all"]):
+        assert grown("log", "-n", most, *words).out == grown("log", *words).out != ""
+        assert grown("log", "--skip", most, *words).out == ""
+        assert grown("log", "--skip", most, "-n", most, *words).out == ""
+
+
 def test_the_drawing_of_a_path_has_its_commits_alone(machine: Machine, git: StockGit) -> None:
     machine.lxgit("branch", "side")
     machine.write("etc/motd", "one\n")
