@@ -60,7 +60,7 @@ def kill(repository: Repository, name: str, number: int) -> None:
 class Stop(NamedTuple):
     """How containers are to end."""
 
-    patience: float | None = None  # seconds until they are killed; None is each one's own
+    patience: float | None = None  # seconds until they are killed, below 0 never; None: its own
     signal: int | None = None  # None: each one's own
     by_user: bool = True  # else the next boot starts it again, if that is its policy
     stays: bool = False  # also if it is to go when it has ended
@@ -75,7 +75,7 @@ class Stopping(NamedTuple):
     container: Container
     how: Stop
     session: Session | None  # of one that ran
-    deadline: float  # time.monotonic
+    deadline: float | None  # time.monotonic; None for none
 
 
 def stop(repository: Repository, name: str, how: Stop) -> None:
@@ -102,7 +102,12 @@ def _asked(container: Container, how: Stop) -> Stopping:
         session.pause(paused=False)
     own = _PATIENCE if container.config.stop_timeout is None else container.config.stop_timeout
     patience = own if how.patience is None else how.patience
-    return Stopping(container, how, session, time.monotonic() + patience)
+    return Stopping(container, how, session, _deadline(patience))
+
+
+def _deadline(patience: float) -> float | None:
+    """When so many seconds have passed (time.monotonic); None for less than none, as in Docker."""
+    return time.monotonic() + patience if patience >= 0 else None
 
 
 def finish_stop(stopping: Stopping) -> None:
@@ -138,7 +143,7 @@ class StoppingDamaged(NamedTuple):
     path: Path
     how: Stop
     session: Session | None  # of one that a supervisor listens for
-    deadline: float  # time.monotonic
+    deadline: float | None  # time.monotonic; None for none
     waiting: Waiting  # for whoever else has its lock
 
 
@@ -152,18 +157,18 @@ def begin_damaged(path: Path, how: Stop) -> StoppingDamaged:
     return StoppingDamaged(path, how, *_asked_damaged(path, how), _waiting_for(path))
 
 
-def _asked_damaged(path: Path, how: Stop) -> tuple[Session | None, float]:
+def _asked_damaged(path: Path, how: Stop) -> tuple[Session | None, float | None]:
     try:
         session = connect(path)
     except NotRunning:
         return None, 0
     _end_for_good(session, by_user=how.by_user)
     patience = _PATIENCE if how.patience is None else how.patience
-    if patience > 0:
+    if patience:
         _send(session, signal.SIGTERM)
         with contextlib.suppress(SupervisorLost):
             session.pause(paused=False)
-    return session, time.monotonic() + patience
+    return session, _deadline(patience)
 
 
 def finish_damaged(stopping: StoppingDamaged) -> None:
@@ -186,8 +191,8 @@ def _waiting_for(path: Path) -> Waiting:
     return Waiting(records.LAST_STEPS, (path / "lock", f"container {path.name[:12]}"))
 
 
-def _end_by(session: Session, deadline: float) -> None:
-    """Wait for the end of what has been asked to end, and kill it at the `deadline`."""
+def _end_by(session: Session, deadline: float | None) -> None:
+    """Wait for the end of what has been asked to end, and kill it at the `deadline`, if any."""
     if not _wait_for_end(session, deadline):
         _kill(session)
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from lxgit.runtime.wanted import WantedCommand
 
 
+_LONGEST = 86_400  # seconds: poll(2) takes 24 days
+
+
 class SupervisorLost(LxgitError):
     """The connection to the supervisor ended before the container did."""
 
@@ -135,10 +138,15 @@ class Session:
     def _receive_until(self, kind: bytes, deadline: float | None) -> None:
         """Until such a message has come, or the container has ended."""
         while self._code is None:
-            if deadline is not None:
-                self._channel.settimeout(max(deadline - time.monotonic(), 0.001))
+            left = None if deadline is None else max(deadline - time.monotonic(), 0.001)
+            if left is not None:
+                self._channel.settimeout(min(left, _LONGEST))
             try:
                 message = receive(self._channel)
+            except TimeoutError:
+                if left is not None and left > _LONGEST:
+                    continue
+                raise
             finally:
                 self._channel.settimeout(None)
             if message.kind == protocol.ENDED:

@@ -16,7 +16,7 @@ import pytest
 
 from lxgit.locks import LockHeld
 from lxgit.records import replace
-from lxgit.runtime import overlay
+from lxgit.runtime import attach, overlay
 from lxgit.runtime.attach import NotRunning, connect
 from lxgit.runtime.config import EXITED, RUNNING
 from lxgit.runtime.containers import edited
@@ -342,6 +342,17 @@ def test_a_second_start_is_refused(machine: Machine) -> None:
             machine.start(container)
         session.send_signal(signal.SIGKILL)
         assert session.wait() == 137
+
+
+def test_a_wait_is_longer_than_the_kernels(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What poll(2) takes at a time, which here is little, is waited for again and again."""
+    monkeypatch.setattr(attach, "_LONGEST", 0.05)
+    with machine.start(machine.create("sh", "-c", "sleep 0.5; exit 3")) as session:
+        with pytest.raises(TimeoutError):
+            session.wait(time.monotonic() + 0.12)
+        assert session.wait(time.monotonic() + 600) == 3
 
 
 def test_others_can_attach(machine: Machine) -> None:
