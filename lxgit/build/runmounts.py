@@ -129,7 +129,7 @@ def _cache(values: Mapping[str, str]) -> RunMount:
 
 
 def _tmpfs(values: Mapping[str, str]) -> RunMount:
-    size = parse_memory("size", values["size"]) if "size" in values else None
+    size = parse_memory("--mount size", values["size"]) if "size" in values else None
     return RunMount(TMPFS, values.get("target", ""), size=size)
 
 

@@ -85,10 +85,10 @@ def _standard_date(name: str, text: str) -> tuple[int, int]:
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = read(text)
-        except ValueError:
+            if moment.tzinfo is None:
+                moment = moment.astimezone()
+        except (ValueError, OverflowError):  # no date, or none that has a local time
             continue
-        if moment.tzinfo is None:
-            moment = moment.astimezone()
         offset = moment.utcoffset() or timedelta()
         return int(moment.timestamp()), int(offset.total_seconds()) // 60
     raise UsageError(

@@ -5,11 +5,15 @@ from __future__ import annotations
 from lxgit.cli.params import Annotated, Literal, option
 from lxgit.cli.processoptions import lines_of
 from lxgit.errors import UsageError
+from lxgit.lean import pattern
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.healthwishes import WantedHealth
+
+
+_COUNT = pattern("[1-9][0-9]{0,3}")
 
 
 class Life(NamedTuple):
@@ -34,8 +38,20 @@ class Life(NamedTuple):
     ] = None
     stop_timeout: Annotated[
         int | None,
-        option("--stop-timeout", help="how long 'stop' waits; 10 by default", metavar="SECONDS"),
+        option(
+            "--stop-timeout",
+            help="how long 'stop' waits; 10 by default, -1 without end",
+            metavar="SECONDS",
+        ),
     ] = None
+
+    def stop_patience(self) -> int | None:
+        """Seconds that `stop` waits; None for the default. UsageError."""
+        if self.stop_timeout is None:
+            return None
+        from lxgit.cli.moments import patience
+
+        return patience("--stop-timeout", self.stop_timeout)
 
 
 class Checking(NamedTuple):
@@ -69,15 +85,15 @@ class Checking(NamedTuple):
             return WantedHealth()
         from lxgit.cli.moments import span
 
-        def seconds(text: str | None) -> float | None:
-            return None if text is None else span(text)
+        def seconds(option: str, text: str | None) -> float | None:
+            return None if text is None else span(option, text)
 
         return WantedHealth(
             command=self.health_cmd,
-            interval=seconds(self.health_interval),
-            timeout=seconds(self.health_timeout),
+            interval=seconds("--health-interval", self.health_interval),
+            timeout=seconds("--health-timeout", self.health_timeout),
             retries=self.health_retries,
-            start_period=seconds(self.health_start_period),
+            start_period=seconds("--health-start-period", self.health_start_period),
             none=self.no_healthcheck,
         )
 
@@ -124,15 +140,15 @@ class Logging(NamedTuple):
         """Bytes; None for no limit. UsageError."""
         from lxgit.spelling import parse_memory
 
-        size, files = self.log_max_size, 1
+        option, size, files = "--log-max-size", self.log_max_size, 1
         for text in self.log_options:
             name, _, value = text.partition("=")
             if name == "max-size":
-                size = value
-            elif name == "max-file" and value.isdecimal() and 0 < int(value) < 10_000:
+                option, size = "--log-opt max-size", value
+            elif name == "max-file" and _COUNT.fullmatch(value):
                 files = int(value)
             else:
                 raise UsageError(
                     f"--log-opt knows nothing of '{text}'", hint="max-size=10m or max-file=3"
                 )
-        return parse_memory("--log-max-size", size) * files or None
+        return parse_memory(option, size) * files or None

@@ -1,4 +1,4 @@
-"""Points in time as people write them on a command line, and stamps on lines."""
+"""Points in time and lengths of it as people write them on a command line, and stamps on lines."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from lxgit.errors import UsageError
 from lxgit.lean import NANOSECONDS, calendar_time
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-_SPAN = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)([dhms])")
-_SECONDS = re.compile(r"-?\d+(?:\.\d+)?")
-_FRACTION = re.compile(r"\.(\d+)")
+_NUMBER = r"[0-9]{1,18}(?:\.[0-9]{1,18})?"
+_SPAN = re.compile(rf"(?:{_NUMBER}[dhms])+")
+_PART = re.compile(rf"({_NUMBER})([dhms])")
+_SECONDS = re.compile(f"-?{_NUMBER}")
+_FRACTION = re.compile(r"\.([0-9]+)")
 
 
 def moment(text: str) -> int:
@@ -40,19 +41,38 @@ def moment(text: str) -> int:
 
 
 _LENGTHS = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
-_LENGTH = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[hms]))+")
+_LENGTH = re.compile(rf"{_NUMBER}|(?:{_NUMBER}(?:ms|[hms]))+")
+_LONGEST = (1 << 63) // NANOSECONDS  # seconds: 292 years, and no record says more
+WITHOUT_END = -1
 
 
-def span(text: str) -> float:
-    """Seconds, of `1m30s`, `500ms` or `2`. UsageError."""
-    if _SECONDS.fullmatch(text):
-        return float(text)
+def span(option: str, text: str) -> float:
+    """Seconds, of `1m30s`, `500ms` or `2`, as the option takes them. UsageError."""
     if not _LENGTH.fullmatch(text):
-        raise UsageError(f"'{text}' is no length of time", hint="such as 30s, 1m30s or 500ms")
-    return sum(
-        float(count) * _LENGTHS[unit]
-        for count, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|[hms])", text)
-    )
+        raise UsageError(
+            f"{option} takes a length of time, and '{text}' is none",
+            hint="such as 30s, 1m30s or 500ms",
+        )
+    parts = re.findall(rf"({_NUMBER})(ms|[hms]|$)", text)
+    seconds = sum(float(count) * _LENGTHS[unit or "s"] for count, unit in parts)
+    _require_possible(option, text, seconds)
+    return seconds
+
+
+def patience(option: str, seconds: int | None) -> int | None:
+    """Seconds that somebody waits: WITHOUT_END, or no less than none. UsageError."""
+    if seconds is not None:
+        if seconds < WITHOUT_END:
+            raise UsageError(f"{option} {seconds} is below nothing", hint="-1 waits without end")
+        _require_possible(option, str(seconds), seconds)
+    return seconds
+
+
+def _require_possible(option: str, text: str, seconds: float) -> None:
+    if seconds > _LONGEST:
+        raise UsageError(
+            f"{option} {text} is more than there can be", hint=f"up to {_LONGEST} seconds"
+        )
 
 
 def nanosecond_stamp(moment: int) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MAX_MODE = 0o7777
+_ID, _IDS = re.compile("[0-9]{1,10}"), range((1 << 32) - 1)  # the last one is nobody's
 _LABELS = ("z", "Z")  # SELinux's: containers have no type of their own, so none is needed
 _ACCESS = ("ro", "rw")
 
@@ -132,9 +133,9 @@ def _volume_values(values: Mapping[str, str]) -> dict[str, Any]:
 def _tmpfs_values(values: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if "tmpfs-size" in values:
-        found["size"] = parse_memory("tmpfs-size", values["tmpfs-size"])
+        found["size"] = parse_memory("--mount tmpfs-size", values["tmpfs-size"])
     if "tmpfs-mode" in values:
-        found["mode"] = _mode("tmpfs-mode", values["tmpfs-mode"])
+        found["mode"] = _mode("--mount tmpfs-mode", values["tmpfs-mode"])
     return found
 
 
@@ -155,10 +156,10 @@ def _tmpfs(text: str) -> Mount:
         if word in _TMPFS_FLAGS:
             values.update(_TMPFS_FLAGS[word])
         elif key == "size":
-            values["size"] = parse_memory("size", value)
+            values["size"] = parse_memory("--tmpfs size", value)
         elif key == "mode":
-            values["mode"] = _mode("mode", value)
-        elif key in ("uid", "gid") and value.isdecimal() and value.isascii():
+            values["mode"] = _mode("--tmpfs mode", value)
+        elif key in ("uid", "gid") and _ID.fullmatch(value) and int(value) in _IDS:
             owner[key == "gid"] = int(value)
         else:
             known = "size=64m, mode=755, uid=1, gid=1, exec, suid, ro"
@@ -180,5 +181,5 @@ _TMPFS_FLAGS: dict[str, dict[str, bool]] = {
 
 def _mode(option: str, text: str) -> int:
     if not re.fullmatch("[0-7]{1,5}", text) or int(text, 8) > _MAX_MODE:
-        raise UsageError(f"'{option}' takes a mode, and '{text}' is none", hint="such as 1777")
+        raise UsageError(f"{option} takes a mode, and '{text}' is none", hint="such as 1777")
     return int(text, 8)

@@ -222,15 +222,17 @@ def for_click(command: Command, words: Sequence[str]) -> list[str]:
 def _convert(parameter: Parameter, text: str) -> str | int:
     if parameter.choices and text not in parameter.choices:
         raise NotWellFormed
-    if parameter.kind is int:
-        digits = text.removeprefix("-")
-        name = parameter.declaration.names[0]
-        if not (digits.isascii() and digits.isdecimal()):
-            raise UsageError(f"invalid value for '{name}': '{text}' is not a whole number")
-        if len(digits) > _MOST_DIGITS:
-            raise UsageError(f"invalid value for '{name}': '{text}' has too many digits")
-        return int(text)
-    return text
+    return whole_number(parameter.declaration.names[0], text) if parameter.kind is int else text
+
+
+def whole_number(option: str, text: str) -> int:
+    """A number of plain digits, below 0 too. UsageError names the option."""
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal()):
+        raise UsageError(f"invalid value for '{option}': '{text}' is not a whole number")
+    if len(digits) > _MOST_DIGITS:
+        raise UsageError(f"invalid value for '{option}': '{text}' has too many digits")
+    return int(text)
 
 
 def _refuse(word: str, name: str) -> NoReturn:

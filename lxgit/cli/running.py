@@ -28,7 +28,7 @@ Patience = Annotated[
         "-t",
         "--time",
         "--timeout",
-        help="seconds until it is killed; 10 by default",
+        help="seconds until it is killed; 10 by default, -1 for never",
         metavar="SECONDS",
     ),
 ]
@@ -61,12 +61,13 @@ def logs(
     """Print what a container has written, each stream to its own."""
     from lxgit.cli.moments import moment
     from lxgit.cli.output import Output
+    from lxgit.cli.parse import whole_number
     from lxgit.operations.logs import Wanted, logs
 
     if tail != "all" and not tail.isdecimal():
         raise UsageError(f"'{tail}' is no number of lines", hint="--tail 10, or --tail all")
     wanted = Wanted(
-        tail=None if tail == "all" else int(tail),
+        tail=None if tail == "all" else whole_number("--tail", tail),
         since=None if since is None else moment(since),
         until=None if until is None else moment(until),
         follow=follow,
@@ -144,11 +145,13 @@ def stop(
     return faults.exit_code
 
 
-def _how(patience: int | None, signal: str | None) -> Stop:
+def _how(seconds: int | None, signal: str | None) -> Stop:
+    from lxgit.cli.moments import patience
     from lxgit.operations.running import Stop
     from lxgit.operations.signals import signal_number
 
-    return Stop(patience, None if signal is None else signal_number(signal))
+    waits = patience("--time", seconds)
+    return Stop(waits, None if signal is None else signal_number(signal))
 
 
 @command(

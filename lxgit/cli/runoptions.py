@@ -106,7 +106,7 @@ class Wishes(NamedTuple):
             restart=self.life.restart,
             health=self.checking.wanted(),
             stop_signal=self.life.stop_signal,
-            stop_timeout=self.life.stop_timeout,
+            stop_timeout=self.life.stop_patience(),
             labels=self.notes.noted(),
             cidfile=self.notes.cidfile,
             log_size=self.logging.log_size(),

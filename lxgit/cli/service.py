@@ -85,6 +85,8 @@ def stop_all(
     patience: Patience = None,
 ) -> int:
     """Stop every container that runs, and have the next boot start what should run."""
+    from lxgit.cli import moments
     from lxgit.operations.service import stop_all
 
-    return _told(session, stop_all(session.repository(), patience))
+    waits = moments.patience("--time", patience)
+    return _told(session, stop_all(session.repository(), waits))

@@ -18,7 +18,7 @@ class UnknownSignal(LxgitError):
 def signal_number(text: str) -> int:
     """`KILL`, `SIGKILL`, `kill` and `9` are 9. UnknownSignal."""
     name = text.upper()
-    if name.isdecimal() and len(name) < 4 and 1 <= int(name) <= signal.SIGRTMAX:
+    if name.isascii() and name.isdecimal() and len(name) < 4 and 1 <= int(name) <= signal.SIGRTMAX:
         return int(name)
     if match := _REAL_TIME.fullmatch(name):
         base = signal.SIGRTMIN if match["base"] == "MIN" else signal.SIGRTMAX

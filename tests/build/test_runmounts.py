@@ -36,7 +36,7 @@ def test_switches(word: str) -> None:
         ("type=bind,dst=/a,target=/b", "says 'target' twice"),
         ("type=bind,target", "it has no target"),
         ('type=bind,"target=/a', "is no list of KEY=VALUE"),
-        ("type=tmpfs,target=/t,size=1x", "size takes a size, and '1x' is none"),
+        ("type=tmpfs,target=/t,size=1x", "--mount size takes a size, and '1x' is none"),
         ("type=cache,target=/t,ro=yes", "'readonly' is not 'yes'"),
         ("type=cache,target=/t,mode", "mode= is no mode"),
         ("type=cache,target=/t,required", "takes no 'required'"),

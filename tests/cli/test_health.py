@@ -144,7 +144,12 @@ def test_an_image_cannot_keep_the_host_busy() -> None:
 
 
 def test_lengths_of_time() -> None:
-    assert [span(text) for text in ("30s", "1m30s", "500ms", "2", "1.5h")] == [30, 90, 0.5, 2, 5400]
-    for text in ("", "s", "3x", "1d", "-1s"):
-        with pytest.raises(UsageError):
-            span(text)
+    texts = ("30s", "1m30s", "500ms", "2", "1.5h", "0")
+    assert [span("--for", text) for text in texts] == [30, 90, 0.5, 2, 5400, 0]
+    for text in ("", "s", "3x", "1d", "-1s", "-1", "1e400", "\u0663s", "9" * 400 + "h", "9" * 5000):
+        with pytest.raises(UsageError, match=r"--for takes a length of time, and '.*' is none"):
+            span("--for", text)
+    for text in ("9223372037", "9" * 18 + "h", "2562048h"):
+        with pytest.raises(UsageError, match=f"--for {text} is more than there can be"):
+            span("--for", text)
+    assert span("--for", "9223372036s") == 9_223_372_036

@@ -73,7 +73,18 @@ def test_dates(monkeypatch: pytest.MonkeyPatch, text: str, seconds: int, offset:
     assert (author.time, author.offset) == (seconds, offset)
 
 
-@pytest.mark.parametrize("text", ["yesterday-ish", "24.11.", "1000 0130", "-5"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yesterday-ish",
+        "24.11.",
+        "1000 0130",
+        "-5",
+        "9" * 5000,
+        "0001-01-01",
+        "9999-12-31T23:59:59",
+    ],
+)
 def test_what_is_no_date(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("GIT_COMMITTER_DATE", text)
     with pytest.raises(UsageError, match="GIT_COMMITTER_DATE is not a date"):

@@ -216,6 +216,15 @@ def test_a_device_of_the_host(based: Lxgit) -> None:
 
 FAULTS = [
     (("-m", "x"), 2, "--memory takes a size, and 'x' is none"),
+    (("--log-opt", "max-size=x"), 2, "--log-opt max-size takes a size, and 'x' is none"),
+    (("--log-max-size", "x"), 2, "--log-max-size takes a size, and 'x' is none"),
+    (("--tmpfs", "/x:size=x"), 2, "--tmpfs size takes a size, and 'x' is none"),
+    (("--tmpfs", "/x:mode=x"), 2, "--tmpfs mode takes a mode, and 'x' is none"),
+    (
+        ("--mount", "type=tmpfs,target=/x,tmpfs-size=x"),
+        2,
+        "--mount tmpfs-size takes a size, and 'x' is none",
+    ),
     (("-m", "1k"), 125, "no container fits into 1024 bytes of memory"),
     (("--cpus", "x"), 2, "--cpus takes a number"),
     (("--cpus", "9999"), 125, "--cpus 9999 is out of range: this host has"),

@@ -125,6 +125,28 @@ class TestEnds:
         assert 1 <= time.monotonic() - begin < 60
         assert row(web, "deaf")["exit_code"] == 137
 
+    @pytest.mark.parametrize("patience", ["-1", "9223372036"])
+    def test_stop_waits_for_as_long_as_is_asked_for(self, web: Lxgit, patience: str) -> None:
+        script = "trap 'sleep 1; exit 6' TERM; echo up; while :; do sleep 0.05; done"
+        for name, made, asked in (
+            ("own", ("--stop-timeout", patience), ()),
+            ("said", ("--stop-timeout", "0"), ("-t", patience)),
+        ):
+            web("run", "-d", "--name", name, *made, "base", "sh", "-c", script)
+            wait_for(web, "up", name)
+            web("stop", *asked, name)
+            assert row(web, name)["exit_code"] == 6
+        (found,) = web("inspect", "own").json
+        assert found["Config"]["StopTimeout"] == int(patience)
+
+    def test_what_nobody_can_wait_for(self, web: Lxgit) -> None:
+        for patience in ("-2", "9223372037", "9" * 18):
+            for words in ("stop", "restart"):
+                assert "lxgit: --time " in web(words, "-t", patience, "web", code=2).err
+            faulty = web("create", "--stop-timeout", patience, "base", "true", code=2)
+            assert "lxgit: --stop-timeout " in faulty.err
+        assert row(web, "web")["status"] == "running"
+
     def test_kill(self, web: Lxgit) -> None:
         assert web("kill", "web").out == "web\n"
         assert web("ps", "-q").out == ""

@@ -170,7 +170,7 @@ def _address(text: str, whole: str) -> str:
     family = socket.AF_INET6 if ":" in text else socket.AF_INET
     try:
         return socket.inet_ntop(family, socket.inet_pton(family, text))
-    except OSError:
+    except (OSError, UnicodeEncodeError):
         raise _unreadable(whole, "-p 127.0.0.1:8080:80, -p [::1]:8080:80") from None
 
 

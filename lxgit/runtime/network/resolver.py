@@ -85,7 +85,7 @@ def packed_address(text: str) -> bytes | None:
     """4 or 16 bytes in network order; None for what is no address, or of one link alone."""
     try:
         return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
-    except OSError:
+    except (OSError, UnicodeEncodeError):
         return None
 
 
