@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
+from lxgit.errors import LxgitError
 from lxgit.locks import LockHeld
 from lxgit.objects.ids import from_hex, hex_id
+from lxgit.objects.refnames import BRANCHES, TAGS, short_name
 from lxgit.operations.attached import stashed, unpinned_commits
+from lxgit.operations.lookup import image_of
 from lxgit.operations.pinning import keep
 from lxgit.operations.standing import container_of
 from lxgit.operations.values import Problem
@@ -20,7 +24,7 @@ from lxgit.runtime.layers import AbsentLayer, BrokenLayer, LayerStore, stack_nam
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from lxgit.progress import Progress
     from lxgit.repository import Repository
@@ -144,12 +148,14 @@ def layer_problems(
             progress.advance()
         stacks = {name: _stack_fault(layers, name) for name in layers.stack_names()}
         in_use = pinned_layers(repository)
+        whose = list(_whose(repository, layers)) if faults else []
         if repair:
             _drop(layers, faults.keys() - in_use, keep=in_use)
         for one, fault in faults.items():
             hint = "end the containers that run on it first" if one in in_use else _DROP
             done = repair and one not in in_use
-            yield Problem(fault, _harmed(repository, one), hint=hint, repaired=done)
+            harmed = tuple(name for name, stack in whose if one in stack)
+            yield Problem(fault, harmed, hint=hint, repaired=done)
         for told in stacks.values():
             if told is not None:
                 yield Problem(told, hint=_DROP, repaired=repair)
@@ -212,10 +218,16 @@ def _drop(layers: LayerStore, bad: set[str], *, keep: set[str]) -> None:
     layers.forget_broken_stacks()
 
 
-def _harmed(repository: Repository, layer: str) -> tuple[str, ...]:
-    """The containers that stand on the layer."""
-    return tuple(
-        container.config.name
-        for container in all_containers(repository.containers_dir)
-        if layer in container.config.stack
-    )
+def _whose(repository: Repository, layers: LayerStore) -> Iterator[tuple[str, Collection[str]]]:
+    """The branches, tags and containers, each with the layers that show it.
+
+    What cannot be read of the refs and the images has been told of.
+    """
+    with suppress(LxgitError):
+        for ref, oid in repository.refs.list().items():
+            if ref.startswith((BRANCHES, TAGS)):
+                with suppress(LxgitError):
+                    image = image_of(repository, repository.revisions.peel(oid))
+                    yield short_name(ref), layers.ids_in(stack_name(image.filesystem))
+    for container in all_containers(repository.containers_dir):
+        yield f"container {container.config.name}", container.config.stack

@@ -328,15 +328,20 @@ class LayerStore:
             os.unlink(self.path / layer_id / _RECORD)
         remove_tree(self.path / layer_id)
 
+    def ids_in(self, name: str) -> set[str]:
+        """The layers of the stack of that name, as far as it can be read."""
+        try:
+            top = (self._stacks / name).read_text(encoding="ascii").strip()
+            return {top, *self.layer(top).below}
+        except (OSError, ValueError):
+            return set()
+        except BrokenLayer:
+            return {top}
+
     def forget_stacks(self, dropped: Collection[str]) -> None:
         """Delete the names of stacks that have one of these layers: before the layers go."""
         for name in self.stack_names():
-            try:
-                top = (self._stacks / name).read_text(encoding="ascii").strip()
-                ids = {top, *self.layer(top).below}
-            except (BrokenLayer, ValueError):
-                continue
-            if ids.intersection(dropped):
+            if not self.ids_in(name).isdisjoint(dropped):
                 os.unlink(self._stacks / name)
 
     def forget_broken_stacks(self) -> None:

@@ -407,6 +407,23 @@ def test_it_says_whom_it_harms(grown: Lab) -> None:
     saved.rename(repository.git_dir)
 
 
+def test_it_says_whose_layer_it_is(grown: Lab) -> None:
+    """The images that are shown by it, and the containers; with `--repair`, too."""
+    repository = grown.repository
+    stack = LayerStore(repository.layers_dir).find(find_image(repository, "other").filesystem)
+    assert stack is not None
+    (stack.top.directory / "etc/two").write_bytes(b"2")
+    in_base(repository)
+    above = {"other", "v1", "container third"}
+    for repair in (False, True):
+        found = problems(repository.path, repair=repair)
+        harmed = {problem.message.split()[1]: set(problem.affected) for problem in found}
+        assert harmed == {
+            f"{stack.top.id}:": above,
+            f"{stack.base.id}:": {*above, "base", "container first", "container second"},
+        }
+
+
 @pytest.mark.parametrize("file", ["packed", ".probed", ".probed-layers", "layers/stacks/*"])
 def test_a_damaged_cache_is_none(grown: Lab, file: str) -> None:
     """What may be deleted at any time (format.md): everything goes on as without it."""
