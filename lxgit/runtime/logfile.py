@@ -1,7 +1,10 @@
 """A container's log: what it printed, when, and on which stream (format.md, "Containers").
 
 It is a row of records, each what one read brought. A terminal has one stream, `out`. Whatever the
-bytes are they need no escaping, and a record that a crash cut short is told by its length.
+bytes are they need no escaping, and a record that a crash cut short is told by its length. Who
+writes next drops it first: nobody would find what comes after it. To see that the records are
+whole, all of a log is gone through; that of a large one is noted when it is closed (`log.end`),
+which holds until the next boot: nothing of a log is flushed.
 
 A log is bounded: once it is half as large as it may be, it takes the place of the one before it,
 `log.1`, and a new one begins. So what is kept of the latest output is at least half of the bound,
@@ -15,7 +18,8 @@ import contextlib
 import os
 import time
 
-from lxgit.fsutil import write_all
+from lxgit.fsutil import write_all, write_atomic
+from lxgit.runtime.runplace import kernel_boot
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -28,7 +32,10 @@ OUT, ERR = "out", "err"
 
 OLDER = ".1"  # what the name of a log before this one ends in
 
+_STREAMS = {b"out": OUT, b"err": ERR}
 _MAX_HEADER = 64  # bytes: two numbers of 20 digits, a word
+_MOST = 65536  # bytes of a record's data
+_WORTH = 1 << 18  # bytes: a smaller log is gone through in some milliseconds
 
 
 class Record(NamedTuple):
@@ -49,12 +56,34 @@ class LogWriter:
         self._path = path
         self._half = None if size is None else size // 2
         self._is_torn = False  # half a record may stand behind `_end`
+        self._note = path.with_name(path.name + ".end")
         self._open()
+        if self._end:
+            with contextlib.suppress(OSError):  # what cannot be read is left as it is
+                self._mend()
 
     def _open(self) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._fd = os.open(self._path, flags, 0o600)
         self._end = os.fstat(self._fd).st_size
+
+    def _mend(self) -> None:
+        """Have the log end with a whole record; if it cannot be cut, before the next one."""
+        with self._path.open("rb") as file:
+            file.seek(self._noted())
+            end = _last_end(file)
+        if end < self._end:
+            self._end, self._is_torn = end, True
+            self._cut()
+
+    def _noted(self) -> int:
+        """Where a record ended when the log was closed in this boot; 0 if that is not known."""
+        try:
+            boot, inode, end = self._note.read_text(encoding="ascii").split()
+            holds = boot == kernel_boot() and int(inode) == os.fstat(self._fd).st_ino
+            return int(end) if holds and int(end) <= self._end else 0
+        except (OSError, ValueError):
+            return 0
 
     def write(self, stream: str, data: bytes) -> None:
         """Append one record, stamped now."""
@@ -76,6 +105,7 @@ class LogWriter:
         self._is_torn = False
 
     def _begin_anew(self) -> None:
+        self._note.unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):  # when there was no room for a new one
             self._path.rename(older(self._path))
         full = self._fd
@@ -83,6 +113,11 @@ class LogWriter:
         os.close(full)
 
     def close(self) -> None:
+        """Write no more. Where the end cannot be noted, who writes next looks for it."""
+        if self._end >= _WORTH and not self._is_torn:
+            note = f"{kernel_boot()} {os.fstat(self._fd).st_ino} {self._end}\n"
+            with contextlib.suppress(OSError):
+                write_atomic(self._note, note.encode(), durable=False)
         os.close(self._fd)
 
 
@@ -141,12 +176,39 @@ def read_log(stream: IO[bytes]) -> Iterator[Record]:
     start = stream.tell()
     while header := stream.readline(_MAX_HEADER):
         try:
-            stamp, name, length = header.split()
-            record = Record(int(stamp), name.decode("ascii"), stream.read(int(length)))
+            stamp, name, length = _parsed(header)
         except ValueError:
             break
-        if len(record.data) < int(length):
+        record = Record(stamp, name, stream.read(length))
+        if len(record.data) < length:
             break
-        start += len(header) + len(record.data)
+        start += len(header) + length
         yield record
+    stream.seek(0, os.SEEK_END)  # drops what has been read ahead: it may be cut off and replaced
     stream.seek(start)
+
+
+def _last_end(stream: IO[bytes]) -> int:
+    """Where the last whole record from here on ends. What is in them is not read."""
+    size, end = os.fstat(stream.fileno()).st_size, stream.tell()
+    while header := stream.readline(_MAX_HEADER):
+        try:
+            following = end + len(header) + _parsed(header)[2]
+        except ValueError:
+            break
+        if following > size:
+            break
+        end = stream.seek(following)
+    return end
+
+
+def _parsed(header: bytes) -> tuple[int, str, int]:
+    """The time, the stream and the length that a record's header tells. ValueError."""
+    stamp, name, length = header[:-1].split(b" ")
+    if name not in _STREAMS or not (
+        stamp.isdigit() and length.isdigit() and header.endswith(b"\n")
+    ):
+        raise ValueError("no header")
+    if (count := int(length)) > _MOST:
+        raise ValueError("more than a record has")
+    return int(stamp), _STREAMS[name], count

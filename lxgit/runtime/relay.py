@@ -22,7 +22,7 @@ from lxgit.runtime.protocol import CHUNK, Message
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Collection, Hashable
 
     from lxgit.runtime.logfile import LogWriter
     from lxgit.runtime.loop import Loop
@@ -274,6 +274,13 @@ class Relay:
         for fd in [*self._outputs]:
             while fd in self._outputs and self._read(fd):
                 pass
+
+    def keep(self, connections: Collection[int]) -> None:
+        """Serve nobody else from now on, and log no more."""
+        self.loop.keep(connections)
+        if self._log is not None:
+            self._log.close()
+            self._log = None
 
     def end_when_told(self) -> None:
         """Close what is open, and hang up on each client when it has taken everything."""

@@ -125,7 +125,7 @@ class Supervisor:
     def _keep_clients(self) -> None:
         """Serve nobody else from now on: what else was waited for is the ended container's."""
         told: list[Relay | Execution] = [self._relay, *self._executions]
-        self._relay.loop.keep({fd for each in told for fd in each.connections()})
+        self._relay.keep({fd for each in told for fd in each.connections()})
 
     def _tell_end(self, message: bytes) -> None:
         self._relay.broadcast(message)

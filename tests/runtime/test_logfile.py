@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lxgit.runtime.logfile import ERR, OUT, LogReader, LogWriter, Record, read_log
+from lxgit.runtime.runplace import kernel_boot
 from tests.support.rlimits import file_size
 
 if TYPE_CHECKING:
@@ -62,6 +63,93 @@ def test_reading_on_where_it_ended(tmp_path: Path) -> None:
         path.write_bytes(content)
         assert [record.data for record in read_log(stream)] == [b"second"]
     log.close()
+
+
+TORN = {
+    "half a record": b"1700000000000000000 out 60\nhalf",
+    "half a header": b"17000000000000",
+    "zeros": bytes(4096),
+    "no length": b"1700000000000000000 out -1\nhalf",
+    "more than any has": b"1700000000000000000 out 99999999999999999999\nhalf",
+    "no stream": b"1700000000000000000 out2 4\nhalf",
+    "a line": b"a line, and no record\n",
+}
+
+
+@pytest.mark.parametrize("torn", TORN.values(), ids=TORN.keys())
+@pytest.mark.parametrize("before", [[], [b"first\n"], [b"x" * 60000] * 5])
+def test_what_a_power_failure_tore_hides_nothing_that_comes_after(
+    tmp_path: Path, torn: bytes, before: list[bytes]
+) -> None:
+    path = tmp_path / "log"
+    for data in before:
+        with closing(LogWriter(path)) as log:
+            log.write(OUT, data)
+    (tmp_path / "log.end").unlink(missing_ok=True)  # it is of another boot
+    whole = path.read_bytes() if before else b""
+    path.write_bytes(whole + torn)
+    with closing(LogReader(path)) as reader:
+        assert [record.data for record in reader.records()] == before
+        with closing(LogWriter(path)) as log:
+            assert path.read_bytes() == whole
+            log.write(OUT, b"last\n" + torn)
+        assert [record.data for record in reader.records()] == [b"last\n" + torn]
+    assert [record.data for record in logged(path)] == [*before, b"last\n" + torn]
+
+
+@given(pieces, st.data())
+def test_a_log_that_ends_anywhere_goes_on_behind_its_last_whole_record(
+    tmp_path_factory: pytest.TempPathFactory, written: list[tuple[str, bytes]], data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("log") / "log"
+    for stream, text in written:
+        with closing(LogWriter(path)) as log:
+            log.write(stream, text)
+    with path.open("ab") as file:
+        file.truncate(data.draw(st.integers(0, file.tell())))
+    kept = logged(path)
+    with closing(LogWriter(path)) as log:
+        log.write(ERR, b"more")
+    assert [(record.stream, record.data) for record in logged(path)] == [
+        *written[: len(kept)],
+        (ERR, b"more"),
+    ]
+
+
+def test_where_a_large_log_ended_is_known_in_the_same_boot(tmp_path: Path) -> None:
+    path, note = tmp_path / "log", tmp_path / "log.end"
+    with closing(LogWriter(path)) as log:
+        log.write(OUT, b"x")
+    assert not note.exists()  # so little is gone through
+    with closing(LogWriter(path, 1 << 20)) as log:
+        for _ in range(5):
+            log.write(OUT, bytes(60000))
+    end = path.stat().st_size
+    assert note.read_text() == f"{kernel_boot()} {path.stat().st_ino} {end}\n"
+    with path.open("r+b") as file:
+        file.write(b"?")  # which a look at all of it would find
+        file.seek(0, os.SEEK_END)
+        file.write(b"1 out 7\ntorn")
+    LogWriter(path).close()
+    assert path.stat().st_size == end
+    for another in ("", f"{'0' * 36} {path.stat().st_ino} {end}", note.read_text()[:-9], "\0 1 1"):
+        with path.open("ab") as file:
+            file.truncate(end)
+        note.write_text(another)
+        LogWriter(path).close()
+        assert path.stat().st_size == 0
+
+
+def test_what_is_noted_goes_with_the_log_that_it_is_of(tmp_path: Path) -> None:
+    """The next but one may have the same inode."""
+    path = tmp_path / "log"
+    with closing(LogWriter(path, 1 << 20)) as log:
+        for _ in range(5):
+            log.write(OUT, bytes(60000))
+    assert (tmp_path / "log.end").exists()
+    with closing(LogWriter(path, 1 << 19)) as log:
+        log.write(OUT, b"new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "log.1"]
 
 
 @pytest.mark.root
