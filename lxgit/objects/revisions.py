@@ -128,7 +128,7 @@ class Revisions:
 
     def find_prefix(self, text: str) -> list[ObjectID]:
         """The commits whose ids begin with these 4 to 40 hexadecimal digits."""
-        found = (self._peeled_or_none(oid) for oid in self._objects.resolve_prefix(text))
+        found = (self.peeled(oid) for oid in self._objects.resolve_prefix(text))
         return sorted({oid for oid in found if oid is not None})
 
     def resolve(self, text: str) -> ObjectID:
@@ -175,6 +175,13 @@ class Revisions:
                 break
             target = decode_tag(self._objects.read(target)[1]).target
         raise NotACommit(oid, kind)
+
+    def peeled(self, oid: ObjectID) -> ObjectID | None:
+        """The same, and None for others: any tool may tag what is no image."""
+        try:
+            return self.peel(oid)
+        except NotACommit:
+            return None
 
     def range_arguments(
         self, texts: Sequence[str], resolve: Callable[[str], ObjectID] | None = None
@@ -230,12 +237,6 @@ class Revisions:
 
     def _exists(self, name: str) -> bool:
         return self._refs.read(name) is not None
-
-    def _peeled_or_none(self, oid: ObjectID) -> ObjectID | None:
-        try:
-            return self.peel(oid)
-        except NotACommit:
-            return None
 
     def _ask_git(self, text: str) -> ObjectID | None:
         """The object that Git takes the text for, with our names in it replaced by Git's."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lxgit.errors import LxgitError
-from lxgit.objects.ids import from_hex, hex_id
+from lxgit.objects.ids import hex_id
 from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, image_and_tag, short_name
 from lxgit.operations.attached import containers_on
 from lxgit.operations.branches import BranchInUse, branch_tip, check_not_head, drop_branch
@@ -28,16 +28,25 @@ class NoName(LxgitError):
 
 
 def list_images(repository: Repository) -> list[ImageRow]:
-    """A row for each branch (`latest`) and each tag, split at its last slash; the newest first."""
+    """A row for each branch (`latest`) and each tag, split at its last slash; the newest first.
+
+    A tag of what is no commit is none of an image's.
+    """
     rows = []
-    for ref, oid in repository.refs.list(BRANCHES).items():
-        created = read_commit(repository, oid).committer.time
-        rows.append(ImageRow(ref.removeprefix(BRANCHES), LATEST, hex_id(oid), created))
-    for tag in list_tags(repository):
-        image, name = image_and_tag(tag.name)
-        created = read_commit(repository, from_hex(tag.oid)).committer.time
-        rows.append(ImageRow(image or None, name, tag.oid, created))
+    named = {**repository.refs.list(BRANCHES), **repository.refs.list(TAGS)}
+    for ref, oid in named.items():
+        if (commit := repository.revisions.peeled(oid)) is not None:
+            image, tag = _shown(ref)
+            created = read_commit(repository, commit).committer.time
+            rows.append(ImageRow(image or None, tag, hex_id(commit), created))
     return sorted(rows, key=lambda row: (-row.created, row.repository or "", row.tag))
+
+
+def _shown(ref: str) -> tuple[str, str]:
+    """Image and tag, as Docker calls them."""
+    if ref.startswith(BRANCHES):
+        return ref.removeprefix(BRANCHES), LATEST
+    return image_and_tag(ref.removeprefix(TAGS))
 
 
 def names_by_id(repository: Repository) -> dict[str, list[str]]:

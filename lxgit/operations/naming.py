@@ -85,7 +85,8 @@ def left_without_a_name(repository: Repository, oid: ObjectID | None) -> str | N
             return None
     except (GitFailed, CorruptRef):  # its history is damaged, which may be why it was moved
         return None
-    return hex_id(repository.revisions.peel(oid))
+    commit = repository.revisions.peeled(oid)
+    return None if commit is None else hex_id(commit)
 
 
 def _check_free(repository: Repository, name: str, others: str, word: str) -> None:

@@ -60,7 +60,8 @@ def decorations(repository: Repository) -> dict[str, tuple[Decoration, ...]]:
         found.setdefault(hex_id(oid), []).insert(0 if ref == head else 99, branch)
     for ref, oid in repository.ref_reader.list(TAGS).items():
         tag = Decoration(RefKind.TAG, ref.removeprefix(TAGS))
-        found.setdefault(hex_id(repository.revisions.peel(oid)), []).append(tag)
+        if (commit := repository.revisions.peeled(oid)) is not None:
+            found.setdefault(hex_id(commit), []).append(tag)
     return {oid: tuple(names) for oid, names in found.items()}
 
 

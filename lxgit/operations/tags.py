@@ -36,21 +36,15 @@ def list_tags(repository: Repository, pattern: str | None = None) -> list[TagRow
     for ref, oid in repository.refs.list(TAGS).items():
         name = ref.removeprefix(TAGS)
         if pattern is None or fnmatchcase(name, pattern):
-            target, message = peel(repository, oid)
-            rows.append(TagRow(name, hex_id(target), message))
+            target = repository.revisions.peeled(oid) or oid
+            rows.append(TagRow(name, hex_id(target), _message(repository, oid)))
     return rows
 
 
-def peel(repository: Repository, oid: ObjectID) -> tuple[ObjectID, str]:
-    """What a tag points at in the end, and an annotated one's message."""
-    message = ""
-    kind, data = repository.objects.read(oid)
-    while kind is ObjectType.TAG:
-        tag = decode_tag(data)
-        message = message or tag.message
-        oid = tag.target
-        kind, data = repository.objects.read(oid)
-    return oid, message
+def _message(repository: Repository, oid: ObjectID) -> str:
+    """That of an annotated tag."""
+    kind, _ = repository.objects.describe(oid)
+    return decode_tag(repository.objects.read(oid)[1]).message if kind is ObjectType.TAG else ""
 
 
 def create_tag(
@@ -124,5 +118,6 @@ def delete_tag(repository: Repository, name: str, *, identity: Identity) -> Remo
             f"'{name}' is a branch: see 'lxgit branch'" if is_branch else "'lxgit tag' lists them"
         )
         raise NoSuchRef(f"there is no tag '{name}'", hint=hint)
+    was = repository.revisions.peeled(oid) or oid
     repository.refs.update(ref, None, old=oid, message="tag: deleted", who=identity.committer)
-    return RemovedRef(RefKind.TAG, ref.removeprefix(TAGS), hex_id(peel(repository, oid)[0]))
+    return RemovedRef(RefKind.TAG, ref.removeprefix(TAGS), hex_id(was))

@@ -96,6 +96,40 @@ def test_images(grown: Lxgit, git: StockGit) -> None:
     assert grown("images", "-notrunc", code=2).err.endswith("hint: did you mean '--no-trunc'?\n")
 
 
+LISTINGS: list[tuple[str, ...]] = [
+    ("images",),
+    ("images", "-a"),
+    ("images", "--tree"),
+    ("history", "base"),
+    ("inspect", "base"),
+    ("log", "--all", "--decorate"),
+    ("info", "--format", "{{.Images}}"),
+]
+
+
+def test_a_tag_of_what_is_no_image_hides_none(grown: Lxgit, git: StockGit) -> None:
+    """Any tool may make one; `fsck` tells of it."""
+    before = {words: grown(*words).out for words in LISTINGS}
+    git("tag", "blob", "base:config.json")
+    git("tag", "tree", "base:rootfs")
+    git("tag", "-a", "-m", "noted", "noted", "base:config.json")
+    git("tag", "-a", "-m", "1", "chain", "base")
+    for number in range(17):
+        git("tag", "-f", "-a", "-m", str(number), "chain", "chain")
+    for words, told in before.items():
+        assert grown(*words).out == told, words
+    grown("system", "df", "-v")
+    listed = {row["name"]: row for row in grown("tag", "--format", "json").json}
+    assert set(listed) == {"blob", "chain", "noted", "tree"}
+    assert listed["noted"]["message"] == "noted\n"
+    assert listed["blob"]["id"] == git.word("rev-parse", "blob")
+    grown("tag", "-f", "tree", "base")
+    grown("rmi", "tree", "noted")
+    grown("tag", "-d", "blob", "chain")
+    assert grown("images").out == before["images",]
+    assert git.fsck() == b""
+
+
 def test_rmi(grown: Lxgit, git: StockGit) -> None:
     base = git.word("rev-parse", "base")
     grown("tag", "base:v1", "base")
