@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.objects import filelock
-from lxgit.objects.commits import Commit, Signature, encode_commit
+from lxgit.objects.commits import Commit, Signature, Tag, encode_commit, encode_tag
 from lxgit.objects.ids import ObjectID, ObjectType
 from lxgit.objects.refnames import InvalidName
 from lxgit.operations.arriving import BUILD, PULL, NameHasCommits, arrive, ref_for
 from lxgit.operations.gc import gc
 from lxgit.operations.naming import NameTaken
-from lxgit.operations.tags import create_tag
 from lxgit.operations.undo import undo
 from lxgit.progress import NullProgress
 from lxgit.repository import Repository
@@ -89,7 +88,13 @@ def test_commits_of_others_stay(repository: Repository, name: str) -> None:
 def test_an_annotated_tag_is_its_commit(repository: Repository) -> None:
     one = commit(repository, "one")
     arriving(repository, "base", one)
-    create_tag(repository, "base:v1", "base", message="mine", identity=WHO)
+    tag = Tag(one, ObjectType.COMMIT, "base/v1", WHO.committer, "mine\n")
+    with repository.objects.writer(trusted=True) as writer:
+        value = writer.add(ObjectType.TAG, encode_tag(tag))
+        with writer.finish():
+            repository.refs.update(
+                "refs/tags/base/v1", value, old=None, message="tagged", who=WHO.committer
+            )
     assert arriving(repository, "base:v1", one).unchanged
     with pytest.raises(NameHasCommits):
         arriving(repository, "base:v1", commit(repository, "two"))
