@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FORMAT = b"lxgit store 1\n"
 OBJECTS = "what gc may drop"
+_OTHER_FILES = (b"include", b"worktreeconfig")  # sections and a key that name some (git-config(1))
 _DIRECTORIES = ("layers", "containers", "locks", "tmp")
 _CREATION = "create"  # the lock of it
 
@@ -176,10 +177,11 @@ class Repository:
     def config(self, key: str) -> str | None:
         """A value of the store's Git configuration, such as `user.name`; None where it has none.
 
-        Read without the git program where the file says nothing of the section, as is usual.
+        Read without the git program where the file, in whatever letters, says nothing of the
+        section, nor of other files, as is usual.
         """
-        section = key.partition(".")[0].encode()
-        if section not in (self.git_dir / "config").read_bytes():
+        said = (self.git_dir / "config").read_bytes().lower()
+        if not any(word in said for word in (key.partition(".")[0].encode(), *_OTHER_FILES)):
             return None
         value = self.git.run(["config", "--get", key], ok=(0, 1)).decode(errors="surrogateescape")
         return value.removesuffix("\n") or None
