@@ -52,9 +52,15 @@ class TestRunning:
         emptied("stop", "-t", "0", "web")
 
     def test_one_that_is_asked_for_in_years(self, emptied: Lxgit) -> None:
-        start(emptied, "--health-cmd", "true", "--health-interval", "99999h")
+        longest = "9223372036s"
+        start(emptied, "--health-cmd", "true", "--health-interval", longest)
         assert emptied("exec", "web", "echo", "on").out == "on\n"
         assert health(emptied)["Status"] == "starting"
+        assert emptied("inspect", "web").json[0]["Config"]["Healthcheck"]["Interval"] < 1 << 63
+        emptied("rm", "-f", "web")
+        more = ("--health-timeout", longest, "--health-start-period", longest)
+        start(emptied, "--health-cmd", "true", *OFTEN, *more)
+        wait_until(lambda: health(emptied)["Status"] == "healthy")
 
     def test_one_that_takes_too_long_has_failed(self, emptied: Lxgit) -> None:
         options = ("--health-timeout", "200ms", "--health-retries", "1")
