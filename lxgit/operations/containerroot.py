@@ -62,13 +62,13 @@ def _container_root(
             return opened.enter_context(rootaccess.running_root(found)), found.config.ids
         except NotRunning:
             return None
-    now = opened.enter_context(edited(found))
+    now = opened.enter_context(edited(found, reading=True))
     is_kept = now.state.waits  # its keeper has the lock, and waits for the record to be free
     if not is_kept and now.is_running:
         return None
     opened.enter_context(repository.layers_lock(shared=True))
     if not is_kept:
-        opened.enter_context(now.lock())
+        opened.enter_context(now.lock(reading=True))
     ready, stack, image = stacked(repository, now, progress)
     make_upper(ready, image.root().metadata)
     root = opened.enter_context(rootaccess.opened_root(ready, stack.lowers))

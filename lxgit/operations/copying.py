@@ -136,8 +136,9 @@ def copy(
     UnmappedId; OSError as the file systems have it.
     """
     rules = Rules(archive, target.container is None)
-    with _writable(target), ExitStack() as stack:
+    with ExitStack() as stack:
         found = stack.enter_context(_opened(repository, source, progress, follow=follow))
+        stack.enter_context(_writable(target))
         root, ids = stack.enter_context(opened_root(repository, target.container, progress))
         directory, prefix = _destination(root, target, source, found)
         stack.callback(os.close, directory)

@@ -171,14 +171,14 @@ class Container:
         index.know(self.path)
 
     @contextlib.contextmanager
-    def lock(self, *, wait: bool = False) -> Iterator[int]:
-        """Own upper and work; the lock file's descriptor.
+    def lock(self, *, wait: bool = False, reading: bool = False) -> Iterator[int]:
+        """Own upper and work, be that for `reading` alone; the lock file's descriptor.
 
         LockHeld at once when the container runs, unless `wait`. A supervisor that has recorded
         the end, and only unmounts any more, is waited for.
         """
         with contextlib.ExitStack() as held:
-            fd = self._acquire(held, wait=wait)
+            fd = self._acquire(held, wait=wait, reading=reading)
             self._clear_up()
             yield fd
 
@@ -202,12 +202,13 @@ class Container:
             if not waiting.goes_on():
                 raise waiting.fault()
 
-    def _acquire(self, held: contextlib.ExitStack, *, wait: bool) -> int:
+    def _acquire(self, held: contextlib.ExitStack, *, wait: bool, reading: bool) -> int:
         path = self.path / "lock"
         waiting = Waiting(LAST_STEPS, (path, self._told))
         while True:
             try:
-                return held.enter_context(locked(path, wait=wait, what=self._told))
+                mine = locked(path, wait=wait, reading=reading, what=self._told)
+                return held.enter_context(mine)
             except LockHeld:
                 if self.state.is_alive or not waiting.goes_on():
                     raise
@@ -326,16 +327,20 @@ def take(entry: Path, container: Container) -> None:
 
 
 @contextlib.contextmanager
-def edited(container: Container, *, wait: bool = True) -> Iterator[Container]:
+def edited(
+    container: Container, *, wait: bool = True, reading: bool = False
+) -> Iterator[Container]:
     """Be the only one to change a container's record, running or not: the container as it is now.
 
+    Who is `reading` wants nobody else to, also on a disk that is read-only: see `locked`.
     NoSuchContainer when it has gone; LockHeld when another is, unless `wait`. Taken before
     `Container.lock` by whoever wants both.
     """
     with contextlib.ExitStack() as held:
         try:
             name = f"container '{container.config.name}'"
-            held.enter_context(locked(container.path / "edit", wait=wait, what=name))
+            edit = container.path / "edit"
+            held.enter_context(locked(edit, wait=wait, reading=reading, what=name))
             now = load(container.path.parent, container.id)
         except FileNotFoundError:
             raise NoSuchContainer(f"{name} has just been deleted") from None

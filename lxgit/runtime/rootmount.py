@@ -58,17 +58,24 @@ def _volumes(container: Container) -> Path:
 
 
 def _layered(container: Container, lowers: Sequence[Lower]) -> int:
-    """The layers, with one for mount points if some are missing, as a detached mount."""
+    """The layers, with one for mount points if some are missing, as a detached mount.
+
+    On a disk that cannot be written to the upper directory is the topmost of them.
+    """
     ids, layer = container.config.ids, container.path / "init"
     staging = rundir.STAGE / "layers"
     staging.mkdir()
     places = overlay.attach_lowers(lowers, staging, ids)
-    pair = Writable(container.upper, container.path / "work")
-    writable = overlay.attach_writable(pair, staging)
+    writable, shown = None, []
+    if os.statvfs(container.upper).f_flag & os.ST_RDONLY:
+        shown = overlay.attach_lowers([Lower(container.upper, ids)], staging, ids)
+    else:
+        pair = Writable(container.upper, container.path / "work")
+        writable = overlay.attach_writable(pair, staging)
 
     def stacked() -> int:
         above = overlay.attach_lowers([Lower(layer, ids)], staging, ids) if layer.exists() else []
-        return overlay.stack([*above, *places], writable)
+        return overlay.stack([*shown, *above, *places], writable)
 
     wanted = _mount_points(container)
     mount = stacked()

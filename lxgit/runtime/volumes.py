@@ -249,7 +249,7 @@ def fill(volume: Path, source: int | None, ids: IdMap) -> None:
     something it is never filled again: what it gets is on the disk before it is said to be whole.
     """
     filling, filled, data = volume / "filling", volume / "filled", volume / "data"
-    with locked(volume / "lock", what=f"volume '{volume.name}'"):
+    with locked(volume / "lock", reading=True, what=f"volume '{volume.name}'"):
         if not filled.exists():
             if source is None or any(data.iterdir()):
                 return

@@ -20,6 +20,7 @@ from lxgit.operations.lookup import find_container
 from lxgit.progress import NullProgress
 from lxgit.repository import open_repository
 from lxgit.runtime.rootmount import ROOT
+from tests.cli.test_store import read_only
 from tests.support.archives import END, extended, header, octal, padded, record
 from tests.support.swapping import exchanging
 
@@ -283,6 +284,21 @@ def test_a_read_only_root_and_volume(based: Lxgit, scratch: Path) -> None:
         refused = based("cp", scratch / "file", place, code=1)
         assert refused.err == f"lxgit: '{place}' can only be read\n"
     based("cp", "c:/etc/motd", scratch)
+
+
+def test_out_of_a_store_that_is_mounted_read_only(based: Lxgit, scratch: Path) -> None:
+    """A disk that fails is often all that is left."""
+    based("run", "--name", "c", "-v", "v:/mnt", "base", "sh", "-c", "echo x >/f; rm /etc/motd")
+    (scratch / "dir").mkdir()
+    with read_only(based.store):
+        based("cp", "c:/f", scratch / "dir")
+        assert (scratch / "dir/f").read_text() == "x\n"
+        based("cp", "c:/etc", scratch / "dir")
+        assert not (scratch / "dir/etc/motd").exists()
+        assert (scratch / "dir/etc/passwd").exists()
+        refused = based("cp", scratch / "dir/f", "c:/g", code=1)
+        assert refused.err == "lxgit: 'c:/g' can only be read\n"
+    assert "can't remove" in based("start", "-a", "c", code=1).err  # it is what it was
 
 
 def test_links_that_an_earlier_copy_brought_are_not_followed(based: Lxgit, scratch: Path) -> None:
