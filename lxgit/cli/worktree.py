@@ -68,7 +68,8 @@ def _write_container(session: Session, one: ContainerChanges) -> None:
     out.line(f"{_named(one.container)}:")
     for change in one.changes:
         out.line(f"  {status_line(change)}")
-    out.line(f"  {total(one.changes)}" if one.changes else "  no changes")
+    nothing = "its changes are lost: see 'lxgit fsck'" if one.lost else "no changes"
+    out.line(f"  {total(one.changes) if one.changes else nothing}")
     if one.not_recorded:
         quoted = (quote_path(place.encode(errors="surrogateescape")) for place in one.not_recorded)
         places = ", ".join(quoted)
@@ -89,6 +90,7 @@ def _write_json(session: Session, found: Status) -> None:
         {
             **container_fields(one.container),
             "changes": [change_fields(change) for change in one.changes],
+            "lost": one.lost,
             "not_recorded": list(one.not_recorded),
         }
         for one in found.containers

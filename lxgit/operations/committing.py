@@ -338,6 +338,7 @@ def _upper_to_layer(repository: Repository, container: Container, tree: WorkTree
     if not container.upper.exists():
         return
     forget(container.path)
+    container.forget_upper()
     remove_tree(container.path / "init")  # it would hide what the layer has of its directories
     layers = LayerStore(repository.layers_dir)
     assert container.config.base is not None

@@ -64,6 +64,7 @@ def container_problems(repository: Repository, *, repair: bool) -> Iterator[Prob
                 hint="'lxgit fsck --repair' has it be one that has ended; its files are whole",
                 repaired=repair and _ended(container),
             )
+        yield from _upper_problems(repository, container, repair=repair)
         yield from _entry_problems(repository, container, repair=repair)
         missing = False
         for commit in (container.config.commit, container.config.base):
@@ -80,6 +81,22 @@ def container_problems(repository: Repository, *, repair: bool) -> Iterator[Prob
             hint="'lxgit fsck --repair' removes it, unless a container is damaged that may have it",
             repaired=repair and drop_stray(stray),
         )
+
+
+def _upper_problems(
+    repository: Repository, container: Container, *, repair: bool
+) -> Iterator[Problem]:
+    """Whether its upper directory is there, if it was."""
+    if not container.has_lost_upper or container_of(repository, container.id) != container:
+        return
+    if repair:
+        container.forget_upper()
+    yield Problem(
+        f"container {container.id[:12]}: its upper directory is gone, with what it had changed",
+        (container.config.name,),
+        hint="a backup may have it; 'lxgit fsck --repair' has the container be as its commit is",
+        repaired=repair,
+    )
 
 
 def _rescue(repository: Repository, identity: str) -> str:

@@ -183,7 +183,10 @@ def place(
     after = aim.commit if aim.shown is None else aim.shown
     record_placing(repository, container, config, (was, after), message, identity)
     remove_tree(container.path / "init")  # made for what was mounted below it
+    container.forget_upper()
     placed = container.configured(config)
+    if placed.upper.exists():
+        placed.note_upper()
     remove_others(placed)
     forget(placed.path)
     if ids != container.config.idmap:

@@ -135,6 +135,8 @@ class ContainerChanges(NamedTuple):
     changes: tuple[SizedChange, ...]
     not_recorded: tuple[str, ...] = ()
     """Places whose content a commit leaves out: volumes and bind mounts, as absolute paths."""
+    lost: bool = False
+    """Whether all that it had changed is gone from the disk."""
 
 
 class Status(NamedTuple):

@@ -29,6 +29,7 @@ from lxgit.operations.attached import containers_on, row_of
 from lxgit.operations.comparison import Comparison, Side, stored_side
 from lxgit.operations.lookup import find_container, image_of
 from lxgit.operations.values import ContainerChanges, ContainerRow, Status
+from lxgit.runtime.containers import LostUpper
 from lxgit.runtime.filetimes import restore_times
 from lxgit.runtime.index import container_names
 from lxgit.runtime.statcache import TICK, StatCache, Watched
@@ -259,13 +260,15 @@ def open_work_tree(
     With a `writer`, what has changed is written to it. `busy` says that it may change meanwhile,
     None that it does if it runs. With `whole`, a file that a running container has written to while
     it was read is read again. ChangingTooFast when it changes its files under every attempt to read
-    them; TooLarge for holes that nobody can wait for. With `unread`, contents are read only where
-    their size does not tell that they differ from the commit's; what differs has an id that nothing
-    else has.
+    them; TooLarge for holes that nobody can wait for; LostUpper. With `unread`, contents are read
+    only where their size does not tell that they differ from the commit's; what differs has an id
+    that nothing else has.
     """
     try:
         fd = os.open(container.upper, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:  # it has not been started since it was made or committed
+        if container.has_lost_upper:
+            raise LostUpper(container) from None
         yield WorkTree(repository, container, UpperState(), writer, StatCache(), busy=bool(busy))
         return
     try:
@@ -306,7 +309,9 @@ def _require_ends(container: Container, state: UpperState, cache: StatCache, roo
 
 
 def is_changed(repository: Repository, container: Container) -> bool:
-    """Whether the container has anything to commit."""
+    """Whether the container has anything to commit, or had before it was lost."""
+    if container.has_lost_upper:
+        return True
     if not container.upper.exists() and container.config.base is None:
         return False
     with open_work_tree(repository, container, unread=True) as tree:
@@ -322,14 +327,17 @@ def status(repository: Repository, container: str | None = None) -> Status:
         shown = [_changes(repository, find_container(repository, container))]
     else:
         found = (_changes(repository, one) for one in containers_on(repository, branch))
-        shown = [one for one in found if one.changes or one.container.runs]
+        shown = [one for one in found if one.changes or one.container.runs or one.lost]
     return Status(branch, commit.hex() if commit is not None else None, tuple(shown))
 
 
 def _changes(repository: Repository, container: Container) -> ContainerChanges:
-    with open_work_tree(repository, container, unread=True) as tree:
-        places = tuple(mount.target for mount in container.config.mounts)
-        return ContainerChanges(row_of(container), tree.compare().changes, places)
+    places = tuple(mount.target for mount in container.config.mounts)
+    try:
+        with open_work_tree(repository, container, unread=True) as tree:
+            return ContainerChanges(row_of(container), tree.compare().changes, places)
+    except LostUpper:
+        return ContainerChanges(row_of(container), (), places, lost=True)
 
 
 def only_changed(repository: Repository, purpose: str, named: str = "CONTAINER") -> Container:

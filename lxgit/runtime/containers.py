@@ -64,6 +64,17 @@ class BrokenContainer(LxgitError):
         self.id = path.name
 
 
+class LostUpper(LxgitError):
+    """A container whose upper directory is gone, and with it all that it had changed."""
+
+    def __init__(self, container: Container) -> None:
+        super().__init__(
+            f"container '{container.config.name}': its upper directory is gone,"
+            " and with it what it had changed",
+            hint="'lxgit fsck --repair' has it be as its commit is",
+        )
+
+
 def data_hint(path: Path) -> list[str]:
     """Where the files are of a damaged container, of that directory; nothing if it has none."""
     found = [place for name in UPPERS if os.path.isdir(place := os.fspath(path / name))]
@@ -86,6 +97,34 @@ class Container:
     def upper(self) -> Path:
         """The overlay's upper directory: what has changed."""
         return self.path / self.config.upper
+
+    @property
+    def has_lost_upper(self) -> bool:
+        """Whether its upper directory was there in this boot, and nobody has taken it away.
+
+        What a power failure has kept of one that was not waited for, nobody can tell.
+        """
+        try:
+            noted = index.content(self.path / "has-upper")
+        except FileNotFoundError:
+            return False
+        return noted == self._upper_note and not os.path.lexists(self.upper)
+
+    def note_upper(self) -> None:
+        """Note that its upper directory is there; a full disk has none of it."""
+        try:
+            write_atomic(self.path / "has-upper", self._upper_note, durable=False)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+
+    def forget_upper(self) -> None:
+        """Before its upper directory goes: whoever looks from now on misses nothing."""
+        drop(self.path / "has-upper")
+
+    @property
+    def _upper_note(self) -> bytes:
+        return f"{kernel_boot()} {self.config.upper}\n".encode()
 
     @property
     def mounted(self) -> str:
@@ -306,6 +345,8 @@ def _index(containers: Path) -> None:
     """
     for container in all_containers(containers):
         index.know(container.path)  # it has come through
+        if container.upper.exists():
+            container.note_upper()
         for entry in entries_of(container):
             take(entry, container)
 

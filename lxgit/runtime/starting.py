@@ -12,7 +12,7 @@ from lxgit.records import replace
 from lxgit.runtime import bases, graceperiod, interrupts
 from lxgit.runtime import idmap as idmaps
 from lxgit.runtime.attach import Session
-from lxgit.runtime.containers import edited
+from lxgit.runtime.containers import LostUpper, edited
 from lxgit.runtime.keeper import keep
 from lxgit.runtime.setup import Task
 from lxgit.runtime.supervisor import supervise
@@ -142,7 +142,12 @@ def _reap() -> None:
 
 
 def make_upper(container: Container, root: Metadata) -> None:
-    """Make `upper` and `work` unless they are there; the upper is the root as the image has it."""
+    """Make `upper` and `work` unless they are there; the upper is the root as the image has it.
+
+    LostUpper when there was one.
+    """
+    if container.has_lost_upper:
+        raise LostUpper(container)
     ids, work, upper = container.config.ids, container.path / "work", container.upper
     if not work.exists():
         work.mkdir(mode=0o755)
@@ -157,6 +162,7 @@ def make_upper(container: Container, root: Metadata) -> None:
         _set_xattr(building, name, value, ids)
     os.utime(building, ns=(root.mtime, root.mtime))
     building.rename(upper)
+    container.note_upper()
 
 
 def _set_xattr(path: Path, name: bytes, value: bytes, ids: IdMap) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.beneath import remove_tree
 from lxgit.operations.buildmounts import LABEL
 from lxgit.operations.service import Result, stop_all
 from lxgit.repository import open_repository
@@ -454,3 +455,31 @@ def test_a_damaged_container_whose_volumes_another_has(emptied: Lxgit) -> None:
     config.write_bytes(whole)
     emptied("rm", "-v", "a")
     assert emptied("volume", "ls", "-q").lines == []
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+def test_a_container_whose_changes_are_lost(emptied: Lxgit) -> None:
+    """Nobody takes it for one that has changed nothing, but who has said so."""
+    emptied("create", "--network", "none", "--name", "new", "base", "true")
+    emptied("run", "--network", "none", "--name", "box", "base", "touch", "/dd")
+    emptied("commit", "-m", "more", "box")
+    assert emptied("fsck").out == "No faults found.\n"
+    emptied("start", "box")
+    emptied("wait", "box")
+    emptied("reset", "--hard", "box")
+    assert emptied("fsck").out == "No faults found.\n"
+    emptied("run", "--network", "none", "--name", "web", "base", "touch", "/ee")
+    remove_tree(config_of(emptied, "web").with_name("upper"))
+    told = emptied("fsck", code=1).out
+    assert "its upper directory is gone, with what it had changed (harms web)" in told
+    for words in ("status", "status web"):
+        assert "  its changes are lost: see 'lxgit fsck'\n" in emptied(*words.split()).out
+    for words in ("commit -m lost web", "diff web", "start web", "commit -m lost"):
+        refused(emptied(*words.split(), code=1), "its upper directory is gone", "--repair")
+    emptied("fsck", "--repair")
+    assert emptied("fsck").out == "No faults found.\n"
+    emptied("start", "web")
+    emptied("wait", "web")
+    assert emptied("diff", "--name-only", "web").out == "/ee\n"

@@ -27,6 +27,8 @@ def reboot(store: Path) -> None:
     for cache in store.glob("containers/*/stat-cache"):
         body = cache.read_bytes()[:-20].replace(kernel_boot().encode(), _ANOTHER_BOOT.encode())
         cache.write_bytes(body + hashlib.sha1(body, usedforsecurity=False).digest())
+    for note in store.glob("containers/*/has-upper"):
+        note.write_text(note.read_text(errors="replace").replace(kernel_boot(), _ANOTHER_BOOT))
     for stack in store.glob("layers/stacks/*"):
         os.utime(stack, (0, 0))
     for lock in (store / "git").rglob("*.lock"):
