@@ -1,5 +1,7 @@
 """Whether the files that Git derives from packs and commits are whole: by their own checksums.
 
+And those that have it show a history other than the one that there is.
+
 `git fsck` verifies objects and packs, and dies of some of these instead of naming them.
 """
 
@@ -7,13 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 
+from lxgit.errors import LxgitError
+from lxgit.objects.commits import decode_commit
+from lxgit.objects.ids import InvalidObjectID, ObjectID, from_hex, hex_id
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from lxgit.objects.database import ObjectDatabase
 
 _CHUNK = 1 << 20
 _TRAILER = 20
@@ -64,6 +72,31 @@ def unindexed_faults(git_dir: Path) -> list[FileFault]:
         for stem in sorted(stems)
         if not is_counted(f"{pack}/{stem}")
     ]
+
+
+def hiding_files(git_dir: Path, database: ObjectDatabase) -> Iterator[tuple[str, str]]:
+    """Files that have Git take commits for others than they are, and what they do.
+
+    Not a `shallow` that says no more than is so: that what is before a commit is not there.
+    """
+    shallow = f"{git_dir}/shallow"
+    for oid in _listed(shallow):
+        with suppress(LxgitError):
+            if any(parent in database for parent in decode_commit(database.read(oid)[1]).parents):
+                yield shallow, f"hides what is before {hex_id(oid)[:12]}"
+    grafts = f"{git_dir}/info/grafts"
+    for oid in _listed(grafts):
+        yield grafts, f"gives {hex_id(oid)[:12]} other parents than it has"
+
+
+def _listed(path: str) -> list[ObjectID]:
+    """The ids that lines of a file begin with."""
+    found = []
+    with suppress(FileNotFoundError), open(path, "rb") as file:
+        for line in file:
+            with suppress(InvalidObjectID):
+                found.append(from_hex(line[:40]))
+    return found
 
 
 def is_counted(stem: str) -> bool:

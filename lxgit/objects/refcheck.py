@@ -15,8 +15,8 @@ from lxgit.objects.commits import decode_tag
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.lostrefs import LostRefs
 from lxgit.objects.packedrefs import CorruptRef
-from lxgit.objects.refnames import BRANCHES, DELETED, TAGS, is_valid_ref, short_name
-from lxgit.objects.refreader import is_pin, remedy, restoring
+from lxgit.objects.refnames import BRANCHES, CACHE, DELETED, TAGS, is_valid_ref, short_name
+from lxgit.objects.refreader import UNCACHE, is_pin, remedy, restoring
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -134,7 +134,7 @@ class RefVerifier:
             )
         if is_pin(name):
             return "'lxgit fsck --repair' has it name what the container stands on"
-        return restoring(self._git_dir)
+        return UNCACHE if name.startswith(CACHE) else restoring(self._git_dir)
 
     def _head_faults(self, branches: set[str]) -> Iterator[RefFault]:
         mended = remedy(self._git_dir, "HEAD")

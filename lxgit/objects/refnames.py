@@ -11,6 +11,9 @@ TAGS = "refs/tags/"
 PINS = "refs/lxgit/containers/"
 """Where the refs are that keep commits for containers."""
 
+CACHE = "refs/lxgit/cache/"
+"""Where the refs are of what steps of builds have come to."""
+
 DELETED = "refs/lxgit/deleted"
 """Its reflog has the last value of every branch and tag that was deleted."""
 

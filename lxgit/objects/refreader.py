@@ -16,13 +16,14 @@ from lxgit.errors import quoted
 from lxgit.lean import suppress
 from lxgit.objects.ids import InvalidObjectID, ObjectID, from_hex
 from lxgit.objects.packedrefs import CorruptRef, PackedRefs
-from lxgit.objects.refnames import BRANCHES, PINS, TAGS, is_valid_ref, short_name
+from lxgit.objects.refnames import BRANCHES, CACHE, PINS, TAGS, is_valid_ref, short_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+UNCACHE = "'lxgit fsck --repair' drops it: a build makes that step anew"
 _DIGITS = 64  # of a container's id
 _MOST_SYMBOLIC = 5
 
@@ -38,6 +39,8 @@ def remedy(git_dir: str, name: str) -> str:
             return f"{known}; remove '{path}', then 'lxgit {verb} {short} ID'"
     if is_pin(name):
         return f"remove '{path}': 'lxgit fsck --repair' makes it again"
+    if name.startswith(CACHE):
+        return UNCACHE
     return f"its former values are in '{git_dir}/logs/{name}'"
 
 

@@ -228,6 +228,21 @@ class RefStore(RefReader):
             lock.write(encode_log(entries))
             lock.commit()
 
+    def damaged(self, prefix: str) -> list[str]:
+        """The names of loose refs whose files hold nothing that a ref can be."""
+        found = []
+        for name in self._loose_names(prefix):
+            try:
+                self.read(name)
+            except CorruptRef:
+                found.append(name)
+        return found
+
+    def drop(self, name: str) -> None:
+        """Remove a ref whatever it holds, and its log; nothing tells of it."""
+        with FileLock(self._path(name), self._git_dir):
+            self._delete(name)
+
     def not_in_log(self, name: str, entries: Sequence[ReflogEntry]) -> list[ReflogEntry]:
         """Those that the ref's log has not: all, unless a kill came between log and ref."""
         there = set(self.reflog(name) if entries else ())

@@ -12,6 +12,7 @@ import json
 
 from lxgit.objects.commits import ITSELF
 from lxgit.objects.ids import hex_id
+from lxgit.objects.refnames import CACHE
 from lxgit.objects.refs import ANY
 from lxgit.tuples import NamedTuple
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from lxgit.objects.ids import ObjectID
     from lxgit.repository import Repository
 
-CACHE = "refs/lxgit/cache/"
 _NAMED = ("--branches", "--tags", "--glob=refs/lxgit/containers/*")
 _VERSION = 1
 """Of what goes into a key: with another one, nothing is found that was made before."""
@@ -92,6 +92,9 @@ def _prune(repository: Repository, *, everything: bool) -> PrunedCache:
         mounts = drop_caches(repository)
     refs = repository.refs.list(CACHE)
     dropped = list(refs) if everything else _loose(repository, refs)
+    if everything:
+        for ref in repository.refs.damaged(CACHE):
+            repository.refs.drop(ref)
     for ref in dropped:  # not by `git update-ref`, whose locks outlive it
         repository.refs.update(ref, None, old=ANY, message="builder prune", who=ITSELF)
     return PrunedCache(len(dropped), mounts)

@@ -14,10 +14,10 @@ from lxgit.objects.imageconfig import ImageConfig
 from lxgit.objects.links import Links
 from lxgit.objects.messages import add_trailers, clean_message, subject
 from lxgit.objects.metadata import Kind, Metadata
+from lxgit.objects.refnames import CACHE
 from lxgit.objects.refs import ANY
 from lxgit.objects.scratch import ScratchObjects
 from lxgit.objects.treebuilder import TreeBuilder
-from lxgit.operations.buildcache import CACHE
 from lxgit.operations.lookup import image_of
 from lxgit.tuples import NamedTuple
 

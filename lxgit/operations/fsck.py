@@ -3,7 +3,8 @@
     the store        its Git configuration                              repaired
     derived files    indexes of packs, commit-graph                     repaired, from the packs
     objects, packs   as `git fsck --strict` sees them
-    refs, reflogs    their files, that each names a commit, and that none is lost
+    refs, reflogs    their files, that each names a commit, and that
+                     none is lost                                       the build cache's: dropped
                      that a log says what its ref is                    repaired: an entry more
     operations       what undo knows, by the checksum of each line
     images           every %meta against its tree, links against their members, format, config
@@ -19,19 +20,20 @@ History is never touched: what is damaged of it comes back from a clone, or not.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import time
 
 from lxgit.errors import LxgitError
 from lxgit.objects.commits import ITSELF, Commit
-from lxgit.objects.filecheck import FileFault, derived_faults, unindexed_faults
+from lxgit.objects.filecheck import FileFault, derived_faults, hiding_files, unindexed_faults
 from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.objects.logcheck import LoggedRefs
 from lxgit.objects.refcheck import RefVerifier
-from lxgit.objects.refnames import BRANCHES, DELETED, PINS, TAGS, short_name
+from lxgit.objects.refnames import BRANCHES, CACHE, DELETED, PINS, TAGS, short_name
 from lxgit.objects.refreader import restoring
-from lxgit.objects.refs import CorruptRef
+from lxgit.objects.refs import CorruptRef, RefStore
 from lxgit.objects.verify import ImageVerifier
 from lxgit.operations import leftovers
 from lxgit.operations.attached import pin_owner
@@ -39,7 +41,7 @@ from lxgit.operations.fsckcache import REPAIR, container_problems, layer_problem
 from lxgit.operations.fsckshared import network_problems, volume_problems
 from lxgit.operations.gc import lies
 from lxgit.operations.lookup import read_commit
-from lxgit.operations.repair import lacking_settings, remake, set_settings
+from lxgit.operations.repair import lacking_settings, remake, set_settings, write_settings
 from lxgit.operations.values import Problem
 from lxgit.runtime.containers import all_containers
 
@@ -55,6 +57,7 @@ _MADE_SO = re.compile(rb"(?:error|warning) in (?:blob|tree|commit|tag) [0-9a-f]{
 _OF_REFS = re.compile(rb": not a commit$|\b0{40}$|^error: invalid HEAD$|^notice: ")  # see refcheck
 _AS_IT_IS = "nothing is lost or damaged: it was made so, and a clone has it so, too"
 _REPAIR_FIRST = "'lxgit fsck --repair' first: it may come of what that makes again"
+_ANEW = "'lxgit fsck --repair' writes it anew, with what can be read of it"
 _PASSED_OVER = "'lxgit undo' passes over it; taking the line out of that file loses nothing more"
 _UNREAD = (b"not a git repository", b"/packed-refs: ")  # Git looks no further then
 _FIRST = "mend HEAD or packed-refs first: then 'lxgit fsck' tells of objects, too"
@@ -89,6 +92,11 @@ def _history_problems(
     yield from _settings_problems(repository, repair=repair)
     derived = list(_derived_problems(repository, repair=repair))
     yield from derived
+    names = {one.id: one.config.name for one in all_containers(repository.containers_dir)}
+    yield from _ref_problems(repository, names, repair=repair)
+    for path, told in hiding_files(repository.git_dir, repository.objects):
+        name = os.path.relpath(path, repository.path)
+        yield Problem(f"{name} {told}", hint=f"remove '{path}', and all is shown as it is")
     history = History(repository)
     said = _git_says(repository)
     damaged = {from_hex(match) for line in said for match in _ID.findall(line)}
@@ -96,9 +104,6 @@ def _history_problems(
     for line in said:
         hint = _remedy(repository, line, mended=mended)
         yield Problem(line.decode(errors="replace"), hint=hint)
-    names = {one.id: one.config.name for one in all_containers(repository.containers_dir)}
-    for message, ref, hint in RefVerifier(repository.git_dir, repository.objects).faults():
-        yield Problem(message, () if ref is None else (_known_as(ref, names),), hint=hint)
     yield from _log_problems(repository, names, repair=repair)
     yield from _image_problems(repository, history, damaged, progress)
     for number in repository.operations.faults():
@@ -114,6 +119,20 @@ def _remedy(repository: Repository, line: bytes, *, mended: bool) -> str | None:
     if _OF_REFS.search(line):
         return None
     return _REPAIR_FIRST if mended else restoring(repository.git_dir)
+
+
+def _ref_problems(
+    repository: Repository, names: Mapping[str, str], *, repair: bool
+) -> Iterator[Problem]:
+    """Refs that are none, or that name what there is not; those of a cache can go."""
+    refs = RefStore(repository.git_dir)  # the store's own would wait for whoever collects
+    faults = list(RefVerifier(repository.git_dir, repository.objects).faults())
+    for message, ref, hint in faults:
+        dropped = repair and ref is not None and ref.startswith(CACHE)
+        if dropped:
+            refs.drop(str(ref))
+        harmed = () if ref is None else (_known_as(ref, names),)
+        yield Problem(message, harmed, hint=hint, repaired=dropped)
 
 
 def _log_problems(
@@ -141,10 +160,16 @@ def _settings_problems(repository: Repository, *, repair: bool) -> Iterator[Prob
     try:
         lacking = lacking_settings(repository)
     except GitFailed as error:
-        yield Problem(f"git/config is damaged: {error.message}", hint="'git config' mends it")
+        if repair:
+            write_settings(repository)
+        told = f"git/config is missing or damaged: {error.message}"
+        yield Problem(told, hint=_ANEW, repaired=repair)
         return
     if repair:
-        set_settings(repository, lacking)
+        try:
+            set_settings(repository, lacking)
+        except GitFailed:  # what one says is nothing that it can be
+            write_settings(repository)
     for name, value in lacking.items():
         yield Problem(f"git/config does not say {name}={value}", hint=REPAIR, repaired=repair)
 
@@ -251,6 +276,8 @@ def _known_as(ref: str, containers: Mapping[str, str]) -> str:
     if ref.startswith(PINS):
         identity = pin_owner(ref)
         return f"container {containers.get(identity, identity[:12])}"
+    if ref.startswith(CACHE):
+        return "the build cache"
     return "deleted branches" if ref == DELETED else short_name(ref)
 
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from lxgit.errors import LxgitError
-from lxgit.objects.ids import from_hex
+from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
 from lxgit.operations.prune import prune
+from lxgit.operations.repair import lacking_settings, write_settings
 from lxgit.records import replace as changed
 from lxgit.repository import FORMAT, Repository, create_repository, open_repository
 from lxgit.runtime.config import decoded_config, encoded
@@ -159,6 +160,10 @@ def pin(repository: Repository) -> str:
     return next(iter(repository.refs.list("refs/lxgit/containers/")))
 
 
+def tip(repository: Repository) -> ObjectID:
+    return repository.revisions.resolve("other")
+
+
 def set_back(repository: Repository) -> None:
     """A branch that is what it was before, as a file of an old backup has it."""
     parent = repository.revisions.resolve("other~1")
@@ -252,7 +257,28 @@ HARM: dict[str, Harm] = {
         repaired=True,
     ),
     "a configuration that Git cannot read": Harm(
-        lambda r: put(r.git_dir / "config", b"[core\n"), "config"
+        lambda r: put(r.git_dir / "config", b"[core\n"), "git/config is", repaired=True
+    ),
+    "no configuration": Harm(
+        lambda r: (r.git_dir / "config").unlink(), "git/config is", repaired=True
+    ),
+    "a step of the build cache that is none": Harm(
+        lambda r: put(r.git_dir / "refs/lxgit/cache" / ("a" * 64), b"junk\n"),
+        "is damaged",
+        repaired=True,
+    ),
+    "a step of the build cache that is missing": Harm(
+        lambda r: put(r.git_dir / "refs/lxgit/cache" / ("a" * 64), b"1" * 40 + b"\n"),
+        "is missing",
+        repaired=True,
+    ),
+    "a history that is cut off": Harm(
+        lambda r: put(r.git_dir / "shallow", hex_id(tip(r)).encode() + b"\n"),
+        "git/shallow hides what is before",
+    ),
+    "a commit without its parents": Harm(
+        lambda r: put(r.git_dir / "info/grafts", hex_id(tip(r)).encode() + b"\n"),
+        "git/info/grafts gives",
     ),
     "the store's format": Harm(lambda r: put(r.path / "format", b"lxgit store 9\n"), "format"),
     "a line of what undo knows": Harm(
@@ -275,6 +301,11 @@ HARM: dict[str, Harm] = {
     ),
     "a container that nothing keeps": Harm(
         lambda r: (r.git_dir / pin(r)).unlink(), "no ref keeps", repaired=True
+    ),
+    "what a container has changed": Harm(
+        lambda r: shutil.rmtree(next(r.containers_dir.glob("*/upper"))),
+        "its upper directory is gone",
+        repaired=True,
     ),
     "a container's name": Harm(
         lambda r: (r.containers_dir / ".names/third").unlink(), "its name 'third'", repaired=True
@@ -377,6 +408,22 @@ def test_it_is_found(grown: Lab, harm: str) -> None:
     shutil.rmtree(store / "git")  # so that the end of the test finds a sound one
     saved.rename(store / "git")
     (store / "format").write_bytes(FORMAT)
+
+
+def test_any_bit_of_the_configuration(grown: Lab) -> None:
+    """What somebody has set stays, but for a line that cannot be read and the section of one."""
+    config = grown.repository.git_dir / "config"
+    grown.repository.git.run(["config", "--file", "config", "user.name", "Ada"])
+    whole = config.read_bytes()
+    repository = Repository(grown.repository.path)
+    first, second, *_ = whole.splitlines(keepends=True)
+    for place in range(0, len(first + second), 2):
+        for mask in (1, 0x40, 0x80):
+            flip(config, place, mask)
+            write_settings(repository)
+            assert lacking_settings(repository) == {}
+            assert repository.git.run(["config", "user.name"]) == b"Ada\n"
+            config.write_bytes(whole)
 
 
 def test_it_says_whom_it_harms(grown: Lab) -> None:
