@@ -5,7 +5,7 @@ from __future__ import annotations
 from lxgit.cli.answers import container_name, tell_dropped, write_removed
 from lxgit.cli.options import AsFormat, NoTrunc, Quiet, take
 from lxgit.cli.params import Annotated, argument, command, option
-from lxgit.cli.report import Faults, printable
+from lxgit.cli.report import Faults, printable, tell_damaged
 from lxgit.cli.session import Session
 from lxgit.cli.tables import columns, short_id, write_ids, write_json
 from lxgit.errors import UsageError
@@ -53,7 +53,9 @@ def branch(
     elif names and not list_:
         _create(session, names, force=force)
     elif format_ == "json":
-        write_json(session.out, map(_fields, _rows(session, names, subjects=True)))
+        rows = _rows(session, names, subjects=True)
+        write_json(session.out, map(_fields, rows))
+        return tell_damaged(session, ((_name(row), row.fault) for row in rows))
     elif show_current:
         current = [
             row.name for row in _rows(session, (), subjects=False) if row.current and row.name
@@ -67,6 +69,7 @@ def branch(
         width = max((columns(_name(row)) for row in rows), default=0) if verbose else 0
         for row in rows:
             session.out.line(_line(row, width, whole=no_trunc))
+        return tell_damaged(session, ((_name(row), row.fault) for row in rows))
     return 0
 
 
@@ -87,7 +90,11 @@ def _line(row: BranchRow, width: int, *, whole: bool) -> str:
     if not width:
         return line
     pad = " " * (width - columns(_name(row)))
-    return printable(f"{line}{pad} {short_id(row.oid, whole=whole)} {row.subject}")
+    return printable(f"{line}{pad} {short_id(row.oid, whole=whole)} {_subject(row)}")
+
+
+def _subject(row: BranchRow) -> str:
+    return "(damaged)" if row.fault else row.subject
 
 
 def _fields(row: BranchRow) -> dict[str, object]:

@@ -34,11 +34,16 @@ def template_fields(row: ImageRow, *, no_trunc: bool) -> dict[str, str]:
         "Repository": row.repository or "<none>",
         "Tag": row.tag,
         "ID": short_id(row.oid, whole=no_trunc),
-        "CreatedSince": ago(row.created),
-        "CreatedAt": utc_date(row.created),
+        "CreatedSince": "damaged" if row.fault else ago(row.created),
+        "CreatedAt": "" if row.fault else utc_date(row.created),
         "Size": "" if row.size is None else size(row.size),
         "Digest": "<none>",
     }
+
+
+def name(row: ImageRow) -> str:
+    """What people call it."""
+    return row.tag if row.repository is None else f"{row.repository}:{row.tag}"
 
 
 def image_fields(row: ImageRow) -> dict[str, object]:
@@ -47,7 +52,7 @@ def image_fields(row: ImageRow) -> dict[str, object]:
         "repository": row.repository,
         "tag": row.tag,
         "id": row.oid,
-        "created": iso_date(row.created, 0),
+        "created": None if row.fault else iso_date(row.created, 0),
     }
 
 

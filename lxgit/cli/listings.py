@@ -5,6 +5,7 @@ from __future__ import annotations
 from lxgit.cli.formats import wants_sizes, write_listing
 from lxgit.cli.options import Filters, NoTrunc, Quiet, format_option
 from lxgit.cli.params import Annotated, argument, command, option
+from lxgit.cli.report import tell_damaged
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id, write_ids
 from lxgit.errors import UsageError
@@ -119,7 +120,7 @@ def images(
     quiet: Quiet = False,
     no_trunc: NoTrunc = False,
     format_: Annotated[str, format_option("ID")] = "table",
-) -> None:
+) -> int:
     """List images: a line for each branch, under the tag 'latest', and for each tag.
 
     Filters: reference (a pattern), before, since, label, dangling (true: what no branch, tag or
@@ -137,7 +138,7 @@ def images(
             view.write_tree(session.out, nodes, no_trunc=no_trunc)
         else:
             view.write_dot(session.out, nodes)
-        return
+        return 0
     from lxgit.operations.imagelist import select_images
 
     sizes = wants_sizes(format_)
@@ -148,8 +149,8 @@ def images(
         else select_images(repository, everything=everything, filters=wanted, sizes=sizes)
     )
     if quiet:
-        write_ids(session.out, (row.oid for row in rows), whole=no_trunc)
-        return
+        write_ids(session.out, (row.oid for row in rows if not row.fault), whole=no_trunc)
+        return tell_damaged(session, ((view.name(row), row.fault) for row in rows))
     write_listing(
         session.out,
         format_,
@@ -158,3 +159,4 @@ def images(
         columns=view.COLUMNS,
         fields=map(view.image_fields, rows),
     )
+    return tell_damaged(session, ((view.name(row), row.fault) for row in rows))

@@ -52,6 +52,16 @@ class Faults:
         return True
 
 
+def tell_damaged(session: Session, found: Iterable[tuple[str, str]]) -> int:
+    """Say of the names in a listing what keeps their commits from being read; the exit code."""
+    code = 0
+    for name, told in found:
+        if told:
+            session.note(f"'{name}': {told}", hint="'lxgit fsck' says what is damaged")
+            code = 1
+    return code
+
+
 def for_each(session: Session, names: Iterable[str], step: Callable[[str], None]) -> int:
     """Do something for each name, and answer with it, as Docker does; the exit code."""
     faults = Faults(session)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lxgit.errors import LxgitError
-from lxgit.objects.ids import ObjectID, hex_id
+from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS, image_and_tag
 from lxgit.operations.logvalues import RefKind
 from lxgit.operations.lookup import find_commit, find_image, read_commit
@@ -49,7 +49,7 @@ def list_branches(
     """Every branch by name, after a row without name for a detached HEAD.
 
     With shell patterns, those alone that match one. Without `subjects`, which stay empty then, no
-    commit is read.
+    commit is read. Of one that cannot be read the row has the `fault`.
     """
     head = repository.refs.head()
     found: list[tuple[str | None, ObjectID]] = [] if isinstance(head, str) else [(None, head)]
@@ -61,15 +61,15 @@ def list_branches(
 
         found = [row for row in found if any(fnmatchcase(row[0] or "", one) for one in patterns)]
     current = head.removeprefix(BRANCHES) if isinstance(head, str) else None
-    return [
-        BranchRow(
-            name,
-            hex_id(oid),
-            current=name == current,
-            subject=_subject(repository, oid) if subjects else "",
-        )
-        for name, oid in found
-    ]
+    rows = [BranchRow(name, hex_id(oid), name == current, "") for name, oid in found]
+    return [_with_subject(repository, row) for row in rows] if subjects else rows
+
+
+def _with_subject(repository: Repository, row: BranchRow) -> BranchRow:
+    try:
+        return row._replace(subject=_subject(repository, from_hex(row.oid)))
+    except LxgitError as error:
+        return row._replace(fault=error.message)
 
 
 def _subject(repository: Repository, oid: ObjectID) -> str:

@@ -71,6 +71,8 @@ def _passes(repository: Repository, row: ImageRow, key: str, values: list[str]) 
     if key == "reference":
         names = (row.repository or "<none>", f"{row.repository or '<none>'}:{row.tag}")
         return any(fnmatchcase(name, value) for name in names for value in values)
+    if row.fault:
+        return False
     if key == "label":
         config = image_of(repository, from_hex(row.oid)).config
         labels = [f"{name}={text}" for name, text in config.labels]
@@ -83,4 +85,6 @@ def _passes(repository: Repository, row: ImageRow, key: str, values: list[str]) 
 
 
 def _sized(repository: Repository, row: ImageRow) -> ImageRow:
+    if row.fault:
+        return row
     return row._replace(size=image_size(repository, image_of(repository, from_hex(row.oid))))

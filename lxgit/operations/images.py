@@ -30,16 +30,23 @@ class NoName(LxgitError):
 def list_images(repository: Repository) -> list[ImageRow]:
     """A row for each branch (`latest`) and each tag, split at its last slash; the newest first.
 
-    A tag of what is no commit is none of an image's.
+    A tag of what is no commit is none of an image's. A damaged image has a `fault`, and comes last.
     """
-    rows = []
     named = {**repository.refs.list(BRANCHES), **repository.refs.list(TAGS)}
-    for ref, oid in named.items():
-        if (commit := repository.revisions.peeled(oid)) is not None:
-            image, tag = _shown(ref)
-            created = read_commit(repository, commit).committer.time
-            rows.append(ImageRow(image or None, tag, hex_id(commit), created))
+    rows = [row for ref, oid in named.items() if (row := _row(repository, ref, oid)) is not None]
     return sorted(rows, key=lambda row: (-row.created, row.repository or "", row.tag))
+
+
+def _row(repository: Repository, ref: str, oid: ObjectID) -> ImageRow | None:
+    image, tag = _shown(ref)
+    try:
+        commit = repository.revisions.peeled(oid)
+        if commit is None:
+            return None
+        created = read_commit(repository, commit).committer.time
+    except LxgitError as error:
+        return ImageRow(image or None, tag, hex_id(oid), 0, fault=error.message)
+    return ImageRow(image or None, tag, hex_id(commit), created)
 
 
 def _shown(ref: str) -> tuple[str, str]:

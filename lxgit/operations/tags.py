@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from lxgit.errors import LxgitError
 from lxgit.objects.commits import Tag, decode_tag, encode_tag
 from lxgit.objects.ids import ObjectID, ObjectType, hex_id
 from lxgit.objects.messages import clean_message
@@ -36,9 +37,17 @@ def list_tags(repository: Repository, pattern: str | None = None) -> list[TagRow
     for ref, oid in repository.refs.list(TAGS).items():
         name = ref.removeprefix(TAGS)
         if pattern is None or fnmatchcase(name, pattern):
-            target = repository.revisions.peeled(oid) or oid
-            rows.append(TagRow(name, hex_id(target), _message(repository, oid)))
+            rows.append(_row(repository, name, oid))
     return rows
+
+
+def _row(repository: Repository, name: str, oid: ObjectID) -> TagRow:
+    """One tag; of a damaged one no more than its name is known, and `fsck` tells."""
+    try:
+        target = repository.revisions.peeled(oid) or oid
+        return TagRow(name, hex_id(target), _message(repository, oid))
+    except LxgitError:
+        return TagRow(name, hex_id(oid), "")
 
 
 def _message(repository: Repository, oid: ObjectID) -> str:

@@ -63,6 +63,8 @@ class ImageRow(NamedTuple):
     """The committer's time, seconds since 1970."""
     size: int | None = None
     """The contents of its files in bytes; None where nobody asked."""
+    fault: str = ""
+    """Why the commit cannot be read; nothing but its names is known then."""
 
 
 class BranchRow(NamedTuple):
@@ -72,6 +74,8 @@ class BranchRow(NamedTuple):
     oid: str
     current: bool
     subject: str
+    fault: str = ""
+    """Why the commit cannot be read, if its subject is wanted."""
 
 
 class TagRow(NamedTuple):
