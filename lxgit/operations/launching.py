@@ -163,6 +163,17 @@ def _warn_of_firewalls(container: Container, progress: Progress) -> None:
         warn_of_closed_chains(progress)
 
 
+def _warn_of_strangers(container: Container, progress: Progress) -> None:
+    from lxgit.runtime.idranges import strangers
+
+    if owners := strangers(container.config.idmap):
+        name = container.config.name
+        progress.warn(
+            f"{' and '.join(owners)} may have ids of the host (subuid(5)) that '{name}' has, and"
+            " reach what runs in it: a container of a commit of it gets others"
+        )
+
+
 def _started(
     repository: Repository,
     container: Container,
@@ -362,6 +373,7 @@ def _start_now(
     with repository.layers_lock(shared=True):
         container, stack, image = stacked(repository, container, progress)
         _warn_of_firewalls(container, progress)
+        _warn_of_strangers(container, progress)
         return _started(
             repository,
             container,

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    _Line = tuple[str, int, int]  # as `rootless.lines` gives them
+
 _HIGH = range(0x7000_0000, 0x8000_0000, RANGE)
 _SUBIDS = ("/etc/subuid", "/etc/subgid")
 _ROOT = ("root", "0")
@@ -97,6 +99,32 @@ def firsts(idmap: IdMap | None) -> list[int]:
     return [extent.outside for extent in idmap.extents[:2]]
 
 
+def strangers(idmap: IdMap | None) -> list[str]:
+    """Who else has ids of a container by subuid(5), where root has them not.
+
+    It has come from another machine, or they were given away since it was made.
+    """
+    uids, gids = _lines()
+    roots = _of_root(uids, gids)
+    theirs = [
+        first
+        for first in firsts(idmap)
+        if not any(start <= first and first + RANGE <= start + count for start, count in roots)
+    ]
+    others = [line for line in (*uids, *gids) if line[0] not in _ROOT]
+    return sorted({line[0] for line in others for first in theirs if _touches(first, [line[1:]])})
+
+
+def _lines() -> tuple[list[_Line], list[_Line]]:
+    uids, gids = (list(rootless.lines(path)) for path in _SUBIDS)
+    return uids, gids
+
+
+def _of_root(uids: Sequence[_Line], gids: Sequence[_Line]) -> list[tuple[int, int]]:
+    """Runs of ids that root has in both files, users' and groups'."""
+    return [(line[1], line[2]) for line in uids if line[0] in _ROOT and line in gids]
+
+
 def drop_leftovers(registry: Path) -> None:
     """Give back what containers that do not exist have taken; the caller holds the lock."""
     _taken(registry)
@@ -115,11 +143,10 @@ def _free_ranges(registry: Path) -> Iterator[int]:
     """First ids of free ranges: root's, then high ones."""
     taken = _taken(registry)
     firsts = {first for first, _ in taken}
-    uids, gids = (list(rootless.lines(path)) for path in _SUBIDS)
-    roots = [run for owner, *run in uids if owner in _ROOT and (owner, *run) in gids]
+    uids, gids = _lines()
     own = [
         first
-        for start, count in roots
+        for start, count in _of_root(uids, gids)
         for first in range(start, start + count - RANGE + 1, RANGE)
         if first > 0 and first + RANGE <= ID_COUNT
     ]
