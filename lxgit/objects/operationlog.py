@@ -2,6 +2,7 @@
 
 Its fields are in format.md, "operations". A line is on disk before the ref moves: after a crash the
 last one may tell of a change that never came to be, and whoever reads it compares it with what is.
+One that was torn in its message counts as that: so a line of a version without checksums looks.
 An operation that undid another ends with a line whose name is `-`; without that it is unfinished.
 The file has the last few thousand changes. The objects that it names are kept from gc by the
 reflogs, but for stashes that were dropped.
@@ -189,15 +190,12 @@ class OperationLog:
             return []
 
     def _lines(self) -> Iterator[tuple[str, int, Moved]]:
-        checked = False
         for line in self._content():
             told, _, digits = line.rpartition(b"\t")
-            if digits == _checksum(told):
-                checked = True
-            elif checked or _is_damaged(line):
-                continue
-            else:
-                told = line  # as they were before there was a checksum
+            if digits != _checksum(told):
+                if _is_damaged(line) or b"\0" in line:
+                    continue
+                told = line  # of a version that wrote none, which may be beside this one still
             key, *fields = told.decode("utf-8", "surrogateescape").split("\t")
             if len(fields) == 5 and fields[0].isdecimal():  # no torn line
                 time, name, old, new, message = fields

@@ -119,7 +119,11 @@ def test_a_line_that_is_damaged_is_none(log: OperationLog, path: Path, line: str
     for at in range(content.index(b"\n") + 1, len(content)):
         flipped = bytes([content[at] ^ 1 << bit])
         path.write_bytes(content[:at] + flipped + content[at + 1 :])
-        assert log.read()[0] == done[:1]
+        if flipped == b"\n" and at > content.rindex(b"\t", 0, -10):  # the message is shorter
+            (moved,) = log.read()[0][1].moved
+            assert moved._replace(message=LINES[line][3]) == Moved(*LINES[line])
+        else:
+            assert log.read()[0] == done[:1]
         assert log.faults() == [3 if flipped == b"\n" else 2], (at, flipped)
     path.write_bytes(content)
     assert log.read()[0] == done
@@ -156,10 +160,30 @@ def test_what_a_crash_has_torn_is_not_damaged(
     assert log.faults() == []
 
 
-def test_lines_of_before_there_was_a_checksum(log: OperationLog, path: Path) -> None:
+def test_lines_of_a_version_without_checksums(log: OperationLog, path: Path) -> None:
+    """It may work beside this one: what it did would be passed over, and another thing undone."""
     path.write_text(f"{'0' * 16}\t1\t{BASE}\t{A}\t{B}\tone\n")
     log.record(BASE, B, C, "two", 2)
     with path.open("a") as file:
-        file.write(f"{'1' * 16}\t1\t{BASE}\t{C}\t{A}\tnone\n")
-    assert [operation.message for operation in log.read()[0]] == ["one", "two"]
+        file.write(f"{'1' * 16}\t1\t{BASE}\t{C}\t{A}\tthree\n")
+    assert [operation.message for operation in log.read()[0]] == ["one", "two", "three"]
     assert log.faults() == []
+
+
+def test_a_line_that_was_torn_in_its_message_never_came_to_be(
+    log: OperationLog, path: Path
+) -> None:
+    """As one that is whole, of a command that was killed before it moved the ref."""
+    log.record(BASE, A, B, "checkout: moving", 1)
+    whole = path.read_bytes()
+    log.next_operation()
+    log.record(BASE, A, C, "two", 2)
+    second = path.read_bytes()[len(whole) :]
+    for size in range(len(whole) - 1):
+        path.write_bytes(whole[:size] + bytes(300) + b"\n" + second)
+        assert len(log.read()[0]) == 1
+        path.write_bytes(whole[:size] + b"\n" + second)
+        *torn, last = log.read()[0]
+        assert last.moved == (Moved(BASE, A, C, "two"),)
+        assert all(one.moved[0][:3] == (BASE, A, B) for one in torn)
+        assert log.faults() == []
