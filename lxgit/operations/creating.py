@@ -15,9 +15,9 @@ from lxgit.operations.lookup import find_commit, image_of, read_commit
 from lxgit.operations.ordinary import check, require_own
 from lxgit.operations.values import Program
 from lxgit.operations.wantednetwork import WantedNetwork
-from lxgit.runtime import containers as records
 from lxgit.runtime import interrupts, rootless
 from lxgit.runtime.config import Request
+from lxgit.runtime.creating import create
 from lxgit.runtime.idranges import ids_beyond
 from lxgit.runtime.limits import DEFAULT_LOG, DEFAULT_SHM
 from lxgit.runtime.restarts import RestartPolicy
@@ -181,7 +181,7 @@ def make(repository: Repository, wanted: Plan, identity: Identity) -> Container:
     can undo this.
     """
     try:
-        return records.create(
+        return create(
             repository.containers_dir,
             wanted.record,
             lambda container: _kept(repository, container, wanted, identity),

@@ -37,7 +37,7 @@ from lxgit.objects.refs import CorruptRef, RefStore
 from lxgit.objects.verify import ImageVerifier
 from lxgit.operations import leftovers
 from lxgit.operations.attached import pin_owner
-from lxgit.operations.fsckcache import REPAIR, container_problems, layer_problems
+from lxgit.operations.fsckcache import REPAIR, container_problems, index_problems, layer_problems
 from lxgit.operations.fsckshared import network_problems, volume_problems
 from lxgit.operations.gc import lies
 from lxgit.operations.lookup import read_commit
@@ -68,6 +68,7 @@ def fsck(repository: Repository, *, repair: bool = False, progress: Progress) ->
 
     With `repair`, what can be made again is, and says so.
     """
+    yield from index_problems(repository, repair=repair)
     if repair:
         with contextlib.suppress(CorruptRef):  # which will be told of
             leftovers.sweep(repository)

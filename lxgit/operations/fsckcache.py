@@ -25,6 +25,7 @@ from lxgit.runtime.layers import AbsentLayer, BrokenLayer, LayerStore, stack_nam
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from pathlib import Path
 
     from lxgit.progress import Progress
     from lxgit.repository import Repository
@@ -44,9 +45,24 @@ def _ended(container: Container) -> bool:
     return True
 
 
+def index_problems(repository: Repository, *, repair: bool) -> Iterator[Problem]:
+    """Names and ids of the host that the index does not have.
+
+    To be looked for first: whoever changes the index makes it whole, and nothing is told of that.
+    What a power failure took is no damage: that is made again, but on a disk that is read-only.
+    """
+    takes_entries = look_again(repository.containers_dir)
+    containers = all_containers(repository.containers_dir)
+    missed = {
+        one.id: [entry for entry in lacking(one) if takes_entries or os.path.lexists(entry)]
+        for one in containers
+    }
+    for container in containers:
+        yield from _entry_problems(repository, container, missed[container.id], repair=repair)
+
+
 def container_problems(repository: Repository, *, repair: bool) -> Iterator[Problem]:
     """Records that cannot be read, commits that are missing or that nothing keeps from gc."""
-    look_again(repository.containers_dir)  # or what a power failure took of the index were damage
     for identity in broken(repository.containers_dir):
         yield Problem(
             f"container {identity[:12]}: its files do not say what it is",
@@ -65,7 +81,6 @@ def container_problems(repository: Repository, *, repair: bool) -> Iterator[Prob
                 repaired=repair and _ended(container),
             )
         yield from _upper_problems(repository, container, repair=repair)
-        yield from _entry_problems(repository, container, repair=repair)
         missing = False
         for commit in (container.config.commit, container.config.base):
             if commit is not None and from_hex(commit) not in repository.objects:
@@ -108,10 +123,9 @@ def _rescue(repository: Repository, identity: str) -> str:
 
 
 def _entry_problems(
-    repository: Repository, container: Container, *, repair: bool
+    repository: Repository, container: Container, missed: list[Path], *, repair: bool
 ) -> Iterator[Problem]:
-    """Whether the index has the container's name, and its ids of the host."""
-    missed = lacking(container)
+    """Whether the index has the container's name, and its ids of the host: not what it `missed`."""
     if not missed or container_of(repository, container.id) != container:
         return  # it has just been given another
     repaired = repair and enter(container)

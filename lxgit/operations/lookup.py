@@ -14,7 +14,7 @@ from lxgit.objects.revisions import AmbiguousRevision, UnknownRevision
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from lxgit.objects.commits import Commit
     from lxgit.objects.ids import ObjectID
@@ -47,7 +47,7 @@ def classify(repository: Repository, text: str) -> Container | ObjectID:
     from lxgit.runtime.index import container_names
 
     containers = container_names(repository.containers_dir)
-    identity = containers.get(text) or _by_prefix(repository, text, containers.values())
+    identity = containers.get(text) or _by_prefix(repository, text)
     if identity is not None:
         return load(repository.containers_dir, identity)
     try:
@@ -75,16 +75,15 @@ def _refuse_path(repository: Repository, text: str) -> None:
         )
 
 
-def _by_prefix(repository: Repository, text: str, containers: Iterable[str]) -> str | None:
+def _by_prefix(repository: Repository, text: str) -> str | None:
     """The container whose id begins so; AmbiguousRevision when other ids do as well."""
     if not 4 <= len(text) <= 64 or text.strip("0123456789abcdef"):
         return None
-    found = [identity for identity in containers if identity.startswith(text)]
+    from lxgit.runtime.index import beginning_so
+
+    found = beginning_so(repository.containers_dir, text)
     if not found:
         return None
-    from lxgit.runtime.index import called
-
-    found = called(repository.containers_dir, text) or found
     commits = [hex_id(oid) for oid in repository.revisions.find_prefix(text)]
     if len(found) + len(commits) > 1:
         told = [f"{identity[:12]} (a container)" for identity in found]

@@ -12,45 +12,33 @@ import errno
 import os
 
 from lxgit import eventlog
-from lxgit.beneath import drop, remove_tree
+from lxgit.beneath import drop
 from lxgit.errors import LxgitError
 from lxgit.fsutil import fsync_directory, fsync_file, write_atomic, write_even_if_full
 from lxgit.locks import LockHeld, Waiting, locked
 from lxgit.records import dataclass, replace
-from lxgit.runtime import idranges, index, rundir
+from lxgit.runtime import index, rundir
 from lxgit.runtime.config import (
     UPPERS,
     ContainerConfig,
     ContainerState,
     InvalidRecord,
-    Request,
     decoded_config,
     decoded_state,
     encoded,
 )
-from lxgit.runtime.index import (
-    NoSuchContainer,
-    container_names,
-    ids_of,
-    is_locked,
-)
-from lxgit.runtime.names import check_name, unused_name
+from lxgit.runtime.index import NoSuchContainer, ids_of, is_locked
 from lxgit.runtime.runplace import kernel_boot, socket_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from lxgit.runtime.config import Record
 
 LAST_STEPS = 30.0
 """Seconds for a supervisor whose container has ended: unmounting writes back what is below."""
-
-
-class ContainerNameTaken(LxgitError):
-    """Another container has this name."""
 
 
 class BrokenContainer(LxgitError):
@@ -260,111 +248,6 @@ class Container:
     def is_locked(self) -> bool:
         """Whether somebody owns upper and work now."""
         return is_locked(self.path)
-
-
-def create(
-    containers: Path,
-    request: Request,
-    keeping: Callable[[str], AbstractContextManager[object]] = contextlib.nullcontext,
-) -> Container:
-    """Make a container: a new id, its name, its host ids, its directories but for `upper`.
-
-    All else that it needs is made, or undone, by the context that `keeping` gives for its id:
-    entered before anything shows of the container. Raises ContainerNameTaken, InvalidContainerName,
-    IdsExhausted, InvalidIdMap.
-    """
-    if request.name is not None:
-        check_name(request.name)
-    with registered(containers):
-        names = container_names(containers)
-        if request.name in names and has_name(containers, names[request.name], request.name):
-            raise ContainerNameTaken(
-                f"a container is named '{request.name}' already",
-                hint=f"another --name, or 'lxgit rm {request.name}' first",
-            )
-        identity = os.urandom(32).hex()
-        with keeping(identity):
-            path = containers / identity
-            path.mkdir(mode=0o700)
-            try:
-                made = _create(path, identity, request, request.name or unused_name(names))
-            except BaseException:
-                remove_tree(path)
-                raise
-    made.tell("create")
-    return made
-
-
-def _create(path: Path, identity: str, request: Request, name: str) -> Container:
-    ranges = path.parent / ".ranges"
-    idmap = None
-    if not request.host_ids:
-        idmap = idranges.allocate(ranges, identity, request.outside_range)
-    config = request.given(identity, name, idmap)
-    give_name(path.parent / ".names" / name, identity)
-    write_atomic(path / "config.json", encoded(config), durable=False)
-    return Container(path, config)
-
-
-def give_name(link: Path, identity: str) -> None:
-    """Enter a name that no container has: a link that is there is of one that was killed."""
-    drop(link)
-    os.symlink(identity, link)
-
-
-def has_name(containers: Path, identity: str, name: str) -> bool:
-    """Whether a container has a name that leads to it; one that is damaged may.
-
-    It has another when `rename` was killed, or has failed, before its record was written.
-    """
-    try:
-        return load(containers, identity).config.name == name
-    except BrokenContainer:
-        return True
-    except FileNotFoundError:
-        return False
-
-
-@contextlib.contextmanager
-def registered(containers: Path) -> Iterator[None]:
-    """Be the only one to give out names and ids of the host, or to take them back."""
-    for name in (".names", ".ranges"):
-        (containers / name).mkdir(mode=0o700, exist_ok=True)
-    with locked(containers / ".lock", what="the list of containers") as lock:
-        boot = kernel_boot().encode()
-        if os.pread(lock, len(boot), 0) != boot:
-            _index(containers)
-            os.pwrite(lock, boot, 0)
-        yield
-
-
-def _index(containers: Path) -> None:
-    """Have the names and ids of all containers in the index, once a boot.
-
-    Nobody waits for the disk with those: a power failure may have left a container without.
-    """
-    for container in all_containers(containers):
-        index.know(container.path)  # it has come through
-        if container.upper.exists():
-            container.note_upper()
-        for entry in entries_of(container):
-            take(entry, container)
-
-
-def entries_of(container: Container) -> list[Path]:
-    """Where the index has a container's name, and where its ranges of host ids."""
-    registry, config = container.path.parent, container.config
-    ranges = [registry / ".ranges" / str(first) for first in idranges.firsts(config.idmap)]
-    return [registry / ".names" / config.name, *ranges]
-
-
-def take(entry: Path, container: Container) -> None:
-    """Make an entry of the index a container's, unless another one has it."""
-    known = index.entry(entry)
-    if known is None or index.record(container.path.with_name(known)) is None:
-        drop(entry)
-    with contextlib.suppress(FileExistsError):
-        os.symlink(container.id, entry)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from lxgit.beneath import drop
 from lxgit.fsutil import fsync_directory
 from lxgit.locks import locked
 from lxgit.runtime import idranges, index
-from lxgit.runtime.containers import has_name, registered
+from lxgit.runtime.entries import drop_stale, registered
 from lxgit.runtime.index import ids_of
 
 TYPE_CHECKING = False
@@ -37,10 +37,9 @@ def erase(container: Container) -> None:
     registry = container.path.parent
     with registered(registry):
         _put_aside(container.path)
-        with contextlib.suppress(FileNotFoundError):
-            (registry / ".names" / container.config.name).unlink()
+        index.withdraw(registry / ".names" / container.config.name, container.id)
         if container.config.idmap is not None:
-            idranges.release(registry / ".ranges", container.config.idmap)
+            idranges.release(registry / ".ranges", container.id, container.config.idmap)
     container.tell("destroy")
     _remove_gone(registry)
 
@@ -77,14 +76,6 @@ def _remove_gone(registry: Path) -> None:
             drop(leftover)
 
 
-def _drop_dead_names(names: Path) -> None:
-    """Remove names of containers that have gone, or have another, as a crash leaves them."""
-    for name in names.iterdir():
-        identity = index.entry(name)
-        if identity is not None and not has_name(names.parent, identity, name.name):
-            name.unlink()
-
-
 @contextlib.contextmanager
 def settled(containers: Path) -> Iterator[Collection[str]]:
     """The ids of the containers that there are, while none is made or goes.
@@ -97,5 +88,5 @@ def settled(containers: Path) -> Iterator[Collection[str]]:
                 drop(containers / identity)
         _remove_gone(containers)
         idranges.drop_leftovers(containers / ".ranges")
-        _drop_dead_names(containers / ".names")
+        drop_stale(containers / ".names")
         yield ids_of(containers)

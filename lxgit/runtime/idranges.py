@@ -15,14 +15,13 @@ search at a place of its own, so that two stores on one host rarely give out the
 
 from __future__ import annotations
 
-import contextlib
 import os
 import zlib
 
 from lxgit.errors import LxgitError
 from lxgit.runtime import rootless
 from lxgit.runtime.idmap import ID_COUNT, MAX_EXTENTS, RANGE, Extent, IdMap, InvalidIdMap
-from lxgit.runtime.index import entry
+from lxgit.runtime.index import entry, withdraw
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,11 +84,10 @@ def own_ids() -> IdMap:
     return IdMap(tuple(Extent(run.first, run.first, run.length) for run in rootless.runs()))
 
 
-def release(registry: Path, idmap: IdMap) -> None:
+def release(registry: Path, container: str, idmap: IdMap) -> None:
     """Give back what `allocate` took, after the container has gone."""
     for extent in idmap.extents:  # a range's first id begins an extent, as `allocate` made them
-        with contextlib.suppress(FileNotFoundError):
-            (registry / str(extent.outside)).unlink()
+        withdraw(registry / str(extent.outside), container)
 
 
 def firsts(idmap: IdMap | None) -> list[int]:

@@ -52,26 +52,50 @@ def is_name(text: str) -> bool:
 
 
 def container_names(containers: Path | str) -> dict[str, str]:
-    """Every container's name with its id."""
+    """Every container's name with its id.
+
+    Where the index and a record differ, as a crash leaves them, the record's name counts, and one
+    that only a link has stands for its container as long as no record has it.
+    """
     look_again(containers)
     try:
-        names = os.listdir(f"{containers}/.names")
+        links = os.listdir(f"{containers}/.names")
     except FileNotFoundError:
-        return {}
-    found = ((name, _named(containers, name)) for name in names)
-    return {name: identity for name, identity in found if identity is not None}
+        links = []
+    sure: dict[str, str] = {}
+    linked: dict[str, str] = {}
+    for name in filter(is_name, links):
+        if (one := _linked(containers, name)) is not None:
+            (sure if _has_name(one[1], name) else linked)[name] = one[0]
+    others = set(ids_of(containers)).difference(sure.values())
+    recorded = {_name_in(record(f"{containers}/{one}") or b""): one for one in others}
+    recorded.pop("", None)
+    return {**linked, **recorded, **sure}
 
 
-def _named(containers: Path | str, name: str) -> str | None:
-    """The id of the container of that name, if there is one.
+def _linked(containers: Path | str, name: str) -> tuple[str, bytes] | None:
+    """The id of the container that a link of that name leads to, and its record, if there is one.
 
     A link that a crash left stays: by now the name may be another's, and only who holds the list's
-    lock can tell (`containers.create`, `erasing.settled`).
+    lock can tell (`creating.create`, `erasing.settled`).
     """
     identity = entry(f"{containers}/.names/{name}")
-    if identity is not None and record(f"{containers}/{identity}") is not None:
-        return identity
-    return None
+    found = None if identity is None else record(f"{containers}/{identity}")
+    return None if identity is None or found is None else (identity, found)
+
+
+_BEFORE_NAME = b'\n "name": "'
+"""What stands before the name in a record, as `config.encoded` has it; no value has newlines."""
+
+
+def _has_name(found: bytes, name: str) -> bool:
+    return b'%b%b"' % (_BEFORE_NAME, name.encode()) in found
+
+
+def _name_in(found: bytes) -> str:
+    """The name that a record gives; "" for none."""
+    name = found.partition(_BEFORE_NAME)[2].partition(b'"')[0].decode(errors="replace")
+    return name if is_name(name) else ""
 
 
 def entry(path: Path | str) -> str | None:
@@ -83,6 +107,12 @@ def entry(path: Path | str) -> str | None:
             raise
         return None
     return identity if is_id(identity) else None
+
+
+def withdraw(path: Path, identity: str) -> None:
+    """Remove an entry that leads to that container; what is another's by now stays."""
+    if entry(path) == identity:
+        path.unlink()
 
 
 def record(container: Path | str) -> bytes | None:
@@ -150,23 +180,28 @@ def _holds_data(container: Path | str) -> bool:
         return True
 
 
-def look_again(containers: Path | str) -> None:
-    """Have the index compared with the containers, once a boot: see `containers.registered`.
+def stands(containers: Path | str) -> bytes:
+    """What `.lock` says as long as nobody else has changed the index (format.md).
 
-    A disk that cannot be written to has the index that it has.
+    The first three words are which index it is, a copy being another one; the rest when its
+    directories were last changed. FileNotFoundError.
     """
-    try:
-        with open(f"{containers}/.lock", "rb") as file:
-            known = file.read()
-    except FileNotFoundError:
-        if not ids_of(containers):
-            return
-        known = b""
-    if known.startswith(kernel_boot().encode()):
-        return
+    names, ranges = (os.stat(f"{containers}/{name}") for name in (".names", ".ranges"))
+    numbers = (names.st_ino, ranges.st_ino, names.st_ctime_ns, ranges.st_ctime_ns)
+    return " ".join((kernel_boot(), *map(str, numbers))).encode()
+
+
+def look_again(containers: Path | str) -> bool:
+    """Have the index compared with the containers, once a boot: see `entries.registered`.
+
+    False where that is due and cannot be done: a disk that cannot be written to has the index that
+    it has.
+    """
+    if _is_known(containers) or not ids_of(containers):
+        return True
     from pathlib import Path
 
-    from lxgit.runtime.containers import registered
+    from lxgit.runtime.entries import registered
 
     try:
         with registered(Path(containers)):
@@ -174,6 +209,20 @@ def look_again(containers: Path | str) -> None:
     except OSError as error:
         if error.errno not in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
             raise
+        return False
+    return True
+
+
+def _is_known(containers: Path | str) -> bool:
+    """Whether the index is the one that `.lock` tells of.
+
+    When it was last changed is looked at by who holds that lock: by others it may be at any time.
+    """
+    try:
+        with open(f"{containers}/.lock", "rb") as file:
+            return file.read().split()[:3] == stands(containers).split()[:3]
+    except FileNotFoundError:
+        return False
 
 
 def is_locked(container: Path | str) -> bool:
@@ -195,16 +244,15 @@ def find_id(containers: Path | str, text: str) -> str:
     Raises NoSuchContainer, or AmbiguousContainer with the candidates.
     """
     look_again(containers)
-    if is_name(text) and (identity := _named(containers, text)):
-        return identity
-    found = [
-        identity
-        for identity in ids_of(containers)
-        if identity.startswith(text) and record(f"{containers}/{identity}") is not None
-    ]
-    what = "have ids that begin with"
-    if found and (named := called(containers, text)):
-        found, what = named, "are called"
+    linked = _linked(containers, text) if is_name(text) else None
+    if linked is not None and _has_name(linked[1], text):
+        return linked[0]
+    what = "are called"
+    found = called(containers, text)
+    if not found and linked is not None:
+        return linked[0]
+    if not found:
+        found, what = beginning_so(containers, text), "have ids that begin with"
     if len(found) > 1 and text:
         raise AmbiguousContainer(
             f"several containers {what} '{text}'",
@@ -215,6 +263,15 @@ def find_id(containers: Path | str, text: str) -> str:
     return found[0]
 
 
+def beginning_so(containers: Path | str, text: str) -> list[str]:
+    """The ids of the containers whose ids begin so."""
+    return [
+        identity
+        for identity in ids_of(containers)
+        if identity.startswith(text) and record(f"{containers}/{identity}") is not None
+    ]
+
+
 def called(containers: Path | str, name: str) -> list[str]:
     """The ids of the containers whose records have that name, damaged ones' too.
 
@@ -222,9 +279,8 @@ def called(containers: Path | str, name: str) -> list[str]:
     """
     if is_id(name) or not is_name(name):
         return []
-    member = b'\n "name": "%b"' % name.encode()  # as `config.encoded` has it; no value has newlines
     return [
         identity
         for identity in ids_of(containers)
-        if member in (record(f"{containers}/{identity}") or b"")
+        if _has_name(record(f"{containers}/{identity}") or b"", name)
     ]

@@ -227,21 +227,39 @@ def test_a_rename_that_failed(based: Lxgit, config: Path, again: str) -> None:
     assert based("fsck").out == "No faults found.\n"
 
 
+def without_links(store: Path) -> None:
+    """Bring the index back as a backup without links does."""
+    for entry in (*store.glob("containers/.names/*"), *store.glob("containers/.ranges/*")):
+        made_for = entry.readlink().name
+        entry.unlink()
+        entry.write_text(made_for)
+
+
 def test_an_index_of_a_backup_without_links(based: Lxgit, config: Path) -> None:
     """Commands go on, and fsck makes it again."""
-    for entry in (
-        *based.store.glob("containers/.names/*"),
-        *based.store.glob("containers/.ranges/*"),
-    ):
-        entry.unlink()
-        entry.write_text(config.parent.name)
-    for words in ("ps -a", "create --name other base true", "gc"):
-        based(*words.split())
+    without_links(based.store)
+    assert based("inspect", "-f", "{{.Id}}", "web").out == config.parent.name + "\n"
+    based("ps", "-a")
     told = based("fsck", code=1).out
     assert f"container {config.parent.name[:12]}: its name 'web' is not its (harms web)" in told
     assert f"container {config.parent.name[:12]}: its host ids from " in told
-    based("fsck", "--repair")
+    repaired = based("fsck", "--repair").out
+    assert repaired.count("[repaired]") == 2
     assert based("fsck").out == "No faults found.\n"
+    assert (based.store / "containers/.names/web").readlink().name == config.parent.name
+
+
+@pytest.mark.parametrize("words", ["create --name web base true", "rename other web"])
+def test_whoever_changes_such_an_index_makes_it_whole_first(
+    based: Lxgit, config: Path, words: str
+) -> None:
+    """Two containers had one name, and the same ids of the host."""
+    based("create", "--name", "other", "base", "true")
+    without_links(based.store)
+    refused(based(*words.split(), code=None), "a container is named 'web' already")
+    assert based("fsck").out == "No faults found.\n"
+    based("create", "--name", "third", "base", "true")
+    assert len(list(based.store.glob("containers/.ranges/*"))) == 3
     assert based("inspect", "-f", "{{.Id}}", "web").out == config.parent.name + "\n"
 
 

@@ -15,7 +15,8 @@ import pytest
 from lxgit.records import replace
 from lxgit.runtime import idranges, launcher
 from lxgit.runtime.config import Request, encoded
-from lxgit.runtime.containers import all_containers, create
+from lxgit.runtime.containers import all_containers
+from lxgit.runtime.creating import create
 from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.index import container_names
 from tests.support import disks

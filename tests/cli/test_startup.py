@@ -96,8 +96,8 @@ IMAGE = named(objects="directory entries image imageconfig links metadata names 
 CONTAINERS = {"lxgit.beneath", "lxgit.processes", "lxgit.records"} | named(
     operations="attached values",
     eventlog="",
-    runtime="config containers health idmap idranges index kernel limits names restarts rootless"
-    " rundir runplace security",
+    runtime="config containers health idmap index kernel limits restarts rootless rundir runplace"
+    " security",
 )
 LISTED = named(cli="options tables")
 
@@ -157,11 +157,11 @@ RUN = (
         objects="accounts git",
         operations="closedchains creating healthwishes launching limiting ordinary signals"
         " wantednetwork",
-        runtime="attach attachment bases capabilities cgroups command confinement devices devpts"
-        " enforcement freezer fsids graceperiod handover hierarchies interrupts keeper launcher"
-        " layers leaving logfile loop lxc lxcconfig materialise networks overlay probe process"
-        " protocol reaper relay rootfs rootmount sealed seccomp setup starting streams supervisor"
-        " sweep terminal",
+        runtime="attach attachment bases capabilities cgroups command confinement creating devices"
+        " devpts enforcement entries freezer fsids graceperiod handover hierarchies idranges"
+        " interrupts keeper launcher layers leaving logfile loop lxc lxcconfig materialise names"
+        " networks overlay probe process protocol reaper relay rootfs rootmount sealed seccomp"
+        " setup starting streams supervisor sweep terminal",
     )
 )
 

@@ -100,6 +100,39 @@ READING = (
 
 @pytest.mark.root
 @pytest.mark.overlay
+@pytest.mark.lxc
+@pytest.mark.parametrize("lost", ["every name", "every name but a former one"])
+def test_one_mounted_read_only_whose_index_a_power_failure_took(based: Lxgit, lost: str) -> None:
+    """Containers are found by what their records say, and fsck has nothing to say."""
+    based("run", "--name", "web", "base", "sh", "-c", "echo seen; echo mine >/kept")
+    based("create", "--name", "former", "base", "true")
+    based("rename", "former", "other")
+    (web,) = based("ps", "-aq", "--filter", "name=web").lines
+    index = based.store / "containers/.names"
+    other = (index / "other").readlink()
+    for entry in index.iterdir():
+        entry.unlink()
+    if lost == "every name but a former one":
+        (index / "web").symlink_to(other)
+    (based.store / "containers/.lock").write_text("another boot")
+    with read_only(based.store):
+        assert based("logs", "web").out == "seen\n"
+        assert "\nmine\n" in based("cp", "web:/kept", "-").out.replace("\0", "\n")
+        assert based("diff", "--name-only", "web").out == "/kept\n"
+        for kind in ([], ["--type", "container"]):
+            assert based("inspect", *kind, "-f", "{{.Id}}", "web").out.startswith(web)
+        told = based("fsck", code=1 if "former" in lost else 0)
+        if "former" in lost:
+            assert told.lines[0].endswith("its name 'web' is not its (harms web)")
+        else:
+            assert told.out == "No faults found.\n"
+    assert based("fsck").out == "No faults found.\n"
+    assert based("ps", "-a", "--format", "{{.Names}}").lines == ["other", "web"]
+    assert {path.name for path in index.iterdir()} == {"other", "web"}
+
+
+@pytest.mark.root
+@pytest.mark.overlay
 @pytest.mark.parametrize("locks", ["taken before", "never taken"])
 def test_one_that_is_mounted_read_only(based: Lxgit, locks: str) -> None:
     """A disk that fails is often all that is left: it is looked at as any other."""

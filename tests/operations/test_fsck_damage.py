@@ -22,6 +22,7 @@ from lxgit.operations.repair import lacking_settings, write_settings
 from lxgit.records import replace as changed
 from lxgit.repository import FORMAT, Repository, create_repository, open_repository
 from lxgit.runtime.config import decoded_config, encoded
+from lxgit.runtime.index import look_again
 from lxgit.runtime.layers import LayerStore
 from tests.operations.conftest import Lab
 from tests.support.stores import WHO, Listener, copied, find_image, stock_fsck
@@ -60,6 +61,7 @@ def grown_store(work_directory: Path, busybox_rootfs: Path) -> Path:
 def grown(grown_store: Path, store_dir: Path) -> Iterator[Lab]:
     """A copy of it; at the end stock Git finds nothing wrong with it."""
     made = Lab(open_repository(copied(grown_store, store_dir)))
+    look_again(made.repository.containers_dir)  # or a copy's index is made anew
     yield made
     assert stock_fsck(made.repository) == ""
     made.repository.objects.close()

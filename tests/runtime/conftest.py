@@ -14,7 +14,8 @@ from lxgit.objects.metadata import Metadata
 from lxgit.records import replace
 from lxgit.runtime import idmap, overlay, probe
 from lxgit.runtime.config import Request
-from lxgit.runtime.containers import Container, all_containers, create
+from lxgit.runtime.containers import Container, all_containers
+from lxgit.runtime.creating import create
 from lxgit.runtime.starting import start_container
 from lxgit.runtime.streams import Streams
 from tests.support import leaks

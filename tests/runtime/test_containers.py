@@ -6,7 +6,9 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,17 +22,23 @@ from lxgit.runtime.config import EXITED, RUNNING, ContainerState, Request
 from lxgit.runtime.containers import (
     BrokenContainer,
     Container,
-    ContainerNameTaken,
     all_containers,
     broken,
-    create,
-    entries_of,
 )
-from lxgit.runtime.entries import drop_stray, enter, lacking, rename, strays
+from lxgit.runtime.creating import create
+from lxgit.runtime.entries import (
+    ContainerNameTaken,
+    drop_stray,
+    enter,
+    entries_of,
+    lacking,
+    rename,
+    strays,
+)
 from lxgit.runtime.erasing import remove, settled
 from lxgit.runtime.holders import is_starting
 from lxgit.runtime.idmap import Extent, InvalidIdMap
-from lxgit.runtime.index import AmbiguousContainer, NoSuchContainer, container_names
+from lxgit.runtime.index import AmbiguousContainer, NoSuchContainer, container_names, stands
 from lxgit.runtime.names import InvalidContainerName
 from lxgit.runtime.runplace import socket_path
 from tests.support.stores import find
@@ -290,12 +298,13 @@ def test_what_is_no_entry_takes_nothing_from_anybody(containers: Path, what: str
         strew(path, what)
     for name in (".names/x~", ".ranges/x~"):
         strew(containers / name, what)
-    assert container_names(containers) == {}
+    (containers / ".names/\udcff").symlink_to(made.id)
+    assert container_names(containers) == {"web": made.id}
     with settled(containers) as living:
         assert living == [made.id]
     other = create(containers, REQUEST)
     assert other.config.ids.extents[0].outside != made.config.ids.extents[0].outside
-    assert enter(made)
+    assert lacking(made) == []
     assert container_names(containers) == {"web": made.id, other.config.name: other.id}
     assert {path.name for path in strays(containers)} == {"x~"}
     assert all(map(drop_stray, strays(containers)))
@@ -325,13 +334,77 @@ def test_a_range_that_a_damaged_container_may_have_stays(containers: Path) -> No
 
 
 def test_an_entry_of_another_container_is_left_to_it(containers: Path) -> None:
+    """Two have the same name and ids, as they once could be given."""
     made, other = create(containers, REQUEST), create(containers, REQUEST)
-    (taken,) = (path for path in lacking(made) + entries_of(made) if path.parent.name == ".ranges")
-    taken.unlink()
-    taken.symlink_to(other.id)
-    assert lacking(made) == [taken]
+    name, taken = entries_of(made)
+    for entry in (name, taken):
+        entry.unlink()
+        entry.symlink_to(other.id)
+    other.configured(replace(other.config, name=name.name, idmap=made.config.idmap))
+    assert lacking(made) == [name, taken]
     assert not enter(made)
-    assert os.readlink(taken) == other.id
+    remove(made)
+    assert os.readlink(name) == os.readlink(taken) == other.id
+
+
+def lose(containers: Path, how: str) -> Path:
+    """Take all links of the index, in the place or in a copy of all; where the containers are."""
+    if how == "a copy":
+        copy = containers.with_name("copy")
+        subprocess.run(["cp", "-a", containers, copy], check=True)
+        containers = copy
+    time.sleep(0.02)  # older kernels have one time for all that is changed in a tick
+    for entry in (*containers.glob(".names/*"), *containers.glob(".ranges/*")):
+        entry.unlink()
+    return containers
+
+
+@pytest.mark.parametrize("how", ["in its place", "a copy"])
+def test_an_index_that_is_lost_in_one_boot_gives_nothing_twice(containers: Path, how: str) -> None:
+    made = create(containers, replace(REQUEST, name="one"))
+    containers = lose(containers, how)
+    assert find(containers, "one").id == made.id
+    assert container_names(containers) == {"one": made.id}
+    assert (containers / ".names/one").is_symlink() == (how == "a copy")
+    with pytest.raises(ContainerNameTaken):
+        create(containers, replace(REQUEST, name="one"))
+    other = create(containers, REQUEST)
+    assert other.config.ids.extents[0].outside != made.config.ids.extents[0].outside
+    with pytest.raises(ContainerNameTaken):
+        rename(other, "one")
+    assert lacking(find(containers, "one")) == []
+
+
+def test_an_index_that_only_lxgit_has_changed_is_as_its_lock_says(containers: Path) -> None:
+    rename(create(containers, replace(REQUEST, name="web")), "db")
+    remove(create(containers, REQUEST))
+    assert (containers / ".lock").read_bytes() == stands(containers)
+    with settled(containers):
+        pass
+    assert (containers / ".lock").read_bytes() == stands(containers)
+
+
+def test_a_link_of_before_a_rename_that_outlived_a_power_failure(containers: Path) -> None:
+    """`rm web` deleted the other one, whose record was right."""
+    old = rename(create(containers, replace(REQUEST, name="web")), "web-old")
+    new = create(containers, replace(REQUEST, name="web"))
+    third = create(containers, replace(REQUEST, name="third"))
+    taken = entries_of(new)[1]
+    for entry in (*containers.glob(".names/*"), taken):
+        entry.unlink()
+    for entry in (containers / ".names/web", containers / ".names/lost", taken):
+        entry.symlink_to(old.id)
+    given = {"web": new.id, "web-old": old.id, "third": third.id}
+    for boot in ("this one, on a disk that cannot be written to", "another boot"):
+        if boot == "another boot":
+            (containers / ".lock").write_text(boot)
+        names = container_names(containers)
+        assert names == given | ({} if boot == "another boot" else {"lost": old.id})
+        assert {name: find(containers, name).id for name in given} == given
+    assert sorted(os.listdir(containers / ".names")) == sorted(given)
+    assert [lacking(one) for one in (old, new, third)] == [[], [], []]
+    remove(find(containers, "web"))
+    assert set(all_containers(containers)) == {old, third}
 
 
 def test_a_record_of_another_id_is_not_the_containers(containers: Path) -> None:
@@ -447,9 +520,9 @@ def test_names_and_ids_that_a_power_failure_took_are_known_after_the_next_boot(
     taken = set(os.listdir(containers / ".ranges"))
     for entry in (*containers.glob(".names/*"), *containers.glob(".ranges/*")):
         entry.unlink()
-    assert container_names(containers) == {}
     (containers / ".lock").write_text("another boot")
     assert container_names(containers) == {one.config.name: one.id for one in containers_of_before}
+    assert len(os.listdir(containers / ".names")) == 3
     assert set(os.listdir(containers / ".ranges")) == taken
     new = create(containers, REQUEST)
     assert set(os.listdir(containers / ".ranges")) > taken
