@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lxgit.runtime import idranges
-from lxgit.runtime.containers import create
+from lxgit.runtime.creating import create
 from tests.runtime.test_containers import REQUEST
 
 if TYPE_CHECKING:
