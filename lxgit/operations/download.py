@@ -7,7 +7,9 @@ What has come so far is kept in STORE/tmp:
                                             and in a second line Last-Modified, or nothing
 
 A later attempt asks for the rest, on the condition that it is the rest of the same (RFC 9110, Range
-and If-Range). What a server gave no name for is fetched anew. Leftovers of two weeks are swept.
+and If-Range). What a server gave no name for is fetched anew; where a digest judges what comes of
+it, it is gone on with all the same, and fetched anew once if that is another. Leftovers of two
+weeks are swept.
 """
 
 from __future__ import annotations
@@ -97,15 +99,20 @@ def downloaded(
     name = hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     part = repository.scratch_dir / f"download-{name}.part"
     with _owned(part, url) as fd:
-        file = _File(fd, part, max_size)
+        file = _File(fd, part, max_size, judged=sha256 is not None)
         try:
             _fetch_all(make_opener(proxies), url, file, progress)
+            if sha256 is not None:
+                digest = _digest(file, progress)
+                if digest != sha256.lower() and file.guessed:
+                    file.start_anew(None)
+                    _fetch_all(make_opener(proxies), url, file, progress)
+                    digest = _digest(file, progress)
+                _check(file, digest, sha256.lower())
         except BaseException:
             if not file.size:
                 file.remove()
             raise
-        if sha256 is not None:
-            _check(file, sha256.lower(), progress)
         os.utime(fd, ns=(file.modified, file.modified))
         yield part
         file.remove()
@@ -132,11 +139,14 @@ def _owned(part: Path, url: str) -> Iterator[int]:
 class _File:
     """What has come so far, and what the server calls it.
 
-    Of the room that there is, half: the image needs as much.
+    Of the room that there is, half: the image needs as much. `judged` says that a digest is known,
+    `guessed` that a rest was asked for of which only that tells whether it is one.
     """
 
-    def __init__(self, fd: int, path: Path, max_size: int | None) -> None:
+    def __init__(self, fd: int, path: Path, max_size: int | None, *, judged: bool) -> None:
         self.fd = fd
+        self.guessed = False
+        self._judged = judged
         self.path = path
         self._from = path.with_suffix(".from")
         self._room = (free_space(fd) + self.size) // 2
@@ -152,8 +162,13 @@ class _File:
 
     @property
     def version(self) -> str | None:
-        """What `If-Range` takes; None when this cannot be gone on with."""
+        """What `If-Range` takes; None where the server gave nothing such."""
         return self._said()[0] or None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the rest can be asked for, once something has come."""
+        return self._judged or self.version is not None
 
     @property
     def modified(self) -> int:
@@ -211,11 +226,11 @@ def _fetch_all(
             _fetch(opener, url, file, progress)
         except _Interrupted as error:
             failures = 0 if file.size > before else failures + 1
-            if failures >= _ATTEMPTS or file.version is None:
+            if failures >= _ATTEMPTS or not file.goes_on:
                 raise DownloadFailed(
                     f"'{url}' broke off after {file.size} bytes: {error}",
                     hint="the same command goes on from there"
-                    if file.version is not None
+                    if file.goes_on
                     else "the server does not say what it would go on with: try again",
                 ) from None
             time.sleep(_PAUSE)
@@ -260,9 +275,13 @@ def _read(body: http.client.HTTPResponse) -> bytes:
 def _ask(opener: urllib.request.OpenerDirector, url: str, file: _File) -> _Answer | None:
     """The server's answer; None when the file is whole already."""
     headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-    start = file.size if file.version is not None else 0
+    start = file.size if file.goes_on else 0
     if start:
-        headers |= {"Range": f"bytes={start}-", "If-Range": file.version or ""}
+        headers["Range"] = f"bytes={start}-"
+        if file.version is None:
+            file.guessed = True
+        else:
+            headers["If-Range"] = file.version
     try:
         # The address has one of two schemes, and so has every one that it leads to.
         request = urllib.request.Request(url, headers=headers)  # noqa: S310
@@ -315,7 +334,7 @@ def _plain(value: str) -> str:
     return value if value.isascii() and value.isprintable() else ""
 
 
-def _check(file: _File, sha256: str, progress: Progress) -> None:
+def _digest(file: _File, progress: Progress) -> str:
     progress.phase("Checking the digest", file.size)
     digest = hashlib.sha256()
     at = 0
@@ -323,9 +342,13 @@ def _check(file: _File, sha256: str, progress: Progress) -> None:
         digest.update(data)
         at += len(data)
         progress.advance(len(data))
-    if digest.hexdigest() != sha256:
+    return digest.hexdigest()
+
+
+def _check(file: _File, digest: str, wanted: str) -> None:
+    if digest != wanted:
         file.remove()
         raise WrongDigest(
-            f"what was downloaded has the SHA-256 {digest.hexdigest()}, not {sha256}",
+            f"what was downloaded has the SHA-256 {digest}, not {wanted}",
             hint="nothing of it is kept; ask whoever gave you the digest",
         )

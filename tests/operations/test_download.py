@@ -133,8 +133,36 @@ def test_what_has_no_name_is_fetched_anew(
     server.breaks = [100_000]
     with pytest.raises(DownloadFailed, match="broke off"):
         fetch(repository, f"{server.url}/rootfs.tar")
-    assert fetch(repository, f"{server.url}/rootfs.tar", SHA256) == BODY
+    assert fetch(repository, f"{server.url}/rootfs.tar") == BODY
     assert [asked for _, asked, _ in server.asked] == [None, None]
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"weak"'])
+def test_what_has_no_name_is_gone_on_with_where_a_digest_judges(
+    server: Server, repository: Repository, etag: str | None
+) -> None:
+    server.etag = etag
+    server.breaks = [100_000, 50_000]
+    assert fetch(repository, f"{server.url}/rootfs.tar", SHA256) == BODY
+    ranges = [(asked, condition) for _, asked, condition in server.asked]
+    assert ranges == [(None, None), ("bytes=100000-", None), ("bytes=150000-", None)]
+
+
+def test_a_rest_of_another_is_fetched_anew_once(server: Server, repository: Repository) -> None:
+    """What was there when it broke off is not what the digest is of."""
+    server.etag = None
+    server.body = b"other" * 140_000
+    server.breaks = [100_000]
+    with pytest.raises(DownloadFailed, match="broke off"):
+        fetch(repository, f"{server.url}/rootfs.tar")
+    server.body = BODY
+    assert fetch(repository, f"{server.url}/rootfs.tar", SHA256) == BODY
+    assert [asked for _, asked, _ in server.asked] == [None, "bytes=100000-", None]
+    server.body, server.asked, server.breaks = b"other" * 140_000, [], [100_000]
+    with pytest.raises(WrongDigest):
+        fetch(repository, f"{server.url}/rootfs.tar", SHA256)
+    assert [asked for _, asked, _ in server.asked] == [None, "bytes=100000-", None]
+    assert left(repository) == set()
 
 
 @pytest.mark.parametrize("note", [b'"\xffone"\n', b'"o\rne"\n', b"\0", b""])
@@ -147,7 +175,7 @@ def test_with_a_damaged_note_it_is_fetched_anew(
     (kept,) = repository.scratch_dir.glob("download-*.from")
     kept.write_bytes(note)
     server.asked = []
-    assert fetch(repository, f"{server.url}/rootfs.tar", SHA256) == BODY
+    assert fetch(repository, f"{server.url}/rootfs.tar") == BODY
     assert [asked for _, asked, _ in server.asked] == [None]
     assert left(repository) == set()
 
