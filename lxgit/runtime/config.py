@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import time
-from binascii import crc32
 
 from lxgit.errors import LxgitError
 from lxgit.lean import cache
 from lxgit.objects.ids import from_hex
 from lxgit.records import asdict, dataclass, fields, replace
+from lxgit.runtime.checksums import is_whole, with_checksum
 from lxgit.runtime.health import Health, HealthCheck, HealthResult
 from lxgit.runtime.idmap import Extent, IdMap
 from lxgit.runtime.index import is_id, is_name
@@ -244,17 +244,8 @@ if TYPE_CHECKING:
 
 
 def encoded(record: ContainerConfig | ContainerState) -> bytes:
-    """A record as JSON, ASCII alone: a lone surrogate is escaped too. Its checksum comes last."""
-    members = json.dumps(asdict(record), indent=1).removesuffix("\n}").encode("ascii")
-    return b'%b%b%b"\n}\n' % (members, _LAST, _checksum(members))
-
-
-_LAST = b',\n "checksum": "'
-"""What stands before the checksum, and nowhere else: a value has no newline in it."""
-
-
-def _checksum(members: bytes) -> bytes:
-    return b"%08x" % crc32(members)
+    """A record as JSON, with its checksum."""
+    return with_checksum(asdict(record))
 
 
 def decoded_config(data: bytes) -> ContainerConfig:
@@ -271,21 +262,13 @@ def _decoded(record: type[Record], data: bytes) -> Record:
     try:
         values = json.loads(data.decode("utf-8"))
         found: Record = _built(record, values)
-        _check_whole(record, data, next(reversed(values), None))
+        cls: type = record
+        if not is_whole(data, values, _readers(cls)):
+            raise InvalidRecord("a record that is not what was written")
         _check_forms(found)
     except (ValueError, KeyError, TypeError, RecursionError, LxgitError) as error:
         raise InvalidRecord(f"a record that cannot be read: {error}") from error
     return found
-
-
-def _check_whole(record: type, data: bytes, last: str | None) -> None:
-    """Raise InvalidRecord unless the checksum fits, which is the `last` member.
-
-    A record of before there were any ends with a member that is known.
-    """
-    members, _, told = data.rpartition(_LAST)
-    if last not in _readers(record) and not (last == "checksum" and told[:8] == _checksum(members)):
-        raise InvalidRecord("a record that is not what was written")
 
 
 def _check_forms(record: ContainerConfig | ContainerState) -> None:

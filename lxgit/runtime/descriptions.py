@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import json
 
+from lxgit.runtime.checksums import is_whole
 from lxgit.runtime.index import content
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Container
     from pathlib import Path
     from typing import Any
 
 _TIMES = range(1 << 63)  # nanoseconds since 1970 that have a date
 
 
-def description(file: Path) -> dict[str, Any]:
+def description(file: Path, known: Container[str]) -> dict[str, Any]:
     """Its members; `created` and `labels`, where they are there, are what they are to be.
+
+    One without a checksum ends with a member that is `known`.
 
     FileNotFoundError; ValueError, TypeError.
     """
+    data = content(file) or b""
     try:
-        values = json.loads(content(file) or b"")
+        values = json.loads(data)
     except RecursionError as error:
         raise ValueError(str(error)) from error
     if not isinstance(values, dict):
         raise TypeError("no JSON object")
+    if not is_whole(data, values, known):
+        raise ValueError("not what was written")
     created, labels = values.get("created", 0), values.get("labels", {})
     if type(created) is not int or created not in _TIMES:
         raise ValueError(f"no time: {created!r}")

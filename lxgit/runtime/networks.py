@@ -9,7 +9,6 @@ host uses then.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 
@@ -19,6 +18,7 @@ from lxgit.errors import LxgitError, UsageError
 from lxgit.fsutil import fsync_directory, make_directories, write_atomic
 from lxgit.locks import locked
 from lxgit.records import asdict, dataclass, field, fields
+from lxgit.runtime.checksums import with_checksum
 from lxgit.runtime.config import BUILT_IN, DEFAULT
 from lxgit.runtime.index import is_id
 from lxgit.runtime.network.subnets import NUMBERS, PREFIX, PREFIX_V6
@@ -229,8 +229,7 @@ def create(networks: Path, network: Network) -> None:
         )
     for other in _readable(networks):
         _check_apart(network, other)
-    data = json.dumps(asdict(network), indent=1).encode("ascii") + b"\n"
-    write_atomic(networks / f"{network.name}{_ENDING}", data)
+    write_atomic(networks / f"{network.name}{_ENDING}", with_checksum(asdict(network)))
     tell(networks, network.name, "create")
 
 
@@ -286,7 +285,8 @@ def load(networks: Path, name: str) -> Network:
     from lxgit.runtime.descriptions import description  # few containers have one
 
     try:
-        network = _built(description(networks / f"{name}{_ENDING}"))
+        known = {one.name for one in fields(Network)}
+        network = _built(description(networks / f"{name}{_ENDING}", known))
         if network.name != name:
             raise ValueError(f"it says that it is '{network.name}'")
     except FileNotFoundError:

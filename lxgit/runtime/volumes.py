@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import re
 import time
@@ -26,6 +25,7 @@ from lxgit.locks import locked
 from lxgit.objects.scan import read_tree, scan
 from lxgit.progress import NullProgress
 from lxgit.records import dataclass
+from lxgit.runtime.checksums import with_checksum
 from lxgit.runtime.descriptions import description
 from lxgit.runtime.directory_layer import DirectoryWriter
 from lxgit.runtime.upper import image_metadata
@@ -144,7 +144,7 @@ def create(volumes: Path, name: str, labels: Mapping[str, str] | None = None) ->
 
 def _describe(volume: Path, created: int, labels: Mapping[str, str]) -> None:
     values = {"created": created, "labels": labels}
-    write_atomic(volume / "volume.json", json.dumps(values, indent=1).encode() + b"\n")
+    write_atomic(volume / "volume.json", with_checksum(values))
 
 
 def describe_anew(volumes: Path, name: str) -> bool:
@@ -178,7 +178,7 @@ def load(volumes: Path, name: str) -> Volume:
     if not path.is_dir() and not path.is_symlink():
         raise NoSuchVolume(f"there is no volume '{name}'", hint="'lxgit volume ls' lists them")
     try:
-        values = description(path / "volume.json")
+        values = description(path / "volume.json", ("created", "labels"))
         return Volume(path, values["created"], values["labels"])
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise BrokenVolume(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit import eventlog
+from lxgit.runtime.checksums import with_checksum
 from lxgit.runtime.index import is_locked
 from lxgit.runtime.network import records
 from tests.support.peers import (
@@ -377,5 +378,7 @@ def test_a_damaged_one_can_be_deleted(based: Lxgit) -> None:
 def test_what_a_later_version_wrote_of_one_is_passed_over(based: Lxgit) -> None:
     based("network", "create", "--label", "a=b", "red")
     record = based.store / "networks" / "red.json"
-    record.write_text(json.dumps(json.loads(record.read_text()) | {"later": [1]}))
+    values = json.loads(record.read_text())
+    del values["checksum"]
+    record.write_bytes(with_checksum(values | {"later": [1]}))
     assert based("network", "inspect", "-f", "{{.Labels.a}}", "red").out == "b\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +68,9 @@ def network(tmp_path: Path) -> Path:
 
 
 def put(file: Path, change: object) -> None:
+    """Have it say something else, as somebody writes it by hand: without the checksum."""
     values = json.loads(file.read_bytes())
+    del values["checksum"]
     file.write_text(json.dumps({**values, **change} if isinstance(change, dict) else change))
 
 
@@ -97,18 +98,26 @@ def test_lists_in_lists(volume: Path, network: Path) -> None:
         networks.load(network.parent, "red")
 
 
+def _loaded(file: Path) -> volumes.Volume | networks.Network:
+    if file.name == "volume.json":
+        return volumes.load(file.parents[1], file.parent.name)
+    return networks.load(file.parent, file.stem)
+
+
 def test_flipped_bits(volume: Path, network: Path) -> None:
-    """Whatever they make of it, it is damage, or something that can be."""
+    """Any is told, but for what stands behind the checksum."""
     for file in volume, network:
         whole = file.read_bytes()
-        for at in range(0, 8 * len(whole), 3):
+        for at in range(0, 8 * len(whole.removesuffix(b'"\n}\n')), 3):
             flipped = bytearray(whole)
             flipped[at // 8] ^= 1 << at % 8
             file.write_bytes(flipped)
-            with contextlib.suppress(volumes.BrokenVolume, networks.BrokenNetwork):
-                if file == volume:
-                    volumes.load(volume.parents[1], "v")
-                else:
-                    found = networks.load(network.parent, "red")
-                    assert found.own in range(1, 255)
-                    assert found.offered
+            with pytest.raises((volumes.BrokenVolume, networks.BrokenNetwork)):
+                _loaded(file)
+
+
+def test_one_of_before_there_were_checksums(volume: Path, network: Path) -> None:
+    for file in volume, network:
+        put(file, {})
+    assert volumes.load(volume.parents[1], "v").labels == {"stage": "test"}
+    assert networks.load(network.parent, "red") == NETWORK
