@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lxgit.cli.output import Output
-    from lxgit.operations.values import ListedEntry
+    from lxgit.operations.listing import ListedEntry
 
 
 def shown_name(entry: ListedEntry) -> str:

@@ -8,8 +8,8 @@ from lxgit.objects.directory import Subdirectory, read_directory
 from lxgit.objects.image import Image, directory_entry, walk_directory
 from lxgit.objects.metadata import Kind
 from lxgit.objects.replay import Blob, read_target
-from lxgit.operations.values import ListedEntry
 from lxgit.operations.views import view_path
+from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,26 @@ if TYPE_CHECKING:
     from lxgit.objects.entries import Entry
     from lxgit.objects.replay import BlobReader
     from lxgit.repository import Repository
+
+
+class ListedEntry(NamedTuple):
+    """A line of `ls`."""
+
+    path: bytes
+    """Relative to the directory that was listed; of a single file, its name."""
+    kind: str
+    """`Kind.value`."""
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime: int
+    """Nanoseconds since 1970."""
+    oid: str | None
+    target: bytes | None
+    """Of a symlink."""
+    rdev: tuple[int, int] | None
+    xattrs: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def list_directory(

@@ -152,26 +152,6 @@ class Status(NamedTuple):
     containers: tuple[ContainerChanges, ...]
 
 
-class ListedEntry(NamedTuple):
-    """A line of `ls`."""
-
-    path: bytes
-    """Relative to the directory that was listed; of a single file, its name."""
-    kind: str
-    """`lxgit.objects.metadata.Kind.value`."""
-    mode: int
-    uid: int
-    gid: int
-    size: int
-    mtime: int
-    """Nanoseconds since 1970."""
-    oid: str | None
-    target: bytes | None
-    """Of a symlink."""
-    rdev: tuple[int, int] | None
-    xattrs: tuple[tuple[bytes, bytes], ...] = ()
-
-
 class Identity(NamedTuple):
     """Who writes a commit or moves a ref."""
 
