@@ -172,9 +172,10 @@ class Session:
 def receive(channel: _socket.socket) -> Message:
     """The next message; SupervisorLost when there will be none."""
     try:
-        message = Message.of(channel.recv(protocol.MAX_MESSAGE))
-    except ConnectionError:
-        message = Message.of(b"")
+        packet = channel.recv(protocol.MAX_MESSAGE)
+    except ConnectionError:  # something of ours was left unread: told once, before what there is
+        packet = channel.recv(protocol.MAX_MESSAGE)
+    message = Message.of(packet)
     if not message.kind:
         raise SupervisorLost(
             "the container's supervisor ended, and the container with it",

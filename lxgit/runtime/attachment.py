@@ -108,7 +108,8 @@ class _Attached:
         return [calls[fd] for fd, _ in poll.poll()]
 
     def _from_user(self) -> None:
-        assert self._stdin is not None
+        if self._stdin is None:  # since we looked
+            return
         try:
             data = os.read(self._stdin, min(CHUNK, self._window))
         except BlockingIOError:
@@ -122,10 +123,17 @@ class _Attached:
                     self._end(None)
             if data:
                 self._window -= len(data)
-                self._channel.send(protocol.INPUT + data)
+                self._send(protocol.INPUT + data)
         else:
             self._stdin = None
-            self._channel.send(protocol.END_OF_INPUT)
+            self._send(protocol.END_OF_INPUT)
+
+    def _send(self, packet: bytes) -> None:
+        """Say something, be it to nobody: what was said to us before is heard all the same."""
+        try:
+            self._channel.send(packet)
+        except ConnectionError:
+            self._stdin = None
 
     def _from_container(self) -> None:
         message = receive(self._channel)
@@ -147,7 +155,7 @@ class _Attached:
             elif self._streams.tty:
                 self._end(128 + number)
             else:
-                self._channel.send(protocol.signal(number))
+                self._send(protocol.signal(number))
 
     def _resize(self) -> None:
         """Tell the size of the user's terminal, which any of the streams may be."""
@@ -155,7 +163,7 @@ class _Attached:
             return
         for fd in (self._streams.stdin, self._streams.stdout):
             if fd is not None and os.isatty(fd):
-                self._channel.send(protocol.resize(terminal.window_size(fd)))
+                self._send(protocol.resize(terminal.window_size(fd)))
                 return
 
 
