@@ -27,6 +27,13 @@ class LxgitError(Exception):
         self.hint = hint
 
 
+class ReaderGone(Exception):
+    """Nobody reads the answer any more, as after `| head`: no fault, and nobody is told.
+
+    No other pipe that breaks is this.
+    """
+
+
 class UsageError(LxgitError):
     """The command was put together wrongly."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from lxgit.cli.options import Message, message_of
 from lxgit.cli.params import Annotated, Literal, argument, command, option
@@ -208,8 +208,9 @@ def _streams(*, quiet: bool) -> Iterator[Streams]:
 
 def _show(file: IO[bytes]) -> None:
     file.seek(0)
-    while chunk := file.read(_CHUNK):
-        os.write(2, chunk)
+    with suppress(OSError):  # a closed or full stderr: the build's own fault is what counts
+        while chunk := file.read(_CHUNK):
+            os.write(2, chunk)
 
 
 def _request(recipe: Recipe, manner: Manner) -> BuildRequest:

@@ -8,7 +8,7 @@ from lxgit import __version__
 from lxgit.cli import commands
 from lxgit.cli.output import Output, OutputFailed
 from lxgit.cli.session import Session
-from lxgit.errors import LxgitError, UsageError
+from lxgit.errors import LxgitError, ReaderGone, UsageError
 from lxgit.lean import suppress
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ def _guarded(session: Session, step: Callable[[], int | None]) -> int:
         return step() or 0
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
+    except ReaderGone:
         return 0 if session.paged else BROKEN_PIPE
     except (LxgitError, OSError, OutputFailed) as error:
         from lxgit.cli.report import fault, tell

@@ -24,8 +24,6 @@ def faults_exit_with(session: Session, code: int) -> Iterator[None]:
         yield
         if not session.paged:  # a pager that was left before the end says nothing of the answer
             session.out.flush()
-    except BrokenPipeError:
-        raise
     except OutputFailed as error:
         error.exit_code = code
         raise

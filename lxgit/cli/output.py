@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from lxgit.errors import ReaderGone
+
 _CHUNK = 1 << 16
 
 
@@ -35,7 +37,7 @@ class Writer:
 
 
 class Output(Writer):
-    """A buffered writer to a file descriptor. OutputFailed, BrokenPipeError."""
+    """A buffered writer to a file descriptor. OutputFailed, ReaderGone."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -47,13 +49,13 @@ class Output(Writer):
             self.flush()
 
     def flush(self) -> None:
-        """Hand over everything that was written; raises OutputFailed, BrokenPipeError."""
+        """Hand over everything that was written; raises OutputFailed, ReaderGone."""
         view = memoryview(bytes(self._buffer))
         self._buffer.clear()
         try:
             while view:
                 view = view[os.write(self.fd, view) :]
         except BrokenPipeError:
-            raise
+            raise ReaderGone from None
         except OSError as error:
             raise OutputFailed from error

@@ -44,7 +44,7 @@ class Faults:
         pass
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        if not isinstance(error, LxgitError | OSError) or isinstance(error, BrokenPipeError):
+        if not isinstance(error, LxgitError | OSError):
             return False
         message, hint, code = fault(error)
         self._session.note(message, hint=hint)

@@ -121,7 +121,7 @@ class Session:
         tell(message, hint=hint)
 
     def close(self) -> None:
-        """Hand over the answer; raises OutputFailed, BrokenPipeError."""
+        """Hand over the answer; raises OutputFailed, ReaderGone."""
         try:
             self.out.flush()
         finally:

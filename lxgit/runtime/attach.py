@@ -162,7 +162,7 @@ class Session:
         """Connect the streams until the container ends; its exit code.
 
         128 + n when signal n ended this client first, None when the user typed the keys to detach:
-        then the container goes on. BrokenPipeError when nobody reads `stdout` any more.
+        then the container goes on. ReaderGone when nobody reads the output any more.
         """
         from lxgit.runtime.attachment import connected
 

@@ -13,7 +13,7 @@ import os
 import select
 import signal
 
-from lxgit.errors import LxgitError, reason
+from lxgit.errors import LxgitError, ReaderGone, reason
 from lxgit.runtime import interrupts, protocol, terminal
 from lxgit.runtime.attach import receive
 from lxgit.runtime.protocol import CHUNK
@@ -192,7 +192,7 @@ class _Keys:
 def _write(fd: int, data: bytes) -> None:
     """Write everything, also where another has made the descriptor non-blocking.
 
-    OutputLost, BrokenPipeError.
+    OutputLost, ReaderGone.
     """
     view = memoryview(data)
     while view:
@@ -203,6 +203,6 @@ def _write(fd: int, data: bytes) -> None:
             poll.register(fd, select.POLLOUT)
             poll.poll()
         except BrokenPipeError:
-            raise
+            raise ReaderGone from None
         except OSError as error:
             raise OutputLost(f"cannot write the output: {reason(error)}") from error

@@ -145,6 +145,15 @@ def test_no_archive_goes_to_a_terminal(based: Lxgit) -> None:
     assert terminal.exitstatus == 2
 
 
+def test_a_pipe_that_was_named_and_that_nobody_reads_on(grown: Lxgit, scratch: Path) -> None:
+    """It has no whole archive, and that is told: it is not the answer, as standard output is."""
+    pipe = scratch / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["head", "-c", "1", pipe], stdout=subprocess.DEVNULL):
+        told = grown("save", "base", "-o", pipe, code=1)
+    assert told.err == f"lxgit: {pipe}: broken pipe\n"
+
+
 def test_a_directory_is_new_or_not_made(based: Lxgit, scratch: Path) -> None:
     to_directory = ("save", "base", "--format", "oci-dir")
     assert based(*to_directory, code=2).err.endswith("hint: -o DIRECTORY\n")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.errors import ReaderGone
 from lxgit.runtime import cgroups, launcher, lxc, protocol, rootmount, rundir
 from lxgit.runtime.attach import Session, SupervisorLost, connect
 from lxgit.runtime.config import EXITED, RUNNING
@@ -316,7 +317,7 @@ def test_a_reader_that_goes_away_ends_the_client_alone(machine: Machine) -> None
     container = machine.create("yes")
     with subprocess.Popen(["head", "-n1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as head:
         assert head.stdin is not None
-        with machine.start(container) as session, pytest.raises(BrokenPipeError):
+        with machine.start(container) as session, pytest.raises(ReaderGone):
             session.attach(Streams(None, head.stdin.fileno(), sys.stderr.fileno(), tty=False))
     end(connect(container.path))
 
