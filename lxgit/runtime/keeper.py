@@ -116,16 +116,19 @@ class _Keeper:
                     channel.send(ended)
 
             relay = Relay(None, self._stop, Loop(), refuse, self._control)
-            relay.listen(listener)
-            end = time.monotonic() + seconds
-            while not self._stopped and (left := end - time.monotonic()) > 0:
-                relay.loop.turn(left)
-            if self._stopped:
-                by_user = self._by_user
-                _record(container, replace(state.ended(), stopped=by_user, shut_down=not by_user))
-            relay.broadcast(ended)
-            relay.flush(1)
+            with contextlib.closing(relay):
+                relay.listen(listener)
+                end = time.monotonic() + seconds
+                while not self._stopped and (left := end - time.monotonic()) > 0:
+                    relay.loop.turn(left)
+                if self._stopped:
+                    _record(container, self._for_good(state))
+                relay.broadcast(ended)
+                relay.flush(1)
         return not self._stopped
+
+    def _for_good(self, state: ContainerState) -> ContainerState:
+        return replace(state.ended(), stopped=self._by_user, shut_down=not self._by_user)
 
     def _control(self, _: Hashable, message: protocol.Message) -> None:
         """Whose wish it is that it ends for good."""

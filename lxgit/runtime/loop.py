@@ -54,6 +54,12 @@ class Loop:
         """Those that are watched, and its own."""
         return {self._epoll.fileno(), *self._watched}
 
+    def close(self) -> None:
+        """Watch nothing more, for good; what was watched stays open."""
+        self._watched.clear()  # what is called back may refer to us
+        self._timers.clear()
+        self._epoll.close()
+
     def after(self, seconds: float, callback: Callable[[], object]) -> None:
         """Call back once, when so much time has passed."""
         self._timers.append((time.monotonic() + seconds, callback))

@@ -297,6 +297,12 @@ class Relay:
         if self._told and not client.waiting:
             self.drop(client)
 
+    def close(self) -> None:
+        """Hang up on everybody, and watch nothing more: Python keeps cycles for long."""
+        for client in self.clients:
+            client.close()
+        self.loop.close()
+
     def receive(self, client: Client, message: Message) -> None:
         """Do what a client asks for; nonsense is not listened to."""
         if message.kind == protocol.INPUT:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,13 +14,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lxgit.records import replace
+from lxgit.runtime import protocol
 from lxgit.runtime.config import EXITED, RESTARTING
 from lxgit.runtime.containers import edited, load
+from lxgit.runtime.runplace import socket_path
 from tests.support.processes import has_ended, parent
 from tests.support.program import PROGRAM, refused
+from tests.support.rlimits import descriptors_of
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from lxgit.runtime.containers import Container
     from tests.support.program import Lxgit
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
@@ -246,6 +251,23 @@ def test_what_is_changed_between_two_lives_holds_from_the_next(emptied: Lxgit) -
         assert now.recorded_state().status == EXITED
 
 
+def held_at_least(keeper: int) -> int:
+    """The fewest descriptors that it has in half a second of waits."""
+    counts = []
+    for _ in range(50):
+        counts.append(len(descriptors_of(keeper)))
+        time.sleep(0.01)
+    return min(counts)
+
+
+def told_until_hung_up(container: Container) -> list[bytes]:
+    """What a client is told that does not leave by itself."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
+        channel.settimeout(10)
+        wait_until(lambda: not channel.connect_ex(socket_path(container.id)))
+        return list(iter(lambda: channel.recv(protocol.MAX_MESSAGE), b""))
+
+
 class TestBetweenTwoLives:
     """What is asked of a container that ends again and again."""
 
@@ -265,6 +287,19 @@ class TestBetweenTwoLives:
         emptied("commit", "-m", "the rest", "web")
         assert emptied("show", "made1:/note1").out == "from outside\n"
         assert emptied("show", "made1:/lives").lines[: len(lives)] == lives
+
+    def test_a_keeper_holds_no_more_after_many_waits(self, emptied: Lxgit) -> None:
+        """Whoever changes the container has it wait again and again."""
+        emptied(*RUN, "--restart", "always", "base", "sh", "-c", self.SCRIPT)
+        container = load(emptied.store / "containers", found(emptied)["Id"])
+        with edited(container) as now:
+            wait_until(lambda: now.recorded_state().waits)
+            keeper = now.recorded_state().supervisor
+            assert keeper is not None
+            before = held_at_least(keeper)
+            assert held_at_least(keeper) == before
+            assert told_until_hung_up(container) == [protocol.STARTED, protocol.ended(3)]
+            assert held_at_least(keeper) == before
 
     def test_what_wants_a_process_says_why_there_is_none(self, emptied: Lxgit) -> None:
         emptied(*RUN, "--restart", "always", "base", "sh", "-c", self.SCRIPT)
