@@ -23,6 +23,7 @@ from lxgit.runtime import cgroups, confinement, kernel, lxc, protocol, rundir, s
 from lxgit.runtime.config import RESTARTING, RUNNING, ContainerState
 from lxgit.runtime.containers import load
 from lxgit.runtime.enforcement import reached
+from lxgit.runtime.faults import unable
 from lxgit.runtime.freezer import Stillness
 from lxgit.runtime.leaving import leave_the_caller
 from lxgit.runtime.logfile import LogWriter
@@ -54,9 +55,9 @@ def supervise(task: Task, channel: socket.socket, lock: int) -> NoReturn:
         os.ftruncate(lock, 0)
         os.pwrite(lock, b"%d\n" % os.getpid(), 0)
         Supervisor(task, channel, lock).run()
-    except Exception as error:  # noqa: BLE001  # run() tells of all but a fault of lxgit's own
+    except Exception as error:  # noqa: BLE001  # from before its first mount or after its last
         with contextlib.suppress(OSError):
-            channel.send(protocol.failed(_unable("set up", error)))
+            channel.send(protocol.failed(unable("set up", error)))
     finally:
         os._exit(0)
 
@@ -115,9 +116,8 @@ class Supervisor:
             code = self._start_and_serve(directory, mounts)
             self._record(replace(self._state, exit_code=code))
             return protocol.ended(code)
-        except (LxgitError, OSError) as error:
-            what = "kept running" if self._has_begun else "set up"
-            fault = error if isinstance(error, LxgitError) else _unable(what, error)
+        except Exception as error:  # noqa: BLE001  # a fault of lxgit's own: it ends in order, too
+            fault = unable("kept running" if self._has_begun else "set up", error)
             message = protocol.failed(fault)
             self._record(replace(self._state, exit_code=message[1], error=fault.message))
             return message
@@ -369,9 +369,10 @@ class Supervisor:
         if message.kind == protocol.FOR_GOOD:
             by_user, self._stays = protocol.how_for_good(message)
             self._state = replace(self._state, stopped=by_user, shut_down=not by_user)
-        elif self._state.status != RUNNING:
-            pass  # its control groups may be those of its next start by now
-        elif message.kind == protocol.PAUSE:
+            return
+        if self._state.status != RUNNING:  # its control groups may be those of its next start
+            return
+        if message.kind == protocol.PAUSE:
             self._pause(paused=message.data == b"\1")
         elif message.kind == protocol.HOLD:
             self._stillness.hold(client)
@@ -390,11 +391,3 @@ class Supervisor:
         self._state = state
         self._stillness.pause(paused=paused)
         self._tell("pause" if paused else "unpause")
-
-
-def _unable(what: str, error: Exception) -> LxgitError:
-    if isinstance(error, OSError):
-        fault = in_words(error)
-    else:
-        fault = LxgitError(f"{type(error).__name__}: {error}")
-    return LxgitError(f"the container could not be {what}: {fault.message}", hint=fault.hint)

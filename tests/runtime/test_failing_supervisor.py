@@ -13,6 +13,7 @@ import pytest
 from lxgit.runtime import cgroups
 from lxgit.runtime.attach import connect
 from lxgit.runtime.config import EXITED
+from lxgit.runtime.health import HealthCheck
 from lxgit.runtime.protocol import StartFailed
 from lxgit.runtime.wanted import WantedCommand
 from tests.conftest import unable
@@ -104,3 +105,21 @@ def test_a_command_whose_last_words_it_cannot_read(
         with refused(container, "read"):
             os.kill(command, signal.SIGUSR1)
             ended_in_order(container, session, scratch)
+
+
+def test_a_fault_of_its_own(machine: Machine, scratch: Path) -> None:
+    """It has a value that is none: the container ends in order all the same."""
+    check = HealthCheck(("true",), interval=0.05, timeout="soon")  # type: ignore[arg-type]
+    container = machine.create("sleep", "600", health=check)
+
+    def note(*, is_locked: bool) -> None:
+        assert is_locked
+        (scratch / "left").write_text(repr(cgroups.groups_of(container.id)))
+
+    with (
+        machine.start(container, after_exit=note, record_is_locked=True) as session,
+        pytest.raises(StartFailed, match="could not be kept running: TypeError: "),
+    ):
+        session.wait()
+    assert (scratch / "left").read_text() == "[]"
+    assert (container.state.status, container.state.exit_code) == (EXITED, 125)
