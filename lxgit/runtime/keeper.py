@@ -13,11 +13,13 @@ import signal
 import socket
 import time
 
+from lxgit.errors import LxgitError
 from lxgit.locks import LockHeld
 from lxgit.records import replace
 from lxgit.runtime import bases, kernel, protocol, rundir
 from lxgit.runtime.config import RESTARTING
 from lxgit.runtime.containers import edited
+from lxgit.runtime.faults import unable
 from lxgit.runtime.leaving import leave_the_caller
 from lxgit.runtime.loop import Loop
 from lxgit.runtime.relay import Relay
@@ -43,6 +45,8 @@ def keep(task: Task, channel: socket.socket, lock: int) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor passes its own on
         with bases.held(task.lowers):
             _Keeper(replace(task, kept=True), lock).run(channel)
+    except Exception as error:  # noqa: BLE001  # a fault of lxgit's own, too: nobody else tells of it
+        _give_up(task.container, channel, error)
     finally:
         os._exit(0)
 
@@ -139,6 +143,17 @@ class _Keeper:
         """A signal for a container that does not run: it was meant to end it."""
         del number
         self._stopped = True
+
+
+def _give_up(container: Container, channel: socket.socket, error: Exception) -> None:
+    """Tell of a fault whoever waits for the first start, or looks at the container later."""
+    with contextlib.suppress(OSError):  # its supervisor has it, and answers
+        channel.send(protocol.failed(unable("set up", error)))
+    with contextlib.suppress(LxgitError, OSError):  # a bad disk: the next look finds the lock free
+        state = container.recorded_state()
+        if state.status == RESTARTING:
+            fault = unable("started again", error)
+            container.record(replace(state.ended(), error=fault.message))
 
 
 def _record(container: Container, state: ContainerState) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -18,6 +19,8 @@ from lxgit.runtime import protocol
 from lxgit.runtime.config import EXITED, RESTARTING
 from lxgit.runtime.containers import edited, load
 from lxgit.runtime.runplace import socket_path
+from tests.conftest import unable
+from tests.support.machine import lacks_program
 from tests.support.processes import has_ended, parent
 from tests.support.program import PROGRAM, refused
 from tests.support.rlimits import descriptors_of
@@ -300,6 +303,25 @@ class TestBetweenTwoLives:
             assert held_at_least(keeper) == before
             assert told_until_hung_up(container) == [protocol.STARTED, protocol.ended(3)]
             assert held_at_least(keeper) == before
+
+    def test_a_keeper_that_cannot_go_on_says_why(self, emptied: Lxgit) -> None:
+        if reason := lacks_program("strace"):
+            unable(reason)
+        emptied(*RUN, "--restart", "always", "base", "sh", "-c", self.SCRIPT)
+        container = load(emptied.store / "containers", found(emptied)["Id"])
+        with contextlib.ExitStack() as tracing:
+            with edited(container) as now:
+                wait_until(lambda: now.recorded_state().waits)
+                options = ("-o", "/dev/null", "--trace=clone", "--inject=clone:error=EAGAIN")
+                command = ("strace", *options, "-p", str(now.recorded_state().supervisor))
+                tracer = tracing.enter_context(subprocess.Popen(command, stderr=subprocess.PIPE))
+                assert tracer.stderr is not None
+                assert b"attached" in tracer.stderr.readline()
+            wait_until(lambda: found(emptied)["State"]["Status"] == "exited")
+        state = found(emptied)["State"]
+        why = "the container could not be started again: resource temporarily unavailable"
+        assert (state["Error"], state["ExitCode"]) == (why, 3)
+        emptied("start", "web")
 
     def test_what_wants_a_process_says_why_there_is_none(self, emptied: Lxgit) -> None:
         emptied(*RUN, "--restart", "always", "base", "sh", "-c", self.SCRIPT)
