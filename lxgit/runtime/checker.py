@@ -14,8 +14,8 @@ import time
 
 from lxgit.errors import in_words
 from lxgit.runtime import protocol
+from lxgit.runtime.attach import receive
 from lxgit.runtime.health import Health, HealthCheck, HealthResult
-from lxgit.runtime.protocol import Message
 from lxgit.runtime.wanted import WantedCommand
 
 TYPE_CHECKING = False
@@ -96,7 +96,7 @@ class _Run:
                 self._channel.send(protocol.signal(signal.SIGKILL))
 
     def _receive(self) -> None:
-        message = Message.of(self._channel.recv(protocol.MAX_MESSAGE))
+        message = receive(self._channel)
         if message.kind in (protocol.OUTPUT, protocol.ERRORS):
             self._output = (self._output + message.data)[:_OUTPUT]
         elif message.kind == protocol.ENDED:

@@ -1,0 +1,39 @@
+"""Health checks as the supervisor has them, whose other end is the test's."""
+
+from __future__ import annotations
+
+from socket import MSG_PEEK
+from typing import TYPE_CHECKING
+
+from lxgit.runtime import protocol
+from lxgit.runtime.checker import Checker
+from lxgit.runtime.health import UNHEALTHY, Health, HealthCheck
+from lxgit.runtime.loop import Loop
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    import socket
+
+
+def test_a_check_that_ends_as_it_is_killed() -> None:
+    """With the signal unread the kernel tells of that first (ECONNRESET): it ends no container."""
+    loop = Loop()
+    begun: list[socket.socket] = []
+    found: list[Health] = []
+    check = HealthCheck(("true",), interval=0.05, timeout=0.0, retries=1)
+    Checker(
+        check, loop, lambda channel, _: begun.append(channel), found.append, lambda: bool(begun)
+    )
+
+    def is_killed() -> bool:
+        loop.turn(0)
+        return bool(begun) and begun[0].recv(protocol.MAX_MESSAGE, MSG_PEEK) != b""
+
+    wait_until(is_killed)
+    with begun[0] as channel:
+        channel.send(protocol.ended(0))
+    while not found:
+        loop.turn(0.1)
+    assert found[0].status == UNHEALTHY
+    assert found[0].log[0].output == "the health check took too long"
+    loop.close()
