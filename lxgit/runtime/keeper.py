@@ -19,7 +19,6 @@ from lxgit.records import replace
 from lxgit.runtime import bases, kernel, protocol, rundir
 from lxgit.runtime.config import RESTARTING
 from lxgit.runtime.containers import edited
-from lxgit.runtime.faults import unable
 from lxgit.runtime.leaving import leave_the_caller
 from lxgit.runtime.loop import Loop
 from lxgit.runtime.relay import Relay
@@ -148,11 +147,11 @@ class _Keeper:
 def _give_up(container: Container, channel: socket.socket, error: Exception) -> None:
     """Tell of a fault whoever waits for the first start, or looks at the container later."""
     with contextlib.suppress(OSError):  # its supervisor has it, and answers
-        channel.send(protocol.failed(unable("set up", error)))
+        channel.send(protocol.failed(protocol.unable("set up", error)))
     with contextlib.suppress(LxgitError, OSError):  # a bad disk: the next look finds the lock free
         state = container.recorded_state()
         if state.status == RESTARTING:
-            fault = unable("started again", error)
+            fault = protocol.unable("started again", error)
             container.record(replace(state.ended(), error=fault.message))
 
 

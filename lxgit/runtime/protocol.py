@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import struct
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, in_words
 from lxgit.tuples import NamedTuple
 
 INPUT, END_OF_INPUT, RESIZE, SIGNAL, EXECUTE = b"i", b"e", b"w", b"s", b"X"
@@ -123,3 +123,14 @@ def failure(message: Message) -> StartFailed:
     """The error that such a message tells of."""
     text, _, hint = message.data[1:].decode("utf-8", "surrogateescape").partition("\0")
     return StartFailed(text, hint=hint or None, exit_code=message.data[0])
+
+
+def unable(what: str, error: Exception) -> LxgitError:
+    """The error to tell: one for users as it is, another with what it kept a container from."""
+    if isinstance(error, LxgitError):
+        return error
+    if isinstance(error, OSError):
+        fault = in_words(error)
+    else:
+        fault = LxgitError(f"{type(error).__name__}: {error}")
+    return LxgitError(f"the container could not be {what}: {fault.message}", hint=fault.hint)

@@ -23,7 +23,6 @@ from lxgit.runtime import cgroups, confinement, kernel, lxc, protocol, rundir, s
 from lxgit.runtime.config import RESTARTING, RUNNING, ContainerState
 from lxgit.runtime.containers import load
 from lxgit.runtime.enforcement import reached
-from lxgit.runtime.faults import unable
 from lxgit.runtime.freezer import Stillness
 from lxgit.runtime.leaving import leave_the_caller
 from lxgit.runtime.logfile import LogWriter
@@ -57,7 +56,7 @@ def supervise(task: Task, channel: socket.socket, lock: int) -> NoReturn:
         Supervisor(task, channel, lock).run()
     except Exception as error:  # noqa: BLE001  # from before its first mount or after its last
         with contextlib.suppress(OSError):
-            channel.send(protocol.failed(unable("set up", error)))
+            channel.send(protocol.failed(protocol.unable("set up", error)))
     finally:
         os._exit(0)
 
@@ -117,7 +116,7 @@ class Supervisor:
             self._record(replace(self._state, exit_code=code))
             return protocol.ended(code)
         except Exception as error:  # noqa: BLE001  # a fault of lxgit's own: it ends in order, too
-            fault = unable("kept running" if self._has_begun else "set up", error)
+            fault = protocol.unable("kept running" if self._has_begun else "set up", error)
             message = protocol.failed(fault)
             self._record(replace(self._state, exit_code=message[1], error=fault.message))
             return message
