@@ -41,6 +41,24 @@ def acl_entries(value: bytes) -> list[tuple[int, int, int]]:
     return list(_ENTRY.iter_unpack(value[4:]))
 
 
+def is_possible(value: bytes) -> bool:
+    """Whether the kernel takes it for an ACL (linux: fs/posix_acl.c, posix_acl_valid)."""
+    try:
+        entries = acl_entries(value)
+    except InvalidAcl:
+        return False
+    tags = [tag for tag, _, _ in entries]
+    named = [number for tag, _, number in entries if tag in _NAMED.values()]
+    return (
+        tags == sorted(tags)
+        and _WORDS.keys() >= set(tags)
+        and all(tags.count(tag) == 1 for tag in (_USER_OBJ, _GROUP_OBJ, _OTHER))
+        and bool(named) <= tags.count(_MASK) <= 1
+        and all(permissions <= 7 for _, permissions, _ in entries)  # rwx
+        and _NO_ID not in named
+    )
+
+
 def acl_value(entries: list[tuple[int, int, int]]) -> bytes:
     """The attribute for entries in any order: the kernel wants them by tag and id."""
     return _VERSION + b"".join(_ENTRY.pack(*entry) for entry in sorted(entries, key=_order))
@@ -76,18 +94,11 @@ def _canonical(value: bytes) -> bytes:
         (tag, permissions, number if tag in _NAMED.values() else _NO_ID)
         for tag, permissions, number in acl_entries(value)
     ]
-    tags = [tag for tag, _, _ in entries]
-    named = any(tag in _NAMED.values() for tag in tags)
-    single = all(tags.count(tag) == 1 for tag in (_USER_OBJ, _GROUP_OBJ, _OTHER))
-    if (
-        not single
-        or set(tags) - set(_WORDS)
-        or not int(named) <= tags.count(_MASK) <= 1
-        or len({(tag, number) for tag, _, number in entries}) != len(entries)
-        or any(permissions > 7 for _, permissions, _ in entries)  # rwx
-    ):
+    ordered = acl_value(entries)
+    once = {(tag, number) for tag, _, number in entries}
+    if len(once) != len(entries) or not is_possible(ordered):
         raise InvalidAcl("a POSIX ACL has entries that do not belong together")
-    return acl_value(entries)
+    return ordered
 
 
 def _permission_bits(entries: list[tuple[int, int, int]]) -> int:

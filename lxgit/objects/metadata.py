@@ -155,6 +155,8 @@ def _made(says: Described, kind: Kind, executable: bool) -> Metadata:  # noqa: F
         raise InvalidMetadata("a symlink has a mode of its own")
     if kind is Kind.FILE and bool(mode & 0o100) is not executable:
         raise InvalidMetadata("the mode and Git's mode disagree on the owner's execute bit")
+    if says.xattrs:
+        _check_xattrs(kind, says.xattrs)
     return Metadata(mode, says.uid, says.gid, says.mtime, says.xattrs)
 
 
@@ -169,8 +171,10 @@ _SPECIAL_KINDS = {letter: kind for kind, letter in _SPECIAL_LETTERS.items()}
 def encode_line(
     name: bytes, kind: Kind, metadata: Metadata, rdev: tuple[int, int] | None = None
 ) -> bytes:
-    """One line; `name` is the name as stored, or `.`."""
+    """One line; `name` is the name as stored, or `.`. InvalidMetadata for what no machine has."""
     attrs = []
+    if metadata.xattrs:
+        _check_xattrs(kind, metadata.xattrs)
     if not kind.in_tree:
         attrs.append(b"t=" + _SPECIAL_LETTERS[kind] + (b":%d:%d" % rdev if rdev else b""))
     mode = metadata.mode
@@ -228,10 +232,7 @@ def _parse_xattr(token: bytes) -> tuple[bytes, bytes]:
     name, equals, value = token[2:].partition(b"=")
     if not token.startswith(b"x:") or not equals or not name:
         raise InvalidMetadata(f"bad attribute {quoted(token[:60])}")
-    key = _unquote(name)
-    if b"\0" in key or len(key) > 255 or b"." not in key:
-        raise InvalidMetadata(f"bad extended attribute name {quoted(key[:60])}")
-    return key, _unquote(value)
+    return _unquote(name), _unquote(value)
 
 
 def _parse_xattrs(tokens: list[bytes]) -> tuple[tuple[bytes, bytes], ...]:
@@ -239,6 +240,36 @@ def _parse_xattrs(tokens: list[bytes]) -> tuple[tuple[bytes, bytes], ...]:
     if any(left[0] >= right[0] for left, right in pairwise(xattrs)):
         raise InvalidMetadata("extended attributes are not in order")
     return xattrs
+
+
+def has_place(kind: Kind, name: bytes) -> bool:
+    """Whether Linux can keep an attribute of that name with an inode of that kind (xattr(7))."""
+    from lxgit.objects import acl  # few entries have attributes
+
+    if name.startswith(b"user."):
+        return kind in (Kind.FILE, Kind.DIRECTORY)
+    if name == acl.DEFAULT:
+        return kind is Kind.DIRECTORY
+    if name == acl.ACCESS:
+        return kind is not Kind.SYMLINK
+    return name.startswith((b"trusted.", b"security."))
+
+
+def _check_xattrs(kind: Kind, xattrs: tuple[tuple[bytes, bytes], ...]) -> None:
+    """InvalidMetadata where an inode of that kind cannot have these attributes."""
+    from lxgit.objects import acl
+    from lxgit.objects.xattrs import InvalidXattr, check_xattrs
+
+    for name, value in xattrs:
+        if not has_place(kind, name):
+            shown = quoted(name[:60])
+            raise InvalidMetadata(f"a {kind.value} cannot have the extended attribute {shown}")
+        if name in (acl.ACCESS, acl.DEFAULT) and not acl.is_possible(value):
+            raise InvalidMetadata("an impossible ACL")
+    try:
+        check_xattrs(xattrs)
+    except InvalidXattr as error:
+        raise InvalidMetadata(error.message) from None
 
 
 def decode_line(line: bytes) -> tuple[bytes, Described]:

@@ -14,7 +14,19 @@ import re
 from lxgit.errors import quoted
 from lxgit.lean import NANOSECONDS
 from lxgit.objects import acl
+from lxgit.objects.metadata import has_place
 from lxgit.objects.tarheader import MAX_SECONDS, InvalidHeader
+from lxgit.objects.xattrs import (
+    CAPABILITY,
+    InvalidXattr,
+    check_name,
+    check_xattrs,
+    plain_capability,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lxgit.objects.metadata import Kind
 
 Records = dict[bytes, bytes]
 
@@ -28,9 +40,6 @@ _CHARSETS = (b"BINARY", b"ISO-IR 10646 2000 UTF-8", b"")
 _OF_ONE_MEMBER = (b"path", b"linkpath", b"size")
 
 _MAX_DIGITS = 20  # a length or number of 64 bits
-_XATTR_NAME_MAX = 255  # linux/limits.h, these three
-_XATTR_SIZE_MAX = 65536
-_XATTR_LIST_MAX = 65536
 
 
 def parse_records(data: bytes) -> Records:
@@ -122,11 +131,29 @@ def named_acls(records: Records) -> list[tuple[bytes, str]]:
     ]
 
 
-def xattrs(records: Records) -> tuple[tuple[bytes, bytes], ...]:
-    """The extended attributes, sorted, as GNU tar, star and libarchive write them.
+def xattrs(records: Records, kind: Kind) -> tuple[tuple[tuple[bytes, bytes], ...], int]:
+    """The extended attributes of an entry of that kind, sorted, and how many are not among them.
 
-    InvalidHeader for what Linux has no room for.
+    These are of other systems, or of other file systems: Linux has no place for them. InvalidHeader
+    for what can be no attribute.
     """
+    found = _stated(records)
+    if not found:
+        return (), 0
+    kept = {name: value for name, value in found.items() if has_place(kind, name)}
+    if CAPABILITY in kept:
+        kept[CAPABILITY] = plain_capability(kept[CAPABILITY])
+    try:
+        for name in found:
+            check_name(name)
+        check_xattrs(kept.items())
+    except InvalidXattr as error:
+        raise InvalidHeader(error.message) from None
+    return tuple(sorted(kept.items())), len(found) - len(kept)
+
+
+def _stated(records: Records) -> dict[bytes, bytes]:
+    """The extended attributes as GNU tar, star and libarchive write them."""
     found: dict[bytes, bytes] = {}
     for key, value in records.items():
         if key.startswith(_XATTR_BASE64):
@@ -138,14 +165,7 @@ def xattrs(records: Records) -> tuple[tuple[bytes, bytes], ...]:
             if _XATTR_BASE64 + keyword not in records:  # libarchive writes both, escaped alike
                 # GNU tar escapes what a keyword cannot hold (xattrs.c, xattr_encode_keyword).
                 found[keyword.replace(b"%3D", b"=").replace(b"%25", b"%")] = value
-    for name, value in found.items():
-        if b"\0" in name or b"." not in name or len(name) > _XATTR_NAME_MAX:
-            raise InvalidHeader("an impossible extended attribute")
-        if len(value) > _XATTR_SIZE_MAX:
-            raise InvalidHeader(f"an extended attribute of {len(value)} bytes")
-    if sum(map(len, found)) + len(found) > _XATTR_LIST_MAX:
-        raise InvalidHeader(f"{len(found)} extended attributes")
-    return tuple(sorted(found.items()))
+    return found
 
 
 def _unbase64(value: bytes) -> bytes:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from lxgit.beneath import open_beneath
 from lxgit.objects.content import Below, stamp_of
 from lxgit.objects.filetree import FileTree, Node
-from lxgit.objects.metadata import Kind, Metadata
+from lxgit.objects.metadata import Kind, Metadata, has_place
+from lxgit.objects.xattrs import CAPABILITY
 from lxgit.records import dataclass
 
 TYPE_CHECKING = False
@@ -127,23 +128,30 @@ def _inode(path: bytes, name: bytes) -> Inode:
     status = os.lstat(path)
     kind = _KINDS.get(stat.S_IFMT(status.st_mode))
     target = os.readlink(path) if kind is Kind.SYMLINK else b""
-    return Inode(name, kind, status, read_xattrs(path), target)
+    return Inode(name, kind, status, _xattrs(path, kind) if kind is not None else (), target)
 
 
-def read_xattrs(path: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """Every extended attribute of what stands at `path` itself, sorted by name."""
+def _xattrs(path: bytes, kind: Kind) -> tuple[tuple[bytes, bytes], ...]:
+    """Every extended attribute of what stands at `path` itself, sorted by name.
+
+    But for the file system's own, such as `btrfs.compression` or `system.nfs4_acl`, and for a
+    capability that was set to nothing: the kernel takes that, and gives nobody anything of it.
+    """
     try:
         names = os.listxattr(path, follow_symlinks=False)
     except OSError as error:
         if error.errno != errno.ENOTSUP:
             raise
         return ()
-    if not names:
-        return ()
-    return tuple(
-        (name, os.getxattr(path, name, follow_symlinks=False))
-        for name in sorted(map(os.fsencode, names))
-    )
+    found = []
+    for name in sorted(map(os.fsencode, names)):
+        if has_place(kind, name):
+            try:
+                found.append((name, os.getxattr(path, name, follow_symlinks=False)))
+            except OSError as error:
+                if error.errno != errno.EINVAL or name != CAPABILITY:
+                    raise
+    return tuple(found)
 
 
 def plain_metadata(inode: Inode) -> Metadata:

@@ -17,7 +17,7 @@ from lxgit.objects.acl import InvalidAcl
 from lxgit.objects.content import Slice, SparseSlice
 from lxgit.objects.filetree import NOT_FROM_A_MACHINE, FileTree, Node
 from lxgit.objects.limits import NO_LIMITS, Account
-from lxgit.objects.metadata import DEVICES, Kind, Metadata
+from lxgit.objects.metadata import DEVICES, Kind, Metadata, has_place
 from lxgit.objects.replay import MAX_TARGET
 from lxgit.objects.tarheader import (
     BLOCK,
@@ -89,6 +89,10 @@ def read_tar(
     reader = _Reader(archive, offer, limits, FileTree() if tree is None else tree)
     while reader.step():
         progress.advance()
+    if reader.foreign:
+        progress.warn(
+            f"left out {reader.foreign} extended attributes, which Linux cannot give such files"
+        )
     return reader.finished()
 
 
@@ -110,6 +114,7 @@ class _Reader:
         self._global: Records = {}
         self._own: Records = {}  # what the headers ahead of a member say about it
         self._headers = 0  # bytes of extended headers so far
+        self.foreign = 0  # attributes that Linux has no place for
         self._named_acls: list[tuple[bytes, Node, bytes, str]] = []
 
     def step(self) -> bool:
@@ -185,6 +190,7 @@ class _Reader:
                     self._named_acls += [
                         (header.name, node, attribute, text)
                         for attribute, text in paxheader.named_acls(records)
+                        if has_place(node.kind, attribute)
                     ]
         except InvalidHeader as error:
             raise InvalidArchive(
@@ -196,17 +202,37 @@ class _Reader:
         if kind is Kind.FILE:
             if header.name[-1:] != b"/" or header.kind == _SPARSE:
                 content = self._content(header, block, records)
-                return Node(kind, _metadata(header, records), content=content)
+                return Node(kind, self._metadata(kind, header, records), content=content)
             kind = Kind.DIRECTORY  # as v7 and BSD write it
         if kind is Kind.SYMLINK:
             if not 1 <= len(header.link) <= MAX_TARGET or b"\0" in header.link:
                 raise InvalidHeader("no possible target, and is a symbolic link")
             header = header._replace(owner=_SYMLINK_MODE + header.owner[8:])
-            return Node(kind, _metadata(header, records), target=header.link)
+            return Node(kind, self._metadata(kind, header, records), target=header.link)
         if kind is None:
             raise InvalidHeader(f"the member type {quoted(header.kind)}, which lxgit does not know")
         rdev = device(block) if kind in DEVICES else None
-        return Node(kind, _metadata(header, records), rdev=rdev)
+        return Node(kind, self._metadata(kind, header, records), rdev=rdev)
+
+    def _metadata(self, kind: Kind, header: Header, records: Records) -> Metadata:
+        if not records:
+            return plain_metadata(header.owner, header.mtime)
+        uid, gid = owner_ids(header.owner)
+        stated_uid, stated_gid = (paxheader.decimal(records, key) for key in (b"uid", b"gid"))
+        mtime = paxheader.mtime(records)
+        stated, foreign = paxheader.xattrs(records, kind)
+        self.foreign += foreign
+        try:
+            bits, xattrs = acl.normalised(mode(header.owner), stated)
+        except InvalidAcl as error:
+            raise InvalidHeader(f"a bad ACL ({error.message})") from None
+        return Metadata(
+            bits,
+            check_id(uid if stated_uid is None else stated_uid),
+            check_id(gid if stated_gid is None else stated_gid),
+            seconds(header.mtime) * NANOSECONDS if mtime is None else mtime,
+            xattrs,
+        )
 
     def _content(self, header: Header, block: bytes, records: Records) -> Content:
         """Where the bytes of a file are; the next header is behind them."""
@@ -295,25 +321,6 @@ def _cut_short() -> InvalidArchive:
 def _with_names(header: Header, records: Records) -> Header:
     name = records.get(b"GNU.sparse.name") or records.get(b"path", header.name)
     return header._replace(name=name, link=records.get(b"linkpath", header.link))
-
-
-def _metadata(header: Header, records: Records) -> Metadata:
-    if not records:
-        return plain_metadata(header.owner, header.mtime)
-    uid, gid = owner_ids(header.owner)
-    stated_uid, stated_gid = (paxheader.decimal(records, key) for key in (b"uid", b"gid"))
-    mtime = paxheader.mtime(records)
-    try:
-        bits, xattrs = acl.normalised(mode(header.owner), paxheader.xattrs(records))
-    except InvalidAcl as error:
-        raise InvalidHeader(f"a bad ACL ({error.message})") from None
-    return Metadata(
-        bits,
-        check_id(uid if stated_uid is None else stated_uid),
-        check_id(gid if stated_gid is None else stated_gid),
-        seconds(header.mtime) * NANOSECONDS if mtime is None else mtime,
-        xattrs,
-    )
 
 
 class _AccountNames:

@@ -26,9 +26,9 @@ from lxgit.objects.limits import TooLarge, free_space, hole_in
 from lxgit.objects.metadata import DEVICES, Kind, Metadata
 from lxgit.objects.scan import GONE, read_inode, scan
 from lxgit.objects.tarwriter import TarWriter
+from lxgit.objects.xattrs import CAPABILITY
 from lxgit.operations.containerroot import opened_root
 from lxgit.records import replace
-from lxgit.runtime.directory_layer import CAPABILITY
 from lxgit.runtime.fsids import making_files_for
 from lxgit.runtime.idmap import IdMap, UnmappedId
 from lxgit.runtime.merging import MergingWriter

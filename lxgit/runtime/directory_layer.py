@@ -6,6 +6,7 @@ holds lands inside the layer or nowhere.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -14,6 +15,7 @@ from lxgit.errors import LxgitError
 from lxgit.fsutil import write_all
 from lxgit.objects.acl import ACCESS, DEFAULT, acl_entries
 from lxgit.objects.metadata import Kind, Metadata
+from lxgit.objects.xattrs import CAPABILITY
 from lxgit.runtime import rootless
 from lxgit.runtime.filetimes import is_held_everywhere
 
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-CAPABILITY = b"security.capability"
 _HOLE = bytes(1 << 16)  # zeros in a row that become a hole, in bytes
+_UNABLE = "the file system of the store must hold what the image has"
+_TOO_SMALL = f"{_UNABLE}; ext4 keeps 4 KiB of attributes a file, XFS and btrfs more"
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -207,8 +210,7 @@ class DirectoryWriter:
             raise UnwritableAttribute(
                 f"the extended attribute {name.decode(errors='backslashreplace')} of "
                 f"'/{path.decode(errors='backslashreplace')}' cannot be written: {error.strerror}",
-                hint="the file system of the store must hold what the image has; ext4 keeps 4 KiB"
-                " of attributes a file, XFS and btrfs more",
+                hint=_TOO_SMALL if error.errno in (errno.ENOSPC, errno.E2BIG) else _UNABLE,
             ) from None
 
     def _note(self, *ids: int) -> None:

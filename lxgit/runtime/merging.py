@@ -17,7 +17,8 @@ from lxgit.beneath import open_beneath
 from lxgit.errors import LxgitError
 from lxgit.objects.acl import ACCESS, DEFAULT
 from lxgit.objects.metadata import Kind
-from lxgit.runtime.directory_layer import CAPABILITY, write_sparse
+from lxgit.objects.xattrs import CAPABILITY
+from lxgit.runtime.directory_layer import write_sparse
 from lxgit.runtime.idmap import acl_to_disk, capability_to_disk
 
 TYPE_CHECKING = False

@@ -13,8 +13,9 @@ from lxgit.objects.acl import ACCESS, DEFAULT
 from lxgit.objects.delta import write_delta
 from lxgit.objects.diff import iter_differences
 from lxgit.objects.metadata import Metadata
+from lxgit.objects.xattrs import CAPABILITY
 from lxgit.runtime.config import UPPERS
-from lxgit.runtime.directory_layer import CAPABILITY, DirectoryWriter, is_hidden
+from lxgit.runtime.directory_layer import DirectoryWriter, is_hidden
 from lxgit.runtime.idmap import acl_to_disk, capability_to_disk
 
 TYPE_CHECKING = False

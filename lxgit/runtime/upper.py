@@ -18,9 +18,9 @@ from lxgit.objects.changeset import Changeset
 from lxgit.objects.limits import hole_in
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.scan import node_of, scan
+from lxgit.objects.xattrs import CAPABILITY
 from lxgit.records import dataclass, field
 from lxgit.runtime import rootless
-from lxgit.runtime.directory_layer import CAPABILITY
 from lxgit.runtime.idmap import acl_to_image, capability_to_image
 
 TYPE_CHECKING = False

@@ -186,9 +186,9 @@ CHANGES = (
     | named(
         cli="changes human worktree",
         objects="acl changes changeset content diff extent filetree imagepaths ingest limits scan"
-        " scratch treebuilder",
+        " scratch treebuilder xattrs",
         operations="comparison finding worktree",
-        runtime="directory_layer filetimes statcache upper",
+        runtime="filetimes statcache upper",
     )
 )
 """What a container has changed is compared, path by path."""
@@ -198,7 +198,7 @@ COMMIT = CHANGES | named(
     objects="collisions dockerlines git globs history instructions libgit2 messages operationlog"
     " packwriter shellwords words",
     operations="committing consolidating destination naming pausing",
-    runtime="attach bases cgroups freezer hierarchies interrupts layers protocol",
+    runtime="attach bases cgroups directory_layer freezer hierarchies interrupts layers protocol",
 )
 
 EROFS = {"lxgit.runtime.erofs_mount"}

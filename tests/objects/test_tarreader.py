@@ -29,6 +29,8 @@ from tests.support.archives import (
     read,
     record,
 )
+from tests.support.builder import capability
+from tests.support.stores import Listener
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,6 +136,8 @@ def test_mtimes_to_the_nanosecond(tmp_path: Path, text: str, nanoseconds: int) -
         {"size": "-1"},
         {"size": "99999999999999"},
         {"SCHILY.xattr.nodot": "x"},
+        {"SCHILY.xattr.user.": "x"},
+        {"SCHILY.xattr.security.capability": "zz"},
         {"SCHILY.xattr.system.posix_acl_access": "x"},
         {"SCHILY.acl.access": "user::rwx,user:nobody-here:rwx,group::r-x,mask::rwx,other::r-x"},
         {"SCHILY.acl.access": "nonsense"},
@@ -144,6 +148,32 @@ def test_mtimes_to_the_nanosecond(tmp_path: Path, text: str, nanoseconds: int) -
 def test_bad_headers_are_refused(tmp_path: Path, pax: dict[str, str]) -> None:
     with pytest.raises(LxgitError):
         read(tmp_path, Archive().add("a", content=b"0123456789", pax=pax))
+
+
+def test_attributes_of_other_systems_are_left_out(tmp_path: Path) -> None:
+    """An archive of a Mac is taken, without what no kernel would take of it."""
+    theirs = {"SCHILY.xattr.com.apple.quarantine": "x" * 100_000, "SCHILY.xattr.user.note": "y"}
+    text = {"SCHILY.acl.access": "user::rwx,user:5:r--,group::r--,mask::r--,other::---"}
+    archive = Archive().add("a", pax=theirs).add("b", SYMLINK, "a", pax={**theirs, **text})
+    listener = Listener()
+    (tmp_path / "theirs.tar").write_bytes(archive.raw())
+    with open_archive(tmp_path / "theirs.tar", None, tmp_path) as opened:
+        tree = read_tar(opened, listener)
+    (file, link) = (tree.find(name) for name in (b"a", b"b"))
+    assert file is not None
+    assert link is not None
+    assert file.metadata.xattrs == ((b"user.note", b"y"),)
+    assert (link.metadata.mode, link.metadata.xattrs) == (0o777, ())
+    (told,) = listener.warnings
+    assert told.startswith("left out 3 extended attributes")
+
+
+def test_a_capability_for_the_machines_own_root(tmp_path: Path) -> None:
+    """It is of revision 2, however the archive spells it."""
+    written = record(b"SCHILY.xattr.security.capability", capability(1 << 13, root=0))
+    node = read(tmp_path, extended(written) + header() + END).find(b"a")
+    assert node is not None
+    assert node.metadata.xattrs == ((b"security.capability", capability(1 << 13)),)
 
 
 def test_names_in_acls_are_those_of_the_image(tmp_path: Path) -> None:

@@ -1,0 +1,61 @@
+"""Extended attributes as Linux takes them: their sizes, and the form of a value that has one.
+
+Sources: xattr(7); linux/limits.h; linux/security/commoncap.c, cap_convert_nscap.
+"""
+
+from __future__ import annotations
+
+from lxgit.errors import LxgitError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+CAPABILITY = b"security.capability"
+
+_NAME_MAX = 255  # linux/limits.h, these three
+_SIZE_MAX = 65536
+_LIST_MAX = 65536
+_REVISIONS = {2: 20, 3: 24}  # of a capability, and how long it is
+_NO_ROOT = b"\xff\xff\xff\xff"
+
+
+class InvalidXattr(LxgitError):
+    """An attribute that no kernel takes; the message is a noun, as of what an entry has."""
+
+
+def check_name(name: bytes) -> None:
+    """InvalidXattr for what can be no attribute's name: a namespace, a dot, and what is in it."""
+    if b"\0" in name or len(name) > _NAME_MAX or not name.partition(b".")[2]:
+        raise InvalidXattr("an impossible extended attribute")
+
+
+def check_xattrs(xattrs: Collection[tuple[bytes, bytes]]) -> None:
+    """InvalidXattr for what Linux has no room for, and for what is no capability.
+
+    For ACLs see `acl.is_possible`, for what depends on the inode `metadata.has_place`.
+    """
+    for name, value in xattrs:
+        check_name(name)
+        if len(value) > _SIZE_MAX:
+            raise InvalidXattr(f"an extended attribute of {len(value)} bytes")
+        if name == CAPABILITY:
+            _check_capability(value)
+    if sum(len(name) + 1 for name, _ in xattrs) > _LIST_MAX:
+        raise InvalidXattr(f"{len(xattrs)} extended attributes")
+
+
+def _check_capability(value: bytes) -> None:
+    """Whether it is one, in the one spelling: of revision 3 what is not for the machine's root."""
+    revision = value[3] if len(value) > 3 else 0
+    if len(value) != _REVISIONS.get(revision) or value[20:] == _NO_ROOT:
+        raise InvalidXattr("an impossible capability")
+    if revision == 3 and (value[0] > 1 or any(value[1:3]) or not any(value[20:])):
+        raise InvalidXattr("a capability that Linux keeps in another form")
+
+
+def plain_capability(value: bytes) -> bytes:
+    """A capability as a machine has it: in revision 2 where it is for the machine's own root."""
+    if len(value) == _REVISIONS[3] and value[3] == 3 and not any(value[20:]):
+        return value[:3] + b"\2" + value[4:20]
+    return value
