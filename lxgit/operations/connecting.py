@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import contextmanager
 
 from lxgit.errors import LxgitError
+from lxgit.operations.finding import tries
 from lxgit.operations.lookup import find_container
 from lxgit.operations.networks import kept_networks, require_root
 from lxgit.operations.wantednetwork import checked_attachment
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from lxgit.runtime.config import Attachment, ContainerConfig
     from lxgit.runtime.containers import Container
     from lxgit.runtime.networks import Network
-
-_PATIENCE = 30  # seconds for a start to be over
 
 
 class NotConnected(LxgitError):
@@ -66,20 +64,14 @@ def connect(
 def _settled(repository: Repository, name: str) -> Iterator[Container]:
     """A container that nobody else changes, and that `run` or its keeper is not just starting.
 
-    By then they have read which networks it is to have. CannotConnect when it goes on for long.
+    By then they have read which networks it is to have. NotRunning when it goes on for long.
     """
-    found, end = find_container(repository, name), time.monotonic() + _PATIENCE
-    while True:
+    found = find_container(repository, name)
+    for _ in tries(found):
         with edited(found) as now:
             if not _is_being_started(now):
                 yield now
                 return
-        if time.monotonic() > end:
-            raise CannotConnect(
-                f"container '{found.config.name}' is still being started",
-                hint="again when 'lxgit ps' lists it",
-            )
-        time.sleep(0.01)
 
 
 def _is_being_started(container: Container) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import ExitStack, contextmanager
 
+from lxgit.operations.finding import tries
 from lxgit.operations.launching import stacked
 from lxgit.operations.lookup import find_container
 from lxgit.runtime.attach import NotRunning
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
 
-_PATIENCE = 30  # seconds for one that ends, or is being started
-_MOMENT = 0.01
-
 
 @contextmanager
 def opened_root(
@@ -36,17 +33,14 @@ def opened_root(
         finally:
             os.close(root)
         return
-    found, end = find_container(repository, container), time.monotonic() + _PATIENCE
+    found = find_container(repository, container)
     with ExitStack() as opened:
-        while (had := _container_root(repository, found, progress, opened)) is None:
+        for _ in tries(found):
+            had = _container_root(repository, found, progress, opened)
+            if had is not None:
+                yield had
+                return
             opened.close()
-            if time.monotonic() > end:
-                raise NotRunning(
-                    f"container '{found.config.name}' is still being started, or ended",
-                    hint="try again when 'lxgit ps -a' says which",
-                )
-            time.sleep(_MOMENT)
-        yield had
 
 
 def _container_root(

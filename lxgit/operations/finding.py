@@ -5,13 +5,20 @@
 
 from __future__ import annotations
 
+import time
+
 from lxgit.runtime.index import NoSuchContainer, container_names, find_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lxgit.repository import Repository
     from lxgit.runtime.attach import NotRunning
     from lxgit.runtime.containers import Container
+
+_PATIENCE = 30  # seconds for one that ends, or is being started
+_MOMENT = 0.01
 
 
 def find_container_id(repository: Repository, text: str) -> str:
@@ -49,3 +56,22 @@ def require_running(container: Container) -> None:
         raise NotRunning(f"container '{name}' is restarting", hint=f"'lxgit stop {name}' ends that")
     if not state.is_alive:
         raise not_running(name)
+
+
+def tries(container: Container) -> Iterator[None]:
+    """Again and again, for whoever waits until a container is between nothing any more.
+
+    NotRunning where it goes on to end, or to be started.
+    """
+    from lxgit.runtime.attach import NotRunning
+
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() <= end:
+        yield
+        time.sleep(_MOMENT)
+    if container.state.is_alive:
+        require_running(container)  # which says of one between two starts that it is
+    raise NotRunning(
+        f"container '{container.config.name}' is still being started, or ended",
+        hint="try again when 'lxgit ps -a' says which",
+    )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 
 from lxgit.errors import LxgitError
-from lxgit.operations.finding import require_running
+from lxgit.operations.finding import require_running, tries
 from lxgit.operations.lookup import find_container
 from lxgit.runtime.attach import IsPaused, NotRunning, SupervisorLost, connect
 from lxgit.runtime.freezer import CannotFreeze, require, wait_until_frozen
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from lxgit.runtime.attach import Session
     from lxgit.runtime.config import ContainerState
     from lxgit.runtime.containers import Container
-
-_PATIENCE = 30  # seconds for one that ends, or is being started
-_MOMENT = 0.01
 
 
 class NotPaused(LxgitError):
@@ -81,23 +77,22 @@ def held(container: Container) -> Iterator[None]:
     """Have a running container stand still meanwhile; it goes on when we are done, or killed.
 
     Nothing to one that has ended, nor to one between two starts: whoever has its record (`edited`)
-    keeps it from the next. CannotFreeze.
+    keeps it from the next. CannotFreeze; NotRunning as `tries`.
     """
-    end = time.monotonic() + _PATIENCE
     with contextlib.ExitStack() as holding:
-        while (state := container.state).is_alive and not state.waits:
+        for _ in tries(container):
+            state = container.state
+            if state.waits or not state.is_alive:
+                break
             try:
                 _hold(container, holding)
                 break
             except CannotFreeze:
-                if time.monotonic() > end or _lives(state):
+                if _lives(state):
                     raise
             except (NotRunning, SupervisorLost):
-                if time.monotonic() > end:
-                    require_running(container)  # which says what it does instead
-                    raise
+                pass
             holding.close()  # it ends, or is being started
-            time.sleep(_MOMENT)
         yield
 
 

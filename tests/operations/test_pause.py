@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.operations import pausing
+from lxgit.operations import finding
+from lxgit.operations.containerroot import opened_root
 from lxgit.operations.containers import list_containers, remove_container
 from lxgit.operations.executing import Streams, WantedCommand, execute
 from lxgit.operations.launching import start_detached
@@ -160,7 +161,7 @@ def test_one_that_is_long_between_two_starts_is_said_to_be_restarting(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody listens for it from the end of its supervisor until its keeper does."""
-    monkeypatch.setattr(pausing, "_PATIENCE", 0.5)
+    monkeypatch.setattr(finding, "_PATIENCE", 0.5)
     lab.run("c", f"[ -e /go ] || {{ touch /go; exit; }}; {COUNT}")
     container = lab.container("c")
     with edited(container) as now:
@@ -175,6 +176,9 @@ def test_one_that_is_long_between_two_starts_is_said_to_be_restarting(
         os.kill(before.pid, signal.SIGKILL)
         wait_until(lambda: container.state.status == RESTARTING)
         with pytest.raises(NotRunning, match="container 'c' is restarting"), held(container):
+            pass
+        opened = opened_root(lab.repository, "c", lab.listener)
+        with pytest.raises(NotRunning, match="container 'c' is restarting"), opened:
             pass
     finally:
         os.kill(keeper, signal.SIGCONT)
