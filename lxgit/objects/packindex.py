@@ -30,6 +30,7 @@ from lxgit.tuples import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
 _SIGNATURE = b"\xfftOc\0\0\0\2"
 _LARGE_OFFSET = 0x80000000
@@ -52,7 +53,7 @@ class Place(NamedTuple):
 
 
 class PackIndex:
-    """A .idx: which objects a pack holds, and where."""
+    """A .idx: which objects a pack holds, and where. A context, of which `close` is the end."""
 
     def __init__(self, path: str) -> None:
         self._data = _contents(path)
@@ -70,6 +71,12 @@ class PackIndex:
             raise BadPack("the index has another length than its count says")
         if any(a > b for a, b in zip(self._fanout, self._fanout[1:], strict=False)):
             raise BadPack("the fan-out of the index goes backward")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def pack_checksum(self) -> bytes:
