@@ -18,7 +18,7 @@ from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lxgit.objects.commits import Signature
     from lxgit.objects.ids import ObjectID
@@ -47,23 +47,23 @@ class DamagedTimes(LxgitError):
 
 
 class Entries(NamedTuple):
-    """What became of the reflogs."""
+    """What is to become of the reflogs."""
 
     dropped: int
+    """How many entries go."""
+    logs: Mapping[str, Sequence[ReflogEntry]]
+    """What is left of each log that loses or changes any, the last change first."""
     surviving: frozenset[ObjectID]
     """The commits that the rest of the entries keep."""
 
 
-def expire_reflogs(repository: Repository, *, now: bool, dry_run: bool = False) -> Entries:
-    """Drop the entries that are too old; with `now`, all that reach what no ref does.
+def expiring(repository: Repository, *, now: bool) -> Entries:
+    """Which entries are too old; with `now`, all that reach what no ref does.
 
     Where none is left that tells how a branch or a tag came to be where it is (`arriving` asks for
     it), the last one stays, without what it was before; of one that was deleted, as long as that is
-    told of. The caller keeps everybody from moving refs (Repository.collecting), unless it is a dry
-    run.
+    told of.
     """
-    count = 0
-    surviving: set[ObjectID] = set()
     moment = time.time()
     logs = {name: repository.refs.reflog(name) for name in repository.refs.logged()}
     young = {
@@ -71,28 +71,73 @@ def expire_reflogs(repository: Repository, *, now: bool, dry_run: bool = False) 
         for name, log in logs.items()
     }
     # Of all at once: Git may walk the whole history each time that it is asked.
-    unnamed = _unreached(repository, KEPT, logged_ids(young.values())) if now else set()
-    for name, entries in logs.items():
-        told, kept = entries, young[name]
+    unnamed = _unreached(repository, KEPT, logged_ids(young.values())) if now else None
+    kept = {
+        name: _kept_of_ref(repository, name, log, young[name], moment, unnamed)
+        for name, log in logs.items()
+        if name != DELETED
+    }
+    if DELETED in logs:
+        kept[DELETED] = _kept_of_deleted(logs[DELETED], young[DELETED], unnamed)
+    return Entries(
+        dropped=sum(len(logs[name]) - len(entries) for name, entries in kept.items()),
+        logs={name: entries for name, entries in kept.items() if entries != list(logs[name])},
+        surviving=frozenset(logged_ids(kept.values())),
+    )
+
+
+def expire_reflogs(repository: Repository, *, now: bool) -> int:
+    """Drop the entries that `expiring` tells of; how many.
+
+    The caller keeps everybody from moving refs (Repository.collecting).
+    """
+    entries = expiring(repository, now=now)
+    for name, kept in entries.logs.items():
         if name == DELETED:
-            told, kept = tuple(on_their_own(entries)), list(on_their_own(kept))
-        limit = moment - (_ENTRIES if name == DELETED else _LOST_ENTRIES)
-        spared = of_lost(told) if name == DELETED else ()  # whom nobody asked
-        due = {entry for entry in kept if (now and entry not in spared) or entry.who.time <= limit}
-        lost = unnamed if now else _left(repository, name, due)
-        kept = [entry for entry in kept if entry not in due or not _ids(entry) & lost]
-        if name == DELETED:
-            kept = list(with_origins(told, kept))
-        if entries and all(entry.new != entries[0].new for entry in kept):
-            kept = [*_last(repository, name, entries[0], kept), *kept]
-        surviving.update(*map(_ids, kept))
-        count += len(entries) - len(kept)
-        if kept != list(entries) and not dry_run:
-            if name == DELETED and kept[:1] != list(told[:1]):
-                _let_go(repository, kept, entries[0].who)
-            if kept or name != DELETED:
-                repository.refs.replace_reflog(name, kept)
-    return Entries(count, frozenset(surviving))
+            _replace_deleted(repository, kept)
+        else:
+            repository.refs.replace_reflog(name, kept)
+    return entries.dropped
+
+
+def _kept_of_ref(
+    repository: Repository,
+    name: str,
+    log: Sequence[ReflogEntry],
+    young: Sequence[ReflogEntry],
+    moment: float,
+    unnamed: set[ObjectID] | None,
+) -> list[ReflogEntry]:
+    """What stays of a ref's log, whose `young` entries may. `unnamed`: what no ref reaches."""
+    if unnamed is None:
+        due = {entry for entry in young if entry.who.time <= moment - _LOST_ENTRIES}
+        lost = _left(repository, name, due)
+    else:
+        due, lost = set(young), unnamed
+    kept = [entry for entry in young if entry not in due or not _ids(entry) & lost]
+    if log and all(entry.new != log[0].new for entry in kept):
+        return [*_last(repository, name, log[0], kept), *kept]
+    return kept
+
+
+def _kept_of_deleted(
+    log: Sequence[ReflogEntry], young: Sequence[ReflogEntry], unnamed: set[ObjectID] | None
+) -> list[ReflogEntry]:
+    """What stays of DELETED's log: of it, refs that are lost are told of whatever is `unnamed`."""
+    told, kept = list(on_their_own(log)), list(on_their_own(young))
+    if unnamed is not None:
+        spared = of_lost(told)  # whom nobody asked
+        kept = [entry for entry in kept if entry in spared or not _ids(entry) & unnamed]
+    return list(with_origins(told, kept))
+
+
+def _replace_deleted(repository: Repository, kept: Sequence[ReflogEntry]) -> None:
+    """Have DELETED's log be this; with none, DELETED goes."""
+    log = repository.refs.reflog(DELETED)
+    if list(kept[:1]) != list(on_their_own(log[:1])):
+        _let_go(repository, kept, log[0].who)
+    if kept:
+        repository.refs.replace_reflog(DELETED, kept)
 
 
 def _last(
@@ -175,7 +220,8 @@ def _recent(git_dir: Path) -> Iterator[ObjectID]:
     cutoff = time.time() - GRACE
     for index in (git_dir / "objects/pack").glob("*.idx"):
         with suppress(FileNotFoundError):
-            ids = list(PackIndex(str(index)))
+            with PackIndex(str(index)) as opened:
+                ids = list(opened)
             if os.path.exists(index.with_suffix(".mtimes")):
                 times: Sequence[float] = _mtimes(index.with_suffix(".mtimes"), len(ids))
                 yield from (oid for oid, at in zip(ids, times, strict=True) if at > cutoff)
@@ -189,10 +235,10 @@ def _recent(git_dir: Path) -> Iterator[ObjectID]:
 
 def oldest_cruft(git_dir: Path) -> float | None:
     """When the object of all cruft packs that nobody used for longest was; None without any."""
-    times = [
-        min(_mtimes(Path(f"{path}.mtimes"), PackIndex(f"{path}.idx").count))
-        for path in cruft_packs(git_dir)
-    ]
+    times = []
+    for path in cruft_packs(git_dir):
+        with PackIndex(f"{path}.idx") as index:
+            times.append(min(_mtimes(Path(f"{path}.mtimes"), index.count)))
     return min(times, default=None)
 
 

@@ -34,6 +34,7 @@ from lxgit.operations.garbage import (
     cruft_packs,
     dropped,
     expire_reflogs,
+    expiring,
     logged_ids,
     oldest_cruft,
 )
@@ -74,18 +75,26 @@ def gc(
     commit that was undone, is unreachable. Not what a branch or a tag was that is gone though
     nobody deleted it: that is kept as if somebody had, and warned of.
     """
-    if dry_run:
-        progress.phase("Looking for what is unreachable")
-        entries = expire_reflogs(repository, now=now, dry_run=True)
-        lost = LostRefs(repository.git_dir).lost_logs()
-        tell_lost(lost, progress)
-        kept = entries.surviving | unkept(repository) | logged_ids(lost.values())
-        garbage = dropped(repository, kept, now=now)
-        size = _size(repository.git_dir)
-        gone = prune_gone(repository, garbage, dry_run=True, progress=progress)
-        idle = compressible(repository, gone_layers(repository, garbage))
-        freed = sum(garbage.values())
-        return Collected(len(garbage), entries.dropped, freed, size, *gone, *idle)
+    work = _foretell if dry_run else _collect
+    return work(repository, now=now, progress=progress)
+
+
+def _foretell(repository: Repository, *, now: bool, progress: Progress) -> Collected:
+    """What `_collect` would do."""
+    progress.phase("Looking for what is unreachable")
+    entries = expiring(repository, now=now)
+    lost = LostRefs(repository.git_dir).lost_logs()
+    tell_lost(lost, progress)
+    kept = entries.surviving | unkept(repository) | logged_ids(lost.values())
+    garbage = dropped(repository, kept, now=now)
+    size = _size(repository.git_dir)
+    gone = prune_gone(repository, garbage, dry_run=True, progress=progress)
+    idle = compressible(repository, gone_layers(repository, garbage))
+    freed = sum(garbage.values())
+    return Collected(len(garbage), entries.dropped, freed, size, *gone, *idle)
+
+
+def _collect(repository: Repository, *, now: bool, progress: Progress) -> Collected:
     keep_all(repository)  # whoever changes a container may wait for `repacking`
     with repository.repacking():
         before = _size(repository.git_dir)
@@ -93,23 +102,29 @@ def gc(
         with repository.collecting():
             keep_lost(repository, progress)
             entries = expire_reflogs(repository, now=now)
-        packs = _Packs(repository)
-        try:
-            packed = packs.pack(progress)
-            count = packs.drop(now=now, progress=progress)
-            leftovers.sweep_packs(repository)
-            if packed or count:
-                progress.phase("Indexing history")
-                write_commit_graph(repository)
-        except BaseException:  # such as a full disk, which Git leaves its unfinished packs on
-            leftovers.sweep(repository)
-            raise
+        count = _repacked(repository, now=now, progress=progress)
         after = _size(repository.git_dir)
         repository.objects.close()
         forget_gone(repository)
         gone = prune_gone(repository, progress=progress)
         idle = compress_idle(repository, progress)
-    return Collected(count, entries.dropped, max(before - after, 0), after, *gone, *idle)
+    return Collected(count, entries, max(before - after, 0), after, *gone, *idle)
+
+
+def _repacked(repository: Repository, *, now: bool, progress: Progress) -> int:
+    """Pack what there is, and drop what is old enough; how many objects that were."""
+    packs = _Packs(repository)
+    try:
+        packed = packs.pack(progress)
+        count = packs.drop(now=now, progress=progress)
+        leftovers.sweep_packs(repository)
+        if packed or count:
+            progress.phase("Indexing history")
+            write_commit_graph(repository)
+    except BaseException:  # such as a full disk, which Git leaves its unfinished packs on
+        leftovers.sweep(repository)
+        raise
+    return count
 
 
 def write_commit_graph(repository: Repository) -> None:
@@ -189,10 +204,8 @@ class _Packs:
         said = self._git.run(
             ["rev-list", "--count", "--objects", "--all", "--reflog", "--indexed-objects"]
         )
-        index = PackIndex(f"{self._directory}/{pack}.idx")
-        count: int = index.count
-        index.close()
-        return int(said) == count
+        with PackIndex(f"{self._directory}/{pack}.idx") as index:
+            return int(said) == index.count
 
     def _packed_before(self, plain: Iterable[str]) -> str | None:
         """The pack that gc made last, if it is still there."""
@@ -215,9 +228,8 @@ class _Packs:
     def _cruft_objects(self) -> set[bytes]:
         found: set[bytes] = set()
         for path in cruft_packs(self._repository.git_dir):
-            index = PackIndex(f"{path}.idx")
-            found.update(index)
-            index.close()
+            with PackIndex(f"{path}.idx") as index:
+                found.update(index)
         return found
 
     def _pack_size(self, name: str) -> int:
