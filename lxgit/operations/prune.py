@@ -6,7 +6,8 @@ from lxgit.beneath import statuses
 from lxgit.operations import leftovers
 from lxgit.operations.values import Pruned
 from lxgit.runtime import bases
-from lxgit.runtime.holders import pinned_layers, require_all_told, untold
+from lxgit.runtime.containers import BrokenContainer
+from lxgit.runtime.holders import told_layers
 from lxgit.runtime.layers import LayerStore
 
 TYPE_CHECKING = False
@@ -28,10 +29,11 @@ def prune(repository: Repository, *, dry_run: bool = False, progress: Progress) 
     layers = LayerStore(repository.layers_dir)
     bases.sweep()  # a mount would hold the space of what it shows
     with repository.layers_lock():
-        if not dry_run:
-            require_all_told(repository, running=True)
-        pruned = _drop(repository, layers.all_ids(), dry_run=dry_run, progress=progress)
-        if not dry_run:
+        if dry_run:
+            pruned = _drop_told(repository, layers.all_ids(), dry_run=True, progress=progress)
+        else:
+            pinned = told_layers(repository)
+            pruned = _drop(layers, layers.all_ids(), pinned, dry_run=False, progress=progress)
             layers.forget_broken_stacks()
     if not dry_run:
         leftovers.sweep(repository)  # which may wait for a container: not with the layers
@@ -49,7 +51,7 @@ def prune_gone(
     bases.sweep()
     with repository.layers_lock():
         gone = gone_layers(repository, garbage)
-        pruned = _drop(repository, gone, dry_run=dry_run, progress=progress)
+        pruned = _drop_told(repository, gone, dry_run=dry_run, progress=progress)
         if not dry_run:
             LayerStore(repository.layers_dir).forget_broken_stacks()
     return pruned
@@ -72,15 +74,27 @@ def gone_layers(repository: Repository, garbage: Container[ObjectID] = ()) -> li
     return [*layers.absent(), *(layer.id for layer in usable if layer.id not in needed)]
 
 
-def _drop(
+def _drop_told(
     repository: Repository, candidates: Iterable[str], *, dry_run: bool, progress: Progress
 ) -> Pruned:
-    """Drop the layers among these that no running container is mounted on."""
-    if fault := untold(repository, running=True):
+    """Drop the layers among these that no running container is mounted on, if all can tell."""
+    try:
+        pinned = told_layers(repository)
+    except BrokenContainer as fault:
         progress.warn(f"every layer counts as in use: {fault.message}")
         return Pruned(0, 0)
     layers = LayerStore(repository.layers_dir)
-    pinned = pinned_layers(repository)
+    return _drop(layers, candidates, pinned, dry_run=dry_run, progress=progress)
+
+
+def _drop(
+    layers: LayerStore,
+    candidates: Iterable[str],
+    pinned: set[str],
+    *,
+    dry_run: bool,
+    progress: Progress,
+) -> Pruned:
     drop = [layer for layer in candidates if layer not in pinned]
     if drop:
         progress.phase("Dropping layers", len(drop))

@@ -24,18 +24,16 @@ def holders(
     return found
 
 
-def untold(repository: Repository, *, running: bool = False) -> BrokenContainer | None:
-    """A container that cannot tell what it has; with `running`, one that runs and cannot."""
+def untold(repository: Repository) -> BrokenContainer | None:
+    """A container that cannot tell what it has."""
     for identity in broken(repository.containers_dir):
-        path = repository.containers_dir / identity
-        if not running or is_locked(path):
-            return BrokenContainer(path)
+        return BrokenContainer(repository.containers_dir / identity)
     return None
 
 
-def require_all_told(repository: Repository, *, running: bool = False) -> None:
+def require_all_told(repository: Repository) -> None:
     """Raise BrokenContainer for one that is `untold`."""
-    if fault := untold(repository, running=running):
+    if fault := untold(repository):
         raise fault
 
 
@@ -44,11 +42,20 @@ def pinned_layers(repository: Repository) -> set[str]:
 
     Under those that are being started, too: who starts one may have been killed.
     """
-    sound, damaged = read_all(repository.containers_dir)
-    if any(is_locked(repository.containers_dir / identity) for identity in damaged):
+    try:
+        return told_layers(repository)
+    except BrokenContainer:
         from lxgit.runtime.layers import LayerStore
 
         return set(LayerStore(repository.layers_dir).all_ids())
+
+
+def told_layers(repository: Repository) -> set[str]:
+    """The same; BrokenContainer for one that runs, and cannot tell."""
+    sound, damaged = read_all(repository.containers_dir)
+    for identity in damaged:
+        if is_locked(repository.containers_dir / identity):
+            raise BrokenContainer(repository.containers_dir / identity)
     return {
         layer
         for container in sound
