@@ -57,6 +57,16 @@ class _Step(NamedTuple):
         return self.moved.container is not None and Stand.parse(self.wanted or "").shown is not None
 
 
+class _Undoing(NamedTuple):
+    """What the steps of one undo have in common, or of one redo."""
+
+    repository: Repository
+    message: str
+    identity: Identity
+    logs: Mapping[str, tuple[ReflogEntry, ...]]
+    """Those of branches and tags that come back, by their names."""
+
+
 def undo(
     repository: Repository,
     *,
@@ -98,14 +108,14 @@ def undo(
     kept: dict[str, str] = {}
     if not dry_run:
         repository.operations.next_operation(verb, operation.id)
-        message = f"{verb}: {operation.message}"
         logs = _logs(repository, operation, steps)
+        undoing = _Undoing(repository, f"{verb}: {operation.message}", identity, logs)
         # What is to go goes last: HEAD has left a branch before that is deleted.
         for step in sorted(steps, key=lambda step: step.wanted is None):
             if step.places:
-                kept |= _place(repository, step, message, identity, progress, force=force)
+                kept |= _place(undoing, step, progress, force=force)
             else:
-                _take(repository, step, message, identity, logs.get(step.moved.name, ()))
+                _take(undoing, step)
         repository.operations.finish(identity.committer.time)
     return _told(repository, operation, steps, kept)._replace(detached=detached)
 
@@ -284,13 +294,8 @@ def _logs(
     return {one.ref: one.log for one in reversed(found)}
 
 
-def _take(
-    repository: Repository,
-    step: _Step,
-    message: str,
-    identity: Identity,
-    log: tuple[ReflogEntry, ...],
-) -> None:
+def _take(undoing: _Undoing, step: _Step) -> None:
+    repository, message, identity, _ = undoing
     if step.moved.container is not None:
         assert step.now is not None
         assert step.wanted is not None
@@ -301,19 +306,12 @@ def _take(
         target, who = _head(step.wanted), identity.committer
         repository.refs.set_head(target, message=message, who=who, unborn=True)
     else:
-        _move(repository, step, message, identity, log)
+        _move(undoing, step)
 
 
-def _place(
-    repository: Repository,
-    step: _Step,
-    message: str,
-    identity: Identity,
-    progress: Progress,
-    *,
-    force: bool,
-) -> dict[str, str]:
+def _place(undoing: _Undoing, step: _Step, progress: Progress, *, force: bool) -> dict[str, str]:
     """What is kept of the container, by its id, if it has changed since."""
+    repository, message, identity, _ = undoing
     container = step.moved.container
     assert container is not None
     before, wanted = (Stand.parse(value or "") for value in (step.expected, step.wanted))
@@ -327,13 +325,8 @@ def _head(value: str) -> str | ObjectID:
     return value if value.startswith(BRANCHES) else from_hex(value)
 
 
-def _move(
-    repository: Repository,
-    step: _Step,
-    message: str,
-    identity: Identity,
-    log: tuple[ReflogEntry, ...],
-) -> None:
+def _move(undoing: _Undoing, step: _Step) -> None:
+    repository, message, identity, logs = undoing
     name = step.moved.name
     if step.wanted is None and name.startswith(BRANCHES):
         detach(repository, containers_on(repository, name.removeprefix(BRANCHES)), identity)
@@ -346,7 +339,7 @@ def _move(
         old=from_hex(step.now) if step.now is not None else None,
         message=message,
         who=identity.committer,
-        log=repository.refs.not_in_log(name, log),
+        log=repository.refs.not_in_log(name, logs.get(name, ())),
     )
 
 
