@@ -49,7 +49,7 @@ def git(repository: Repository) -> StockGit:
 
 @pytest.fixture
 def commits(git: StockGit) -> list[ObjectID]:
-    made = git.graph([[1], [2, 1], [3, 1]])
+    made = git.graph([[1], [2, 1], [3, 1]], git.image())
     return [from_hex(made[number]) for number in (1, 2, 3)]
 
 
@@ -291,7 +291,7 @@ def test_a_kill_while_one_that_was_lost_is_brought_back(
 def test_a_kill_while_one_is_deleted_and_then_gc(repository: Repository, git: StockGit) -> None:
     """Which drops what it was, and its log: it is not lost."""
     for step in count(1):
-        made = git.graph([[1], [2, 1], [3, 1]])
+        made = git.graph([[1], [2, 1], [3, 1]], git.image())
         name = f"x{step}"
         grow(repository, name, [from_hex(made[number]) for number in (2, 3, 1)])
 

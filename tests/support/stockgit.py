@@ -73,14 +73,20 @@ class StockGit:
             GIT_COMMITTER_DATE=date,
         )
 
-    def graph(self, shape: list[list[int]]) -> dict[int, str]:
+    def graph(self, shape: list[list[int]], tree: str | None = None) -> dict[int, str]:
         """Commits by number, from `[[1], [2, 1], [3, 1, 2]]`: each with its parents behind it."""
         made: dict[int, str] = {}
         for number, *parents in shape:
-            made[number] = self.commit(
-                f"commit {number}\n", *(made[parent] for parent in parents), time=number
-            )
+            above = [made[parent] for parent in parents]
+            made[number] = self.commit(f"commit {number}\n", *above, tree=tree, time=number)
         return made
+
+    def image(self) -> str:
+        """Write the tree of an image of nothing."""
+        parts = (("config.json", b"{}\n"), ("format", b"lxgit 1\n"), ("links", b""))
+        lines = [f"100644 blob {self.blob(data)}\t{name}\n" for name, data in parts]
+        lines.append(f"040000 tree {self.tree()}\trootfs\n")
+        return self.word("mktree", stdin="".join(lines).encode())
 
     def fsck(self) -> bytes:
         """Everything that `git fsck --strict` has to say: nothing, for a store."""
