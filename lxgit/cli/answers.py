@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
     from lxgit.cli.output import Output
     from lxgit.cli.session import Session
-    from lxgit.operations.values import ContainerRow, RemovedRef
+    from lxgit.operations.containerrows import ContainerRow
+    from lxgit.operations.values import RemovedRef
 
 
 def write_removed(out: Output, removed: Iterable[RemovedRef]) -> None:

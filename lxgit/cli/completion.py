@@ -204,7 +204,7 @@ def _names(session: Session, kind: str) -> list[Candidate]:
     if kind not in {"branch", "container"}:
         found += [(name, "tag") for name in (*tags, *docker_names)]
     if kind in {"container", "place", "revision"}:
-        from lxgit.operations.attached import complete_containers
+        from lxgit.operations.finding import complete_containers
 
         found += [(name, "container") for _, name in complete_containers(repository)]
     return found
@@ -212,7 +212,7 @@ def _names(session: Session, kind: str) -> list[Candidate]:
 
 def _containers(session: Session, unfinished: str) -> list[Candidate]:
     """Containers before the path that will follow them."""
-    from lxgit.operations.attached import complete_containers
+    from lxgit.operations.finding import complete_containers
 
     names = complete_containers(session.repository())
     return _beginning(unfinished, [(f"{name}:", "container") for _, name in names])

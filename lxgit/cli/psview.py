@@ -7,7 +7,7 @@ from lxgit.cli.tables import short_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lxgit.operations.values import ContainerRow
+    from lxgit.operations.containerrows import ContainerRow
 
 HEAD = {
     "ID": "ID",

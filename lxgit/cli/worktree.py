@@ -14,8 +14,9 @@ from lxgit.tuples import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.committing import CommitRequest
+    from lxgit.operations.containerrows import ContainerRow
     from lxgit.operations.store import Repository
-    from lxgit.operations.values import CommitPlan, ContainerChanges, ContainerRow, Status
+    from lxgit.operations.values import CommitPlan, ContainerChanges, Status
 
 
 @command(

@@ -20,12 +20,14 @@ from lxgit.objects.commits import Commit, encode_commit
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.messages import add_trailers, clean_message, subject
 from lxgit.objects.refnames import TAGS
-from lxgit.operations.attached import pin_commit, pinned, record_container, row_of
+from lxgit.operations.attached import record_container
 from lxgit.operations.consolidating import consolidate
+from lxgit.operations.containerrows import row_of
 from lxgit.operations.destination import BranchMoved, Destination, destination_of, is_own
 from lxgit.operations.lookup import find_container, image_of, read_commit
 from lxgit.operations.naming import left_without_a_name
 from lxgit.operations.pausing import held
+from lxgit.operations.pins import pin_commit, pinned
 from lxgit.operations.values import CommitPlan, Committed
 from lxgit.operations.worktree import (
     NothingChanged,

@@ -5,17 +5,18 @@ from __future__ import annotations
 from contextlib import suppress
 
 from lxgit.lean import NANOSECONDS
+from lxgit.operations.containerrows import ContainerStatus
 from lxgit.operations.containers import list_containers, remove_container
 from lxgit.operations.lookup import AlreadyRunning
 from lxgit.operations.selecting import has_label, parse_filters
-from lxgit.operations.values import ContainerStatus
 from lxgit.runtime.index import NoSuchContainer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from lxgit.operations.values import ContainerRow, RemovedContainer
+    from lxgit.operations.containerrows import ContainerRow
+    from lxgit.operations.values import RemovedContainer
     from lxgit.repository import Repository
 
 

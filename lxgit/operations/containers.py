@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lxgit.errors import LxgitError
 from lxgit.locks import LockHeld
-from lxgit.operations.attached import drop_anonymous_volumes, row_of, stashed, unpin_commit
+from lxgit.operations.containerrows import ContainerRow, ContainerStatus, row_of
 from lxgit.operations.lookup import AlreadyRunning, find_container
-from lxgit.operations.values import ContainerRow, ContainerStatus, RemovedContainer
+from lxgit.operations.values import RemovedContainer
 from lxgit.runtime import containers as records
 from lxgit.runtime.index import NoSuchContainer, is_locked
 from lxgit.tuples import NamedTuple
@@ -86,6 +86,7 @@ def _runs(container: Container) -> AlreadyRunning:
 
 
 def _remove_damaged(repository: Repository, container: str) -> RemovedContainer:
+    from lxgit.operations.pins import unpin_commit
     from lxgit.operations.running import end_damaged
     from lxgit.runtime.erasing import erase_broken
 
@@ -109,6 +110,8 @@ def _remove_damaged(repository: Repository, container: str) -> RemovedContainer:
 
 
 def _remove(repository: Repository, container: Container, *, volumes: bool) -> RemovedContainer:
+    from lxgit.operations.attached import drop_anonymous_volumes
+    from lxgit.operations.pins import stashed, unpin_commit
     from lxgit.runtime.erasing import erase
 
     try:

@@ -8,11 +8,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.ids import hex_id
 from lxgit.objects.refnames import BRANCHES
-from lxgit.operations.attached import pinned_commit
 from lxgit.operations.healthwishes import WantedHealth
 from lxgit.operations.limiting import WantedLimits, WantedSecurity, checked_score
 from lxgit.operations.lookup import find_commit, image_of, read_commit
 from lxgit.operations.ordinary import check, require_own
+from lxgit.operations.pins import pinned_commit
 from lxgit.operations.values import Program
 from lxgit.operations.wantednetwork import WantedNetwork
 from lxgit.runtime import interrupts, rootless

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from lxgit.operations.attached import row_of
 from lxgit.operations.buildcache import cache_use
+from lxgit.operations.containerrows import row_of
 from lxgit.operations.gc import gc
 from lxgit.operations.imagelist import select_images
 from lxgit.operations.images import names_by_id
@@ -19,7 +19,8 @@ from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lxgit.operations.values import ContainerRow, ImageRow
+    from lxgit.operations.containerrows import ContainerRow
+    from lxgit.operations.values import ImageRow
     from lxgit.progress import Progress
     from lxgit.repository import Repository
 

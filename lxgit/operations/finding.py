@@ -39,6 +39,12 @@ def find_container_id(repository: Repository, text: str) -> str:
         raise
 
 
+def complete_containers(repository: Repository) -> list[tuple[str, str]]:
+    """Id and name of every container, from their index alone: for completion."""
+    names = container_names(repository.containers_dir)
+    return [(identity, name) for name, identity in names.items()]
+
+
 def not_running(name: str) -> NotRunning:
     """The error for a container that has to run, by its name."""
     from lxgit.runtime.attach import NotRunning

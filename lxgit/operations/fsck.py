@@ -36,11 +36,11 @@ from lxgit.objects.refreader import restoring
 from lxgit.objects.refs import CorruptRef, RefStore
 from lxgit.objects.verify import ImageVerifier
 from lxgit.operations import leftovers
-from lxgit.operations.attached import pin_owner
 from lxgit.operations.fsckcache import REPAIR, container_problems, index_problems, layer_problems
 from lxgit.operations.fsckshared import network_problems, volume_problems
 from lxgit.operations.gc import lies
 from lxgit.operations.lookup import read_commit
+from lxgit.operations.pins import pin_owner
 from lxgit.operations.repair import lacking_settings, remake, set_settings, write_settings
 from lxgit.operations.values import Problem
 from lxgit.runtime.containers import all_containers

@@ -9,9 +9,9 @@ from lxgit.errors import LxgitError
 from lxgit.locks import LockHeld
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS, short_name
-from lxgit.operations.attached import stashed, unpinned_commits
 from lxgit.operations.lookup import image_of
 from lxgit.operations.pinning import keep
+from lxgit.operations.pins import stashed, unpinned_commits
 from lxgit.operations.standing import container_of
 from lxgit.operations.values import Problem
 from lxgit.processes import boot_time

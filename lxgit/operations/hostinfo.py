@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from lxgit import __version__
+from lxgit.operations.containerrows import ContainerStatus
 from lxgit.operations.containers import list_containers
 from lxgit.operations.hostchecks import all_checks, file_system
 from lxgit.operations.images import names_by_id
-from lxgit.operations.values import ContainerStatus
 from lxgit.runtime.hierarchies import hierarchies
 
 TYPE_CHECKING = False

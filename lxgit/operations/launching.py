@@ -8,10 +8,11 @@ from contextlib import contextmanager, suppress
 from lxgit.errors import LxgitError
 from lxgit.locks import LockHeld
 from lxgit.objects.ids import from_hex
-from lxgit.operations.attached import drop_anonymous_volumes, unpin_commit
+from lxgit.operations.attached import drop_anonymous_volumes
 from lxgit.operations.creating import make, materialised, plan, require_host
 from lxgit.operations.lookup import AlreadyRunning, find_container, image_of
 from lxgit.operations.ordinary import become_root
+from lxgit.operations.pins import unpin_commit
 from lxgit.records import replace
 from lxgit.runtime import containers as records
 from lxgit.runtime import interrupts

@@ -18,7 +18,7 @@ from lxgit.objects import packwriter
 from lxgit.objects.filecheck import is_counted
 from lxgit.objects.filelock import drop_stale_lock
 from lxgit.objects.packedrefs import CorruptRef
-from lxgit.operations.attached import unpin_leftovers
+from lxgit.operations.pins import unpin_leftovers
 from lxgit.operations.running import end
 from lxgit.runtime import rootless, volumes
 from lxgit.runtime.containers import all_containers, edited

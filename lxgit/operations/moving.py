@@ -11,7 +11,7 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.image import Image, read_image, write_image
 from lxgit.objects.merging import changes_of, replace_paths
-from lxgit.operations.attached import row_of
+from lxgit.operations.containerrows import row_of
 from lxgit.operations.creating import image_label
 from lxgit.operations.finding import find_container_id
 from lxgit.operations.lookup import classify, clean_path, find_commit, image_of

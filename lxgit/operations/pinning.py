@@ -1,6 +1,6 @@
 """The refs that keep from gc what containers stand on, made again where they are missing.
 
-A command that is killed leaves none out (`attached.pin_commit`); somebody's `git update-ref -d`,
+A command that is killed leaves none out (`pins.pin_commit`); somebody's `git update-ref -d`,
 or a disk, may have taken one.
 """
 
@@ -14,7 +14,7 @@ from lxgit.objects.commits import ITSELF
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.lostrefs import LostRefs
 from lxgit.objects.refnames import BRANCHES, PINS, short_name
-from lxgit.operations.attached import pin_commit, unpinned_commits
+from lxgit.operations.pins import pin_commit, unpinned_commits
 from lxgit.operations.values import Identity
 from lxgit.runtime.containers import all_containers, edited
 from lxgit.runtime.index import NoSuchContainer

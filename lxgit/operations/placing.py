@@ -16,9 +16,10 @@ from lxgit.objects.ids import ObjectType, from_hex, hex_id
 from lxgit.objects.image import read_image, write_image
 from lxgit.objects.merging import carry, changes_of, conflicts
 from lxgit.objects.messages import add_trailers
-from lxgit.operations.attached import keep_commit, pin_commit, record_placing
+from lxgit.operations.attached import record_placing
 from lxgit.operations.creating import materialised
 from lxgit.operations.lookup import find_container, image_of
+from lxgit.operations.pins import keep_commit, pin_commit
 from lxgit.operations.worktree import WorkTree, open_work_tree
 from lxgit.records import replace
 from lxgit.runtime.containers import edited

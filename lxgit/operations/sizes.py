@@ -9,7 +9,7 @@ from lxgit.beneath import statuses
 from lxgit.objects.ids import from_hex
 from lxgit.objects.image import walk_directory
 from lxgit.objects.metadata import Kind
-from lxgit.operations.attached import row_of
+from lxgit.operations.containerrows import row_of
 from lxgit.operations.lookup import image_of
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lxgit.objects.image import Image
-    from lxgit.operations.values import ContainerRow
+    from lxgit.operations.containerrows import ContainerRow
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
 

@@ -11,8 +11,9 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.merging import changes_of
 from lxgit.objects.operationlog import Stand
-from lxgit.operations.attached import pin_commit, record_container
+from lxgit.operations.attached import record_container
 from lxgit.operations.lookup import image_of
+from lxgit.operations.pins import pin_commit
 from lxgit.operations.placing import Aim, check_stopped, keep, place, taken
 from lxgit.operations.worktree import open_work_tree
 from lxgit.records import replace

@@ -13,8 +13,10 @@ from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.operationlog import Stand
 from lxgit.objects.refnames import BRANCHES, TAGS, short_name
 from lxgit.objects.refs import RefConflict
-from lxgit.operations.attached import containers_on, detach, row_of, stash_owner
+from lxgit.operations.attached import containers_on, detach
 from lxgit.operations.branches import BranchInUse, detached_at, has_containers
+from lxgit.operations.containerrows import row_of
+from lxgit.operations.pins import stash_owner
 from lxgit.operations.standing import changed_since, container_of, put_back, show_again, stand_now
 from lxgit.operations.values import PutBack, RefMove, Undone
 from lxgit.tuples import NamedTuple
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.operationlog import Moved, Operation
     from lxgit.objects.reflogs import ReflogEntry
-    from lxgit.operations.values import ContainerRow, Identity
+    from lxgit.operations.containerrows import ContainerRow
+    from lxgit.operations.values import Identity
     from lxgit.progress import Progress
     from lxgit.repository import Repository
 

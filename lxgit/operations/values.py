@@ -6,7 +6,6 @@ a named tuple 0.05.
 
 from __future__ import annotations
 
-from lxgit.enums import Enum
 from lxgit.objects import commits
 from lxgit.tuples import NamedTuple
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lxgit.objects import changes, entries
+    from lxgit.operations.containerrows import ContainerRow
     from lxgit.operations.logvalues import RefKind
 
     Change = changes.Change
@@ -84,52 +84,6 @@ class TagRow(NamedTuple):
     name: str
     oid: str
     message: str
-
-
-class ContainerStatus(Enum):
-    """Where a container is in its life."""
-
-    CREATED = "created"
-    RUNNING = "running"
-    PAUSED = "paused"
-    RESTARTING = "restarting"
-    EXITED = "exited"
-
-
-class ContainerRow(NamedTuple):
-    """A line of `ps`. Times are seconds since 1970; `id` has 64 digits."""
-
-    id: str
-    name: str
-    image: str
-    """As the user named it when it was started, `base` as `base:latest`."""
-    branch: str | None
-    commit: str
-    command: tuple[str, ...]
-    created: float
-    state: ContainerStatus
-    started: float | None
-    finished: float | None
-    exit_code: int | None
-    ports: tuple[str, ...] = ()
-    """As Docker shows them: `49153->4444`."""
-    labels: tuple[str, ...] = ()
-    """`NAME=VALUE` each."""
-    health: str = ""
-    """`starting`, `healthy` or `unhealthy`; empty where nothing is checked."""
-    networks: tuple[str, ...] = ()
-    mounts: tuple[str, ...] = ()
-    """Names of volumes and paths of the host that are mounted in it."""
-    volumes: tuple[str, ...] = ()
-    size: int | None = None
-    """What its files in the upper directory have, in bytes; None where nobody asked."""
-    virtual_size: int | None = None
-    """That, and what the files of its image have."""
-
-    @property
-    def runs(self) -> bool:
-        """Whether it is under way, be it at a standstill."""
-        return self.state in (ContainerStatus.RUNNING, ContainerStatus.PAUSED)
 
 
 class ContainerChanges(NamedTuple):

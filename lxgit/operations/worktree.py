@@ -25,10 +25,11 @@ from lxgit.objects.limits import TooLarge, free_space
 from lxgit.objects.metadata import Kind
 from lxgit.objects.refnames import BRANCHES
 from lxgit.objects.scratch import ScratchObjects, hash_content
-from lxgit.operations.attached import containers_on, row_of
+from lxgit.operations.attached import containers_on
 from lxgit.operations.comparison import Comparison, Side, stored_side
+from lxgit.operations.containerrows import ContainerRow, row_of
 from lxgit.operations.lookup import find_container, image_of
-from lxgit.operations.values import ContainerChanges, ContainerRow, Status
+from lxgit.operations.values import ContainerChanges, Status
 from lxgit.runtime.containers import LostUpper
 from lxgit.runtime.filetimes import restore_times
 from lxgit.runtime.index import container_names

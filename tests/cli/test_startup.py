@@ -94,7 +94,7 @@ REFS = READ_REFS | {"lxgit.processes"} | named(objects="filelock newfile reflogs
 OBJECTS = named(objects="database inflate loose packdelta packindex packs")
 IMAGE = named(objects="directory entries image imageconfig links metadata names tree")
 CONTAINERS = {"lxgit.beneath", "lxgit.processes", "lxgit.records"} | named(
-    operations="attached values",
+    operations="values",
     eventlog="",
     runtime="config containers health idmap index kernel limits restarts rootless rundir runplace"
     " security",
@@ -135,7 +135,7 @@ PS = (
     OPENED
     | LISTED
     | CONTAINERS
-    | named(cli="formats human listings psview", operations="containers")
+    | named(cli="formats human listings psview", operations="containerrows containers")
 )
 BRIDGE = {"lxgit.runtime.network"} | {
     f"lxgit.runtime.network.{name}"
@@ -155,8 +155,8 @@ RUN = (
         cli="detaching identity lifeoptions limitoptions networkoptions processoptions progress run"
         " runoptions storageoptions",
         objects="accounts git",
-        operations="closedchains creating healthwishes launching limiting ordinary signals"
-        " wantednetwork",
+        operations="attached closedchains creating healthwishes launching limiting ordinary pins"
+        " signals wantednetwork",
         runtime="attach attachment bases capabilities cgroups command confinement creating devices"
         " devpts enforcement entries freezer fsids graceperiod handover hierarchies idranges"
         " interrupts keeper launcher layers leaving logfile loop lxc lxcconfig materialise names"
@@ -187,7 +187,7 @@ CHANGES = (
         cli="changes human worktree",
         objects="acl changes changeset content diff extent filetree imagepaths ingest limits scan"
         " scratch treebuilder xattrs",
-        operations="comparison finding worktree",
+        operations="attached comparison containerrows finding worktree",
         runtime="filetimes statcache upper",
     )
 )
@@ -197,7 +197,7 @@ COMMIT = CHANGES | named(
     cli="identity progress",
     objects="collisions dockerlines git globs history instructions libgit2 messages operationlog"
     " packwriter shellwords words",
-    operations="committing consolidating destination naming pausing",
+    operations="committing consolidating destination naming pausing pins",
     runtime="attach bases cgroups directory_layer freezer hierarchies interrupts layers protocol",
 )
 

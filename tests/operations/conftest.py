@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lxgit.operations.attached import row_of
 from lxgit.operations.committing import CommitRequest, commit
+from lxgit.operations.containerrows import row_of
 from lxgit.operations.creating import RunRequest
 from lxgit.operations.importing import import_image
 from lxgit.operations.launching import run, start
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from lxgit.operations.values import Committed, ContainerRow
+    from lxgit.operations.containerrows import ContainerRow
+    from lxgit.operations.values import Committed
     from lxgit.runtime.containers import Container
 
 

@@ -13,13 +13,13 @@ import pytest
 
 from lxgit.objects.dockerlines import BadInstruction
 from lxgit.operations import committing
-from lxgit.operations.attached import pin_commit
 from lxgit.operations.committing import CommitRequest, commit, prepare_commit
 from lxgit.operations.containers import remove_container
 from lxgit.operations.executing import Streams, WantedCommand, execute
 from lxgit.operations.fsck import fsck
 from lxgit.operations.launching import start_detached
 from lxgit.operations.pausing import held, pause
+from lxgit.operations.pins import pin_commit
 from lxgit.operations.running import Stop, stop
 from lxgit.operations.undo import undo
 from lxgit.operations.views import compare

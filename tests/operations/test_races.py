@@ -12,7 +12,7 @@ import pytest
 from lxgit import locks
 from lxgit.locks import LockHeld, locked, on_wait
 from lxgit.objects.refs import RefMoved
-from lxgit.operations import attached, leftovers, running
+from lxgit.operations import attached, finding, leftovers, running
 from lxgit.operations.branches import (
     checkout,
     create_branch,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from lxgit.operations.values import ContainerRow
+    from lxgit.operations.containerrows import ContainerRow
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
     from tests.operations.conftest import Lab
@@ -137,7 +137,7 @@ def test_the_list_of_containers_is_only_changed_by_its_owner(web: Lab) -> None:
     link = web.repository.containers_dir / ".names/left"
     link.symlink_to("0" * 64)
     with locked(web.repository.containers_dir / ".lock", what="the list"):
-        assert [name for _, name in attached.complete_containers(web.repository)] == ["web"]
+        assert [name for _, name in finding.complete_containers(web.repository)] == ["web"]
     assert link.is_symlink()
     web.run("left", "true")
     assert web.row("left").id == link.readlink().name

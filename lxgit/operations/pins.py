@@ -1,0 +1,136 @@
+"""The refs of containers: what keeps from gc what they stand on, were, and have in stashes.
+
+What `pinning` makes again where it is missing.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+from lxgit.objects.commits import ITSELF
+from lxgit.objects.ids import from_hex, hex_id
+from lxgit.objects.refnames import PINS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from lxgit.objects.ids import ObjectID
+    from lxgit.operations.values import Identity
+    from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+
+_KEPT = "-kept"
+_STASH = "-stash-"
+
+
+def pin_commit(
+    repository: Repository,
+    container: str,
+    commit: str,
+    identity: Identity,
+    *,
+    base: str | None = None,
+) -> None:
+    """Keep from gc what the container of that id stands on: refs of its own under refs/lxgit/.
+
+    Call it before the container's record names the commit, and after it names a base no more: a
+    crash between the two may keep too much, which `unpin_leftovers` finds, never too little.
+    """
+    from lxgit.objects.refs import ANY
+
+    for name, commit_or_none in (("-base", base), ("", commit)):
+        ref = _pin(container, name)
+        oid = from_hex(commit_or_none) if commit_or_none is not None else None
+        if oid != repository.refs.read(ref):
+            repository.refs.update(ref, oid, old=ANY, message="container", who=identity.committer)
+
+
+def keep_commit(
+    repository: Repository, container: str, commit: ObjectID, identity: Identity, message: str
+) -> None:
+    """Keep what a container was until the next such moment, or until it goes."""
+    from lxgit.objects.refs import ANY
+
+    ref = _pin(container, _KEPT)
+    if commit != repository.refs.read(ref):
+        repository.refs.update(ref, commit, old=ANY, message=message, who=identity.committer)
+
+
+def stashed(repository: Repository, container: str) -> dict[int, ObjectID]:
+    """What was put away of the container of that id, by numbers that go up with time."""
+    beginning = _pin(container, _STASH)
+    refs = repository.refs.list(beginning)
+    return dict(sorted((int(ref.removeprefix(beginning)), oid) for ref, oid in refs.items()))
+
+
+def set_stash(
+    repository: Repository,
+    container: str,
+    number: int,
+    commit: ObjectID | None,
+    identity: Identity,
+    *,
+    old: ObjectID | None,
+    message: str,
+) -> None:
+    """Keep a commit as what was put away, or with None keep it no longer. RefMoved."""
+    ref = _pin(container, f"{_STASH}{number}")
+    before, after = (None if one is None else hex_id(one) for one in (old, commit))
+    repository.operations.record(ref, before, after, message, identity.committer.time)
+    repository.refs.update(ref, commit, old=old, message=message, who=identity.committer)
+
+
+def pin_owner(ref: str) -> str:
+    """The id of the container that one of PINS keeps a commit for."""
+    return ref.removeprefix(PINS).partition("-")[0]
+
+
+def stash_owner(ref: str) -> str | None:
+    """The id of the container that a ref keeps a stash of, if it is such a ref."""
+    return pin_owner(ref) if ref.startswith(PINS) and _STASH in ref else None
+
+
+def pinned(repository: Repository, container: str) -> ObjectID | None:
+    """The commit that `pin_commit` keeps for the container of that id."""
+    return repository.refs.read(_pin(container, ""))
+
+
+@contextmanager
+def pinned_commit(
+    repository: Repository, container: str, commit: str, identity: Identity
+) -> Iterator[None]:
+    """Keep the commit of a container that is made meanwhile; not when that fails."""
+    pin_commit(repository, container, commit, identity)
+    try:
+        yield
+    except BaseException:
+        unpin_commit(repository, container)
+        raise
+
+
+def unpinned_commits(repository: Repository, container: Container) -> list[str]:
+    """What the container stands on, and no ref of its own keeps from gc."""
+    pins = [repository.refs.read(_pin(container.id, name)) for name in ("", "-base")]
+    config = container.config
+    return [one for one in (config.commit, config.base) if one and from_hex(one) not in pins]
+
+
+def unpin_commit(repository: Repository, container: str) -> None:
+    """Let go of what `pin_commit` keeps, after the container of that id has gone."""
+    from lxgit.objects.refs import ANY
+
+    for ref in repository.refs.list(_pin(container, "")):
+        repository.refs.update(ref, None, old=ANY, message="container removed", who=ITSELF)
+
+
+def unpin_leftovers(repository: Repository, living: Collection[str]) -> int:
+    """Let go of what is kept for containers that are not among the `living`; how many those are."""
+    pinned = {pin_owner(ref) for ref in repository.refs.list(PINS)}
+    for container in pinned.difference(living):
+        unpin_commit(repository, container)
+    return len(pinned.difference(living))
+
+
+def _pin(container: str, name: str) -> str:
+    return f"{PINS}{container}{name}"
