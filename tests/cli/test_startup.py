@@ -96,8 +96,8 @@ IMAGE = named(objects="directory entries image imageconfig links metadata names 
 CONTAINERS = {"lxgit.beneath", "lxgit.processes", "lxgit.records"} | named(
     operations="values",
     eventlog="",
-    runtime="config containers health idmap index kernel limits restarts rootless rundir runplace"
-    " security",
+    runtime="checksums config containers health idmap index kernel limits restarts rootless rundir"
+    " runplace security",
 )
 LISTED = named(cli="options tables")
 
