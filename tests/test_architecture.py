@@ -76,7 +76,7 @@ LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60  # a command's options, a declaration each, are most of the longest
 
 LOADED_LATER = {
-    ("lxgit.runtime.index", "lxgit.runtime.entries"),  # once a boot, to write the index anew
+    ("lxgit.runtime.index", "lxgit.runtime.registering"),  # once a boot, to write the index anew
     ("lxgit.runtime.attach", "lxgit.runtime.attachment"),  # while the command begins
 }
 """Imports in functions that lead back: one subject each, of which most commands load a half."""

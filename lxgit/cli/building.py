@@ -148,9 +148,9 @@ def build(
             progress=progress,
         )
     if iidfile is not None:
-        from lxgit.cli.newfile import new_file
+        from lxgit.cli.outputfile import output_file
 
-        with new_file(iidfile) as file:
+        with output_file(iidfile) as file:
             file.write(made.oid.encode())
     lines.ends(made.oid)
 

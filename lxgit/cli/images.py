@@ -244,9 +244,9 @@ def export(
 
     repository = session.repository()
     if output not in (None, "-"):
-        from lxgit.cli.newfile import new_file
+        from lxgit.cli.outputfile import output_file
 
-        with new_file(output) as file, session.progress() as progress:
+        with output_file(output) as file, session.progress() as progress:
             export_image(repository, revision, file, progress=progress)
         return
     if os.isatty(session.out.fd):

@@ -117,9 +117,9 @@ def save(
         return
     docker = form == "docker-archive"
     if output not in (None, "-"):
-        from lxgit.cli.newfile import new_file
+        from lxgit.cli.outputfile import output_file
 
-        with new_file(output) as file, session.progress() as progress:
+        with output_file(output) as file, session.progress() as progress:
             saving.save_archive(
                 repository, names, file, docker=docker, squash=squash, progress=progress
             )

@@ -6,7 +6,7 @@
     buildcache    the refs that have a step found again
 
 Nothing that a build needs outlives it but its commits, which the refs of the cache keep: a build
-that is killed at any moment leaves whole steps, and its container goes (runtime/ownership.py).
+that is killed at any moment leaves whole steps, and its container goes (runtime/lifetime.py).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from lxgit.operations.buildsteps import Site
 from lxgit.operations.buildvalues import Built
 from lxgit.operations.consolidating import consolidate
 from lxgit.operations.ordinary import become_root
-from lxgit.runtime import ownership
+from lxgit.runtime import lifetime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def build(
     outer = before_stages(dockerfile, request.arguments, machine, room)
     for name in unused(dockerfile, request.arguments):
         progress.warn(f"--build-arg {name}: no ARG of the Dockerfile has that name")
-    with relied_on(repository), ownership.owning(repository.scratch_dir) as owner:
+    with relied_on(repository), lifetime.owning(repository.scratch_dir) as owner:
         site = Site(
             repository,
             dockerfile,
@@ -155,14 +155,14 @@ def _fetched(
         from lxgit.operations.cloning import cloned
 
         with (
-            ownership.owning(scratch) as place,
+            lifetime.owning(scratch) as place,
             cloned(address, place, proxies=proxies, progress=progress) as source,
         ):
             yield repository_context(source, file)
         return
     from lxgit.operations.download import downloaded
 
-    with ownership.owning(scratch) as place:
+    with lifetime.owning(scratch) as place:
         own = place / "context"
         with downloaded(repository, address, proxies=proxies, progress=progress) as path:
             own.hardlink_to(path)  # its lock is free for the build's own ADD of that address

@@ -1,7 +1,7 @@
 """RUN: a command in a container of the image so far, and the commit of what it has changed.
 
 The container is as one of `run`, with its isolation, and the build's own: it ends and goes with
-that (runtime/ownership.py). What it has changed is committed as `commit` does it, to the ref of the
+that (runtime/lifetime.py). What it has changed is committed as `commit` does it, to the ref of the
 cache that names the step.
 """
 

@@ -29,9 +29,9 @@ from lxgit.objects.tarwriter import TarWriter
 from lxgit.objects.xattrs import CAPABILITY
 from lxgit.operations.containerroot import opened_root
 from lxgit.records import replace
+from lxgit.runtime.extracting import ExtractingWriter
 from lxgit.runtime.fsids import making_files_for
 from lxgit.runtime.idmap import IdMap, UnmappedId
-from lxgit.runtime.merging import MergingWriter
 from lxgit.runtime.rootfs import resolve
 from lxgit.runtime.upper import image_metadata
 from lxgit.tuples import NamedTuple
@@ -143,7 +143,7 @@ def copy(
         directory, prefix = _destination(root, target, source, found)
         stack.callback(os.close, directory)
         stack.enter_context(making_files_for(ids))
-        writer = stack.enter_context(MergingWriter(directory, ids))
+        writer = stack.enter_context(ExtractingWriter(directory, ids))
         _Copier(writer, found, prefix, rules, progress, os.fstat(directory)).run()
 
 
@@ -187,7 +187,7 @@ def copy_in(
         counted = directory if os.statvfs(directory).f_blocks else repository.scratch_dir
         tree = read_tar(opened, progress, limits=limits_for(counted, None))
         stack.enter_context(making_files_for(ids))
-        writer = stack.enter_context(MergingWriter(directory, ids))
+        writer = stack.enter_context(ExtractingWriter(directory, ids))
         tree.replay(_WithoutRoot(writer))
 
 
@@ -367,7 +367,7 @@ class _Copier:
 class _WithoutRoot:
     """A sink for an archive's tree: directories that it only implies, its root among them, stay."""
 
-    def __init__(self, writer: MergingWriter) -> None:
+    def __init__(self, writer: ExtractingWriter) -> None:
         self._writer = writer
         self.file = writer.file
         self.symlink = writer.symlink

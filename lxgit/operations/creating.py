@@ -83,7 +83,7 @@ class RunRequest(NamedTuple):
     labels: tuple[tuple[str, str], ...] = ()  # names and values
     cidfile: str | None = None
     log_size: int | None = DEFAULT_LOG  # bytes
-    owner: str = ""  # whom it ends with (runtime/ownership.py); the image's volumes are left out
+    owner: str = ""  # whom it ends with (runtime/lifetime.py); the image's volumes are left out
 
 
 class Plan(NamedTuple):

@@ -16,11 +16,11 @@ from lxgit.operations.standing import container_of
 from lxgit.operations.values import Problem
 from lxgit.processes import boot_time
 from lxgit.runtime.containers import BrokenContainer, all_containers, broken, data_hint
-from lxgit.runtime.entries import drop_stray, enter, lacking, strays
 from lxgit.runtime.holders import pinned_layers
 from lxgit.runtime.index import look_again
 from lxgit.runtime.layercheck import layer_faults
 from lxgit.runtime.layers import AbsentLayer, BrokenLayer, LayerStore, stack_name
+from lxgit.runtime.registering import drop_stray, enter, lacking, strays
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -248,7 +248,7 @@ def _remover(repository: Repository, container: Container) -> AfterExit | None:
 
     def delete(*, is_locked: bool) -> None:
         if container.config.owner:
-            from lxgit.runtime.ownership import lives
+            from lxgit.runtime.lifetime import lives
 
             if lives(repository.scratch_dir, container.config.owner):
                 return

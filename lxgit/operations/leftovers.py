@@ -24,8 +24,8 @@ from lxgit.runtime import rootless, volumes
 from lxgit.runtime.containers import all_containers, edited
 from lxgit.runtime.erasing import remove, settled
 from lxgit.runtime.index import NoSuchContainer
+from lxgit.runtime.lifetime import lives
 from lxgit.runtime.newupper import others, remove_others
-from lxgit.runtime.ownership import lives
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

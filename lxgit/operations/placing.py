@@ -23,9 +23,9 @@ from lxgit.operations.pins import keep_commit, pin_commit
 from lxgit.operations.worktree import WorkTree, open_work_tree
 from lxgit.records import replace
 from lxgit.runtime.containers import edited
-from lxgit.runtime.entries import other_ids, release_ids
 from lxgit.runtime.idranges import ids_beyond
 from lxgit.runtime.newupper import other_name, remove_others, write_upper
+from lxgit.runtime.registering import other_ids, release_ids
 from lxgit.runtime.statcache import forget
 from lxgit.tuples import NamedTuple
 

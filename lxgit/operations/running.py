@@ -292,7 +292,7 @@ def _recorded_code(container: Container) -> int:
 def rename(repository: Repository, name: str, new: str) -> None:
     """Give a container another name. NameTaken, InvalidContainerName, NoSuchContainer."""
     from lxgit.operations.naming import check_container_name
-    from lxgit.runtime.entries import rename as rename_record
+    from lxgit.runtime.registering import rename as rename_record
 
     container = find_container(repository, name)
     check_container_name(repository, new)

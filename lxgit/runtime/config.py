@@ -100,7 +100,7 @@ class Settings:
     health: HealthCheck | None = None
     log_size: int | None = DEFAULT_LOG  # bytes; None: no limit
     remove: bool = False  # it goes when it has ended
-    owner: str = ""  # the command that it ends and goes with (ownership.py)
+    owner: str = ""  # the command that it ends and goes with (lifetime.py)
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:

@@ -10,9 +10,9 @@ from lxgit.fsutil import write_atomic
 from lxgit.runtime import idranges
 from lxgit.runtime.config import encoded
 from lxgit.runtime.containers import Container
-from lxgit.runtime.entries import ContainerNameTaken, give_name, has_entry, registered
 from lxgit.runtime.index import container_names
 from lxgit.runtime.names import check_name, unused_name
+from lxgit.runtime.registering import ContainerNameTaken, give_name, has_entry, registered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from lxgit.beneath import drop
 from lxgit.fsutil import fsync_directory
 from lxgit.locks import locked
 from lxgit.runtime import idranges, index
-from lxgit.runtime.entries import drop_stale, registered
 from lxgit.runtime.index import ids_of
+from lxgit.runtime.registering import drop_stale, registered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -201,7 +201,7 @@ def look_again(containers: Path | str) -> bool:
         return True
     from pathlib import Path
 
-    from lxgit.runtime.entries import registered
+    from lxgit.runtime.registering import registered
 
     try:
         with registered(Path(containers)):

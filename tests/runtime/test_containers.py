@@ -26,7 +26,12 @@ from lxgit.runtime.containers import (
     broken,
 )
 from lxgit.runtime.creating import create
-from lxgit.runtime.entries import (
+from lxgit.runtime.erasing import remove, settled
+from lxgit.runtime.holders import is_starting
+from lxgit.runtime.idmap import Extent, InvalidIdMap
+from lxgit.runtime.index import AmbiguousContainer, NoSuchContainer, container_names, stands
+from lxgit.runtime.names import InvalidContainerName
+from lxgit.runtime.registering import (
     ContainerNameTaken,
     drop_stray,
     enter,
@@ -35,11 +40,6 @@ from lxgit.runtime.entries import (
     rename,
     strays,
 )
-from lxgit.runtime.erasing import remove, settled
-from lxgit.runtime.holders import is_starting
-from lxgit.runtime.idmap import Extent, InvalidIdMap
-from lxgit.runtime.index import AmbiguousContainer, NoSuchContainer, container_names, stands
-from lxgit.runtime.names import InvalidContainerName
 from lxgit.runtime.runplace import socket_path
 from tests.support.stores import find
 

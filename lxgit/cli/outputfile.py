@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def new_file(path: str) -> Iterator[IO[bytes]]:
+def output_file(path: str) -> Iterator[IO[bytes]]:
     """Write a file under another name, which becomes `path` at the end; OSError names `path`.
 
     What is there and no regular file, a pipe or /dev/stdout, is written as it is.

@@ -47,7 +47,7 @@ class CannotReplace(LxgitError):
     """A directory would take the place of something else, or the other way round."""
 
 
-class MergingWriter:
+class ExtractingWriter:
     """A sink that makes inodes below the open directory `root`, which stays open.
 
     `ids` is the map from the ids of metadata to those of `root`. A context manager: directories get
