@@ -192,7 +192,7 @@ def stands(containers: Path | str) -> bytes:
 
 
 def look_again(containers: Path | str) -> bool:
-    """Have the index compared with the containers, once a boot: see `entries.registered`.
+    """Have the index compared with the containers, once a boot: see `registering.registered`.
 
     False where that is due and cannot be done: a disk that cannot be written to has the index that
     it has.
