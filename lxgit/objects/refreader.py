@@ -41,7 +41,10 @@ def remedy(git_dir: str, name: str) -> str:
         return f"remove '{path}': 'lxgit fsck --repair' makes it again"
     if name.startswith(CACHE):
         return UNCACHE
-    return f"its former values are in '{git_dir}/logs/{name}'"
+    log = f"{git_dir}/logs/{name}"
+    if os.path.exists(log):
+        return f"its former values are in '{log}'"
+    return f"nothing says what it was: remove '{path}'"
 
 
 def restoring(git_dir: Path | str) -> str:
