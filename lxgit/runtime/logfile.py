@@ -61,6 +61,8 @@ class LogWriter:
         if self._end:
             with contextlib.suppress(OSError):  # what cannot be read is left as it is
                 self._mend()
+        with contextlib.suppress(OSError):  # from now on it is not where the log ends
+            self._note.unlink(missing_ok=True)
 
     def _open(self) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -105,7 +107,6 @@ class LogWriter:
         self._is_torn = False
 
     def _begin_anew(self) -> None:
-        self._note.unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):  # when there was no room for a new one
             self._path.rename(older(self._path))
         full = self._fd

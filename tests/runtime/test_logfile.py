@@ -152,6 +152,22 @@ def test_what_is_noted_goes_with_the_log_that_it_is_of(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "log.1"]
 
 
+def test_what_was_noted_before_a_life_is_not_where_a_log_ends_after_it(tmp_path: Path) -> None:
+    """The user has emptied it, and whoever wrote to it next was killed."""
+    path = tmp_path / "log"
+    with closing(LogWriter(path)) as log:
+        for _ in range(5):
+            log.write(OUT, bytes(60000))
+    os.truncate(path, 0)
+    with closing(LogWriter(path)) as log:
+        log.write(OUT, b"short")
+    killed = LogWriter(path)
+    for _ in range(5):
+        killed.write(OUT, bytes(64000))
+    LogWriter(path).close()
+    assert len(logged(path)) == 6
+
+
 @pytest.mark.root
 def test_a_full_disk_loses_whole_records_only(tmp_path: Path) -> None:
     from lxgit.runtime import kernel
