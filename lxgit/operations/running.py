@@ -100,9 +100,15 @@ def _asked(container: Container, how: Stop) -> Stopping:
     _send(session, how.signal or _asks_to_end(container))
     with contextlib.suppress(SupervisorLost):
         session.pause(paused=False)
-    own = _PATIENCE if container.config.stop_timeout is None else container.config.stop_timeout
-    patience = own if how.patience is None else how.patience
-    return Stopping(container, how, session, _deadline(patience))
+    return Stopping(container, how, session, _deadline(_patience(container, how)))
+
+
+def _patience(container: Container, how: Stop) -> float:
+    """Seconds; when the machine goes down, no container's own wish holds that up without end."""
+    own = container.config.stop_timeout
+    if how.patience is not None:
+        return how.patience
+    return _PATIENCE if own is None or (own < 0 and not how.by_user) else own
 
 
 def _deadline(patience: float) -> float | None:

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lxgit.operations import running
+from lxgit.operations.service import Result, stop_all
 from lxgit.records import replace
+from lxgit.repository import open_repository
 from lxgit.runtime import protocol
 from lxgit.runtime.config import EXITED, RESTARTING
 from lxgit.runtime.containers import edited, load
@@ -205,6 +208,14 @@ class TestAtBoot:
         assert sorted(emptied("system", "start-all").lines) == ["a", "b"]
         names = {row["name"] for row in emptied("ps", "--format", "json").json}
         assert names == {"a", "b"}
+
+    def test_no_wish_for_endless_patience_holds_up_the_end(
+        self, emptied: Lxgit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = ("run", "-d", "--network", "none", "--name", "a", "--stop-timeout", "-1")
+        emptied(*run, "base", "sleep", "600")  # which, as the first process, no SIGTERM ends
+        monkeypatch.setattr(running, "_PATIENCE", 0.1)
+        assert list(stop_all(open_repository(emptied.store), None)) == [Result("a")]
 
     def test_one_that_cannot_start_keeps_no_other_from_it(self, emptied: Lxgit) -> None:
         run = ("create", "--network", "none", "--restart", "always", "--name")
