@@ -52,10 +52,12 @@ def restoring(git_dir: Path | str) -> str:
 
     Not `git fetch`: it asks only for what refs do not reach, and Git compares what comes with the
     damaged object. A pack that is there already is believed, and `gc` leaves the damaged one out.
+    What the clone's refs do not reach any more it keeps (`-k`): it may be what is wanted.
     """
     return (
-        "where CLONE is the Git directory of a clone that has it, 'git -C CLONE repack -adq',"
-        f" 'cp -f CLONE/objects/pack/pack-* {git_dir}/objects/pack/' and 'lxgit gc' bring it back"
+        "where CLONE is the Git directory of a clone that has it, 'git -C CLONE repack -adkq',"
+        f" 'cp -f CLONE/objects/pack/pack-* \"{git_dir}/objects/pack/\"' and 'lxgit gc'"
+        " bring it back"
     )
 
 
