@@ -112,7 +112,8 @@ def test_a_gc_that_was_killed_is_no_deletion(full: Lxgit, git: StockGit) -> None
     """Just before what is left of the log is in the place of all of it."""
     if reason := lacks_program("strace"):
         unable(reason)
-    full("branch", "gone", git.commit("only here", git.word("rev-parse", "tuned")))
+    tip, tree = git.word("rev-parse", "tuned", "tuned^{tree}").split()
+    full("branch", "gone", git.commit("only here", tip, tree=tree))
     full("branch", "-D", "third")
     full("branch", "-D", "gone")
     before = full("reflog", "--deleted").lines
