@@ -203,7 +203,8 @@ class RefStore(RefReader):
     def drop_unmade(self, name: str) -> None:
         """Remove from a log what somebody wrote who was to move the ref, and was killed.
 
-        The caller has that one's lock. What the log had before stays, also of one that is `lost`.
+        The caller has that one's lock. What the log had before stays, also of one that is `lost`;
+        where that was nothing, or has expired, an empty log.
         With a log that came from another name nobody can tell, and all of it is LOST.
         """
         if not name.startswith((BRANCHES, TAGS)):
@@ -212,7 +213,7 @@ class RefStore(RefReader):
         if self._is_there(name):
             value = self.read(name)
             if log and log[0].new != value and log[0].old == value:
-                moved = next((at for at, entry in enumerate(log) if entry.new == value), 0)
+                moved = next((at for at, entry in enumerate(log) if entry.new == value), 1)
                 self._rewrite(name, log[moved:])
         elif log and log[0].old is None and len(log) > 1:
             self._rewrite(name, log[1:])

@@ -63,6 +63,19 @@ def test_after_a_kill_the_log_is_the_ref_s(
         assert refs.reflog(BASE) == before
 
 
+def test_after_a_kill_with_no_entry_for_the_value(
+    refs: RefStore, logged: LoggedRefs, stock: StockGit, commits: list[ObjectID]
+) -> None:
+    """Those from before have expired: the one that is there is of a move that never came."""
+    stock("reflog", "expire", "--expire=all", BASE)
+    moved_by_one_who_is_killed(refs, commits[1], commits[2])
+    assert [entry.new for entry in refs.reflog(BASE)] == [commits[2]]
+    with pytest.raises(RefMoved):
+        put(refs, BASE, commits[0], commits[2])
+    assert refs.reflog(BASE) == ()
+    assert list(logged.unlogged()) == []
+
+
 def test_an_update_that_fails_leaves_no_entry(
     refs: RefStore, logged: LoggedRefs, commits: list[ObjectID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
