@@ -4,6 +4,9 @@ Whoever moves one, lxgit or stock Git, writes the log first; what a killed proce
 with its lock, `NAME.lock`, which is on the disk before the entry is. So a log without the ref's
 value is a log that was lost, or a ref that something else has moved: by hand, or from a backup.
 
+Or stock Git's `reflog expire` took the last entry, with a commit that the ref does not reach. Then
+the ref reaches all that the others name, which is no sign of anything else: who has Git, asks it.
+
 Not told of: a symbolic ref, which stock Git makes without an entry, as it has HEAD name another
 branch; and a log without entries, which have expired.
 """
@@ -42,7 +45,7 @@ class LoggedRefs(RefStore):
     """The refs of one repository, as their logs have them."""
 
     def unlogged(self) -> Iterator[Unlogged]:
-        """Those whose log is gone, or ends with another value."""
+        """Those whose log is gone, or ends with another value, as Git leaves some, too."""
         names = ["HEAD"]
         with suppress(CorruptRef):  # packed-refs, which Git's words are about
             names += [*self.list(BRANCHES), *self.list(TAGS)]

@@ -38,6 +38,7 @@ from lxgit.objects.verify import ImageVerifier
 from lxgit.operations import leftovers
 from lxgit.operations.fsckcache import REPAIR, container_problems, index_problems, layer_problems
 from lxgit.operations.fsckshared import network_problems, volume_problems
+from lxgit.operations.garbage import logged_ids, unreached
 from lxgit.operations.gc import lies
 from lxgit.operations.lookup import read_commit
 from lxgit.operations.pins import pin_owner
@@ -49,6 +50,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from lxgit.objects.logcheck import Unlogged
     from lxgit.progress import Progress
     from lxgit.repository import Repository
 
@@ -144,6 +146,8 @@ def _log_problems(
     for one in refs.unlogged():
         if one.value not in repository.objects:
             continue  # which has been told of
+        if one.logged is not None and _may_have_expired(repository, one):
+            continue
         if repair:
             refs.log_anew(one, ITSELF._replace(time=int(time.time())))
         known = _known_as(one.name, names)
@@ -155,6 +159,14 @@ def _log_problems(
             back = f"'lxgit {'tag' if one.name.startswith(TAGS) else 'branch'} -f {known} {logged}'"
             hint = f"{back} goes back there; 'lxgit fsck --repair' has the log say what is so"
         yield Problem(told, (known,), hint=hint, repaired=repair)
+
+
+def _may_have_expired(repository: Repository, one: Unlogged) -> bool:
+    """Whether the last entry is perhaps one that stock Git took: the ref reaches all the others."""
+    named = logged_ids([repository.refs.reflog(one.name)])
+    with contextlib.suppress(GitFailed):  # of damage, which has been told of
+        return not unreached(repository, [hex_id(one.value)], named)
+    return False
 
 
 def _settings_problems(repository: Repository, *, repair: bool) -> Iterator[Problem]:

@@ -60,9 +60,9 @@ class Entries(NamedTuple):
 def expiring(repository: Repository, *, now: bool) -> Entries:
     """Which entries are too old; with `now`, all that reach what no ref does.
 
-    Where none is left that tells how a branch or a tag came to be where it is (`arriving` asks for
-    it), the last one stays, without what it was before; of one that was deleted, as long as that is
-    told of.
+    Where the last that is left does not tell how a branch or a tag came to be where it is
+    (`arriving` asks for it, `fsck` too), the last one of all stays, from what that says; of one
+    that was deleted, as long as that is told of.
     """
     moment = time.time()
     logs = {name: repository.refs.reflog(name) for name in repository.refs.logged()}
@@ -71,7 +71,7 @@ def expiring(repository: Repository, *, now: bool) -> Entries:
         for name, log in logs.items()
     }
     # Of all at once: Git may walk the whole history each time that it is asked.
-    unnamed = _unreached(repository, KEPT, logged_ids(young.values())) if now else None
+    unnamed = unreached(repository, KEPT, logged_ids(young.values())) if now else None
     kept = {
         name: _kept_of_ref(repository, name, log, young[name], moment, unnamed)
         for name, log in logs.items()
@@ -115,7 +115,7 @@ def _kept_of_ref(
     else:
         due, lost = set(young), unnamed
     kept = [entry for entry in young if entry not in due or not _ids(entry) & lost]
-    if log and all(entry.new != log[0].new for entry in kept):
+    if log and (not kept or kept[0].new != log[0].new):
         return [*_last(repository, name, log[0], kept), *kept]
     return kept
 
@@ -170,13 +170,13 @@ def _left(repository: Repository, name: str, entries: Iterable[ReflogEntry]) -> 
     """The commits of entries that the ref, for HEAD any ref, does not reach."""
     wanted = logged_ids([entries])
     if name == "HEAD":
-        return _unreached(repository, KEPT, wanted)
+        return unreached(repository, KEPT, wanted)
     if not wanted or repository.refs.read(name) is None:
         return wanted
-    return _unreached(repository, [name], wanted)
+    return unreached(repository, [name], wanted)
 
 
-def _unreached(repository: Repository, tips: Sequence[str], wanted: set[ObjectID]) -> set[ObjectID]:
+def unreached(repository: Repository, tips: Sequence[str], wanted: set[ObjectID]) -> set[ObjectID]:
     """Those of `wanted` that nothing of `tips` reaches, which are words of git-rev-list(1)."""
     if not wanted:
         return set()

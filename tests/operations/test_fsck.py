@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lxgit.objects.commits import Commit, encode_commit
-from lxgit.objects.ids import ObjectID, ObjectType
+from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.tree import MODE_FILE, MODE_SYMLINK, MODE_TREE, TreeEntry, encode_tree
 from lxgit.operations.fsck import fsck
+from lxgit.operations.gc import gc
 from lxgit.operations.importing import import_image
 from lxgit.operations.lookup import find_commit
 from lxgit.repository import Repository, create_repository
+from tests.support.stockgit import StockGit
 from tests.support.stores import WHO, Listener, find_image
 
 if TYPE_CHECKING:
@@ -198,3 +201,30 @@ def test_a_ref_that_is_none(repository: Repository) -> None:
     (repository.git_dir / "refs" / "heads" / "broken").write_text("nonsense\n")
     assert problems(repository)
     assert find_commit(repository, "base")
+
+
+@pytest.mark.parametrize("way", ["TXST", "AXST", "ST"])
+@pytest.mark.parametrize("by", ["lxgit", "Git"])
+def test_a_branch_some_of_whose_entries_have_expired(
+    repository: Repository, by: str, way: str
+) -> None:
+    """All but A come of A; another branch has X, and nothing has S. Git may take the last entry."""
+    git = StockGit(repository.git_dir)
+    base = hex_id(find_commit(repository, "base"))
+    made = {name: git.commit(name, base, tree=f"{base}^{{tree}}") for name in "TXS"} | {"A": base}
+    ids = {name: from_hex(oid.encode()) for name, oid in made.items()}
+    refs, before = repository.refs, None
+    who = WHO.committer._replace(time=int(time.time()))
+    refs.update("refs/heads/other", ids["X"], old=None, message="made", who=who)
+    for name in way:
+        refs.update("refs/heads/work", ids[name], old=before, message=name, who=who)
+        before = ids[name]
+    assert problems(repository) == []
+    if by == "Git":
+        git("reflog", "expire", "--expire-unreachable=now", "--all")
+    else:
+        repository.objects.close()
+        gc(repository, now=True, progress=Listener())
+        assert refs.reflog("refs/heads/work")[0].new == before
+    assert len(refs.reflog("refs/heads/work")) < len(way)
+    assert problems(repository) == []
