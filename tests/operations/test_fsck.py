@@ -228,3 +228,17 @@ def test_a_branch_some_of_whose_entries_have_expired(
         assert refs.reflog("refs/heads/work")[0].new == before
     assert len(refs.reflog("refs/heads/work")) < len(way)
     assert problems(repository) == []
+
+
+def test_a_branch_set_back_from_what_lacks_a_parent(repository: Repository) -> None:
+    """Git cannot say what the branch reaches of it: that it was set back is told all the same."""
+    git = StockGit(repository.git_dir)
+    base = find_commit(repository, "base")
+    tree = f"{hex_id(base)}^{{tree}}"
+    missing = git.commit("missing", hex_id(base), tree=tree)
+    last = from_hex(git.commit("last", missing, tree=tree).encode())
+    repository.refs.update("refs/heads/work", last, old=None, message="", who=WHO.committer)
+    (repository.git_dir / "refs/heads/work").write_text(f"{hex_id(base)}\n")
+    (repository.git_dir / "objects" / missing[:2] / missing[2:]).unlink()
+    told = f"'work' is {hex_id(base)[:12]}, and its reflog says {hex_id(last)[:12]}"
+    assert told in [problem.message for problem in problems(repository)]
