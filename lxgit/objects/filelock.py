@@ -95,12 +95,12 @@ class FileLock:
         """Have the lock itself on the disk: whoever finds what is done under it knows of it."""
         fsync_directory(os.path.dirname(self._lock))
 
-    def write(self, content: bytes) -> None:
+    def write(self, content: bytes, *, mode: int = 0o644) -> None:
         """Have the new content on disk; what a full disk prevents, it prevents here."""
         self._content = NewFile(self._git_dir)
         fd = self._content.fd
         write_all(fd, content)
-        os.fchmod(fd, 0o644)
+        os.fchmod(fd, mode)
         os.fsync(fd)
         fcntl.flock(fd, fcntl.LOCK_EX)  # a name without that is a leftover, see `leftovers`
         new = f"{self._git_dir}/{TEMPORARY}{os.urandom(8).hex()}"

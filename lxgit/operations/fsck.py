@@ -27,6 +27,7 @@ import time
 from lxgit.errors import LxgitError
 from lxgit.objects.commits import ITSELF, Commit
 from lxgit.objects.filecheck import FileFault, derived_faults, hiding_files, unindexed_faults
+from lxgit.objects.filelock import RefConflict, RefLocked
 from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.objects.logcheck import LoggedRefs
@@ -42,7 +43,7 @@ from lxgit.operations.garbage import logged_ids, unreached
 from lxgit.operations.gc import lies
 from lxgit.operations.lookup import read_commit
 from lxgit.operations.pins import pin_owner
-from lxgit.operations.repair import lacking_settings, remake, set_settings, write_settings
+from lxgit.operations.repair import lacking_settings, remake, write_settings
 from lxgit.operations.values import Problem
 from lxgit.runtime.containers import all_containers
 
@@ -60,6 +61,7 @@ _OF_REFS = re.compile(rb": not a commit$|\b0{40}$|^error: invalid HEAD$|^notice:
 _AS_IT_IS = "nothing is lost or damaged: it was made so, and a clone has it so, too"
 _REPAIR_FIRST = "'lxgit fsck --repair' first: it may come of what that makes again"
 _ANEW = "'lxgit fsck --repair' writes it anew, with what can be read of it"
+_BY_HAND = "no store needs what Git refuses there: take it out of git/config"
 _PASSED_OVER = "'lxgit undo' passes over it; taking the line out of that file loses nothing more"
 _UNREAD = (b"not a git repository", b"/packed-refs: ")  # Git looks no further then
 _FIRST = "mend HEAD or packed-refs first: then 'lxgit fsck' tells of objects, too"
@@ -170,21 +172,27 @@ def _may_have_expired(repository: Repository, one: Unlogged) -> bool:
 
 
 def _settings_problems(repository: Repository, *, repair: bool) -> Iterator[Problem]:
+    faults, hint = _settings_faults(repository)
+    repaired = False
+    if faults and repair:
+        try:
+            write_settings(repository)
+            left, _ = _settings_faults(repository)
+            repaired = not left
+            faults, hint = (left, _BY_HAND) if left else (faults, hint)
+        except (GitFailed, RefLocked, RefConflict) as error:
+            yield Problem(f"git/config stays as it is: {error.message}", hint=error.hint)
+    for told in faults:
+        yield Problem(told, hint=hint, repaired=repaired)
+
+
+def _settings_faults(repository: Repository) -> tuple[list[str], str]:
+    """What is wrong with the Git configuration, a line each, and what helps."""
     try:
         lacking = lacking_settings(repository)
     except GitFailed as error:
-        if repair:
-            write_settings(repository)
-        told = f"git/config is missing or damaged: {error.message}"
-        yield Problem(told, hint=_ANEW, repaired=repair)
-        return
-    if repair:
-        try:
-            set_settings(repository, lacking)
-        except GitFailed:  # what one says is nothing that it can be
-            write_settings(repository)
-    for name, value in lacking.items():
-        yield Problem(f"git/config does not say {name}={value}", hint=REPAIR, repaired=repair)
+        return [f"git/config is missing or damaged: {error.message}"], _ANEW
+    return [f"git/config does not say {name}={value}" for name, value in lacking.items()], REPAIR
 
 
 def _derived_problems(repository: Repository, *, repair: bool) -> Iterator[Problem]:

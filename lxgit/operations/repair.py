@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 
-from lxgit.fsutil import write_atomic
-from lxgit.objects.git import GitFailed
+from lxgit.objects.filelock import FileLock
+from lxgit.objects.git import Git, GitFailed
 from lxgit.objects.gitdir import STORE_SETTINGS
 from lxgit.objects.newfile import TEMPORARY
 from lxgit.objects.packedrefs import CorruptRef
 from lxgit.operations.gc import write_commit_graph
+from lxgit.operations.scratchspace import scratch_directory
 
 _SECTION = re.compile(rb'\[[A-Za-z0-9.-]+(?: "[^"\\\0]*")?\]')
 _SETTING = re.compile(rb'\s+([A-Za-z][A-Za-z0-9-]*)(?: = (?:[^"\\\0]*|"[^"\\\0]*"))?')
@@ -21,41 +23,59 @@ _OWN = {name.rpartition(".")[2].lower().encode() for name in _WANTED}
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
+    from pathlib import Path
 
     from lxgit.repository import Repository
 
 
 def lacking_settings(repository: Repository) -> dict[str, str]:
     """The settings of a store that its Git configuration does not have; GitFailed."""
-    said = repository.git.run(["config", "--file", "config", "--list", "-z"])
+    return _lacking(repository.git, "config")
+
+
+def _lacking(git: Git, file: str) -> dict[str, str]:
+    said = git.run(["config", "--file", file, "--list", "-z"])
     pairs = (line.partition("\n") for line in said.decode(errors="replace").split("\0") if line)
     has = {name.lower(): value for name, _, value in pairs}
     return {name: value for name, value in _WANTED.items() if has.get(name.lower()) != value}
 
 
-def set_settings(repository: Repository, settings: Mapping[str, str]) -> None:
-    """Write settings into a store's Git configuration."""
-    for name, value in settings.items():
-        repository.git.run(["config", "--file", "config", "--replace-all", name, value])
-
-
 def write_settings(repository: Repository) -> None:
-    """Write anew a Git configuration that is missing, or that Git cannot read.
+    """Have a store's Git configuration say what it lacks, in one step, under the lock Git takes.
 
-    Lines that are as Git writes them stay, but for those of a section whose name is none and what
-    a store's settings say; none do where Git cannot read them either.
+    All else stays as it is where Git can read it. Of one that it cannot, the lines do that are as
+    Git writes them, but for those of a section whose name is none; where it cannot read these
+    either, none. RefLocked when somebody else has the lock; GitFailed, OSError: nothing was done.
     """
     path = repository.git_dir / "config"
-    try:
-        damaged = path.read_bytes()
-    except OSError:
-        damaged = b""
-    for content in (b"".join(_readable(damaged)), b""):
-        write_atomic(path, content, mode=0o644)
-        with contextlib.suppress(GitFailed):
-            set_settings(repository, lacking_settings(repository))
-            return
+    with (
+        FileLock(os.fspath(path), os.fspath(repository.git_dir)) as lock,
+        scratch_directory(repository) as scratch,
+    ):
+        try:
+            content, mode = path.read_bytes(), stat.S_IMODE(path.stat().st_mode)
+        except OSError:
+            content, mode = b"", 0o644
+        lock.write(_completed(content, scratch / "config"), mode=mode)
+        lock.commit()
+
+
+def _completed(content: bytes, scratch: Path) -> bytes:
+    """What can be read of a configuration, with what it lacks: Git tells by a file of that."""
+    git, file = Git(None), os.fspath(scratch)  # a store's own would go by the settings it has
+    for readable in (content, b"".join(_readable(content)), b""):
+        scratch.write_bytes(readable)
+        try:
+            lacking = _lacking(git, file)
+        except GitFailed as error:
+            if error.status < 0 or not readable:
+                raise  # which says nothing of the file
+            continue
+        for name, value in lacking.items():
+            git.run(["config", "--file", file, "--replace-all", name, value])
+        break
+    return scratch.read_bytes()
 
 
 def _readable(config: bytes) -> Iterator[bytes]:

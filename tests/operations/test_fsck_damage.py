@@ -428,6 +428,45 @@ def test_any_bit_of_the_configuration(grown: Lab) -> None:
             config.write_bytes(whole)
 
 
+def test_a_configuration_that_stock_git_holds_stays_as_it_is(grown: Lab) -> None:
+    """It was emptied, and called repaired. Later all of it stays but what is mended."""
+    store, config = grown.repository.path, grown.repository.git_dir / "config"
+    sound = config.read_bytes()
+    users = b'# mine\n[remote "origin"]\n\turl = "https://e.org/;x" # there\n[user]\n\tname = Ada\n'
+    harmed = sound.replace(b"bigFileThreshold = 32m", b"bigFileThreshold = 1g") + users
+    config.write_bytes(harmed)
+    config.chmod(0o600)
+    lock = config.with_name("config.lock")
+    lock.touch()
+    held, lacking = problems(store, repair=True)
+    assert f"'{lock}'" in held.message
+    assert "remove that file" in str(held.hint)
+    assert not held.repaired
+    assert not lacking.repaired
+    assert config.read_bytes() == harmed
+    lock.unlink()
+    assert [problem.repaired for problem in problems(store, repair=True)] == [True]
+    assert config.read_bytes() == sound + users
+    assert config.stat().st_mode & 0o777 == 0o600
+    assert problems(store) == []
+
+
+def test_a_configuration_that_git_reads_and_refuses_is_not_called_repaired(grown: Lab) -> None:
+    store, config = grown.repository.path, grown.repository.git_dir / "config"
+    sound = config.read_bytes()
+    harmed = sound.replace(b"bare = true", b"bare = trud")
+    config.write_bytes(harmed)
+    assert all(problem.repaired for problem in problems(store, repair=True))
+    assert config.read_bytes() == sound
+    config.write_bytes(harmed + b"[extensions]\n\tobjectFormat = none\n")
+    found = problems(store, repair=True)
+    assert "objectformat" in found[0].message
+    assert "take it out" in str(found[0].hint)
+    assert not found[0].repaired
+    assert config.read_bytes() == sound + b"[extensions]\n\tobjectFormat = none\n"
+    config.write_bytes(sound)
+
+
 def test_it_says_whom_it_harms(grown: Lab) -> None:
     """A file that one branch alone has, and the container on it."""
     repository = grown.repository
