@@ -100,8 +100,11 @@ class Container:
 
     def note_upper(self) -> None:
         """Note that its upper directory is there; a full disk has none of it."""
+        path = self.path / "has-upper"
         try:
-            write_atomic(self.path / "has-upper", self._upper_note, durable=False)
+            if path.is_dir():  # which is damage, and tells nothing
+                drop(path)
+            write_atomic(path, self._upper_note, durable=False)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise

@@ -139,8 +139,9 @@ def know(container: Path | str) -> None:
 
     A full disk has it as it is.
     """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK  # what is damaged may be a pipe
     try:
-        os.close(os.open(f"{container}/known", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(f"{container}/known", flags, 0o600))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

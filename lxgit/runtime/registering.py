@@ -89,9 +89,11 @@ def _index(containers: Path, *, anew: bool) -> None:
         drop_stale(containers / ".names")
         drop_stale(containers / ".ranges")
         for container in found:
-            index.know(container.path)
-            if container.upper.exists():
-                container.note_upper()
+            with contextlib.suppress(OSError):  # of one that is damaged: the others count
+                index.know(container.path)
+            with contextlib.suppress(OSError):
+                if container.upper.exists():
+                    container.note_upper()
     for container in found:
         for entry in entries_of(container):
             take(entry, container)

@@ -180,6 +180,29 @@ def test_what_is_no_file_of_a_container(
     assert not list(based.store.glob(f"containers/*{config.parent.name}"))
 
 
+@pytest.mark.parametrize("damage", ["a directory", "a pipe"])
+@pytest.mark.parametrize("note", ["known", "has-upper"])
+def test_a_note_of_a_container_that_is_none_after_a_reboot(
+    based: Lxgit, config: Path, note: str, damage: str
+) -> None:
+    """It stopped every command that makes, starts, removes or repairs a container."""
+    config.with_name("upper").mkdir()
+    path = config.with_name(note)
+    path.unlink(missing_ok=True)
+    if damage == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+        path.joinpath("within").touch()
+    (based.store / "containers/.lock").write_bytes(b"")
+    based("create", "--name", "other", "base", "true", timeout=20)
+    assert sorted(based("ps", "-a", "--format", "{{.Names}}").lines) == ["other", "web"]
+    assert path.is_file() == (note == "has-upper")
+    assert based("fsck", "--repair").out == "No faults found.\n"
+    based("rm", "-f", "web")
+    assert based("ps", "-a", "--format", "{{.Names}}").lines == ["other"]
+
+
 @pytest.mark.parametrize("damage", ["a link that leads nowhere", "a pipe for a lock"])
 def test_a_leftover_that_is_no_directory_of_a_container(
     based: Lxgit, config: Path, damage: str
