@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import lru_cache
 from itertools import pairwise
 
@@ -155,9 +156,8 @@ def _made(says: Described, kind: Kind, executable: bool) -> Metadata:  # noqa: F
         raise InvalidMetadata("a symlink has a mode of its own")
     if kind is Kind.FILE and bool(mode & 0o100) is not executable:
         raise InvalidMetadata("the mode and Git's mode disagree on the owner's execute bit")
-    if says.xattrs:
-        _check_xattrs(kind, says.xattrs)
-    return Metadata(mode, says.uid, says.gid, says.mtime, says.xattrs)
+    xattrs = _as_linux_has(kind, says.xattrs) if says.xattrs else ()
+    return Metadata(mode, says.uid, says.gid, says.mtime, xattrs)
 
 
 # Whole packages have one mtime: of the 53,000 lines of a large Debian 1,400 differ before the name.
@@ -229,10 +229,15 @@ def _take(tokens: list[bytes], key: bytes) -> bytes | None:
 
 
 def _parse_xattr(token: bytes) -> tuple[bytes, bytes]:
+    from lxgit.objects.xattrs import NAME_MAX
+
     name, equals, value = token[2:].partition(b"=")
     if not token.startswith(b"x:") or not equals or not name:
         raise InvalidMetadata(f"bad attribute {quoted(token[:60])}")
-    return _unquote(name), _unquote(value)
+    key = _unquote(name)
+    if b"\0" in key or len(key) > NAME_MAX or b"." not in key:
+        raise InvalidMetadata(f"bad extended attribute name {quoted(key[:60])}")
+    return key, _unquote(value)
 
 
 def _parse_xattrs(tokens: list[bytes]) -> tuple[tuple[bytes, bytes], ...]:
@@ -270,6 +275,30 @@ def _check_xattrs(kind: Kind, xattrs: tuple[tuple[bytes, bytes], ...]) -> None:
         check_xattrs(xattrs)
     except InvalidXattr as error:
         raise InvalidMetadata(error.message) from None
+
+
+def _as_linux_has(
+    kind: Kind, xattrs: tuple[tuple[bytes, bytes], ...]
+) -> tuple[tuple[bytes, bytes], ...]:
+    """Those that an inode of that kind can have, in the form that Linux has them in.
+
+    `encode_line` was not always strict, and what it wrote stays in history: format.md, "%meta".
+    """
+    from lxgit.objects.xattrs import CAPABILITY, kept_capability, without_overflow
+
+    try:
+        _check_xattrs(kind, xattrs)
+    except InvalidMetadata:
+        pass
+    else:
+        return xattrs
+    kept = []
+    for name, value in xattrs:
+        pair = (name, kept_capability(value) if name == CAPABILITY else value)
+        with suppress(InvalidMetadata):
+            _check_xattrs(kind, (pair,))
+            kept.append(pair)
+    return without_overflow(kept)
 
 
 def decode_line(line: bytes) -> tuple[bytes, Described]:

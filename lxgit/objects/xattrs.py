@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 CAPABILITY = b"security.capability"
 
-_NAME_MAX = 255  # linux/limits.h, these three
+NAME_MAX = 255  # linux/limits.h, these three
 _SIZE_MAX = 65536
 _LIST_MAX = 65536
 _REVISIONS = {2: 20, 3: 24}  # of a capability, and how long it is
+_REVISION_1 = 12  # bytes; with half of the bits
 _NO_ROOT = b"\xff\xff\xff\xff"
 
 
@@ -26,7 +27,7 @@ class InvalidXattr(LxgitError):
 
 def check_name(name: bytes) -> None:
     """InvalidXattr for what can be no attribute's name: a namespace, a dot, and what is in it."""
-    if b"\0" in name or len(name) > _NAME_MAX or not name.partition(b".")[2]:
+    if b"\0" in name or len(name) > NAME_MAX or not name.partition(b".")[2]:
         raise InvalidXattr("an impossible extended attribute")
 
 
@@ -52,6 +53,28 @@ def _check_capability(value: bytes) -> None:
         raise InvalidXattr("an impossible capability")
     if revision == 3 and (value[0] > 1 or any(value[1:3]) or not any(value[20:])):
         raise InvalidXattr("a capability that Linux keeps in another form")
+
+
+def kept_capability(value: bytes) -> bytes:
+    """A capability that Linux heeds though it writes none such, in the form that it writes.
+
+    Of revision 1, which has half of the bits; with flags that mean nothing; and as above.
+    """
+    if len(value) == _REVISION_1 and value[3] == 1:
+        return bytes((value[0] & 1, 0, 0, 2)) + value[4:] + bytes(8)
+    if len(value) == _REVISIONS[3] and value[3] == 3:
+        return plain_capability(bytes((value[0] & 1, 0, 0)) + value[3:])
+    return value
+
+
+def without_overflow(xattrs: list[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+    """As many, from the first on, as one inode has room for the names of."""
+    room = _LIST_MAX
+    for count, (name, _) in enumerate(xattrs):
+        room -= len(name) + 1
+        if room < 0:
+            return tuple(xattrs[:count])
+    return tuple(xattrs)
 
 
 def plain_capability(value: bytes) -> bytes:

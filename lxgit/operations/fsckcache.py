@@ -18,7 +18,7 @@ from lxgit.processes import boot_time
 from lxgit.runtime.containers import BrokenContainer, all_containers, broken, data_hint
 from lxgit.runtime.holders import pinned_layers
 from lxgit.runtime.index import look_again
-from lxgit.runtime.layercheck import layer_faults
+from lxgit.runtime.layercheck import Uncompared, layer_faults
 from lxgit.runtime.layers import AbsentLayer, BrokenLayer, LayerStore, stack_name
 from lxgit.runtime.registering import drop_stray, enter, lacking, strays
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lxgit.runtime.containers import Container
 
 REPAIR = "'lxgit fsck --repair' makes it again"
+_KEPT = "it is kept: it may have what is lost in Git"
 _DROP = "'lxgit fsck --repair' drops it; it is made again from Git when it is wanted"
 
 
@@ -174,8 +175,11 @@ def layer_problems(
         progress.phase("Verifying layers", len(ids))
         faults = {}
         for one in ids:
-            if fault := _layer_fault(layers, repository, one):
-                faults[one] = fault
+            try:
+                if fault := _layer_fault(layers, repository, one):
+                    faults[one] = fault
+            except Uncompared as error:
+                yield Problem(f"layer {one}: {error.message}", hint=_KEPT)
             progress.advance()
         stacks = {name: _stack_fault(layers, name) for name in layers.stack_names()}
         in_use = pinned_layers(repository)
@@ -197,6 +201,7 @@ def _layer_fault(layers: LayerStore, repository: Repository, layer: str) -> str 
 
     None when nothing is, when it counts as absent (as do those above such a one), or when gc has
     dropped what it or the one below it shows: nobody asks for it then, and nothing can be said.
+    Uncompared.
     """
     try:
         one = layers.layer(layer)

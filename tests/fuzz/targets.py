@@ -22,7 +22,7 @@ from lxgit.errors import LxgitError
 from lxgit.objects import acl
 from lxgit.objects.commits import decode_commit, decode_tag
 from lxgit.objects.database import ObjectDatabase
-from lxgit.objects.directory import Directory, read_directory, write_directory
+from lxgit.objects.directory import Directory, as_recorded, read_directory, write_directory
 from lxgit.objects.ids import ObjectID, ObjectType, hash_trusted
 from lxgit.objects.imageconfig import ImageConfig, decode_config, encode_config
 from lxgit.objects.inflate import BadObjectData
@@ -135,7 +135,8 @@ def _directory(tree: bytes, meta: bytes) -> None:
     for name in found.entries:
         check_name(name)
     write_directory(objects, Directory(found.metadata, found.entries))
-    assert objects.written[0] == meta
+    if not list(as_recorded(objects, ObjectID(bytes(20)))):
+        assert objects.written[0] == meta
 
 
 def names(data: bytes) -> None:

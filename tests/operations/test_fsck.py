@@ -101,18 +101,6 @@ FAULTS: dict[str, tuple[Callable[[Craft], ObjectID], str]] = {
         "not in order",
     ),
     "a default stated": (lambda c: c.image(c.rootfs(b"0 m=755 .\n")), "default mode"),
-    "a capability that is none": (
-        lambda c: c.image(c.rootfs(b"0 - .\n0 x:security.capability=zz a\n", c.file(b"a"))),
-        "an impossible capability, in the %meta of tree",
-    ),
-    "an attribute that no file system has": (
-        lambda c: c.image(c.rootfs(b"0 - .\n0 x:bogus.x=1 a\n", c.file(b"a"))),
-        "a file cannot have the extended attribute 'bogus.x'",
-    ),
-    "an attribute larger than Linux has it": (
-        lambda c: c.image(c.rootfs(b"0 - .\n0 x:user.a=" + b"1" * 65_537 + b" a\n", c.file(b"a"))),
-        "an extended attribute of 65537 bytes",
-    ),
     "a device with an entry": (
         lambda c: c.image(c.rootfs(b"0 - .\n0 t=c:1:3 a\n", c.file(b"a"))),
         "no line of its own",

@@ -1,0 +1,201 @@
+"""Images with attributes that a former version recorded and that Linux has not: they work.
+
+They are shown without them, whatever the form of a layer; its layers stay, and nothing has changed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.beneath import remove_tree
+from lxgit.objects.commits import Commit, encode_commit
+from lxgit.objects.diff import diff_images
+from lxgit.objects.ids import ObjectID, ObjectType, hex_id
+from lxgit.objects.names import META_NAME
+from lxgit.objects.replay import replay_image
+from lxgit.objects.tree import decode_tree, encode_tree
+from lxgit.objects.xattrs import CAPABILITY
+from lxgit.operations.fsck import fsck
+from lxgit.operations.fsckcache import layer_problems
+from lxgit.operations.lookup import find_commit, read_commit
+from lxgit.operations.worktree import status
+from lxgit.progress import NullProgress
+from lxgit.runtime.bases import INDEX, TAR
+from lxgit.runtime.erofs_layer import make_index
+from lxgit.runtime.layercheck import RecordedTar, all_recorded, layer_faults
+from lxgit.runtime.layers import COMPRESSED, LayerStore
+from lxgit.runtime.materialise import Materialiser
+from tests.support import forms
+from tests.support.stores import WHO, Listener, find_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lxgit.objects.image import Image
+    from lxgit.objects.packwriter import PackWriter
+    from lxgit.runtime.layers import Layer
+    from tests.operations.conftest import Lab
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+RIGHTS = b"%00%04%00%00%00%00%00%00"
+RECORDED = {
+    b".": b"x:com.apple.provenance=1",
+    b"group": b"x:security.capability=%01%00%00%03" + RIGHTS + b"%00" * 12,
+    b"hosts": b"x:security.capability=zz",
+    b"motd": b"x:system.nfs4_acl=1",
+    b"passwd": b"x:com.apple.provenance=1,x:user.kept=yes",
+    b"profile": b"x:security.capability=%01%00%00%01" + RIGHTS,
+}
+"""What stands in the `%meta` of /etc, by name."""
+REVISION_2 = b"\1\0\0\2\0\4" + bytes(14)
+
+
+def replaced(
+    lab: Lab,
+    writer: PackWriter,
+    tree: ObjectID,
+    name: bytes,
+    change: Callable[[ObjectID], ObjectID],
+) -> ObjectID:
+    """A tree with one entry changed."""
+    entries = [
+        one._replace(oid=change(one.oid)) if one.name == name else one
+        for one in decode_tree(lab.repository.objects.tree(tree))
+    ]
+    return writer.add(ObjectType.TREE, encode_tree(entries))
+
+
+def recorded(line: bytes) -> bytes:
+    stamp, attributes, name = line.split(b" ", 2)
+    if name not in RECORDED:
+        return line
+    return b" ".join((stamp, RECORDED[name] if attributes == b"-" else attributes, name))
+
+
+@pytest.fixture
+def image(lab: Lab) -> Image:
+    """An image that a former version made, on `former`; there are no layers."""
+    repository = lab.repository
+    top = read_commit(repository, find_commit(repository, "base")).tree
+    with repository.objects.writer() as writer:
+
+        def meta(oid: ObjectID) -> ObjectID:
+            lines = repository.objects.blob(oid).split(b"\n")
+            return writer.add(ObjectType.BLOB, b"\n".join(recorded(x) if x else x for x in lines))
+
+        def etc(oid: ObjectID) -> ObjectID:
+            return replaced(lab, writer, oid, META_NAME, meta)
+
+        def rootfs(oid: ObjectID) -> ObjectID:
+            return replaced(lab, writer, oid, b"etc", etc)
+
+        tree = replaced(lab, writer, top, b"rootfs", rootfs)
+        commit = Commit(tree, (), WHO.author, WHO.committer, "former\n")
+        oid = writer.add(ObjectType.COMMIT, encode_commit(commit))
+        with writer.finish():
+            repository.refs.update(
+                "refs/heads/former", oid, old=None, message="", who=WHO.committer
+            )
+    remove_tree(repository.layers_dir)  # or it is shown over what `base` has
+    return find_image(repository, "former")
+
+
+def attributes(image: Image) -> dict[bytes, dict[bytes, bytes]]:
+    return {
+        path: dict(entry.metadata.xattrs) for path, entry in image.walk() if entry.metadata.xattrs
+    }
+
+
+SHOWN = {
+    b"etc/group": {CAPABILITY: REVISION_2},
+    b"etc/passwd": {b"user.kept": b"yes"},
+    b"etc/profile": {CAPABILITY: REVISION_2},
+}
+
+
+def layer_of(lab: Lab, image: Image) -> Layer:
+    return Materialiser(lab.repository, Listener()).stack(image).top
+
+
+@pytest.mark.parametrize("form", forms.FORMS)
+def test_containers_of_it(
+    lab: Lab, image: Image, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forms.force(monkeypatch, form)
+    assert attributes(image) == SHOWN
+    assert lab.run("work", "chmod 700 /etc/*; chmod 600 /etc/motd", "former") == (0, "")
+    (work,) = status(lab.repository, "work").containers
+    before = {sized.change.path for sized in work.changes}
+    assert b"etc" not in before
+    assert b"etc/motd" in before
+    lab.commit("work")
+    new = find_image(lab.repository, "former")
+    assert attributes(new) == SHOWN
+    assert {change.path for change in diff_images(image, new) if change.listed} == before
+    assert list(fsck(lab.repository, progress=Listener())) == []
+
+
+def test_nothing_else_has_changed(lab: Lab, image: Image) -> None:
+    """A commit writes the directory anew, and what it does not show differs in nothing."""
+    lab.run("work", "echo new > /etc/new", "former")
+    lab.commit("work")
+    new = find_image(lab.repository, "former")
+    assert attributes(new) == SHOWN
+    changes = [change.path for change in diff_images(image, new) if change.listed]
+    assert changes == [b"etc/new"]
+    assert all_recorded(image)
+    assert not all_recorded(new)
+
+
+@pytest.mark.erofs
+def test_a_layer_that_a_former_version_made(
+    lab: Lab, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forms.force(monkeypatch, forms.FILE)
+    layer = layer_of(lab, image)
+    with (layer.path / TAR).open("wb") as file:
+        tar = RecordedTar(file.write, all_recorded(image))
+        replay_image(lab.repository.objects, image, tar, NullProgress())
+        tar.finish()
+    assert b"com.apple.provenance" in (layer.path / TAR).read_bytes()
+    make_index(layer.path / TAR, layer.path / INDEX)
+    layers = LayerStore(lab.repository.layers_dir)
+    assert layer_faults(layers, lab.repository.objects, layer) == []
+    compressed = forms.compress(layers, layer)
+    assert compressed.form == COMPRESSED
+    assert layer_faults(layers, lab.repository.objects, compressed) == []
+
+
+@pytest.mark.erofs
+def test_a_layer_outlives_what_it_shows(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Git has lost a file, repairing does not take the only copy with it."""
+    forms.force(monkeypatch, forms.FILE)
+    remove_tree(lab.repository.layers_dir)
+    image = find_image(lab.repository, "base")
+    layer = layer_of(lab, image)
+    lost = image.entry(b"etc/passwd")
+    assert lost is not None
+    assert lost.oid is not None
+    objects = lab.repository.git_dir / "objects"
+    lab.repository.objects.close()
+    for pack in (objects / "pack").glob("*.pack"):
+        data = pack.read_bytes()
+        for part in pack.parent.glob(f"{pack.stem}.*"):
+            part.unlink()
+        unpack = ["git", "--git-dir", str(lab.repository.git_dir), "unpack-objects", "-q"]
+        subprocess.run(unpack, input=data, check=True)
+    name = hex_id(lost.oid)
+    loose = objects / name[:2] / name[2:]
+    data = loose.read_bytes()
+    loose.unlink()
+    try:
+        (problem,) = layer_problems(lab.repository, Listener(), repair=True)
+        assert "cannot be compared" in problem.message
+        assert not problem.repaired
+        assert layer.path.exists()
+    finally:
+        loose.write_bytes(data)
