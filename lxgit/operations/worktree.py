@@ -123,7 +123,7 @@ class WorkTree:
         base = self.parent
         if self.container.mounted != self.container.config.commit:
             base = image_of(self._repository, from_hex(self.container.mounted))
-        restore_times(self.state, base)
+        restore_times(self.state, base, self.container.path)
         return apply(self.state, base, self.objects, self._entry)
 
     def configured(self, config: ImageConfig) -> Image:

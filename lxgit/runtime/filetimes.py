@@ -6,11 +6,16 @@ btrfs and EROFS hold every time.
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+
 from lxgit.lean import NANOSECONDS
 from lxgit.records import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lxgit.objects.changeset import Changeset
     from lxgit.objects.entries import Entry
     from lxgit.objects.image import Image
@@ -36,20 +41,38 @@ def is_cut_off(mtime: int, shown: int) -> bool:
     return shown in _LAST and mtime > shown
 
 
-def restore_times(changes: Changeset, below: Image) -> None:
+def restore_times(changes: Changeset, below: Image, place: Path) -> None:
     """Give what was copied up unchanged in its time the one that the image below has.
 
     What a container writes to by `chmod` or the like is copied to the upper directory with the time
-    cut off, or had it cut off in a layer before.
+    cut off, or had it cut off in a layer before. What it is cut off to depends on the file system,
+    which is that of the directory `place`: any other time somebody has set.
     """
     paths: ImagePaths | None = None
+    candidates = []
     for path, node in changes.nodes.items():
         shown = node.metadata.mtime
         if shown == _FIRST or shown in _LAST:
             paths = paths or _paths_of(below)
             entry = _entry(paths, below, path)
             if entry and entry.kind is node.kind and is_cut_off(entry.metadata.mtime, shown):
-                node.metadata = replace(node.metadata, mtime=entry.metadata.mtime)
+                candidates.append((node, entry.metadata.mtime))
+    kept = _kept_as({mtime for _, mtime in candidates}, place) if candidates else {}
+    for node, mtime in candidates:
+        if kept.get(mtime) == node.metadata.mtime:
+            node.metadata = replace(node.metadata, mtime=mtime)
+
+
+def _kept_as(times: set[int], place: Path) -> dict[int, int]:
+    """What a file in that directory has for each of the times: none where it cannot be made."""
+    from lxgit.objects.newfile import NewFile
+
+    kept = {}
+    with suppress(OSError), NewFile(os.fspath(place)) as file:  # on a disk that can be written to
+        for mtime in times:
+            os.utime(file.fd, ns=(mtime, mtime))
+            kept[mtime] = os.fstat(file.fd).st_mtime_ns
+    return kept
 
 
 def _paths_of(image: Image) -> ImagePaths:

@@ -117,3 +117,18 @@ def test_times_that_were_cut_off(lab: Lab, form: str, monkeypatch: pytest.Monkey
         assert new is not None
         assert new.metadata.mtime == old.metadata.mtime
     assert problems(lab) == []
+
+
+def test_a_time_that_somebody_has_set(lab: Lab) -> None:
+    """Another file system would end there, but this one holds the time that the image has."""
+    set_to = {}
+    for number, (branch, seconds) in enumerate((("late", 4_102_444_800), ("end", 2**31 - 1))):
+        image = "late" if number else "base"
+        assert lab.run(f"c{number}", f"touch -d @{seconds} /etc/motd", image) == (0, "")
+        (changed,) = status(lab.repository, f"c{number}").containers
+        assert [sized.change.path for sized in changed.changes] == [b"etc/motd"]
+        lab.commit(f"c{number}", branch)
+        entry = find_image(lab.repository, branch).entry(b"etc/motd")
+        assert entry is not None
+        set_to[branch] = entry.metadata.mtime
+    assert set_to == {"late": 4_102_444_800 * SECOND, "end": (2**31 - 1) * SECOND}
