@@ -16,6 +16,7 @@ from contextlib import closing
 from lxgit.objects.catfile import cat_file
 from lxgit.objects.commits import decode_commit
 from lxgit.objects.ids import from_hex, hex_id
+from lxgit.objects.metadata import InvalidMetadata, Kind, decode_line, encode_line
 from lxgit.objects.names import (
     LINKS,
     META_NAME,
@@ -168,7 +169,8 @@ class _Watch:
         if place == LINKS:
             lines = text.split(b"\n")
             return {(path, line) for line in lines for path in self._links & {*line.split(b"\t")}}
-        return {(name, line) for name in self._names[place] for line in _lines_of(name, text)}
+        names = self._names[place]
+        return {(name, _as_written(line)) for name in names for line in _lines_of(name, text)}
 
 
 def _lines_of(name: bytes, text: bytes) -> Iterator[bytes]:
@@ -181,6 +183,19 @@ def _lines_of(name: bytes, text: bytes) -> Iterator[bytes]:
         if line.split(b" ", 2)[-1] == name:
             yield line
         at = text.find(mark, at + 1)
+
+
+def _as_written(line: bytes) -> bytes:
+    """A line of `%meta` as it is written now: earlier versions recorded more attributes."""
+    if b"x:" not in line.split(b" ", 2)[1]:
+        return line
+    try:
+        name, says = decode_line(line)
+        kind, rdev = says.special or (Kind.FILE, None)  # or a link, of which there are few such
+        metadata = says.metadata(kind, executable=bool((says.mode or 0) & 0o100))
+    except InvalidMetadata:
+        return line
+    return encode_line(name, kind, metadata, rdev)[:-1]
 
 
 def renamed_from(git: Git, parent: ObjectID, commit: ObjectID, path: bytes) -> bytes | None:

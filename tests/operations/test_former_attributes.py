@@ -15,6 +15,7 @@ from lxgit.objects.commits import Commit, encode_commit
 from lxgit.objects.diff import diff_images
 from lxgit.objects.ids import ObjectID, ObjectType, hex_id
 from lxgit.objects.names import META_NAME
+from lxgit.objects.pathhistory import walk_changing
 from lxgit.objects.replay import replay_image
 from lxgit.objects.tree import decode_tree, encode_tree
 from lxgit.objects.xattrs import CAPABILITY
@@ -199,3 +200,16 @@ def test_a_layer_outlives_what_it_shows(lab: Lab, monkeypatch: pytest.MonkeyPatc
         assert layer.path.exists()
     finally:
         loose.write_bytes(data)
+
+
+def test_no_path_has_changed_by_a_sibling(lab: Lab, image: Image) -> None:
+    """A line that is written anew without what is passed over is no change of its file."""
+    assert attributes(image) == SHOWN
+    lab.run("work", "echo new > /etc/new", "former")
+    lab.commit("work")
+    git = lab.repository.git
+    counts = {
+        path: len(list(walk_changing(git, ["former"], [path])))
+        for path in (b"etc/new", b"etc/group", b"etc/motd", b"etc/passwd", b"etc/profile")
+    }
+    assert set(counts.values()) == {1}
