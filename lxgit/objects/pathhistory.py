@@ -16,7 +16,6 @@ from contextlib import closing
 from lxgit.objects.catfile import cat_file
 from lxgit.objects.commits import decode_commit
 from lxgit.objects.ids import from_hex, hex_id
-from lxgit.objects.metadata import InvalidMetadata, Kind, decode_line, encode_line
 from lxgit.objects.names import (
     LINKS,
     META_NAME,
@@ -189,6 +188,8 @@ def _as_written(line: bytes) -> bytes:
     """A line of `%meta` as it is written now: earlier versions recorded more attributes."""
     if b"x:" not in line.split(b" ", 2)[1]:
         return line
+    from lxgit.objects.metadata import InvalidMetadata, Kind, decode_line, encode_line
+
     try:
         name, says = decode_line(line)
         kind, rdev = says.special or (Kind.FILE, None)  # or a link, of which there are few such
