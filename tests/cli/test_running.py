@@ -17,7 +17,7 @@ import pexpect
 import pytest
 
 from lxgit.cli.detaching import key_sequence
-from lxgit.cli.moments import moment, nanosecond_stamp
+from lxgit.cli.moments import moment
 from lxgit.errors import UsageError
 from tests.cli.conftest import row
 from tests.support.processes import has_ended, parent
@@ -489,15 +489,3 @@ def test_keys() -> None:
     for wrong in ("ctrl-", "ctrl-ab", "ab", "ctrl-é", "a,"):
         with pytest.raises(UsageError):
             key_sequence(wrong)
-
-
-def test_moments() -> None:
-    assert moment("1700000000.25") == 1_700_000_000_250_000_000
-    assert moment("2023-11-14T22:13:20.000000001Z") == 1_700_000_000_000_000_001
-    assert moment(nanosecond_stamp(1_700_000_000_123_456_789)) == 1_700_000_000_123_456_789
-    assert moment("2023-11-14T23:13:20+01:00") == 1_700_000_000_000_000_000
-    before = time.time_ns()
-    assert before <= moment("1h30m") + 5_400 * 10**9 <= time.time_ns()
-    for wrong in ("yesterday", "2023-13-01", "1h30"):
-        with pytest.raises(UsageError):
-            moment(wrong)
