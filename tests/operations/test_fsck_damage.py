@@ -13,25 +13,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
-from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
 from lxgit.operations.prune import prune
-from lxgit.operations.repair import lacking_settings, write_settings
 from lxgit.records import replace as changed
 from lxgit.repository import FORMAT, Repository, create_repository, open_repository
 from lxgit.runtime.config import decoded_config, encoded
 from lxgit.runtime.index import look_again
 from lxgit.runtime.layers import LayerStore
 from tests.operations.conftest import Lab
-from tests.support.stores import WHO, Listener, copied, find_image, stock_fsck
+from tests.support.stores import WHO, Listener, copied, find_image, flip, problems, stock_fsck
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from lxgit.operations.values import Problem
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 
@@ -67,33 +63,9 @@ def grown(grown_store: Path, store_dir: Path) -> Iterator[Lab]:
     made.repository.objects.close()
 
 
-def problems(store: Path, *, repair: bool = False) -> list[Problem]:
-    """What fsck finds, with everything read anew; a store that cannot be opened is a problem."""
-    from lxgit.operations.values import Problem
-
-    try:
-        repository = open_repository(store)
-    except LxgitError as error:
-        return [Problem(error.message)]
-    found = list(fsck(repository, repair=repair, progress=Listener()))
-    repository.objects.close()
-    return found
-
-
 def test_a_grown_store_is_sound(grown: Lab) -> None:
     assert problems(grown.repository.path) == []
     assert problems(grown.repository.path, repair=True) == []
-
-
-def flip(path: Path, at: int | None = None, mask: int = 0x40) -> None:
-    data = bytearray(path.read_bytes())
-    place = len(data) // 2 if at is None else at % len(data)
-    data[place] ^= mask
-    status = path.stat()
-    path.chmod(0o600)
-    path.write_bytes(data)
-    path.chmod(status.st_mode & 0o7777)
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def one(repository: Repository, pattern: str) -> Path:
@@ -410,61 +382,6 @@ def test_it_is_found(grown: Lab, harm: str) -> None:
     shutil.rmtree(store / "git")  # so that the end of the test finds a sound one
     saved.rename(store / "git")
     (store / "format").write_bytes(FORMAT)
-
-
-def test_any_bit_of_the_configuration(grown: Lab) -> None:
-    """What somebody has set stays, but for a line that cannot be read and the section of one."""
-    config = grown.repository.git_dir / "config"
-    grown.repository.git.run(["config", "--file", "config", "user.name", "Ada"])
-    whole = config.read_bytes()
-    repository = Repository(grown.repository.path)
-    first, second, *_ = whole.splitlines(keepends=True)
-    for place in range(0, len(first + second), 2):
-        for mask in (1, 0x40, 0x80):
-            flip(config, place, mask)
-            write_settings(repository)
-            assert lacking_settings(repository) == {}
-            assert repository.git.run(["config", "user.name"]) == b"Ada\n"
-            config.write_bytes(whole)
-
-
-def test_a_configuration_that_stock_git_holds_stays_as_it_is(grown: Lab) -> None:
-    """It was emptied, and called repaired. Later all of it stays but what is mended."""
-    store, config = grown.repository.path, grown.repository.git_dir / "config"
-    sound = config.read_bytes()
-    users = b'# mine\n[remote "origin"]\n\turl = "https://e.org/;x" # there\n[user]\n\tname = Ada\n'
-    harmed = sound.replace(b"bigFileThreshold = 32m", b"bigFileThreshold = 1g") + users
-    config.write_bytes(harmed)
-    config.chmod(0o600)
-    lock = config.with_name("config.lock")
-    lock.touch()
-    held, lacking = problems(store, repair=True)
-    assert f"'{lock}'" in held.message
-    assert "remove that file" in str(held.hint)
-    assert not held.repaired
-    assert not lacking.repaired
-    assert config.read_bytes() == harmed
-    lock.unlink()
-    assert [problem.repaired for problem in problems(store, repair=True)] == [True]
-    assert config.read_bytes() == sound + users
-    assert config.stat().st_mode & 0o777 == 0o600
-    assert problems(store) == []
-
-
-def test_a_configuration_that_git_reads_and_refuses_is_not_called_repaired(grown: Lab) -> None:
-    store, config = grown.repository.path, grown.repository.git_dir / "config"
-    sound = config.read_bytes()
-    harmed = sound.replace(b"bare = true", b"bare = trud")
-    config.write_bytes(harmed)
-    assert all(problem.repaired for problem in problems(store, repair=True))
-    assert config.read_bytes() == sound
-    config.write_bytes(harmed + b"[extensions]\n\tobjectFormat = none\n")
-    found = problems(store, repair=True)
-    assert "objectformat" in found[0].message
-    assert "take it out" in str(found[0].hint)
-    assert not found[0].repaired
-    assert config.read_bytes() == sound + b"[extensions]\n\tobjectFormat = none\n"
-    config.write_bytes(sound)
 
 
 def test_it_says_whom_it_harms(grown: Lab) -> None:

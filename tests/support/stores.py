@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lxgit.errors import LxgitError
 from lxgit.objects.commits import Signature
 from lxgit.objects.image import read_image, write_image
 from lxgit.objects.imageconfig import ImageConfig
@@ -14,7 +15,9 @@ from lxgit.objects.ingest import write_tree
 from lxgit.objects.intake import Intake
 from lxgit.objects.scan import read_tree
 from lxgit.operations import lookup
-from lxgit.operations.values import Identity
+from lxgit.operations.fsck import fsck
+from lxgit.operations.values import Identity, Problem
+from lxgit.repository import open_repository
 from lxgit.runtime.containers import load
 from lxgit.runtime.index import find_id
 
@@ -84,3 +87,26 @@ def contents(store: Path) -> dict[str, int]:
             path = Path(directory, name)
             found[str(path.relative_to(store))] = path.lstat().st_size
     return {name: size for name, size in found.items() if not name.startswith("locks/")}
+
+
+def problems(store: Path, *, repair: bool = False) -> list[Problem]:
+    """What fsck finds, with everything read anew; a store that cannot be opened is a problem."""
+    try:
+        repository = open_repository(store)
+    except LxgitError as error:
+        return [Problem(error.message)]
+    found = list(fsck(repository, repair=repair, progress=Listener()))
+    repository.objects.close()
+    return found
+
+
+def flip(path: Path, at: int | None = None, mask: int = 0x40) -> None:
+    """Change bits of one byte, in the middle by default; mode and times stay as they were."""
+    data = bytearray(path.read_bytes())
+    place = len(data) // 2 if at is None else at % len(data)
+    data[place] ^= mask
+    status = path.stat()
+    path.chmod(0o600)
+    path.write_bytes(data)
+    path.chmod(status.st_mode & 0o7777)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))

@@ -1,0 +1,81 @@
+"""What fsck does about a store's Git configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.operations.repair import lacking_settings, write_settings
+from lxgit.repository import create_repository
+from tests.support.stores import flip, problems, stock_fsck
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lxgit.repository import Repository
+
+
+@pytest.fixture
+def repository(store_dir: Path) -> Iterator[Repository]:
+    """An empty store; at the end stock Git finds nothing wrong with it."""
+    made = create_repository(store_dir)
+    yield made
+    assert stock_fsck(made) == ""
+
+
+def test_any_bit_of_the_configuration(repository: Repository) -> None:
+    """What somebody has set stays, but for a line that cannot be read and the section of one."""
+    config = repository.git_dir / "config"
+    repository.git.run(["config", "--file", "config", "user.name", "Ada"])
+    whole = config.read_bytes()
+    first, second, *_ = whole.splitlines(keepends=True)
+    for place in range(0, len(first + second), 2):
+        for mask in (1, 0x40, 0x80):
+            flip(config, place, mask)
+            write_settings(repository)
+            assert lacking_settings(repository) == {}
+            assert repository.git.run(["config", "user.name"]) == b"Ada\n"
+            config.write_bytes(whole)
+
+
+def test_a_configuration_that_stock_git_holds_stays_as_it_is(repository: Repository) -> None:
+    """It was emptied, and called repaired. Later all of it stays but what is mended."""
+    store, config = repository.path, repository.git_dir / "config"
+    sound = config.read_bytes()
+    users = b'# mine\n[remote "origin"]\n\turl = "https://e.org/;x" # there\n[user]\n\tname = Ada\n'
+    harmed = sound.replace(b"bigFileThreshold = 32m", b"bigFileThreshold = 1g") + users
+    config.write_bytes(harmed)
+    config.chmod(0o600)
+    lock = config.with_name("config.lock")
+    lock.touch()
+    held, lacking = problems(store, repair=True)
+    assert f"'{lock}'" in held.message
+    assert "remove that file" in str(held.hint)
+    assert not held.repaired
+    assert not lacking.repaired
+    assert config.read_bytes() == harmed
+    lock.unlink()
+    assert [problem.repaired for problem in problems(store, repair=True)] == [True]
+    assert config.read_bytes() == sound + users
+    assert config.stat().st_mode & 0o777 == 0o600
+    assert problems(store) == []
+
+
+def test_a_configuration_that_git_reads_and_refuses_is_not_called_repaired(
+    repository: Repository,
+) -> None:
+    store, config = repository.path, repository.git_dir / "config"
+    sound = config.read_bytes()
+    harmed = sound.replace(b"bare = true", b"bare = trud")
+    config.write_bytes(harmed)
+    assert all(problem.repaired for problem in problems(store, repair=True))
+    assert config.read_bytes() == sound
+    config.write_bytes(harmed + b"[extensions]\n\tobjectFormat = none\n")
+    found = problems(store, repair=True)
+    assert "objectformat" in found[0].message
+    assert "take it out" in str(found[0].hint)
+    assert not found[0].repaired
+    assert config.read_bytes() == sound + b"[extensions]\n\tobjectFormat = none\n"
+    config.write_bytes(sound)
