@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from lxgit.objects.filelock import FileLock
+from lxgit.objects.filelock import FileLock, RefLocked
 from lxgit.objects.packedrefs import CorruptRef
 from lxgit.objects.reflogs import ReflogEntry
 from lxgit.objects.refnames import BRANCHES, TAGS
@@ -57,12 +57,17 @@ class LoggedRefs(RefStore):
                 if one is not None and not moves and self._value(name) == one.value:
                     yield one
 
-    def log_anew(self, one: Unlogged, who: Signature) -> None:
-        """Have the log end with what the ref is; what it says of before stays."""
-        with FileLock(self._path(one.name), self._git_dir):
+    def log_anew(self, one: Unlogged, who: Signature) -> bool:
+        """Have the log end with what the ref is; what it says of before stays.
+
+        False where somebody else has the ref's lock, or has changed either just before.
+        """
+        with suppress(RefLocked), FileLock(self._path(one.name), self._git_dir):
             if self._unlogged(one.name) == one:
                 entry = ReflogEntry(one.logged, one.value, who, FOUND_SO)
                 self._logs.append(one.name, entry)
+                return True
+        return False
 
     def _unlogged(self, name: str) -> Unlogged | None:
         value = self._value(name)

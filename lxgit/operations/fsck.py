@@ -133,9 +133,10 @@ def _ref_problems(
     refs = RefStore(repository.git_dir)  # the store's own would wait for whoever collects
     faults = list(RefVerifier(repository.git_dir, repository.objects).faults())
     for message, ref, hint in faults:
-        dropped = repair and ref is not None and ref.startswith(CACHE)
-        if dropped:
-            refs.drop(str(ref))
+        dropped = False
+        if repair and ref is not None and ref.startswith(CACHE):
+            refs.drop(ref)
+            dropped = True
         harmed = () if ref is None else (_known_as(ref, names),)
         yield Problem(message, harmed, hint=hint, repaired=dropped)
 
@@ -150,8 +151,7 @@ def _log_problems(
             continue  # which has been told of
         if one.logged is not None and _may_have_expired(repository, one):
             continue
-        if repair:
-            refs.log_anew(one, ITSELF._replace(time=int(time.time())))
+        repaired = repair and refs.log_anew(one, ITSELF._replace(time=int(time.time())))
         known = _known_as(one.name, names)
         told = f"the reflog of '{known}' is gone"
         hint = "'lxgit fsck --repair' begins another; what only that one kept, 'gc' drops"
@@ -160,7 +160,7 @@ def _log_problems(
             told = f"'{known}' is {hex_id(one.value)[:12]}, and its reflog says {logged}"
             back = f"'lxgit {'tag' if one.name.startswith(TAGS) else 'branch'} -f {known} {logged}'"
             hint = f"{back} goes back there; 'lxgit fsck --repair' has the log say what is so"
-        yield Problem(told, (known,), hint=hint, repaired=repair)
+        yield Problem(told, (known,), hint=hint, repaired=repaired)
 
 
 def _may_have_expired(repository: Repository, one: Unlogged) -> bool:

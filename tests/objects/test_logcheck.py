@@ -113,7 +113,13 @@ def test_a_ref_that_was_set_by_hand(
     (git_dir / BASE).write_text(commits[0].hex() + "\n")
     (one,) = logged.unlogged()
     assert one == Unlogged(BASE, commits[0], commits[1])
-    logged.log_anew(one, ITSELF)
+    lock = git_dir / f"{BASE}.lock"
+    lock.touch()  # stock Git's
+    assert not logged.log_anew(one, ITSELF)
+    assert refs.reflog(BASE) == before
+    lock.unlink()
+    assert logged.log_anew(one, ITSELF)
+    assert not logged.log_anew(one, ITSELF)
     assert list(logged.unlogged()) == []
     (entry, *rest) = refs.reflog(BASE)
     assert (entry.old, entry.new, entry.message) == (commits[1], commits[0], FOUND_SO)
