@@ -34,7 +34,7 @@ from lxgit.objects.tree import (
     encode_tree,
     sort_key,
 )
-from lxgit.records import dataclass, replace
+from lxgit.records import dataclass
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -158,23 +158,6 @@ def _naming(oid: ObjectID) -> Iterator[None]:
         yield
     except (InvalidMetadata, InvalidName) as error:
         raise InvalidMetadata(f"{error.message}, in the %meta of tree {oid.hex()}") from None
-
-
-def as_recorded(reader: BlobAndTreeReader, oid: ObjectID) -> Iterator[tuple[bytes, Metadata]]:
-    """What of a directory has attributes that are not read as they are recorded: so, by file name.
-
-    The directory itself has the name `b""`.
-    """
-    tree, meta = _read_parts(reader, oid)
-    with _naming(oid):
-        directory = _join(tree, meta)
-        for line in _split(meta):
-            stored, says = decode_line(line)
-            name = b"" if stored == b"." else decode_name(stored)
-            entry = directory.entries[name] if name else directory
-            if isinstance(entry, Subdirectory) or entry.metadata.xattrs == says.xattrs:
-                continue
-            yield name, replace(entry.metadata, xattrs=says.xattrs)
 
 
 def read_metadata(reader: BlobAndTreeReader, oid: ObjectID) -> Metadata:

@@ -15,7 +15,7 @@ from pathlib import Path
 from lxgit.errors import LxgitError
 from lxgit.objects.changeset import apply
 from lxgit.objects.diff import iter_differences
-from lxgit.objects.directory import Directory, as_recorded, write_directory
+from lxgit.objects.directory import Directory, write_directory
 from lxgit.objects.entries import Entry
 from lxgit.objects.ids import ObjectType, hash_trusted
 from lxgit.objects.image import Image
@@ -37,8 +37,6 @@ from lxgit.runtime.upper import read_upper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lxgit.objects.changes import Change
     from lxgit.objects.database import ObjectDatabase
     from lxgit.objects.filetree import Node
@@ -77,37 +75,11 @@ def layer_faults(layers: LayerStore, database: ObjectDatabase, layer: Layer) -> 
 
 def _image_faults(database: ObjectDatabase, layer: Layer) -> list[str]:
     image = _image(database, layer.shows)
-    fault = _tar_fault(database, layer, image, {})
-    if fault is not None and (recorded := all_recorded(image)):
-        fault = _tar_fault(database, layer, image, recorded)
+    fault = _tar_fault(database, layer, image)
     return _index_faults(layer) if fault is None else [fault]
 
 
-def all_recorded(image: Image) -> dict[bytes, Metadata]:
-    """What versions before this one gave a layer, and this one reads otherwise, by path."""
-    found = {}
-    for path, entry in (b"", image.root()), *image.walk():
-        if entry.is_directory:
-            assert entry.oid is not None
-            for name, metadata in as_recorded(image.reader, entry.oid):
-                found[b"/".join(filter(None, (path, name)))] = metadata
-    return found
-
-
-class RecordedTar(LayerTar):
-    """A tar in which some paths have other metadata than they are given."""
-
-    def __init__(self, write: Callable[[bytes], object], recorded: dict[bytes, Metadata]) -> None:
-        super().__init__(write)
-        self._recorded = recorded
-
-    def _taken(self, path: bytes, metadata: Metadata) -> Metadata:
-        return super()._taken(path, self._recorded.get(path, metadata))
-
-
-def _tar_fault(
-    database: ObjectDatabase, layer: Layer, image: Image, recorded: dict[bytes, Metadata]
-) -> str | None:
+def _tar_fault(database: ObjectDatabase, layer: Layer, image: Image) -> str | None:
     with (layer.path / TAR).open("rb") as file:
         position = 0
 
@@ -118,7 +90,7 @@ def _tar_fault(
             position += len(data)
 
         try:
-            sink = RecordedTar(compare, recorded)
+            sink = LayerTar(compare)
             replay_image(database, image, sink, NullProgress())
             sink.finish()
         except (_Differs, UnfitTree) as error:
@@ -170,8 +142,6 @@ def _directory_faults(
     found = _image(scratch, (rootfs, links_id))
     differences = iter_differences(found, wanted)
     unlike = [change for change in differences if not _is_left_out(change)]
-    if unlike and (recorded := all_recorded(wanted)):
-        unlike = [one for one in unlike if one.path not in recorded or not _is_as_recorded(one)]
     paths = sorted(change.path for change in unlike)
     named = ", ".join(f"/{path.decode(errors='backslashreplace')}" for path in paths[:_MOST_NAMED])
     more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
@@ -191,18 +161,6 @@ def _is_left_out(change: Change) -> bool:
     mtime = shown if is_cut_off(metadata.mtime, shown) else metadata.mtime
     oid = old.oid if new.is_directory else new.oid  # what is in it is compared by itself
     return old == replace(new, oid=oid, metadata=replace(metadata, xattrs=kept, mtime=mtime))
-
-
-def _is_as_recorded(change: Change) -> bool:
-    """Whether a path that has attributes in another form than is read differs in these alone.
-
-    Linux itself may not tell of what there is: a capability of revision 1.
-    """
-    if change.old is None or change.new is None:
-        return False
-    metadata = replace(change.new.metadata, xattrs=change.old.metadata.xattrs)
-    alike = replace(change, new=replace(change.new, metadata=metadata))
-    return alike.old == alike.new or _is_left_out(alike)
 
 
 def _hashed(_: bytes, node: Node) -> Entry:
