@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from lxgit.build.ignore import MAX_SIZE as MAX_IGNORE_FILE
 from lxgit.build.ignore import Ignore, read_ignore
-from lxgit.build.sources import Filtered, HostDirectory, Source, TreeSource, resolved
+from lxgit.build.sources import Filtered, HostDirectory, TreeSource, resolved
 from lxgit.errors import LxgitError
 from lxgit.objects.filetree import FileTree
 from lxgit.records import dataclass
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
+    from lxgit.build.sources import Source
     from lxgit.objects.tarsource import ArchiveFile
     from lxgit.progress import Progress
 

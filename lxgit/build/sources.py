@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 from functools import partial
-from typing import Any, Protocol
 
 from lxgit.beneath import follow_links, open_beneath
 from lxgit.errors import LxgitError
@@ -24,6 +23,7 @@ from lxgit.records import dataclass
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, Protocol
 
     from lxgit.build.ignore import Ignore, Standing
     from lxgit.objects.database import ObjectDatabase
@@ -38,29 +38,27 @@ if TYPE_CHECKING:
     Found = tuple[bytes, Node]
     Walk = Callable[[Skip], Iterator[Found]]
 
+    class Tree(Protocol):
+        """Where paths lead to nodes; they have no leading slash, and `b""` is the top."""
+
+        def find(self, path: bytes) -> Node | None:
+            """What stands at a path whose parents are directories; None for nothing."""
+
+    class Source(Tree, Protocol):
+        """A tree that can be copied from. OSError as the file system has it."""
+
+        def names(self, path: bytes) -> list[bytes]:
+            """The names in the directory at a path, sorted."""
+
+        def walk(self, path: bytes, skip: Skip) -> Iterator[Found]:
+            """All below the directory at a path, by the rest of the path, parents first.
+
+            What is to be `skip`ped is passed over, with all below.
+            """
+
 
 class CircleOfLinks(LxgitError):
     """Links that lead to each other without end."""
-
-
-class Tree(Protocol):
-    """Where paths lead to nodes; they have no leading slash, and `b""` is the top."""
-
-    def find(self, path: bytes) -> Node | None:
-        """What stands at a path whose parents are directories; None for nothing."""
-
-
-class Source(Tree, Protocol):
-    """A tree that can be copied from. OSError as the file system has it."""
-
-    def names(self, path: bytes) -> list[bytes]:
-        """The names in the directory at a path, sorted."""
-
-    def walk(self, path: bytes, skip: Skip) -> Iterator[Found]:
-        """All below the directory at a path, by the rest of the path, parents first.
-
-        What is to be `skip`ped is passed over, with all below.
-        """
 
 
 def nothing(_: bytes) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager
-from typing import IO, Protocol, cast
 
 from lxgit.errors import LxgitError
 from lxgit.fsutil import write_all
@@ -23,8 +22,15 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import IO, Protocol
 
     from lxgit.objects.content import Slice
+
+    class Readable(Protocol):
+        """What gives the next bytes, and none at its end."""
+
+        def read(self, size: int, /) -> bytes: ...
+
 
 _CHUNK = 1 << 20
 _MAX_BEHIND = 64 << 20  # bytes behind the end of an archive: tar fills up its last record
@@ -50,12 +56,6 @@ class InvalidArchive(LxgitError):
 
 class MissingProgram(LxgitError):
     """The machine lacks a program that the work needs."""
-
-
-class Readable(Protocol):
-    """What gives the next bytes, and none at its end."""
-
-    def read(self, size: int, /) -> bytes: ...
 
 
 class ArchiveFile:
@@ -142,7 +142,8 @@ def open_archive(
 def unpacking(part: Slice) -> Iterator[Readable]:
     """The bytes of a part of a file without their compression, if they have any. As above."""
     stream = _Part(part)
-    with _unpacked(cast("IO[bytes]", stream), stream.read(_LONGEST_MAGIC), piped=True) as plain:
+    # It has all that a pipe is asked for.
+    with _unpacked(stream, stream.read(_LONGEST_MAGIC), piped=True) as plain:  # type: ignore[arg-type]
         yield plain
 
 

@@ -14,10 +14,8 @@ from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.objects.revisions import UnknownRevision
 from lxgit.oci.reference import BadReference, parse_reference, split_host
-from lxgit.oci.skopeo import NoSuchImage, Unreachable
 from lxgit.operations.arriving import PULL
 from lxgit.operations.lookup import classify, find_commit
-from lxgit.operations.pulling import PullRequest, pull
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -92,6 +90,10 @@ def pulled(
     raised where nothing is to be asked for, and told with what a registry has answered. Without one
     errors are those of `pull`.
     """
+    # Hardly any build asks a registry, and a third of all modules is for that.
+    from lxgit.oci.skopeo import NoSuchImage, Unreachable
+    from lxgit.operations.pulling import PullRequest, pull
+
     reference, source = _source(repository, name, how, why)
     here = reference.local_name
     if why is not None:

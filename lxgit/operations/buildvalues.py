@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Protocol
+
+    class Teller(Protocol):
+        """Who hears of each step of a build."""
+
+        def begins(self, text: str, parent: str) -> None:
+            """An instruction, and the commit that it is about to change, 40 digits; "" for FROM."""
+
+        def pulls(self, line: str) -> None:
+            """What is fetched for a FROM, line by line."""
+
+        def made(self, commit: str, *, cached: bool) -> None:
+            """The commit that has come of it; `cached` was there already."""
 
 
 class BuildRequest(NamedTuple):
@@ -37,19 +48,6 @@ class BuildRequest(NamedTuple):
     use_cache: bool = True
     pull: bool = False
     force: bool = False
-
-
-class Teller(Protocol):
-    """Who hears of each step of a build."""
-
-    def begins(self, text: str, parent: str) -> None:
-        """An instruction, and the commit that it is about to change, 40 digits; "" for FROM."""
-
-    def pulls(self, line: str) -> None:
-        """What is fetched for a FROM, line by line."""
-
-    def made(self, commit: str, *, cached: bool) -> None:
-        """The commit that has come of it; `cached` was there already."""
 
 
 class Built(NamedTuple):

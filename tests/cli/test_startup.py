@@ -14,6 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tests.support.program import Lxgit
 
@@ -303,3 +304,15 @@ def test_what_exec_loads(based: Lxgit) -> None:
     assert ours(modules) == EXEC
     assert heavy(modules) <= USUAL
     assert not {"pathlib", "socket"} & modules
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_what_a_build_loads_whose_steps_are_found_again(based: Lxgit, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM base\nRUN echo tuned >/etc/motd\n")
+    based("build", str(tmp_path))
+    modules = loaded(based, "build", str(tmp_path))
+    assert "lxgit.operations.buildcache" in modules
+    assert "lxgit.oci.skopeo" not in modules
+    assert heavy(modules) <= USUAL | {"json", "ctypes", "hashlib", "isal"}
