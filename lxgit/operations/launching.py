@@ -16,6 +16,7 @@ from lxgit.operations.pins import unpin_commit
 from lxgit.records import replace
 from lxgit.runtime import containers as records
 from lxgit.runtime import interrupts
+from lxgit.runtime.containers import LostUpper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -347,8 +348,11 @@ def stacked(
 ) -> tuple[Container, Stack, Image]:
     """What a container that is to be mounted lies on, and it with a record that says so.
 
-    The caller keeps the layers, and is the only one to change the record.
+    The caller keeps the layers, and is the only one to change the record. LostUpper, before that
+    tells nobody any more what it would lie over, should a backup have it.
     """
+    if container.has_lost_upper:
+        raise LostUpper(container)
     if container.config.base not in (None, container.mounted):
         container = container.configured(replace(container.config, base=None))
     image = image_of(repository, from_hex(container.mounted))

@@ -15,6 +15,7 @@ from lxgit.objects.dockerlines import BadInstruction
 from lxgit.operations import committing
 from lxgit.operations.committing import CommitRequest, commit, prepare_commit
 from lxgit.operations.containers import remove_container
+from lxgit.operations.copying import Place, copy_out
 from lxgit.operations.executing import Streams, WantedCommand, execute
 from lxgit.operations.fsck import fsck
 from lxgit.operations.launching import start_detached
@@ -26,6 +27,7 @@ from lxgit.operations.views import compare
 from lxgit.operations.worktree import ChangingTooFast, NothingChanged
 from lxgit.repository import open_repository
 from lxgit.runtime import statcache
+from lxgit.runtime.containers import LostUpper
 from lxgit.runtime.freezer import is_frozen
 from tests.operations.conftest import Lab
 from tests.operations.test_commit import changed, content
@@ -166,6 +168,22 @@ def test_stopped_started_and_committed_again(busy: Lab) -> None:
     start_detached(lab.repository, "c", progress=lab.listener)
     assert set(changed(lab, "c")) <= {b"file", *(b"dir-" + bytes([one]) for one in b"abcdef")}
     assert list(fsck(lab.repository, progress=Listener())) == []
+
+
+def test_an_upper_directory_that_was_away(busy: Lab, scratch: Path) -> None:
+    """What is refused meanwhile leaves the record as it is: it tells what that lies over."""
+    lab = busy
+    make(lab)
+    stop(lab.repository, "c", Stop(30))
+    container = lab.container("c")
+    before = container.mounted, changed(lab, "c")
+    container.upper.rename(scratch / "away")
+    with pytest.raises(LostUpper):
+        start_detached(lab.repository, "c", progress=lab.listener)
+    with pytest.raises(LostUpper), open(os.devnull, "wb") as output:
+        copy_out(lab.repository, Place("c", b"/file"), output, progress=lab.listener)
+    (scratch / "away").rename(container.upper)
+    assert (lab.container("c").mounted, changed(lab, "c")) == before
 
 
 def test_undo_of_a_commit_of_a_running_one(busy: Lab) -> None:
