@@ -92,10 +92,13 @@ class Container:
 
         What a power failure has kept of one that was not waited for, nobody can tell.
         """
+        if os.path.lexists(self.upper):  # first, since a commit takes the note away before it
+            return False
         try:
             noted = index.content(self.path / "has-upper")
         except FileNotFoundError:
             return False
+        # Again, since a start makes it before the note.
         return noted == self._upper_note and not os.path.lexists(self.upper)
 
     def note_upper(self) -> None:

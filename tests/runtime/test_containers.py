@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lxgit.beneath import drop
 from lxgit.locks import LockHeld, locked
 from lxgit.records import replace
-from lxgit.runtime import idranges, rundir
+from lxgit.runtime import idranges, index, rundir
 from lxgit.runtime.config import EXITED, RUNNING, ContainerState, Request
 from lxgit.runtime.containers import (
     BrokenContainer,
@@ -216,6 +217,34 @@ def hold(container: Container) -> int:
     os.close(read)
     os.close(write)
     return child
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_an_upper_directory_that_comes_or_goes_as_it_is_looked_for(
+    containers: Path, monkeypatch: pytest.MonkeyPatch, *, begins: bool
+) -> None:
+    """A start makes it before the note, a commit takes the note away before it: none is lost."""
+    container = create(containers, REQUEST)
+    if not begins:
+        container.upper.mkdir()
+        container.note_upper()
+    read = index.content
+
+    def content(file: Path) -> bytes | None:
+        if begins:
+            container.upper.mkdir()
+            container.note_upper()
+            return read(file)
+        found = read(file)
+        container.forget_upper()
+        container.upper.rmdir()
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(index, "content", content)
+        assert not container.has_lost_upper
+    drop(container.upper)
+    assert container.has_lost_upper
 
 
 def test_a_change_of_the_configuration(containers: Path) -> None:
