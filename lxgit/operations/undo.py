@@ -19,6 +19,7 @@ from lxgit.operations.containerrows import row_of
 from lxgit.operations.pins import stash_owner
 from lxgit.operations.standing import changed_since, container_of, put_back, show_again, stand_now
 from lxgit.operations.values import PutBack, RefMove, Undone
+from lxgit.runtime.containers import LostUpper
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -84,8 +85,8 @@ def undo(
     Operations that never came to be, since a crash came first, are passed over; an undo that a
     crash cut short is gone on with. With `force`, a container that has changed since is put back,
     too; that is kept; and those on a branch that goes are on none. NothingToUndo; MovedSince,
-    ChangedSince, ContainerRuns, GoneSince, BranchInUse, RefConflict, and then nothing has been
-    done.
+    ChangedSince, ContainerRuns, LostUpper, GoneSince, BranchInUse, RefConflict, and then nothing
+    has been done.
     """
     verb = "redo" if redo else "undo"
     done, undone = repository.operations.read()
@@ -128,21 +129,23 @@ def _steps(
 ) -> Iterator[_Step]:
     """What is to be done; MovedSince where a ref is neither what it was nor what it became.
 
-    A container that has gone is no obstacle. ChangedSince, ContainerRuns.
+    A container that has gone is no obstacle. ChangedSince, ContainerRuns, LostUpper.
     """
     for each in _all_steps(operation, redo=redo):
         moved, expected, _, wanted = each
         owner = moved.container or stash_owner(moved.name)
-        if owner is not None and container_of(repository, owner) is None:
+        container = None if owner is None else container_of(repository, owner)
+        if owner is not None and container is None:
             continue
         now = _now(repository, moved, expected, wanted)
         step = each._replace(now=now)
         if now == wanted:
             continue
         if now == expected or (step.places and force):
+            if moved.container is not None and container is not None and container.has_lost_upper:
+                raise LostUpper(container)  # it could not stand there, and names go first
             yield step
         elif step.places:
-            container = container_of(repository, moved.container or "")
             assert container is not None
             raise changed_since(container)
         elif moved.container is None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.beneath import remove_tree
 from lxgit.objects.operationlog import Stand
 from lxgit.operations import moving, stashing
 from lxgit.operations.branches import create_branch
@@ -17,6 +18,7 @@ from lxgit.operations.placing import ContainerRuns
 from lxgit.operations.standing import ChangedSince, put_back
 from lxgit.operations.undo import GoneSince, NothingToUndo, undo
 from lxgit.repository import open_repository
+from lxgit.runtime.containers import LostUpper
 from tests.operations.test_commit import changed, content
 from tests.support.stores import WHO, Listener
 
@@ -189,6 +191,22 @@ def test_what_gc_took_does_not_come_back(web: Lab) -> None:
     with pytest.raises(GoneSince):
         back(web)
     assert state(web) == before
+
+
+def test_one_whose_changes_are_lost_refuses(web: Lab) -> None:
+    """Before anything moves: neither the branch alone comes back, nor is it half done again."""
+    web.repository.operations.next_operation()
+    web.commit("c")
+    back(web)
+    tip = web.tip("base")
+    remove_tree(web.container("c").upper)
+    for dry_run in (True, False):
+        with pytest.raises(LostUpper):
+            back(web, redo=True, dry_run=dry_run)
+        assert (web.tip("base"), web.row("c").commit) == (tip, tip)
+    assert len(list(fsck(web.repository, repair=True, progress=Listener()))) == 1
+    back(web, redo=True)
+    assert web.tip("base") == web.row("c").commit != tip
 
 
 def test_one_that_has_gone_is_passed_over(web: Lab) -> None:
