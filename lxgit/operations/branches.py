@@ -163,6 +163,7 @@ def has_containers(name: str, containers: Sequence[Container], hint: str) -> Bra
 def _check_deletable(repository: Repository, name: str, oid: ObjectID, *, force: bool) -> None:
     from lxgit.objects.history import is_ancestor
     from lxgit.operations.attached import containers_on
+    from lxgit.operations.hiding import check_not_hidden
 
     check_not_head(repository, name)
     if force:
@@ -170,6 +171,7 @@ def _check_deletable(repository: Repository, name: str, oid: ObjectID, *, force:
     containers = containers_on(repository, name)
     if containers:
         raise has_containers(name, containers, f"'lxgit branch -D {name}' detaches")
+    check_not_hidden(repository)
     if not is_ancestor(repository.git, oid, find_commit(repository, "HEAD")):
         raise NotMerged(
             f"the branch '{name}' is not merged into HEAD",

@@ -14,6 +14,7 @@ from lxgit.objects.commits import ITSELF
 from lxgit.objects.ids import hex_id
 from lxgit.objects.refnames import CACHE
 from lxgit.objects.refs import ANY
+from lxgit.operations.hiding import check_not_hidden
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -69,7 +70,8 @@ def prune_cache(repository: Repository, *, everything: bool = False) -> PrunedCa
     """Forget the steps that no branch, tag or container has come of, or with `everything` all.
 
     With `everything` the directories of `RUN --mount=type=cache` go too, those that no container
-    has. What the commits take of the disk is gc's to free. LockHeld while a build relies on them.
+    has. What the commits take of the disk is gc's to free. LockHeld while a build relies on them;
+    HiddenHistory, but for `everything`.
     """
     with _locked(repository, shared=False):
         return _prune(repository, everything=everything)
@@ -90,6 +92,8 @@ def _prune(repository: Repository, *, everything: bool) -> PrunedCache:
         from lxgit.operations.buildmounts import drop_caches
 
         mounts = drop_caches(repository)
+    else:
+        check_not_hidden(repository)
     refs = repository.refs.list(CACHE)
     dropped = list(refs) if everything else _loose(repository, refs)
     if everything:

@@ -20,13 +20,12 @@ History is never touched: what is damaged of it comes back from a clone, or not.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import time
 
 from lxgit.errors import LxgitError
 from lxgit.objects.commits import ITSELF, Commit
-from lxgit.objects.filecheck import FileFault, derived_faults, hiding_files, unindexed_faults
+from lxgit.objects.filecheck import FileFault, derived_faults, unindexed_faults
 from lxgit.objects.filelock import RefConflict, RefLocked
 from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
@@ -41,6 +40,7 @@ from lxgit.operations.fsckcache import REPAIR, container_problems, index_problem
 from lxgit.operations.fsckshared import network_problems, volume_problems
 from lxgit.operations.garbage import logged_ids, unreached
 from lxgit.operations.gc import lies
+from lxgit.operations.hiding import hidden_history
 from lxgit.operations.lookup import read_commit
 from lxgit.operations.pins import pin_owner
 from lxgit.operations.repair import lacking_settings, remake, write_settings
@@ -99,9 +99,8 @@ def _history_problems(
     yield from derived
     names = {one.id: one.config.name for one in all_containers(repository.containers_dir)}
     yield from _ref_problems(repository, names, repair=repair)
-    for path, told in hiding_files(repository.git_dir, repository.objects):
-        name = os.path.relpath(path, repository.path)
-        yield Problem(f"{name} {told}", hint=f"remove '{path}', and all is shown as it is")
+    for hidden in hidden_history(repository):
+        yield Problem(hidden.message, hint=hidden.hint)
     history = History(repository)
     said = _git_says(repository)
     damaged = {from_hex(match) for line in said for match in _ID.findall(line)}

@@ -38,6 +38,7 @@ from lxgit.operations.garbage import (
     logged_ids,
     oldest_cruft,
 )
+from lxgit.operations.hiding import check_not_hidden
 from lxgit.operations.idle import compress_idle, compressible
 from lxgit.operations.knownlayers import forget_gone
 from lxgit.operations.pinning import keep_all, keep_lost, tell_lost, unkept
@@ -73,7 +74,7 @@ def gc(
 
     With `now`, that is at once, and what only a reflog reaches, as a branch that was deleted or a
     commit that was undone, is unreachable. Not what a branch or a tag was that is gone though
-    nobody deleted it: that is kept as if somebody had, and warned of.
+    nobody deleted it: that is kept as if somebody had, and warned of. HiddenHistory.
     """
     work = _foretell if dry_run else _collect
     return work(repository, now=now, progress=progress)
@@ -81,6 +82,7 @@ def gc(
 
 def _foretell(repository: Repository, *, now: bool, progress: Progress) -> Collected:
     """What `_collect` would do."""
+    check_not_hidden(repository)
     progress.phase("Looking for what is unreachable")
     entries = expiring(repository, now=now)
     lost = LostRefs(repository.git_dir).lost_logs()
@@ -100,6 +102,7 @@ def _collect(repository: Repository, *, now: bool, progress: Progress) -> Collec
         before = _size(repository.git_dir)
         leftovers.sweep(repository)
         with repository.collecting():
+            check_not_hidden(repository)
             keep_lost(repository, progress)
             entries = expire_reflogs(repository, now=now)
         count = _repacked(repository, now=now, progress=progress)
@@ -186,6 +189,7 @@ class _Packs:
             return 0
         progress.phase("Dropping objects")
         with self._repository.collecting():
+            check_not_hidden(self._repository)  # once more: packing took its time
             before = self._cruft_objects()
             keep = self._packed_before(self._plain())
             expiration = "now" if now else f"@{cutoff:.0f}"

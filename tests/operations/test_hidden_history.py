@@ -1,0 +1,113 @@
+"""Files that hide history from Git: nothing is deleted for what Git does not see then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.objects.ids import hex_id
+from lxgit.objects.refnames import CACHE
+from lxgit.objects.refs import ANY
+from lxgit.operations.branches import create_branch, delete_branch
+from lxgit.operations.buildcache import prune_cache
+from lxgit.operations.diskusage import disk_shares
+from lxgit.operations.gc import gc
+from lxgit.operations.hiding import HiddenHistory
+from lxgit.operations.importing import import_image
+from tests.support.stockgit import StockGit
+from tests.support.stores import WHO, Listener, problems
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from lxgit.repository import Repository
+
+STEP = CACHE + "a" * 64
+
+
+def fetched(repository: Repository, scratch: Path) -> Path:
+    """What stock Git writes as it fetches no more than the last commit of a clone."""
+    clone = scratch / "clone"
+    git = StockGit(repository.git_dir)
+    git("clone", "-q", "--bare", str(repository.git_dir), str(clone))
+    git("fetch", "-q", "--depth=1", f"file://{clone}", "base")
+    return repository.git_dir / "shallow"
+
+
+def grafted(repository: Repository, _: Path) -> Path:
+    path = repository.git_dir / "info/grafts"
+    path.parent.mkdir(exist_ok=True)
+    tip = repository.revisions.resolve("base")
+    path.write_text(f"{hex_id(tip)}\n", "ascii")
+    return path
+
+
+@pytest.mark.parametrize("hide", [fetched, grafted])
+def test_nothing_goes_by_what_git_reaches_then(
+    repository: Repository, scratch: Path, hide: Callable[[Repository, Path], Path]
+) -> None:
+    """The history went with `gc --now`, and what the cache of builds knew of it."""
+    (root := scratch / "root").mkdir()
+    for text in ("one", "two", "three"):
+        (root / "file").write_text(text)
+        import_image(repository, root, "base", identity=WHO, progress=Listener())
+    first = repository.revisions.resolve("base~2")
+    repository.refs.update(STEP, first, old=ANY, message="", who=WHO.committer)
+    create_branch(repository, "old", "base~1", force=False, identity=WHO)
+    hiding = hide(repository, scratch)
+    refs, logs = repository.refs.list(), repository.refs.reflog("refs/heads/base")
+    for deletes in (
+        lambda: gc(repository, progress=Listener()),
+        lambda: gc(repository, now=True, progress=Listener()),
+        lambda: gc(repository, now=True, dry_run=True, progress=Listener()),
+        lambda: disk_shares(repository, Listener()),
+        lambda: prune_cache(repository),
+        lambda: delete_branch(repository, "old", force=False, identity=WHO),
+    ):
+        with pytest.raises(HiddenHistory) as refused:
+            deletes()
+        error = refused.value
+        told = [(one.message, one.hint) for one in problems(repository.path)]
+        assert (error.message, error.hint) in told
+        assert str(hiding) in str(error.hint)
+    assert repository.refs.list() == refs
+    assert repository.refs.reflog("refs/heads/base") == logs
+    hiding.unlink()
+    assert problems(repository.path) == []
+    assert gc(repository, now=True, progress=Listener()).objects == 0
+    assert prune_cache(repository).steps == 0
+    delete_branch(repository, "old", force=False, identity=WHO)
+    assert problems(repository.path) == []
+
+
+def test_what_is_asked_for_whatever_git_reaches_is_done(
+    repository: Repository, scratch: Path
+) -> None:
+    (root := scratch / "root").mkdir()
+    for text in ("one", "two"):
+        (root / "file").write_text(text)
+        import_image(repository, root, "base", identity=WHO, progress=Listener())
+    tip = repository.revisions.resolve("base")
+    repository.refs.update(STEP, tip, old=ANY, message="", who=WHO.committer)
+    create_branch(repository, "old", "base~1", force=False, identity=WHO)
+    grafted(repository, scratch)
+    assert prune_cache(repository, everything=True).steps == 1
+    delete_branch(repository, "old", force=True, identity=WHO)
+    assert list(repository.refs.list("refs/heads/")) == ["refs/heads/base"]
+
+
+def test_a_history_that_ends_where_git_is_told_so(repository: Repository, scratch: Path) -> None:
+    """A `shallow` that is true hides nothing: that of a store which has no more."""
+    (root := scratch / "root").mkdir()
+    (root / "file").write_text("one")
+    import_image(repository, root, "base", identity=WHO, progress=Listener())
+    git = StockGit(repository.git_dir)
+    tree = git.word("rev-parse", "base^{tree}")
+    commit = f"tree {tree}\nparent {'1' * 40}\nauthor a <a> 1 +0000\ncommitter a <a> 1 +0000\n\n"
+    cut = git.word("hash-object", "-t", "commit", "-w", "--stdin", stdin=commit.encode())
+    (repository.git_dir / "shallow").write_text(f"{cut}\n", "ascii")
+    git("update-ref", "refs/heads/cut", cut)
+    assert gc(repository, now=True, progress=Listener()).objects == 0
+    assert git.word("rev-parse", "cut") == cut
