@@ -15,7 +15,17 @@ from lxgit.objects.commits import decode_tag
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.lostrefs import LostRefs
 from lxgit.objects.packedrefs import CorruptRef
-from lxgit.objects.refnames import BRANCHES, CACHE, DELETED, TAGS, is_valid_ref, short_name
+from lxgit.objects.refnames import (
+    BRANCHES,
+    CACHE,
+    DELETED,
+    PINS,
+    STASH,
+    TAGS,
+    is_valid_ref,
+    short_name,
+    stash_number,
+)
 from lxgit.objects.refreader import UNCACHE, is_pin, remedy, restoring
 from lxgit.tuples import NamedTuple
 
@@ -65,6 +75,9 @@ class RefVerifier:
             elif not content.startswith(b"ref: "):
                 found[name] = content[:40]
         for name, digits in found.items():
+            if name.startswith(PINS) and STASH in name and stash_number(name) is None:
+                hint = f"'git --git-dir={self._git_dir} update-ref -d {name}' takes it away"
+                yield RefFault(f"the ref '{name}' is named as a stash, and is none", name, hint)
             yield from self._target_faults(name, from_hex(digits))
         yield from self._head_faults({name for name in {**found, **loose} if _is_branch(name)})
         yield from self._lost_faults()

@@ -11,6 +11,9 @@ TAGS = "refs/tags/"
 PINS = "refs/lxgit/containers/"
 """Where the refs are that keep commits for containers."""
 
+STASH = "-stash-"
+"""What stands in the name of such a ref between the container and the number of a stash."""
+
 CACHE = "refs/lxgit/cache/"
 """Where the refs are of what steps of builds have come to."""
 
@@ -51,6 +54,13 @@ def is_valid_ref(name: str) -> bool:
         and not any(part.startswith(b".") or part.endswith(b".lock") for part in parts)
         and all(len(part) <= _LONGEST_PART for part in parts)
     )
+
+
+def stash_number(ref: str) -> int | None:
+    """The number of the stash that a ref keeps; None where it is the name of none."""
+    container, _, number = ref.partition(STASH)
+    is_number = number.isascii() and number.isdecimal() and not number.startswith("0")
+    return int(number) if is_number and container.startswith(PINS) else None
 
 
 def check_name(name: str) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from lxgit.objects.commits import ITSELF
 from lxgit.objects.ids import from_hex, hex_id
-from lxgit.objects.refnames import PINS
+from lxgit.objects.refnames import PINS, STASH, stash_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from lxgit.runtime.containers import Container
 
 _KEPT = "-kept"
-_STASH = "-stash-"
 
 
 def pin_commit(
@@ -59,9 +58,9 @@ def keep_commit(
 
 def stashed(repository: Repository, container: str) -> dict[int, ObjectID]:
     """What was put away of the container of that id, by numbers that go up with time."""
-    beginning = _pin(container, _STASH)
-    refs = repository.refs.list(beginning)
-    return dict(sorted((int(ref.removeprefix(beginning)), oid) for ref, oid in refs.items()))
+    refs = repository.refs.list(_pin(container, STASH))
+    numbered = ((stash_number(ref), oid) for ref, oid in refs.items())
+    return dict(sorted((number, oid) for number, oid in numbered if number is not None))
 
 
 def set_stash(
@@ -75,7 +74,7 @@ def set_stash(
     message: str,
 ) -> None:
     """Keep a commit as what was put away, or with None keep it no longer. RefMoved."""
-    ref = _pin(container, f"{_STASH}{number}")
+    ref = _pin(container, f"{STASH}{number}")
     before, after = (None if one is None else hex_id(one) for one in (old, commit))
     repository.operations.record(ref, before, after, message, identity.committer.time)
     repository.refs.update(ref, commit, old=old, message=message, who=identity.committer)
@@ -88,7 +87,7 @@ def pin_owner(ref: str) -> str:
 
 def stash_owner(ref: str) -> str | None:
     """The id of the container that a ref keeps a stash of, if it is such a ref."""
-    return pin_owner(ref) if ref.startswith(PINS) and _STASH in ref else None
+    return pin_owner(ref) if ref.startswith(PINS) and STASH in ref else None
 
 
 def pinned(repository: Repository, container: str) -> ObjectID | None:

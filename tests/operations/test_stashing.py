@@ -20,6 +20,7 @@ from lxgit.operations.worktree import NothingChanged
 from tests.operations.conftest import killed_behind
 from tests.operations.test_commit import changed, content
 from tests.operations.test_moving import CHANGE, CHANGED
+from tests.support.stockgit import StockGit
 from tests.support.stores import WHO, Listener
 
 if TYPE_CHECKING:
@@ -186,3 +187,20 @@ def test_fsck_says_whose_a_damaged_one_is(web: Lab) -> None:
     with pytest.raises(MissingObject):
         find_stash(web.repository, "c", "1")
     assert drop(web.repository, "c", "1", identity=WHO).name == "stash@{1}"
+
+
+@pytest.mark.parametrize("end", ["x", "01", "1_0", "\u0661", ""])
+def test_a_ref_that_is_only_named_as_one_is_in_no_way(web: Lab, end: str) -> None:
+    """It ended `stash list`, and no command deleted the container. fsck tells of it."""
+    ref = f"refs/lxgit/containers/{web.container('c').id}-stash-{end}"
+    git = StockGit(web.repository.git_dir)
+    git("update-ref", ref, "base")
+    made = put_away(web)
+    assert [stash.oid for stash in list_stashes(web.repository)] == [made.oid]
+    back(web)
+    [told] = fsck(web.repository, progress=Listener())
+    assert ref in told.message
+    assert told.affected == ("container c",)
+    assert f"update-ref -d {ref}'" in str(told.hint)
+    assert remove_container(web.repository, "c", force=False).stashes == 0
+    assert list(web.repository.refs.list("refs/lxgit/")) == []
