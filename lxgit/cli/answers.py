@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lxgit.cli.report import printable
 from lxgit.cli.tables import short_id
 
 TYPE_CHECKING = False
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def write_removed(out: Output, removed: Iterable[RemovedRef]) -> None:
     """What was deleted, and where it was: enough to make it again."""
     for ref in removed:
-        out.line(f"Deleted {ref.kind.value} {ref.name} (was {short_id(ref.oid)}).")
+        out.line(f"Deleted {ref.kind.value} {printable(ref.name)} (was {short_id(ref.oid)}).")
         for container in ref.detached:
             out.line(f"{container_name(container)} is on no branch now.")
 

@@ -60,7 +60,7 @@ def branch(
         current = [
             row.name for row in _rows(session, (), subjects=False) if row.current and row.name
         ]
-        session.out.write("".join(f"{name}\n" for name in current))
+        session.out.write("".join(f"{printable(name)}\n" for name in current))
     elif quiet:
         rows = _rows(session, names, subjects=False)
         write_ids(session.out, (row.oid for row in rows), whole=no_trunc)
@@ -88,7 +88,7 @@ def _line(row: BranchRow, width: int, *, whole: bool) -> str:
     """As `git branch` has it, and with a width for the name, `git branch -v`."""
     line = f"{'*' if row.current else ' '} {_name(row)}"
     if not width:
-        return line
+        return printable(line)
     pad = " " * (width - columns(_name(row)))
     return printable(f"{line}{pad} {short_id(row.oid, whole=whole)} {_subject(row)}")
 
@@ -295,20 +295,21 @@ def _to_new(
 
 def _tell_moved(session: Session, moved: HeadMoved) -> None:
     """As Git tells it, and what is left behind."""
-    out = session.out
+    out, branch = session.out, printable(moved.new_branch or "")
     if moved.old_branch is None and moved.old_oid not in (None, moved.new_oid):
         out.line(f"Previous HEAD position was {short_id(moved.old_oid or '')}")
     if moved.new_branch is None:
         out.line(printable(f"HEAD is now at {short_id(moved.new_oid)} {moved.subject}".rstrip()))
     elif moved.created:
-        out.line(f"Switched to a new branch '{moved.new_branch}'")
+        out.line(f"Switched to a new branch '{branch}'")
     elif moved.new_branch == moved.old_branch:
-        out.line(f"{'Reset branch' if moved.reset else 'Already on'} '{moved.new_branch}'")
+        out.line(f"{'Reset branch' if moved.reset else 'Already on'} '{branch}'")
     else:
         how = "Switched to and reset" if moved.reset else "Switched to"
-        out.line(f"{how} branch '{moved.new_branch}'")
+        out.line(f"{how} branch '{branch}'")
     for container in moved.left_behind:
-        out.line(f"{container_name(container)} has changes, and stays on '{container.branch}'")
+        where = printable(container.branch or "no branch")
+        out.line(f"{container_name(container)} has changes, and stays on '{where}'")
     tell_dropped(session, f"branch '{moved.new_branch}'", moved.dropped)
     if moved.new_branch is None and moved.old_branch is not None:
         session.note("HEAD is on no branch now", hint="'lxgit checkout -b NEW' makes one here")

@@ -109,8 +109,8 @@ def _decoration(decoration: Decoration, *, colour: bool) -> str:
     if kind == "HEAD":
         return _painted("HEAD", _CYAN, colour=colour)
     if kind == "tag":
-        return _painted(f"tag: {decoration.name}", "\x1b[1;33m", colour=colour)
-    name = _painted(decoration.name, _GREEN, colour=colour)
+        return _painted(f"tag: {printable(decoration.name)}", "\x1b[1;33m", colour=colour)
+    name = _painted(printable(decoration.name), _GREEN, colour=colour)
     return f"{_painted('HEAD ->', _CYAN, colour=colour)} {name}" if decoration.current else name
 
 

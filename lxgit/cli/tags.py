@@ -76,7 +76,7 @@ def _fields(row: TagRow) -> dict[str, object]:
 
 def _line(row: TagRow, *, with_message: bool) -> str:
     told = subject(row.message) if with_message else ""
-    return printable(f"{row.name:15} {told}") if told else row.name
+    return printable(f"{row.name:15} {told}" if told else row.name)
 
 
 def _delete(session: Session, names: tuple[str, ...]) -> int:

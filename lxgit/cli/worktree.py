@@ -6,6 +6,7 @@ from lxgit.cli.changes import change_fields, status_line, total
 from lxgit.cli.human import quote_path
 from lxgit.cli.options import AsText, Message, OneContainer, message_of, take
 from lxgit.cli.params import Annotated, argument, command, option
+from lxgit.cli.report import printable
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id
 from lxgit.errors import UsageError
@@ -54,7 +55,7 @@ def status(
 
 def _head_line(found: Status) -> str:
     if found.branch is not None:
-        return f"On branch {found.branch}"
+        return f"On branch {printable(found.branch)}"
     return f"HEAD detached at {short_id(found.head or '')}"
 
 
@@ -78,8 +79,8 @@ def _write_container(session: Session, one: ContainerChanges) -> None:
 
 
 def _named(row: ContainerRow) -> str:
-    state = row.state.value
-    return f"Container {row.name} ({short_id(row.id)}), {state}, on {row.branch or 'no branch'}"
+    branch = printable(row.branch or "no branch")
+    return f"Container {row.name} ({short_id(row.id)}), {row.state.value}, on {branch}"
 
 
 def _write_json(session: Session, found: Status) -> None:
