@@ -134,8 +134,9 @@ def import_(
     """Make a commit of a root filesystem on the branch NAME.
 
     On a branch that is there, it is a child of its tip; when that has the same tree, no commit is
-    made. A URL begins with http:// or https://; a download that broke off is gone on with. Prints
-    the commit's id.
+    made. A URL begins with http:// or https://; a download that broke off is gone on with, if
+    --sha256 or the server (ETag, Last-Modified) tells that the bytes are the same. Prints the
+    commit's id.
     """
     from lxgit.operations.importing import import_image
     from lxgit.spelling import parse_size

@@ -81,7 +81,8 @@ def log(
     """Show the commits that led to HEAD, or to others, the newest first.
 
     With paths, those that changed one of them, or what is below: its content, its metadata or its
-    hard links. A merge is compared with its first parent.
+    hard links; a merge if it has one otherwise than every parent, as in Git. What a merge changed
+    (-p, --stat) is told against its first parent.
     """
     from lxgit.operations.history import LogRequest, log
 

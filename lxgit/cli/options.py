@@ -72,7 +72,9 @@ TlsVerify = Annotated[
 
 
 def message_of(paragraphs: tuple[str, ...]) -> str | None:
-    """What `-m` gave; None where it was not given."""
+    """What `-m` gave; None where it was not given. UsageError where nothing is in it."""
+    if paragraphs and not any(map(str.strip, paragraphs)):
+        raise UsageError("the message is empty", hint="-m MESSAGE, or none at all")
     return "\n\n".join(paragraphs) if paragraphs else None
 
 

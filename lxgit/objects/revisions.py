@@ -227,7 +227,8 @@ class Revisions:
         name, _, path = text.partition(":")
         if text.startswith(":/"):
             hints.append(f"':/' looks for a message; a path is written 'HEAD{text}'")
-        if path and path[0] != "/" and self._exists(f"{BRANCHES}{name}"):
+        named = name in {"HEAD", "@"} or self._exists(f"{BRANCHES}{name}")
+        if path and path[0] != "/" and named:
             hints.append(f"a path is written '{name}:/{path}'")
         return UnknownRevision(
             f"there is no '{text}'",

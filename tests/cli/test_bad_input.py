@@ -92,6 +92,17 @@ def test_a_path_where_a_revision_is_wanted(grown: Lxgit) -> None:
     refused(fault, "'HEAD~1:/etc' is a path, not a commit", hint)
 
 
+@pytest.mark.parametrize("name", ["base", "HEAD", "@"])
+def test_a_path_without_its_slash(grown: Lxgit, name: str) -> None:
+    told = f"a path is written '{name}:/etc/motd'"
+    refused(grown("show", f"{name}:etc/motd", code=1), f"there is no '{name}:etc/motd'", told)
+
+
+def test_a_message_that_says_nothing(based: Lxgit, busybox_tar: Path) -> None:
+    done = based("import", busybox_tar, "new", "-m", "  ", code=2)
+    refused(done, "the message is empty", "-m MESSAGE, or none at all")
+
+
 @pytest.mark.root
 def test_an_interrupted_import_leaves_nothing(based: Lxgit, git: StockGit, scratch: Path) -> None:
     root = scratch / "large"
