@@ -13,13 +13,12 @@ import signal
 import socket
 import time
 
-from lxgit.errors import LxgitError
 from lxgit.locks import LockHeld
 from lxgit.records import replace
-from lxgit.runtime import bases, kernel, protocol, rundir
+from lxgit.runtime import bases, protocol, rundir
 from lxgit.runtime.config import RESTARTING
 from lxgit.runtime.containers import edited
-from lxgit.runtime.leaving import leave_the_caller
+from lxgit.runtime.leaving import become
 from lxgit.runtime.loop import Loop
 from lxgit.runtime.relay import Relay
 from lxgit.runtime.restarts import Backoff
@@ -38,16 +37,13 @@ if TYPE_CHECKING:
 
 def keep(task: Task, channel: socket.socket, lock: int) -> NoReturn:
     """Become the keeper; never returns. `channel` is the first client, `lock` its claim."""
-    try:
-        leave_the_caller(channel.fileno(), lock)
-        kernel.set_process_name(b"lxgit:" + task.container.id[:9].encode())
+
+    def lives() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor passes its own on
         with bases.held(task.lowers):
             _Keeper(replace(task, kept=True), lock).run(channel)
-    except Exception as error:  # noqa: BLE001  # a fault of lxgit's own, too: nobody else tells of it
-        _give_up(task.container, channel, error)
-    finally:
-        os._exit(0)
+
+    become(lives, task.container, channel, lock)
 
 
 class _Keeper:
@@ -62,7 +58,8 @@ class _Keeper:
         """Until the container has ended for good."""
         while True:
             begin = time.monotonic()
-            self._live(channel)
+            if not self._live(channel):
+                return
             container = self._task.container
             state = container.recorded_state()
             lasted = time.monotonic() - begin
@@ -95,13 +92,13 @@ class _Keeper:
                 seconds = _PAUSE
         return None
 
-    def _live(self, channel: socket.socket) -> None:
-        """One life, from start to end."""
+    def _live(self, channel: socket.socket) -> bool:
+        """One life, from start to end; whether its supervisor has ended in order."""
         child = os.fork()
         if child == 0:
             supervise(self._task, channel, self._lock)
         channel.close()
-        os.waitpid(child, 0)
+        return os.waitpid(child, 0)[1] == 0
 
     def _wait(self, state: ContainerState, seconds: float) -> bool:
         """Wait so long; whether nobody has stopped it meanwhile."""
@@ -142,17 +139,6 @@ class _Keeper:
         """A signal for a container that does not run: it was meant to end it."""
         del number
         self._stopped = True
-
-
-def _give_up(container: Container, channel: socket.socket, error: Exception) -> None:
-    """Tell of a fault whoever waits for the first start, or looks at the container later."""
-    with contextlib.suppress(OSError):  # its supervisor has it, and answers
-        channel.send(protocol.failed(protocol.unable("set up", error)))
-    with contextlib.suppress(LxgitError, OSError):  # a bad disk: the next look finds the lock free
-        state = container.recorded_state()
-        if state.status == RESTARTING:
-            fault = protocol.unable("started again", error)
-            container.record(replace(state.ended(), error=fault.message))
 
 
 def _record(container: Container, state: ContainerState) -> None:

@@ -2,15 +2,57 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
 import sys
 
+from lxgit.errors import LxgitError
 from lxgit.processes import close_all_but
+from lxgit.records import replace
+from lxgit.runtime import kernel, protocol
+from lxgit.runtime.config import RESTARTING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from typing import NoReturn
+
+    from lxgit.runtime.containers import Container
 
 
-def leave_the_caller(*keep: int) -> None:
+def become(
+    life: Callable[[], None], container: Container, channel: socket.socket, lock: int
+) -> NoReturn:
+    """Be a process of the container's own for as long as `life` takes, and exit 0; else 1.
+
+    `channel` is its first client, `lock` its claim: all else that was open is closed.
+    """
+    try:
+        _leave_the_caller(channel.fileno(), lock)
+        kernel.set_process_name(b"lxgit:" + container.id[:9].encode())
+        life()
+        os._exit(0)
+    except Exception as error:  # noqa: BLE001  # a fault of lxgit's own, too: nobody else tells of it
+        _give_up(container, channel, error)
+    finally:
+        os._exit(1)
+
+
+def _give_up(container: Container, channel: socket.socket, error: Exception) -> None:
+    """Tell of a fault whoever waits for the first start, or looks at the container later."""
+    with contextlib.suppress(OSError):  # its supervisor has it, and answers
+        channel.send(protocol.failed(protocol.unable("set up", error)))
+    with contextlib.suppress(LxgitError, OSError):  # a bad disk: the next look finds the lock free
+        state = container.recorded_state()
+        if state.status == RESTARTING:
+            fault = protocol.unable("started again", error)
+            container.record(replace(state.ended(), error=fault.message))
+
+
+def _leave_the_caller(*keep: int) -> None:
     """Keep nothing of whom we were forked from: session, directory, files, signals."""
     gc.freeze()  # collecting one of its file objects would close a descriptor that is ours by now
     os.setsid()

@@ -19,12 +19,12 @@ from lxgit.errors import LxgitError, in_words
 from lxgit.locks import LockHeld
 from lxgit.processes import close_all_but
 from lxgit.records import replace
-from lxgit.runtime import cgroups, confinement, kernel, lxc, protocol, rundir, setup
+from lxgit.runtime import cgroups, confinement, lxc, protocol, rundir, setup
 from lxgit.runtime.config import RESTARTING, RUNNING, ContainerState
 from lxgit.runtime.containers import load
 from lxgit.runtime.enforcement import reached
 from lxgit.runtime.freezer import Stillness
-from lxgit.runtime.leaving import leave_the_caller
+from lxgit.runtime.leaving import become
 from lxgit.runtime.logfile import LogWriter
 from lxgit.runtime.loop import Loop
 from lxgit.runtime.process import pidfd_of_child
@@ -48,17 +48,13 @@ _HALTED = 128 + signal.SIGINT  # how process 1 ends that has halted its system (
 
 def supervise(task: Task, channel: socket.socket, lock: int) -> NoReturn:
     """Become the supervisor; never returns. `channel` is its first client, `lock` its claim."""
-    try:
-        leave_the_caller(channel.fileno(), lock)
-        kernel.set_process_name(b"lxgit:" + task.container.id[:9].encode())
+
+    def life() -> None:
         os.ftruncate(lock, 0)
         os.pwrite(lock, b"%d\n" % os.getpid(), 0)
         Supervisor(task, channel, lock).run()
-    except Exception as error:  # noqa: BLE001  # from before its first mount or after its last
-        with contextlib.suppress(OSError):
-            channel.send(protocol.failed(protocol.unable("set up", error)))
-    finally:
-        os._exit(0)
+
+    become(life, task.container, channel, lock)
 
 
 class Supervisor:

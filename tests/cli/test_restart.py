@@ -334,6 +334,22 @@ class TestBetweenTwoLives:
         assert (state["Error"], state["ExitCode"]) == (why, 3)
         emptied("start", "web")
 
+    def test_a_life_that_cannot_begin_is_the_last_and_says_why(self, emptied: Lxgit) -> None:
+        emptied(*RUN, "--restart", "on-failure:9", "base", "sh", "-c", self.SCRIPT)
+        container = load(emptied.store / "containers", found(emptied)["Id"])
+        with edited(container) as now:
+            wait_until(lambda: now.recorded_state().waits)
+            lives = now.recorded_state().restarts
+            (container.path / "log").unlink()
+            (container.path / "log").mkdir()
+        wait_until(lambda: found(emptied)["State"]["Status"] == "exited")
+        state = found(emptied)["State"]
+        why = f"the container could not be started again: {container.path}/log: is a directory"
+        assert (state["Error"], state["ExitCode"]) == (why, 3)
+        assert found(emptied)["RestartCount"] == lives
+        (container.path / "log").rmdir()
+        emptied("start", "web")
+
     def test_what_wants_a_process_says_why_there_is_none(self, emptied: Lxgit) -> None:
         emptied(*RUN, "--restart", "always", "base", "sh", "-c", self.SCRIPT)
         container = load(emptied.store / "containers", found(emptied)["Id"])
