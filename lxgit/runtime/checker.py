@@ -14,7 +14,7 @@ import time
 
 from lxgit.errors import in_words
 from lxgit.runtime import protocol
-from lxgit.runtime.attach import receive
+from lxgit.runtime.attach import SupervisorLost, receive
 from lxgit.runtime.health import Health, HealthCheck, HealthResult
 from lxgit.runtime.wanted import WantedCommand
 
@@ -96,7 +96,12 @@ class _Run:
                 self._channel.send(protocol.signal(signal.SIGKILL))
 
     def _receive(self) -> None:
-        message = receive(self._channel)
+        try:
+            message = receive(self._channel)
+        except SupervisorLost:  # who executes it has hung up, and is the supervisor itself
+            self._output = b"it is not known how the health check ended"
+            self._finish(_NOT_MADE)
+            return
         if message.kind in (protocol.OUTPUT, protocol.ERRORS):
             self._output = (self._output + message.data)[:_OUTPUT]
         elif message.kind == protocol.ENDED:

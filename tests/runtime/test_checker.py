@@ -37,3 +37,17 @@ def test_a_check_that_ends_as_it_is_killed() -> None:
     assert found[0].status == UNHEALTHY
     assert found[0].log[0].output == "the health check took too long"
     loop.close()
+
+
+def test_a_check_whose_end_nobody_tells_of_was_not_made() -> None:
+    """Who executes it may fail before there is anything to tell: it ends no container."""
+    loop = Loop()
+    found: list[Health] = []
+    check = HealthCheck(("true",), interval=0.05, timeout=60.0, retries=1)
+    Checker(check, loop, lambda channel, _: channel.close(), found.append, lambda: bool(found))
+    while not found:
+        loop.turn(0.1)
+    assert found[0].status == UNHEALTHY
+    assert found[0].log[0].exit_code == 125
+    assert found[0].log[0].output == "it is not known how the health check ended"
+    loop.close()
