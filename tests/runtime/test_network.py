@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lxgit.errors import UsageError
+from lxgit.records import asdict
 from lxgit.runtime import rundir
 from lxgit.runtime.network import (
     bridging,
@@ -299,3 +301,23 @@ def test_notes_that_are_damaged_are_told_of(content: bytes, tmp_path: Path) -> N
         records.bridge_at(tmp_path)
     with pytest.raises(DamagedNote, match="aaa' is damaged"):
         records.member_at(tmp_path, "a" * 64)
+
+
+def test_notes_that_are_not_what_was_written_are_told_of(tmp_path: Path) -> None:
+    container = "a" * 64
+    records.write_bridge(tmp_path, BRIDGE)
+    records.write_member(tmp_path, Member(container, 3, ("web",)))
+    assert records.bridge_at(tmp_path) == BRIDGE
+    assert records.member_at(tmp_path, container) == Member(container, 3, ("web",))
+    for name, was, now in (("bridge", b"10.130.4.0", b"10.130.4"), (container, b" 3", b' "3"')):
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes().replace(was, now))
+    with pytest.raises(DamagedNote, match="bridge' is damaged"):
+        records.bridge_at(tmp_path)
+    with pytest.raises(DamagedNote, match="aaa' is damaged"):
+        records.member_at(tmp_path, container)
+
+
+def test_notes_of_before_there_were_checksums_are_read(tmp_path: Path) -> None:
+    """Of what runs from before lxgit was brought up to date."""
+    (tmp_path / "bridge").write_text(json.dumps(asdict(BRIDGE)))
+    assert records.bridge_at(tmp_path) == BRIDGE

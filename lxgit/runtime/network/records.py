@@ -4,8 +4,8 @@
       .lock                      held while a bridge, an address or a rule comes or goes
       <namespace>-<bridge>/      one a network of a store's, and a network namespace that lxgit is
                                  used in
-        bridge                   Bridge, as JSON
-        <container id>           Member, as JSON: one that runs, or was killed and not yet swept
+        bridge                   Bridge, as JSON with a checksum
+        <container id>           Member, likewise: one that runs, or was killed and not yet swept
         hosts                    lines for the /etc/hosts of all of them
 
 An address is taken when a container starts and given back at its end, so those that do not run
@@ -24,8 +24,9 @@ from lxgit.beneath import remove_tree
 from lxgit.errors import LxgitError
 from lxgit.fsutil import write_atomic
 from lxgit.locks import locked
-from lxgit.records import asdict, dataclass
+from lxgit.records import asdict, dataclass, fields
 from lxgit.runtime import rundir
+from lxgit.runtime.checksums import is_whole, with_checksum
 from lxgit.runtime.network import subnets
 from lxgit.runtime.network.publishing import Publication
 
@@ -168,7 +169,7 @@ def bridge_at(place: Path) -> Bridge | None:
 
 def write_bridge(place: Path, bridge: Bridge) -> None:
     """Write a bridge down, before it is made."""
-    _write(place / "bridge", asdict(bridge))
+    _write(place / "bridge", bridge)
 
 
 def members(place: Path) -> list[Member]:
@@ -194,7 +195,7 @@ def member_at(place: Path, container: str) -> Member:
 def write_member(place: Path, member: Member) -> None:
     """Write down who is on a bridge, or will be, and what has become of them."""
     place.mkdir(mode=0o700, exist_ok=True)
-    _write(place / member.container, asdict(member))
+    _write(place / member.container, member)
 
 
 def write_hosts(place: Path, content: bytes) -> None:
@@ -218,15 +219,18 @@ def forget(place: Path) -> None:
 
 
 def _read(path: Path, record: type) -> Any:  # noqa: ANN401  # one of that kind
+    data, known = path.read_bytes(), {one.name for one in fields(record)}
     try:
-        values = json.loads(path.read_bytes())
+        values = json.loads(data)
+        if not is_whole(data, values, known):
+            raise ValueError("not what was written")
         tuples = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
-        return record(**{**values, **tuples})
-    except (ValueError, TypeError, AttributeError):
+        return record(**{key: value for key, value in {**values, **tuples}.items() if key in known})
+    except (ValueError, TypeError, AttributeError, RecursionError):
         raise DamagedNote(
             f"'{path}' is damaged", hint="delete it once nothing runs that is on that network"
         ) from None
 
 
-def _write(path: Path, values: dict[str, object]) -> None:
-    write_atomic(path, json.dumps(values).encode("ascii"), durable=False)
+def _write(path: Path, note: Bridge | Member) -> None:
+    write_atomic(path, with_checksum(asdict(note)), durable=False)
