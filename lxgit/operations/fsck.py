@@ -165,7 +165,7 @@ def _log_problems(
 def _may_have_expired(repository: Repository, one: Unlogged) -> bool:
     """Whether the last entry is perhaps one that stock Git took: the ref reaches all the others."""
     named = logged_ids([repository.refs.reflog(one.name)])
-    with contextlib.suppress(GitFailed):  # of damage, which has been told of
+    with contextlib.suppress(LxgitError):  # of damage, which has been told of
         return not unreached(repository, [hex_id(one.value)], named)
     return False
 

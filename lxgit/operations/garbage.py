@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lxgit.errors import LxgitError
+from lxgit.objects.database import MissingObject
 from lxgit.objects.deletions import of_lost, on_their_own, with_origins
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.packindex import PackIndex
@@ -177,15 +178,24 @@ def _left(repository: Repository, name: str, entries: Iterable[ReflogEntry]) -> 
 
 
 def unreached(repository: Repository, tips: Sequence[str], wanted: set[ObjectID]) -> set[ObjectID]:
-    """Those of `wanted` that nothing of `tips` reaches, which are words of git-rev-list(1)."""
+    """Those of `wanted` that nothing of `tips` reaches, which are words of git-rev-list(1).
+
+    An annotated tag is one if its commit is: Git tells of commits alone. A tag of none is never.
+    """
     if not wanted:
         return set()
-    here = {oid for oid in wanted if oid in repository.objects}
+    gone, commits = set(), {}
+    for oid in wanted:
+        try:
+            commits[oid] = repository.revisions.peeled(oid)
+        except MissingObject:
+            gone.add(oid)
     said = repository.git.run(
         ["rev-list", "--stdin", "--not", *tips],
-        stdin="".join(f"{hex_id(oid)}\n" for oid in here).encode(),
+        stdin="".join(f"{hex_id(one)}\n" for one in commits.values() if one is not None).encode(),
     )
-    return (wanted - here) | {from_hex(line) for line in said.split()} & wanted
+    left = {from_hex(line) for line in said.split()}
+    return gone | {oid for oid, commit in commits.items() if commit in left}
 
 
 def dropped(
