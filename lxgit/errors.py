@@ -42,9 +42,10 @@ class UsageError(LxgitError):
 
 _DISK = "'dmesg' says more of the disk; 'lxgit fsck' verifies the store"
 
+_AS_ROOT = "run it as root: sudo lxgit …"
 _HINTS = {
-    errno.EACCES: "run it as root: sudo lxgit …",
-    errno.EPERM: "run it as root: sudo lxgit …",
+    errno.EACCES: _AS_ROOT,
+    errno.EPERM: _AS_ROOT,
     errno.EDQUOT: FREE_SPACE,
     errno.EIO: _DISK,
     errno.EMFILE: "raise the limit: ulimit -n",
@@ -61,7 +62,10 @@ def in_words(error: LxgitError | OSError) -> LxgitError:
         return error
     names = (error.filename, error.filename2)  # some are numbers of descriptors
     parts = [os.fsdecode(name) for name in names if isinstance(name, str | bytes)]
-    return LxgitError(": ".join((*parts, reason(error))), hint=_HINTS.get(error.errno or 0))
+    hint = _HINTS.get(error.errno or 0)
+    if hint == _AS_ROOT and os.geteuid() == 0:
+        hint = None
+    return LxgitError(": ".join((*parts, reason(error))), hint=hint)
 
 
 def reason(error: BaseException | None) -> str:

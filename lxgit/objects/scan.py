@@ -125,10 +125,16 @@ def read_inode(directory: int, name: bytes) -> Inode:
 
 
 def _inode(path: bytes, name: bytes) -> Inode:
-    status = os.lstat(path)
-    kind = _KINDS.get(stat.S_IFMT(status.st_mode))
-    target = os.readlink(path) if kind is Kind.SYMLINK else b""
-    return Inode(name, kind, status, _xattrs(path, kind) if kind is not None else (), target)
+    """What stands at `path`; an OSError is about `name`."""
+    try:
+        status = os.lstat(path)
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode))
+        target = os.readlink(path) if kind is Kind.SYMLINK else b""
+        xattrs = _xattrs(path, kind) if kind is not None else ()
+    except OSError as error:
+        error.filename = name
+        raise
+    return Inode(name, kind, status, xattrs, target)
 
 
 def _xattrs(path: bytes, kind: Kind) -> tuple[tuple[bytes, bytes], ...]:
@@ -172,8 +178,10 @@ def read_tree(
     root: int,
     progress: Progress,
     metadata: Callable[[Inode], Metadata] = plain_metadata,
+    *,
+    skip: Callable[[bytes], bool] = _nothing,
 ) -> tuple[FileTree, int]:
-    """The directory `root` as a tree, and how many sockets were left out.
+    """The directory `root` as a tree, and how many sockets were left out; `skip` as for `scan`.
 
     `root` must stay open as long as the tree's contents are read. Paths that share an inode share a
     node; st_nlink is not trusted, since it counts names outside.
@@ -181,7 +189,7 @@ def read_tree(
     tree = FileTree()
     sockets = 0
     nodes: dict[tuple[int, int], Node] = {}
-    for inode in scan(root):
+    for inode in scan(root, skip=skip):
         progress.advance()
         if inode.kind is None:
             sockets += 1

@@ -291,8 +291,7 @@ def _ask(opener: urllib.request.OpenerDirector, url: str, file: _File) -> _Answe
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and start:
             if error.headers.get("Content-Range") == f"bytes */{start}":
                 return None
-            file.start_anew(None)
-            return _ask(opener, url, file)
+            return _anew(opener, url, file)
         said = f"{error.code} {one_line(error.reason)}"
         raise DownloadFailed(f"'{url}': {said}", hint=hint_of(error)) from None
     except ValueError as error:  # an address that is none
@@ -302,17 +301,26 @@ def _ask(opener: urllib.request.OpenerDirector, url: str, file: _File) -> _Answe
         if isinstance(reason, TimeoutError | ConnectionError | http.client.HTTPException) and start:
             raise _Interrupted(reason_of(reason)) from None
         raise DownloadFailed(f"'{url}': {reason_of(reason)}", hint=hint_of(reason)) from None
-    return _answer(response, start)
+    return _answer(response, start) or _anew(opener, url, file)
 
 
-def _answer(response: http.client.HTTPResponse, start: int) -> _Answer:
+def _anew(opener: urllib.request.OpenerDirector, url: str, file: _File) -> _Answer | None:
+    """The answer where all is asked for, after one that cannot be the rest."""
+    if not file.size:
+        raise DownloadFailed(f"'{url}': the server answers with a part, and was asked for all")
+    file.start_anew(None)
+    return _ask(opener, url, file)
+
+
+def _answer(response: http.client.HTTPResponse, start: int) -> _Answer | None:
+    """None for a part that is not the rest, or that does not say where the whole ends."""
     if response.status == http.client.PARTIAL_CONTENT:
         span, _, total = response.headers.get("Content-Range", "").partition("/")
         size = _size(total)
-        if span.startswith(f"bytes {start}-") and size is not None:
+        if start and span.startswith(f"bytes {start}-") and size is not None:
             return _Answer(response, start, size, None)
         response.close()
-        raise DownloadFailed(f"the server answers with other bytes than were asked for: {span!r}")
+        return None
     length = _size(response.headers.get("Content-Length", ""))
     modified = _plain(response.headers.get("Last-Modified", ""))
     return _Answer(response, 0, length, _version(response.headers), modified)

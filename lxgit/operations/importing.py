@@ -11,6 +11,7 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
+from lxgit.errors import LxgitError
 from lxgit.objects.intake import Intake
 from lxgit.objects.limits import NO_LIMITS, Account, limits_for
 from lxgit.operations.naming import branch_name, check_branch_name
@@ -89,19 +90,35 @@ def _opened(
     repository: Repository, source: Path | IO[bytes], limits: Limits, progress: Progress
 ) -> AbstractContextManager[Source]:
     if isinstance(source, Path) and source.is_dir():
-        return _opened_directory(source, limits, progress)
+        return _opened_directory(repository, source, limits, progress)
     return opened_archive(repository, source, progress, limits)
 
 
 @contextmanager
-def _opened_directory(path: Path, limits: Limits, progress: Progress) -> Iterator[Source]:
+def _opened_directory(
+    repository: Repository, path: Path, limits: Limits, progress: Progress
+) -> Iterator[Source]:
     from lxgit.objects.scan import read_tree
 
+    store = os.fsencode(os.path.relpath(repository.path.resolve(), path.resolve()))
+    if store == b".":
+        raise LxgitError(f"'{path}' is the store itself", hint="import what is to be in the image")
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+
+    def leaves_out(below: bytes) -> bool:
+        if below != store:
+            return False
+        progress.warn(f"left out {repository.path}: it is the store")
+        return True
 
     def read(_: Offer) -> FileTree:
         progress.phase(f"Reading {path}")
-        tree, sockets = read_tree(fd, progress)
+        try:
+            tree, sockets = read_tree(fd, progress, skip=leaves_out)
+        except OSError as error:
+            if isinstance(error.filename, bytes):  # from the directory on
+                error.filename = os.path.join(os.fsencode(path), error.filename)
+            raise
         Account(limits).add(tree.size(), 0)
         if sockets:
             progress.warn(f"left out {sockets} sockets: they live only while a program runs")

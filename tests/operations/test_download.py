@@ -186,6 +186,17 @@ def test_a_server_without_ranges(server: Server, repository: Repository) -> None
     assert fetch(repository, f"{server.url}/rootfs.tar", SHA256) == BODY
 
 
+@pytest.mark.parametrize("span", ["bytes 100000-699999/*", "bytes 0-699999/700000", "", "x"])
+def test_a_part_that_cannot_be_told_to_be_the_rest_has_it_fetched_anew(
+    server: Server, repository: Repository, span: str
+) -> None:
+    server.span = span
+    server.breaks = [100_000]
+    assert fetch(repository, f"{server.url}/rootfs.tar") == BODY
+    assert [asked for _, asked, _ in server.asked] == [None, "bytes=100000-", None]
+    assert left(repository) == set()
+
+
 def test_a_server_that_does_not_know_the_length(server: Server, repository: Repository) -> None:
     server.length = False
     listener = Listener()

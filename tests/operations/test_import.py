@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.errors import LxgitError
 from lxgit.objects.helper import HelperFailed
 from lxgit.objects.ingest import write_tree
 from lxgit.operations import treecommit
 from lxgit.operations.importing import import_image
+from lxgit.repository import create_repository
 from tests.support.stores import WHO, Listener, find_image, stock_fsck
 
 if TYPE_CHECKING:
@@ -71,6 +73,20 @@ def test_a_process_that_helps_is_killed(
     assert children() <= before
     take(repository, source)
     assert stock_fsck(repository) == ""
+
+
+def test_a_directory_with_the_store_in_it(tmp_path: Path) -> None:
+    """The store is left out, by whatever name it has been given, and nothing else is."""
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var/file").write_text("x")
+    os.symlink("var", tmp_path / "link")
+    repository = create_repository(tmp_path / "link/store")
+    (warning,) = take(repository, tmp_path)
+    assert warning == f"left out {tmp_path}/link/store: it is the store"
+    image = find_image(repository, "base")
+    assert sorted(path for path, _ in image.walk()) == [b"link", b"var", b"var/file"]
+    with pytest.raises(LxgitError, match="is the store itself"):
+        take(repository, tmp_path / "var/store")
 
 
 @pytest.mark.root

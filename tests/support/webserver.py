@@ -27,6 +27,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.etag: str | None = '"one"'
         self.modified: str | None = None
         self.ranges = True
+        self.span: str | None = None  # what it says of a part, in place of what is so
         self.length: bool | str = True  # or what it says of the length
         self.reason: str | None = None  # of what is not there
         self.breaks: list[int] = []
@@ -79,7 +80,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.send_response(206 if start else 200)
         if start:
-            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+            so = f"bytes {start}-{total - 1}/{total}"
+            self.send_header("Content-Range", so if server.span is None else server.span)
         if server.length:
             known = server.length if isinstance(server.length, str) else str(total - start)
             self.send_header("Content-Length", known)
