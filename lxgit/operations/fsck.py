@@ -74,8 +74,12 @@ def fsck(repository: Repository, *, repair: bool = False, progress: Progress) ->
     """
     yield from index_problems(repository, repair=repair)
     if repair:
-        with contextlib.suppress(CorruptRef):  # which will be told of
+        try:
             leftovers.sweep(repository)
+        except CorruptRef:
+            pass  # which will be told of
+        except RefLocked as error:
+            yield Problem(error.message, hint=error.hint)
     if any(_history_problems(repository, progress, repair=False)):
         # Perhaps it only was not there yet, or no more, when Git looked: now nobody writes.
         with repository.repacking(), repository.collecting():
@@ -134,8 +138,13 @@ def _ref_problems(
     for message, ref, hint in faults:
         dropped = False
         if repair and ref is not None and ref.startswith(CACHE):
-            refs.drop(ref)
-            dropped = True
+            try:
+                refs.drop(ref)
+                dropped = True
+            except CorruptRef:
+                pass  # packed-refs, which is told of
+            except (RefLocked, RefConflict) as error:
+                yield Problem(error.message, hint=error.hint)
         harmed = () if ref is None else (_known_as(ref, names),)
         yield Problem(message, harmed, hint=hint, repaired=dropped)
 

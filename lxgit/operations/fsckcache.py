@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from lxgit.errors import LxgitError
 from lxgit.locks import LockHeld
+from lxgit.objects.filelock import RefConflict, RefLocked
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS, short_name
 from lxgit.operations.lookup import image_of
@@ -152,14 +153,19 @@ def _pin_problems(
     unkept = unpinned_commits(repository, container)
     if not unkept or container_of(repository, container.id) != container:
         return  # it has just been committed
+    kept = False
     if repair:
-        keep(repository, container)
+        try:
+            keep(repository, container)
+            kept = True
+        except (RefLocked, RefConflict) as error:
+            yield Problem(error.message, hint=error.hint)
     for commit in unkept:
         yield Problem(
             f"container {container.id[:12]}: no ref keeps its commit {commit[:12]}",
             (container.config.name,),
             hint=REPAIR,
-            repaired=repair,
+            repaired=kept,
         )
 
 

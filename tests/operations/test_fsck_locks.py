@@ -1,0 +1,74 @@
+"""What `fsck --repair` does about refs that stock Git has locked: it names a lock, and goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.objects.refnames import CACHE, PINS
+from lxgit.operations.importing import import_image
+from tests.support.stockgit import StockGit
+from tests.support.stores import WHO, Listener, problems
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lxgit.repository import Repository
+    from tests.operations.conftest import Lab
+
+
+def hold(repository: Repository, ref: str) -> Path:
+    """Lock a ref as stock Git does, whose branch `base` has lost its log besides; the lock."""
+    lock = repository.git_dir / f"{ref}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.touch()
+    (repository.git_dir / "logs/refs/heads/base").unlink()
+    return lock
+
+
+def check_gone_on(repository: Repository, lock: Path, *, harms: str | None) -> None:
+    """All else is mended at once, the rest of it without the lock."""
+    told = problems(repository.path, repair=True)
+    [held] = [one for one in told if f"'{lock}'" in one.message]
+    assert "remove that file" in str(held.hint)
+    assert not held.repaired
+    assert ("base",) in {one.affected for one in told if one.repaired}
+    assert any(harms in one.affected and not one.repaired for one in told) or harms is None
+    lock.unlink()
+    assert all(one.repaired for one in problems(repository.path, repair=True))
+    assert problems(repository.path) == []
+
+
+def take(repository: Repository, scratch: Path) -> None:
+    (root := scratch / "root").mkdir()
+    (root / "file").write_text("text")
+    import_image(repository, root, "base", identity=WHO, progress=Listener())
+
+
+def test_a_damaged_step_of_the_build_cache(repository: Repository, scratch: Path) -> None:
+    """It ended there with one error."""
+    take(repository, scratch)
+    ref = CACHE + "a" * 64
+    lock = hold(repository, ref)
+    (repository.git_dir / ref).write_bytes(b"junk\n")
+    check_gone_on(repository, lock, harms="the build cache")
+
+
+def test_what_a_container_had_that_is_gone(repository: Repository, scratch: Path) -> None:
+    take(repository, scratch)
+    ref = PINS + "a" * 64
+    StockGit(repository.git_dir)("update-ref", ref, "base")
+    check_gone_on(repository, hold(repository, ref), harms=None)
+    assert repository.refs.read(ref) is None
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_a_container_whose_commit_nothing_keeps(lab: Lab) -> None:
+    lab.run("c", "echo changed > /etc/changed")
+    ref = PINS + lab.container("c").id
+    StockGit(lab.repository.git_dir)("update-ref", "-d", ref)
+    check_gone_on(lab.repository, hold(lab.repository, ref), harms="c")
+    assert lab.repository.refs.read(ref) is not None
