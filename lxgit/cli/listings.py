@@ -131,14 +131,16 @@ def images(
     repository = session.repository_to_list()
     if tree or viz:
         from lxgit.operations.imagegraph import graph, sized_graph
+        from lxgit.operations.images import list_images
 
         read = sized_graph if tree else graph
-        nodes = [] if repository is None else read(repository)
+        rows = [] if repository is None else list_images(repository)
+        nodes = [] if repository is None else read(repository, rows)
         if tree:
             view.write_tree(session.out, nodes, no_trunc=no_trunc)
         else:
             view.write_dot(session.out, nodes)
-        return 0
+        return tell_damaged(session, ((view.name(row), row.fault) for row in rows))
     from lxgit.operations.imagelist import select_images
 
     sizes = wants_sizes(format_)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lxgit.cli.answers import tell_dropped, write_removed
 from lxgit.cli.options import AsFormat, Message, NoTrunc, Quiet, message_of, take
 from lxgit.cli.params import Annotated, argument, command, option
-from lxgit.cli.report import Faults, printable
+from lxgit.cli.report import Faults, printable, tell_damaged
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_ids, write_json
 from lxgit.operations.messages import subject
@@ -54,12 +54,12 @@ def tag(
         if format_ == "json":
             write_json(session.out, map(_fields, rows))
         elif quiet:
-            write_ids(session.out, (row.oid for row in rows), whole=no_trunc)
+            write_ids(session.out, (row.oid for row in rows if not row.fault), whole=no_trunc)
         else:
             for row in rows:
                 session.out.line(_line(row, with_message=with_messages))
-    else:
-        _create(session, names, message=message_of(message), annotate=annotate, force=force)
+        return tell_damaged(session, ((row.name, row.fault) for row in rows))
+    _create(session, names, message=message_of(message), annotate=annotate, force=force)
     return 0
 
 

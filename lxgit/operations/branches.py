@@ -328,6 +328,7 @@ def _move_head(
     old_branch = head.removeprefix(BRANCHES) if isinstance(head, str) else None
     moved_from = old_branch or (hex_id(before) if before is not None else "nothing")
     left = () if head in (target, None) else changed_containers_of(repository, old_branch)
+    subject = _subject(repository, oid)  # before HEAD is on a commit that cannot be read
     repository.refs.set_head(
         target, message=f"{_MOVING}{moved_from} to {told}", who=identity.committer
     )
@@ -337,7 +338,7 @@ def _move_head(
         target.removeprefix(BRANCHES) if isinstance(target, str) else None,
         hex_id(oid),
         created,
-        _subject(repository, oid),
+        subject,
         left,
     )
 

@@ -8,7 +8,7 @@ from lxgit.operations.buildcache import cache_use
 from lxgit.operations.containerrows import row_of
 from lxgit.operations.gc import gc
 from lxgit.operations.imagelist import select_images
-from lxgit.operations.images import names_by_id
+from lxgit.operations.images import list_images, names_by_id
 from lxgit.operations.prune import disk_usage
 from lxgit.operations.volumes import list_volumes
 from lxgit.runtime import volumes
@@ -68,7 +68,7 @@ def disk_shares(repository: Repository, progress: Progress) -> DiskUsage:
     containers = all_containers(repository.containers_dir)
     rows = tuple((row_of(one), disk_usage(one.upper)) for one in containers)
     used = {one.config.commit for one in containers}
-    names = names_by_id(repository)
+    names = names_by_id(list_images(repository))
     objects = gc(repository, dry_run=True, progress=progress)
     kept = tuple(
         VolumeShare(row.name, len(row.containers), volumes.size(repository.volumes_dir / row.name))

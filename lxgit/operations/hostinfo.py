@@ -9,7 +9,7 @@ from lxgit import __version__
 from lxgit.operations.containerrows import ContainerStatus
 from lxgit.operations.containers import list_containers
 from lxgit.operations.hostchecks import all_checks, file_system
-from lxgit.operations.images import names_by_id
+from lxgit.operations.images import list_images, names_by_id
 from lxgit.runtime.hierarchies import hierarchies
 
 TYPE_CHECKING = False
@@ -23,7 +23,7 @@ def host_info(store: Path, repository: Repository | None) -> dict[str, Any]:
     """Everything, with Docker's keys where it has them. `repository` is None where none is yet."""
     rows = [] if repository is None else list_containers(repository, everything=True).rows
     states = [row.state for row in rows]
-    images = {} if repository is None else names_by_id(repository)
+    images = {} if repository is None else names_by_id(list_images(repository))
     running, paused = states.count(ContainerStatus.RUNNING), states.count(ContainerStatus.PAUSED)
     versions = {hierarchy.version for hierarchy in hierarchies()}
     return {

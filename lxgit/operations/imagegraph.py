@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from lxgit.objects.history import EVERYWHERE, walk
-from lxgit.objects.ids import hex_id
-from lxgit.operations.history import LogRequest, log
-from lxgit.operations.images import names_by_id
+from lxgit.objects.ids import from_hex, hex_id
+from lxgit.operations.images import history_of, names_by_id
+from lxgit.operations.showing import changed
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lxgit.operations.values import ImageRow
     from lxgit.repository import Repository
 
 
@@ -23,25 +25,26 @@ class Node(NamedTuple):
     """The contents of its files in bytes, where that was asked for."""
 
 
-def graph(repository: Repository) -> list[Node]:
-    """Every commit that a branch or a tag reaches, parents before their children."""
-    names = names_by_id(repository)
+def graph(repository: Repository, rows: Sequence[ImageRow]) -> list[Node]:
+    """Every commit that a branch or a tag reaches, parents before their children.
+
+    `rows` are what `list_images` found; those of them that are damaged are left out.
+    """
+    names = names_by_id(rows)
     return [
         Node(hex_id(oid), tuple(map(hex_id, commit.parents)), tuple(names.get(hex_id(oid), ())))
-        for oid, commit in walk(repository.git, ("--topo-order", "--reverse", *EVERYWHERE))
+        for oid, commit in history_of(repository, rows, "--topo-order", "--reverse")
     ]
 
 
-def sized_graph(repository: Repository) -> list[Node]:
+def sized_graph(repository: Repository, rows: Sequence[ImageRow]) -> list[Node]:
     """The same with sizes: a commit's is its first parent's, and what it changed."""
-    changed = {
-        entry.oid: sum(change.new_size - change.old_size for change in entry.changes or ())
-        for entry in log(repository, LogRequest(all=True, changes=True, names=False))
-    }
     sizes: dict[str, int] = {}
     sized = []
-    for node in graph(repository):
+    for node in graph(repository, rows):
         before = sizes[node.parents[0]] if node.parents else 0
-        sizes[node.oid] = before + changed[node.oid]
+        comparison = changed(repository, from_hex(node.oid), ())
+        changes = comparison.changes if comparison is not None else ()
+        sizes[node.oid] = before + sum(change.new_size - change.old_size for change in changes)
         sized.append(node._replace(size=sizes[node.oid]))
     return sized

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 from lxgit.errors import UsageError
-from lxgit.objects.history import EVERYWHERE, walk
+from lxgit.objects.history import walk
 from lxgit.objects.ids import from_hex, hex_id
-from lxgit.operations.images import list_images
+from lxgit.operations.images import history_of, list_images
 from lxgit.operations.lookup import find_commit, image_of, read_commit
 from lxgit.operations.selecting import has_label, parse_filters
 from lxgit.operations.sizes import image_size
@@ -15,7 +15,7 @@ from lxgit.operations.values import ImageRow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from lxgit.repository import Repository
 
@@ -39,17 +39,18 @@ def select_images(
         raise UsageError("dangling is true or false", hint="--filter dangling=true")
     rows = _dangling(repository) if dangling == "true" else list_images(repository)
     if everything and dangling == "false":
-        rows += _unnamed(repository, {row.oid for row in rows})
+        rows += _unnamed(repository, rows)
     for key, values in wanted.items():
         rows = [row for row in rows if _passes(repository, row, key, values)]
     return [_sized(repository, row) for row in rows] if sizes else rows
 
 
-def _unnamed(repository: Repository, named: set[str]) -> list[ImageRow]:
+def _unnamed(repository: Repository, rows: Sequence[ImageRow]) -> list[ImageRow]:
     """What a branch or a tag reaches, and none names; the newest first."""
+    named = {row.oid for row in rows}
     return [
         ImageRow(None, "<none>", hex_id(oid), commit.committer.time)
-        for oid, commit in walk(repository.git, EVERYWHERE)
+        for oid, commit in history_of(repository, rows)
         if hex_id(oid) not in named
     ]
 
@@ -58,7 +59,7 @@ def _dangling(repository: Repository) -> list[ImageRow]:
     """What no branch, tag or container reaches, nor another of these; the newest first."""
     from lxgit.operations.garbage import KEPT
 
-    found = dict(walk(repository.git, ("--reflog", "--not", *KEPT)))
+    found = dict(walk(repository.git, ("--ignore-missing", "--reflog", "--not", *KEPT)))
     parents = {parent for commit in found.values() for parent in commit.parents}
     return [
         ImageRow(None, "<none>", hex_id(oid), commit.committer.time)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lxgit.errors import LxgitError
+from lxgit.objects.history import walk
 from lxgit.objects.ids import hex_id
 from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, image_and_tag, short_name
 from lxgit.operations.attached import containers_on
@@ -14,6 +15,9 @@ from lxgit.operations.values import ImageRow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from lxgit.objects.commits import Commit
     from lxgit.objects.ids import ObjectID
     from lxgit.operations.values import Identity, RemovedRef
     from lxgit.repository import Repository
@@ -56,13 +60,24 @@ def _shown(ref: str) -> tuple[str, str]:
     return image_and_tag(ref.removeprefix(TAGS))
 
 
-def names_by_id(repository: Repository) -> dict[str, list[str]]:
+def names_by_id(rows: Iterable[ImageRow]) -> dict[str, list[str]]:
     """The names of each commit that has one, as `images` lists them: `base:latest`."""
     names: dict[str, list[str]] = {}
-    for row in list_images(repository):
+    for row in rows:
         name = f"{row.repository}:{row.tag}" if row.repository is not None else row.tag
         names.setdefault(row.oid, []).append(name)
     return names
+
+
+def history_of(
+    repository: Repository, rows: Iterable[ImageRow], *options: str
+) -> Iterator[tuple[ObjectID, Commit]]:
+    """The commits that one of the images comes from, or a remote's branch, as `walk` has them.
+
+    Those that are damaged, of which Git would show none, are passed over.
+    """
+    tips = {row.oid: None for row in rows if not row.fault}
+    return walk(repository.git, (*options, *tips, "--remotes"))
 
 
 def remove_image(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lxgit.errors import LxgitError
+from lxgit.lean import suppress
 from lxgit.objects.ids import ObjectType, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.operations.logvalues import Decoration, LogEntry, RefKind
@@ -60,8 +62,9 @@ def decorations(repository: Repository) -> dict[str, tuple[Decoration, ...]]:
         found.setdefault(hex_id(oid), []).insert(0 if ref == head else 99, branch)
     for ref, oid in repository.ref_reader.list(TAGS).items():
         tag = Decoration(RefKind.TAG, ref.removeprefix(TAGS))
-        if (commit := repository.revisions.peeled(oid)) is not None:
-            found.setdefault(hex_id(commit), []).append(tag)
+        with suppress(LxgitError):  # a damaged one is no name of what can be shown
+            if (commit := repository.revisions.peeled(oid)) is not None:
+                found.setdefault(hex_id(commit), []).append(tag)
     return {oid: tuple(names) for oid, names in found.items()}
 
 

@@ -42,12 +42,12 @@ def list_tags(repository: Repository, pattern: str | None = None) -> list[TagRow
 
 
 def _row(repository: Repository, name: str, oid: ObjectID) -> TagRow:
-    """One tag; of a damaged one no more than its name is known, and `fsck` tells."""
+    """One tag; of a damaged one no more than its name is known, and the `fault`."""
     try:
         target = repository.revisions.peeled(oid) or oid
         return TagRow(name, hex_id(target), _message(repository, oid))
-    except LxgitError:
-        return TagRow(name, hex_id(oid), "")
+    except LxgitError as error:
+        return TagRow(name, hex_id(oid), "", fault=error.message)
 
 
 def _message(repository: Repository, oid: ObjectID) -> str:
@@ -127,6 +127,8 @@ def delete_tag(repository: Repository, name: str, *, identity: Identity) -> Remo
             f"'{name}' is a branch: see 'lxgit branch'" if is_branch else "'lxgit tag' lists them"
         )
         raise NoSuchRef(f"there is no tag '{name}'", hint=hint)
-    was = repository.revisions.peeled(oid) or oid
+    was = None
+    with suppress(LxgitError):  # a damaged one can go as well
+        was = repository.revisions.peeled(oid)
     repository.refs.update(ref, None, old=oid, message="tag: deleted", who=identity.committer)
-    return RemovedRef(RefKind.TAG, ref.removeprefix(TAGS), hex_id(was))
+    return RemovedRef(RefKind.TAG, ref.removeprefix(TAGS), hex_id(was or oid))

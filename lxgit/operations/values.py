@@ -84,6 +84,8 @@ class TagRow(NamedTuple):
     name: str
     oid: str
     message: str
+    fault: str = ""
+    """Why what it tags cannot be found; `oid` is what the ref says then."""
 
 
 class ContainerChanges(NamedTuple):
