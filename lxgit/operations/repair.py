@@ -16,14 +16,14 @@ from lxgit.operations.gc import write_commit_graph
 from lxgit.operations.scratchspace import scratch_directory
 
 _SECTION = re.compile(rb'\[[A-Za-z0-9.-]+(?: "[^"\\\0]*")?\]')
-_SETTING = re.compile(rb'\s+([A-Za-z][A-Za-z0-9-]*)(?: = (?:[^"\\\0]*|"[^"\\\0]*"))?')
+_SETTING = re.compile(rb'\s+[A-Za-z][A-Za-z0-9-]*(?: = (?:[^"\\\0]*|"[^"\\\0]*"))?')
 
 _WANTED = {**STORE_SETTINGS, "core.bare": "true", "core.repositoryformatversion": "0"}
-_OWN = {name.rpartition(".")[2].lower().encode() for name in _WANTED}
+_HIDDEN = "transfer.hideRefs"  # one of as many as there are things to hide
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from lxgit.repository import Repository
@@ -37,8 +37,31 @@ def lacking_settings(repository: Repository) -> dict[str, str]:
 def _lacking(git: Git, file: str) -> dict[str, str]:
     said = git.run(["config", "--file", file, "--list", "-z"])
     pairs = (line.partition("\n") for line in said.decode(errors="replace").split("\0") if line)
-    has = {name.lower(): value for name, _, value in pairs}
-    return {name: value for name, value in _WANTED.items() if has.get(name.lower()) != value}
+    has: dict[str, list[str]] = {}
+    for name, _, value in pairs:
+        has.setdefault(name.lower(), []).append(value)
+    return {
+        name: value
+        for name, value in _WANTED.items()
+        if not _is_said(name, value, has.get(name.lower(), []))
+    }
+
+
+def _is_said(name: str, value: str, values: Sequence[str]) -> bool:
+    """Whether Git goes by `value`, given all of that name: by the last, but for what it hides.
+
+    Of that by all, unless a later one that begins with `!` shows the same, or a part of it
+    (git-config(1), transfer.hideRefs).
+    """
+    if name != _HIDDEN:
+        return list(values[-1:]) == [value]
+    for one in reversed(values):
+        if one == value:
+            return True
+        shown, hidden = f"{one.lstrip('!^').rstrip('/')}/", f"{value}/"
+        if one.startswith("!") and (hidden.startswith(shown) or shown.startswith(hidden)):
+            return False
+    return False
 
 
 def write_settings(repository: Repository) -> None:
@@ -73,7 +96,8 @@ def _completed(content: bytes, scratch: Path) -> bytes:
                 raise  # which says nothing of the file
             continue
         for name, value in lacking.items():
-            git.run(["config", "--file", file, "--replace-all", name, value])
+            how = "--add" if name == _HIDDEN else "--replace-all"
+            git.run(["config", "--file", file, how, name, value])
         break
     return scratch.read_bytes()
 
@@ -85,7 +109,7 @@ def _readable(config: bytes) -> Iterator[bytes]:
         if _SECTION.fullmatch(line):
             is_known = True
             yield line + b"\n"
-        elif is_known and (match := _SETTING.fullmatch(line)) and match[1].lower() not in _OWN:
+        elif is_known and _SETTING.fullmatch(line):
             yield line + b"\n"
         elif not line[:1].isspace():
             is_known = False

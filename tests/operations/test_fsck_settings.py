@@ -8,6 +8,7 @@ import pytest
 
 from lxgit.operations.repair import lacking_settings, write_settings
 from lxgit.repository import create_repository
+from tests.support.stockgit import StockGit
 from tests.support.stores import flip, problems, stock_fsck
 
 if TYPE_CHECKING:
@@ -79,3 +80,49 @@ def test_a_configuration_that_git_reads_and_refuses_is_not_called_repaired(
     assert not found[0].repaired
     assert config.read_bytes() == sound + b"[extensions]\n\tobjectFormat = none\n"
     config.write_bytes(sound)
+
+
+@pytest.mark.parametrize("more", ["refs/private", "!refs/private/shown", "!refs/lxgit-like"])
+def test_whoever_hides_more_hides_that_too(repository: Repository, more: str) -> None:
+    """Only the last value counted, and with the repair the others went: what they hid was shown."""
+    git, name = StockGit(repository.git_dir), "transfer.hideRefs"
+    git("config", "--add", name, more)
+    assert problems(repository.path) == []
+    git("config", "--unset", name, "^refs/lxgit$")
+    [told] = problems(repository.path, repair=True)
+    assert (told.message, told.repaired) == (f"git/config does not say {name}=refs/lxgit", True)
+    assert git.word("config", "--get-all", name).splitlines() == [more, "refs/lxgit"]
+    assert problems(repository.path) == []
+
+
+@pytest.mark.parametrize("shown", ["refs", "refs/lxgit/", "^refs/lxgit/cache"])
+def test_a_value_that_shows_what_is_hidden_is_told_of(repository: Repository, shown: str) -> None:
+    git, name = StockGit(repository.git_dir), "transfer.hideRefs"
+    empty = git.word("commit-tree", "-m", "", git.word("mktree"))
+    git("update-ref", "refs/lxgit/cache/a", empty)
+    git("config", "--add", name, f"!{shown}")
+    assert b"refs/lxgit" in git("ls-remote", str(repository.git_dir))
+    assert lacking_settings(repository) == {name: "refs/lxgit"}
+    write_settings(repository)
+    assert lacking_settings(repository) == {}
+    assert b"refs/lxgit" not in git("ls-remote", str(repository.git_dir))
+    git("update-ref", "-d", "refs/lxgit/cache/a")
+
+
+def test_what_has_the_last_part_of_a_name_stays(repository: Repository) -> None:
+    """With one line that Git cannot read, all settings went that end as one of the store's."""
+    git, config = StockGit(repository.git_dir), repository.git_dir / "config"
+    mine = {
+        "uploadpack.hiderefs": "refs/private",
+        "fetch.fsckobjects": "true",
+        "transfer.hiderefs": "refs/also",
+        "remote.bare.fsckobjects": "false",
+    }
+    for name, value in mine.items():
+        git("config", "--add", name, value)
+    with config.open("ab") as file:
+        file.write(b"[broken\n")
+    assert all(problem.repaired for problem in problems(repository.path, repair=True))
+    assert problems(repository.path) == []
+    assert {name: git.word("config", name) for name in mine} == mine
+    assert git.word("config", "--get-all", "transfer.hideRefs") == "refs/lxgit\nrefs/also"
