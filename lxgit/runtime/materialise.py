@@ -111,16 +111,15 @@ class Materialiser:
         return Image(self._database, rootfs, links, links, rootfs)
 
     def _delta_or_base(self, image: Image, below: Stack, found: _Differences) -> Stack:
-        """A delta, or a base layer where that holds what no inode of the store's does."""
-        from lxgit.runtime.baselayer import base_form
+        """A delta, or a base layer where that may hold what no inode of the store's does.
+
+        Over a base in the directory form a time is cut off: another base would do no better.
+        """
         from lxgit.runtime.directory_layer import UnwritableAttribute
 
-        exact = base_form(self.layers.path.parent) != DIRECTORY
         try:
-            return self._delta(image, below, found, exact=exact)
+            return self._delta(image, below, found, exact=below.base.form != DIRECTORY)
         except UnwritableAttribute:
-            if not exact:
-                raise
             return self._base(image)
 
     def _delta(self, image: Image, below: Stack, found: _Differences, *, exact: bool) -> Stack:

@@ -15,7 +15,7 @@ from lxgit.beneath import remove_tree
 from lxgit.operations.fsck import fsck
 from lxgit.operations.worktree import status
 from lxgit.repository import create_repository
-from lxgit.runtime.layers import DIRECTORY
+from lxgit.runtime.layers import DIRECTORY, EROFS
 from lxgit.runtime.materialise import Materialiser
 from tests.operations.conftest import Lab
 from tests.support import disks, forms
@@ -116,6 +116,30 @@ def test_times_that_were_cut_off(lab: Lab, form: str, monkeypatch: pytest.Monkey
         assert old is not None
         assert new is not None
         assert new.metadata.mtime == old.metadata.mtime
+    assert problems(lab) == []
+
+
+def test_a_tree_that_erofs_cannot_hold_either(lab: Lab, scratch: Path) -> None:
+    """A base layer for each image would have the same times: there are deltas, and a word."""
+    for name, tree in (("one", "unfit"), ("two", "unfit"), ("three", "fit")):
+        with tarfile.open(scratch / f"{name}.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+            if tree == "unfit":
+                early = tarfile.TarInfo("early")
+                early.mtime = -0.5  # type: ignore[assignment]
+                archive.addfile(early)
+            else:
+                marked = tarfile.TarInfo("big")
+                marked.pax_headers = {"SCHILY.xattr.user.big": BIG}
+                archive.addfile(marked)
+            archive.addfile(member("dir"))
+            archive.addfile(tarfile.TarInfo(f"dir/{name}"))
+        lab.take(scratch / f"{name}.tar", name)
+    assert len(materialise(lab, "one", "two").warnings) == 2
+    depths = {}
+    for name in ("one", "two", "three"):
+        found = Materialiser(lab.repository, Listener()).stack(find_image(lab.repository, name))
+        depths[name] = [layer.form for layer in found.layers]
+    assert depths == {"one": [DIRECTORY], "two": [DIRECTORY, DIRECTORY], "three": [EROFS]}
     assert problems(lab) == []
 
 
