@@ -31,7 +31,7 @@ _LAST = (
 
 def is_held_everywhere(mtime: int) -> bool:
     """Whether every file system that can have a store keeps that time; nanoseconds."""
-    return _FIRST < mtime <= _LAST[0]
+    return _FIRST + NANOSECONDS <= mtime <= _LAST[0]
 
 
 def is_cut_off(mtime: int, shown: int) -> bool:

@@ -143,6 +143,18 @@ def test_a_tree_that_erofs_cannot_hold_either(lab: Lab, scratch: Path) -> None:
     assert problems(lab) == []
 
 
+def test_a_fraction_in_the_first_second(lab: Lab, scratch: Path) -> None:
+    """There ext4 has none."""
+    with tarfile.open(scratch / "early.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        early = tarfile.TarInfo("early")
+        early.mtime = -(2**31) + 0.5  # type: ignore[assignment]
+        archive.addfile(early)
+    lab.take(scratch / "early.tar", "early")
+    words = "1 files have another time in containers than in the image:"
+    assert [line.startswith(words) for line in materialise(lab, "early").warnings] == [True]
+    assert problems(lab) == []
+
+
 def test_a_time_that_somebody_has_set(lab: Lab) -> None:
     """Another file system would end there, but this one holds the time that the image has."""
     set_to = {}
