@@ -153,7 +153,7 @@ def statuses(top: Path | str) -> Iterator[os.stat_result]:
     """
     try:
         root = os.open(top, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     try:
         pending = [b""]

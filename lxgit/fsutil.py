@@ -81,6 +81,17 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = 
         fsync_directory(path.parent)
 
 
+def write_note(path: Path, data: bytes) -> None:
+    """Replace what may be missing at any time, whatever stands in its place; not durable."""
+    try:
+        write_atomic(path, data, durable=False)
+    except IsADirectoryError:  # all else a rename replaces
+        from lxgit.beneath import remove_tree
+
+        remove_tree(path)
+        write_atomic(path, data, durable=False)
+
+
 def write_even_if_full(path: Path, data: bytes) -> None:
     """Replace a file's content in one step, or on a full disk as `write_over` does; not durable."""
     try:

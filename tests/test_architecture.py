@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "enums": set(),
     "errors": set(),
     "eventlog": {"tuples"},
-    "fsutil": {"lean", "processes"},
+    "fsutil": {"beneath", "lean", "processes"},
     "lean": set(),
     "locks": {"errors", "lean"},
     "processes": {"lean"},

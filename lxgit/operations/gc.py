@@ -24,7 +24,7 @@ import contextlib
 import os
 import time
 
-from lxgit.fsutil import write_atomic
+from lxgit.fsutil import write_note
 from lxgit.objects.git import Git, GitFailed
 from lxgit.objects.lostrefs import LostRefs
 from lxgit.objects.packindex import PackIndex
@@ -178,7 +178,7 @@ class _Packs:
         self._repack(*(["-F"] if anew else []))
         written = self._plain()
         largest = max(written, key=self._pack_size, default="")
-        write_atomic(self._note, f"{largest}\n".encode())
+        write_note(self._note, f"{largest}\n".encode())
         return True
 
     def drop(self, *, now: bool, progress: Progress) -> int:
@@ -215,7 +215,7 @@ class _Packs:
         """The pack that gc made last, if it is still there."""
         try:
             name = self._note.read_text("ascii", "replace").strip()  # damaged, it is no pack's
-        except FileNotFoundError:
+        except OSError:
             return None
         return name if name in plain else None
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from lxgit.errors import LxgitError
+from lxgit.fsutil import write_note
 from lxgit.objects.metadata import Metadata
 from lxgit.records import dataclass
 from lxgit.runtime import erofs_mount, rootless, rundir
@@ -85,13 +86,13 @@ def why_directories(store: Path) -> str:
     note = store / ".probed-layers"
     try:
         boot, _, words = note.read_text(encoding="utf-8").partition("\n")
-    except (FileNotFoundError, ValueError):  # there is none, or it is damaged
+    except (OSError, ValueError):  # there is none, or it is damaged
         boot = words = ""
     if rootless.is_active():
         return "an ordinary user cannot mount EROFS"
     if boot != rundir.boot_id():
         words = _probe(store)
-        note.write_text(f"{rundir.boot_id()}\n{words}", encoding="utf-8")
+        write_note(note, f"{rundir.boot_id()}\n{words}".encode())
     return words
 
 

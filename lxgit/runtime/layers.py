@@ -11,9 +11,9 @@ import contextlib
 import json
 import os
 
-from lxgit.beneath import remove_tree
+from lxgit.beneath import drop, remove_tree
 from lxgit.errors import LxgitError
-from lxgit.fsutil import write_atomic
+from lxgit.fsutil import write_atomic, write_note
 from lxgit.objects.ids import ObjectID
 from lxgit.records import dataclass, replace
 from lxgit.runtime import rundir
@@ -192,19 +192,19 @@ class LayerStore:
         try:
             top = (self._stacks / stack_name(shows)).read_text(encoding="ascii").strip()
             return self.stack(top)
-        except (FileNotFoundError, ValueError, BrokenLayer):
+        except (OSError, ValueError, BrokenLayer):
             return None
 
     def recent(self, count: int) -> Iterator[Stack]:
         """Up to `count` stacks, those that were made or renewed last first."""
         try:
-            names = sorted(os.scandir(self._stacks), key=lambda e: e.stat().st_mtime, reverse=True)
+            names = sorted(os.scandir(self._stacks), key=_age)
         except FileNotFoundError:
             return
         for entry in names:
             if count <= 0:
                 return
-            with contextlib.suppress(BrokenLayer, FileNotFoundError, ValueError):
+            with contextlib.suppress(BrokenLayer, OSError, ValueError):
                 with open(entry.path, encoding="ascii") as file:
                     stack = self.stack(file.read().strip())
                 count -= 1
@@ -255,8 +255,7 @@ class LayerStore:
         write_atomic(built / _RECORD, layer.encoded(), durable=False)
         os.rename(built, layer.path)
         self._stacks.mkdir(mode=0o700, exist_ok=True)
-        name = self._stacks / stack_name(shows)
-        write_atomic(name, layer_id.encode() + b"\n", durable=False)
+        write_note(self._stacks / stack_name(shows), layer_id.encode() + b"\n")
         return Stack((layer, *under))
 
     def compress(self, layer: Layer, image: NewFile, digest: str) -> None:
@@ -324,9 +323,9 @@ class LayerStore:
 
     def remove(self, layer_id: str) -> None:
         """Delete a layer, the description first, so that it is absent from then on."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path / layer_id / _RECORD)
-        remove_tree(self.path / layer_id)
+        with contextlib.suppress(NotADirectoryError):
+            drop(self.path / layer_id / _RECORD)
+        drop(self.path / layer_id)
 
     def ids_in(self, name: str) -> set[str]:
         """The layers of the stack of that name, as far as it can be read."""
@@ -342,7 +341,7 @@ class LayerStore:
         """Delete the names of stacks that have one of these layers: before the layers go."""
         for name in self.stack_names():
             if not self.ids_in(name).isdisjoint(dropped):
-                os.unlink(self._stacks / name)
+                drop(self._stacks / name)
 
     def forget_broken_stacks(self) -> None:
         """Delete the names of stacks that can no longer be mounted."""
@@ -354,7 +353,11 @@ class LayerStore:
             except ValueError:
                 found = None
             if found is None or found.top.shows != shows:
-                os.unlink(self._stacks / name)
+                drop(self._stacks / name)
+
+
+def _age(entry: os.DirEntry[str]) -> float:
+    return -entry.stat(follow_symlinks=False).st_mtime
 
 
 def _form(text: str) -> str:

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from lxgit.errors import LxgitError, in_words
+from lxgit.fsutil import write_note
 from lxgit.runtime import idranges, kernel, launcher, lxc, overlay, rootless, rundir
 from lxgit.runtime.idmap import RANGE, Extent, IdMap, user_namespace
 from lxgit.runtime.overlay import Lower, Writable
@@ -53,12 +54,13 @@ def check_host(store: Path, *, host_ids: bool = False) -> None:
     rundir.prepare()
     done = store / (".probed-host" if host_ids else ".probed")
     boot = rundir.boot_id().encode("ascii")
-    if done.exists() and done.read_bytes() == boot:
-        return
+    with contextlib.suppress(OSError):  # there is no note, or it is damaged
+        if done.read_bytes() == boot:
+            return
     if not host_ids:
         _probe_user_namespace()
     _probe_overlay(store, host_ids=host_ids)
-    done.write_bytes(boot)
+    write_note(done, boot)
 
 
 def _probe_user_namespace() -> None:

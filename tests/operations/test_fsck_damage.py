@@ -15,7 +15,6 @@ import pytest
 
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.operations.gc import gc
-from lxgit.operations.prune import prune
 from lxgit.records import replace as changed
 from lxgit.repository import FORMAT, Repository, create_repository, open_repository
 from lxgit.runtime.config import decoded_config, encoded
@@ -427,21 +426,6 @@ def test_it_says_whose_layer_it_is(grown: Lab) -> None:
             f"{stack.top.id}:": above,
             f"{stack.base.id}:": {*above, "base", "container first", "container second"},
         }
-
-
-@pytest.mark.parametrize("file", ["packed", ".probed", ".probed-layers", "layers/stacks/*"])
-def test_a_damaged_cache_is_none(grown: Lab, file: str) -> None:
-    """What may be deleted at any time (format.md): everything goes on as without it."""
-    damaged = one(grown.repository, file)
-    for number, at in enumerate((0, -2)):
-        flip(damaged, at, 0x80)
-        assert grown.run(f"run{number}", "cat /etc/two", "other") == (0, "two\n")
-        gc(grown.repository, progress=Listener())
-        prune(grown.repository, progress=Listener())
-        assert grown.run(f"again{number}", "cat /etc/two", "other") == (0, "two\n")
-        assert all(problem.repaired for problem in problems(grown.repository.path, repair=True))
-        assert problems(grown.repository.path) == []
-        damaged = one(grown.repository, file)
 
 
 def is_covered(name: str) -> bool:

@@ -125,7 +125,7 @@ def test_a_tree_that_erofs_cannot_hold_either(lab: Lab, scratch: Path) -> None:
         with tarfile.open(scratch / f"{name}.tar", "w", format=tarfile.PAX_FORMAT) as archive:
             if tree == "unfit":
                 early = tarfile.TarInfo("early")
-                early.mtime = -0.5  # type: ignore[assignment]
+                early.mtime = -0.5
                 archive.addfile(early)
             else:
                 marked = tarfile.TarInfo("big")
@@ -147,7 +147,7 @@ def test_a_fraction_in_the_first_second(lab: Lab, scratch: Path) -> None:
     """There ext4 has none."""
     with tarfile.open(scratch / "early.tar", "w", format=tarfile.PAX_FORMAT) as archive:
         early = tarfile.TarInfo("early")
-        early.mtime = -(2**31) + 0.5  # type: ignore[assignment]
+        early.mtime = -(2**31) + 0.5
         archive.addfile(early)
     lab.take(scratch / "early.tar", "early")
     words = "1 files have another time in containers than in the image:"
