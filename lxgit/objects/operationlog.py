@@ -171,6 +171,11 @@ class OperationLog:
             if moved.new is None and operation.id in key.split(":")
         }
 
+    def last_value(self, name: str) -> str | None:
+        """What the name came to be when it last was anything."""
+        values = [moved.new for _, _, moved in self._lines() if moved.name == name and moved.new]
+        return values[-1] if values else None
+
     def _operations(self) -> Iterator[tuple[str, Operation]]:
         found: dict[str, list[tuple[int, Moved]]] = {}
         for key, time, moved in self._lines():

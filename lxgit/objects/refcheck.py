@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from lxgit.errors import LxgitError, quoted
 from lxgit.objects.commits import decode_tag
-from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
+from lxgit.objects.ids import InvalidObjectID, ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.lostrefs import LostRefs
 from lxgit.objects.packedrefs import CorruptRef
 from lxgit.objects.refnames import (
@@ -26,7 +26,7 @@ from lxgit.objects.refnames import (
     short_name,
     stash_number,
 )
-from lxgit.objects.refreader import UNCACHE, is_pin, remedy, restoring
+from lxgit.objects.refreader import UNCACHE, is_pin, remedy, restoring, unknown
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lxgit.objects.database import ObjectDatabase
+    from lxgit.objects.operationlog import OperationLog
 
 _LOOSE = re.compile(rb"(?:[0-9a-f]{40}|ref: (refs/[^\n]+))\n")
 _PACKED = re.compile(rb"([0-9a-f]{40}) ([^\n]+)\n|\^[0-9a-f]{40}\n|#[^\n]*\n")
@@ -56,9 +57,10 @@ class RefFault(NamedTuple):
 class RefVerifier:
     """Verifies the refs and reflogs of one repository."""
 
-    def __init__(self, git_dir: Path, database: ObjectDatabase) -> None:
+    def __init__(self, git_dir: Path, database: ObjectDatabase, log: OperationLog) -> None:
         self._git_dir = str(git_dir)
         self._database = database
+        self._log = log
 
     def faults(self) -> Iterator[RefFault]:
         """All that is wrong with them."""
@@ -71,7 +73,7 @@ class RefVerifier:
                 yield RefFault(f"'{name}' is no ref, and has no place there", name, hint)
             elif not _LOOSE.fullmatch(content):
                 told = f"the ref '{name}' is damaged: it holds {quoted(content[:60])}"
-                yield RefFault(told, name, remedy(self._git_dir, name))
+                yield RefFault(told, name, self._remedy(name))
             elif not content.startswith(b"ref: "):
                 found[name] = content[:40]
         for name, digits in found.items():
@@ -82,6 +84,18 @@ class RefVerifier:
         yield from self._head_faults({name for name in {**found, **loose} if _is_branch(name)})
         yield from self._lost_faults()
         yield from self._log_faults()
+
+    def _remedy(self, name: str) -> str:
+        """What to do when the file holds nothing that a ref can be; of a stash `undo` knows it."""
+        if stash_number(name) is None:
+            return remedy(self._git_dir, name)
+        path = f"{self._git_dir}/{name}"
+        with suppress(InvalidObjectID):
+            oid = from_hex((self._log.last_value(name) or "").encode())
+            if oid in self._database:
+                kept = f"'lxgit branch NAME {hex_id(oid)[:12]}' keeps what it was"
+                return f"{kept}; then remove '{path}'"
+        return unknown(path)
 
     def _files(self, top: str) -> Iterator[tuple[str, bytes]]:
         for directory, _, files in os.walk(f"{self._git_dir}/{top}"):

@@ -16,7 +16,15 @@ from lxgit.errors import quoted
 from lxgit.lean import suppress
 from lxgit.objects.ids import InvalidObjectID, ObjectID, from_hex
 from lxgit.objects.packedrefs import CorruptRef, PackedRefs
-from lxgit.objects.refnames import BRANCHES, CACHE, PINS, TAGS, is_valid_ref, short_name
+from lxgit.objects.refnames import (
+    BRANCHES,
+    CACHE,
+    PINS,
+    TAGS,
+    is_valid_ref,
+    short_name,
+    stash_number,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +52,12 @@ def remedy(git_dir: str, name: str) -> str:
     log = f"{git_dir}/logs/{name}"
     if os.path.exists(log):
         return f"its former values are in '{log}'"
+    is_stash = stash_number(name) is not None
+    return "'lxgit fsck' says what it was" if is_stash else unknown(path)
+
+
+def unknown(path: str) -> str:
+    """What to do about a ref of which there is nothing but its file."""
     return f"nothing says what it was: remove '{path}'"
 
 

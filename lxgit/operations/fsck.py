@@ -134,8 +134,8 @@ def _ref_problems(
 ) -> Iterator[Problem]:
     """Refs that are none, or that name what there is not; those of a cache can go."""
     refs = RefStore(repository.git_dir)  # the store's own would wait for whoever collects
-    faults = list(RefVerifier(repository.git_dir, repository.objects).faults())
-    for message, ref, hint in faults:
+    verifier = RefVerifier(repository.git_dir, repository.objects, repository.operations)
+    for message, ref, hint in list(verifier.faults()):
         dropped = False
         if repair and ref is not None and ref.startswith(CACHE):
             try:

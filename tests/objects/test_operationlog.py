@@ -52,6 +52,14 @@ def test_the_net_of_an_operation(log: OperationLog) -> None:
     assert operation.net() == [Moved(BASE, A, C, "one")]
 
 
+def test_what_a_name_was_last(log: OperationLog) -> None:
+    assert log.last_value(BASE) is None
+    for name, old, new in ((BASE, None, A), (BASE, A, B), (TUNED, None, C), (BASE, B, None)):
+        log.next_operation()
+        log.record(name, old, new, "", 1)
+    assert (log.last_value(BASE), log.last_value(TUNED)) == (B, C)
+
+
 def test_undone_and_redone(log: OperationLog) -> None:
     for old, new in ((None, A), (A, B)):
         log.next_operation()

@@ -9,6 +9,7 @@ import pytest
 from lxgit.objects.commits import Signature
 from lxgit.objects.database import ObjectDatabase
 from lxgit.objects.ids import ObjectID, hex_id
+from lxgit.objects.operationlog import OperationLog
 from lxgit.objects.refcheck import RefVerifier
 from lxgit.objects.refs import ANY, RefStore
 from tests.objects.conftest import BASE, WHO, put
@@ -76,10 +77,11 @@ def test_what_a_power_failure_leaves_of_a_line_is_none_and_harms_no_other(
     parts = [line[:third], line[third : 2 * third], line[2 * third :], bytes(third)]
     with path.open("ab") as file:
         file.write(b"".join(parts[-1 if part == "\0" else int(part)] for part in left))
+    log = OperationLog(git_dir / "operations", git_dir / "operations.lock")
     with ObjectDatabase(git_dir) as objects:
-        assert list(RefVerifier(git_dir, objects).faults()) == []
+        assert list(RefVerifier(git_dir, objects, log).faults()) == []
         put(refs, BASE, commits[1], commits[0])
-        assert list(RefVerifier(git_dir, objects).faults()) == []
+        assert list(RefVerifier(git_dir, objects, log).faults()) == []
     assert [entry.new for entry in refs.reflog(BASE)] == [commits[1], commits[0]]
     assert stock.word("rev-parse", f"{BASE}@{{0}}") == hex_id(commits[1])
     assert b"error" not in stock.fsck()

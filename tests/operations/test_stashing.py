@@ -8,6 +8,7 @@ import pytest
 
 from lxgit.objects.database import MissingObject
 from lxgit.objects.ids import from_hex
+from lxgit.objects.refs import CorruptRef
 from lxgit.operations import stashing
 from lxgit.operations.branches import create_branch
 from lxgit.operations.containers import remove_container
@@ -204,3 +205,34 @@ def test_a_ref_that_is_only_named_as_one_is_in_no_way(web: Lab, end: str) -> Non
     assert f"update-ref -d {ref}'" in str(told.hint)
     assert remove_container(web.repository, "c", force=False).stashes == 0
     assert list(web.repository.refs.list("refs/lxgit/")) == []
+
+
+@pytest.mark.parametrize("content", ["", "junk\n"])
+def test_one_whose_ref_is_damaged_comes_back_as_fsck_says(web: Lab, content: str) -> None:
+    """It said that nothing says what it was; who removed the file as told lost it with gc."""
+    put_away(web)
+    back(web)
+    made = put_away(web)
+    ref = f"refs/lxgit/containers/{web.container('c').id}-stash-1"
+    path = web.repository.git_dir / ref
+    path.write_text(content)
+    told = {one.hint for one in fsck(web.repository, progress=Listener()) if one.affected}
+    short = made.oid[:12]
+    assert told == {f"'lxgit branch NAME {short}' keeps what it was; then remove '{path}'"}
+    web.start("c")
+    with pytest.raises(CorruptRef) as refused:
+        put_away(web)
+    assert "'lxgit fsck' says" in str(refused.value.hint)
+    create_branch(web.repository, "kept", short, force=False, identity=WHO)
+    path.unlink()
+    gc(web.repository, now=True, progress=Listener())
+    assert web.repository.revisions.resolve("kept") == from_hex(made.oid)
+
+
+def test_one_that_nothing_tells_of(web: Lab) -> None:
+    ref = f"refs/lxgit/containers/{web.container('c').id}-stash-1"
+    path = web.repository.git_dir / ref
+    path.write_text("")
+    told = {one.hint for one in fsck(web.repository, progress=Listener()) if one.affected}
+    assert told == {f"nothing says what it was: remove '{path}'"}
+    path.unlink()
