@@ -65,5 +65,5 @@ def _container_root(
         opened.enter_context(now.lock(reading=True))
     ready, stack, image = stacked(repository, now, progress)
     make_upper(ready, image.root().metadata)
-    root = opened.enter_context(rootaccess.opened_root(ready, stack.lowers))
+    root = opened.enter_context(rootaccess.opened_root(ready, stack.lowers, progress))
     return root, ready.config.ids

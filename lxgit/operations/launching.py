@@ -146,6 +146,7 @@ def _run(
                 planned.stack,
                 planned.image,
                 streams.window,
+                progress,
                 detached=detached,
             )
         except BaseException:
@@ -182,6 +183,7 @@ def _started(
     stack: Stack,
     image: Image,
     window: tuple[int, int] | None,
+    progress: Progress,
     *,
     detached: bool = False,
     record_is_locked: bool = False,
@@ -194,7 +196,7 @@ def _started(
     security = container.config.security
     free = container.config.privileged or security.apparmor == UNCONFINED
     try:
-        return start_container(
+        session = start_container(
             container,
             stack.lowers,
             image.root().metadata,
@@ -207,6 +209,9 @@ def _started(
     except StartFailed:
         _see_ports_free(container)
         raise
+    for words in session.warnings:
+        progress.warn(words)
+    return session
 
 
 def _attached(
@@ -385,6 +390,7 @@ def _start_now(
             stack,
             image,
             window,
+            progress,
             detached=detached,
             record_is_locked=True,
         )

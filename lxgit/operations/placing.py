@@ -180,7 +180,9 @@ def place(
     pin_commit(repository, container.id, config.commit, identity, base=container.mounted)
     shown = base if aim.shown is None else image_of(repository, aim.shown)
     if shown.filesystem != base.filesystem:
-        write_upper(repository.objects, container.path / config.upper, config.ids, base, shown)
+        upper = container.path / config.upper
+        for words in write_upper(repository.objects, upper, config.ids, base, shown):
+            progress.warn(words)
     after = aim.commit if aim.shown is None else aim.shown
     record_placing(repository, container, config, (was, after), message, identity)
     remove_tree(container.path / "init")  # made for what was mounted below it

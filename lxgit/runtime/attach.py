@@ -61,6 +61,7 @@ class Session:
         self._channel = channel
         self._has_begun = has_begun
         self._code: int | None = None  # the container's, once it has been told
+        self.warnings: list[str] = []  # of the start, once that has been waited for
 
     def __enter__(self) -> Self:
         return self
@@ -79,6 +80,9 @@ class Session:
         from lxgit.runtime import attachment  # noqa: F401  # for `attach`, while the command begins
 
         message = receive(self._channel)
+        while message.kind == protocol.WARNING:
+            self.warnings.append(message.data.decode("utf-8", "surrogateescape"))
+            message = receive(self._channel)
         if message.kind == protocol.FAILED:
             raise protocol.failure(message)
 

@@ -16,6 +16,7 @@ from lxgit.beneath import openat2
 from lxgit.errors import LxgitError
 from lxgit.runtime import kernel, rootfs, volumes
 from lxgit.runtime.binding import View, hears, mount_tree
+from lxgit.runtime.directory_layer import words_for_lacks
 from lxgit.runtime.fsids import making_files_for
 from lxgit.runtime.idmap import IdMap, disk_to_host, user_namespace
 from lxgit.runtime.mounts import (
@@ -85,11 +86,13 @@ def _shown(mount: Mount, store: Path) -> Iterator[int]:
         yield fd
 
 
-def fill_volumes(root: int, config: ContainerConfig, store: Path, *, first: bool) -> None:
+def fill_volumes(root: int, config: ContainerConfig, store: Path, *, first: bool) -> str:
     """Give empty volumes what the image has at their places, at the `first` start alone.
 
-    `root` has nothing mounted on it yet; `store` is the directory of volumes.
+    `root` has nothing mounted on it yet; `store` is the directory of volumes. What is to be told
+    of it: nothing as a rule.
     """
+    retimed = 0
     for mount in config.mounts:
         if mount.kind != VOLUME:
             continue
@@ -106,7 +109,8 @@ def fill_volumes(root: int, config: ContainerConfig, store: Path, *, first: bool
                     flags = os.O_RDONLY | os.O_DIRECTORY
                     source = openat2(root, os.fsencode(mount.target), flags)
                     held.callback(os.close, source)
-            volumes.fill(path, source, config.ids)
+            retimed += volumes.fill(path, source, config.ids)
+    return "".join(words_for_lacks(0, retimed))
 
 
 def attach_early(root: int, config: ContainerConfig, store: Path) -> None:

@@ -15,7 +15,7 @@ from lxgit.objects.diff import iter_differences
 from lxgit.objects.metadata import Metadata
 from lxgit.objects.xattrs import CAPABILITY
 from lxgit.runtime.config import UPPERS
-from lxgit.runtime.directory_layer import DirectoryWriter, is_hidden
+from lxgit.runtime.directory_layer import DirectoryWriter, is_hidden, words_for_lacks
 from lxgit.runtime.idmap import acl_to_disk, capability_to_disk
 
 TYPE_CHECKING = False
@@ -38,10 +38,10 @@ def other_name(container: Container) -> str:
 
 def write_upper(
     database: ObjectDatabase, place: Path, ids: IdMap, below: Image, shown: Image
-) -> None:
+) -> tuple[str, ...]:
     """Write the upper directory that shows one image where another is mounted, durably.
 
-    UnmappedId when it has an id that the container has not.
+    What is to be told of it. UnmappedId when it has an id that the container has not.
     """
     place.mkdir(mode=0o700)
     with UpperWriter(place, ids) as sink:
@@ -49,6 +49,7 @@ def write_upper(
         changes = iter_differences(below, shown, passed)
         write_delta(database, shown, changes, sink, is_hidden=is_hidden, passed=passed)
     sync_filesystem(place)
+    return words_for_lacks(0, sink.retimed)
 
 
 def others(container: Container) -> list[Path]:

@@ -210,8 +210,10 @@ def _check_writable(mount: int, context: int, *, wanted: bool) -> None:
         )
 
 
-def in_private_namespace(make: Callable[[], int]) -> int:
-    """What `make` gives in a child with mounts of its own, an empty stage: a detached mount.
+def in_private_namespace(make: Callable[[], tuple[int, str]]) -> tuple[int, str]:
+    """What `make` gives in a child with mounts of its own, an empty stage.
+
+    A detached mount, and what is to be told of it.
 
     Raises CannotMount with the words of what it raises.
     """
@@ -232,15 +234,16 @@ def in_private_namespace(make: Callable[[], int]) -> int:
             os.waitpid(child, 0)
     if not descriptors:
         raise CannotMount(words.decode("utf-8", "replace") or "the mount helper died")
-    return descriptors[0]
+    return descriptors[0], words.decode("utf-8", "replace")
 
 
-def _make_and_send(make: Callable[[], int], channel: socket.socket) -> None:
+def _make_and_send(make: Callable[[], tuple[int, str]], channel: socket.socket) -> None:
     import socket
 
     try:
         rundir.prepare()
         rundir.enter_stage()
-        socket.send_fds(channel, [b"ok"], [make()])
+        made, told = make()
+        socket.send_fds(channel, [told.encode("utf-8", "replace")[:4096]], [made])
     except (OSError, LxgitError) as error:
         channel.send(str(in_words(error)).encode("utf-8", "replace")[:4096])

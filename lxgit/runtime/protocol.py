@@ -15,6 +15,7 @@ Each packet is one message: a letter, then its content.
                                 2, nor is it deleted then, as it else would be
         X COMMAND               execute another command, and attach me to it (wanted.py)
     to a client
+        n TEXT                  something will not be quite as it was asked for; before R
         R                       the command has been started
         F CODE TEXT NUL HINT    it could not be; CODE is the exit code, uint8
         z                       it is not executed, since the container stands still
@@ -37,6 +38,7 @@ from lxgit.tuples import NamedTuple
 
 INPUT, END_OF_INPUT, RESIZE, SIGNAL, EXECUTE = b"i", b"e", b"w", b"s", b"X"
 STARTED, FAILED, OUTPUT, ERRORS, TAKEN, ENDED = b"R", b"F", b"o", b"r", b"a", b"x"
+WARNING = b"n"
 PAUSE, HOLD, LET_GO, FOR_GOOD = b"p", b"h", b"l", b"q"
 STANDS_STILL = b"z"
 DONE = b"k"
@@ -105,6 +107,11 @@ def pause(*, paused: bool) -> bytes:
 def taken(count: int) -> bytes:
     """The message that answers input."""
     return TAKEN + count.to_bytes(4, "little")
+
+
+def warning(words: str) -> bytes:
+    """The message of what is to be told before the command begins."""
+    return WARNING + words.encode("utf-8", "surrogateescape")[:CHUNK]
 
 
 def ended(exit_code: int) -> bytes:

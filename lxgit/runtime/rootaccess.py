@@ -18,21 +18,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lxgit.progress import Progress
     from lxgit.runtime.containers import Container
     from lxgit.runtime.overlay import Lower
 
 
 @contextlib.contextmanager
-def opened_root(container: Container, lowers: Sequence[Lower]) -> Iterator[int]:
+def opened_root(container: Container, lowers: Sequence[Lower], progress: Progress) -> Iterator[int]:
     """The root of a container that does not run, and whose lock the caller holds: a descriptor."""
     with bases.held(lowers) as directories:
 
-        def mounted() -> int:
-            finish_root(mount_root(container, directories), container)
-            return kernel.open_tree(ROOT, recursive=True)
+        def mounted() -> tuple[int, str]:
+            root, told = mount_root(container, directories)
+            finish_root(root, container)
+            return kernel.open_tree(ROOT, recursive=True), told
 
-        root = overlay.in_private_namespace(mounted)
+        root, told = overlay.in_private_namespace(mounted)
         try:
+            if told:
+                progress.warn(told)
             yield root
         finally:
             os.close(root)

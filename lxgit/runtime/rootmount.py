@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 ROOT = rundir.STAGE / "root"
 
 
-def mount_root(container: Container, lowers: Sequence[Lower]) -> int:
-    """Mount the layers and what comes before lxgit's own mounts; the root's descriptor.
+def mount_root(container: Container, lowers: Sequence[Lower]) -> tuple[int, str]:
+    """Mount the layers and what comes before lxgit's own mounts.
+
+    The root's descriptor, and what is to be told of it: nothing as a rule.
 
     A container's init layer is made at the first start that needs it, and stays: what the upper
     directory has copied up stands on it. At the first start volumes get what the image has.
@@ -33,13 +35,14 @@ def mount_root(container: Container, lowers: Sequence[Lower]) -> int:
     kernel.move_mount(mount, ROOT)
     os.close(mount)
     root = os.open(ROOT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    told = ""
     if container.config.mounts:
         from lxgit.runtime import mounting  # few containers have any
 
         first = container.recorded_state().started is None
-        mounting.fill_volumes(root, container.config, _volumes(container), first=first)
+        told = mounting.fill_volumes(root, container.config, _volumes(container), first=first)
         mounting.attach_early(root, container.config, _volumes(container))
-    return root
+    return root, told
 
 
 def finish_root(root: int, container: Container) -> None:

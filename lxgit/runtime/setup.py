@@ -16,6 +16,7 @@ from lxgit.runtime import (
     handover,
     lxc,
     lxcconfig,
+    protocol,
     rootfs,
     rootless,
     rootmount,
@@ -100,7 +101,9 @@ def make_ready(task: Task, directory: Path, relay: Relay, mounts: ExitStack) -> 
 
             mounts.enter_context(marked(directory))
         connection = mounts.enter_context(_joined(container, directory))
-    root = rootmount.mount_root(container, lowers)
+    root, told = rootmount.mount_root(container, lowers)
+    if told:
+        relay.broadcast(protocol.warning(told))
     first = Process.first(config, task.window)
     user = find_user(root, first.user, config.groups)
     rootfs.make_directory(root, first.directory, config.ids)

@@ -240,21 +240,23 @@ def size(volume: Path) -> int:
     return sum(blocks.values()) * 512
 
 
-def fill(volume: Path, source: int | None, ids: IdMap) -> None:
+def fill(volume: Path, source: int | None, ids: IdMap) -> int:
     """Copy what is below the directory `source` into an empty volume, owners and all.
 
+    How many files have another time there, since the file system cannot hold theirs.
     `ids` is the map of the owners in `source` (container id → id there). What a killed start has
     left half copied is thrown away; what was whole by then moves in, also without a source.
     Containers may have the volume mounted already, so its directory stays the same. Once it has
     something it is never filled again: what it gets is on the disk before it is said to be whole.
     """
     filling, filled, data = volume / "filling", volume / "filled", volume / "data"
+    retimed = 0
     with locked(volume / "lock", reading=True, what=f"volume '{volume.name}'"):
         if not filled.exists():
             if source is None or any(data.iterdir()):
-                return
+                return retimed
             remove_tree(filling)
-            _copy(source, filling, ids)
+            retimed = _copy(source, filling, ids)
             sync_filesystem(filling)
             filling.rename(filled)
             fsync_directory(volume)
@@ -264,13 +266,15 @@ def fill(volume: Path, source: int | None, ids: IdMap) -> None:
         fsync_directory(data)
         remove_tree(filled)
         fsync_directory(volume)
+    return retimed
 
 
-def _copy(source: int, to: Path, ids: IdMap) -> None:
+def _copy(source: int, to: Path, ids: IdMap) -> int:
     to.mkdir(mode=0o700)
     tree, _ = read_tree(source, NullProgress(), partial(image_metadata, idmap=ids))
     with DirectoryWriter(to) as writer:
         tree.replay(writer)
+    return writer.retimed
 
 
 def _dress(data: Path, like: Path) -> None:

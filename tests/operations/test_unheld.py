@@ -12,18 +12,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.beneath import remove_tree
+from lxgit.operations import moving, stashing
+from lxgit.operations.copying import Place, copy_out
+from lxgit.operations.creating import RunRequest
 from lxgit.operations.fsck import fsck
+from lxgit.operations.launching import created
+from lxgit.operations.undo import undo
+from lxgit.operations.volumes import Mount, StorageRequest
 from lxgit.operations.worktree import status
-from lxgit.repository import create_repository
+from lxgit.repository import create_repository, open_repository
 from lxgit.runtime.layers import DIRECTORY, EROFS
 from lxgit.runtime.materialise import Materialiser
+from lxgit.runtime.mounts import VOLUME
 from tests.operations.conftest import Lab
 from tests.support import disks, forms
 from tests.support.mounts import shown
-from tests.support.stores import Listener, find_image
+from tests.support.stores import WHO, Listener, find_image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.erofs, pytest.mark.lxc]
@@ -32,6 +39,7 @@ SECOND = 1_000_000_000
 TIMES = {"file": -2_208_988_800, "late": 253_402_300_800, "link": -2_208_988_800, "dir": 2**40}
 """1900, the year 10000, and one that nobody sees."""
 BIG = "x" * 10_000
+CUT_OFF = "1 files have another time in containers than in the image:"
 
 
 def member(name: str) -> tarfile.TarInfo:
@@ -102,7 +110,7 @@ def test_times_that_were_cut_off(lab: Lab, form: str, monkeypatch: pytest.Monkey
     """By a layer in the directory form, which tells of them, or as they were copied up."""
     forms.force(monkeypatch, form)
     told = materialise(lab, "base", "times").warnings
-    words = "4 files have another time in containers than in the image:"
+    words = CUT_OFF.replace("1", "4")
     assert [line.startswith(words) for line in told] == [True] * (form == DIRECTORY)
     before = find_image(lab.repository, "times")
     script = "chmod 700 /file; chown -h 7 /link; touch /dir/new; : >> /late"
@@ -150,8 +158,7 @@ def test_a_fraction_in_the_first_second(lab: Lab, scratch: Path) -> None:
         early.mtime = -(2**31) + 0.5
         archive.addfile(early)
     lab.take(scratch / "early.tar", "early")
-    words = "1 files have another time in containers than in the image:"
-    assert [line.startswith(words) for line in materialise(lab, "early").warnings] == [True]
+    assert [line.startswith(CUT_OFF) for line in materialise(lab, "early").warnings] == [True]
     assert problems(lab) == []
 
 
@@ -168,3 +175,65 @@ def test_a_time_that_somebody_has_set(lab: Lab) -> None:
         assert entry is not None
         set_to[branch] = entry.metadata.mtime
     assert set_to == {"late": 4_102_444_800 * SECOND, "end": (2**31 - 1) * SECOND}
+
+
+def put_away(lab: Lab) -> None:
+    stashing.push(lab.repository, "c", None, identity=WHO, progress=lab.listener)
+
+
+def pop(lab: Lab) -> None:
+    put_away(lab)
+    assert lab.listener.warnings == []
+    stashing.pop(lab.repository, "c", identity=WHO, progress=lab.listener)
+
+
+def back(lab: Lab) -> None:
+    put_away(lab)
+    assert lab.listener.warnings == []
+    again = open_repository(lab.repository.path)  # operations are parted by process
+    undo(again, identity=WHO, progress=lab.listener)
+    again.objects.close()
+
+
+def move(lab: Lab) -> None:
+    lab.run("other", "touch /new", "times")
+    lab.commit("other", "next")
+    assert lab.listener.warnings == []
+    moving.checkout_container(
+        lab.repository, "next", "c", merge=True, identity=WHO, progress=lab.listener
+    )
+
+
+def take(lab: Lab) -> None:
+    lab.run("d", "true")
+    moving.restore(lab.repository, "d", [b"/late"], "times", identity=WHO, progress=lab.listener)
+
+
+@pytest.mark.parametrize("command", [pop, back, move, take])
+def test_times_that_an_upper_directory_has_not(lab: Lab, command: Callable[[Lab], None]) -> None:
+    """Who writes one tells of them; a commit has them all the same, if its parent does."""
+    assert lab.run("c", "chmod 700 /late", "times") == (0, "")
+    command(lab)
+    assert [line.startswith(CUT_OFF) for line in lab.listener.warnings] == [True]
+    assert lab.container("d" if command is take else "c").upper.exists()
+    if command is not take:
+        lab.commit("c", "kept")
+        entry = find_image(lab.repository, "kept").entry(b"late")
+        assert entry is not None
+        assert (entry.metadata.mode, entry.metadata.mtime) == (0o700, TIMES["late"] * SECOND)
+
+
+@pytest.mark.parametrize("is_started", [True, False])
+def test_times_that_a_volume_has_not(lab: Lab, *, is_started: bool) -> None:
+    """Who fills it tells of them: the first start, or a copy before that."""
+    volume = StorageRequest((Mount(kind=VOLUME, target="/dir", source="v"),))
+    request = RunRequest(image="times", command=("true",), name="c", storage=volume)
+    with created(lab.repository, request, identity=WHO, progress=lab.listener):
+        assert lab.listener.warnings == []
+    if is_started:
+        lab.start("c")
+        lab.start("c")
+    else:
+        with open(os.devnull, "wb") as output:
+            copy_out(lab.repository, Place("c", b"/dir"), output, progress=lab.listener)
+    assert [line.startswith(CUT_OFF) for line in lab.listener.warnings] == [True]
