@@ -21,6 +21,7 @@ from lxgit.operations.naming import (
     check_branch_name,
     check_tag_name,
     left_without_a_name,
+    set_ref,
     tag_ref,
 )
 from lxgit.tuples import NamedTuple
@@ -103,7 +104,7 @@ def _arrive(
         if old is not None and not force:
             _check_movable(repository, Arrival(ref, old, commit), value)
         adopt_as_head(repository, ref, identity)  # HEAD names no other then
-        repository.refs.update(ref, commit, old=value, message=message, who=identity.committer)
+        set_ref(repository, ref, commit, old=value, message=message, who=identity.committer)
         if force:
             return Arrival(ref, old, commit, left_without_a_name(repository, old))
     return Arrival(ref, old, commit)

@@ -14,6 +14,7 @@ from lxgit.operations.naming import (
     branch_ref,
     check_branch_name,
     left_without_a_name,
+    set_ref,
     tag_ref,
 )
 from lxgit.operations.values import BranchRow, HeadMoved, RemovedRef
@@ -102,12 +103,8 @@ def _put_branch(
     present = repository.refs.read(ref)
     if present is not None and not force:
         raise RefExists(f"the branch '{name}' is there already", hint="-f moves it")
-    repository.refs.update(
-        ref, oid, old=present, message=f"branch: Created from {start}"
-        if present is None
-        else f"branch: Reset to {start}",
-        who=identity.committer,
-    )  # fmt: skip
+    message = f"branch: {'Created from' if present is None else 'Reset to'} {start}"
+    set_ref(repository, ref, oid, old=present, message=message, who=identity.committer)
     return present
 
 
@@ -209,7 +206,7 @@ def rename_branch(
     who = identity.committer
     if not begun:
         log = repository.refs.not_in_log(branch_ref(new), repository.refs.reflog(branch_ref(old)))
-        repository.refs.update(branch_ref(new), oid, old=present, message=message, who=who, log=log)
+        set_ref(repository, branch_ref(new), oid, old=present, message=message, who=who, log=log)
     if head == branch_ref(old):
         repository.refs.set_head(branch_ref(new), message=message, who=who)
     detach(repository, containers, identity, onto=new)

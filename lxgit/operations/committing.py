@@ -25,7 +25,7 @@ from lxgit.operations.consolidating import consolidate
 from lxgit.operations.containerrows import row_of
 from lxgit.operations.destination import BranchMoved, Destination, destination_of, is_own
 from lxgit.operations.lookup import find_container, image_of, read_commit
-from lxgit.operations.naming import left_without_a_name
+from lxgit.operations.naming import left_without_a_name, set_ref
 from lxgit.operations.pausing import held
 from lxgit.operations.pins import pin_commit, pinned
 from lxgit.operations.values import CommitPlan, Committed
@@ -272,7 +272,8 @@ def _move_ref(
 ) -> None:
     if oid == destination.tip:
         return
-    repository.refs.update(
+    set_ref(
+        repository,
         destination.ref,
         oid,
         old=destination.tip,

@@ -11,6 +11,7 @@ from lxgit.objects.refnames import BRANCHES
 from lxgit.operations.healthwishes import WantedHealth
 from lxgit.operations.limiting import WantedLimits, WantedSecurity, checked_score
 from lxgit.operations.lookup import find_commit, image_of, read_commit
+from lxgit.operations.naming import check_container_name
 from lxgit.operations.ordinary import check, require_own
 from lxgit.operations.pins import pinned_commit
 from lxgit.operations.values import Program
@@ -110,7 +111,8 @@ def plan(repository: Repository, request: RunRequest, progress: Progress) -> Pla
     require_own(repository)
     if rootless.is_active():
         check(request)
-    _check_name(repository, request.name)
+    if request.name is not None:
+        check_container_name(repository, request.name)
     found = _found(repository, request.image, progress)
     return Plan(request, _record(repository, request, found), found.stack, found.image)
 
@@ -185,18 +187,11 @@ def make(repository: Repository, wanted: Plan, identity: Identity) -> Container:
             repository.containers_dir,
             wanted.record,
             lambda container: _kept(repository, container, wanted, identity),
+            lambda name: check_container_name(repository, name),
         )
     except BaseException:
         interrupts.let_through()
         raise
-
-
-def _check_name(repository: Repository, name: str | None) -> None:
-    """NameTaken when it is a branch's or a tag's."""
-    if name is not None:
-        from lxgit.operations.naming import check_container_name
-
-        check_container_name(repository, name)
 
 
 def _mounts(

@@ -10,6 +10,7 @@
     images           every %meta against its tree, links against their members, format, config
     containers       their records, by checksums; their commits; their names,
                      host ids, and the refs that keep their commits      the last three: repaired
+    names            that none is two of a branch, a tag, a container
     volumes          their descriptions; that containers' are there      volume.json: repaired
     networks         as volumes
     layers           read back and compared with Git                     repaired: dropped
@@ -42,6 +43,7 @@ from lxgit.operations.garbage import logged_ids, unreached
 from lxgit.operations.gc import lies
 from lxgit.operations.hiding import hidden_history
 from lxgit.operations.lookup import read_commit
+from lxgit.operations.naming import shared_names
 from lxgit.operations.pins import pin_owner
 from lxgit.operations.repair import lacking_settings, remake, write_settings
 from lxgit.operations.values import Problem
@@ -86,6 +88,7 @@ def fsck(repository: Repository, *, repair: bool = False, progress: Progress) ->
             yield from _history_problems(repository, progress, repair=repair)
     try:
         yield from container_problems(repository, repair=repair)
+        yield from _name_problems(repository)
         yield from volume_problems(repository, repair=repair)
         yield from network_problems(repository)
         yield from layer_problems(repository, progress, repair=repair)
@@ -177,6 +180,18 @@ def _may_have_expired(repository: Repository, one: Unlogged) -> bool:
     with contextlib.suppress(LxgitError):  # of damage, which has been told of
         return not unreached(repository, [hex_id(one.value)], named)
     return False
+
+
+def _name_problems(repository: Repository) -> Iterator[Problem]:
+    """Names that mean two things: what a command takes one for depends on the command."""
+    for name, one, other in shared_names(repository):
+        command = "branch -m" if one == "branch" else "rename"
+        yield Problem(
+            f"'{name}' is a {one} and a {other}",
+            (name,),
+            hint=f"'lxgit {command} {name} OTHER' gives the {one if one == 'branch' else other}"
+            " another name",
+        )
 
 
 def _settings_problems(repository: Repository, *, repair: bool) -> Iterator[Problem]:

@@ -1,16 +1,21 @@
-"""Names of branches and tags: which are free, and which ref one means.
+"""Names of branches and tags: which are free, who gets one, and which ref one means.
 
-A branch and a tag never share a name, nor either with a container.
+A branch and a tag never share a name, nor either with a container: whoever gives a name out looks
+whether it is free while nobody else gives out any.
 """
 
 from __future__ import annotations
 
 from lxgit.errors import LxgitError
-from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, InvalidName, check_name
+from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, InvalidName, check_name, short_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lxgit.objects.commits import Signature
     from lxgit.objects.ids import ObjectID
+    from lxgit.objects.reflogs import ReflogEntry
     from lxgit.repository import Repository
 
 
@@ -44,7 +49,8 @@ def tag_ref(name: str) -> str:
 def check_branch_name(repository: Repository, name: str) -> None:
     """Raise InvalidName or NameTaken unless a branch may have this name."""
     check_name(name)
-    _check_free(repository, name, TAGS, "tag")
+    ref = branch_ref(name)
+    _check_free(ref, namesake(repository, ref))
 
 
 def check_tag_name(repository: Repository, name: str) -> None:
@@ -57,7 +63,7 @@ def check_tag_name(repository: Repository, name: str) -> None:
             f"'{image}:{LATEST}' is the branch '{image}', and no tag",
             hint=f"'lxgit branch {image} REV' makes it, -f moves it",
         )
-    _check_free(repository, name, BRANCHES, "branch")
+    _check_free(TAGS + name, namesake(repository, TAGS + name))
 
 
 def check_container_name(repository: Repository, name: str) -> None:
@@ -89,16 +95,71 @@ def left_without_a_name(repository: Repository, oid: ObjectID | None) -> str | N
     return None if commit is None else hex_id(commit)
 
 
-def _check_free(repository: Repository, name: str, others: str, word: str) -> None:
-    if repository.refs.read(others + name) is not None:
-        raise NameTaken(
-            f"'{name}' is a {word}", hint="a branch and a tag never share a name: choose another"
-        )
-    _check_containers(repository, name)
+def namesake_ref(ref: str) -> str:
+    """The tag that has a branch's name, or the branch that has a tag's."""
+    return (TAGS if ref.startswith(BRANCHES) else BRANCHES) + short_name(ref)
 
 
-def _check_containers(repository: Repository, name: str) -> None:
+def namesake(repository: Repository, ref: str) -> str | None:
+    """What else has the name of a branch or tag: a `branch`, a `tag` or a `container`."""
+    from lxgit.runtime.index import look_again
+
+    look_again(repository.containers_dir)
+    return _namesake(repository, ref)
+
+
+def _namesake(repository: Repository, ref: str) -> str | None:
+    from lxgit.runtime.index import names_now
+
+    if repository.refs.read(namesake_ref(ref)) is not None:
+        return "tag" if ref.startswith(BRANCHES) else "branch"
+    is_container = short_name(ref) in names_now(repository.containers_dir)
+    return "container" if is_container else None
+
+
+def _check_free(ref: str, other: str | None) -> None:
+    """Raise NameTaken where something else has the name of a branch or a tag."""
+    if other is not None:
+        whose = "a container shares its name with none"
+        if other != "container":
+            whose = "a branch and a tag never share a name"
+        raise NameTaken(f"'{short_name(ref)}' is a {other}", hint=f"{whose}: choose another")
+
+
+def set_ref(
+    repository: Repository,
+    ref: str,
+    oid: ObjectID,
+    *,
+    old: ObjectID | None,
+    message: str,
+    who: Signature,
+    log: Sequence[ReflogEntry] = (),
+) -> None:
+    """Have a branch or a tag name a commit, as `RefStore.update` does; a new one if it is free.
+
+    NameTaken, and what that raises.
+    """
+    if old is not None or not ref.startswith((BRANCHES, TAGS)):
+        repository.refs.update(ref, oid, old=old, message=message, who=who, log=log)
+        return
+    from lxgit.runtime.index import list_lock
+
+    with repository.writing(), list_lock(repository.containers_dir):
+        _check_free(ref, _namesake(repository, ref))
+        repository.refs.update(ref, oid, old=None, message=message, who=who, log=log)
+
+
+def shared_names(repository: Repository) -> Iterator[tuple[str, str, str]]:
+    """The names that two things have, which stock Git can bring about: each with what these are."""
     from lxgit.runtime.index import container_names
 
-    if name in container_names(repository.containers_dir):
-        raise NameTaken(f"'{name}' is a container", hint="choose another name")
+    containers = container_names(repository.containers_dir)
+    tags = {short_name(ref) for ref in repository.refs.list(TAGS)}
+    for name in map(short_name, repository.refs.list(BRANCHES)):
+        if name in tags:
+            yield name, "branch", "tag"
+        if name in containers:
+            yield name, "branch", "container"
+    for name in sorted(tags.intersection(containers)):
+        yield name, "tag", "container"

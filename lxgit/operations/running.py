@@ -301,8 +301,7 @@ def rename(repository: Repository, name: str, new: str) -> None:
     from lxgit.runtime.registering import rename as rename_record
 
     container = find_container(repository, name)
-    check_container_name(repository, new)
-    renamed = rename_record(container, new)
+    renamed = rename_record(container, new, lambda wanted: check_container_name(repository, wanted))
     renamed.tell("rename", oldName=container.config.name)
     if container.is_running and container.config.attachments:
         from lxgit.runtime.network import joining

@@ -19,6 +19,7 @@ from lxgit.operations.naming import (
     check_branch_name,
     check_tag_name,
     left_without_a_name,
+    set_ref,
     tag_ref,
 )
 from lxgit.operations.values import RemovedRef, TagRow
@@ -89,9 +90,8 @@ def create_tag(
             tag = Tag(oid, ObjectType.COMMIT, name, identity.committer, text)
             value = writer.add(ObjectType.TAG, encode_tag(tag))
         with writer.finish():
-            repository.refs.update(
-                ref, value, old=present, message=f"tag: {hex_id(oid)}", who=identity.committer
-            )
+            told, who = f"tag: {hex_id(oid)}", identity.committer
+            set_ref(repository, ref, value, old=present, message=told, who=who)
     return left_without_a_name(repository, present)
 
 

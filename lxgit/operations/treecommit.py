@@ -15,7 +15,7 @@ from lxgit.objects.imageconfig import ImageConfig, architecture_name
 from lxgit.objects.ingest import write_tree
 from lxgit.objects.messages import clean_message
 from lxgit.operations.arriving import adopt_as_head
-from lxgit.operations.naming import branch_ref, left_without_a_name
+from lxgit.operations.naming import branch_ref, left_without_a_name, set_ref
 from lxgit.operations.values import Imported
 from lxgit.runtime.layers import LayerStore
 from lxgit.runtime.treelayer import LayerFailed, TreeLayer
@@ -65,9 +65,8 @@ def commit_tree(
         assert oid is not None
         if oid != parent:
             adopt_as_head(repository, ref, identity)  # HEAD names no other then
-            repository.refs.update(
-                ref, oid, old=tip, message=f"import: {target.message}", who=identity.committer
-            )
+            told, who = f"import: {target.message}", identity.committer
+            set_ref(repository, ref, oid, old=tip, message=told, who=who)
             packed.release()
         # After the ref: of an import that fails nothing more is to be said, nor left.
         publish_layer(layer, read_image(repository.objects, image), progress)

@@ -12,11 +12,12 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.operationlog import Stand
 from lxgit.objects.refnames import BRANCHES, TAGS, short_name
-from lxgit.objects.refs import RefConflict
 from lxgit.operations.attached import containers_on, detach
 from lxgit.operations.branches import BranchInUse, detached_at, has_containers
 from lxgit.operations.containerrows import row_of
+from lxgit.operations.naming import set_ref
 from lxgit.operations.pins import stash_owner
+from lxgit.operations.room import check_room
 from lxgit.operations.standing import changed_since, container_of, put_back, show_again, stand_now
 from lxgit.operations.values import PutBack, RefMove, Undone
 from lxgit.runtime.containers import LostUpper
@@ -85,8 +86,8 @@ def undo(
     Operations that never came to be, since a crash came first, are passed over; an undo that a
     crash cut short is gone on with. With `force`, a container that has changed since is put back,
     too; that is kept; and those on a branch that goes are on none. NothingToUndo; MovedSince,
-    ChangedSince, ContainerRuns, LostUpper, GoneSince, BranchInUse, RefConflict, and then nothing
-    has been done.
+    ChangedSince, ContainerRuns, LostUpper, GoneSince, BranchInUse, RefConflict, NameTaken, and
+    then nothing has been done.
     """
     verb = "redo" if redo else "undo"
     done, undone = repository.operations.read()
@@ -107,7 +108,7 @@ def undo(
         )
     _check_head(repository, operation, steps)
     _check_kept(repository, operation, steps)
-    _check_room(repository, steps)
+    check_room(repository, [each.moved.name for each in steps if _comes_back(each)])
     detached = _detached(repository, steps, force=force)
     kept: dict[str, str] = {}
     if not dry_run:
@@ -197,25 +198,10 @@ def _check_kept(repository: Repository, operation: Operation, steps: Sequence[_S
                 )
 
 
-def _check_room(repository: Repository, steps: Sequence[_Step]) -> None:
-    """Raise RefConflict where a branch or tag comes back for which there is no room any more.
-
-    What is there was made by stock Git: else that would be undone first. So would `branch -m`.
-    """
-    back = [step.moved.name for step in steps if step.now is None and step.wanted is not None]
-    for name in back:
-        if name.startswith((BRANCHES, TAGS)) and (others := repository.refs.beside(name)):
-            raise _no_room(repository, name, others[0])
-
-
-def _no_room(repository: Repository, name: str, other: str) -> RefConflict:
-    short, git = short_name(other), f"git --git-dir {repository.git_dir}"
-    hint = f"'{git} branch -m {short} OTHER' makes room"
-    if other.startswith(TAGS):
-        hint = f"'{git} tag OTHER {short}', then '{git} tag -d {short}' makes room"
-    return RefConflict(
-        f"'{short_name(name)}' cannot be back beside '{short}', which lxgit did not make", hint=hint
-    )
+def _comes_back(step: _Step) -> bool:
+    """Whether it makes a branch or a tag that is not there."""
+    is_new = step.now is None and step.wanted is not None
+    return is_new and step.moved.name.startswith((BRANCHES, TAGS))
 
 
 def _ids_of(step: _Step) -> list[str]:
@@ -339,14 +325,14 @@ def _move(undoing: _Undoing, step: _Step) -> None:
     if stash_owner(name) is not None:
         at = identity.committer.time
         repository.operations.record(name, step.now, step.wanted, message, at)
-    repository.refs.update(
-        name,
-        from_hex(step.wanted) if step.wanted is not None else None,
-        old=from_hex(step.now) if step.now is not None else None,
-        message=message,
-        who=identity.committer,
-        log=repository.refs.not_in_log(name, logs.get(name, ())),
-    )
+    old = from_hex(step.now) if step.now is not None else None
+    log = repository.refs.not_in_log(name, logs.get(name, ()))
+    who = identity.committer
+    if step.wanted is None:
+        repository.refs.update(name, None, old=old, message=message, who=who, log=log)
+    else:
+        oid = from_hex(step.wanted)
+        set_ref(repository, name, oid, old=old, message=message, who=who, log=log)
 
 
 def _told(

@@ -27,12 +27,14 @@ def create(
     containers: Path,
     request: Request,
     keeping: Callable[[str], AbstractContextManager[object]] = contextlib.nullcontext,
+    check: Callable[[str], None] = check_name,
 ) -> Container:
     """Make a container: a new id, its name, its host ids, its directories but for `upper`.
 
     All else that it needs is made, or undone, by the context that `keeping` gives for its id:
-    entered before anything shows of the container. Raises ContainerNameTaken, InvalidContainerName,
-    IdsExhausted, InvalidIdMap.
+    entered before anything shows of the container. `check` is called while nobody else gives out
+    names, and raises where it may not have its name. Raises ContainerNameTaken,
+    InvalidContainerName, IdsExhausted, InvalidIdMap.
     """
     if request.name is not None:
         check_name(request.name)
@@ -44,12 +46,14 @@ def create(
                 f"a container is named '{request.name}' already",
                 hint=f"another --name, or 'lxgit rm {request.name}' first",
             )
+        name = request.name or unused_name(names)
+        check(name)
         identity = os.urandom(32).hex()
         with keeping(identity):
             path = containers / identity
             path.mkdir(mode=0o700)
             try:
-                made = _create(path, identity, request, request.name or unused_name(names))
+                made = _create(path, identity, request, name)
             except BaseException:
                 remove_tree(path)
                 raise

@@ -11,11 +11,12 @@ import os
 import stat
 
 from lxgit.errors import LxgitError
-from lxgit.locks import is_held
+from lxgit.locks import is_held, locked
 from lxgit.runtime.runplace import kernel_boot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 _HEXADECIMAL = frozenset("0123456789abcdef")
@@ -58,6 +59,11 @@ def container_names(containers: Path | str) -> dict[str, str]:
     that only a link has stands for its container as long as no record has it.
     """
     look_again(containers)
+    return names_now(containers)
+
+
+def names_now(containers: Path | str) -> dict[str, str]:
+    """The same, for whoever holds `list_lock`: the index stays as it is."""
     try:
         links = os.listdir(f"{containers}/.names")
     except FileNotFoundError:
@@ -71,6 +77,14 @@ def container_names(containers: Path | str) -> dict[str, str]:
     recorded = {_name_in(record(f"{containers}/{one}") or b""): one for one in others}
     recorded.pop("", None)
     return {**linked, **recorded, **sure}
+
+
+def list_lock(containers: Path) -> AbstractContextManager[int]:
+    """Be the only one to give out names of containers, branches and tags (format.md, "Locks").
+
+    Whoever changes the index takes it by `registering.registered`.
+    """
+    return locked(containers / ".lock", what="the list of containers")
 
 
 def _linked(containers: Path | str, name: str) -> tuple[str, bytes] | None:

@@ -7,17 +7,16 @@ import os
 
 from lxgit.beneath import drop
 from lxgit.errors import LxgitError
-from lxgit.locks import locked
 from lxgit.records import replace
 from lxgit.runtime import idranges, index
 from lxgit.runtime.containers import BrokenContainer, all_containers, broken, edited, load
-from lxgit.runtime.index import container_names, withdraw
+from lxgit.runtime.index import container_names, list_lock, withdraw
 from lxgit.runtime.names import check_name
 from lxgit.runtime.runplace import kernel_boot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from lxgit.runtime.containers import Container
@@ -56,7 +55,7 @@ def registered(containers: Path) -> Iterator[None]:
     """
     for name in (".names", ".ranges"):
         (containers / name).mkdir(mode=0o700, exist_ok=True)
-    with locked(containers / ".lock", what="the list of containers") as lock:
+    with list_lock(containers) as lock:
         known = os.pread(lock, _LONGEST, 0)
         if known != index.stands(containers):
             _index(containers, anew=not known.startswith(kernel_boot().encode()))
@@ -123,14 +122,16 @@ def take(entry: Path, container: Container) -> None:
         os.symlink(container.id, entry)
 
 
-def rename(container: Container, name: str) -> Container:
+def rename(container: Container, name: str, check: Callable[[str], None] = check_name) -> Container:
     """Give a container another name. ContainerNameTaken, InvalidContainerName.
 
+    `check` is called while nobody else gives out names, and raises where it may not have this one.
     What has failed half way leaves it both, and is done again.
     """
     check_name(name)
     registry = container.path.parent
     with edited(container) as now, registered(registry):
+        check(name)
         names = container_names(registry)
         own = {each for each, identity in names.items() if identity == now.id}
         others = names.keys() if own == {now.config.name} else names.keys() - own

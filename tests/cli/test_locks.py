@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -117,6 +117,63 @@ def test_who_copies_waits_for_layers_without_the_container(based: Lxgit) -> None
     with held(based.store / "locks/layers"), started(based, "cp", "web:/etc/motd", "-") as waiting:
         assert "the cache of layers is in use" in told(waiting)
         assert not is_locked(container.path)
+
+
+GIVEN = {
+    "branch": ("branch", "x"),
+    "checkout -b": ("checkout", "-b", "x"),
+    "branch -m": ("branch", "-m", "spare", "x"),
+    "import": ("import", "ROOT", "x"),
+    "commit": ("commit", "-m", "made", "made", "x"),
+    "tag": ("tag", "x"),
+    "create": ("create", "--name", "x", "base"),
+    "rename": ("rename", "web", "x"),
+    "load": ("load", "-i", "SAVED"),
+}
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_a_name_that_several_want_at_once_is_given_to_one(based: Lxgit, tmp_path: Path) -> None:
+    """All have found it free by the time that they wait."""
+    root, saved = tmp_path / "root", tmp_path / "x.tar"
+    (root / "etc").mkdir(parents=True)
+    based("create", "--name", "web", "base")
+    based("create", "--name", "made", "base")
+    based("branch", "spare")
+    based("branch", "x")
+    based("save", "-o", saved, "x")
+    based("branch", "-D", "x")
+    places = {"ROOT": str(root), "SAVED": str(saved)}
+    with ExitStack() as stack:
+        with held(based.store / "containers/.lock"):
+            commands = {}
+            for way, words in GIVEN.items():
+                line = [places.get(word, word) for word in words]
+                commands[way] = stack.enter_context(started(based, *line))
+                while "the list of containers is in use" not in (said := told(commands[way])):
+                    assert said, way
+        ends = {way: one.communicate(timeout=60) for way, one in commands.items()}
+    done = [way for way, one in commands.items() if one.returncode == 0]
+    for way, (_, said) in ends.items():
+        assert way in done or "'x'" in said, (way, said)
+    branches = {"branch", "checkout -b", "branch -m", "import", "commit", "load"}
+    assert len(done) == 1 or (done and branches.issuperset(done)), done
+    assert based("fsck").out == "No faults found.\n"
+
+
+def test_who_moves_a_name_that_is_there_waits_for_no_other_name(
+    based: Lxgit, tmp_path: Path
+) -> None:
+    (tmp_path / "etc").mkdir()
+    based("branch", "other")
+    based("tag", "noted")
+    with held(based.store / "containers/.lock"):
+        based("import", tmp_path, "base", timeout=60)
+        based("branch", "-f", "other", "base", timeout=60)
+        based("tag", "-f", "noted", "base", timeout=60)
+        based("branch", "-D", "other", timeout=60)
 
 
 def test_prune_waits_for_a_container_without_the_layers(based: Lxgit) -> None:

@@ -161,6 +161,31 @@ def test_a_tag_without_room_does_not_come_back(full: Lxgit, git: StockGit) -> No
     assert git.word("rev-parse", "refs/tags/extra") == git.word("rev-parse", "base")
 
 
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_a_branch_whose_name_a_container_has_does_not_come_back(full: Lxgit) -> None:
+    full("branch", "-D", "third")
+    full("create", "--name", "third", "base")
+    told = "'third' cannot be back: that is a container now"
+    refused(full("undo", code=1), told, "'lxgit rename third OTHER' makes room")
+    full("rename", "third", "other")
+    full("undo")
+    assert full("fsck").out == "No faults found.\n"
+
+
+def test_a_branch_whose_name_is_a_tags_by_now_does_not_come_back(
+    full: Lxgit, git: StockGit
+) -> None:
+    full("branch", "-D", "third")
+    git("tag", "third", "base")
+    refused(full("undo", code=1), "that is a tag now", f"'git --git-dir {git.git_dir} tag OTHER")
+    git("tag", "other", "third")
+    git("tag", "-d", "third")
+    full("undo")
+    assert full("fsck").out == "No faults found.\n"
+
+
 def test_heads_branch_never_goes(full: Lxgit, git: StockGit) -> None:
     full("branch", "new")
     git("symbolic-ref", "HEAD", "refs/heads/new")

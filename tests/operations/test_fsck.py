@@ -11,9 +11,12 @@ import pytest
 from lxgit.objects.commits import Commit, encode_commit
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.tree import MODE_FILE, MODE_SYMLINK, MODE_TREE, TreeEntry, encode_tree
+from lxgit.operations.branches import rename_branch
+from lxgit.operations.creating import RunRequest
 from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
 from lxgit.operations.importing import import_image
+from lxgit.operations.launching import created
 from lxgit.operations.lookup import find_commit
 from lxgit.repository import Repository, create_repository
 from tests.support.stockgit import StockGit
@@ -49,6 +52,33 @@ def problems(repository: Repository) -> list[Problem]:
 
 def test_a_sound_store(repository: Repository) -> None:
     assert problems(repository) == []
+
+
+def test_names_that_stock_git_has_given_to_two(repository: Repository) -> None:
+    """A command would take the name for either, without a word."""
+    git = StockGit(repository.git_dir)
+    git("tag", "base", "base")
+    (found,) = problems(repository)
+    assert (found.message, found.affected) == ("'base' is a branch and a tag", ("base",))
+    assert found.hint == "'lxgit branch -m base OTHER' gives the branch another name"
+    rename_branch(repository, "base", "other", force=False, identity=WHO)
+    assert problems(repository) == []
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+@pytest.mark.parametrize("kind", ["branch", "tag"])
+def test_a_name_of_a_container_that_stock_git_has_given_again(
+    repository: Repository, kind: str
+) -> None:
+    with created(
+        repository, RunRequest("base", ("true",), name="web"), identity=WHO, progress=Listener()
+    ):
+        pass
+    StockGit(repository.git_dir)(kind, "web", "base")
+    (found,) = problems(repository)
+    assert found.message == f"'web' is a {kind} and a container"
 
 
 class Craft:
