@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 CREATED, RUNNING, EXITED = "created", "running", "exited"
 RESTARTING = "restarting"  # it has ended, and is about to be started again
 _STATUSES = (CREATED, RUNNING, RESTARTING, EXITED)
-UPPERS = ("upper", "upper.other", "passing")
-"""The names that an upper directory may have; the last is of what goes when it has ended."""
+UPPER, OTHER = "upper", "upper.other"  # each takes over from the other
+PASSING = "passing"  # of what goes when it has ended
+UPPERS = (UPPER, OTHER, PASSING)
+"""The names that an upper directory may have."""
 _UNREADABLE = "state.json is damaged: what became of it is not known"
 
 
@@ -143,7 +145,7 @@ class ContainerConfig(Settings):
     # The commit that the stack shows; None: `commit`. They differ once a commit was made of it
     # whose upper directory has not become a layer (yet): see `Container.mounted`.
     base: str | None = None
-    upper: str = UPPERS[0]  # its upper directory: another takes over with the record
+    upper: str = UPPER  # its upper directory: another takes over with the record
 
     @property
     def ids(self) -> IdMap:
@@ -234,7 +236,7 @@ class Request(Settings):
             commit=self.commit,
             branch=self.branch,
             stack=self.stack,
-            upper=UPPERS[-1 if self.remove or self.owner else 0],
+            upper=PASSING if self.remove or self.owner else UPPER,
             **{field.name: getattr(self, field.name) for field in fields(Settings)},
         )
 

@@ -134,7 +134,7 @@ def record(container: Path | str) -> bytes | None:
 
     None when nothing does, nor anything in an upper directory: it came to nothing. The record is
     not waited for at first, and a power failure leaves zeros of it, or none, when nobody was told
-    of the container yet, or it was to go with its command (`config.UPPERS`). What is known,
+    of the container yet, or it was to go with its command (`config.PASSING`). What is known,
     runs, or was written in to stay, is never taken for a leftover, nor is one whose record the disk
     does not give.
     """

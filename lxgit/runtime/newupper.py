@@ -14,7 +14,7 @@ from lxgit.objects.delta import write_delta
 from lxgit.objects.diff import iter_differences
 from lxgit.objects.metadata import Metadata
 from lxgit.objects.xattrs import CAPABILITY
-from lxgit.runtime.config import UPPERS
+from lxgit.runtime.config import OTHER, UPPER, UPPERS
 from lxgit.runtime.directory_layer import DirectoryWriter, is_hidden, words_for_lacks
 from lxgit.runtime.idmap import acl_to_disk, capability_to_disk
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def other_name(container: Container) -> str:
     """The name for the upper directory that takes over; nothing is there."""
     remove_others(container)
-    return UPPERS[container.config.upper == UPPERS[0]]
+    return OTHER if container.config.upper == UPPER else UPPER
 
 
 def write_upper(
