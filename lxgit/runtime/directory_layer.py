@@ -17,7 +17,7 @@ from lxgit.objects.acl import ACCESS, DEFAULT, acl_entries
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.xattrs import CAPABILITY
 from lxgit.runtime import rootless
-from lxgit.runtime.filetimes import is_held_everywhere
+from lxgit.runtime.filetimes import has_whole_seconds, is_held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class DirectoryWriter:
 
     def __init__(self, root: Path, *, exact: bool = False) -> None:
         self._root = os.open(root, _DIRECTORY_FLAGS)
+        self._whole = has_whole_seconds(os.fstat(self._root))
         self._directories: list[tuple[bytes, Metadata]] = []
         self._at = (b"", os.dup(self._root))
         self.outside_range: set[int] = set()
@@ -169,7 +170,7 @@ class DirectoryWriter:
         for name, value in metadata.xattrs:
             self._set_xattr(fd, path, name, value)
         os.utime(fd, ns=(metadata.mtime, metadata.mtime))
-        if not is_held_everywhere(metadata.mtime):
+        if not is_held(metadata.mtime, whole=self._whole):
             self._check_time(os.fstat(fd), path, metadata)
 
     def _set_at(self, parent: int, name: bytes, path: bytes, metadata: Metadata) -> None:
@@ -183,7 +184,7 @@ class DirectoryWriter:
             self._set_xattr(target, path, key, value)
         times = (metadata.mtime, metadata.mtime)
         os.utime(name, ns=times, dir_fd=parent, follow_symlinks=False)
-        if not is_held_everywhere(metadata.mtime):
+        if not is_held(metadata.mtime, whole=self._whole):
             self._check_time(os.lstat(target), path, metadata)
 
     def _check_time(self, status: os.stat_result, path: bytes, metadata: Metadata) -> None:
@@ -192,7 +193,7 @@ class DirectoryWriter:
         if self._exact:
             raise UnwritableAttribute(
                 f"the time of '/{path.decode(errors='backslashreplace')}' cannot be written",
-                hint="the file system of the store ends before it, or begins after it",
+                hint="the file system of the store has no such time",
             )
         self.retimed += 1
 

@@ -29,16 +29,30 @@ _LAST = (
 )
 
 
-def is_held_everywhere(mtime: int) -> bool:
-    """Whether every file system that can have a store keeps that time; nanoseconds."""
+def has_whole_seconds(status: os.stat_result) -> bool:
+    """Whether a file system keeps no fractions (ext4 with inodes of 128 bytes), by one inode of it.
+
+    The kernel gives every ctime a fraction where there is room: that has none by a rare chance.
+    """
+    return status.st_ctime_ns % NANOSECONDS == 0
+
+
+def is_held(mtime: int, *, whole: bool) -> bool:
+    """Whether every file system that can have a store keeps that time, in nanoseconds.
+
+    Or every one that `has_whole_seconds`, where that is `whole`.
+    """
+    if whole and mtime % NANOSECONDS:
+        return False
     return _FIRST + NANOSECONDS <= mtime <= _LAST[0]
 
 
-def is_cut_off(mtime: int, shown: int) -> bool:
+def is_cut_off(mtime: int, shown: int, *, whole: bool) -> bool:
     """Whether `shown` is what a file system has in the place of a time that it cannot hold."""
     if shown == _FIRST:
-        return mtime < _FIRST + NANOSECONDS  # in the last second there are no fractions
-    return shown in _LAST and mtime > shown
+        return mtime < _FIRST + NANOSECONDS  # in the first second there are no fractions
+    cut_off = (whole and shown == mtime - mtime % NANOSECONDS) or shown in _LAST
+    return cut_off and mtime > shown
 
 
 def restore_times(changes: Changeset, below: Image, place: Path) -> None:
@@ -48,14 +62,17 @@ def restore_times(changes: Changeset, below: Image, place: Path) -> None:
     cut off, or had it cut off in a layer before. What it is cut off to depends on the file system,
     which is that of the directory `place`: any other time somebody has set.
     """
+    whole = has_whole_seconds(place.stat())
     paths: ImagePaths | None = None
     candidates = []
     for path, node in changes.nodes.items():
         shown = node.metadata.mtime
-        if shown == _FIRST or shown in _LAST:
+        if whole or shown == _FIRST or shown in _LAST:
             paths = paths or _paths_of(below)
             entry = _entry(paths, below, path)
-            if entry and entry.kind is node.kind and is_cut_off(entry.metadata.mtime, shown):
+            if entry is None or entry.kind is not node.kind:
+                continue
+            if is_cut_off(entry.metadata.mtime, shown, whole=whole):
                 candidates.append((node, entry.metadata.mtime))
     kept = _kept_as({mtime for _, mtime in candidates}, place) if candidates else {}
     for node, mtime in candidates:

@@ -31,7 +31,7 @@ from lxgit.runtime.compressed_layer import is_intact
 from lxgit.runtime.directory_layer import is_hidden, is_lost
 from lxgit.runtime.erofs_layer import LayerTar, UnfitTree, index_uuid, make_index
 from lxgit.runtime.erofs_mount import mount_image
-from lxgit.runtime.filetimes import is_cut_off
+from lxgit.runtime.filetimes import has_whole_seconds, is_cut_off
 from lxgit.runtime.layers import COMPRESSED, EROFS, BrokenLayer
 from lxgit.runtime.upper import read_upper
 
@@ -140,15 +140,16 @@ def _directory_faults(
         return []
     wanted = _image(scratch, layer.shows)
     found = _image(scratch, (rootfs, links_id))
+    whole = has_whole_seconds(layers.path.stat())
     differences = iter_differences(found, wanted)
-    unlike = [change for change in differences if not _is_left_out(change)]
+    unlike = [change for change in differences if not _is_left_out(change, whole=whole)]
     paths = sorted(change.path for change in unlike)
     named = ", ".join(f"/{path.decode(errors='backslashreplace')}" for path in paths[:_MOST_NAMED])
     more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
     return [f"it differs from Git at {named}{more}"] if paths else []
 
 
-def _is_left_out(change: Change) -> bool:
+def _is_left_out(change: Change, *, whole: bool) -> bool:
     """Whether no layer has what makes the new entry another one (directory_layer.py)."""
     old, new = change.old, change.new
     if all(entry is None or is_hidden(entry.kind, entry.rdev) for entry in (old, new)):
@@ -158,7 +159,7 @@ def _is_left_out(change: Change) -> bool:
     metadata = new.metadata
     kept = tuple(pair for pair in metadata.xattrs if not is_lost(pair[0]))
     shown = old.metadata.mtime
-    mtime = shown if is_cut_off(metadata.mtime, shown) else metadata.mtime
+    mtime = shown if is_cut_off(metadata.mtime, shown, whole=whole) else metadata.mtime
     oid = old.oid if new.is_directory else new.oid  # what is in it is compared by itself
     return old == replace(new, oid=oid, metadata=replace(metadata, xattrs=kept, mtime=mtime))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tarfile
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -237,3 +238,75 @@ def test_times_that_a_volume_has_not(lab: Lab, *, is_started: bool) -> None:
         with open(os.devnull, "wb") as output:
             copy_out(lab.repository, Place("c", b"/dir"), output, progress=lab.listener)
     assert [line.startswith(CUT_OFF) for line in lab.listener.warnings] == [True]
+
+
+PARTS = {
+    ".": tarfile.DIRTYPE,
+    "part": tarfile.REGTYPE,
+    "parts": tarfile.DIRTYPE,
+    "parts/pipe": tarfile.FIFOTYPE,
+}
+PART = 1_700_000_000_500_000_000
+
+
+@pytest.fixture
+def whole(scratch: Path, busybox_rootfs: Path) -> Iterator[Lab]:
+    """A store on an ext4 with small inodes: `base` is busybox, `parts` has fractions too."""
+    kind = replace(disks.EXT4, make=(*disks.EXT4.make, "-I", "128"))
+    disk = disks.make(kind, scratch / "disk")
+    with disks.mounted(kind, disk, scratch / "ext4") as place:
+        made = Lab(create_repository(place / "store"))
+        for image in ("base", "parts"):
+            with tarfile.open(scratch / image, "w", format=tarfile.PAX_FORMAT) as archive:
+                archive.add(busybox_rootfs, ".", filter=_of_whole_seconds)
+                for name, form in PARTS.items() if image == "parts" else ():
+                    one = tarfile.TarInfo(name)
+                    one.type, one.mode = form, 0o755
+                    one.pax_headers = {"mtime": "1700000000.5"}
+                    archive.addfile(one)
+            made.take(scratch / image, image)
+        yield made
+        made.repository.objects.close()
+
+
+def _of_whole_seconds(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.mtime = int(member.mtime)
+    return member
+
+
+def test_fractions_over_another_image(whole: Lab, scratch: Path) -> None:
+    assert materialise(whole, "base", "parts").warnings == []
+    stack = Materialiser(whole.repository, Listener()).stack(find_image(whole.repository, "parts"))
+    with shown(stack, scratch) as root:
+        assert {(root / name).stat().st_mtime_ns for name in PARTS} == {PART}
+    assert problems(whole) == []
+
+
+@pytest.mark.parametrize("form", [forms.FILE, DIRECTORY])
+def test_fractions_that_were_cut_off(
+    whole: Lab, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forms.force(monkeypatch, form)
+    told = materialise(whole, "base", "parts").warnings
+    words = "4 files have another time in containers than in the image:"
+    assert [line.startswith(words) for line in told] == [True] * (form == DIRECTORY)
+    assert problems(whole) == []
+    before = find_image(whole.repository, "parts")
+    script = "chmod 700 /part; chmod 600 /parts/pipe; touch /etc/new; touch -d @1700000000 /parts"
+    assert whole.run("c", script, "parts") == (0, "")
+    (changed,) = status(whole.repository, "c").containers
+    assert {sized.change.path for sized in changed.changes} == {b"etc/new", b"part", b"parts/pipe"}
+    whole.commit("c", "next")
+    after = find_image(whole.repository, "next")
+    assert after.root().metadata == before.root().metadata
+    for name in ("part", "parts", "parts/pipe"):
+        entry = after.entry(name.encode())
+        assert entry is not None
+        assert entry.metadata.mtime == PART
+    assert problems(whole) == []
+    assert whole.run("d", "touch -d @1600000000 /part", "next") == (0, "")
+    whole.commit("d", "earlier")
+    entry = find_image(whole.repository, "earlier").entry(b"part")
+    assert entry is not None
+    assert entry.metadata.mtime == 1_600_000_000 * SECOND
+    assert problems(whole) == []
