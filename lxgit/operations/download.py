@@ -188,7 +188,8 @@ class _File:
         return _plain(version), modified
 
     def start_anew(self, version: str | None, modified: str = "") -> None:
-        """Throw away what has come; `version` names what comes."""
+        """Throw away what has come, and with it what was guessed; `version` names what comes."""
+        self.guessed = False
         self._from.unlink(missing_ok=True)
         os.ftruncate(self.fd, 0)
         self._modified = modified

@@ -186,6 +186,15 @@ def test_a_server_without_ranges(server: Server, repository: Repository) -> None
     assert fetch(repository, f"{server.url}/rootfs.tar", SHA256) == BODY
 
 
+def test_what_is_no_rest_is_not_fetched_twice(server: Server, repository: Repository) -> None:
+    """A rest was asked for that only the digest would judge, and the whole file came."""
+    server.ranges, server.etag = False, None
+    server.breaks = [100_000]
+    with pytest.raises(WrongDigest):
+        fetch(repository, f"{server.url}/rootfs.tar", "0" * 64)
+    assert [asked for _, asked, _ in server.asked] == [None, "bytes=100000-"]
+
+
 @pytest.mark.parametrize("span", ["bytes 100000-699999/*", "bytes 0-699999/700000", "", "x"])
 def test_a_part_that_cannot_be_told_to_be_the_rest_has_it_fetched_anew(
     server: Server, repository: Repository, span: str
