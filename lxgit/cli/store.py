@@ -107,7 +107,7 @@ def fsck(
             found.append(problem)
             if format_ == "text":
                 _write_problem(session, problem, told)
-                told = problem.hint
+                told = None if problem.repaired else problem.hint
     if format_ == "json":
         write_json(session.out, (problem._asdict() for problem in found))
     elif not found:

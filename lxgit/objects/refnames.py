@@ -14,6 +14,9 @@ PINS = "refs/lxgit/containers/"
 STASH = "-stash-"
 """What stands in the name of such a ref between the container and the number of a stash."""
 
+NOTES = "refs/notes/"
+"""Where stock Git has a user's notes on commits (git-notes(1)): their commits are no images."""
+
 CACHE = "refs/lxgit/cache/"
 """Where the refs are of what steps of builds have come to."""
 

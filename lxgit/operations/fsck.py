@@ -32,7 +32,7 @@ from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.objects.logcheck import LoggedRefs
 from lxgit.objects.refcheck import RefVerifier
-from lxgit.objects.refnames import BRANCHES, CACHE, DELETED, PINS, TAGS, short_name
+from lxgit.objects.refnames import BRANCHES, CACHE, DELETED, NOTES, PINS, TAGS, short_name
 from lxgit.objects.refreader import restoring
 from lxgit.objects.refs import CorruptRef, RefStore
 from lxgit.objects.verify import ImageVerifier
@@ -65,6 +65,7 @@ _REPAIR_FIRST = "'lxgit fsck --repair' first: it may come of what that makes aga
 _ANEW = "'lxgit fsck --repair' writes it anew, with what can be read of it"
 _BY_HAND = "no store needs what Git refuses there: take it out of git/config"
 _PASSED_OVER = "'lxgit undo' passes over it; taking the line out of that file loses nothing more"
+_OUT_OF_LOG = "where there is none, 'lxgit gc --now' drops the entry, and all that no ref reaches"
 _UNREAD = (b"not a git repository", b"/packed-refs: ")  # Git looks no further then
 _FIRST = "mend HEAD or packed-refs first: then 'lxgit fsck' tells of objects, too"
 
@@ -111,9 +112,10 @@ def _history_problems(
     history = History(repository)
     said = _git_says(repository)
     damaged = {from_hex(match) for line in said for match in _ID.findall(line)}
+    back = _back(repository, said)
     mended = any(one.hint == REPAIR and not one.repaired for one in derived)
     for line in said:
-        hint = _remedy(repository, line, mended=mended)
+        hint = _remedy(line, back, mended=mended)
         yield Problem(line.decode(errors="replace"), hint=hint)
     yield from _log_problems(repository, names, repair=repair)
     yield from _image_problems(repository, history, damaged, progress)
@@ -121,7 +123,7 @@ def _history_problems(
         yield Problem(f"operations: line {number} is damaged", hint=_PASSED_OVER)
 
 
-def _remedy(repository: Repository, line: bytes, *, mended: bool) -> str | None:
+def _remedy(line: bytes, back: str, *, mended: bool) -> str | None:
     """What to do about what Git says; `mended` says that `repair` would make something again."""
     if any(words in line for words in _UNREAD):
         return _FIRST
@@ -129,7 +131,16 @@ def _remedy(repository: Repository, line: bytes, *, mended: bool) -> str | None:
         return _AS_IT_IS
     if _OF_REFS.search(line):
         return None
-    return _REPAIR_FIRST if mended else restoring(repository.git_dir)
+    return _REPAIR_FIRST if mended else back
+
+
+def _back(repository: Repository, said: Iterable[bytes]) -> str:
+    """What brings back the objects that Git misses, by what it says."""
+    back = restoring(repository.git_dir)
+    # The log of a ref that was mended says what it was, too.
+    if all(b": invalid reflog entry " in line for line in said if not _OF_REFS.search(line)):
+        return f"{back}; {_OUT_OF_LOG}"
+    return back
 
 
 def _ref_problems(
@@ -301,13 +312,18 @@ class History:
 
 
 def _tips(repository: Repository) -> Iterator[tuple[str, ObjectID]]:
-    """Where histories begin, under the names that people know; what cannot be read is left out."""
+    """Where histories of images begin, under the names that people know.
+
+    What cannot be read is left out.
+    """
     names = {one.id: one.config.name for one in all_containers(repository.containers_dir)}
     try:
         refs = repository.refs.list()
     except LxgitError:
         return  # packed-refs, which has been told of
     for name, oid in refs.items():
+        if name.startswith(NOTES):
+            continue
         try:
             commit = repository.revisions.peel(oid)
         except LxgitError:

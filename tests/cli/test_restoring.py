@@ -85,3 +85,19 @@ def test_what_no_clone_mends_has_another_hint(full: Lxgit, git: StockGit) -> Non
         assert "CLONE" not in told
         full("fsck", "--repair", code=None)
         assert full("fsck").out == "No faults found.\n"
+
+
+@pytest.mark.parametrize("place", ["heads", "tags"])
+def test_a_ref_that_is_set_to_what_is_not_there(full: Lxgit, git: StockGit, place: str) -> None:
+    """Each hint in its turn, down to the entry of the reflog that says what it was."""
+    verb = "branch" if place == "heads" else "tag"
+    full(verb, "x", "base")
+    (git.git_dir / "refs" / place / "x").write_text(f"{'1' * 40}\n")
+    assert f"'lxgit {verb} -f x ID' goes there" in full("fsck", code=1).out
+    full(verb, "-f", "x", full("reflog", "x").out.split()[0])
+    fault, hint = full("fsck", code=1).lines
+    assert fault.endswith(f"invalid reflog entry {'1' * 40}")
+    assert hint.startswith("  hint: where CLONE is")
+    assert "'lxgit gc --now' drops the entry" in hint
+    full("gc", "--now")
+    assert full("fsck").out == "No faults found.\n"

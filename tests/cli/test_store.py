@@ -46,6 +46,21 @@ def test_fsck(grown: Lxgit, git: StockGit) -> None:
     assert problems[0]["affected"] == ["broken"]
 
 
+def test_a_hint_stands_with_the_first_that_needs_it(grown: Lxgit, git: StockGit) -> None:
+    """What is repaired has none, so none has been told there."""
+    packs = sorted((git.git_dir / "objects/pack").glob("*.pack"))
+    damaged = [pack.with_suffix(".idx") for pack in packs] + packs[-1:]
+    for path in damaged:
+        path.chmod(0o600)
+        path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    lines = grown("fsck", "--repair", code=1).lines
+    assert len(packs) > 1
+    assert lines[: len(packs) - 1] == [f"{p.stem}.idx is damaged [repaired]" for p in packs[:-1]]
+    fault, hint = lines[len(packs) - 1 :][:2]
+    assert fault == f"{packs[-1].stem}.idx is damaged"
+    assert hint.startswith("  hint: 'lxgit fsck --repair'")
+
+
 def test_the_store_can_be_named(based: Lxgit) -> None:
     elsewhere = based.environment({"LXGIT_STORE": "/nowhere"})
     command = [str(PROGRAM), "--store", str(based.store), "branch"]

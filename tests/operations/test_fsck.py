@@ -221,6 +221,22 @@ def test_a_ref_that_is_none(repository: Repository) -> None:
     assert find_commit(repository, "base")
 
 
+def test_notes_of_stock_git_are_no_images(repository: Repository) -> None:
+    """They are a user's own: fsck passes over them, and gc keeps them."""
+    git = StockGit(repository.git_dir)
+    git("notes", "add", "-m", "tried", "base")
+    git("notes", "append", "-m", "and trusted", "base")
+    git("notes", "--ref=review", "add", "-m", "fine", "base")
+    assert problems(repository) == []
+    for _ in range(2):
+        gc(repository, now=True, progress=Listener())
+    assert problems(repository) == []
+    assert git("notes", "show", "base") == b"tried\n\nand trusted\n"
+    assert git("notes", "--ref=review", "show", "base") == b"fine\n"
+    (repository.git_dir / "refs/notes/review").write_text("1" * 40 + "\n")
+    assert any("refs/notes/review" in problem.message for problem in problems(repository))
+
+
 @pytest.mark.parametrize("way", ["TXST", "AXST", "ST"])
 @pytest.mark.parametrize("by", ["lxgit", "Git"])
 def test_a_branch_some_of_whose_entries_have_expired(
