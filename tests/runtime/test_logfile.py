@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lxgit.runtime import logfile
 from lxgit.runtime.logfile import ERR, OUT, LogReader, LogWriter, Record, read_log
 from lxgit.runtime.runplace import kernel_boot
 from tests.support.rlimits import file_size
@@ -124,32 +126,66 @@ def test_where_a_large_log_ended_is_known_in_the_same_boot(tmp_path: Path) -> No
     with closing(LogWriter(path, 1 << 20)) as log:
         for _ in range(5):
             log.write(OUT, bytes(60000))
-    end = path.stat().st_size
-    assert note.read_text() == f"{kernel_boot()} {path.stat().st_ino} {end}\n"
-    with path.open("r+b") as file:
-        file.write(b"?")  # which a look at all of it would find
-        file.seek(0, os.SEEK_END)
-        file.write(b"1 out 7\ntorn")
+    content = path.read_bytes()
+    place, header = last_record(path)
+    assert note.read_bytes() == b"%s %d %s" % (kernel_boot().encode(), place, header)
+    path.write_bytes(b"?" + content[1:] + b"1 out 7\ntorn")  # a look at all of it would find that
     LogWriter(path).close()
-    assert path.stat().st_size == end
-    for another in ("", f"{'0' * 36} {path.stat().st_ino} {end}", note.read_text()[:-9], "\0 1 1"):
-        with path.open("ab") as file:
-            file.truncate(end)
-        note.write_text(another)
+    assert path.stat().st_size == len(content)
+    of_another = b"%s %d %s" % (b"0" * 36, place, header)
+    for another in (b"", of_another, note.read_bytes()[:-9], b"\0 1 1", b"- -1 1 out 1\n"):
+        path.write_bytes(b"?" + content[1:])
+        note.write_bytes(another)
         LogWriter(path).close()
         assert path.stat().st_size == 0
 
 
-def test_what_is_noted_goes_with_the_log_that_it_is_of(tmp_path: Path) -> None:
-    """The next but one may have the same inode."""
+def last_record(path: Path) -> tuple[int, bytes]:
+    """Where the last record of a log is, of 60,000 bytes or one, and its header."""
+    content = path.read_bytes()
+    header = content.rindex(b" out ")
+    place = content.rindex(b"\0", 0, header) + 1
+    return place, content[place : content.index(b"\n", header) + 1]
+
+
+def test_what_is_noted_is_of_the_log_that_it_was_written_for(tmp_path: Path) -> None:
     path = tmp_path / "log"
     with closing(LogWriter(path, 1 << 20)) as log:
         for _ in range(5):
             log.write(OUT, bytes(60000))
     assert (tmp_path / "log.end").exists()
-    with closing(LogWriter(path, 1 << 19)) as log:
-        log.write(OUT, b"new")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "log.1"]
+    killed = LogWriter(path, 1 << 19)
+    for _ in range(5):
+        killed.write(OUT, bytes(59999))
+    assert (tmp_path / "log.1").exists()
+    LogWriter(path).close()
+    assert len(logged(path)) == 5
+
+
+@pytest.mark.parametrize("boot", [kernel_boot(), "0" * 36])
+def test_who_comes_after_a_kill_or_a_power_failure_goes_through_little(
+    tmp_path: Path, boot: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a log that grew in several lives; a fault at its begin, which none has, is not seen."""
+    path = tmp_path / "log"
+    for _ in range(3):
+        killed = LogWriter(path)
+        for _ in range(200):
+            killed.write(OUT, bytes(60000))
+            time.sleep(0.001)
+    monkeypatch.setattr(logfile, "kernel_boot", lambda: boot)
+    with path.open("r+b") as file:
+        file.write(b"?")
+        file.seek(0, os.SEEK_END)
+        whole = file.tell()
+        file.write(b"1 out 7\ntorn")
+    LogWriter(path).close()
+    assert path.stat().st_size == whole
+    on_disk, of_boot = (tmp_path / "log.end").read_bytes().splitlines()
+    place = int(on_disk.split()[1])
+    assert on_disk.startswith(b"- ")
+    assert whole - place < 20 << 20
+    assert of_boot.startswith(boot.encode())
 
 
 def test_what_was_noted_before_a_life_is_not_where_a_log_ends_after_it(tmp_path: Path) -> None:
