@@ -40,7 +40,7 @@ def find_container_id(repository: Repository, text: str) -> str:
 
 
 def complete_containers(repository: Repository) -> list[tuple[str, str]]:
-    """Id and name of every container, from their index alone: for completion."""
+    """Id and name of every container, of which nothing else is looked at: for completion."""
     names = container_names(repository.containers_dir)
     return [(identity, name) for name, identity in names.items()]
 

@@ -192,7 +192,10 @@ def _is_stray(path: Path) -> bool:
 
 
 def drop_stray(stray: Path) -> bool:
-    """Remove one, after each container has entered what is its; whether all could tell that."""
+    """Remove one, unless a container is damaged that may have it; whether it has gone.
+
+    The caller has entered before what the index lacked (`enter`): so no container has it.
+    """
     containers = stray.parent.parent
     with registered(containers):
         if broken(containers) or not _is_stray(stray):
