@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from lxgit.repository import Repository
 
 
+_LISTS = {".lock", ".names", ".ranges"}
+"""Whoever makes a branch has the list of containers, be it empty."""
+
+
 class RootsAlone(LxgitError):
     """What the kernel gives to containers of the host's root alone."""
 
@@ -28,7 +32,7 @@ class StoreOfAnother(LxgitError):
 def has_containers(repository: Repository) -> bool:
     """Whether there are files with owners as containers have them, not history alone."""
     places = (repository.layers_dir, repository.containers_dir, repository.volumes_dir)
-    return any(place.is_dir() and any(place.iterdir()) for place in places)
+    return any(place.is_dir() and set(os.listdir(place)) - _LISTS for place in places)
 
 
 def require_own(repository: Repository) -> None:

@@ -373,6 +373,8 @@ def test_no_root(passage: Path, busybox_tar: Path) -> None:
 
     assert as_user("import", str(archive), "base").code == 0
     assert as_user("show", "base:/etc/hosts").out == "127.0.0.1\tlocalhost\n"
+    for words in (["branch", "other"], ["tag", "noted"], ["gc"], ["branch", "-D", "other"]):
+        assert as_user(*words).code == 0, words
     run = as_user("run", "base", "true")
     assert run.code == 125
     refused(run, "no ids for containers in /etc/subuid", "usermod --add-subuids")
