@@ -26,6 +26,10 @@ DELETED = "refs/lxgit/deleted"
 LATEST = "latest"
 """`base:latest` is the branch `base`, as in Docker."""
 
+_OTHERS = (BRANCHES, TAGS, "refs/remotes/", PINS, CACHE, DELETED)
+_LIKE_REFS = ("refs/", *(ref.removeprefix("refs/") for ref in _OTHERS))
+"""What is read as a ref, whole or without its `refs/`, before any branch or tag of that name."""
+
 _FORBIDDEN = frozenset((*map(chr, range(0x21)), *"\x7f~^:?*[\\"))
 _FORBIDDEN_PAIRS = ("..", "@{", "//")
 _WHAT_TO_TAKE = (
@@ -70,7 +74,7 @@ def check_name(name: str) -> None:
     """Raise InvalidName unless `name` can be a branch or a tag: `base`, `base/v1`.
 
     Beyond Git's rules for refs: no leading dash, which would be an option; not HEAD or @; no name
-    that is read as an id.
+    that is read as an id, nor one that is read as another ref, such as `heads/base`.
     """
     if not name:
         raise InvalidName("a name cannot be empty", hint=_WHAT_TO_TAKE)
@@ -78,6 +82,7 @@ def check_name(name: str) -> None:
         not is_valid_ref(BRANCHES + name)
         or name.startswith("-")
         or name in {"HEAD", "@"}
+        or name.startswith(_LIKE_REFS)
         or (len(name) in {40, 64} and not name.strip(_HEX_DIGITS))
     ):
         raise InvalidName(f"'{name}' is not a valid name", hint=_hint(name))
@@ -85,6 +90,10 @@ def check_name(name: str) -> None:
 
 def _hint(name: str) -> str:
     """What to take instead of a name that is refused."""
+    if name.startswith(_LIKE_REFS):
+        short = short_name("refs/" + name.removeprefix("refs/"))
+        told = "so begin the full names of refs"
+        return f"{told}: take '{short}'" if short != name else f"{told}: take another"
     host, _, rest = name.partition("/")
     path, _, tag = rest.removesuffix(f":{LATEST}").partition(":")
     has_port = ":" in host and host.rpartition(":")[2].isdecimal()

@@ -33,7 +33,20 @@ def test_git_has_the_same_rules(name: str) -> None:
     assert is_valid_ref(f"refs/heads/{name}") == valid
 
 
-@pytest.mark.parametrize("name", ["base", "base/v1", "f440/first_container", "é", "a.b", "v-1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "base",
+        "base/v1",
+        "f440/first_container",
+        "é",
+        "a.b",
+        "v-1",
+        "tags",
+        "lxgit/base",
+        "a/tags/b",
+    ],
+)
 def test_good_ones(name: str) -> None:
     check_name(name)
 
@@ -82,6 +95,25 @@ def test_what_to_take_instead(name: str, hint: str) -> None:
     with pytest.raises(InvalidName) as caught:
         check_name(name)
     assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("heads/base", "'base'"),
+        ("tags/a/b", "'a/b'"),
+        ("refs/heads/base", "'base'"),
+        ("remotes/origin/base", "'origin/base'"),
+        ("refs/x", "'x'"),
+        ("lxgit/deleted", "another"),
+        ("lxgit/containers/x", "another"),
+        ("lxgit/cache/x", "another"),
+    ],
+)
+def test_what_is_read_as_another_ref(name: str, instead: str) -> None:
+    with pytest.raises(InvalidName) as caught:
+        check_name(name)
+    assert caught.value.hint == f"so begin the full names of refs: take {instead}"
 
 
 def test_short_ones() -> None:
