@@ -19,7 +19,6 @@ from lxgit.objects.tarheader import MAX_SECONDS, InvalidHeader
 from lxgit.objects.xattrs import (
     CAPABILITY,
     InvalidXattr,
-    check_name,
     check_xattrs,
     plain_capability,
 )
@@ -135,7 +134,7 @@ def xattrs(records: Records, kind: Kind) -> tuple[tuple[tuple[bytes, bytes], ...
     """The extended attributes of an entry of that kind, sorted, and how many are not among them.
 
     These are of other systems, or of other file systems: Linux has no place for them. InvalidHeader
-    for what can be no attribute.
+    for what no kernel takes of the others.
     """
     found = _stated(records)
     if not found:
@@ -144,8 +143,6 @@ def xattrs(records: Records, kind: Kind) -> tuple[tuple[tuple[bytes, bytes], ...
     if CAPABILITY in kept:
         kept[CAPABILITY] = plain_capability(kept[CAPABILITY])
     try:
-        for name in found:
-            check_name(name)
         check_xattrs(kept.items())
     except InvalidXattr as error:
         raise InvalidHeader(error.message) from None

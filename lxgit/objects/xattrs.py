@@ -25,7 +25,7 @@ class InvalidXattr(LxgitError):
     """An attribute that no kernel takes; the message is a noun, as of what an entry has."""
 
 
-def check_name(name: bytes) -> None:
+def _check_name(name: bytes) -> None:
     """InvalidXattr for what can be no attribute's name: a namespace, a dot, and what is in it."""
     if b"\0" in name or len(name) > NAME_MAX or not name.partition(b".")[2]:
         raise InvalidXattr("an impossible extended attribute")
@@ -37,7 +37,7 @@ def check_xattrs(xattrs: Collection[tuple[bytes, bytes]]) -> None:
     For ACLs see `acl.is_possible`, for what depends on the inode `metadata.has_place`.
     """
     for name, value in xattrs:
-        check_name(name)
+        _check_name(name)
         if len(value) > _SIZE_MAX:
             raise InvalidXattr(f"an extended attribute of {len(value)} bytes")
         if name == CAPABILITY:
@@ -51,7 +51,9 @@ def _check_capability(value: bytes) -> None:
     revision = value[3] if len(value) > 3 else 0
     if len(value) != _REVISIONS.get(revision) or value[20:] == _NO_ROOT:
         raise InvalidXattr("an impossible capability")
-    if revision == 3 and (value[0] > 1 or any(value[1:3]) or not any(value[20:])):
+    if value[0] > 1 or any(value[1:3]):
+        raise InvalidXattr("a capability with a flag that Linux does not know")
+    if revision == 3 and not any(value[20:]):
         raise InvalidXattr("a capability that Linux keeps in another form")
 
 
@@ -61,8 +63,8 @@ def kept_capability(value: bytes) -> bytes:
     Of revision 1, which has half of the bits; with flags that mean nothing; and as above.
     """
     if len(value) == _REVISION_1 and value[3] == 1:
-        return bytes((value[0] & 1, 0, 0, 2)) + value[4:] + bytes(8)
-    if len(value) == _REVISIONS[3] and value[3] == 3:
+        value = value[:3] + b"\2" + value[4:] + bytes(8)
+    if len(value) > 3 and len(value) == _REVISIONS.get(value[3]):
         return plain_capability(bytes((value[0] & 1, 0, 0)) + value[3:])
     return value
 
