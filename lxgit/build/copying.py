@@ -17,6 +17,7 @@ from lxgit.build.ownership import Owner, mode_change, owner_of
 from lxgit.build.sources import ImageSource, joined, resolved
 from lxgit.build.taking import clean
 from lxgit.errors import LxgitError
+from lxgit.objects.acl import after_chmod
 from lxgit.objects.changeset import Changeset
 from lxgit.objects.filetree import IMPLIED, Node
 from lxgit.objects.metadata import Kind, Metadata
@@ -153,7 +154,8 @@ class _Copier:
             metadata = replace(metadata, uid=self._chown.uid, gid=self._chown.gid)
         if self._chmod is not None and node.kind is not Kind.SYMLINK:
             is_directory = node.kind is Kind.DIRECTORY
-            metadata = replace(metadata, mode=self._chmod(metadata.mode, is_directory))
+            mode = self._chmod(metadata.mode, is_directory)
+            metadata = replace(metadata, mode=mode, xattrs=after_chmod(mode, metadata.xattrs))
         return Node(node.kind, metadata, target=node.target, content=node.content, rdev=node.rdev)
 
     def _extract(self, place: bytes, tree: FileTree) -> None:

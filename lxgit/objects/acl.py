@@ -60,8 +60,17 @@ def is_possible(value: bytes) -> bool:
 
 
 def acl_value(entries: list[tuple[int, int, int]]) -> bytes:
-    """The attribute for entries in any order: the kernel wants them by tag and id."""
-    return _VERSION + b"".join(_ENTRY.pack(*entry) for entry in sorted(entries, key=_order))
+    """The attribute for entries in any order.
+
+    The kernel wants them by tag, and keeps the order of those that have the same: so it is kept
+    here, too, where it takes them as they are. Others stand by tag and id.
+    """
+    value = _packed(entries)
+    return value if is_possible(value) else _packed(sorted(entries, key=_order))
+
+
+def _packed(entries: list[tuple[int, int, int]]) -> bytes:
+    return _VERSION + b"".join(_ENTRY.pack(*entry) for entry in entries)
 
 
 def _order(entry: tuple[int, int, int]) -> tuple[int, int]:
@@ -88,17 +97,33 @@ def normalised(
     return mode, tuple(sorted(found.items()))
 
 
+def after_chmod(
+    mode: int, xattrs: tuple[tuple[bytes, bytes], ...]
+) -> tuple[tuple[bytes, bytes], ...]:
+    """The attributes, as `normalised` has them, of a file that chmod(2) has given that mode.
+
+    Its group bits are the mask's, which an ACL that says more than the mode has (linux:
+    fs/posix_acl.c, __posix_acl_chmod_masq).
+    """
+    bits = {_USER_OBJ: mode >> 6 & 7, _MASK: mode >> 3 & 7, _OTHER: mode & 7}
+    found = dict(xattrs)
+    if ACCESS in found:
+        entries = acl_entries(found[ACCESS])
+        found[ACCESS] = _packed([(tag, bits.get(tag, said), who) for tag, said, who in entries])
+    return tuple(found.items())
+
+
 def _canonical(value: bytes) -> bytes:
-    """The attribute in the kernel's order; InvalidAcl unless its entries make an ACL."""
-    entries = [
-        (tag, permissions, number if tag in _NAMED.values() else _NO_ID)
-        for tag, permissions, number in acl_entries(value)
-    ]
-    ordered = acl_value(entries)
-    once = {(tag, number) for tag, _, number in entries}
-    if len(once) != len(entries) or not is_possible(ordered):
+    """The attribute as the kernel gives it back; InvalidAcl unless its entries make an ACL."""
+    made = acl_value(
+        [
+            (tag, permissions, number if tag in _NAMED.values() else _NO_ID)
+            for tag, permissions, number in acl_entries(value)
+        ]
+    )
+    if not is_possible(made):
         raise InvalidAcl("a POSIX ACL has entries that do not belong together")
-    return ordered
+    return made
 
 
 def _permission_bits(entries: list[tuple[int, int, int]]) -> int:

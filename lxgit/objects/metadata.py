@@ -156,7 +156,9 @@ def _made(says: Described, kind: Kind, executable: bool) -> Metadata:  # noqa: F
         raise InvalidMetadata("a symlink has a mode of its own")
     if kind is Kind.FILE and bool(mode & 0o100) is not executable:
         raise InvalidMetadata("the mode and Git's mode disagree on the owner's execute bit")
-    xattrs = _as_linux_has(kind, says.xattrs) if says.xattrs else ()
+    xattrs = says.xattrs
+    if xattrs:
+        mode, xattrs = _as_linux_has(kind, mode, xattrs)
     return Metadata(mode, says.uid, says.gid, says.mtime, xattrs)
 
 
@@ -174,7 +176,7 @@ def encode_line(
     """One line; `name` is the name as stored, or `.`. InvalidMetadata for what no machine has."""
     attrs = []
     if metadata.xattrs:
-        _check_xattrs(kind, metadata.xattrs)
+        _check_written(kind, metadata.mode, metadata.xattrs)
     if not kind.in_tree:
         attrs.append(b"t=" + _SPECIAL_LETTERS[kind] + (b":%d:%d" % rdev if rdev else b""))
     mode = metadata.mode
@@ -277,21 +279,37 @@ def _check_xattrs(kind: Kind, xattrs: tuple[tuple[bytes, bytes], ...]) -> None:
         raise InvalidMetadata(error.message) from None
 
 
+def _check_written(kind: Kind, mode: int, xattrs: tuple[tuple[bytes, bytes], ...]) -> None:
+    """InvalidMetadata, too, where Linux has a mode and attributes in another form."""
+    from lxgit.objects.acl import normalised
+
+    _check_xattrs(kind, xattrs)
+    if normalised(mode, xattrs) != (mode, xattrs):
+        raise InvalidMetadata("an ACL that Linux keeps in another form, or with another mode")
+
+
 def _as_linux_has(
-    kind: Kind, xattrs: tuple[tuple[bytes, bytes], ...]
-) -> tuple[tuple[bytes, bytes], ...]:
-    """Those that an inode of that kind can have, in the form that Linux has them in.
+    kind: Kind, mode: int, xattrs: tuple[tuple[bytes, bytes], ...]
+) -> tuple[int, tuple[tuple[bytes, bytes], ...]]:
+    """A mode, and the attributes that an inode of that kind can have, as Linux has them.
 
     `encode_line` was not always strict, and what it wrote stays in history: format.md, "%meta".
     """
-    from lxgit.objects.xattrs import CAPABILITY, kept_capability, without_overflow
+    from lxgit.objects.acl import normalised
 
     try:
         _check_xattrs(kind, xattrs)
     except InvalidMetadata:
-        pass
-    else:
-        return xattrs
+        xattrs = _possible(kind, xattrs)
+    return normalised(mode, xattrs)
+
+
+def _possible(
+    kind: Kind, xattrs: tuple[tuple[bytes, bytes], ...]
+) -> tuple[tuple[bytes, bytes], ...]:
+    """Those that an inode of that kind can have."""
+    from lxgit.objects.xattrs import CAPABILITY, kept_capability, without_overflow
+
     kept = []
     for name, value in xattrs:
         pair = (name, kept_capability(value) if name == CAPABILITY else value)

@@ -8,6 +8,7 @@ import stat
 from contextlib import contextmanager
 
 from lxgit.beneath import open_beneath
+from lxgit.objects.acl import normalised
 from lxgit.objects.content import Below, stamp_of
 from lxgit.objects.filetree import FileTree, Node
 from lxgit.objects.metadata import Kind, Metadata, has_place
@@ -164,7 +165,10 @@ def plain_metadata(inode: Inode) -> Metadata:
     """The metadata as it is on disk."""
     status = inode.status
     mode = 0o777 if inode.kind is Kind.SYMLINK else stat.S_IMODE(status.st_mode)
-    return Metadata(mode, status.st_uid, status.st_gid, status.st_mtime_ns, inode.xattrs)
+    xattrs = inode.xattrs
+    if xattrs:
+        mode, xattrs = normalised(mode, xattrs)  # an ACL may have changed behind the mode
+    return Metadata(mode, status.st_uid, status.st_gid, status.st_mtime_ns, xattrs)
 
 
 def node_of(root: int, inode: Inode, metadata: Metadata) -> Node:

@@ -13,7 +13,7 @@ import os
 import stat
 
 from lxgit.beneath import open_beneath
-from lxgit.objects.acl import ACCESS, DEFAULT
+from lxgit.objects.acl import ACCESS, DEFAULT, normalised
 from lxgit.objects.changeset import Changeset
 from lxgit.objects.limits import hole_in
 from lxgit.objects.metadata import Kind, Metadata
@@ -72,12 +72,12 @@ def read_upper(root: int, idmap: IdMap, *, busy: bool = False) -> UpperState:
 def image_metadata(inode: Inode, idmap: IdMap) -> Metadata:
     """The metadata of an inode of an upperdir or layer as the image has it."""
     status = inode.status
+    mode = 0o777 if inode.kind is Kind.SYMLINK else stat.S_IMODE(status.st_mode)
+    xattrs: tuple[tuple[bytes, bytes], ...] = ()
+    if inode.xattrs:  # an ACL may have changed behind the mode
+        mode, xattrs = normalised(mode, tuple(_image_xattrs(inode, idmap)))
     return Metadata(
-        0o777 if inode.kind is Kind.SYMLINK else stat.S_IMODE(status.st_mode),
-        idmap.inside(status.st_uid),
-        idmap.inside(status.st_gid),
-        status.st_mtime_ns,
-        tuple(sorted(_image_xattrs(inode, idmap))),
+        mode, idmap.inside(status.st_uid), idmap.inside(status.st_gid), status.st_mtime_ns, xattrs
     )
 
 

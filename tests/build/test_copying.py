@@ -10,10 +10,14 @@ import pytest
 
 from lxgit.build.copying import BadDestination
 from lxgit.build.ownership import BadMode, NoSuchOwner, mode_change
-from lxgit.build.sources import CircleOfLinks
+from lxgit.build.sources import CircleOfLinks, TreeSource
 from lxgit.build.taking import NotInSource
+from lxgit.objects.acl import ACCESS
+from lxgit.objects.scan import read_tree
 from tests.build.kitchen import Kitchen, context
 from tests.support.archives import Archive
+from tests.support.builder import acl
+from tests.support.stores import Listener
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,6 +164,24 @@ def test_owners_and_modes(kitchen: Kitchen, root: Path, base: Image) -> None:
         "x/y/e/b": "f 600 7:8 b",
         "x/y/l": "l 777 7:8 a",
     }
+
+
+def test_a_mode_for_what_has_an_acl(kitchen: Kitchen, root: Path, scratch: Path) -> None:
+    """It comes along from another image, and says what the mode says, as after chmod(2)."""
+    others = [("group", None, 4), ("mask", None, 7), ("other", None, 4)]
+    os.setxattr(root / "f", ACCESS, acl([("user", None, 6), ("USER", 5, 7), *others]))
+    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        tree, _ = read_tree(fd, Listener())
+        image = kitchen.copy(TreeSource(tree), kitchen.empty, "f", to="/f")
+    finally:
+        os.close(fd)
+    copied = kitchen.copy(kitchen.source(image), kitchen.empty, "f", to="/f", chmod="700")
+    (root / "f").chmod(0o700)
+    entry = copied.entry(b"f")
+    assert entry is not None
+    assert entry.metadata.mode == 0o700
+    assert dict(entry.metadata.xattrs)[ACCESS] == os.getxattr(root / "f", ACCESS)
 
 
 @pytest.mark.parametrize(

@@ -137,18 +137,21 @@ def _directory(tree: bytes, meta: bytes) -> None:
     write_directory(objects, Directory(found.metadata, found.entries))
     written = objects.written[0]
     assert _but_for_xattrs(written) == _but_for_xattrs(meta)
-    if written != meta:  # what no writer records was passed over
-        again = _Objects(tree, written)
+    if written != meta:  # what no writer records was passed over, or read as Linux has it
+        again = _Objects(objects.written[1], written)
         found = read_directory(again, ObjectID(bytes(20)))
         write_directory(again, Directory(found.metadata, found.entries))
         assert again.written[0] == written
 
 
 def _but_for_xattrs(meta: bytes) -> list[tuple[bytes, list[bytes], bytes]]:
-    """The fields of each line, of the attributes those that are no extended ones."""
+    """The fields of each line, of the attributes those that neither are extended nor come of one.
+
+    An access ACL decides about the mode.
+    """
     lines = [line.split(b" ", 2) for line in meta.split(b"\n")[:-1]]
     return [
-        (stamp, [one for one in attributes.split(b",") if one[:2] not in {b"-", b"x:"}], name)
+        (stamp, [one for one in attributes.split(b",") if one[:2] in {b"t=", b"u=", b"g="}], name)
         for stamp, attributes, name in lines
     ]
 
@@ -301,6 +304,8 @@ _META = (
     b"1700000000 - .\n1.25 m=4755,u=1,g=2,x:user.a=b%00 file\n",
     b"-5.000000001 m=1777 .\n0 t=c:1:3,m=666 console\n0 - file\n0 t=p fifo\n",
     b"0 - .\n0 - file\n",
+    b"0 - .\n0 m=600,x:system.posix_acl_access=%b file\n"
+    % b"%02%00%00%00%01%00%07%00%FF%FF%FF%FF%04%00%00%00%FF%FF%FF%FF%20%00%04%00%FF%FF%FF%FF",
 )
 _CONFIG = ImageConfig(
     env=("A=b",), cmd=("sh",), labels=(("k", "v"),), extra={"x": [1, {"y": None}]}

@@ -12,11 +12,13 @@ from lxgit.objects.metadata import (
     Kind,
     Metadata,
     decode_line,
+    default_mode,
     encode_line,
     format_mtime,
     parse_mtime,
 )
 from lxgit.objects.xattrs import CAPABILITY
+from tests.support.builder import acl
 
 xattrs = st.dictionaries(
     st.binary(min_size=1, max_size=40)
@@ -33,7 +35,7 @@ metadata = st.builds(
     st.integers(-(2**62), 2**65),
     xattrs,
 )
-PLAIN_ACL = b"\2\0\0\0" + b"".join(bytes((tag, 0, 0, 0)) + b"\xff" * 4 for tag in (1, 4, 32))
+PLAIN_ACL = acl([("user", None, 0), ("group", None, 0), ("other", None, 0)])
 """What the kernel takes for an ACL."""
 stored_names = st.binary(min_size=1, max_size=300).filter(lambda raw: not {0, 0x2F} & set(raw))
 
@@ -64,7 +66,8 @@ def test_a_line_that_is_read_is_the_only_spelling(line: bytes) -> None:
     except InvalidMetadata:
         return
     rdev = described.special[1] if described.special else None
-    if told.xattrs == described.xattrs:
+    mode = default_mode(kind) if described.mode is None else described.mode
+    if (told.mode, told.xattrs) == (mode, described.xattrs):
         assert encode_line(name, kind, told, rdev) == line + b"\n"
 
 
@@ -152,6 +155,7 @@ OTHER = (b"user.b", b"2")
 RIGHTS = bytes((0, 4, 0, 0, 0, 0, 0, 0))
 MORE = bytes(8)
 REVISION_2 = b"\1\0\0\2" + RIGHTS + MORE
+REVISION_3 = b"\1\0\0\3" + RIGHTS + MORE + b"\1\0\0\0"
 
 
 @pytest.mark.parametrize(
@@ -173,12 +177,9 @@ REVISION_2 = b"\1\0\0\2" + RIGHTS + MORE
         (CAPABILITY, b"\1\0\0\3" + RIGHTS + MORE + b"\xff" * 4, Kind.FILE, None),
         (CAPABILITY, b"\1\0\0\1" + RIGHTS, Kind.FILE, REVISION_2),
         (CAPABILITY, b"\1\0\0\3" + RIGHTS + MORE + bytes(4), Kind.FILE, REVISION_2),
-        (
-            CAPABILITY,
-            b"\3\1\1\3" + RIGHTS + MORE + b"\1\0\0\0",
-            Kind.FILE,
-            b"\1\0\0\3" + RIGHTS + MORE + b"\1\0\0\0",
-        ),
+        (CAPABILITY, b"\3\1\1\3" + REVISION_3[4:], Kind.FILE, REVISION_3),
+        (CAPABILITY, b"\3\1\1\2" + REVISION_2[4:], Kind.FILE, REVISION_2),
+        (CAPABILITY, b"\1\1\0\1" + RIGHTS, Kind.FILE, REVISION_2),
     ],
 )
 def test_what_is_recorded_and_not_for_linux(
@@ -204,3 +205,43 @@ def test_more_names_than_there_is_room_for() -> None:
         encode_line(b"x", Kind.FILE, Metadata(0o600, 0, 0, 0, xattrs))
     found = Described(0, 0o600, 0, 0, xattrs, None).metadata(Kind.FILE)
     assert found.xattrs == xattrs[: 65_536 // 206]
+
+
+NOBODY = 2**32 - 1
+
+
+def listed(group: int, mask: int, own: int = NOBODY) -> bytes:
+    rows = [("user", own, 6), ("USER", 5, 7), ("group", own, group), ("mask", own, mask)]
+    return acl([*rows, ("other", own, 4)])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "mode", "kept"),
+    [
+        (ACCESS, acl([("user", None, 6), ("group", None, 7), ("other", None, 4)]), 0o674, None),
+        (ACCESS, listed(4, 7), 0o674, listed(4, 7)),
+        (ACCESS, listed(4, 0, own=8), 0o604, listed(4, 0)),
+        (DEFAULT, listed(4, 7, own=8), 0o755, listed(4, 7)),
+    ],
+)
+def test_an_acl_is_read_as_linux_has_it(
+    name: bytes, value: bytes, mode: int, kept: bytes | None
+) -> None:
+    """Whatever else stands there: it decides about the mode, and who lists a directory sees it."""
+    recorded = Metadata(0o755, 0, 0, 0, ((name, value), OTHER))
+    with pytest.raises(InvalidMetadata, match="ACL"):
+        encode_line(b".", Kind.DIRECTORY, recorded)
+    found = Described(0, None, 0, 0, recorded.xattrs, None).metadata(Kind.DIRECTORY)
+    assert (found.mode, found.xattrs) == (mode, (*([(name, kept)] if kept else []), OTHER))
+    line = encode_line(b".", Kind.DIRECTORY, found)
+    assert decode_line(line[:-1])[1].metadata(Kind.DIRECTORY) == found
+
+
+@pytest.mark.parametrize("who", [(5, 7), (7, 5), (5, 5)])
+def test_users_in_any_order(who: tuple[int, int]) -> None:
+    """The kernel keeps it, and so do we: also one that is there twice."""
+    rows = [("user", None, 6), *(("USER", number, 4) for number in who)]
+    value = acl([*rows, ("group", None, 4), ("mask", None, 4), ("other", None, 0)])
+    told = Metadata(0o640, 0, 0, 0, ((ACCESS, value),))
+    line = encode_line(b"x", Kind.FILE, told)
+    assert decode_line(line[:-1])[1].metadata(Kind.FILE) == told

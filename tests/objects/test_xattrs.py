@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.objects.acl import ACCESS, DEFAULT, is_possible
+from lxgit.objects.acl import ACCESS, DEFAULT, InvalidAcl, after_chmod, is_possible, normalised
 from lxgit.objects.metadata import Kind, has_place
-from lxgit.objects.scan import scan
+from lxgit.objects.scan import plain_metadata, read_inode, scan
 from lxgit.objects.xattrs import CAPABILITY, InvalidXattr, check_xattrs, plain_capability
+from lxgit.records import replace
 from tests.support.builder import acl, capability
 
 if TYPE_CHECKING:
@@ -68,6 +69,10 @@ def taken(kind: Kind, name: bytes, value: bytes) -> bool:
         capability(1 << 13) + b"\0\0\0\0",
         capability(1 << 13, root=1000)[:20],
         struct.pack("<IIIII", 0x04000001, 1, 0, 0, 0),
+        struct.pack("<IIIII", 0x02000000, 1, 0, 0, 0),
+        struct.pack("<IIIII", 0x02000002, 1, 0, 0, 0),
+        struct.pack("<IIIII", 0x02000101, 1, 0, 0, 0),
+        struct.pack("<IIIIII", 0x03000101, 1, 0, 0, 0, 1000),
         b"zz",
     ],
 )
@@ -99,34 +104,77 @@ def test_a_capability_has_one_form(scratch: Path) -> None:
     assert not taken(Kind.FILE, CAPABILITY, capability(1 << 13, root=0))
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        PLAIN,
-        acl([("user", None, 6), ("USER", 5, 4), ("group", None, 4), ("other", None, 0)]),
-        acl([("user", None, 6), ("USER", 5, 4), ("group", None, 4), ("mask", None, 4)]),
-        PLAIN[:-8],
-        PLAIN[:-1],
-        PLAIN + PLAIN[-8:],
-        b"\3" + PLAIN[1:],
-        acl([("group", None, 6), ("user", None, 4), ("other", None, 0)]),
-        acl([("user", None, 8), ("group", None, 4), ("other", None, 0)]),
-        acl([("user", None, 6), ("group", None, 4), ("mask", None, 1), ("other", None, 0)]),
-        *(
-            acl(
-                [
-                    ("user", None, 6),
-                    *(("USER", number, 4) for number in numbers),
-                    ("group", None, 4),
-                    ("mask", None, 4),
-                    ("other", None, 0),
-                ]
-            )
-            for numbers in ([5], [7, 5], [5, 5], [2**32 - 1])
-        ),
-        PLAIN[:-8] + struct.pack("<HHI", 0x40, 0, 2**32 - 1),
-    ],
-)
+def listing(*numbers: int, group: int | None = None) -> bytes:
+    """An ACL that names those users; the entry of the owning group may have an id."""
+    users = [("USER", number, 7) for number in numbers]
+    own = [("group", group, 4), ("mask", None, 6), ("other", None, 0)]
+    return acl([("user", None, 6), *users, *own])
+
+
+ACLS = [
+    PLAIN,
+    acl([("user", None, 6), ("USER", 5, 4), ("group", None, 4), ("other", None, 0)]),
+    acl([("user", None, 6), ("USER", 5, 4), ("group", None, 4), ("mask", None, 4)]),
+    PLAIN[:-8],
+    PLAIN[:-1],
+    PLAIN + PLAIN[-8:],
+    b"\3" + PLAIN[1:],
+    acl([("group", None, 6), ("user", None, 4), ("other", None, 0)]),
+    acl([("user", None, 8), ("group", None, 4), ("other", None, 0)]),
+    acl([("user", None, 6), ("group", None, 4), ("mask", None, 1), ("other", None, 0)]),
+    *(listing(*numbers) for numbers in ([5], [7, 5], [5, 5], [2**32 - 1])),
+    listing(5, group=8),
+    PLAIN[:-8] + struct.pack("<HHI", 0x40, 0, 2**32 - 1),
+]
+
+
+@pytest.mark.parametrize("value", ACLS)
 def test_acls(scratch: Path, value: bytes) -> None:
     (scratch / "one").touch()
     assert is_possible(value) == kernel_takes(scratch / "one", ACCESS, value)
+
+
+@pytest.mark.parametrize("name", [ACCESS, DEFAULT])
+@pytest.mark.parametrize("value", [*filter(is_possible, ACLS)])
+def test_an_acl_has_one_form(scratch: Path, name: bytes, value: bytes) -> None:
+    """As the kernel gives it back, with the mode that it gives."""
+    (scratch / "one").mkdir(mode=0o700)
+    os.setxattr(scratch / "one", name, value)
+    assert normalised(0o700, ((name, value),)) == kept(scratch / "one")
+
+
+def kept(path: Path) -> tuple[int, tuple[tuple[bytes, bytes], ...]]:
+    """The mode and the attributes that the kernel has."""
+    found = {name: os.getxattr(path, name) for name in map(os.fsencode, os.listxattr(path))}
+    return path.stat().st_mode & 0o7777, tuple(sorted(found.items()))
+
+
+def test_an_acl_in_another_order(scratch: Path) -> None:
+    """By tag, it is the kernel's; otherwise it is put in order, where that makes it one."""
+    user, *others = (PLAIN[at : at + 8] for at in range(4, len(PLAIN), 8))
+    assert normalised(0, ((ACCESS, PLAIN[:4] + b"".join((*others, user))),)) == (0o640, ())
+    with pytest.raises(InvalidAcl):
+        normalised(0, ((ACCESS, PLAIN[:4] + b"".join(others)),))
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o4751, 0o777])
+def test_chmod_of_what_has_an_acl(scratch: Path, mode: int) -> None:
+    (scratch / "one").mkdir(mode=0o700)
+    for name in (ACCESS, DEFAULT):
+        os.setxattr(scratch / "one", name, listing(7, 5))
+    _, before = kept(scratch / "one")
+    (scratch / "one").chmod(mode)
+    assert (mode, after_chmod(mode, before)) == kept(scratch / "one")
+
+
+def test_an_acl_that_changes_while_it_is_read(scratch: Path) -> None:
+    """The mode was read before it: both are told as the ACL has them."""
+    (scratch / "one").touch()
+    fd = os.open(scratch, os.O_RDONLY)
+    try:
+        before = read_inode(fd, b"one")
+        os.setxattr(scratch / "one", ACCESS, listing(5))
+        after = read_inode(fd, b"one")
+    finally:
+        os.close(fd)
+    assert plain_metadata(replace(before, xattrs=after.xattrs)) == plain_metadata(after)

@@ -12,6 +12,7 @@ import pytest
 
 from lxgit.beneath import remove_tree
 from lxgit.objects import metadata
+from lxgit.objects.acl import ACCESS, after_chmod
 from lxgit.objects.commits import Commit, encode_commit
 from lxgit.objects.diff import diff_images
 from lxgit.objects.ids import ObjectID, ObjectType, hex_id
@@ -26,6 +27,7 @@ from lxgit.operations.worktree import status
 from lxgit.runtime.bases import TAR
 from lxgit.runtime.materialise import Materialiser
 from tests.support import forms
+from tests.support.builder import acl
 from tests.support.stores import WHO, Listener, find_image
 
 if TYPE_CHECKING:
@@ -39,12 +41,24 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 
 RIGHTS = b"%00%04%00%00%00%00%00%00"
+FULL, HALF = (
+    acl([("user", own, 6), ("USER", 5, 7), ("group", own, 4), ("mask", own, 7), ("other", own, 4)])
+    for own in (None, 8)
+)
+THREE = acl([("user", None, 6), ("group", None, 6), ("other", None, 4)])
+
+
+def access(value: bytes) -> bytes:
+    return b"x:system.posix_acl_access=" + b"".join(b"%%%02X" % byte for byte in value)
+
+
 RECORDED = {
     b".": b"x:com.apple.provenance=1",
-    b"group": b"x:security.capability=%01%00%00%03" + RIGHTS + b"%00" * 12,
+    b"group": b"x:security.capability=%01%00%00%03" + RIGHTS + b"%00" * 12 + b"," + access(FULL),
+    b"hostname": b"x:security.capability=%01%01%00%02" + RIGHTS + b"%00" * 8,
     b"hosts": b"x:security.capability=zz",
-    b"motd": b"x:system.nfs4_acl=1",
-    b"passwd": b"x:com.apple.provenance=1,x:user.kept=yes",
+    b"motd": b"x:system.nfs4_acl=1," + access(THREE),
+    b"passwd": b"x:com.apple.provenance=1," + access(HALF) + b",x:user.kept=yes",
     b"profile": b"x:security.capability=%01%00%00%01" + RIGHTS,
 }
 """What stands in the `%meta` of /etc, by name."""
@@ -108,10 +122,19 @@ def attributes(image: Image) -> dict[bytes, dict[bytes, bytes]]:
 
 
 SHOWN = {
-    b"etc/group": {CAPABILITY: REVISION_2},
-    b"etc/passwd": {b"user.kept": b"yes"},
+    b"etc/group": {CAPABILITY: REVISION_2, ACCESS: FULL},
+    b"etc/hostname": {CAPABILITY: REVISION_2},
+    b"etc/passwd": {ACCESS: FULL, b"user.kept": b"yes"},
     b"etc/profile": {CAPABILITY: REVISION_2},
 }
+
+
+MODES = {b"etc/group": 0o674, b"etc/hosts": 0o644, b"etc/motd": 0o664, b"etc/passwd": 0o674}
+"""An ACL decides about the mode, whatever is recorded."""
+
+
+def modes(image: Image) -> dict[bytes, int]:
+    return {path: entry.metadata.mode for path, entry in image.walk() if path in MODES}
 
 
 def layer_of(lab: Lab, image: Image) -> Layer:
@@ -124,6 +147,10 @@ def test_containers_of_it(
 ) -> None:
     forms.force(monkeypatch, form)
     assert attributes(image) == SHOWN
+    assert modes(image) == MODES
+    listed = "stat -c '%a' /etc/group /etc/motd /etc/passwd"
+    assert lab.run("seen", listed, "former") == (0, "674\n664\n674\n")
+    assert list(fsck(lab.repository, progress=Listener())) == []
     assert lab.run("work", "chmod 700 /etc/*; chmod 600 /etc/motd", "former") == (0, "")
     (work,) = status(lab.repository, "work").containers
     before = {sized.change.path for sized in work.changes}
@@ -131,7 +158,9 @@ def test_containers_of_it(
     assert b"etc/motd" in before
     lab.commit("work")
     new = find_image(lab.repository, "former")
-    assert attributes(new) == SHOWN
+    assert attributes(new) == {
+        path: dict(after_chmod(0o700, tuple(shown.items()))) for path, shown in SHOWN.items()
+    }
     assert {change.path for change in diff_images(image, new) if change.listed} == before
     assert list(fsck(lab.repository, progress=Listener())) == []
 
@@ -153,7 +182,7 @@ def test_a_layer_that_a_former_version_made(
     """It shows what is passed over now, so it is dropped, and made anew."""
     forms.force(monkeypatch, forms.FILE)
     with monkeypatch.context() as former:
-        former.setattr(metadata, "_as_linux_has", lambda _, xattrs: xattrs)
+        former.setattr(metadata, "_as_linux_has", lambda _, mode, xattrs: (mode, xattrs))
         layer = layer_of(lab, image)
     assert b"com.apple.provenance" in (layer.path / TAR).read_bytes()
     (problem,) = layer_problems(lab.repository, Listener(), repair=True)

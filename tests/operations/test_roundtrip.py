@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from lxgit.repository import Repository, create_repository
 from lxgit.runtime.layers import LayerStore
 from lxgit.runtime.materialise import Materialiser
 from tests.support import awkward
+from tests.support.builder import acl
 from tests.support.compare import assert_same_tree
 from tests.support.mounts import shown
 from tests.support.stores import WHO, Listener, find_image, stock_fsck
@@ -135,6 +137,23 @@ def test_a_delta_brings_every_entry(store_dir: Path, scratch: Path) -> None:
         assert_same_tree(both, root)
         take(repository, root, "reimport")
     assert tree_of(repository, "reimport") == tree_of(repository, "base")
+
+
+@pytest.mark.parametrize("users", [(5, 7), (7, 5), (5, 5)])
+def test_acls_as_the_kernel_takes_them(
+    store_dir: Path, scratch: Path, users: tuple[int, int]
+) -> None:
+    """It keeps the order of the users, and one that is there twice."""
+    rows = [("user", None, 6), *(("USER", number, 4) for number in users)]
+    value = acl([*rows, ("group", None, 4), ("mask", None, 4), ("other", None, 0)])
+    (scratch / "root").mkdir()
+    (scratch / "root/file").touch()
+    os.setxattr(scratch / "root/file", "system.posix_acl_access", value)
+    repository = create_repository(store_dir)
+    take(repository, scratch / "root", "directory")
+    exported = export(repository, "directory", scratch / "exported.tar")
+    take(repository, exported, "exported")
+    assert tree_of(repository, "exported") == tree_of(repository, "directory")
 
 
 def test_sockets_are_counted_and_dropped(store_dir: Path, scratch: Path) -> None:
