@@ -311,9 +311,11 @@ class TestBetweenTwoLives:
             keeper = now.recorded_state().supervisor
             assert keeper is not None
             before = held_at_least(keeper)
-            assert held_at_least(keeper) == before
+            # On a busy machine it may be in the middle of a wait each time that somebody looks;
+            # what leaks with each wait does not go away.
+            wait_until(lambda: held_at_least(keeper) <= before)
             assert told_until_hung_up(container) == [protocol.STARTED, protocol.ended(3)]
-            assert held_at_least(keeper) == before
+            wait_until(lambda: held_at_least(keeper) <= before)
 
     def test_a_keeper_that_cannot_go_on_says_why(self, emptied: Lxgit) -> None:
         if reason := lacks_program("strace"):
