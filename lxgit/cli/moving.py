@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lxgit.cli.answers import container_name
+from lxgit.cli.human import shown_path
 from lxgit.cli.options import Stopped
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import printable
@@ -13,6 +14,8 @@ from lxgit.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.values import ContainerMoved, ContainerReset, Stash
+
+_MOST_NAMED = 5
 
 
 @command(
@@ -73,6 +76,8 @@ def restore(
 ) -> None:
     """Put paths of a stopped container back to what its commit has; what that has not goes.
 
+    Other names that the commit has for a file are linked to it again, unless they have changed.
+
     What the container had is kept as a commit, whose id is printed, until the next such command or
     'rm'.
     """
@@ -83,6 +88,13 @@ def restore(
     with session.progress() as progress:
         done = restore(repository, name, wanted, source, identity=who, progress=progress)
     _tell(session, done, "restored")
+    if done.apart:
+        named = ", ".join(map(shown_path, done.apart[:_MOST_NAMED]))
+        left = len(done.apart) - _MOST_NAMED
+        session.note(
+            f"changed, and so not linked again: {named}{f' and {left} more' if left > 0 else ''}",
+            hint="'lxgit restore' of these links them, too",
+        )
 
 
 def _split(paths: tuple[str, ...]) -> tuple[str | None, list[bytes]]:

@@ -8,7 +8,7 @@ else in its place, is in the way of whoever has something below it.
 from __future__ import annotations
 
 from lxgit.objects.diff import iter_differences
-from lxgit.objects.links import Links
+from lxgit.objects.links import Group, Links
 from lxgit.objects.names import parents
 from lxgit.objects.treebuilder import TreeBuilder
 
@@ -109,14 +109,16 @@ def replace_paths(
     image: Image,
     source: Image,
     paths: Iterable[bytes],
-) -> tuple[ObjectID, Links]:
+) -> tuple[ObjectID, Links, list[bytes]]:
     """The file system of `image` with what is at and below these paths as in `source`: written.
 
     What `source` has not goes. Directories that lead to a path are made where they are missing.
+    The other names that it has a file by are linked again, but for those that are not as there:
+    they stay as they are, and are told of.
     """
     wanted = _topmost(paths)
     if b"" in wanted:
-        return source.rootfs, source.links
+        return source.rootfs, source.links, []
     builder = TreeBuilder(reader, writer, image.rootfs)
     for path in wanted:
         found = source.entry(path)
@@ -130,7 +132,7 @@ def replace_paths(
                 assert directory is not None
                 builder.put(parent, directory)
         builder.graft(path, found)
-    return builder.write(), _replaced_links(wanted, image.links, source.links)
+    return (builder.write(), *_replaced_links(wanted, image, source))
 
 
 def _topmost(paths: Iterable[bytes]) -> list[bytes]:
@@ -139,10 +141,25 @@ def _topmost(paths: Iterable[bytes]) -> list[bytes]:
     return sorted(path for path in wanted if wanted.isdisjoint((*parents(path), b"")) or not path)
 
 
-def _replaced_links(wanted: list[bytes], links: Links, source: Links) -> Links:
-    def within(path: bytes) -> bool:
+def _replaced_links(wanted: list[bytes], image: Image, source: Image) -> tuple[Links, list[bytes]]:
+    """The groups then, and the members of groups of `source` that are in none of them."""
+
+    def is_replaced(path: bytes) -> bool:
         return any(path == one or path.startswith(one + b"/") for one in wanted)
 
-    kept = ([path for path in group if not within(path)] for group in links.groups)
-    taken = ([path for path in group if within(path)] for group in source.groups)
-    return Links([*kept, *taken])
+    def is_as_in(group: Group, path: bytes) -> bool:
+        others = (one for one in image.links.group(path) if not is_replaced(one))
+        return image.entry(path) == source.entry(path) and set(others) <= set(group)
+
+    touched = [group for group in source.links.groups if any(map(is_replaced, group))]
+    linked = [
+        [path for path in group if is_replaced(path) or is_as_in(group, path)] for group in touched
+    ]
+    apart = {path for group in touched for path in group}.difference(*linked)
+    gone = {path for group in linked for path in group}
+    gone.update(parent for path in wanted for parent in parents(path))  # they are directories now
+    kept = (
+        [path for path in group if path not in gone and not is_replaced(path)]
+        for group in image.links.groups
+    )
+    return Links([*kept, *linked]), sorted(apart)

@@ -140,8 +140,9 @@ def restore(
 ) -> ContainerReset:
     """Put paths of a stopped container back to what its commit has, or `source`.
 
-    What that has not goes. With no name the only changed container of HEAD's branch. NotThere,
-    ContainerRuns.
+    What that has not goes. The other names that a file has there are linked to it again, but for
+    those that have changed themselves. With no name the only changed container of HEAD's branch.
+    NotThere, ContainerRuns.
     """
     if name is None:
         name = only_changed(repository, "restore", "CONTAINER:/PATH").id
@@ -152,15 +153,15 @@ def restore(
             if image.entry(path) is None and tree.image.entry(path) is None:
                 shown = path.decode("utf-8", "surrogateescape")
                 raise NotThere(f"there is no '/{shown}' in {source or 'the commit'}, nor here")
-        filesystem = replace_paths(tree.objects, tree.objects, tree.image, image, wanted)
+        rootfs, links, apart = replace_paths(tree.objects, tree.objects, tree.image, image, wanted)
         shown_then = read_image(
-            tree.objects, write_image(tree.objects, *filesystem, tree.parent.config)
+            tree.objects, write_image(tree.objects, rootfs, links, tree.parent.config)
         )
         count = len(changes_of(tree.image, shown_then))
         if not count:
-            return ContainerReset(row_of(tree.container), 0, None)
+            return ContainerReset(row_of(tree.container), 0, None, apart)
         made, was = show(repository, tree, writer, shown_then, "restore", identity, progress)
-    return ContainerReset(row_of(made), count, _id_of(tree, was))
+    return ContainerReset(row_of(made), count, _id_of(tree, was), apart)
 
 
 def _id_of(tree: WorkTree, kept: ObjectID) -> str | None:

@@ -11,7 +11,7 @@ from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from lxgit.objects import changes, entries
     from lxgit.operations.containerrows import ContainerRow
@@ -224,11 +224,15 @@ class ContainerMoved(NamedTuple):
 
 
 class ContainerReset(NamedTuple):
-    """What `reset` and `restore` did: how many paths, and a commit of what was there before."""
+    """What `reset` and `restore` did: how many paths, and a commit of what was there before.
+
+    And which other names of files that were restored are not linked to them, as they have changed.
+    """
 
     container: ContainerRow
     paths: int
     kept: str | None
+    apart: Sequence[bytes] = ()
 
 
 class RemovedRef(NamedTuple):

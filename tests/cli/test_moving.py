@@ -88,6 +88,21 @@ def test_restore(web: Lxgit) -> None:
     assert paths(web) == ["/srv/index"]
 
 
+def test_restore_names_the_links_that_have_changed(web: Lxgit) -> None:
+    web("run", "--network", "none", "--name", "l", "HEAD", "sh", "-c", "ln /etc/motd /srv/m")
+    web("commit", "-m", "Link it", "l")
+    script = "cd /srv; echo x >x; mv x m; echo y >y; mv y /etc/motd"
+    web("run", "--network", "none", "--name", "o", "HEAD", "sh", "-c", script)
+    told = (
+        "lxgit: changed, and so not linked again: /srv/m\n"
+        "hint: 'lxgit restore' of these links them, too\n"
+    )
+    assert web("restore", "o:/etc/motd").err.endswith(told)
+    assert web("restore", "o:/etc/motd").err == told
+    assert "not linked" not in web("restore", "o:/srv").err
+    assert web("status", "o").lines[-1] == "  no changes"
+
+
 @pytest.mark.parametrize(
     ("words", "meant"),
     [

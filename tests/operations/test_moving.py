@@ -187,11 +187,39 @@ def test_restore_of_paths(two: Lab) -> None:
         put_back(lab, b"/nowhere")
 
 
+def test_restore_of_one_name_links_the_others_again(two: Lab) -> None:
+    """It was put back on its own, and no restore of it made the container clean."""
+    lab = two
+    lab.run("o", "echo x > /etc/x; ln /etc/x /x; ln /etc/x /srv/x", image="new")
+    lab.commit("o")
+    lab.run("p", "rm /etc/x; echo y > /etc/x", image="new")
+
+    def back(path: bytes) -> ContainerReset:
+        return restore(lab.repository, "p", [path], None, identity=WHO, progress=Listener())
+
+    done = back(b"/etc/x")
+    assert (changed(lab, "p"), done.apart) == ({}, [])
+    assert lab.start("p")[0] == 0
+    before = changed(lab, "p")
+    done = back(b"/srv/x")
+    assert (done.paths, done.apart, changed(lab, "p")) == (0, [b"etc/x"], before)
+    assert back(b"/etc/x").apart == []
+    assert changed(lab, "p") == {}
+
+
 def test_restore_below_what_was_removed(two: Lab) -> None:
     lab = two
     lab.run("o", "rm -r /var; echo x > /var")
     done = restore(lab.repository, "o", [b"/var/log"], None, identity=WHO, progress=Listener())
     assert done.paths == 2
+    assert changed(lab, "o") == {b"var/tmp": "D"}
+
+
+def test_restore_below_what_is_a_link_now(two: Lab) -> None:
+    """A directory was written down as a link of the file."""
+    lab = two
+    lab.run("o", "rm -r /var; ln /etc/motd /var")
+    restore(lab.repository, "o", [b"/var/log"], None, identity=WHO, progress=Listener())
     assert changed(lab, "o") == {b"var/tmp": "D"}
 
 
