@@ -146,8 +146,10 @@ def acl_text(value: bytes) -> bytes:
     return ",".join(lines).encode()
 
 
-def parse_acl_text(text: str, look_up: Callable[[str, str], int | None]) -> bytes | None:
-    """The attribute that a text means; None when it says no more than the mode does.
+def parse_acl_text(
+    name: bytes, text: str, look_up: Callable[[str, str], int | None]
+) -> bytes | None:
+    """The attribute of that name that a text means; None when it says no more than the mode does.
 
     `look_up(word, name)` answers the id of a `user` or `group`, or None. InvalidAcl for bad text
     and for a name that nothing explains.
@@ -157,9 +159,10 @@ def parse_acl_text(text: str, look_up: Callable[[str, str], int | None]) -> byte
         rule = line.partition("#")[0].strip()
         if rule:
             entries.append(_parse_rule(rule, look_up))
-    if all(tag in (_USER_OBJ, _GROUP_OBJ, _OTHER) for tag, _, _ in entries):
-        return None
-    if not any(tag == _MASK for tag, _, _ in entries):
+    tags = {tag for tag, _, _ in entries}
+    if tags <= {_USER_OBJ, _GROUP_OBJ, _OTHER}:
+        return acl_value(entries) if tags and name == DEFAULT else None
+    if _MASK not in tags:
         raise InvalidAcl(f"the ACL '{text[:80]}' has no mask")
     return acl_value(entries)
 

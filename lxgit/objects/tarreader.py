@@ -302,7 +302,7 @@ class _Reader:
             if name in dict(node.metadata.xattrs):
                 continue
             try:
-                value = acl.parse_acl_text(text, names.look_up)
+                value = acl.parse_acl_text(name, text, names.look_up)
                 if value is not None:
                     node.metadata = _with_xattr(node.metadata, name, value)
             except InvalidAcl as error:

@@ -199,9 +199,9 @@ def acls(data: bytes) -> None:
         assert acl.normalised(mode, xattrs) == (mode, xattrs)
         for _, value in xattrs:
             text = acl.acl_text(value).decode()
-            assert acl.parse_acl_text(text, lambda *_: None) == value
+            assert acl.parse_acl_text(acl.ACCESS, text, lambda *_: None) == value
     with contextlib.suppress(LxgitError):
-        acl.parse_acl_text(data.decode("utf-8", "surrogateescape"), lambda *_: 5)
+        acl.parse_acl_text(acl.DEFAULT, data.decode("utf-8", "surrogateescape"), lambda *_: 5)
 
 
 _BASE = bytes(range(256)) * 4

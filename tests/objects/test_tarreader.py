@@ -29,7 +29,7 @@ from tests.support.archives import (
     read,
     record,
 )
-from tests.support.builder import capability
+from tests.support.builder import acl, capability
 from tests.support.stores import Listener
 
 if TYPE_CHECKING:
@@ -176,6 +176,16 @@ def test_a_capability_for_the_machines_own_root(tmp_path: Path) -> None:
     node = read(tmp_path, extended(written) + header() + END).find(b"a")
     assert node is not None
     assert node.metadata.xattrs == ((b"security.capability", capability(1 << 13)),)
+
+
+def test_acls_of_three_entries(tmp_path: Path) -> None:
+    """One for what is made in a directory says something; that of a file is its mode."""
+    text = "user::rwx\ngroup::r-x\nother::---\n"
+    pax = {"SCHILY.acl.access": text, "SCHILY.acl.default": text}
+    node = read(tmp_path, Archive().add("d", DIRECTORY, mode=0o750, pax=pax)).find(b"d")
+    assert node is not None
+    value = acl([("user", None, 7), ("group", None, 5), ("other", None, 0)])
+    assert node.metadata.xattrs == ((b"system.posix_acl_default", value),)
 
 
 def test_names_in_acls_are_those_of_the_image(tmp_path: Path) -> None:
