@@ -4,8 +4,8 @@ Its fields are in format.md, "operations". A line is on disk before the ref move
 last one may tell of a change that never came to be, and whoever reads it compares it with what is.
 One that was torn in its message counts as that: so a line of a version without checksums looks.
 An operation that undid another ends with a line whose name is `-`; without that it is unfinished.
-The file has the last few thousand changes. The objects that it names are kept from gc by the
-reflogs, but for stashes that were dropped.
+The file has the last few thousand changes, and of an operation all or none. The objects that it
+names are kept from gc by the reflogs, but for stashes that were dropped.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NONE = "-"
-_LARGEST = 1 << 20  # bytes; then all but the last _KEPT lines go
-_KEPT = 2000
+_LARGEST = 1 << 20  # bytes; the next operation then has lines go
+_KEPT = 2000  # lines, and what else is of their operations
 _CONTAINERS = "containers/"
 _DIGITS = 8  # of a checksum
 _KEY = rb"[0-9a-f]{16}(?::(?:undo|redo):[0-9a-f]{16})?"
@@ -112,10 +112,12 @@ class OperationLog:
         self._path = path
         self._lock = lock
         self._operation = ""
+        self._has_begun = False
 
     def next_operation(self, kind: str = "", of: str = "") -> None:
         """What comes from here on is an operation of its own, which undid or redid another."""
         self._operation = os.urandom(8).hex() + (f":{kind}:{of}" if kind else "")
+        self._has_begun = False
 
     def record(self, name: str, old: str | None, new: str | None, message: str, time: int) -> None:
         """Have a change on disk that is about to be made."""
@@ -220,9 +222,21 @@ class OperationLog:
                 os.close(fd)
             if not size:
                 fsync_directory(self._path.parent)
-            if size > _LARGEST:
-                lines = self._path.read_bytes().splitlines(keepends=True)
-                write_atomic(self._path, b"".join(lines[-_KEPT:]))
+            if size > _LARGEST and not self._has_begun:
+                self._cut()
+        self._has_begun = True
+
+    def _cut(self) -> None:
+        """Have the last lines, and all of each operation that has one or is undone or redone there.
+
+        Half of an operation would be undone as if it were all.
+        """
+        lines = self._content()  # and nothing, behind the end of the last one
+        ids = [line.partition(b"\t")[0].split(b":") for line in lines]
+        named = {one for each in ids[-_KEPT - 1 :] for one in each}
+        kept = [line for line, (own, *_) in zip(lines, ids, strict=True) if own in named]
+        if len(kept) < len(lines):
+            write_atomic(self._path, b"\n".join(kept))
 
 
 def _checksum(line: bytes) -> bytes:

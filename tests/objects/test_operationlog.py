@@ -99,11 +99,28 @@ def test_a_line_that_a_crash_has_torn_is_none(log: OperationLog, path: Path, tor
 
 
 def test_it_does_not_grow_for_ever(log: OperationLog, path: Path) -> None:
-    line = f"{'0' * 16}\t1\t{BASE}\t{A}\t{B}\tmany\n"
-    path.write_text(line * 9000)
+    path.write_text("".join(f"{at:016x}\t1\t{BASE}\t{A}\t{B}\tmany\n" for at in range(9000)))
     log.record(BASE, B, C, "last", 2)
     assert path.read_text().count("\n") == 2000
     assert log.read()[0][-1].moved[0].message == "last"
+
+
+def test_of_a_large_operation_nothing_goes(log: OperationLog, path: Path) -> None:
+    """Neither while it is done, nor before its undo is whole and can be done again."""
+    log.record(TUNED, None, A, "small", 1)
+    log.next_operation()
+    log.record("refs/tags/t", A, None, "large", 2)
+    key = path.read_text().splitlines()[1].partition("\t")[0]
+    with path.open("a") as file:
+        file.writelines(f"{key}\t2\trefs/tags/{at}\t{A}\t-\tlarge\n" for at in range(15_000))
+    log.record("refs/tags/u", A, None, "large", 2)
+    small, large = log.read()[0]
+    assert (len(small.moved), len(large.moved)) == (1, 15_002)
+    log.next_operation("undo", large.id)
+    log.record("refs/tags/t", None, A, "undo: large", 3)
+    assert log.read() == ([begun := large._replace(begun="undo")], [begun])
+    log.finish(3)
+    assert log.read() == ([], [large])
 
 
 LINES = {
