@@ -8,7 +8,7 @@ import os
 import time
 
 from lxgit.errors import LxgitError
-from lxgit.lean import contextmanager
+from lxgit.lean import contextmanager, suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,15 +40,23 @@ def tell_wait(line: str) -> None:
 
 @contextmanager
 def locked(
-    path: Path, *, shared: bool = False, wait: bool = True, reading: bool = False, what: str
+    path: Path,
+    *,
+    shared: bool = False,
+    wait: bool = True,
+    reading: bool = False,
+    lasting: bool = False,
+    what: str,
 ) -> Iterator[int]:
     """Hold flock(2) on `path`; the kernel frees it when the holder dies.
 
     Raises LockHeld, which names `what` is locked and by whom, when `wait` is false and another
     holds it. The owner of a lock that is waited for is told to `on_wait`'s listener. Who may only
     be `reading` gets it on a file system that is read-only, too; nothing can be written to it then.
+    Its directory is made where it is `lasting`, one that belongs to every store: a backup may have
+    left it out, there being nothing in it.
     """
-    fd = _open_lock(path, reading=reading)
+    fd = _open_lock(path, reading=reading, lasting=lasting)
     try:
         _flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, wait=wait, what=what)
         yield fd
@@ -56,9 +64,9 @@ def locked(
         os.close(fd)
 
 
-def _open_lock(path: Path, *, reading: bool) -> int:
+def _open_lock(path: Path, *, reading: bool, lasting: bool) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return _made(path, lasting=lasting)
     except OSError as error:
         if error.errno != errno.EROFS or not reading:
             raise
@@ -66,6 +74,18 @@ def _open_lock(path: Path, *, reading: bool) -> int:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return os.memfd_create("lock")  # nobody has ever taken it, and nobody can
+
+
+def _made(path: Path, *, lasting: bool) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        if not lasting:
+            raise
+    with suppress(FileExistsError):
+        os.mkdir(os.path.dirname(path), 0o700)
+    return os.open(path, flags, 0o600)
 
 
 def _flock(fd: int, kind: int, *, wait: bool, what: str) -> None:

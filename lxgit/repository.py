@@ -81,7 +81,10 @@ class Repository:
 
     @cached_property
     def scratch_dir(self) -> Path:
-        return self.path / "tmp"
+        path = self.path / "tmp"
+        if not path.is_dir():  # a backup may have left out what is empty
+            path.mkdir(mode=0o700, exist_ok=True)
+        return path
 
     @cached_property
     def objects(self) -> ObjectDatabase:
@@ -191,7 +194,7 @@ class Repository:
     ) -> AbstractContextManager[int]:
         """Hold one of the store's locks, be that for reading alone; see `locks.locked`."""
         path = self.path / "locks" / name
-        return locked(path, shared=shared, wait=wait, reading=True, what=what)
+        return locked(path, shared=shared, wait=wait, reading=True, lasting=True, what=what)
 
     def layers_lock(self, *, shared: bool = False) -> AbstractContextManager[int]:
         """Hold the cache of layers; `shared`, until what is found in it has been mounted."""

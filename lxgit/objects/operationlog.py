@@ -210,7 +210,7 @@ class OperationLog:
                 yield key, int(time), moved
 
     def _append(self, line: bytes) -> None:
-        with locked(self._lock, what="the log of operations"):
+        with locked(self._lock, lasting=True, what="the log of operations"):
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             fd = os.open(self._path, flags, 0o600)
             try:

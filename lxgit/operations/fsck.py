@@ -67,6 +67,7 @@ _BY_HAND = "no store needs what Git refuses there: take it out of git/config"
 _PASSED_OVER = "'lxgit undo' passes over it; taking the line out of that file loses nothing more"
 _OUT_OF_LOG = "where there is none, 'lxgit gc --now' drops the entry, and all that no ref reaches"
 _UNREAD = (b"not a git repository", b"/packed-refs: ")  # Git looks no further then
+_NO_PACKS = "'lxgit fsck --repair' makes it; then 'lxgit fsck' tells of what was in it"
 _FIRST = "mend HEAD or packed-refs first: then 'lxgit fsck' tells of objects, too"
 
 
@@ -75,6 +76,13 @@ def fsck(repository: Repository, *, repair: bool = False, progress: Progress) ->
 
     With `repair`, what can be made again is, and says so.
     """
+    packs = repository.git_dir / "objects/pack"
+    if not packs.is_dir():
+        if repair:
+            packs.mkdir()
+        yield Problem("git/objects/pack is missing", hint=_NO_PACKS, repaired=repair)
+        if not repair:
+            return
     yield from index_problems(repository, repair=repair)
     if repair:
         try:
@@ -119,8 +127,7 @@ def _history_problems(
         yield Problem(line.decode(errors="replace"), hint=hint)
     yield from _log_problems(repository, names, repair=repair)
     yield from _image_problems(repository, history, damaged, progress)
-    for number in repository.operations.faults():
-        yield Problem(f"operations: line {number} is damaged", hint=_PASSED_OVER)
+    yield from _operation_problems(repository)
 
 
 def _remedy(line: bytes, back: str, *, mended: bool) -> str | None:
@@ -191,6 +198,17 @@ def _may_have_expired(repository: Repository, one: Unlogged) -> bool:
     with contextlib.suppress(LxgitError):  # of damage, which has been told of
         return not unreached(repository, [hex_id(one.value)], named)
     return False
+
+
+def _operation_problems(repository: Repository) -> Iterator[Problem]:
+    try:
+        faults = repository.operations.faults()
+    except IsADirectoryError as error:
+        hint = f"remove '{error.filename}': 'lxgit undo' knows what is done from then on"
+        yield Problem("operations is a directory", hint=hint)
+        return
+    for number in faults:
+        yield Problem(f"operations: line {number} is damaged", hint=_PASSED_OVER)
 
 
 def _name_problems(repository: Repository) -> Iterator[Problem]:

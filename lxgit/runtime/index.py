@@ -84,7 +84,7 @@ def list_lock(containers: Path) -> AbstractContextManager[int]:
 
     Whoever changes the index takes it by `registering.registered`.
     """
-    return locked(containers / ".lock", what="the list of containers")
+    return locked(containers / ".lock", lasting=True, what="the list of containers")
 
 
 def _linked(containers: Path | str, name: str) -> tuple[str, bytes] | None:

@@ -53,8 +53,8 @@ def registered(containers: Path) -> Iterator[None]:
 
     An index that others have changed, or a crash, is compared with the records first.
     """
-    for name in (".names", ".ranges"):
-        (containers / name).mkdir(mode=0o700, exist_ok=True)
+    for path in (containers, containers / ".names", containers / ".ranges"):
+        path.mkdir(mode=0o700, exist_ok=True)
     with list_lock(containers) as lock:
         known = os.pread(lock, _LONGEST, 0)
         if known != index.stands(containers):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -59,6 +60,54 @@ def test_a_hint_stands_with_the_first_that_needs_it(grown: Lxgit, git: StockGit)
     fault, hint = lines[len(packs) - 1 :][:2]
     assert fault == f"{packs[-1].stem}.idx is damaged"
     assert hint.startswith("  hint: 'lxgit fsck --repair'")
+
+
+EMPTY = ["locks", "containers", "tmp", "layers", "volumes", "networks"]
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+@pytest.mark.parametrize("command", ["fsck --repair", "import", "branch", "create", "gc", "prune"])
+def test_directories_that_a_backup_has_left_out(
+    grown: Lxgit, busybox_tar: Path, command: str
+) -> None:
+    """There was nothing in them, or what needs no backup."""
+    for name in EMPTY:
+        shutil.rmtree(grown.store / name, ignore_errors=True)
+    words: dict[str, list[str]] = {
+        "import": [str(busybox_tar), "new"],
+        "branch": ["new"],
+        "create": ["base"],
+    }
+    grown(*command.split(), *words.get(command, []))
+    assert grown("fsck").out == "No faults found.\n"
+
+
+def test_a_store_whose_packs_are_gone(grown: Lxgit, git: StockGit) -> None:
+    packs = git.git_dir / "objects/pack"
+    aside = git.git_dir / "aside"
+    packs.rename(aside)
+    fault, hint = grown("fsck", code=1).lines
+    assert fault == "git/objects/pack is missing"
+    assert hint.startswith("  hint: 'lxgit fsck --repair' makes it")
+    assert grown("fsck", "--repair", code=1).lines[0] == f"{fault} [repaired]"
+    assert "the ref 'refs/heads/base'" in grown("fsck", code=1).out
+    packs.rmdir()
+    aside.rename(packs)
+    assert grown("fsck").out == "No faults found.\n"
+
+
+def test_a_directory_instead_of_the_log_of_operations(grown: Lxgit) -> None:
+    log = grown.store / "operations"
+    log.unlink()
+    log.mkdir()
+    fault, hint = grown("fsck", code=1).lines
+    assert fault == "operations is a directory"
+    assert hint == f"  hint: remove '{log}': 'lxgit undo' knows what is done from then on"
+    log.rmdir()
+    grown("branch", "new")
+    assert grown("undo").out.startswith("Undid 'branch: Created from HEAD'")
 
 
 def test_the_store_can_be_named(based: Lxgit) -> None:
