@@ -5,9 +5,11 @@ it. Here the lock holds its owner instead, from its first moment on: it is linke
 is written and locked with flock(2), and the new content comes from a file beside.
 
     lxgit <process id> LF
+    <what it has announced>
 
 So one whose owner was killed is known: it is lxgit's, and nobody holds its flock. The next one
-takes it over, as any that is of an earlier boot, also stock Git's. Of a lock of stock Git's that is
+takes it over, as any that is of an earlier boot, also stock Git's; what it had announced tells what
+may be half done. One that announced nothing proves nothing. Of a lock of stock Git's that is
 younger nobody can say whether its owner lives: it is waited for a second, lxgit's for as long as it
 is held. Locks are taken in one order, so that nobody waits in a circle: that of a branch, HEAD's,
 that of the ref of deleted ones, packed-refs'; and that of a log after its ref's.
@@ -54,10 +56,13 @@ class FileLock:
     """`path`.lock, made by this process alone. It is gone when the `with` is left.
 
     `git_dir` is where the new content is written: on the same file system, and no place for refs.
-    `inherited` is whether it was taken over from someone who has died.
+    `heir` is called with what the last owner had announced, if that one has died, before the lock
+    says anything else: so it is called again if this process dies meanwhile.
     """
 
-    def __init__(self, path: str, git_dir: str) -> None:
+    def __init__(
+        self, path: str, git_dir: str, heir: Callable[[bytes], None] | None = None
+    ) -> None:
         self._path = path
         self._lock = f"{path}.lock"
         self._git_dir = git_dir
@@ -65,7 +70,7 @@ class FileLock:
         self._content: NewFile | None = None
         self._new: str | None = None
         self._told = False
-        self.inherited = False
+        self._heir = heir
 
     def __enter__(self) -> Self:
         deadline = time.monotonic() + _PATIENCE
@@ -74,8 +79,8 @@ class FileLock:
             try:
                 self._owned = self._try()
             except FileExistsError:
-                self._owned = _take_over(self._lock, started=None if patient else boot_time())
-                self.inherited = self._owned >= 0
+                started = None if patient else boot_time()
+                self._owned = _take_over(self._lock, started, self._heir)
                 if self._owned < 0 and not patient:
                     self._wait()
                 time.sleep(0 if self._owned >= 0 else _PAUSE)
@@ -91,9 +96,22 @@ class FileLock:
             os.unlink(self._lock)
         os.close(self._owned)  # last: who waits for it finds that the name has gone
 
-    def persist(self) -> None:
-        """Have the lock itself on the disk: whoever finds what is done under it knows of it."""
+    @property
+    def content(self) -> str:
+        """The name in `git_dir` of what was written: gone as soon as it is the file's content."""
+        assert self._new is not None
+        return os.path.basename(self._new)
+
+    def announce(self, what: bytes) -> None:
+        """Have the lock say what is done next, and it and what was written durably in place.
+
+        So whoever finds what was done knows of it, and whether `commit` came after it.
+        """
+        os.lseek(self._owned, 0, os.SEEK_SET)
+        write_all(self._owned, _mine() + what)
+        os.fsync(self._owned)
         fsync_directory(os.path.dirname(self._lock))
+        fsync_directory(self._git_dir)
 
     def write(self, content: bytes, *, mode: int = 0o644) -> None:
         """Have the new content on disk; what a full disk prevents, it prevents here."""
@@ -145,7 +163,7 @@ class FileLock:
         try:
             with open(self._lock, "rb", buffering=0) as file:
                 owner = file.read(64)
-                if not owner.startswith(_MARK) or owner == _mine():
+                if not owner.startswith(_MARK) or owner.startswith(_mine()):
                     raise _held(self._lock, owner)
                 if not self._told:
                     owners = " and ".join(lock_owners(file.fileno())) or "another process"
@@ -165,45 +183,82 @@ class FileLock:
             pass  # removed again meanwhile
 
 
-def drop_stale_lock(lock: str, *, before: Callable[[], None] | None = None) -> bool:
+def drop_stale_lock(lock: str, *, heir: Callable[[bytes], None] | None = None) -> bool:
     """Remove the lock file that someone left who has died; false when its owner may live.
 
-    `before` is called while the lock is this process's.
+    `heir` as of FileLock.
     """
-    fd = _take_over(lock, started=boot_time())
+    fd = _take_over(lock, boot_time(), heir)
     if fd < 0:
         return False
-    if before is not None:
-        before()
     os.unlink(lock)
     os.close(fd)
     return True
 
 
-def _take_over(lock: str, *, started: float | None) -> int:
-    """The lock of an owner that has died, now this process's own; -1 when there is none.
+def announced(lock: str) -> bytes | None:
+    """What someone had announced who has died, empty also where there is no lock.
 
-    Of those that do not say that they are lxgit's, what is older than `started` counts.
+    None when there is one whose owner may live.
     """
     try:
-        fd = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        left = _left(lock, fcntl.LOCK_SH, boot_time())
+    except FileNotFoundError:
+        return b""
+    except OSError:  # whatever that is, Git takes it for a lock
+        return None
+    if left is None:
+        return None
+    os.close(left[0])
+    return left[1]
+
+
+def _take_over(
+    lock: str, started: float | None, heir: Callable[[bytes], None] | None = None
+) -> int:
+    """The lock of an owner that has died, now this process's own; -1 when there is none."""
+    try:
+        left = _left(lock, fcntl.LOCK_EX, started)
     except FileNotFoundError:
         return -1
+    if left is None:
+        return -1
+    fd, said = left
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        stale = os.pread(fd, len(_MARK), 0) == _MARK or (
-            started is not None and os.fstat(fd).st_ctime < started
-        )
-        if stale and _is_at(lock, fd):  # else another was faster
-            os.ftruncate(fd, os.pwrite(fd, _mine(), 0))  # at no moment without its owner
-            fd, taken = -1, fd
-            return taken
-    except BlockingIOError:
-        pass  # its owner lives
+        if not _is_at(lock, fd):
+            return -1  # another was faster
+        if said and heir is not None:
+            heir(said)
+        os.ftruncate(fd, os.pwrite(fd, _mine(), 0))  # at no moment without its owner
+        fd, taken = -1, fd
+        return taken
     finally:
         if fd >= 0:
             os.close(fd)
-    return -1
+
+
+def _left(lock: str, how: int, started: float | None) -> tuple[int, bytes] | None:
+    """A lock whose owner has died, with flock(2) on it, and what it had announced; or None.
+
+    Of those that do not say that they are lxgit's, what is older than `started` counts.
+    FileNotFoundError where there is no lock.
+    """
+    fd = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+        with open(fd, "rb", closefd=False) as file:
+            owner, said = file.readline(), file.read()
+        if not owner.startswith(_MARK):
+            said = b""
+            if started is None or os.fstat(fd).st_ctime >= started:
+                return None  # its owner may live
+        fd, left = -1, (fd, said)
+        return left
+    except BlockingIOError:
+        return None  # its owner lives
+    finally:
+        if fd >= 0:
+            os.close(fd)
 
 
 def _is_at(path: str, fd: int) -> bool:

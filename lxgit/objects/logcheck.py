@@ -1,8 +1,9 @@
 """Branches, tags and HEAD whose reflogs do not say how they came to be what they are.
 
-Whoever moves one, lxgit or stock Git, writes the log first; what a killed process had written goes
-with its lock, `NAME.lock`, which is on the disk before the entry is. So a log without the ref's
-value is a log that was lost, or a ref that something else has moved: by hand, or from a backup.
+Whoever moves one, lxgit or stock Git, writes the log first; what a killed lxgit had written goes
+with its lock, `NAME.lock`, which says so on the disk before the entry is. So a log without the
+ref's value is a log that was lost, or a ref that something else has moved: by hand, or from a
+backup; or stock Git was killed before it had.
 
 Or stock Git's `reflog expire` took the last entry, with a commit that the ref does not reach. Then
 the ref reaches all that the others name, which is no sign of anything else: who has Git, asks it.
@@ -16,7 +17,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from lxgit.objects.filelock import FileLock, RefLocked
+from lxgit.objects.filelock import RefLocked, announced
 from lxgit.objects.packedrefs import CorruptRef
 from lxgit.objects.reflogs import ReflogEntry
 from lxgit.objects.refnames import BRANCHES, TAGS
@@ -52,30 +53,35 @@ class LoggedRefs(RefStore):
         for name in names:
             with suppress(CorruptRef):
                 one = self._unlogged(name)
+                if one is None:
+                    continue
                 # Whoever is about to move it, or was and has died, has its lock.
-                moves = os.path.lexists(f"{self._path(name)}.lock")
-                if one is not None and not moves and self._value(name) == one.value:
-                    yield one
+                said = announced(f"{self._path(name)}.lock")
+                if said is not None and self._value(name) == one.value:
+                    one = self._unlogged(name, self._unmade_from(name, said))
+                    if one is not None:
+                        yield one
 
     def log_anew(self, one: Unlogged, who: Signature) -> bool:
         """Have the log end with what the ref is; what it says of before stays.
 
         False where somebody else has the ref's lock, or has changed either just before.
         """
-        with suppress(RefLocked), FileLock(self._path(one.name), self._git_dir):
+        with suppress(RefLocked), self._lock(one.name):
             if self._unlogged(one.name) == one:
                 entry = ReflogEntry(one.logged, one.value, who, FOUND_SO)
                 self._logs.append(one.name, entry)
                 return True
         return False
 
-    def _unlogged(self, name: str) -> Unlogged | None:
+    def _unlogged(self, name: str, size: int | None = None) -> Unlogged | None:
+        """As so many bytes of its log tell."""
         value = self._value(name)
         if value is None:
             return None
         if not os.path.exists(f"{self._git_dir}/logs/{name}"):
             return Unlogged(name, value, None)
-        log = self._logs.read(name)
+        log = self._logs.read(name, size)
         if name == "HEAD" or not log or log[0].new in (None, value):
             return None
         return Unlogged(name, value, log[0].new)

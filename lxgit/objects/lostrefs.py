@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack, suppress
 
 from lxgit.objects.deletions import LOST
-from lxgit.objects.filelock import FileLock, RefConflict
+from lxgit.objects.filelock import RefConflict, announced
 from lxgit.objects.refnames import BRANCHES, TAGS
 from lxgit.objects.refs import RefStore
 
@@ -24,7 +23,7 @@ class LostRefs(RefStore):
     def lost(self) -> dict[str, ObjectID]:
         """Branches and tags that are gone, though nobody deleted them: the last of their logs.
 
-        Not those that were to be made by somebody who was killed: that one's lock is there.
+        Not those that were to be made by somebody who was killed: that one's lock says so.
         """
         return {
             name: log[0].new for name, log in self.lost_logs().items() if log[0].new is not None
@@ -47,7 +46,7 @@ class LostRefs(RefStore):
         for name, log in left.items():
             with ExitStack() as stack:
                 with suppress(RefConflict):  # nobody can make it then
-                    stack.enter_context(FileLock(self._path(name), self._git_dir))
+                    stack.enter_context(self._lock(name))
                 if name in lost:
                     assert log[0].new is not None
                     if not exists(log[0].new):
@@ -60,10 +59,18 @@ class LostRefs(RefStore):
         """The logs of branches and tags that there are not, nor are about to be."""
         # A lock goes when its ref has come, a file when packed-refs has it: so in this order.
         logged = [name for name in self._logs.names() if name.startswith((BRANCHES, TAGS))]
-        unlocked = [name for name in logged if not os.path.lexists(f"{self._path(name)}.lock")]
-        gone = [name for name in unlocked if not self._has_file(name)]
+        said = {name: announced(f"{self._path(name)}.lock") for name in logged}
+        gone = {
+            name: left
+            for name, left in said.items()
+            if left is not None and not self._has_file(name)
+        }
         packed = self._packed.read() if gone else {}
-        return {name: self._logs.read(name) for name in gone if name not in packed}
+        return {
+            name: self._logs.read(name, self._unmade_from(name, left))
+            for name, left in gone.items()
+            if name not in packed
+        }
 
     def _among_lost(
         self, logs: dict[str, tuple[ReflogEntry, ...]]

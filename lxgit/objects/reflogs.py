@@ -17,6 +17,9 @@ from lxgit.tuples import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import Self
+
+    from lxgit.objects.filelock import FileLock
 
 
 class ReflogEntry(NamedTuple):
@@ -28,17 +31,52 @@ class ReflogEntry(NamedTuple):
     message: str
 
 
+class Intent(NamedTuple):
+    """What somebody is about to append to a ref's log, who then moves the ref.
+
+    <name> SP <bytes of the log> LF <lines of the log>
+    """
+
+    content: str
+    """The file in the repository that becomes the ref, and is there until then."""
+    size: int
+    """The bytes of the log before."""
+    lines: bytes
+    new: ObjectID | None
+    """What the ref is to be."""
+
+    def encode(self) -> bytes:
+        return b"%b %d\n%b" % (os.fsencode(self.content), self.size, self.lines)
+
+    @classmethod
+    def parse(cls, text: bytes) -> Self | None:
+        """None for what is none: a power failure leaves such before anything was appended."""
+        head, _, lines = text.partition(b"\n")
+        content, _, size = head.partition(b" ")
+        entries = list(_decode_all(lines.split(b"\n")))
+        if not content or not size.isdigit() or not entries:
+            return None
+        return cls(os.fsdecode(content), int(size), lines, entries[-1].new)
+
+
 class Reflogs:
     """The files below `logs`."""
 
     def __init__(self, git_dir: str) -> None:
+        self._git_dir = git_dir
         self._directory = f"{git_dir}/logs"
 
-    def append(self, name: str, *entries: ReflogEntry) -> None:
+    def append(
+        self,
+        name: str,
+        *entries: ReflogEntry,
+        lock: FileLock | None = None,
+    ) -> None:
         """Add a line for each, durably; the last change comes first, as everywhere.
 
         One write, so that lines of several processes do not mix. Until it is on the disk, a power
-        failure may leave zeros where the lines were, or a part.
+        failure may leave zeros where the lines were, or a part. `lock` is the ref's, and says so
+        before: what it is to be is written already.
         """
         path = f"{self._directory}/{name}"
         fd = self._open(path)
@@ -48,18 +86,24 @@ class Reflogs:
             torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
             if torn:
                 _blank_last_line(path)
-            write_all(fd, b"\n" * torn + encode_log(entries))
+            lines = b"\n" * torn + encode_log(entries)
+            if lock is not None:
+                lock.announce(Intent(lock.content, size, lines, entries[0].new).encode())
+            write_all(fd, lines)
             os.fsync(fd)
         finally:
             os.close(fd)
         if is_new:
             fsync_directory(os.path.dirname(path))
 
-    def read(self, name: str) -> tuple[ReflogEntry, ...]:
-        """All changes of a ref, the last one first; lines that are none are left out."""
+    def read(self, name: str, size: int | None = None) -> tuple[ReflogEntry, ...]:
+        """All changes of a ref, the last one first; lines that are none are left out.
+
+        With `size` those alone that are in so many bytes.
+        """
         try:
             with open(f"{self._directory}/{name}", "rb") as file:
-                entries = list(_decode_all(file))
+                entries = list(_decode_all(file.read(size).split(b"\n")))
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return ()
         return tuple(reversed(entries))
@@ -71,14 +115,33 @@ class Reflogs:
         except (FileNotFoundError, NotADirectoryError):
             return 0
 
+    def intended(self, name: str, said: bytes) -> Intent | None:
+        """What somebody `said` whose ref never became it, if the log has nothing else behind.
+
+        It may have a part of it, after a power failure with zeros for any.
+        """
+        intent = Intent.parse(said)
+        if intent is None or not os.path.lexists(f"{self._git_dir}/{intent.content}"):
+            return None
+        try:
+            with open(f"{self._directory}/{name}", "rb") as file:
+                file.seek(intent.size)
+                found = file.read(len(intent.lines) + 1)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return None
+        if len(found) > len(intent.lines):
+            return None
+        parts = zip(found, intent.lines, strict=False)
+        return intent if all(byte in (0, meant) for byte, meant in parts) else None
+
     def cut(self, name: str, size: int, *, keep: bool) -> None:
         """Have a log as it was when it had that many bytes; with `keep`, also where it had none."""
+        path = f"{self._directory}/{name}"
+        if self.size(name) > size:
+            os.truncate(path, size)
+            fsync_file(path)  # also of one that goes: what it said is never back
         if not size and not keep:
             self.delete(name)
-        elif self.size(name) > size:
-            path = f"{self._directory}/{name}"
-            os.truncate(path, size)
-            fsync_file(path)
 
     def names(self) -> list[str]:
         """The refs that have a log."""
@@ -156,7 +219,7 @@ def _encode(entry: ReflogEntry) -> bytes:
 
 def _decode_all(lines: Iterable[bytes]) -> Iterator[ReflogEntry]:
     for line in lines:
-        head, _, message = line.rstrip(b"\n").partition(b"\t")
+        head, _, message = line.partition(b"\t")
         try:
             old, new = (from_hex(head[at : at + 40]) for at in (0, 41))
         except InvalidObjectID:

@@ -12,7 +12,7 @@ from lxgit.enums import Enum
 from lxgit.errors import LxgitError
 from lxgit.fsutil import fsync_directory
 from lxgit.lean import contextmanager, suppress
-from lxgit.objects.filelock import FileLock, RefConflict, RefLocked
+from lxgit.objects.filelock import FileLock, RefConflict, RefLocked, announced
 from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.objects.packedrefs import CorruptRef
 from lxgit.objects.reflogs import ReflogEntry, Reflogs, encode_log, remove_empty_parents
@@ -161,8 +161,8 @@ class RefStore(RefReader):
             self._check_conflict(name)
         with (
             self._keeping(new),
-            FileLock(self._path(name), self._git_dir) as lock,
-            self._made_or_not(name, lock),
+            self._lock(name) as lock,
+            self._made_or_not(name),
         ):
             current = self.read(name)
             if old is not ANY and current != old:
@@ -191,7 +191,7 @@ class RefStore(RefReader):
 
     def replace_reflog(self, name: str, entries: Sequence[ReflogEntry]) -> None:
         """Have these entries alone in a reflog, the last change first. RefLocked."""
-        with FileLock(self._path(name), self._git_dir):  # so that Git adds none meanwhile
+        with self._lock(name):  # so that Git adds none meanwhile
             self._rewrite(name, entries)
 
     def deleted(self) -> tuple[Deletion, ...]:
@@ -200,29 +200,32 @@ class RefStore(RefReader):
 
         return tuple(deletions(self.reflog(DELETED)))
 
-    def drop_unmade(self, name: str) -> None:
-        """Remove from a log what somebody wrote who was to move the ref, and was killed.
+    def take_back(self, name: str, said: bytes) -> None:
+        """Drop from a log what somebody wrote who was to move the ref, and died before.
 
-        The caller has that one's lock. What the log had before stays, also of one that is `lost`;
-        where that was nothing, or has expired, an empty log.
-        With a log that came from another name nobody can tell, and all of it is LOST.
+        The caller has that one's lock, which `said` so.
         """
-        if not name.startswith((BRANCHES, TAGS)):
-            return
-        log = self._logs.read(name)
-        if self._is_there(name):
-            value = self.read(name)
-            if log and log[0].new != value and log[0].old == value:
-                moved = next((at for at, entry in enumerate(log) if entry.new == value), 1)
-                self._rewrite(name, log[moved:])
-        elif log and log[0].old is None and len(log) > 1:
-            self._rewrite(name, log[1:])
-        elif log and log[0].old in (None, log[0].new):
-            if log[0].old is not None:
-                from lxgit.objects.deletions import LOST
+        size = self._unmade_from(name, said)
+        if size is not None:
+            self._logs.cut(name, size, keep=self._is_there(name))
 
-                self._bury(name, log[0].old, LOST, log[0].who)
-            self._logs.delete(name)
+    def _lock(self, name: str) -> FileLock:
+        """The lock of a ref; with it goes what a dead owner has logged that never came to be."""
+        return FileLock(
+            self._path(name), self._git_dir, heir=lambda said: self.take_back(name, said)
+        )
+
+    def _unmade_from(self, name: str, said: bytes) -> int | None:
+        """Where in a log begins what never came to be, of an owner of the ref's lock who has died.
+
+        That is sure only while the file is there that was to be the ref: no value of a ref tells,
+        nor any time, what somebody did by hand.
+        """
+        with suppress(CorruptRef):
+            intent = self._logs.intended(name, said)
+            if intent is not None and self.read(name) != intent.new:
+                return intent.size
+        return None
 
     def _rewrite(self, name: str, entries: Sequence[ReflogEntry]) -> None:
         with FileLock(self._path(f"logs/{name}"), self._git_dir) as lock:
@@ -241,12 +244,18 @@ class RefStore(RefReader):
 
     def drop(self, name: str) -> None:
         """Remove a ref whatever it holds, and its log; nothing tells of it."""
-        with FileLock(self._path(name), self._git_dir):
+        with self._lock(name):
             self._delete(name)
 
     def not_in_log(self, name: str, entries: Sequence[ReflogEntry]) -> list[ReflogEntry]:
-        """Those that the ref's log has not: all, unless a kill came between log and ref."""
-        there = set(self.reflog(name) if entries else ())
+        """Those that the ref's log has not: all, unless a kill came between ref and log.
+
+        What goes with the lock of somebody who has died, the log has not.
+        """
+        if not entries:
+            return []
+        size = self._unmade_from(name, announced(f"{self._path(name)}.lock") or b"")
+        there = set(self._logs.read(name, size))
         return [entry for entry in entries if entry not in there]
 
     def beside(self, name: str) -> list[str]:
@@ -294,7 +303,7 @@ class RefStore(RefReader):
         return os.path.isfile(path) or os.path.islink(path)
 
     @contextmanager
-    def _made_or_not(self, name: str, lock: FileLock) -> Iterator[None]:
+    def _made_or_not(self, name: str) -> Iterator[None]:
         """Have the log of a branch or tag as it was, if that is what it was in the end."""
         size, before = self._logs.size(name), self._read_direct(name)
         try:
@@ -303,22 +312,19 @@ class RefStore(RefReader):
             with suppress(CorruptRef):
                 if name.startswith((BRANCHES, TAGS)) and self._read_direct(name) == before:
                     self._logs.cut(name, size, keep=before is not None)
-                    if lock.inherited:
-                        self.drop_unmade(name)
             raise
 
     def _log(
         self, name: str, entry: ReflogEntry, before: Sequence[ReflogEntry], lock: FileLock
     ) -> None:
-        if name.startswith((BRANCHES, TAGS)):
-            lock.persist()  # it tells that what the log says need not have come to be
+        saying = lock if name.startswith((BRANCHES, TAGS)) else None
         if entry.old is None and before:  # as Git has it after `branch -m`
             entry = entry._replace(old=before[0].new)
         try:
-            self._logs.append(name, entry, *before)
+            self._logs.append(name, entry, *before, lock=saying)
         except (NotADirectoryError, IsADirectoryError):
             self._clear_logs(name, entry.who)
-            self._logs.append(name, entry, *before)
+            self._logs.append(name, entry, *before, lock=saying)
 
     def _clear_logs(self, name: str, who: Signature) -> None:
         """Remove logs of refs that are gone, where a directory or the file of this one's is to be.

@@ -103,6 +103,7 @@ def _collect(repository: Repository, *, now: bool, progress: Progress) -> Collec
         leftovers.sweep(repository)
         with repository.collecting():
             check_not_hidden(repository)
+            leftovers.sweep_ref_locks(repository)  # of who died since; no other lxgit has any
             keep_lost(repository, progress)
             entries = expire_reflogs(repository, now=now)
         count = _repacked(repository, now=now, progress=progress)

@@ -17,7 +17,6 @@ from lxgit.locks import LockHeld
 from lxgit.objects import packwriter
 from lxgit.objects.filecheck import is_counted
 from lxgit.objects.filelock import drop_stale_lock
-from lxgit.objects.packedrefs import CorruptRef
 from lxgit.operations.pins import unpin_leftovers
 from lxgit.operations.running import end
 from lxgit.runtime import rootless, volumes
@@ -72,7 +71,6 @@ def sweep(repository: Repository) -> int:
     Safe at any time, beside commands that work on the store.
     """
     swept = packwriter.sweep(repository.git_dir)
-    swept += sum(_drop_ref_lock(repository, lock) for lock in _ref_locks(str(repository.git_dir)))
     swept += sum(map(_drop_ownerless, _ownerless(repository)))
     with settled(repository.containers_dir) as living:
         swept += unpin_leftovers(repository, living)
@@ -81,9 +79,8 @@ def sweep(repository: Repository) -> int:
     swept += sum(map(_drop_others, all_containers(repository.containers_dir)))
     swept += sweep_unfinished(repository)
     ours = _named(repository.path, _OURS)
-    if not ours:
-        return swept
-    used = _open_files()
+    used = _open_files() if ours else set()
+    swept += sweep_ref_locks(repository)  # which rely on what their owners had written
     for path in ours:
         name = os.path.basename(path)
         grace = max(
@@ -91,6 +88,14 @@ def sweep(repository: Repository) -> int:
         )
         swept += _remove(path, used, grace)
     return swept
+
+
+def sweep_ref_locks(repository: Repository) -> int:
+    """Remove the locks of refs whose owners have died, and what those logged that never came.
+
+    How many there were. Safe at any time.
+    """
+    return sum(_drop_ref_lock(repository, lock) for lock in _ref_locks(str(repository.git_dir)))
 
 
 def sweep_unfinished(repository: Repository) -> int:
@@ -179,14 +184,8 @@ def _ref_locks(git_dir: str) -> Iterator[str]:
 
 
 def _drop_ref_lock(repository: Repository, lock: str) -> bool:
-    """Remove a lock of a ref, if its owner has died, and the log of one that was to be made."""
     name = os.path.relpath(lock, repository.git_dir).removesuffix(".lock")
-
-    def drop_unmade() -> None:
-        with contextlib.suppress(CorruptRef):
-            repository.refs.drop_unmade(name)
-
-    return drop_stale_lock(lock, before=drop_unmade)
+    return drop_stale_lock(lock, heir=lambda said: repository.refs.take_back(name, said))
 
 
 def _remove(path: str, used: set[tuple[int, int]], grace: float) -> bool:

@@ -31,6 +31,11 @@ def moved_by_one_who_is_killed(refs: RefStore, old: ObjectID, new: ObjectID) -> 
     os.waitpid(killed, 0)
 
 
+def taken_over(refs: RefStore, git_dir: Path) -> bool:
+    """Whether the branch's lock was one that somebody has left, and is gone now."""
+    return drop_stale_lock(f"{git_dir}/{BASE}.lock", heir=lambda said: refs.take_back(BASE, said))
+
+
 @pytest.fixture
 def logged(refs: RefStore, git_dir: Path, commits: list[ObjectID]) -> LoggedRefs:
     put(refs, BASE, commits[0])
@@ -51,8 +56,7 @@ def test_after_a_kill_the_log_is_the_ref_s(
     assert len(refs.reflog(BASE)) == 3
     assert list(logged.unlogged()) == []
     if next_one == "gc":
-        lock = f"{git_dir}/{BASE}.lock"
-        assert drop_stale_lock(lock, before=lambda: refs.drop_unmade(BASE))
+        assert taken_over(refs, git_dir)
     elif next_one == "update":
         put(refs, BASE, commits[0], commits[1])
     else:
@@ -74,6 +78,44 @@ def test_after_a_kill_with_no_entry_for_the_value(
         put(refs, BASE, commits[0], commits[2])
     assert refs.reflog(BASE) == ()
     assert list(logged.unlogged()) == []
+
+
+@pytest.mark.parametrize("tear", ["nothing", "zeros", "the end", "all", "other"])
+def test_after_a_power_failure_there_may_be_any_part_of_what_was_logged(
+    refs: RefStore, logged: LoggedRefs, git_dir: Path, commits: list[ObjectID], tear: str
+) -> None:
+    """All of it goes with the lock; but not what is none of it."""
+    before, log = refs.reflog(BASE), git_dir / "logs" / BASE
+    size = log.stat().st_size
+    moved_by_one_who_is_killed(refs, commits[1], commits[2])
+    content = log.read_bytes()
+    torn = {
+        "nothing": content,
+        "zeros": content[: size + 50] + bytes(len(content) - size - 50),
+        "the end": content[: size + 50],
+        "all": content[:size],
+        "other": content[:size] + content[:size],
+    }[tear]
+    log.write_bytes(torn)
+    assert list(logged.unlogged()) == []
+    assert taken_over(refs, git_dir)
+    assert refs.reflog(BASE) == (before * 2 if tear == "other" else before)
+    assert log.stat().st_size == (2 * size if tear == "other" else size)
+
+
+@pytest.mark.parametrize("torn", [b"", b"lxgit 1\n", b"lxgit 1\ntmp_0", bytes(200)])
+def test_a_lock_that_says_nothing_proves_nothing(
+    refs: RefStore, git_dir: Path, commits: list[ObjectID], logged: LoggedRefs, torn: bytes
+) -> None:
+    """A kill left it before anything was logged, or a power failure."""
+    (git_dir / BASE).write_text(commits[0].hex() + "\n")
+    before, lock = refs.reflog(BASE), git_dir / f"{BASE}.lock"
+    lock.write_bytes(torn)
+    is_lxgits = torn.startswith(b"lxgit")  # else it may be one of stock Git's that lives
+    told = [Unlogged(BASE, commits[0], commits[1])] if is_lxgits else []
+    assert list(logged.unlogged()) == told
+    assert taken_over(refs, git_dir) == is_lxgits
+    assert refs.reflog(BASE) == before
 
 
 def test_an_update_that_fails_leaves_no_entry(

@@ -1,0 +1,133 @@
+"""What those leave in reflogs who die with a ref's lock.
+
+Nothing goes that came to be, nor what nobody can tell of.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lxgit.objects.filelock import FileLock
+from lxgit.objects.ids import hex_id
+from lxgit.objects.logcheck import LoggedRefs, Unlogged
+from lxgit.objects.lostrefs import LostRefs
+from lxgit.objects.refs import ANY
+from lxgit.operations.branches import create_branch
+from lxgit.operations.gc import gc
+from lxgit.operations.leftovers import sweep
+from lxgit.operations.reflogs import deleted
+from lxgit.repository import Repository, open_repository
+from tests.operations.test_former_values import commits, git, grow, killed_at, known, who
+from tests.support.stores import Listener
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from lxgit.objects.ids import ObjectID
+
+__all__ = ["commits", "git"]  # fixtures
+
+DAY = 86_400
+
+
+def ages(repository: Repository, ref: str) -> None:
+    """Have the entries of a ref's log be a hundred days old."""
+    log = repository.git_dir / "logs" / ref
+    log.write_text(re.sub(r"> \d+ ", f"> {int(time.time()) - 100 * DAY} ", log.read_text()))
+
+
+def test_a_kill_while_a_lost_branch_is_buried(
+    repository: Repository, commits: list[ObjectID]
+) -> None:
+    """The lock that is left proves nothing: the branch is lost as before, and gc tells of it."""
+    for step in count(1):
+        name = f"lost{step}"
+        log = grow(repository, name, commits)
+        (repository.git_dir / "refs/heads" / name).unlink()
+
+        def bury(one: Repository) -> None:
+            LostRefs(one.git_dir).bury_lost(one.objects.__contains__, int(time.time()))
+
+        was_killed = killed_at(step, bury, repository)
+        lost = LostRefs(repository.git_dir).lost()
+        assert lost or f"refs/heads/{name}" in {row.ref for row in deleted(repository)}, step
+        gc(open_repository(repository.path), now=True, progress=Listener())
+        assert known(repository, name) >= set(log), step
+        assert commits[-1] in open_repository(repository.path).objects
+        if not was_killed:
+            break
+    assert step > 5
+
+
+@pytest.mark.parametrize("undone", [False, True])
+def test_a_kill_while_one_moves_that_was_set_back_by_hand(
+    repository: Repository, commits: list[ObjectID], *, undone: bool
+) -> None:
+    """What came to be stays in the log; also where it is `undone` by hand before anybody looks."""
+    first, new, tip = commits
+    for step in count(1):
+        name = f"x{step}"
+        ref, log = f"refs/heads/{name}", grow(repository, name, commits)
+        file = repository.git_dir / ref
+        file.write_text(f"{hex_id(first)}\n")
+        move = partial(create_branch, name=name, start=hex_id(new), force=True, identity=who())
+        was_killed = killed_at(step, move, repository)
+        moved = repository.refs.read(ref) == new
+        if undone and moved:
+            file.write_text(f"{hex_id(first)}\n")
+        logged = new if moved else tip
+        told = [Unlogged(ref, first, logged)] if undone or not moved else []
+        refs = LoggedRefs(repository.git_dir)
+        assert [one for one in refs.unlogged() if one.name == ref] == told, step
+        sweep(repository)
+        after = repository.refs.reflog(ref)
+        assert after[moved:] == log, step
+        assert after[0].new == logged, step
+        assert [one for one in refs.unlogged() if one.name == ref] == told, step
+        if not was_killed:
+            break
+    assert step > 8
+
+
+def test_a_commit_that_is_killed_while_gc_waits_for_it(
+    repository: Repository, commits: list[ObjectID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had logged goes, and not what is true and old."""
+    ref = "refs/heads/x"
+    create_branch(repository, "x", hex_id(commits[0]), force=False, identity=who())
+    ages(repository, ref)
+    (entry,) = repository.refs.reflog(ref)
+    ready, tell = os.pipe()
+    child = os.fork()
+    if not child:
+
+        def stand_still(_: FileLock) -> None:
+            os.write(tell, b"x")
+            signal.pause()
+
+        monkeypatch.setattr(FileLock, "commit", stand_still)
+        refs = open_repository(repository.path).refs
+        refs.update(ref, commits[1], old=ANY, message="never came", who=who().committer)
+    os.read(ready, 1)
+    assert repository.refs.reflog(ref)[0].message == "never came"
+    collecting = Repository.collecting
+
+    def killing(self: Repository) -> AbstractContextManager[int]:
+        monkeypatch.undo()
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return collecting(self)
+
+    monkeypatch.setattr(Repository, "collecting", killing)
+    gc(open_repository(repository.path), progress=Listener())
+    assert repository.refs.reflog(ref) == (entry,)
+    assert not (repository.git_dir / f"{ref}.lock").exists()
+    assert list(LoggedRefs(repository.git_dir).unlogged()) == []
