@@ -47,6 +47,8 @@ class LostRefs(RefStore):
             with ExitStack() as stack:
                 with suppress(RefConflict):  # nobody can make it then
                     stack.enter_context(self._lock(name))
+                if self._is_there(name):
+                    continue  # by stock Git, just now
                 if name in lost:
                     assert log[0].new is not None
                     if not exists(log[0].new):

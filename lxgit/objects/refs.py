@@ -189,10 +189,19 @@ class RefStore(RefReader):
         """The names that have a reflog, HEAD among them."""
         return tuple(self._logs.names())
 
-    def replace_reflog(self, name: str, entries: Sequence[ReflogEntry]) -> None:
-        """Have these entries alone in a reflog, the last change first. RefLocked."""
-        with self._lock(name):  # so that Git adds none meanwhile
-            self._rewrite(name, entries)
+    def replace_reflog(
+        self, name: str, entries: Sequence[ReflogEntry], *, of: Sequence[ReflogEntry]
+    ) -> None:
+        """Have these entries in a reflog for those `of` it, the last change first. RefLocked.
+
+        What stock Git has added since stays before them; where it has done anything else with the
+        log, that stays as it is.
+        """
+        with self._lock(name):
+            log = self._logs.read(name)
+            added = len(log) - len(of)
+            if added >= 0 and log[added:] == tuple(of):
+                self._rewrite(name, [*log[:added], *entries])
 
     def deleted(self) -> tuple[Deletion, ...]:
         """Branches and tags that were deleted, the last first."""

@@ -52,6 +52,8 @@ class Entries(NamedTuple):
 
     dropped: int
     """How many entries go."""
+    before: Mapping[str, Sequence[ReflogEntry]]
+    """What each log had when it was read: stock Git may have added to it since."""
     logs: Mapping[str, Sequence[ReflogEntry]]
     """What is left of each log that loses or changes any, the last change first."""
     surviving: frozenset[ObjectID]
@@ -82,6 +84,7 @@ def expiring(repository: Repository, *, now: bool) -> Entries:
         kept[DELETED] = _kept_of_deleted(logs[DELETED], young[DELETED], unnamed)
     return Entries(
         dropped=sum(len(logs[name]) - len(entries) for name, entries in kept.items()),
+        before=logs,
         logs={name: entries for name, entries in kept.items() if entries != list(logs[name])},
         surviving=frozenset(logged_ids(kept.values())),
     )
@@ -97,7 +100,7 @@ def expire_reflogs(repository: Repository, *, now: bool) -> int:
         if name == DELETED:
             _replace_deleted(repository, kept)
         else:
-            repository.refs.replace_reflog(name, kept)
+            repository.refs.replace_reflog(name, kept, of=entries.before[name])
     return entries.dropped
 
 
@@ -138,7 +141,7 @@ def _replace_deleted(repository: Repository, kept: Sequence[ReflogEntry]) -> Non
     if list(kept[:1]) != list(on_their_own(log[:1])):
         _let_go(repository, kept, log[0].who)
     if kept:
-        repository.refs.replace_reflog(DELETED, kept)
+        repository.refs.replace_reflog(DELETED, kept, of=repository.refs.reflog(DELETED))
 
 
 def _last(

@@ -1,4 +1,4 @@
-"""What those leave in reflogs who die with a ref's lock.
+"""What those leave in reflogs who die with a ref's lock, and what stock Git writes beside gc.
 
 Nothing goes that came to be, nor what nobody can tell of.
 """
@@ -20,6 +20,7 @@ from lxgit.objects.ids import hex_id
 from lxgit.objects.logcheck import LoggedRefs, Unlogged
 from lxgit.objects.lostrefs import LostRefs
 from lxgit.objects.refs import ANY
+from lxgit.operations import garbage
 from lxgit.operations.branches import create_branch
 from lxgit.operations.gc import gc
 from lxgit.operations.leftovers import sweep
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from lxgit.objects.ids import ObjectID
+    from lxgit.objects.reflogs import ReflogEntry
+    from lxgit.operations.garbage import Entries
+    from tests.support.stockgit import StockGit
 
 __all__ = ["commits", "git"]  # fixtures
 
@@ -131,3 +135,77 @@ def test_a_commit_that_is_killed_while_gc_waits_for_it(
     assert repository.refs.reflog(ref) == (entry,)
     assert not (repository.git_dir / f"{ref}.lock").exists()
     assert list(LoggedRefs(repository.git_dir).unlogged()) == []
+
+
+def between(monkeypatch: pytest.MonkeyPatch, git: StockGit, *commands: tuple[str, ...]) -> None:
+    """Have stock Git do that after gc has read the reflogs, before it writes any."""
+    expiring = garbage.expiring
+
+    def and_git(repository: Repository, *, now: bool) -> Entries:
+        entries = expiring(repository, now=now)
+        for words in commands:
+            git(*words)
+        return entries
+
+    monkeypatch.setattr(garbage, "expiring", and_git)
+
+
+@pytest.mark.parametrize("now", [False, True])
+def test_what_stock_git_logs_meanwhile_stays(
+    repository: Repository,
+    git: StockGit,
+    commits: list[ObjectID],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    now: bool,
+) -> None:
+    first, second, third = map(hex_id, commits)
+    ref = "refs/heads/x"
+    create_branch(repository, "base", first, force=False, identity=who())
+    grow(repository, "x", [commits[0], commits[2], commits[0]])
+    if not now:
+        ages(repository, ref)
+    pushed = [("update-ref", "-m", "pushed", ref, oid) for oid in (second, third)]
+    between(monkeypatch, git, *pushed)
+    gc(repository, now=now, progress=Listener())
+    log = repository.refs.reflog(ref)
+    assert [entry.new for entry in log[:2]] == [commits[2], commits[1]]
+    assert [entry.new for entry in log[2:]] == commits[:1]  # and what was to go has gone
+    assert commits[1] in open_repository(repository.path).objects
+    assert list(LoggedRefs(repository.git_dir).unlogged()) == []
+
+
+def test_the_log_of_one_that_stock_git_deletes_meanwhile_is_not_back(
+    repository: Repository,
+    git: StockGit,
+    commits: list[ObjectID],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    create_branch(repository, "base", hex_id(commits[0]), force=False, identity=who())
+    grow(repository, "x", commits)
+    ages(repository, "refs/heads/x")
+    between(monkeypatch, git, ("branch", "-D", "x"))
+    gc(repository, progress=Listener())
+    assert not (repository.git_dir / "logs/refs/heads/x").exists()
+    assert LostRefs(repository.git_dir).lost() == {}
+
+
+def test_a_lost_one_that_stock_git_makes_meanwhile_keeps_its_log(
+    repository: Repository,
+    git: StockGit,
+    commits: list[ObjectID],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = grow(repository, "x", commits)
+    (repository.git_dir / "refs/heads/x").unlink()
+    among = LostRefs._among_lost
+
+    def and_git(self: LostRefs, logs: dict[str, tuple[ReflogEntry, ...]]) -> object:
+        monkeypatch.undo()
+        git("branch", "x", hex_id(commits[-1]))
+        return among(self, logs)
+
+    monkeypatch.setattr(LostRefs, "_among_lost", and_git)
+    gc(repository, progress=Listener())
+    assert repository.refs.reflog("refs/heads/x")[-len(log) :] == log
+    assert deleted(repository) == []
