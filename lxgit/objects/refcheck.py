@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from lxgit.errors import LxgitError, quoted
 from lxgit.objects.commits import decode_tag
+from lxgit.objects.database import CorruptObject
 from lxgit.objects.ids import InvalidObjectID, ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.lostrefs import LostRefs
 from lxgit.objects.packedrefs import CorruptRef
@@ -26,12 +27,12 @@ from lxgit.objects.refnames import (
     short_name,
     stash_number,
 )
-from lxgit.objects.refreader import UNCACHE, is_pin, remedy, restoring, unknown
+from lxgit.objects.refreader import UNCACHE, remedy, restoring, unknown
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from lxgit.objects.database import ObjectDatabase
@@ -55,12 +56,22 @@ class RefFault(NamedTuple):
 
 
 class RefVerifier:
-    """Verifies the refs and reflogs of one repository."""
+    """Verifies the refs and reflogs of one repository.
 
-    def __init__(self, git_dir: Path, database: ObjectDatabase, log: OperationLog) -> None:
+    `remade` are refs of containers that `fsck --repair` has name what these stand on.
+    """
+
+    def __init__(
+        self,
+        git_dir: Path,
+        database: ObjectDatabase,
+        log: OperationLog,
+        remade: Collection[str] = (),
+    ) -> None:
         self._git_dir = str(git_dir)
         self._database = database
         self._log = log
+        self._remade = remade
 
     def faults(self) -> Iterator[RefFault]:
         """All that is wrong with them."""
@@ -147,7 +158,10 @@ class RefVerifier:
                 told = f"the ref '{name}' names a {kind.word.decode()}"
                 yield RefFault(told, name, self._elsewhere(name))
         except LxgitError as error:
-            yield RefFault(f"the ref '{name}': {error.message}", name, self._elsewhere(name))
+            hint = self._elsewhere(name)
+            if isinstance(error, CorruptObject) and name.startswith((BRANCHES, TAGS)):
+                hint = restoring(self._git_dir)  # nothing is wrong with the ref
+            yield RefFault(f"the ref '{name}': {error.message}", name, hint)
 
     def _elsewhere(self, name: str) -> str:
         """What to do about a ref that is sound, but for what it names."""
@@ -159,7 +173,7 @@ class RefVerifier:
             return (
                 f"'lxgit reflog {short}' says what it was, 'lxgit {verb} -f {short} ID' goes there"
             )
-        if is_pin(name):
+        if name in self._remade:
             return "'lxgit fsck --repair' has it name what the container stands on"
         return UNCACHE if name.startswith(CACHE) else restoring(self._git_dir)
 

@@ -44,18 +44,19 @@ from lxgit.operations.gc import lies
 from lxgit.operations.hiding import hidden_history
 from lxgit.operations.lookup import read_commit
 from lxgit.operations.naming import shared_names
-from lxgit.operations.pins import pin_owner
+from lxgit.operations.pins import pin_owner, unpinned_commits
 from lxgit.operations.repair import lacking_settings, remake, write_settings
 from lxgit.operations.values import Problem
 from lxgit.runtime.containers import all_containers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from lxgit.objects.logcheck import Unlogged
     from lxgit.progress import Progress
     from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
 
 _ID = re.compile(rb"\b[0-9a-f]{40}\b")
 _MADE_SO = re.compile(rb"(?:error|warning) in (?:blob|tree|commit|tag) [0-9a-f]{40}: ")
@@ -66,6 +67,10 @@ _ANEW = "'lxgit fsck --repair' writes it anew, with what can be read of it"
 _BY_HAND = "no store needs what Git refuses there: take it out of git/config"
 _PASSED_OVER = "'lxgit undo' passes over it; taking the line out of that file loses nothing more"
 _OUT_OF_LOG = "where there is none, 'lxgit gc --now' drops the entry, and all that no ref reaches"
+_OF_SETTINGS = re.compile(
+    rb"^fatal: bad (?:\w+ )*config (?:line|value) |^fatal: unknown repository extension"
+    rb"|^error: invalid value for 'extensions|^warning: unable to access '.*/config': "
+)
 _UNREAD = (b"not a git repository", b"/packed-refs: ")  # Git looks no further then
 _NO_PACKS = "'lxgit fsck --repair' makes it; then 'lxgit fsck' tells of what was in it"
 _FIRST = "mend HEAD or packed-refs first: then 'lxgit fsck' tells of objects, too"
@@ -110,17 +115,20 @@ def _history_problems(
 ) -> Iterator[Problem]:
     """What is wrong with Git's part of the store."""
     progress.phase("Verifying objects")
-    yield from _settings_problems(repository, repair=repair)
+    settings = list(_settings_problems(repository, repair=repair))
+    yield from settings
     derived = list(_derived_problems(repository, repair=repair))
     yield from derived
-    names = {one.id: one.config.name for one in all_containers(repository.containers_dir)}
-    yield from _ref_problems(repository, names, repair=repair)
+    containers = all_containers(repository.containers_dir)
+    names = {one.id: one.config.name for one in containers}
+    remade = set(_remade(repository, containers))
+    yield from _ref_problems(repository, names, remade, repair=repair)
     for hidden in hidden_history(repository):
         yield Problem(hidden.message, hint=hidden.hint)
     history = History(repository)
     said = _git_says(repository)
     damaged = {from_hex(match) for line in said for match in _ID.findall(line)}
-    back = _back(repository, said)
+    back = _back(repository, said, settings)
     mended = any(one.hint == REPAIR and not one.repaired for one in derived)
     for line in said:
         hint = _remedy(line, back, mended=mended)
@@ -130,7 +138,7 @@ def _history_problems(
     yield from _operation_problems(repository)
 
 
-def _remedy(line: bytes, back: str, *, mended: bool) -> str | None:
+def _remedy(line: bytes, back: str | None, *, mended: bool) -> str | None:
     """What to do about what Git says; `mended` says that `repair` would make something again."""
     if any(words in line for words in _UNREAD):
         return _FIRST
@@ -141,8 +149,10 @@ def _remedy(line: bytes, back: str, *, mended: bool) -> str | None:
     return _REPAIR_FIRST if mended else back
 
 
-def _back(repository: Repository, said: Iterable[bytes]) -> str:
-    """What brings back the objects that Git misses, by what it says."""
+def _back(repository: Repository, said: Sequence[bytes], settings: Sequence[Problem]) -> str | None:
+    """What brings back the objects that Git misses, by what it says; or has it look for them."""
+    if any(map(_OF_SETTINGS.search, said)):
+        return next((one.hint for one in settings if not one.repaired), _BY_HAND)
     back = restoring(repository.git_dir)
     # The log of a ref that was mended says what it was, too.
     if all(b": invalid reflog entry " in line for line in said if not _OF_REFS.search(line)):
@@ -150,12 +160,21 @@ def _back(repository: Repository, said: Iterable[bytes]) -> str:
     return back
 
 
+def _remade(repository: Repository, containers: Iterable[Container]) -> Iterator[str]:
+    """The refs of containers that do not name what these stand on, where that is there."""
+    for one in containers:
+        with contextlib.suppress(CorruptRef):  # which is told of
+            unkept = unpinned_commits(repository, one)
+            if unkept and all(from_hex(commit) in repository.objects for commit in unkept):
+                yield from (f"{PINS}{one.id}", f"{PINS}{one.id}-base")
+
+
 def _ref_problems(
-    repository: Repository, names: Mapping[str, str], *, repair: bool
+    repository: Repository, names: Mapping[str, str], remade: Collection[str], *, repair: bool
 ) -> Iterator[Problem]:
     """Refs that are none, or that name what there is not; those of a cache can go."""
     refs = RefStore(repository.git_dir)  # the store's own would wait for whoever collects
-    verifier = RefVerifier(repository.git_dir, repository.objects, repository.operations)
+    verifier = RefVerifier(repository.git_dir, repository.objects, repository.operations, remade)
     for message, ref, hint in list(verifier.faults()):
         dropped = False
         if repair and ref is not None and ref.startswith(CACHE):

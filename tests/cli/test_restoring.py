@@ -101,3 +101,19 @@ def test_a_ref_that_is_set_to_what_is_not_there(full: Lxgit, git: StockGit, plac
     assert "'lxgit gc --now' drops the entry" in hint
     full("gc", "--now")
     assert full("fsck").out == "No faults found.\n"
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.lxc
+def test_refs_to_what_a_damaged_pack_has_are_sound(full: Lxgit, git: StockGit) -> None:
+    """`fsck --repair` was to mend a container's, and `branch -f` a branch."""
+    full("create", "--name", "web", "tuned")
+    full("gc")
+    cut(*(git.git_dir / "objects/pack").glob("*.pack"))
+    for words in (["fsck"], ["fsck", "--repair"]):
+        told = full(*words, code=1).out
+        assert "(harms container web)" in told
+        assert "CLONE" in told
+        assert "what the container stands on" not in told
+        assert "goes there" not in told

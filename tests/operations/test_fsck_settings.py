@@ -82,6 +82,30 @@ def test_a_configuration_that_git_reads_and_refuses_is_not_called_repaired(
     config.write_bytes(sound)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "hint"),
+    [
+        ("[gc]", "[broken\n[gc]", "writes it anew"),
+        ("bare = true", "bare = trud", "writes it anew"),
+        ("bigFileThreshold = 32m", "bigFileThreshold = 32x", "makes it again"),
+        ("[gc]", "[extensions]\n\tobjectFormat = none\n[gc]", "writes it anew"),
+        ("[gc]", "[core]\n\tpackedGitLimit = x\n[gc]", "take it out of git/config"),
+    ],
+)
+def test_what_git_says_of_a_configuration_is_no_loss(
+    repository: Repository, old: str, new: str, hint: str
+) -> None:
+    """The hint was about the packs of a clone."""
+    config = repository.git_dir / "config"
+    sound = config.read_text()
+    assert old in sound
+    config.write_text(sound.replace(old, new))
+    found = problems(repository.path)
+    assert any(problem.message.startswith(("fatal: ", "error: ")) for problem in found)
+    assert all(hint in str(problem.hint) for problem in found)
+    config.write_text(sound)
+
+
 @pytest.mark.parametrize("more", ["refs/private", "!refs/private/shown", "!refs/lxgit-like"])
 def test_whoever_hides_more_hides_that_too(repository: Repository, more: str) -> None:
     """Only the last value counted, and with the repair the others went: what they hid was shown."""
