@@ -94,7 +94,7 @@ def undo(
             "-f",
             "--force",
             help="a container that has changed since, too: that is kept; those of a branch that"
-            " goes become detached",
+            " goes become detached; what gc took is passed over",
         ),
     ] = False,
 ) -> None:
@@ -103,7 +103,7 @@ def undo(
     That is commit, import, pull, branch, tag, rmi, checkout, reset, restore, stash and the like,
     with all that it moved; and again, the one before. A container whose commit is undone has its
     changes to commit again. What gc, prune and rm took does not come back, nor do volumes and
-    settings.
+    settings: what moved nothing but a container that is gone is passed over, with a warning.
     """
     from lxgit.operations.undo import undo
 

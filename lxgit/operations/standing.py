@@ -60,7 +60,10 @@ def _is_at(repository: Repository, tree: WorkTree, stand: Stand) -> bool:
     if (config.commit, config.branch) != (stand.commit, stand.branch):
         return False
     assert stand.shown is not None
-    return not changes_of(image_of(repository, from_hex(stand.shown)), tree.image)
+    shown = from_hex(stand.shown)
+    if shown not in repository.objects:  # gc has dropped it: nobody can tell
+        return False
+    return not changes_of(image_of(repository, shown), tree.image)
 
 
 def put_back(

@@ -20,7 +20,7 @@ from lxgit.operations.pins import stash_owner
 from lxgit.operations.room import check_room
 from lxgit.operations.standing import changed_since, container_of, put_back, show_again, stand_now
 from lxgit.operations.values import PutBack, RefMove, Undone
-from lxgit.runtime.containers import LostUpper
+from lxgit.runtime.containers import LostUpper, load
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -85,29 +85,17 @@ def undo(
 
     Operations that never came to be, since a crash came first, are passed over; an undo that a
     crash cut short is gone on with. With `force`, a container that has changed since is put back,
-    too; that is kept; and those on a branch that goes are on none. NothingToUndo; MovedSince,
-    ChangedSince, ContainerRuns, LostUpper, GoneSince, BranchInUse, RefConflict, NameTaken, and
-    then nothing has been done.
+    too; that is kept; those on a branch that goes are on none; and what the store has no more is
+    passed over. NothingToUndo; MovedSince, ChangedSince, ContainerRuns, LostUpper, GoneSince,
+    BranchInUse, RefConflict, NameTaken, and then nothing has been done.
     """
     verb = "redo" if redo else "undo"
-    done, undone = repository.operations.read()
-    operations = undone if redo else done
-    while operations:
-        operation = operations.pop()
-        steps = list(_steps(repository, operation, redo=redo, force=force))
-        if steps:
-            break
-        if operation.begun == verb:  # nothing but its end is missing
-            if not dry_run:
-                _finish(repository, operation, verb, identity)
-            return _told(repository, operation, list(_all_steps(operation, redo=redo)), {})
-    else:
-        raise NothingToUndo(
-            "there is nothing to do again" if redo else "there is nothing to undo",
-            hint="'lxgit reflog' lists where HEAD was",
-        )
+    operation, steps = _next(repository, redo=redo, force=force, progress=progress)
+    if not steps:
+        if not dry_run:
+            _finish(repository, operation, verb, identity)
+        return _told(repository, operation, list(_all_steps(operation, redo=redo)), {})
     _check_head(repository, operation, steps)
-    _check_kept(repository, operation, steps)
     check_room(repository, [each.moved.name for each in steps if _comes_back(each)])
     detached = _detached(repository, steps, force=force)
     kept: dict[str, str] = {}
@@ -125,12 +113,57 @@ def undo(
     return _told(repository, operation, steps, kept)._replace(detached=detached)
 
 
-def _steps(
-    repository: Repository, operation: Operation, *, redo: bool, force: bool
-) -> Iterator[_Step]:
+def _next(
+    repository: Repository, *, redo: bool, force: bool, progress: Progress
+) -> tuple[Operation, list[_Step]]:
+    """The operation whose turn it is, and what is to be done: nothing where but its end is missing.
+
+    What is passed over that did come to be is told. NothingToUndo, GoneSince, ChangedSince; errors
+    as `_steps`.
+    """
+    done, undone = repository.operations.read()
+    operations = undone if redo else done
+    while operations:
+        operation = operations.pop()
+        steps = list(_steps(repository, operation, redo=redo))
+        lost = next(_lost(repository, steps), None)
+        if lost is not None:
+            what = f"what was before '{operation.message}' is not in the store: {lost[:12]}"
+            if not force:
+                option, there = ("--redo ", "after") if redo else ("", "before")
+                hint = f"'lxgit undo {option}--force' goes on to the one {there}"
+                raise GoneSince(what, hint=hint)
+            progress.warn(f"passed over: {what}")
+        elif steps or operation.begun == ("redo" if redo else "undo"):
+            if not force:
+                _check_unchanged(repository, steps)
+            return operation, steps
+        elif (container := _gone(repository, operation)) is not None:
+            progress.warn(f"passed over '{operation.message}': container {container[:12]} is gone")
+    raise NothingToUndo(
+        "there is nothing to do again" if redo else "there is nothing to undo",
+        hint="'lxgit reflog' lists where HEAD was",
+    )
+
+
+def _gone(repository: Repository, operation: Operation) -> str | None:
+    """The id of a container that it moved, and that is there no more."""
+    ids = (moved.container or stash_owner(moved.name) for moved in operation.net())
+    return next((one for one in ids if one and container_of(repository, one) is None), None)
+
+
+def _check_unchanged(repository: Repository, steps: Sequence[_Step]) -> None:
+    """Raise ChangedSince where the files of a container are not as the operation left them."""
+    for step in steps:
+        owner = step.moved.container
+        if owner is not None and step.places and step.now != step.expected:
+            raise changed_since(load(repository.containers_dir, owner))
+
+
+def _steps(repository: Repository, operation: Operation, *, redo: bool) -> Iterator[_Step]:
     """What is to be done; MovedSince where a ref is neither what it was nor what it became.
 
-    A container that has gone is no obstacle. ChangedSince, ContainerRuns, LostUpper.
+    A container that has gone is no obstacle. ContainerRuns, LostUpper.
     """
     for each in _all_steps(operation, redo=redo):
         moved, expected, _, wanted = each
@@ -142,13 +175,10 @@ def _steps(
         step = each._replace(now=now)
         if now == wanted:
             continue
-        if now == expected or (step.places and force):
+        if now == expected or step.places:
             if moved.container is not None and container is not None and container.has_lost_upper:
                 raise LostUpper(container)  # it could not stand there, and names go first
             yield step
-        elif step.places:
-            assert container is not None
-            raise changed_since(container)
         elif moved.container is None:
             raise MovedSince(
                 f"'{short_name(moved.name)}' has moved since '{operation.message}',"
@@ -187,15 +217,10 @@ def _now(
     return None if oid is None else hex_id(oid)
 
 
-def _check_kept(repository: Repository, operation: Operation, steps: Sequence[_Step]) -> None:
-    """Raise GoneSince where what is to be back is no more."""
+def _lost(repository: Repository, steps: Sequence[_Step]) -> Iterator[str]:
+    """What is to be back and is no more."""
     for step in steps:
-        for oid in _ids_of(step):
-            if from_hex(oid) not in repository.objects:
-                raise GoneSince(
-                    f"what was before '{operation.message}' is not in the store: {oid[:12]}",
-                    hint="'lxgit reflog' lists where HEAD was",
-                )
+        yield from (oid for oid in _ids_of(step) if from_hex(oid) not in repository.objects)
 
 
 def _comes_back(step: _Step) -> bool:

@@ -403,3 +403,13 @@ class TestContainers:
         changed("rm", "web")
         changed("undo")
         assert refs(git) == before
+
+    def test_what_moved_only_a_container_that_has_gone_is_told(self, changed: Lxgit) -> None:
+        changed("branch", "keep")
+        changed("restore", "web:/one")
+        gone = changed("ps", "-aq").lines[0]
+        changed("rm", "web")
+        told = changed("undo")
+        passed = f"passed over 'restore: web': container {gone} is gone"
+        assert told.err == f"lxgit: warning: {passed}\n"
+        assert told.out.startswith("Undid 'branch: Created from HEAD': keep is gone")

@@ -89,7 +89,14 @@ def put_away(repository: Repository) -> None:
     checkout(repository, stash=True)
 
 
-def back(lab: Lab, *, redo: bool = False, dry_run: bool = False, force: bool = False) -> Undone:
+def back(
+    lab: Lab,
+    *,
+    redo: bool = False,
+    dry_run: bool = False,
+    force: bool = False,
+    listener: Listener | None = None,
+) -> Undone:
     repository = open_repository(lab.repository.path)
     return undo(
         repository,
@@ -97,7 +104,7 @@ def back(lab: Lab, *, redo: bool = False, dry_run: bool = False, force: bool = F
         dry_run=dry_run,
         force=force,
         identity=WHO,
-        progress=Listener(),
+        progress=listener or Listener(),
     )
 
 
@@ -184,13 +191,33 @@ def test_one_that_runs_refuses(web: Lab) -> None:
 
 
 def test_what_gc_took_does_not_come_back(web: Lab) -> None:
+    """Forced to, undo goes on to what came before that."""
     for command in (push, drop):
         command(open_repository(web.repository.path))
     gc(web.repository, now=True, progress=Listener())
     before = state(web)
-    with pytest.raises(GoneSince):
+    with pytest.raises(GoneSince, match="before 'stash drop: c'") as caught:
         back(web)
+    assert caught.value.hint == "'lxgit undo --force' goes on to the one before"
+    listener = Listener()
+    assert back(web, force=True, listener=listener).message.startswith("commit: ")
     assert state(web) == before
+    lost = "passed over: what was before '{}' is not in the store: "
+    for told, message in zip(listener.warnings, ("stash drop: c", "stash push: c"), strict=True):
+        assert told.startswith(lost.format(message))
+
+
+def test_what_gc_took_is_not_done_again(web: Lab) -> None:
+    push(open_repository(web.repository.path))
+    repository = open_repository(web.repository.path)
+    create_branch(repository, "later", "other", force=False, identity=WHO)
+    for message in ("branch: ", "stash push: "):
+        assert back(web).message.startswith(message)
+    gc(web.repository, now=True, progress=Listener())
+    with pytest.raises(GoneSince) as caught:
+        back(web, redo=True)
+    assert caught.value.hint == "'lxgit undo --redo --force' goes on to the one after"
+    assert back(web, redo=True, force=True).message.startswith("branch: ")
 
 
 def test_one_whose_changes_are_lost_refuses(web: Lab) -> None:
@@ -212,9 +239,15 @@ def test_one_whose_changes_are_lost_refuses(web: Lab) -> None:
 def test_one_that_has_gone_is_passed_over(web: Lab) -> None:
     for command in (push, drop, new_motd):
         command(open_repository(web.repository.path))
+    gone = web.container("c").config.id[:12]
     for name in ("c", "n"):
         remove_container(web.repository, name, force=False)
-    assert back(web).message.startswith("commit: ")
+    listener = Listener()
+    assert back(web, listener=listener).message.startswith("commit: ")
+    assert listener.warnings == [
+        f"passed over '{message}: c': container {gone} is gone"
+        for message in ("restore", "stash drop", "stash push")
+    ]
     assert list(web.repository.refs.list("refs/lxgit/containers/")) == []
     assert back(web).message.startswith("import: ")
     with pytest.raises(NothingToUndo):
