@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,8 +35,6 @@ from tests.support.archives import (
 from tests.support.hostile import CASES
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lxgit.objects.filetree import FileTree
     from tests.support.hostile_headers import Case
 
@@ -49,6 +48,11 @@ def names(tree: FileTree) -> set[str]:
             name += f" -> {os.fsdecode(node.target)}"
         found.add(name + "/" if node.kind is Kind.DIRECTORY else name)
     return found - {"/"}
+
+
+def test_the_document_says_how_many_there_are() -> None:
+    told = Path(__file__).parents[2].joinpath("docs/security.md").read_text()
+    assert f"the table: {len(CASES)} archives" in told
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
