@@ -74,19 +74,34 @@ def unindexed_faults(git_dir: Path) -> list[FileFault]:
     ]
 
 
-def hiding_files(git_dir: Path, database: ObjectDatabase) -> Iterator[tuple[str, str]]:
-    """Files that have Git take commits for others than they are, and what they do.
+class HidingLine(NamedTuple):
+    """A line that has Git take a commit for another than it is, and what it does."""
 
-    Not a `shallow` that says no more than is so: that what is before a commit is not there.
+    path: str
+    commit: ObjectID
+    told: str
+    hidden: tuple[ObjectID, ...] | None
+    """The parents that Git does not see and that are there; None where it may see others."""
+
+
+def hiding_lines(git_dir: Path, database: ObjectDatabase) -> list[HidingLine]:
+    """Those of `shallow` and `info/grafts`.
+
+    Not one that says no more than is so: that what is before a commit is not there.
     """
+    found = []
     shallow = f"{git_dir}/shallow"
     for oid in _listed(shallow):
         with suppress(LxgitError):
-            if any(parent in database for parent in decode_commit(database.read(oid)[1]).parents):
-                yield shallow, f"hides what is before {hex_id(oid)[:12]}"
+            parents = decode_commit(database.read(oid)[1]).parents
+            if there := tuple(parent for parent in parents if parent in database):
+                told = f"hides what is before {hex_id(oid)[:12]}"
+                found.append(HidingLine(shallow, oid, told, there))
     grafts = f"{git_dir}/info/grafts"
     for oid in _listed(grafts):
-        yield grafts, f"gives {hex_id(oid)[:12]} other parents than it has"
+        told = f"gives {hex_id(oid)[:12]} other parents than it has"
+        found.append(HidingLine(grafts, oid, told, None))
+    return found
 
 
 def _listed(path: str) -> list[ObjectID]:

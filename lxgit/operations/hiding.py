@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 
 from lxgit.errors import LxgitError
-from lxgit.objects.filecheck import hiding_files
+from lxgit.objects.filecheck import hiding_lines
+from lxgit.objects.ids import hex_id
+from lxgit.operations.garbage import unreached
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lxgit.objects.filecheck import HidingLine
     from lxgit.repository import Repository
 
 
@@ -20,12 +23,22 @@ class HiddenHistory(LxgitError):
 
 def hidden_history(repository: Repository) -> Iterator[HiddenHistory]:
     """What Git does not see as it is, an error each."""
-    for path, told in hiding_files(repository.git_dir, repository.objects):
-        name = os.path.relpath(path, repository.path)
-        yield HiddenHistory(f"{name} {told}", hint=f"remove '{path}', and all is shown as it is")
+    for line in hiding_lines(repository.git_dir, repository.objects):
+        yield _error(repository, line)
 
 
 def check_not_hidden(repository: Repository) -> None:
-    """Raise the first HiddenHistory: call it before Git is asked what may go."""
-    for hidden in hidden_history(repository):
-        raise hidden
+    """Raise HiddenHistory where Git may not reach what a ref does: call it before it is asked.
+
+    A shallow clone may have a commit's parent as the tip of another branch: that is reached.
+    """
+    for line in hiding_lines(repository.git_dir, repository.objects):
+        if line.hidden is None or unreached(repository, ["--all"], set(line.hidden)):
+            raise _error(repository, line)
+
+
+def _error(repository: Repository, line: HidingLine) -> HiddenHistory:
+    return HiddenHistory(
+        f"{os.path.relpath(line.path, repository.path)} {line.told}",
+        hint=f"take the line {hex_id(line.commit)} out of '{line.path}', and it is seen as it is",
+    )

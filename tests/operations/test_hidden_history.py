@@ -15,14 +15,13 @@ from lxgit.operations.diskusage import disk_shares
 from lxgit.operations.gc import gc
 from lxgit.operations.hiding import HiddenHistory
 from lxgit.operations.importing import import_image
+from lxgit.repository import Repository
 from tests.support.stockgit import StockGit
 from tests.support.stores import WHO, Listener, problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from lxgit.repository import Repository
 
 STEP = CACHE + "a" * 64
 
@@ -55,7 +54,7 @@ def test_nothing_goes_by_what_git_reaches_then(
         import_image(repository, root, "base", identity=WHO, progress=Listener())
     first = repository.revisions.resolve("base~2")
     repository.refs.update(STEP, first, old=ANY, message="", who=WHO.committer)
-    create_branch(repository, "old", "base~1", force=False, identity=WHO)
+    create_branch(repository, "old", "base~2", force=False, identity=WHO)
     hiding = hide(repository, scratch)
     refs, logs = repository.refs.list(), repository.refs.reflog("refs/heads/base")
     for deletes in (
@@ -111,3 +110,31 @@ def test_a_history_that_ends_where_git_is_told_so(repository: Repository, scratc
     git("update-ref", "refs/heads/cut", cut)
     assert gc(repository, now=True, progress=Listener()).objects == 0
     assert git.word("rev-parse", "cut") == cut
+
+
+def test_a_shallow_clone_of_two_branches_is_sound(repository: Repository, scratch: Path) -> None:
+    """The one's tip is the other's parent, and so is reached, though Git does not go that way."""
+    (root := scratch / "root").mkdir()
+    for text in ("one", "two", "three"):
+        (root / "file").write_text(text)
+        import_image(repository, root, "base", identity=WHO, progress=Listener())
+    create_branch(repository, "old", "base~1", force=False, identity=WHO)
+    source = str(repository.git_dir)
+    shallow = Repository(scratch / "shallow")
+    clone = ("clone", "-q", "--bare", "--depth=1", "--no-single-branch")
+    StockGit(repository.git_dir)(*clone, f"file://{source}", str(shallow.git_dir))
+    (shallow.path / "format").write_bytes((repository.path / "format").read_bytes())
+    create_branch(shallow, "new", "base", force=False, identity=WHO)
+    assert gc(shallow, now=True, progress=Listener()).objects == 0
+    delete_branch(shallow, "new", force=False, identity=WHO)
+    tip = hex_id(shallow.revisions.resolve("base"))
+    (hidden,) = (one for one in problems(shallow.path) if "shallow" in one.message)
+    assert hidden.hint == (
+        f"take the line {tip} out of '{shallow.git_dir}/shallow', and it is seen as it is"
+    )
+    lines = (shallow.git_dir / "shallow").read_text().splitlines()
+    (shallow.git_dir / "shallow").write_text("".join(f"{x}\n" for x in lines if x != tip))
+    told = [one.message for one in problems(shallow.path)]
+    assert not any(word in one for one in told for word in ("shallow", "missing", "broken"))
+    delete_branch(shallow, "old", force=True, identity=WHO)
+    assert gc(shallow, now=True, progress=Listener()).objects == 0
