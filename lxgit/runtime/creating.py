@@ -6,6 +6,7 @@ import contextlib
 import os
 
 from lxgit.beneath import remove_tree
+from lxgit.errors import LxgitError
 from lxgit.fsutil import write_atomic
 from lxgit.runtime import idranges
 from lxgit.runtime.config import encoded
@@ -14,9 +15,12 @@ from lxgit.runtime.index import container_names
 from lxgit.runtime.names import check_name, unused_name
 from lxgit.runtime.registering import ContainerNameTaken, give_name, has_entry, registered
 
+_DRAWS = 9
+"""So often a name is drawn anew that is refused."""
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -46,7 +50,7 @@ def create(
                 f"a container is named '{request.name}' already",
                 hint=f"another --name, or 'lxgit rm {request.name}' first",
             )
-        name = request.name or unused_name(names)
+        name = request.name or _drawn(names, check)
         check(name)
         identity = os.urandom(32).hex()
         with keeping(identity):
@@ -59,6 +63,16 @@ def create(
                 raise
     made.tell("create")
     return made
+
+
+def _drawn(names: Collection[str], check: Callable[[str], None]) -> str:
+    """A name for one that got none, which hardly ever is refused: a branch may have it."""
+    for _ in range(_DRAWS):
+        name = unused_name(names)
+        with contextlib.suppress(LxgitError):
+            check(name)
+            break
+    return name
 
 
 def _create(path: Path, identity: str, request: Request, name: str) -> Container:

@@ -74,6 +74,21 @@ def test_an_ambiguous_id_names_the_candidates(containers: Path) -> None:
     assert all(i[:12] in str(caught.value.hint) for i in ids if i[0] == twice)
 
 
+def test_a_drawn_name_that_is_refused_is_drawn_anew(containers: Path) -> None:
+    """A branch may have it; whoever asks for a name that one has is told."""
+    refused: list[str] = []
+
+    def check(name: str) -> None:
+        if not refused or name in refused:
+            refused.append(name)
+            raise InvalidContainerName(f"'{name}' is a branch")
+
+    assert create(containers, REQUEST, check=check).config.name not in refused
+    assert len(refused) == 1
+    with pytest.raises(InvalidContainerName, match="is a branch"):
+        create(containers, replace(REQUEST, name=refused[0]), check=check)
+
+
 def test_names_are_unique_until_the_container_goes(containers: Path) -> None:
     container = create(containers, replace(REQUEST, name="web"))
     with pytest.raises(ContainerNameTaken):
