@@ -26,7 +26,7 @@ DELETED = "refs/lxgit/deleted"
 LATEST = "latest"
 """`base:latest` is the branch `base`, as in Docker."""
 
-_OTHERS = (BRANCHES, TAGS, "refs/remotes/", PINS, CACHE, DELETED)
+_OTHERS = (BRANCHES, TAGS, "refs/remotes/", PINS, CACHE, f"{DELETED}/")
 _LIKE_REFS = ("refs/", *(ref.removeprefix("refs/") for ref in _OTHERS))
 """What is read as a ref, whole or without its `refs/`, before any branch or tag of that name."""
 
@@ -82,15 +82,19 @@ def check_name(name: str) -> None:
         not is_valid_ref(BRANCHES + name)
         or name.startswith("-")
         or name in {"HEAD", "@"}
-        or name.startswith(_LIKE_REFS)
+        or _is_like_a_ref(name)
         or (len(name) in {40, 64} and not name.strip(_HEX_DIGITS))
     ):
         raise InvalidName(f"'{name}' is not a valid name", hint=_hint(name))
 
 
+def _is_like_a_ref(name: str) -> bool:
+    return name.startswith(_LIKE_REFS) or f"refs/{name}" == DELETED
+
+
 def _hint(name: str) -> str:
     """What to take instead of a name that is refused."""
-    if name.startswith(_LIKE_REFS):
+    if _is_like_a_ref(name):
         short = short_name("refs/" + name.removeprefix("refs/"))
         told = "so begin the full names of refs"
         return f"{told}: take '{short}'" if short != name else f"{told}: take another"

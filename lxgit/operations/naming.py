@@ -7,7 +7,15 @@ whether it is free while nobody else gives out any.
 from __future__ import annotations
 
 from lxgit.errors import LxgitError
-from lxgit.objects.refnames import BRANCHES, LATEST, TAGS, InvalidName, check_name, short_name
+from lxgit.objects.refnames import (
+    BRANCHES,
+    LATEST,
+    TAGS,
+    InvalidName,
+    check_name,
+    is_valid_ref,
+    short_name,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,16 +55,18 @@ def tag_ref(name: str) -> str:
 
 
 def check_branch_name(repository: Repository, name: str) -> None:
-    """Raise InvalidName or NameTaken unless a branch may have this name."""
-    check_name(name)
+    """Raise InvalidName or NameTaken unless a branch may have this name, or has it."""
     ref = branch_ref(name)
+    if not _is_there(repository, ref):
+        check_name(name)
     _check_free(ref, namesake(repository, ref))
 
 
 def check_tag_name(repository: Repository, name: str) -> None:
     """Raise InvalidName or NameTaken unless a tag may have this name, `base/v1` or `base:v1`."""
     written, name = name, tag_ref(name).removeprefix(TAGS)
-    check_name(name if ":" not in name else written)  # one with two colons is told as it is typed
+    if not _is_there(repository, TAGS + name):
+        check_name(name if ":" not in name else written)  # with two colons told as it is typed
     image, slash, tag = name.rpartition("/")
     if slash and tag == LATEST:
         raise InvalidName(
@@ -64,6 +74,11 @@ def check_tag_name(repository: Repository, name: str) -> None:
             hint=f"'lxgit branch {image} REV' makes it, -f moves it",
         )
     _check_free(TAGS + name, namesake(repository, TAGS + name))
+
+
+def _is_there(repository: Repository, ref: str) -> bool:
+    """Whether somebody has given that name: stock Git, which takes some more, or an older lxgit."""
+    return is_valid_ref(ref) and repository.refs.read(ref) is not None
 
 
 def check_container_name(repository: Repository, name: str) -> None:

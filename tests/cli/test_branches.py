@@ -312,6 +312,14 @@ def test_a_name_begins_no_line(grown: Lxgit, words: list[str], said: str) -> Non
     assert told[1].startswith("hint: ")
 
 
+def test_a_name_that_is_given_to_none_can_be_had_already(grown: Lxgit, git: StockGit) -> None:
+    """Stock Git gives such, and an older version did."""
+    git("branch", "remotes/o", "base")
+    grown("branch", "-f", "remotes/o", "tuned")
+    assert git.word("rev-parse", "refs/heads/remotes/o") == git.word("rev-parse", "tuned")
+    assert "is not a valid name" in grown("branch", "remotes/other", code=1).err
+
+
 @pytest.mark.parametrize("name", ["HEAD", "@"])
 def test_checkout_of_head_stays_where_it_is(grown: Lxgit, git: StockGit, name: str) -> None:
     """And where `checkout -` goes."""

@@ -116,6 +116,11 @@ def test_what_is_read_as_another_ref(name: str, instead: str) -> None:
     assert caught.value.hint == f"so begin the full names of refs: take {instead}"
 
 
+def test_what_begins_like_another_ref_and_is_none() -> None:
+    for name in ("lxgit/deletedthing", "headstrong", "heads", "tag/x"):
+        check_name(name)
+
+
 def test_short_ones() -> None:
     names = ["refs/heads/a/b", "refs/tags/v1", "refs/remotes/o/m", "refs/lxgit/x", "HEAD"]
     assert [short_name(name) for name in names] == ["a/b", "v1", "o/m", "lxgit/x", "HEAD"]
