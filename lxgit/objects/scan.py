@@ -133,7 +133,7 @@ def _inode(path: bytes, name: bytes) -> Inode:
         target = os.readlink(path) if kind is Kind.SYMLINK else b""
         xattrs = _xattrs(path, kind) if kind is not None else ()
     except OSError as error:
-        error.filename = name
+        error.filename = name or error.filename
         raise
     return Inode(name, kind, status, xattrs, target)
 
