@@ -128,6 +128,13 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
         view = view[os.write(fd, view) :]
 
 
+def pwrite_all(fd: int, data: bytes | memoryview, offset: int) -> None:
+    """Write every byte at a place, however many calls it takes."""
+    written = os.pwrite(fd, data, offset)
+    while written < len(data):
+        written += os.pwrite(fd, memoryview(data)[written:], offset + written)
+
+
 def is_written_to(fd: int) -> bool:
     """Whether any process may have the file, which is open here for reading, open for writing.
 

@@ -22,7 +22,7 @@ import os
 import time
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import fsync_directory, make_directories, write_all
+from lxgit.fsutil import fsync_directory, make_directories, pwrite_all, write_all
 from lxgit.lean import suppress
 from lxgit.locks import lock_owners, tell_wait
 from lxgit.objects.newfile import TEMPORARY, NewFile
@@ -107,8 +107,7 @@ class FileLock:
 
         So whoever finds what was done knows of it, and whether `commit` came after it.
         """
-        os.lseek(self._owned, 0, os.SEEK_SET)
-        write_all(self._owned, _mine() + what)
+        pwrite_all(self._owned, _mine() + what, 0)
         os.fsync(self._owned)
         fsync_directory(os.path.dirname(self._lock))
         fsync_directory(self._git_dir)

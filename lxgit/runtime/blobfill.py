@@ -14,6 +14,7 @@ import os
 from collections import deque
 from contextlib import ExitStack
 
+from lxgit.fsutil import pwrite_all
 from lxgit.objects.database import ObjectDatabase
 from lxgit.objects.helper import Helper, pump
 
@@ -110,13 +111,6 @@ class _Filling:
                 pwrite_sparse(self._fd, chunk, position)
                 position += len(chunk)
         return [None] * len(jobs)
-
-
-def pwrite_all(fd: int, data: bytes | memoryview, offset: int) -> None:
-    """Write every byte at a place, however many calls it takes."""
-    written = os.pwrite(fd, data, offset)
-    while written < len(data):
-        written += os.pwrite(fd, memoryview(data)[written:], offset + written)
 
 
 def pwrite_sparse(fd: int, data: bytes, offset: int) -> None:

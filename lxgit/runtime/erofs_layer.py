@@ -15,12 +15,13 @@ import os
 from contextlib import contextmanager
 
 from lxgit.errors import LxgitError, quoted
+from lxgit.fsutil import pwrite_all
 from lxgit.lean import NANOSECONDS
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.replay import Blob
 from lxgit.objects.tarwriter import TarWriter
 from lxgit.runtime.bases import INDEX, TAR
-from lxgit.runtime.blobfill import HOLE, pwrite_all, pwrite_sparse
+from lxgit.runtime.blobfill import HOLE, pwrite_sparse
 from lxgit.runtime.directory_layer import escape_xattr, ids_outside_range
 
 TYPE_CHECKING = False

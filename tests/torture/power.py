@@ -32,4 +32,5 @@ def reboot(store: Path) -> None:
     for stack in store.glob("layers/stacks/*"):
         os.utime(stack, (0, 0))
     for lock in (store / "git").rglob("*.lock"):
-        lock.write_bytes(_A_DEAD_ONES)
+        _, _, announced = lock.read_bytes().partition(b"\n")
+        lock.write_bytes(_A_DEAD_ONES + announced)
