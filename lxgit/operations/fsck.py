@@ -100,14 +100,17 @@ def fsck(repository: Repository, *, repair: bool = False, progress: Progress) ->
         # Perhaps it only was not there yet, or no more, when Git looked: now nobody writes.
         with repository.repacking(), repository.collecting():
             yield from _history_problems(repository, progress, repair=repair)
-    try:
-        yield from container_problems(repository, repair=repair)
-        yield from _name_problems(repository)
-        yield from volume_problems(repository, repair=repair)
-        yield from network_problems(repository)
-        yield from layer_problems(repository, progress, repair=repair)
-    except CorruptRef as error:
-        yield Problem(error.message, hint=error.hint)
+    for problems in (
+        container_problems(repository, repair=repair),
+        _name_problems(repository),
+        volume_problems(repository, repair=repair),
+        network_problems(repository),
+        layer_problems(repository, progress, repair=repair),
+    ):
+        try:
+            yield from problems
+        except CorruptRef as error:
+            yield Problem(error.message, hint=error.hint)
 
 
 def _history_problems(

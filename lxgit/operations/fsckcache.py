@@ -9,6 +9,7 @@ from lxgit.errors import LxgitError
 from lxgit.locks import LockHeld
 from lxgit.objects.filelock import RefConflict, RefLocked
 from lxgit.objects.ids import from_hex, hex_id
+from lxgit.objects.packedrefs import CorruptRef
 from lxgit.objects.refnames import BRANCHES, TAGS, short_name
 from lxgit.operations.lookup import image_of
 from lxgit.operations.pinning import keep
@@ -150,7 +151,10 @@ def _pin_problems(
     repository: Repository, container: Container, *, repair: bool
 ) -> Iterator[Problem]:
     """Whether refs keep the container's commits; one that is at work may be between two."""
-    unkept = unpinned_commits(repository, container)
+    try:
+        unkept = unpinned_commits(repository, container)
+    except CorruptRef:
+        return  # which has been told of
     if not unkept or container_of(repository, container.id) != container:
         return  # it has just been committed
     kept = False

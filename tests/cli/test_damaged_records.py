@@ -339,3 +339,22 @@ def test_a_record_that_is_lost_takes_no_stash_with_it(based: Lxgit) -> None:
     based("rm", "-f", record.parent.name)
     assert "srv/kept" in based("diff", "--name-only", "base", "rescued").out
     assert based("fsck").out == "No faults found.\n"
+
+
+@pytest.mark.root
+def test_a_broken_pin_hides_no_other_fault(based: Lxgit) -> None:
+    for _ in range(3):
+        based("create", "base", "true")
+    ids = based("ps", "-aq", "--no-trunc").lines
+    first, second, third = (based.store / "git/refs/lxgit/containers" / one for one in ids)
+    first.write_text("garbage\n")
+    second.unlink()
+    third.write_text("garbage\n")
+    told = based("fsck", "--repair", code=1).out
+    assert f"container {second.name[:12]}: no ref keeps its commit" in told
+    assert second.exists()
+    for one in (first, third):
+        assert f"remove '{one}': 'lxgit fsck --repair' makes it again" in told
+        one.unlink()
+    based("fsck", "--repair")
+    assert based("fsck").out == "No faults found.\n"
