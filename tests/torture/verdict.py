@@ -19,6 +19,7 @@ from lxgit.progress import NullProgress
 from lxgit.repository import NoStore, open_repository
 from lxgit.runtime import networks, volumes
 from lxgit.runtime.containers import all_containers, broken
+from lxgit.runtime.idmap import UnmappedId
 from tests.support.stockgit import StockGit
 
 if TYPE_CHECKING:
@@ -63,8 +64,12 @@ class State:
         refs |= {f"volume {name}": "there" for name in volumes.names(repository.volumes_dir)}
         containers = {}
         for container in all_containers(repository.containers_dir):
-            with open_work_tree(repository, container) as tree:
-                containers[container.config.name] = _shown(repository, container, tree.image)
+            try:
+                with open_work_tree(repository, container) as tree:
+                    shown = _shown(repository, container, tree.image)
+            except UnmappedId as error:  # of one that was being made, and goes
+                shown = error.message
+            containers[container.config.name] = shown
         repository.objects.close()
         return cls(refs, containers)
 
