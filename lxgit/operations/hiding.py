@@ -32,8 +32,11 @@ def check_not_hidden(repository: Repository) -> None:
 
     A shallow clone may have a commit's parent as the tip of another branch: that is reached.
     """
-    for line in hiding_lines(repository.git_dir, repository.objects):
-        if line.hidden is None or unreached(repository, ["--all"], set(line.hidden)):
+    lines = hiding_lines(repository.git_dir, repository.objects)
+    hidden = {parent for line in lines for parent in line.hidden or ()}
+    out_of_reach = unreached(repository, ["--all"], hidden)  # one question, however many lines
+    for line in lines:
+        if line.hidden is None or not out_of_reach.isdisjoint(line.hidden):
             raise _error(repository, line)
 
 
