@@ -13,6 +13,7 @@ import pytest
 from lxgit.errors import UsageError
 from lxgit.records import asdict
 from lxgit.runtime import rundir
+from lxgit.runtime.checksums import with_checksum
 from lxgit.runtime.network import (
     bridging,
     firewall,
@@ -321,3 +322,13 @@ def test_notes_of_before_there_were_checksums_are_read(tmp_path: Path) -> None:
     """Of what runs from before lxgit was brought up to date."""
     (tmp_path / "bridge").write_text(json.dumps(asdict(BRIDGE)))
     assert records.bridge_at(tmp_path) == BRIDGE
+
+
+def test_what_a_newer_lxgit_has_added_to_notes_is_passed_over(tmp_path: Path) -> None:
+    """Both may have containers on one bridge, as after an update."""
+    member = Member("a" * 64, 3, ("web",))
+    for name, note in (("bridge", BRIDGE), (member.container, member)):
+        added = {**asdict(note), "added": ["later"]}
+        (tmp_path / name).write_bytes(with_checksum(added))
+    assert records.bridge_at(tmp_path) == BRIDGE
+    assert records.member_at(tmp_path, member.container) == member
