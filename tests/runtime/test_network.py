@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -30,6 +32,9 @@ from lxgit.runtime.network.records import Bridge, DamagedNote, Member
 from lxgit.runtime.network.resolver import Wanted
 from lxgit.runtime.networks import STORES_OWN, Network
 from tests.support import netns, rlimits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NONE = "# no resolver of the host can be reached from a bridge: --dns ADDRESS\n"
 BRIDGE = Bridge("lxgit0", "10.130.4.0", "fd12:3456:789a::", 1500)
@@ -332,3 +337,39 @@ def test_what_a_newer_lxgit_has_added_to_notes_is_passed_over(tmp_path: Path) ->
         (tmp_path / name).write_bytes(with_checksum(added))
     assert records.bridge_at(tmp_path) == BRIDGE
     assert records.member_at(tmp_path, member.container) == member
+
+
+@pytest.mark.root
+def test_a_damaged_note_is_in_the_way_of_no_other_bridge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rundir, "CONTAINERS", tmp_path / "c")
+    monkeypatch.setattr(rundir, "NETWORKS", tmp_path / "n")
+    damaged, dead, sound = (digit * 64 for digit in "123")
+    for container in (damaged, sound):
+        (tmp_path / "c" / container).mkdir(parents=True)
+    (tmp_path / "n").mkdir()
+    name = f"lxgit:{sound[:9]}"
+    with netns.fresh(), socket.create_server(("127.0.0.1", 8080)), named(name):
+        for container in (damaged, dead, sound):
+            place = records.place_of(f"lxgit{container[:1]}")
+            records.write_member(place, Member(container, 2, (f"name{container[:1]}",)))
+            records.write_bridge(place, BRIDGE)
+        (records.place_of("lxgit1") / damaged).write_bytes(b"{}")
+        records.forget_dead()
+        # The addresses that it has stay in use.
+        assert records.places() == [records.place_of(f"lxgit{digit}") for digit in "13"]
+        told = owners.owner(Publication.parsed("8080:80"), BRIDGE.store)
+        assert told == "container 'name3'"
+
+
+@contextlib.contextmanager
+def named(name: str) -> Iterator[None]:
+    """Call this process so meanwhile, as a supervisor is called."""
+    comm = Path("/proc/self/comm")
+    before = comm.read_text()
+    comm.write_text(name)
+    try:
+        yield
+    finally:
+        comm.write_text(before)

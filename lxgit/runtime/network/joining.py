@@ -271,5 +271,4 @@ def sweep(container: str) -> None:
                     _leave(place, container)
             else:  # of another network namespace, which holds what else there may be
                 (place / container).unlink(missing_ok=True)
-                if not records.members(place):
-                    records.forget(place)
+                records.forget_dead_at(place)

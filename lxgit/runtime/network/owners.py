@@ -48,12 +48,13 @@ def owner(wanted: Publication, store: str) -> str | None:
 def _container(beginning: str, store: str) -> str:
     """A container by the first digits of its id."""
     for place in records.places():
-        for member in records.members(place):
-            if member.container.startswith(beginning):
-                bridge = records.bridge_at(place)
-                elsewhere = "" if bridge and bridge.store == store else " of another store"
-                return f"container '{member.names[0]}'{elsewhere}"
-    return f"container {beginning}"  # it comes or goes just now
+        with contextlib.suppress(records.DamagedNote):  # it may be any store's, and not this one's
+            for member in records.members(place):
+                if member.container.startswith(beginning):
+                    bridge = records.bridge_at(place)
+                    elsewhere = "" if bridge and bridge.store == store else " of another store"
+                    return f"container '{member.names[0]}'{elsewhere}"
+    return f"container {beginning}"  # it comes or goes just now, or its note is damaged
 
 
 def _inodes(wanted: Publication) -> Iterator[str]:

@@ -178,12 +178,18 @@ def members(place: Path) -> list[Member]:
     Nor who leaves meanwhile: who only looks, as for the owner of a port, does so without the lock.
     """
     found = []
-    with contextlib.suppress(FileNotFoundError):
-        for name in os.listdir(place):
-            if _MEMBER.fullmatch(name) and (rundir.CONTAINERS / name).exists():
-                with contextlib.suppress(FileNotFoundError):
-                    found.append(member_at(place, name))
+    for name in _ids(place):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(member_at(place, name))
     return sorted(found, key=lambda member: member.number)
+
+
+def _ids(place: Path) -> list[str]:
+    """The ids of the same, whatever their notes say."""
+    with contextlib.suppress(FileNotFoundError):
+        names = filter(_MEMBER.fullmatch, os.listdir(place))
+        return [name for name in names if (rundir.CONTAINERS / name).exists()]
+    return []
 
 
 def member_at(place: Path, container: str) -> Member:
@@ -209,8 +215,13 @@ def forget_dead() -> None:
     The caller holds the lock.
     """
     for place in rundir.NETWORKS.glob("*-*"):
-        if not members(place):
-            forget(place)
+        forget_dead_at(place)
+
+
+def forget_dead_at(place: Path) -> None:
+    """Drop what is written down of a bridge if nobody is on it; a damaged note keeps it, too."""
+    if not _ids(place):
+        forget(place)
 
 
 def forget(place: Path) -> None:
