@@ -191,27 +191,25 @@ def _started(
     from lxgit.runtime import probe
     from lxgit.runtime.protocol import StartFailed
     from lxgit.runtime.security import UNCONFINED
+    from lxgit.runtime.setup import Task
     from lxgit.runtime.starting import start_container
 
     security = container.config.security
     free = container.config.privileged or security.apparmor == UNCONFINED
+    task = Task(
+        container,
+        tuple(stack.lowers),
+        apparmor=None if free else probe.apparmor_profile(security.apparmor),
+        window=window if container.config.tty else None,
+        detached=detached,
+        after_exit=_remover(repository, container),
+        record_is_locked=record_is_locked,
+    )
     try:
-        session = start_container(
-            container,
-            stack.lowers,
-            image.root().metadata,
-            apparmor=None if free else probe.apparmor_profile(security.apparmor),
-            window=window if container.config.tty else None,
-            detached=detached,
-            after_exit=_remover(repository, container),
-            record_is_locked=record_is_locked,
-        )
+        return start_container(task, image.root().metadata, progress.warn)
     except StartFailed:
         _see_ports_free(container)
         raise
-    for words in session.warnings:
-        progress.warn(words)
-    return session
 
 
 def _attached(

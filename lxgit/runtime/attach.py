@@ -20,6 +20,7 @@ from lxgit.runtime.runplace import socket_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from typing import Self
 
@@ -61,7 +62,6 @@ class Session:
         self._channel = channel
         self._has_begun = has_begun
         self._code: int | None = None  # the container's, once it has been told
-        self.warnings: list[str] = []  # of the start, once that has been waited for
 
     def __enter__(self) -> Self:
         return self
@@ -75,13 +75,17 @@ class Session:
         if self._has_begun:
             interrupts.let_through()
 
-    def wait_started(self) -> None:
-        """Until the command has been executed. StartFailed (125, 126, 127) when it was not."""
+    def wait_started(self, tell: Callable[[str], None] | None = None) -> None:
+        """Until the command has been executed. StartFailed (125, 126, 127) when it was not.
+
+        `tell` is called with each warning as it comes: it holds whether the start fails or not.
+        """
         from lxgit.runtime import attachment  # noqa: F401  # for `attach`, while the command begins
 
         message = receive(self._channel)
         while message.kind == protocol.WARNING:
-            self.warnings.append(message.data.decode("utf-8", "surrogateescape"))
+            if tell is not None:
+                tell(message.data.decode("utf-8", "surrogateescape"))
             message = receive(self._channel)
         if message.kind == protocol.FAILED:
             raise protocol.failure(message)

@@ -29,9 +29,10 @@ def opened_root(container: Container, lowers: Sequence[Lower], progress: Progres
     with bases.held(lowers) as directories:
 
         def mounted() -> tuple[int, str]:
-            root, told = mount_root(container, directories)
+            told: list[str] = []
+            root = mount_root(container, directories, told.append)
             finish_root(root, container)
-            return kernel.open_tree(ROOT, recursive=True), told
+            return kernel.open_tree(ROOT, recursive=True), "".join(told)
 
         root, told = overlay.in_private_namespace(mounted)
         try:

@@ -12,7 +12,7 @@ from lxgit.runtime.overlay import Lower, Writable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from lxgit.runtime.containers import Container
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 ROOT = rundir.STAGE / "root"
 
 
-def mount_root(container: Container, lowers: Sequence[Lower]) -> tuple[int, str]:
-    """Mount the layers and what comes before lxgit's own mounts.
+def mount_root(container: Container, lowers: Sequence[Lower], tell: Callable[[str], None]) -> int:
+    """Mount the layers and what comes before lxgit's own mounts: the root's descriptor.
 
-    The root's descriptor, and what is to be told of it: nothing as a rule.
+    `tell` is called with what the user should know of it: nothing as a rule.
 
     A container's init layer is made at the first start that needs it, and stays: what the upper
     directory has copied up stands on it. At the first start volumes get what the image has.
@@ -35,14 +35,15 @@ def mount_root(container: Container, lowers: Sequence[Lower]) -> tuple[int, str]
     kernel.move_mount(mount, ROOT)
     os.close(mount)
     root = os.open(ROOT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    told = ""
     if container.config.mounts:
         from lxgit.runtime import mounting  # few containers have any
 
         first = container.recorded_state().started is None
         told = mounting.fill_volumes(root, container.config, _volumes(container), first=first)
+        if told:
+            tell(told)  # before anything can fail: no later start fills them
         mounting.attach_early(root, container.config, _volumes(container))
-    return root, told
+    return root
 
 
 def finish_root(root: int, container: Container) -> None:

@@ -54,15 +54,22 @@ DEVICES = rundir.STAGE / "dev"
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A container to be started: what its supervisor has to know beyond its record."""
+    """A container to be started: what its supervisor has to know beyond its record.
+
+    `after_exit` is called in the supervisor when the container has ended, before anybody hears of
+    the end; unless who ended it wants it still. With `record_is_locked` who starts it is the only
+    one to change its record until its command has begun; `after_exit`, which may want to as well,
+    is called only if it had. Else what others have changed of it until it is begun holds, and
+    nobody can from then on without seeing that it is being started.
+    """
 
     container: Container
     lowers: tuple[Lower, ...]  # topmost first
     apparmor: str | None
-    window: tuple[int, int] | None  # rows and columns of its terminal
-    detached: bool  # its input does not end when the first client leaves
-    after_exit: AfterExit | None
-    record_is_locked: bool  # by who starts it, until its command has begun
+    window: tuple[int, int] | None = None  # rows and columns of its terminal
+    detached: bool = False  # its input does not end when the first client leaves
+    after_exit: AfterExit | None = None
+    record_is_locked: bool = False
     kept: bool = False  # it has a keeper, which starts it again if its policy says so
     restarts: int = 0  # how often its policy has started it
 
@@ -101,9 +108,11 @@ def make_ready(task: Task, directory: Path, relay: Relay, mounts: ExitStack) -> 
 
             mounts.enter_context(marked(directory))
         connection = mounts.enter_context(_joined(container, directory))
-    root, told = rootmount.mount_root(container, lowers)
-    if told:
-        relay.broadcast(protocol.warning(told))
+
+    def tell(words: str) -> None:
+        relay.broadcast(protocol.warning(words))
+
+    root = rootmount.mount_root(container, lowers, tell)
     first = Process.first(config, task.window)
     user = find_user(root, first.user, config.groups)
     rootfs.make_directory(root, first.directory, config.ids)

@@ -14,20 +14,18 @@ from lxgit.runtime import idmap as idmaps
 from lxgit.runtime.attach import Session
 from lxgit.runtime.containers import LostUpper, edited
 from lxgit.runtime.keeper import keep
-from lxgit.runtime.setup import Task
 from lxgit.runtime.supervisor import supervise
 from lxgit.runtime.sweep import sweep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from lxgit.objects.metadata import Metadata
     from lxgit.runtime.containers import Container
     from lxgit.runtime.idmap import IdMap
-    from lxgit.runtime.overlay import Lower
-    from lxgit.runtime.setup import AfterExit
+    from lxgit.runtime.setup import Task
 
 
 class MovedMeanwhile(LxgitError):
@@ -38,25 +36,12 @@ _supervisors: list[int] = []  # children of this process that may not have ended
 
 
 def start_container(
-    container: Container,
-    lowers: Sequence[Lower],
-    root: Metadata,
-    *,
-    apparmor: str | None,
-    window: tuple[int, int] | None = None,
-    detached: bool = False,
-    after_exit: AfterExit | None = None,
-    record_is_locked: bool = False,
+    task: Task, root: Metadata, tell: Callable[[str], None] | None = None
 ) -> Session:
-    """Start a container on these layers, topmost first; returns when its command is executed.
+    """Start a container; returns when its command is executed.
 
     `root` is the image's root directory, which the upper directory takes after when it is new.
-    `window` is the size of its terminal in rows and columns. The container's input ends when the
-    returned session is closed, unless `detached`. `after_exit` is called in the supervisor when
-    the container has ended, before anybody hears of the end; unless who ended it wants it still.
-    With `record_is_locked` the caller is the only one to change its record; `after_exit`, which may
-    want to as well, is called only if the command had begun. Else what others have changed of it
-    until it is begun holds, and nobody can from then on without seeing that it is being started.
+    `tell` is called with what the user should know of the start, as soon as that is known.
 
     Ctrl-C ends the container while this waits, and is held back from then on until the session is
     attached or closed: the caller closes it when the container is known to somebody.
@@ -66,10 +51,9 @@ def start_container(
     """
     _reap()
     sweep()
-    task = Task(container, tuple(lowers), apparmor, window, detached, after_exit, record_is_locked)
     with bases.held(task.lowers):
         try:
-            session = _begun(task, root)
+            session = _begun(task, root, tell)
         except BaseException:
             interrupts.let_through()
             raise
@@ -77,7 +61,7 @@ def start_container(
     return session
 
 
-def _begun(task: Task, root: Metadata) -> Session:
+def _begun(task: Task, root: Metadata, tell: Callable[[str], None] | None) -> Session:
     """The supervisor's first client, when the container's command is executed."""
     if task.record_is_locked:
         session = _forked(task, root)
@@ -92,10 +76,10 @@ def _begun(task: Task, root: Metadata) -> Session:
             session = _forked(replace(task, container=now), root)
     try:
         with graceperiod.begun(), interrupts.heard():
-            session.wait_started()
+            session.wait_started(tell)
     except KeyboardInterrupt:
         with session, interrupts.heard():  # another one, as this waits
-            _end(task, session)
+            _end(task, session, tell)
         raise
     except BaseException:
         session.close()
@@ -103,11 +87,11 @@ def _begun(task: Task, root: Metadata) -> Session:
     return session
 
 
-def _end(task: Task, session: Session) -> None:
+def _end(task: Task, session: Session, tell: Callable[[str], None] | None) -> None:
     """Kill a container as soon as it has begun: whoever wanted it has left, and knows of none."""
     with contextlib.suppress(LxgitError):
         if not task.container.is_running:
-            session.wait_started()
+            session.wait_started(tell)
         session.end_for_good(stays=task.record_is_locked)
         session.send_signal(signal.SIGKILL)
         if task.after_exit is None or not task.record_is_locked:  # or it may wait for that lock

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.beneath import remove_tree
+from lxgit.errors import LxgitError
 from lxgit.operations import moving, stashing
 from lxgit.operations.copying import Place, copy_out
 from lxgit.operations.creating import RunRequest
 from lxgit.operations.fsck import fsck
-from lxgit.operations.launching import created
+from lxgit.operations.launching import created, run
 from lxgit.operations.undo import undo
+from lxgit.operations.values import Streams
 from lxgit.operations.volumes import Mount, StorageRequest
 from lxgit.operations.worktree import status
 from lxgit.repository import create_repository, open_repository
@@ -237,6 +239,24 @@ def test_times_that_a_volume_has_not(lab: Lab, *, is_started: bool) -> None:
     else:
         with open(os.devnull, "wb") as output:
             copy_out(lab.repository, Place("c", b"/dir"), output, progress=lab.listener)
+    assert [line.startswith(CUT_OFF) for line in lab.listener.warnings] == [True]
+
+
+@pytest.mark.parametrize(
+    ("command", "more", "refused"),
+    [
+        ("nosuch", (), "not found"),
+        ("true", (Mount(kind=VOLUME, target="/bin/busybox", source="w"),), "is no directory"),
+    ],
+)
+def test_times_that_a_volume_has_not_of_a_container_that_cannot_start(
+    lab: Lab, command: str, more: tuple[Mount, ...], refused: str
+) -> None:
+    """No later one fills the volume, so there is nobody else who would tell."""
+    mounts = (Mount(kind=VOLUME, target="/dir", source="v"), *more)
+    request = RunRequest(image="times", command=(command,), storage=StorageRequest(mounts))
+    with pytest.raises(LxgitError, match=refused):
+        run(lab.repository, request, Streams(None, 1, 2), identity=WHO, progress=lab.listener)
     assert [line.startswith(CUT_OFF) for line in lab.listener.warnings] == [True]
 
 

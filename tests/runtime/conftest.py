@@ -16,6 +16,7 @@ from lxgit.runtime import idmap, overlay, probe
 from lxgit.runtime.config import Request
 from lxgit.runtime.containers import Container, all_containers
 from lxgit.runtime.creating import create
+from lxgit.runtime.setup import Task
 from lxgit.runtime.starting import start_container
 from lxgit.runtime.streams import Streams
 from tests.support import leaks
@@ -47,9 +48,9 @@ class Machine:
         return create(self.containers, replace(request, **wanted))  # type: ignore[arg-type]
 
     def start(self, container: Container, **options: Any) -> Session:
-        lowers = options.pop("lowers", [self.base])
+        lowers = tuple(options.pop("lowers", [self.base]))
         options.setdefault("apparmor", probe.apparmor_profile())
-        return start_container(container, lowers, Metadata(0o755, 0, 0, 0), **options)
+        return start_container(Task(container, lowers, **options), Metadata(0o755, 0, 0, 0))
 
     def run(self, *command: str, **wanted: Any) -> Result:
         """Run to the end with pipes, as `lxgit run` without -t does."""

@@ -36,17 +36,18 @@ CLIENT = """
     from lxgit.runtime.containers import load
     from lxgit.runtime.idmap import IdMap
     from lxgit.runtime.overlay import Lower
+    from lxgit.runtime.setup import Task
     from lxgit.runtime.starting import start_container
     from lxgit.runtime.streams import Streams
 
     containers, identity, base = sys.argv[1:]
-    session = start_container(
+    task = Task(
         load(Path(containers), identity),
-        [Lower(Path(base), IdMap.identity())],
-        Metadata(0o755, 0, 0, 0),
+        (Lower(Path(base), IdMap.identity()),),
         apparmor=probe.apparmor_profile(),
         window=terminal.window_size(0),
     )
+    session = start_container(task, Metadata(0o755, 0, 0, 0))
     sys.exit(session.attach(Streams(0, 1, 2, tty=True)))
 """
 
