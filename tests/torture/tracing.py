@@ -66,6 +66,16 @@ class Call:
     def failed(self) -> bool:
         return self.result.startswith(("-", "?"))
 
+    @property
+    def was_made_to_fail(self) -> bool:
+        """Whether strace had it fail."""
+        return self.rest.endswith("(INJECTED)")
+
+    @property
+    def only_opens(self) -> bool:
+        """Whether it opens what is there."""
+        return self.name.startswith("open") and not _CREATES.search(self.arguments)
+
     def signature(self, store: Path) -> str:
         """The call without what differs from one run to the next, each on a store of its own."""
         return f"{self.name}({_VARIES.sub('#', self.arguments.replace(str(store), 'STORE'))})"
@@ -74,7 +84,7 @@ class Call:
         """Whether it changed something below `store`."""
         if self.failed or self.name in FLUSHING or str(store) not in self.arguments:
             return False
-        return not self.name.startswith("open") or bool(_CREATES.search(self.arguments))
+        return not self.only_opens
 
 
 class CallReader:
