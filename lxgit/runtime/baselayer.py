@@ -1,8 +1,8 @@
 """A base layer, in the best form that this host, this store and this tree allow.
 
-Which form a host and a store allow is found by making and mounting a tiny layer, once a boot; the
-answer is kept in the store's `.probed-layers`. A tree that EROFS cannot hold is found while it is
-written.
+Which form a host and a store allow is found by making and mounting a tiny layer. That it worked is
+noted in the store's `.probed-layers` for this boot; what did not may work next time, once the disk
+has room or a program is installed. A tree that EROFS cannot hold is found while it is written.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from lxgit.errors import LxgitError
-from lxgit.fsutil import write_note
 from lxgit.objects.metadata import Metadata
 from lxgit.records import dataclass
-from lxgit.runtime import erofs_mount, rootless, rundir
+from lxgit.runtime import bootnote, erofs_mount, rootless
 from lxgit.runtime.bases import INDEX, TAR
 from lxgit.runtime.blobfill import BlobFiller
 from lxgit.runtime.directory_layer import DirectoryWriter, words_for_lacks
@@ -52,7 +51,7 @@ def write_base(
     `fill` puts the tree into a sink; it is called again, with another, when the first form turns
     out not to do. With the `database` that its blobs are in, another process helps to read them.
     """
-    if base_form(layers.path.parent) == EROFS:
+    if base_form(layers.path.parent, built) == EROFS:
         try:
             return _write_erofs(built, fill, database)
         except UnfitTree:
@@ -76,32 +75,33 @@ def _write_erofs(
     return Written(EROFS, sink.outside_range, sink.entries, words_for_lacks(len(sink.hidden)))
 
 
-def base_form(store: Path) -> str:
-    """The form that base layers of this store have, unless a tree needs the other."""
-    return DIRECTORY if why_directories(store) else EROFS
+def base_form(store: Path, place: Path) -> str:
+    """The form that base layers of this store have, unless a tree needs the other.
+
+    What has to be tried is tried in the directory `place`, on the store's file system.
+    """
+    return DIRECTORY if why_directories(store, place) else EROFS
 
 
-def why_directories(store: Path) -> str:
+def why_directories(store: Path, place: Path) -> str:
     """What keeps base layers of this store from the EROFS form; nothing when all is well."""
-    note = store / ".probed-layers"
-    try:
-        boot, _, words = note.read_text(encoding="utf-8").partition("\n")
-    except (OSError, ValueError):  # there is none, or it is damaged
-        boot = words = ""
     if rootless.is_active():
         return "an ordinary user cannot mount EROFS"
-    if boot != rundir.boot_id():
-        words = _probe(store)
-        write_note(note, f"{rundir.boot_id()}\n{words}".encode())
+    note = store / ".probed-layers"
+    if bootnote.is_there(note):
+        return ""
+    words = _probe(place)
+    if not words:
+        bootnote.write(note)
     return words
 
 
-def _probe(store: Path) -> str:
+def _probe(place: Path) -> str:
     """Make and mount a layer of one file; what did not work."""
     import tempfile
 
     try:
-        with tempfile.TemporaryDirectory(prefix="probe-", dir=store) as name:
+        with tempfile.TemporaryDirectory(prefix="probe-", dir=place) as name:
             with ErofsWriter(Path(name)) as sink:
                 sink.directory(b"", Metadata(0o755, 0, 0, 0))
                 sink.file(b"file", Metadata(0o4755, 1, 2, 3, ((b"user.x", b"y"),)), 3, (b"abc",))

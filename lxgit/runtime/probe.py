@@ -12,8 +12,8 @@ import os
 from pathlib import Path
 
 from lxgit.errors import LxgitError, in_words
-from lxgit.fsutil import write_note
-from lxgit.runtime import idranges, kernel, launcher, lxc, overlay, rootless, rundir
+from lxgit.processes import die_with_parent
+from lxgit.runtime import bootnote, idranges, kernel, launcher, lxc, overlay, rootless, rundir
 from lxgit.runtime.idmap import RANGE, Extent, IdMap, user_namespace
 from lxgit.runtime.overlay import Lower, Writable
 
@@ -40,11 +40,12 @@ class UnusableStore(LxgitError):
     exit_code = 125
 
 
-def check_host(store: Path, *, host_ids: bool = False) -> None:
+def check_host(store: Path, *, host_ids: bool = False, place: Path | None = None) -> None:
     """Raise unless containers of this store can be started here.
 
-    An ordinary user becomes root of a namespace (`rootless.enter`). NoNamespace, MissingProgram,
-    UnusableHost, UnusableStore.
+    What has to be tried is tried in the directory `place`, on the store's file system, or else in
+    the store. An ordinary user becomes root of a namespace (`rootless.enter`). NoNamespace,
+    MissingProgram, UnusableHost, UnusableStore.
     """
     if os.geteuid() != 0:
         rootless.enter()
@@ -53,14 +54,12 @@ def check_host(store: Path, *, host_ids: bool = False) -> None:
     launcher.program()  # UnsupportedMachine
     rundir.prepare()
     done = store / (".probed-host" if host_ids else ".probed")
-    boot = rundir.boot_id().encode("ascii")
-    with contextlib.suppress(OSError):  # there is no note, or it is damaged
-        if done.read_bytes() == boot:
-            return
+    if bootnote.is_there(done):
+        return
     if not host_ids:
         _probe_user_namespace()
-    _probe_overlay(store, host_ids=host_ids)
-    write_note(done, boot)
+    _probe_overlay(store, place or store, host_ids=host_ids)
+    bootnote.write(done)
 
 
 def _probe_user_namespace() -> None:
@@ -89,7 +88,7 @@ def _user_namespace_hint(error: OSError) -> str:
     return "--userns=host runs containers without one, with less between them and the host"
 
 
-def _probe_overlay(store: Path, *, host_ids: bool) -> None:
+def _probe_overlay(store: Path, place: Path, *, host_ids: bool) -> None:
     """Mount a layer of the store's file system, mapped, with an upper directory beside it."""
     if kernel.filesystem_type(store) == _OVERLAYFS_MAGIC:
         raise UnusableStore(
@@ -99,13 +98,13 @@ def _probe_overlay(store: Path, *, host_ids: bool) -> None:
     import tempfile
 
     idmap = IdMap.identity() if host_ids else _probe_map()
-    with tempfile.TemporaryDirectory(prefix="probe-", dir=store) as name:
-        place = Path(name)
+    with tempfile.TemporaryDirectory(prefix="probe-", dir=place) as name:
+        parts = Path(name)
         for each in ("lower", "upper", "work"):
-            (place / each).mkdir()
-            os.chown(place / each, idmap.outside(0), idmap.outside(0))
-        os.chown(place / "lower", 0, 0)
-        if words := _in_child(place, idmap):
+            (parts / each).mkdir()
+            os.chown(parts / each, idmap.outside(0), idmap.outside(0))
+        os.chown(parts / "lower", 0, 0)
+        if words := _in_child(parts, idmap):
             raise UnusableStore(
                 f"containers cannot run on the store '{store}': {words}",
                 hint="lxgit needs Linux 5.19 and a file system such as ext4, xfs or btrfs",
@@ -115,9 +114,10 @@ def _probe_overlay(store: Path, *, host_ids: bool) -> None:
 def _in_child(place: Path, idmap: IdMap) -> str:
     """What keeps the mount from working; nothing when it does."""
     read, write = os.pipe()
-    child = os.fork()
+    parent, child = os.getpid(), os.fork()
     if child == 0:
         try:
+            die_with_parent(parent)
             _try_stack(place, idmap)
         except (LxgitError, OSError) as error:
             os.write(write, str(in_words(error)).encode("utf-8", "replace"))

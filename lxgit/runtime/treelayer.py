@@ -106,7 +106,7 @@ def _write(layers: LayerStore, tree: FileTree, built: Path) -> dict[str, object]
     # Or else the first run would have to look. Before there is much to write back: the kernel does
     # that for the whole file system of the store when the overlay that is tried goes away.
     with suppress(LxgitError, OSError):
-        check_host(layers.path.parent)
+        check_host(layers.path.parent, place=built)
     written = write_base(layers, built, tree.replay)
     return {
         "form": written.form,

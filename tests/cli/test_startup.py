@@ -158,10 +158,10 @@ RUN = (
         objects="accounts git",
         operations="attached closedchains creating healthwishes launching limiting naming ordinary"
         " pins signals wantednetwork",
-        runtime="attach attachment bases capabilities cgroups command confinement creating devices"
-        " devpts enforcement freezer fsids graceperiod handover hierarchies idranges interrupts"
-        " keeper launcher layers leaving logfile loop lxc lxcconfig materialise names networks"
-        " overlay probe process protocol reaper registering relay rootfs rootmount sealed"
+        runtime="attach attachment bases bootnote capabilities cgroups command confinement creating"
+        " devices devpts enforcement freezer fsids graceperiod handover hierarchies idranges"
+        " interrupts keeper launcher layers leaving logfile loop lxc lxcconfig materialise names"
+        " networks overlay probe process protocol reaper registering relay rootfs rootmount sealed"
         " seccomp setup starting streams supervisor sweep terminal",
     )
 )

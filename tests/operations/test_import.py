@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,30 @@ def test_the_layer_is_lost_and_not_the_image(
     (warning,) = take(repository, source)
     assert "its process was killed" in warning
     assert len(list(find_image(repository, "base").walk())) == 201
+
+
+@pytest.mark.root
+def test_what_was_begun_for_a_layer_goes_with_an_import_that_fails(
+    repository: Repository, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what its process tries the host with, at whatever it is."""
+    before, others, pause = set(os.listdir(repository.path)), children(), 0.0
+
+    def failing(*arguments: object) -> ObjectID:
+        time.sleep(pause)
+        raise LxgitError("the disk is full")
+
+    monkeypatch.setattr(treecommit, "write_tree", failing)
+    for step in range(40):
+        pause = step * 0.003
+        for note in (".probed", ".probed-layers"):
+            (repository.path / note).unlink(missing_ok=True)
+        with pytest.raises(LxgitError, match="the disk is full"):
+            take(repository, source)
+        made = set(os.listdir(repository.path)) - before
+        assert made <= {".probed", ".probed-layers", "packed"}
+        assert left_in(repository) == []
+    assert children() <= others
 
 
 @pytest.mark.root

@@ -224,6 +224,14 @@ def test_a_whiteout_device_is_left_out(scratch: Path) -> None:
         assert os.listdir(f"/proc/self/fd/{fd}/") == ["file"]
 
 
+def form_now(layers: LayerStore) -> str:
+    return baselayer.base_form(layers.path.parent, layers.path.parent)
+
+
+def why_not(layers: LayerStore) -> str:
+    return baselayer.why_directories(layers.path.parent, layers.path.parent)
+
+
 class TestForms:
     """Which form a base layer gets."""
 
@@ -245,19 +253,21 @@ class TestForms:
         assert self.form(layers) == EROFS
         assert self.form(layers, Metadata(0o644, 0, 0, -1)) == DIRECTORY
 
-    def test_the_answer_is_kept_for_this_boot(
+    def test_that_it_works_is_kept_for_this_boot(
         self, layers: LayerStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         assert self.form(layers) == EROFS
-        monkeypatch.setattr(erofs_layer, "_PROGRAMS", "/nowhere")
-        assert baselayer.base_form(layers.path.parent) == EROFS
-        (layers.path.parent / ".probed-layers").write_text("an earlier boot\n")
-        assert baselayer.base_form(layers.path.parent) == DIRECTORY
+        with monkeypatch.context() as patch:
+            patch.setattr(erofs_layer, "_PROGRAMS", "/nowhere")
+            assert form_now(layers) == EROFS
+            (layers.path.parent / ".probed-layers").write_text("an earlier boot")
+            assert form_now(layers) == DIRECTORY
+        assert form_now(layers) == EROFS  # the program has been installed
 
     def test_no_program(self, layers: LayerStore, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(erofs_layer, "_PROGRAMS", "/nowhere")
         assert self.form(layers) == DIRECTORY
-        assert baselayer.why_directories(layers.path.parent) == "mkfs.erofs is not installed"
+        assert why_not(layers) == "mkfs.erofs is not installed"
 
     def test_a_program_that_cannot(
         self, layers: LayerStore, scratch: Path, monkeypatch: pytest.MonkeyPatch
@@ -268,7 +278,7 @@ class TestForms:
         program.chmod(0o755)
         monkeypatch.setattr(erofs_layer, "_PROGRAMS", f"{scratch}:/bin")
         assert self.form(layers) == DIRECTORY
-        assert "unrecognized option" in baselayer.why_directories(layers.path.parent)
+        assert "unrecognized option" in why_not(layers)
 
     def test_no_mount(self, layers: LayerStore, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(files: Sequence[int]) -> int:
@@ -276,7 +286,7 @@ class TestForms:
 
         monkeypatch.setattr(erofs_mount, "ways", lambda: (refuse, refuse))
         assert self.form(layers) == DIRECTORY
-        assert "No such device" in baselayer.why_directories(layers.path.parent)
+        assert "No such device" in why_not(layers)
 
     def test_a_store_in_memory(self, scratch: Path) -> None:
         """EROFS does not mount files of a tmpfs before Linux 6.17; loop devices do."""
@@ -284,6 +294,6 @@ class TestForms:
         place.mkdir()
         kernel.mount("tmpfs", place, b"tmpfs")
         try:
-            assert baselayer.base_form(place) == EROFS
+            assert baselayer.base_form(place, place) == EROFS
         finally:
             unmount(place)

@@ -36,7 +36,7 @@ def force(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     }
     chosen = ways[form]
     monkeypatch.setattr(erofs_mount, "ways", lambda: chosen)
-    monkeypatch.setattr(baselayer, "base_form", lambda _: EROFS if chosen else DIRECTORY)
+    monkeypatch.setattr(baselayer, "base_form", lambda *_: EROFS if chosen else DIRECTORY)
     if form == COMPRESSED:
         _compress_at_once(monkeypatch)
 
