@@ -175,7 +175,8 @@ def _moved(building: Path, place: Path) -> bool:
 def load(volumes: Path, name: str) -> Volume:
     """A volume by its name. NoSuchVolume; BrokenVolume."""
     path = volumes / name
-    if not path.is_dir() and not path.is_symlink():
+    is_one_below = name == path.name and not name.startswith(".")  # 't/', '../t' are other names
+    if not is_one_below or not (os.path.isdir(path) or os.path.islink(path)):
         raise NoSuchVolume(f"there is no volume '{name}'", hint="'lxgit volume ls' lists them")
     try:
         values = description(path / "volume.json", ("created", "labels"))

@@ -137,6 +137,15 @@ class TestTheirCommands:
             assert "cannot be the name of a volume" in refused.err
         assert lx("volume", "ls", "-q").out == ""
 
+    def test_a_path_is_no_name(self, lx: Lxgit) -> None:
+        lx("volume", "create", "v")
+        for name in ("v/", "./v", "../volumes/v", "v/data", "/usr", "../git", ".", "", "x" * 300):
+            for words in (["volume", "inspect"], ["volume", "rm"]):
+                told = lx(*words, "--", name, code=1).err
+                assert told.startswith(f"lxgit: there is no volume '{name}'\n")
+            assert "damaged" not in lx("inspect", "--", name, code=1).err
+        assert lx("volume", "ls", "-q").lines == ["v"]
+
     def test_filters_and_templates(self, lx: Lxgit) -> None:
         lx("volume", "create", "one", "--label", "stage=test")
         lx("run", "--name", "c", "-v", "two:/srv", "data", "true")
