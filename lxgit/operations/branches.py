@@ -168,8 +168,11 @@ def _check_deletable(repository: Repository, name: str, oid: ObjectID, *, force:
     containers = containers_on(repository, name)
     if containers:
         raise has_containers(name, containers, f"'lxgit branch -D {name}' detaches")
-    check_not_hidden(repository)
-    if not is_ancestor(repository.git, oid, find_commit(repository, "HEAD")):
+    head = find_commit(repository, "HEAD")
+    merged = is_ancestor(repository.git, oid, head)
+    # Whatever is hidden, what Git reaches is merged, but where it is told of other parents.
+    check_not_hidden(repository, ["--all"] if merged else [hex_id(head)])
+    if not merged:
         raise NotMerged(
             f"the branch '{name}' is not merged into HEAD",
             hint=f"'lxgit branch -D {name}' deletes it; the reflog keeps {hex_id(oid)[:12]}",

@@ -54,7 +54,7 @@ def cache_ref(parent: ObjectID, *parts: object) -> str:
 
 
 def cache_use(repository: Repository) -> CacheUse:
-    """What there is."""
+    """What there is. HiddenHistory."""
     refs = repository.refs.list(CACHE)
     loose = _loose(repository, refs)
     if not loose:
@@ -92,8 +92,6 @@ def _prune(repository: Repository, *, everything: bool) -> PrunedCache:
         from lxgit.operations.buildmounts import drop_caches
 
         mounts = drop_caches(repository)
-    else:
-        check_not_hidden(repository)
     refs = repository.refs.list(CACHE)
     dropped = list(refs) if everything else _loose(repository, refs)
     if everything:
@@ -105,9 +103,10 @@ def _prune(repository: Repository, *, everything: bool) -> PrunedCache:
 
 
 def _loose(repository: Repository, refs: dict[str, ObjectID]) -> list[str]:
-    """Those of the refs whose commits nothing else leads to."""
+    """Those of the refs whose commits nothing else leads to. HiddenHistory."""
     if not refs:
         return []
+    check_not_hidden(repository, _NAMED)
     said = repository.git.run(["rev-list", *_NAMED])
     named = set(said.decode("ascii").split())
     return [ref for ref, oid in refs.items() if hex_id(oid) not in named]

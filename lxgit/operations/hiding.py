@@ -11,7 +11,7 @@ from lxgit.operations.garbage import unreached
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from lxgit.objects.filecheck import HidingLine
     from lxgit.repository import Repository
@@ -27,14 +27,15 @@ def hidden_history(repository: Repository) -> Iterator[HiddenHistory]:
         yield _error(repository, line)
 
 
-def check_not_hidden(repository: Repository) -> None:
-    """Raise HiddenHistory where Git may not reach what a ref does: call it before it is asked.
+def check_not_hidden(repository: Repository, tips: Sequence[str]) -> None:
+    """Raise HiddenHistory where Git may not reach from `tips` what is there: call it first.
 
-    A shallow clone may have a commit's parent as the tip of another branch: that is reached.
+    They are words of git-rev-list(1), those that the deleting goes by. A shallow clone may have a
+    commit's parent as the tip of another branch: that is reached.
     """
     lines = hiding_lines(repository.git_dir, repository.objects)
     hidden = {parent for line in lines for parent in line.hidden or ()}
-    out_of_reach = unreached(repository, ["--all"], hidden)  # one question, however many lines
+    out_of_reach = unreached(repository, tips, hidden)  # one question, however many lines
     for line in lines:
         if line.hidden is None or not out_of_reach.isdisjoint(line.hidden):
             raise _error(repository, line)

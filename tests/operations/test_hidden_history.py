@@ -81,6 +81,33 @@ def test_nothing_goes_by_what_git_reaches_then(
     assert problems(repository.path) == []
 
 
+def test_what_only_the_cache_of_builds_reaches_counts_as_hidden(
+    repository: Repository, scratch: Path
+) -> None:
+    """Each parent of an image that was built is a step, so some ref always reached it."""
+    (root := scratch / "root").mkdir()
+    for text in ("one", "two", "three"):
+        (root / "file").write_text(text)
+        import_image(repository, root, "base", identity=WHO, progress=Listener())
+    for revision, digit in (("base", "a"), ("base~1", "b"), ("base~2", "c")):
+        step = repository.revisions.resolve(revision)
+        repository.refs.update(CACHE + digit * 64, step, old=ANY, message="", who=WHO.committer)
+    create_branch(repository, "old", "base~2", force=False, identity=WHO)
+    hiding = fetched(repository, scratch)
+    refs = repository.refs.list()
+    for deletes in (
+        lambda: disk_shares(repository, Listener()),
+        lambda: prune_cache(repository),
+        lambda: delete_branch(repository, "old", force=False, identity=WHO),
+    ):
+        with pytest.raises(HiddenHistory):
+            deletes()
+    assert repository.refs.list() == refs
+    hiding.unlink()
+    assert prune_cache(repository).steps == 0
+    delete_branch(repository, "old", force=False, identity=WHO)
+
+
 def test_what_is_asked_for_whatever_git_reaches_is_done(
     repository: Repository, scratch: Path
 ) -> None:
