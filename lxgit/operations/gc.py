@@ -31,6 +31,7 @@ from lxgit.objects.packindex import PackIndex
 from lxgit.operations import leftovers
 from lxgit.operations.garbage import (
     GRACE,
+    KEPT,
     cruft_packs,
     dropped,
     expire_reflogs,
@@ -82,7 +83,7 @@ def gc(
 
 def _foretell(repository: Repository, *, now: bool, progress: Progress) -> Collected:
     """What `_collect` would do."""
-    check_not_hidden(repository, ["--all"])
+    check_not_hidden(repository, KEPT)
     progress.phase("Looking for what is unreachable")
     entries = expiring(repository, now=now)
     lost = LostRefs(repository.git_dir).lost_logs()
@@ -102,7 +103,7 @@ def _collect(repository: Repository, *, now: bool, progress: Progress) -> Collec
         before = _size(repository.git_dir)
         leftovers.sweep(repository)
         with repository.collecting():
-            check_not_hidden(repository, ["--all"])
+            check_not_hidden(repository, KEPT)
             leftovers.sweep_ref_locks(repository)  # of who died since; no other lxgit has any
             keep_lost(repository, progress)
             entries = expire_reflogs(repository, now=now)
@@ -190,7 +191,7 @@ class _Packs:
             return 0
         progress.phase("Dropping objects")
         with self._repository.collecting():
-            check_not_hidden(self._repository, ["--all"])  # once more: packing took its time
+            check_not_hidden(self._repository, KEPT)  # once more: packing took its time
             before = self._cruft_objects()
             keep = self._packed_before(self._plain())
             expiration = "now" if now else f"@{cutoff:.0f}"

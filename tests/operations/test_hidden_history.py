@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.objects.ids import hex_id
-from lxgit.objects.refnames import CACHE
+from lxgit.objects.refnames import CACHE, DELETED
 from lxgit.objects.refs import ANY
 from lxgit.operations.branches import create_branch, delete_branch
 from lxgit.operations.buildcache import prune_cache
@@ -106,6 +106,27 @@ def test_what_only_the_cache_of_builds_reaches_counts_as_hidden(
     hiding.unlink()
     assert prune_cache(repository).steps == 0
     delete_branch(repository, "old", force=False, identity=WHO)
+
+
+def test_what_a_deleted_branch_reaches_counts_as_hidden(
+    repository: Repository, scratch: Path
+) -> None:
+    """gc dropped entries of reflogs, and was refused only then."""
+    (root := scratch / "root").mkdir()
+    for text in ("one", "two", "three"):
+        (root / "file").write_text(text)
+        import_image(repository, root, "base", identity=WHO, progress=Listener())
+    create_branch(repository, "side", "base~1", force=False, identity=WHO)
+    delete_branch(repository, "side", force=True, identity=WHO)
+    hiding = fetched(repository, scratch)
+    logs = {name: repository.refs.reflog(name) for name in repository.refs.logged()}
+    assert DELETED in logs
+    for dry_run in (True, False):
+        with pytest.raises(HiddenHistory):
+            gc(repository, now=True, dry_run=dry_run, progress=Listener())
+    assert {name: repository.refs.reflog(name) for name in repository.refs.logged()} == logs
+    hiding.unlink()
+    assert gc(repository, now=True, progress=Listener()).objects == 0
 
 
 def test_what_is_asked_for_whatever_git_reaches_is_done(
