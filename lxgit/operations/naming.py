@@ -19,7 +19,8 @@ from lxgit.objects.refnames import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from lxgit.objects.commits import Signature
     from lxgit.objects.ids import ObjectID
@@ -117,19 +118,17 @@ def namesake_ref(ref: str) -> str:
 
 def namesake(repository: Repository, ref: str) -> str | None:
     """What else has the name of a branch or tag: a `branch`, a `tag` or a `container`."""
-    from lxgit.runtime.index import look_again
+    from lxgit.runtime.index import has_name
 
-    look_again(repository.containers_dir)
-    return _namesake(repository, ref)
+    return _namesake(repository, ref, has_name)
 
 
-def _namesake(repository: Repository, ref: str) -> str | None:
-    from lxgit.runtime.index import names_now
-
+def _namesake(
+    repository: Repository, ref: str, is_container: Callable[[Path, str], bool]
+) -> str | None:
     if repository.refs.read(namesake_ref(ref)) is not None:
         return "tag" if ref.startswith(BRANCHES) else "branch"
-    is_container = short_name(ref) in names_now(repository.containers_dir)
-    return "container" if is_container else None
+    return "container" if is_container(repository.containers_dir, short_name(ref)) else None
 
 
 def _check_free(ref: str, other: str | None) -> None:
@@ -153,15 +152,17 @@ def set_ref(
 ) -> None:
     """Have a branch or a tag name a commit, as `RefStore.update` does; a new one if it is free.
 
-    NameTaken, and what that raises.
+    That it was free the caller has seen by `namesake`, which reads every container's record where
+    it is; here only what somebody has given out since is looked for. NameTaken, and what that
+    raises.
     """
     if old is not None or not ref.startswith((BRANCHES, TAGS)):
         repository.refs.update(ref, oid, old=old, message=message, who=who, log=log)
         return
-    from lxgit.runtime.index import list_lock
+    from lxgit.runtime.index import is_linked, list_lock
 
     with repository.writing(), list_lock(repository.containers_dir):
-        _check_free(ref, _namesake(repository, ref))
+        _check_free(ref, _namesake(repository, ref, is_linked))
         repository.refs.update(ref, oid, old=None, message=message, who=who, log=log)
 
 

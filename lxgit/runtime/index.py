@@ -59,11 +59,6 @@ def container_names(containers: Path | str) -> dict[str, str]:
     that only a link has stands for its container as long as no record has it.
     """
     look_again(containers)
-    return names_now(containers)
-
-
-def names_now(containers: Path | str) -> dict[str, str]:
-    """The same, for whoever holds `list_lock`: the index stays as it is."""
     try:
         links = os.listdir(f"{containers}/.names")
     except FileNotFoundError:
@@ -77,6 +72,17 @@ def names_now(containers: Path | str) -> dict[str, str]:
     recorded = {_name_in(record(f"{containers}/{one}") or b""): one for one in others}
     recorded.pop("", None)
     return {**linked, **recorded, **sure}
+
+
+def has_name(containers: Path | str, name: str) -> bool:
+    """Whether `container_names` has that name."""
+    look_again(containers)
+    return is_linked(containers, name) or bool(called(containers, name))
+
+
+def is_linked(containers: Path | str, name: str) -> bool:
+    """The same, if the name was given out after `has_name` was asked: then it has its link."""
+    return is_name(name) and _linked(containers, name) is not None
 
 
 def list_lock(containers: Path) -> AbstractContextManager[int]:
