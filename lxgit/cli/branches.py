@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lxgit.cli.answers import container_name, tell_dropped, write_removed
-from lxgit.cli.options import AsFormat, NoTrunc, Quiet, take
+from lxgit.cli.options import AsFormat, NoTrunc, Quiet, excludes, exclusive, take
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import Faults, printable, tell_damaged
 from lxgit.cli.session import Session
@@ -46,21 +46,31 @@ def branch(
     format_: AsFormat = "table",
 ) -> int:
     """List, create, rename or delete branches."""
+    exclusive(
+        {
+            "-D" if delete_anyway else "-d": delete or delete_anyway,
+            "-M" if move_anyway else "-m": move or move_anyway,
+            "--show-current": show_current,
+            "-l": list_,
+        }
+    )
     if delete or delete_anyway:
         return _delete(session, names, force=delete_anyway or force)
     if move or move_anyway:
         _rename(session, names, force=move_anyway or force)
+    elif show_current:
+        excludes("--show-current", {"--format": format_ != "table"})
+        take(names, 0, 0, "lxgit branch --show-current")
+        current = [
+            row.name for row in _rows(session, (), subjects=False) if row.current and row.name
+        ]
+        session.out.write("".join(f"{printable(name)}\n" for name in current))
     elif names and not list_:
         _create(session, names, force=force)
     elif format_ == "json":
         rows = _rows(session, names, subjects=True)
         write_json(session.out, map(_fields, rows))
         return tell_damaged(session, ((_name(row), row.fault) for row in rows))
-    elif show_current:
-        current = [
-            row.name for row in _rows(session, (), subjects=False) if row.current and row.name
-        ]
-        session.out.write("".join(f"{printable(name)}\n" for name in current))
     elif quiet:
         rows = _rows(session, names, subjects=False)
         write_ids(session.out, (row.oid for row in rows), whole=no_trunc)
@@ -177,12 +187,17 @@ def checkout(
     that one is put on the commit, and HEAD stays. It must have no changes, unless --merge carries
     them over: path by path, and if both sides have changed one, nothing is done; or --stash.
     """
+    exclusive({"-b": new is not None, "-B": reset is not None, "--detach": detach})
     name = reset if new is None else new
     if name is None:
         _refuse_paths(target, container)
     if container is not None and target is not None and name is None:
-        if merge and stash:
-            raise UsageError("--merge and --stash exclude each other")
+        exclusive({"--merge": merge, "--stash": stash})
+        if detach:
+            raise UsageError(
+                "--detach moves HEAD, and no container",
+                hint=f"lxgit checkout {target}~0 {container}",
+            )
         _move_container(session, target, container, merge=merge, stash=stash, quiet=quiet)
         return
     if container is not None or merge or stash:
@@ -234,6 +249,7 @@ def switch(
     quiet: Silent = False,
 ) -> None:
     """Move HEAD to a branch. To a commit only with --detach."""
+    exclusive({"-c": new is not None, "-C": reset is not None, "--detach": detach})
     name = reset if new is None else new
     if name is not None:
         moved = _to_new(session, name, target, force=reset is not None, forced="-C")

@@ -86,6 +86,19 @@ def take(names: tuple[str, ...], least: int, most: int | None, form: str) -> Non
         raise UsageError(f"'{names[most]}' is one name too many", hint=form)
 
 
+def exclusive(given: dict[str, bool]) -> None:
+    """Raise a UsageError where more than one of these options is given."""
+    names = [name for name, wanted in given.items() if wanted]
+    if len(names) > 1:
+        raise UsageError(f"{names[0]} and {names[1]} exclude each other")
+
+
+def excludes(option: str, others: dict[str, bool]) -> None:
+    """Raise a UsageError where one of the others is given beside the option."""
+    for other, given in others.items():
+        exclusive({option: True, other: given})
+
+
 def line_wanted(
     *, name_status: bool, name_only: bool, stat: bool = False, patch: bool = False
 ) -> Callable[[SizedChange], str] | None:
@@ -95,10 +108,7 @@ def line_wanted(
     """
     if not name_status and not name_only:
         return None
-    known = {"--name-status": name_status, "--name-only": name_only, "--stat": stat, "-p": patch}
-    one, *others = (name for name, wanted in known.items() if wanted)
-    if others:
-        raise UsageError(f"{one} and {others[0]} exclude each other")
+    exclusive({"--name-status": name_status, "--name-only": name_only, "--stat": stat, "-p": patch})
     from lxgit.cli.changes import name_line, name_status_line
 
     return name_status_line if name_status else name_line

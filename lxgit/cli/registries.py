@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from lxgit.cli.options import TlsVerify, format_option
+from lxgit.cli.options import TlsVerify, excludes, format_option
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.errors import UsageError
@@ -68,8 +68,7 @@ def login(
     if email is not None:
         session.note("no registry wants an address today: -e does nothing")
     if from_stdin:
-        if password is not None:
-            raise UsageError("-p and --password-stdin exclude each other")
+        excludes("--password-stdin", {"-p": password is not None})
         if user is None:
             raise UsageError("--password-stdin needs a name", hint="-u NAME")
         password = _one_line(_read_stdin())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lxgit.cli.answers import tell_dropped, write_removed
-from lxgit.cli.options import AsFormat, Message, NoTrunc, Quiet, message_of, take
+from lxgit.cli.options import AsFormat, Message, NoTrunc, Quiet, exclusive, message_of, take
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import Faults, printable, tell_damaged
 from lxgit.cli.session import Session
@@ -46,9 +46,17 @@ def tag(
 
     With three arguments it is Docker's: IMAGE REPOSITORY TAG.
     """
+    making = "-a" if annotate else "-m"
+    exclusive(
+        {
+            "-d": delete,
+            "-n" if with_messages else "-l": list_ or with_messages,
+            making: annotate or bool(message),
+        }
+    )
     if delete:
         return _delete(session, names)
-    if list_ or not names:
+    if list_ or with_messages or not (names or annotate or message):
         take(names, 0, 1, "lxgit tag -l [PATTERN]")
         rows = _rows(session, names[0] if names else None)
         if format_ == "json":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lxgit.cli.changes import change_fields, status_line, total
 from lxgit.cli.human import quote_path
-from lxgit.cli.options import AsText, Message, OneContainer, message_of, take
+from lxgit.cli.options import AsText, Message, OneContainer, exclusive, message_of, take
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import printable
 from lxgit.cli.session import Session
@@ -209,8 +209,7 @@ def _request(
 
 def _given_message(paragraphs: tuple[str, ...], file: str | None) -> str | None:
     """What `-m` or `-F` say; None where the editor is to be asked."""
-    if paragraphs and file is not None:
-        raise UsageError("-m and -F exclude each other")
+    exclusive({"-m": bool(paragraphs), "-F": file is not None})
     text = message_of(paragraphs)
     if file is not None:
         with open(0 if file == "-" else file, "rb", closefd=file != "-") as source:

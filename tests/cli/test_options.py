@@ -1,0 +1,53 @@
+"""Options that contradict each other: refused, and nothing is done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.support.program import Lxgit
+    from tests.support.stockgit import StockGit
+
+
+@pytest.mark.parametrize(
+    ("words", "one", "other"),
+    [
+        ("branch -d -m base third", "-d", "-m"),
+        ("branch -D -M base third", "-D", "-M"),
+        ("branch -l -d third", "-d", "-l"),
+        ("branch -l -m third fourth", "-m", "-l"),
+        ("branch -d --show-current third", "-d", "--show-current"),
+        ("branch --show-current --format json", "--show-current", "--format"),
+        ("tag -l -d noted", "-d", "-l"),
+        ("tag -n -d noted", "-d", "-n"),
+        ("tag -l -m text new", "-l", "-m"),
+        ("tag -a -d noted", "-d", "-a"),
+        ("checkout -b new -B newer", "-b", "-B"),
+        ("checkout --detach -b new", "-b", "--detach"),
+        ("switch -c new -C newer", "-c", "-C"),
+        ("switch --detach -c new", "-c", "--detach"),
+        ("login -u x -p y --password-stdin", "--password-stdin", "-p"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(
+    full: Lxgit, git: StockGit, words: str, one: str, other: str
+) -> None:
+    before = git("for-each-ref"), git("symbolic-ref", "HEAD")
+    result = full(*words.split(), code=2)
+    assert (result.out, result.err) == ("", f"lxgit: {one} and {other} exclude each other\n")
+    assert (git("for-each-ref"), git("symbolic-ref", "HEAD")) == before
+
+
+def test_what_has_no_name_to_go_by(full: Lxgit, git: StockGit) -> None:
+    before = git("for-each-ref")
+    assert "'new' is one name too many" in full("branch", "--show-current", "new", code=2).err
+    assert "a name is missing" in full("tag", "-m", "text", code=2).err
+    assert "--detach moves HEAD" in full("checkout", "--detach", "base", "web", code=2).err
+    assert git("for-each-ref") == before
+
+
+def test_tag_n_lists(full: Lxgit, git: StockGit) -> None:
+    assert full("tag", "-n", "noted").out == git("tag", "-n", "noted").decode()
+    assert full("tag", "-n", "new").out == ""
