@@ -111,7 +111,7 @@ def test_what_only_the_cache_of_builds_reaches_counts_as_hidden(
 def test_what_a_deleted_branch_reaches_counts_as_hidden(
     repository: Repository, scratch: Path
 ) -> None:
-    """gc dropped entries of reflogs, and was refused only then."""
+    """Entries of reflogs went, and only then gc was refused."""
     (root := scratch / "root").mkdir()
     for text in ("one", "two", "three"):
         (root / "file").write_text(text)
