@@ -45,12 +45,17 @@ class Record(NamedTuple):
 
 
 def walk(
-    git: Git, arguments: Sequence[str], *, limit: int | None = None, first_parent: bool = False
+    git: Git,
+    arguments: Sequence[str],
+    *,
+    stdin: bytes = b"",
+    limit: int | None = None,
+    first_parent: bool = False,
 ) -> Iterator[tuple[ObjectID, Commit]]:
     """The commits that `git log` shows, in its order, as they are found: Git starts at once.
 
-    `arguments` are those of `Revisions.range_arguments`, EVERYWHERE, or both. GitFailed where the
-    history is damaged.
+    `arguments` are those of `Revisions.range_arguments`, EVERYWHERE, or both; "--stdin" among them
+    stands for the lines of `stdin`. GitFailed where the history is damaged.
     """
     if not arguments or limit == 0:
         return iter(())
@@ -59,7 +64,7 @@ def walk(
         command.append(f"--max-count={min(limit, MOST_COUNTED)}")
     if first_parent:
         command.append("--first-parent")
-    return _commits(git.stream([*command, *arguments, "--"]))
+    return _commits(git.stream([*command, *arguments, "--"], stdin=stdin))
 
 
 def _commits(stream: Generator[bytes]) -> Iterator[tuple[ObjectID, Commit]]:

@@ -77,7 +77,8 @@ def history_of(
     Those that are damaged, of which Git would show none, are passed over.
     """
     tips = {row.oid: None for row in rows if not row.fault}
-    return walk(repository.git, (*options, *tips, "--remotes"))
+    given = "".join(f"{oid}\n" for oid in tips).encode()  # more than arguments may be
+    return walk(repository.git, (*options, "--stdin", "--remotes"), stdin=given)
 
 
 def remove_image(

@@ -130,6 +130,22 @@ def test_a_tag_of_what_is_no_image_hides_none(grown: Lxgit, git: StockGit) -> No
     assert git.fsck() == b""
 
 
+def test_more_names_than_the_arguments_of_a_program_hold(based: Lxgit, git: StockGit) -> None:
+    count = 6000
+    tag = "commit refs/tags/many/{0}\ncommitter a <a> {0} +0000\ndata 0\nfrom refs/heads/base^0\n"
+    git("fast-import", "--quiet", stdin="".join(map(tag.format, range(count))).encode())
+    few = f"ulimit -s 1024 && exec {PROGRAM} images"  # KiB: a quarter of it is for arguments
+    for options, lines in (("-aq", count + 1), ("--tree", count + 1), ("--viz", 2 * count + 5)):
+        listed = subprocess.run(
+            ["sh", "-c", f"{few} {options}"],
+            env=based.environment(),
+            capture_output=True,
+            check=False,
+        )
+        assert (listed.returncode, listed.stderr) == (0, b"")
+        assert len(listed.stdout.splitlines()) == lines, options
+
+
 def test_rmi(grown: Lxgit, git: StockGit) -> None:
     base = git.word("rev-parse", "base")
     grown("tag", "base:v1", "base")
