@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lxgit.cli.formats import wants_sizes, write_listing
-from lxgit.cli.options import Filters, NoTrunc, Quiet, format_option
+from lxgit.cli.options import Filters, NoTrunc, Quiet, excludes, format_option
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import tell_damaged
 from lxgit.cli.session import Session
@@ -128,6 +128,18 @@ def images(
     """
     from lxgit.cli import imagesview as view
 
+    if tree or viz:
+        excludes(
+            "--tree" if tree else "--viz",
+            {
+                "NAME": name is not None,
+                "--filter": bool(filters),
+                "-q": quiet,
+                "--format": format_ != "table",
+                "--viz": tree and viz,
+                "--no-trunc": viz and no_trunc,
+            },
+        )
     repository = session.repository_to_list()
     if tree or viz:
         from lxgit.operations.imagegraph import graph, sized_graph
