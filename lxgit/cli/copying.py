@@ -70,6 +70,8 @@ def _place(text: str) -> Place | None:
 
     if text == "-":
         return None
+    if not text:  # it would be the current directory
+        raise UsageError("a path of the host is empty", hint=_FORM)
     container, colon, path = text.partition(":")
     if not colon or not container or container.startswith((".", "/")):
         return Place(None, os.path.join(os.getcwdb(), os.fsencode(text)))

@@ -174,7 +174,7 @@ def _open_source(source: str, sha256: str | None) -> Path | BinaryIO | str:
             raise UsageError("standard input is a terminal", hint="lxgit import - NAME <rootfs.tar")
         return open(0, "rb", buffering=0, closefd=False)
     path = Path(os.path.abspath(source))
-    if not path.exists():
+    if not source or not path.exists():  # an empty word would be the current directory
         raise NoSource(
             f"there is no '{source}' to import",
             hint="a tar archive, a directory, or - for standard input",

@@ -107,7 +107,7 @@ def save(
 
     repository = session.repository()
     if form == "oci-dir":
-        if output is None:
+        if not output:
             raise UsageError("a directory needs a name", hint="-o DIRECTORY")
         from pathlib import Path
 

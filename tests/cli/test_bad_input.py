@@ -103,6 +103,26 @@ def test_a_message_that_says_nothing(based: Lxgit, busybox_tar: Path) -> None:
     refused(done, "the message is empty", "-m MESSAGE, or none at all")
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["import", "", "new"], 1, "there is no '' to import"),
+        (["cp", "", "box:/srv"], 2, "a path of the host is empty"),
+        (["cp", "box:/etc", ""], 2, "a path of the host is empty"),
+        (["save", "--format", "oci-dir", "-o", "", "base"], 2, "a directory needs a name"),
+    ],
+)
+def test_an_empty_word_is_not_the_current_directory(
+    based: Lxgit, scratch: Path, words: list[str], code: int, told: str
+) -> None:
+    """As a script has one of a variable that is not set."""
+    here = scratch / "here"
+    here.mkdir()
+    assert based(*words, code=code, cwd=here).err.startswith(f"lxgit: {told}\n")
+    assert os.listdir(here) == []
+    assert based("branch").lines == ["* base"]
+
+
 @pytest.mark.root
 def test_an_interrupted_import_leaves_nothing(based: Lxgit, git: StockGit, scratch: Path) -> None:
     root = scratch / "large"
