@@ -16,7 +16,7 @@ from lxgit.runtime.names import check_name, unused_name
 from lxgit.runtime.registering import ContainerNameTaken, give_name, has_entry, registered
 
 _DRAWS = 9
-"""So often a name is drawn anew that is refused."""
+"""So often a name is drawn until one is not refused."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,8 +50,10 @@ def create(
                 f"a container is named '{request.name}' already",
                 hint=f"another --name, or 'lxgit rm {request.name}' first",
             )
-        name = request.name or _drawn(names, check)
-        check(name)
+        if request.name is None:
+            name = _drawn(names, check)
+        else:
+            check(name := request.name)
         identity = os.urandom(32).hex()
         with keeping(identity):
             path = containers / identity
@@ -65,13 +67,15 @@ def create(
     return made
 
 
-def _drawn(names: Collection[str], check: Callable[[str], None]) -> str:
+def _drawn(names: Collection[str], check: Callable[[str], None], draws: int = _DRAWS) -> str:
     """A name for one that got none, which hardly ever is refused: a branch may have it."""
-    for _ in range(_DRAWS):
-        name = unused_name(names)
-        with contextlib.suppress(LxgitError):
-            check(name)
-            break
+    name = unused_name(names)
+    try:
+        check(name)
+    except LxgitError:
+        if draws == 1:
+            raise
+        return _drawn(names, check, draws - 1)
     return name
 
 

@@ -76,17 +76,31 @@ def test_an_ambiguous_id_names_the_candidates(containers: Path) -> None:
 
 def test_a_drawn_name_that_is_refused_is_drawn_anew(containers: Path) -> None:
     """A branch may have it; whoever asks for a name that one has is told."""
-    refused: list[str] = []
+    asked: list[str] = []
 
     def check(name: str) -> None:
-        if not refused or name in refused:
-            refused.append(name)
+        asked.append(name)
+        if name == asked[0]:
             raise InvalidContainerName(f"'{name}' is a branch")
 
-    assert create(containers, REQUEST, check=check).config.name not in refused
-    assert len(refused) == 1
+    given = create(containers, REQUEST, check=check).config.name
+    assert asked == [asked[0], given]  # each once: that reads the names of all branches
     with pytest.raises(InvalidContainerName, match="is a branch"):
-        create(containers, replace(REQUEST, name=refused[0]), check=check)
+        create(containers, replace(REQUEST, name=asked[0]), check=check)
+
+
+def test_where_every_name_is_refused_it_is_told_why(containers: Path) -> None:
+    """As where the names of branches cannot be read."""
+    asked: list[str] = []
+
+    def check(name: str) -> None:
+        asked.append(name)
+        raise InvalidContainerName("no name will do")
+
+    with pytest.raises(InvalidContainerName, match="no name will do"):
+        create(containers, REQUEST, check=check)
+    assert len(asked) == 9
+    assert all_containers(containers) == []
 
 
 def test_names_are_unique_until_the_container_goes(containers: Path) -> None:
