@@ -217,11 +217,13 @@ def _refuse_paths(target: str | None, container: str | None) -> None:
     words = [word for word in (target, container) if word]
     paths = [word for word in words if word.startswith("/") or (word is container and ":/" in word)]
     if paths:
+        from lxgit.objects.shellwords import shell_line
+
         source = ["--source", *words[:1]] if words[:1] != paths[:1] else []
         wanted = [path if ":/" in path else f"CONTAINER:{path}" for path in paths]
         raise UsageError(
             f"'{paths[0]}' is a path, not a commit or a container",
-            hint=" ".join(("lxgit restore", *source, *wanted)),
+            hint=shell_line(("lxgit", "restore", *source, *wanted)),
         )
 
 

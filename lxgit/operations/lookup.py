@@ -94,6 +94,7 @@ def _by_prefix(repository: Repository, text: str) -> str | None:
 def paths_apart(command: str, names: Sequence[str]) -> str:
     """The line for a command that takes paths behind `--`, where `names` have some among them."""
     from lxgit.objects.revisionsyntax import split_path, split_range
+    from lxgit.objects.shellwords import shell_line
 
     revisions: list[str] = []
     paths: list[bytes] = []
@@ -106,7 +107,7 @@ def paths_apart(command: str, names: Sequence[str]) -> str:
         revisions.append(f"{ends[0].revision}{dots}{ends[1].revision}")
         paths += [end.path for end in ends if end.path is not None]
     told = map(os.fsdecode, dict.fromkeys(paths))
-    return " ".join(("lxgit", command, *revisions, "--", *told))
+    return shell_line(("lxgit", command, *revisions, "--", *told))
 
 
 def find_commit(repository: Repository, revision: str) -> ObjectID:

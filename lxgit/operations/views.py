@@ -71,9 +71,11 @@ def view_path(repository: Repository, spec: str) -> Iterator[Place]:
     with view(repository, revision) as side:
         entry = side.image.entry(path)
         if entry is None:
+            from lxgit.objects.shellwords import shell_line
+
             raise NoSuchPath(
                 f"'{revision}' has no '/{path.decode('utf-8', 'surrogateescape')}'",
-                hint=f"'lxgit ls {revision}:/' lists what it has",
+                hint=f"'{shell_line(('lxgit', 'ls', f'{revision}:/'))}' lists what it has",
             )
         yield Place(side, path, entry)
 
@@ -83,7 +85,10 @@ def path_id(repository: Repository, spec: str) -> ObjectID:
     with view_path(repository, spec) as place:
         oid, kind = place.entry.oid, place.entry.kind.value
     if oid is None:
-        raise HasNoID(f"'{spec}' is a {kind}: it has no id", hint=f"'lxgit ls -l {spec}' shows it")
+        from lxgit.objects.shellwords import shell_line
+
+        shown = shell_line(("lxgit", "ls", "-l", spec))
+        raise HasNoID(f"'{spec}' is a {kind}: it has no id", hint=f"'{shown}' shows it")
     return oid
 
 
@@ -138,7 +143,10 @@ def _merge_base(repository: Repository, one: str, other: str) -> str:
         repository.git, find_commit(repository, one), find_commit(repository, other)
     )
     if not bases:
+        from lxgit.objects.shellwords import shell_line
+
         raise Unrelated(
-            f"'{one}' and '{other}' have no common commit", hint=f"lxgit diff {one} {other}"
+            f"'{one}' and '{other}' have no common commit",
+            hint=shell_line(("lxgit", "diff", one, other)),
         )
     return hex_id(bases[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -287,14 +288,37 @@ def test_rev_parse_of_what_has_no_id(lxgit: Lxgit, scratch: Path) -> None:
         ("diff base:/etc/motd tuned:/etc/motd", "base:/etc/motd", "diff base tuned -- /etc/motd"),
         ("diff base:/etc/motd..tuned:/bin", "base:/etc/motd", "diff base..tuned -- /etc/motd /bin"),
         ("diff base tuned:/etc", "tuned:/etc", "diff base tuned -- /etc"),
-        ("diff HEAD~1:/etc", "HEAD~1:/etc", "diff HEAD~1 -- /etc"),
+        ("diff HEAD~1:/etc", "HEAD~1:/etc", "diff 'HEAD~1' -- /etc"),
         ("log tuned:/etc/motd", "tuned:/etc/motd", "log tuned -- /etc/motd"),
     ],
 )
 def test_a_path_stands_behind_dashes(grown: Lxgit, words: str, path: str, hint: str) -> None:
     told = grown(*words.split(), code=1).err
     assert told == f"lxgit: '{path}' is a path, not a commit\nhint: lxgit {hint}\n"
-    grown(*hint.split())
+    grown(*shlex.split(hint))
+
+
+def test_a_hint_can_be_pasted(lxgit: Lxgit, scratch: Path) -> None:
+    """A shell takes the path for what it is, whatever is in it."""
+    (root := scratch / "odd").mkdir()
+    for name in ("a b", "it's", "$(id)", "a\nb"):
+        (root / name).write_text(f"{name} here\n")
+        os.mkfifo(root / f"{name}.")
+    lxgit("import", root, "odd")
+    for name, written in (
+        ("/a b", "'/a b'"),
+        ("/it's", """'/it'"'"'s'"""),
+        ("/$(id)", "'/$(id)'"),
+        ("/a\nb", r"$'/a\nb'"),
+    ):
+        for words in (["diff", "odd"], ["log"], ["show", "odd"]):
+            hint = lxgit(*words, name, code=None).err.splitlines()[1]
+            assert hint == f"hint: lxgit {' '.join(words)} -- {written}"
+        hint = lxgit("checkout", "odd", "--", name, code=2).err.splitlines()[1]
+        assert hint.endswith(f" {written.replace('/', 'CONTAINER:/', 1)}")
+        hint = lxgit("rev-parse", f"odd:{name}.", code=1).err.splitlines()[1]
+        start, end = written.replace("/", "odd:/", 1), "' shows it"
+        assert hint == f"hint: 'lxgit ls -l {start[:-1]}.{start[-1]}{end}"
 
 
 def test_names_that_are_no_text(lxgit: Lxgit, scratch: Path) -> None:
