@@ -299,9 +299,9 @@ class PackWriter:
 
 
 def sweep(git_dir: Path) -> int:
-    """Release the packs that a process kept when it died, and remove those it never completed.
+    """Release the packs that a process kept when it died; how many there were.
 
-    Returns how many there were.
+    One without an index stays: it may have had one, and refs may need it by now.
     """
     directory = f"{git_dir}/objects/pack"
     keeps = [name for name in os.listdir(directory) if name.endswith(".keep")]
@@ -317,10 +317,6 @@ def _sweep_one(keep: str) -> bool:
         if os.pread(fd, len(KEEP) + 1, 0) != KEEP:
             return False  # someone else's
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        stem = keep.removesuffix(".keep")
-        if not os.path.exists(f"{stem}.idx"):
-            with contextlib.suppress(FileNotFoundError):  # it may not have come to that
-                os.unlink(f"{stem}.pack")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(keep)
         return True

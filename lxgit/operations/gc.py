@@ -42,6 +42,7 @@ from lxgit.operations.garbage import (
 from lxgit.operations.hiding import check_not_hidden
 from lxgit.operations.idle import compress_idle, compressible
 from lxgit.operations.knownlayers import forget_gone
+from lxgit.operations.packindexes import index_packs
 from lxgit.operations.pinning import keep_all, keep_lost, tell_lost, unkept
 from lxgit.operations.prune import gone_layers, prune_gone
 from lxgit.operations.values import Collected
@@ -102,6 +103,7 @@ def _collect(repository: Repository, *, now: bool, progress: Progress) -> Collec
     with repository.repacking():
         before = _size(repository.git_dir)
         leftovers.sweep(repository)
+        index_packs(repository, progress)
         with repository.collecting():
             check_not_hidden(repository, KEPT)
             leftovers.sweep_ref_locks(repository)  # of who died since; no other lxgit has any

@@ -15,7 +15,6 @@ import time
 from lxgit.beneath import remove_tree
 from lxgit.locks import LockHeld
 from lxgit.objects import packwriter
-from lxgit.objects.filecheck import is_counted
 from lxgit.objects.filelock import drop_stale_lock
 from lxgit.operations.pins import unpin_leftovers
 from lxgit.operations.running import end
@@ -55,8 +54,8 @@ _GITS = (
 )
 """Directories and names, as patterns, that are unfinished files' alone."""
 
-_PARTS = (".pack", ".rev", ".bitmap", ".mtimes", ".idx")
-"""What there is of a pack. Git names the index last, and deletes it first."""
+_PARTS = (".rev", ".bitmap", ".mtimes", ".idx")
+"""What stands beside a pack, which is there before them. Git deletes it before most of them."""
 
 _DAY = 86_400  # seconds
 _GRACE = {
@@ -147,23 +146,25 @@ def _drop_others(container: Container) -> int:
 
 
 def sweep_packs(repository: Repository) -> int:
-    """Remove packs without an index, the reverse, and what else is left of one; how many files.
+    """Remove what stands beside packs that are gone; how many files.
 
-    For whoever has just seen that other packs hold all that is reachable, and keeps others from
-    replacing packs (Repository.repacking).
+    A pack stays, with an index or without. For whoever keeps others from replacing packs
+    (Repository.repacking).
     """
     found = [
         path
         for path in _named(repository.path, [("git/objects/pack", "pack-*.*")])
-        if path.endswith(_PARTS) and not is_counted(os.path.splitext(path)[0])
+        if path.endswith(_PARTS) and not _has_pack(os.path.splitext(path)[0])
     ]
     if not found:
         return 0
     used, grace = _open_files(), _grace_for_git(repository)
-    # Looked at once more: a git that was about to name an index, and has ended since, has done so.
-    return sum(
-        _remove(path, used, grace) for path in found if not is_counted(os.path.splitext(path)[0])
-    )
+    return sum(_remove(path, used, grace) for path in found)
+
+
+def _has_pack(stem: str) -> bool:
+    """Whether there is a pack of that path, or somebody has one kept that is to come."""
+    return os.path.exists(f"{stem}.pack") or os.path.exists(f"{stem}.keep")
 
 
 def _named(top: Path, patterns: Iterable[tuple[str, str]]) -> list[str]:

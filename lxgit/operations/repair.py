@@ -10,9 +10,9 @@ import stat
 from lxgit.objects.filelock import FileLock
 from lxgit.objects.git import Git, GitFailed
 from lxgit.objects.gitdir import STORE_SETTINGS
-from lxgit.objects.newfile import TEMPORARY
 from lxgit.objects.packedrefs import CorruptRef
 from lxgit.operations.gc import write_commit_graph
+from lxgit.operations.packindexes import make_index
 from lxgit.operations.scratchspace import scratch_directory
 
 _SECTION = re.compile(rb'\[[A-Za-z0-9.-]+(?: "[^"\\\0]*")?\]')
@@ -119,26 +119,10 @@ def remake(repository: Repository, path: str) -> bool:
     """Make a derived file again, or leave it away; whether that worked."""
     name = os.path.basename(path)
     if name.endswith(".idx"):
-        return _remake_index(repository, path)
+        return make_index(repository, path)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)  # Git does without
     if name == "commit-graph":
         with contextlib.suppress(GitFailed, CorruptRef):
             write_commit_graph(repository)
     return True
-
-
-def _remake_index(repository: Repository, path: str) -> bool:
-    """Make a pack's index from the pack, if that is good."""
-    pack = f"{path.removesuffix('.idx')}.pack"
-    new = f"{os.path.dirname(path)}/{TEMPORARY}idx_{os.urandom(8).hex()}.idx"
-    try:
-        repository.git.run(["index-pack", "--no-rev-index", "-o", new, pack])
-        os.rename(new, path)
-        return True
-    except GitFailed:
-        return False
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(new)
-        repository.objects.close()

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import hex_id
+from lxgit.objects.packwriter import KEEP
 from lxgit.operations import leftovers
 from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
 from lxgit.operations.prune import prune
-from tests.operations.test_gc import BASE, collect, packs, take
+from tests.operations.test_gc import BASE, collect, forget, packs, take
 from tests.support.processes import group_has_ended
 from tests.support.stockgit import StockGit
 from tests.support.stores import Listener
@@ -134,38 +134,77 @@ def unindexed(repository: Repository) -> list[str]:
 
 
 def test_packs_whose_index_killed_git_has_deleted(repository: Repository, scratch: Path) -> None:
-    """No fault, since nothing of theirs is missed; gc takes them once no git works."""
+    """No fault, since nothing of theirs is missed; gc packs them with the others.
+
+    What has no pack is taken away once no git works.
+    """
     oid = take(repository, scratch / "root", "text")
     StockGit(repository.git_dir).blob(b"cruft")
     gc(repository, progress=Listener())
-    left = unindexed(repository)
+    left = set(unindexed(repository))
     kept = repository.git_dir / f"objects/pack/pack-{'2' * 40}.pack"
     for path in (kept, kept.with_suffix(".keep")):
         path.write_bytes(b"of somebody who is at it")
     assert list(fsck(repository, progress=Listener())) == []
     with git_at_work(repository):
         gc(repository, progress=Listener())
-        assert set(left) <= {path.name for path in packs(repository)}
+        assert left & {path.name for path in packs(repository)} == {f"pack-{'1' * 40}.mtimes"}
     gc(repository, progress=Listener())
-    assert not set(left) & {path.name for path in packs(repository)}
+    assert not left & {path.name for path in packs(repository)}
     assert kept.exists()
     assert oid in repository.objects
 
 
-def test_a_pack_that_is_missed_stays_without_its_index(
-    repository: Repository, scratch: Path
-) -> None:
-    """A pack that has the only copy of something is not left over."""
-    oid = take(repository, scratch / "root", "text")
-    (index,) = (repository.git_dir / "objects/pack").glob("*.idx")
+def lose_index(repository: Repository, index: Path) -> None:
     index.unlink()
     repository.objects.close()
-    with pytest.raises(GitFailed):
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["released", "kept by who was killed"])
+@pytest.mark.parametrize("verb", ["gc", "prune", "fsck --repair"])
+def test_a_pack_whose_index_is_lost(
+    repository: Repository, scratch: Path, verb: str, kept: bool
+) -> None:
+    """It stays, and gc has another index of it, as `fsck --repair`."""
+    oid = take(repository, scratch / "root", "text")
+    (index,) = (repository.git_dir / "objects/pack").glob("*.idx")
+    if kept:
+        index.with_suffix(".keep").write_bytes(KEEP)
+    lose_index(repository, index)
+    if verb == "gc":
         gc(repository, progress=Listener())
-    assert index.with_suffix(".pack").exists()
-    assert any(problem.repaired for problem in fsck(repository, repair=True, progress=Listener()))
+    elif verb == "prune":
+        prune(repository, progress=Listener())
+        assert index.with_suffix(".pack").exists()
+    if verb != "gc":
+        assert any(one.repaired for one in fsck(repository, repair=True, progress=Listener()))
     assert list(fsck(repository, progress=Listener())) == []
     assert oid in repository.objects
+
+
+def test_a_pack_whose_index_is_lost_and_that_reflogs_alone_need(
+    repository: Repository, scratch: Path
+) -> None:
+    """Git does not miss what was deleted, but for the last."""
+    oid = take(repository, scratch / "root", "text")
+    (index,) = (repository.git_dir / "objects/pack").glob("*.idx")
+    forget(repository)
+    take(repository, scratch / "root", "other")
+    forget(repository)
+    lose_index(repository, index)
+    gc(repository, progress=Listener())
+    assert oid in repository.objects
+    assert list(fsck(repository, progress=Listener())) == []
+
+
+def test_a_damaged_pack_without_an_index_stays(repository: Repository, scratch: Path) -> None:
+    take(repository, scratch / "root", "text")
+    damaged = repository.git_dir / f"objects/pack/pack-{'2' * 40}.pack"
+    damaged.write_bytes(b"PACK")
+    listener = Listener()
+    gc(repository, progress=listener)
+    assert damaged.exists()
+    assert listener.warnings == [f"{damaged} is damaged, and has no index: it stays as it is"]
 
 
 def test_gc_that_is_killed_while_it_packs(repository: Repository, scratch: Path) -> None:

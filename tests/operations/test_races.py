@@ -12,7 +12,7 @@ import pytest
 from lxgit import locks
 from lxgit.locks import LockHeld, locked, on_wait
 from lxgit.objects.refs import RefMoved
-from lxgit.operations import attached, finding, leftovers, running
+from lxgit.operations import attached, finding, running
 from lxgit.operations.branches import (
     checkout,
     create_branch,
@@ -22,7 +22,6 @@ from lxgit.operations.branches import (
 )
 from lxgit.operations.containers import remove_container
 from lxgit.operations.fsck import fsck
-from lxgit.operations.gc import gc
 from lxgit.operations.launching import start_detached
 from lxgit.operations.lookup import AlreadyRunning
 from lxgit.operations.prune import prune
@@ -101,24 +100,6 @@ def test_prune_does_not_wait_for_a_container_that_waits_for_the_layers(web: Lab)
         assert left.exists()
     prune(web.repository, progress=Listener())
     assert not left.exists()
-
-
-def test_a_pack_whose_index_comes_while_git_is_looked_for(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Git names a pack first and its index last, and may have ended when it is looked for."""
-    (index,) = (lab.repository.git_dir / "objects/pack").glob("*.idx")
-    aside = lab.repository.path / "index"
-    index.rename(aside)
-
-    def git_ends(_git_dir: str) -> bool:
-        aside.rename(index)
-        return False
-
-    monkeypatch.setattr(leftovers, "_git_works_on", git_ends)
-    assert leftovers.sweep_packs(lab.repository) == 0
-    assert index.with_suffix(".pack").exists()
-    gc(lab.repository, progress=Listener())
 
 
 def test_heads_branch_is_not_deleted_by_who_saw_another_head(web: Lab) -> None:
