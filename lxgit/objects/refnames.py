@@ -82,19 +82,20 @@ def check_name(name: str) -> None:
         not is_valid_ref(BRANCHES + name)
         or name.startswith("-")
         or name in {"HEAD", "@"}
-        or _is_like_a_ref(name)
+        or is_like_a_ref(name)
         or (len(name) in {40, 64} and not name.strip(_HEX_DIGITS))
     ):
         raise InvalidName(f"'{name}' is not a valid name", hint=_hint(name))
 
 
-def _is_like_a_ref(name: str) -> bool:
+def is_like_a_ref(name: str) -> bool:
+    """Whether `name`, a branch's or a tag's, is read as another ref: check_name takes no such."""
     return name.startswith(_LIKE_REFS) or f"refs/{name}" == DELETED
 
 
 def _hint(name: str) -> str:
     """What to take instead of a name that is refused."""
-    if _is_like_a_ref(name):
+    if is_like_a_ref(name):
         short = short_name("refs/" + name.removeprefix("refs/"))
         told = "so begin the full names of refs"
         return f"{told}: take '{short}'" if short != name else f"{told}: take another"

@@ -4,7 +4,8 @@
 
 As Docker has it (distribution/reference): what comes before the first slash is a host when it has a
 dot, a colon or a capital, or is `localhost`; without one it is docker.io, and there a PATH of one
-word is below `library/`. The name here has neither of the two.
+word is below `library/`. The name here has neither of the two, but where it would be read as a ref
+without the host: `docker.io/tags/web`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import re
 
 from lxgit.errors import LxgitError
+from lxgit.objects.refnames import is_like_a_ref
 from lxgit.tuples import NamedTuple
 
 HUB = "docker.io"
@@ -21,6 +23,7 @@ _WORD = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_WORD}(?:/{_WORD})*")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?")
+_PORT = re.compile(r":[0-9]+$")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _ID = re.compile(r"[0-9a-f]{64}")
@@ -61,7 +64,10 @@ class Reference(NamedTuple):
         if not tag and self.digest:
             kind, _, digits = self.digest.partition(":")
             tag = f"{kind}-{digits[:12]}"
-        return name if tag in ("", _LATEST) else f"{name}:{tag}"
+        local = name if tag in ("", _LATEST) else f"{name}:{tag}"
+        if is_like_a_ref(local.replace(":", "/")):
+            return f"{_PORT.sub('', self.host)}/{local}"
+        return local
 
 
 def parse_reference(text: str) -> Reference:

@@ -171,6 +171,20 @@ def test_an_archive_of_an_old_docker(lxgit: Lxgit, scratch: Path) -> None:
     assert files(lxgit, "new") == files(lxgit, "team/old/2013")
 
 
+def test_names_that_would_be_read_as_refs_keep_their_hosts(
+    grown: Lxgit, other: Lxgit, scratch: Path
+) -> None:
+    """One of them was in the way of the whole archive."""
+    layout = Layout(scratch / "layout")
+    names = ("heads/bb", "quay.io:443/tags:v1", "localhost/refs/x", "heads", "plain")
+    images = [named(layout.manifest([LOWER], author=name), name) for name in names]
+    loaded = other("load", "-i", layout.index(*images)).lines
+    local = ("docker.io/heads/bb:latest", "quay.io/tags:v1", "localhost/refs/x:latest")
+    assert loaded == [f"Loaded image: {one}" for one in (*local, "heads:latest", "plain:latest")]
+    other("save", *local, "-o", scratch / "saved")
+    assert grown("load", "-i", scratch / "saved").lines == [f"Loaded image: {one}" for one in local]
+
+
 def test_umocis_own(lxgit: Lxgit, scratch: Path) -> None:
     layout = scratch / "layout"
     image = f"{layout}:made"

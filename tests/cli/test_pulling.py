@@ -126,6 +126,22 @@ def test_names(
     assert rows == [[image, tag or "latest", oid]]
 
 
+def test_what_would_be_read_as_a_ref_keeps_its_host(
+    grown: Lxgit, other: Lxgit, open_registry: Registry
+) -> None:
+    name = f"{open_registry.host}/tags/base"
+    grown("push", "-q", "base", name)
+    recipe = f"FROM {name}\nENV A=b\n".encode()
+    first = other("build", "-q", "-", stdin=recipe)
+    (listed,) = other("images").lines[1:]
+    assert listed.split()[:2] == ["127.0.0.1/tags/base", "latest"]
+    assert other("build", "-q", "-", stdin=recipe).out == first.out
+    pulled = other("pull", name)
+    assert pulled.out.strip() == other("rev-parse", "--short", "127.0.0.1/tags/base").out.strip()
+    other("tag", "mine", "127.0.0.1/tags/base")
+    assert other("push", "-q", name).out == other("push", "-q", "mine", name).out
+
+
 def test_by_digest(grown: Lxgit, other: Lxgit, open_registry: Registry) -> None:
     (pinned,) = grown("push", "-q", "base", f"{open_registry.host}/base").lines
     other("pull", pinned)
