@@ -66,7 +66,7 @@ def forget_gone(repository: Repository) -> None:
 
 def _find(repository: Repository, chain: str, diff_id: str) -> ObjectID | None:
     oid = _read(_place(repository) / _name(chain))
-    if oid is None or oid not in repository.objects:
+    if oid is None or not repository.objects.freshen(oid):  # what a gc of Git's takes, it may take
         return None
     said = trailers(read_commit(repository, oid).message)
     return oid if (LAYER, diff_id) in said else None

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import random
 import subprocess
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lxgit.operations.exporting import export_image
+from lxgit.operations.knownlayers import known_layers
 from lxgit.operations.loading import LoadRequest, load
-from lxgit.repository import create_repository
+from lxgit.repository import Repository, create_repository
 from tests.conftest import SEED
 from tests.support.archives import DIRECTORY, LINK, SYMLINK, Archive
 from tests.support.compare import assert_same_tree
 from tests.support.layouts import Layout, named
 from tests.support.rootfs import extract_tar
+from tests.support.stockgit import StockGit
 from tests.support.stores import WHO, Listener, find_image, stock_fsck
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from lxgit.repository import Repository
 
 pytestmark = pytest.mark.root
 
@@ -154,3 +155,17 @@ def test_two_links_to_a_file_with_two_names(store_dir: Path, scratch: Path) -> N
     upper = Archive().add("c", LINK, "a").add("d", LINK, "b").raw()
     repository = loaded(store_dir, [lower, upper], scratch / "layout")
     assert find_image(repository, "it").links.groups == ((b"a", b"b", b"c", b"d"),)
+
+
+def test_what_gc_may_take_is_unpacked_again(store_dir: Path, scratch: Path) -> None:
+    """A commit in a cruft pack cannot be kept by its time: a gc of Git's may come meanwhile."""
+    layer = Archive().add("a", content=b"one").raw()
+    repository = loaded(store_dir, [layer], scratch / "layout")
+    digest = f"sha256:{sha256(layer).hexdigest()}"
+    assert known_layers(repository, [digest]) == [repository.refs.read("refs/heads/it")]
+    git = StockGit(repository.git_dir)
+    gone = git("for-each-ref", "--format=delete %(refname)", "refs/heads", "refs/lxgit")
+    git("update-ref", "--stdin", stdin=gone)
+    git("reflog", "expire", "--expire=now", "--all")
+    git("repack", "-adq", "--cruft")
+    assert known_layers(Repository(repository.path), [digest]) == []
