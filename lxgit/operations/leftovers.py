@@ -222,15 +222,27 @@ def _open_files() -> set[tuple[int, int]]:
 
 
 def _git_works_on(git_dir: str) -> bool:
-    """Whether a git is running that names the repository, or runs in it."""
-    named = os.fsencode(git_dir)
-    for process in _processes():
-        with contextlib.suppress(OSError):
-            if not _read(process, "comm").startswith(b"git"):
-                continue
-            where = os.fsencode(os.readlink(f"/proc/{process}/cwd"))
-            if named in where + b"\0" + _read(process, "cmdline") + _read(process, "environ"):
+    """Whether a git is running that names the repository, in whatever way, or runs in it."""
+    return any(_works_on(process, git_dir) for process in _processes())
+
+
+def _works_on(process: str, git_dir: str) -> bool:
+    with contextlib.suppress(OSError):
+        if _read(process, "comm").startswith(b"git"):
+            where, place = os.readlink(f"/proc/{process}/cwd"), os.stat(git_dir)
+            words = _read(process, "cmdline") + _read(process, "environ")
+            if os.fsencode(git_dir) in os.fsencode(where) + b"\0" + words:
                 return True
+            paths = {
+                word.rpartition(b"=")[2] for word in words.split(b"\0")
+            }  # --git-dir=, GIT_DIR=
+            return any(_is(os.path.join(os.fsencode(where), path), place) for path in paths)
+    return False
+
+
+def _is(path: bytes, place: os.stat_result) -> bool:
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.stat(path), place)
     return False
 
 

@@ -93,13 +93,14 @@ def test_what_was_tried_out_is_left_when_it_is_old(
 
 
 @contextlib.contextmanager
-def git_at_work(repository: Repository) -> Iterator[None]:
+def git_at_work(cwd: Path | str, *options: str, **settings: str) -> Iterator[None]:
     """A git that has begun, and ends with the context."""
     with subprocess.Popen(
-        ["git", "cat-file", "--batch"],
+        ["git", *options, "cat-file", "--batch"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        cwd=repository.git_dir,
+        cwd=cwd,
+        env={**os.environ, **settings},
     ) as git:
         assert git.stdin is not None
         assert git.stdout is not None
@@ -110,9 +111,20 @@ def git_at_work(repository: Repository) -> Iterator[None]:
         git.stdin.close()
 
 
-def test_while_git_runs_its_files_are_its_own(repository: Repository) -> None:
+@pytest.mark.parametrize("way", ["inside", "by option", "by setting", "through a link"])
+def test_while_git_runs_its_files_are_its_own(
+    repository: Repository, tmp_path: Path, way: str
+) -> None:
+    """However that git was told where the repository is."""
+    os.symlink(repository.git_dir, tmp_path / "link")
+    works = {
+        "inside": lambda: git_at_work(repository.git_dir),
+        "by option": lambda: git_at_work(repository.path.parent, "--git-dir=store/git"),
+        "by setting": lambda: git_at_work(repository.path, GIT_DIR="git"),
+        "through a link": lambda: git_at_work("/", "--git-dir", f"{tmp_path}/link"),
+    }
     leave(repository)
-    with git_at_work(repository):
+    with works[way]():
         leftovers.sweep(repository)
         assert (repository.path / "git/objects/pack/tmp_pack_AbCdEf").exists()
     leftovers.sweep(repository)
@@ -146,7 +158,7 @@ def test_packs_whose_index_killed_git_has_deleted(repository: Repository, scratc
     for path in (kept, kept.with_suffix(".keep")):
         path.write_bytes(b"of somebody who is at it")
     assert list(fsck(repository, progress=Listener())) == []
-    with git_at_work(repository):
+    with git_at_work(repository.git_dir):
         gc(repository, progress=Listener())
         assert left & {path.name for path in packs(repository)} == {f"pack-{'1' * 40}.mtimes"}
     gc(repository, progress=Listener())
