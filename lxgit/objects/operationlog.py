@@ -83,12 +83,14 @@ class Operation(NamedTuple):
     """Changes that belong together, in their order.
 
     `begun` is `undo` or `redo` where the last that was done is such a one of it, and has no end.
+    One that is `damaged` may have changed more than is known, or been undone.
     """
 
     id: str
     time: int
     moved: tuple[Moved, ...]
     begun: str = ""
+    damaged: bool = False
 
     @property
     def message(self) -> str:
@@ -182,9 +184,24 @@ class OperationLog:
         found: dict[str, list[tuple[int, Moved]]] = {}
         for key, time, moved in self._lines():
             found.setdefault(key, []).append((time, moved))
+        damaged = self._damaged(set(found))
         for key, changes in found.items():
-            moves = tuple(moved for _, moved in changes)
-            yield key, Operation(key.partition(":")[0], changes[0][0], moves)
+            own, moves = key.partition(":")[0], tuple(moved for _, moved in changes)
+            yield key, Operation(own, changes[0][0], moves, damaged=own in damaged)
+
+    def _damaged(self, known: set[str]) -> set[str]:
+        """The operations that a damaged line may be about: by its key, or those beside it."""
+        keys, unknown = set[str](), False
+        before = ""
+        for line in self._content():
+            key = line.partition(b"\t")[0].decode("utf-8", "surrogateescape")
+            if _is_damaged(line):
+                unknown = unknown or key not in known
+                keys.update([key] if key in known else [before])
+            elif key in known:
+                keys.update([key] if unknown else [])
+                before, unknown = key, False
+        return {one for key in keys for one in key.split(":")}
 
     def faults(self) -> list[int]:
         """The lines that are damaged, counted from 1: not those that a crash has torn."""

@@ -65,7 +65,7 @@ _AS_IT_IS = "nothing is lost or damaged: it was made so, and a clone has it so, 
 _REPAIR_FIRST = "'lxgit fsck --repair' first: it may come of what that makes again"
 _ANEW = "'lxgit fsck --repair' writes it anew, with what can be read of it"
 _BY_HAND = "no store needs what Git refuses there: take it out of git/config"
-_PASSED_OVER = "'lxgit undo' passes over it; taking the line out of that file loses nothing more"
+_PASSED_OVER = "'lxgit undo --force' passes over the operation that it is of"
 _OUT_OF_LOG = "where there is none, 'lxgit gc --now' drops the entry, and all that no ref reaches"
 _OF_SETTINGS = re.compile(
     rb"^fatal: bad (?:\w+ )*config (?:line|value) |^fatal: unknown repository extension"

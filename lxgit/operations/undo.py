@@ -44,6 +44,10 @@ class MovedSince(LxgitError):
     """A ref is not where the operation left it."""
 
 
+class DamagedOperation(LxgitError):
+    """The log of operations does not say all of what one has done."""
+
+
 class GoneSince(LxgitError):
     """The store has not what a name or a container was: gc has dropped it, most of the time."""
 
@@ -126,14 +130,13 @@ def _next(
     while operations:
         operation = operations.pop()
         steps = list(_steps(repository, operation, redo=redo))
-        lost = next(_lost(repository, steps), None)
-        if lost is not None:
-            what = f"what was before '{operation.message}' is not in the store: {lost[:12]}"
+        fault = _fault(repository, operation, steps)
+        if fault is not None:
             if not force:
                 option, there = ("--redo ", "after") if redo else ("", "before")
-                hint = f"'lxgit undo {option}--force' goes on to the one {there}"
-                raise GoneSince(what, hint=hint)
-            progress.warn(f"passed over: {what}")
+                fault.hint = f"'lxgit undo {option}--force' goes on to the one {there}"
+                raise fault
+            progress.warn(f"passed over: {fault.message}")
         elif steps or operation.begun == ("redo" if redo else "undo"):
             if not force:
                 _check_unchanged(repository, steps)
@@ -215,6 +218,18 @@ def _now(
         return head if isinstance(head, str) else hex_id(head)
     oid = repository.refs.read(moved.name)
     return None if oid is None else hex_id(oid)
+
+
+def _fault(
+    repository: Repository, operation: Operation, steps: Sequence[_Step]
+) -> DamagedOperation | GoneSince | None:
+    """What keeps an operation from being undone or done again whole."""
+    if operation.damaged:
+        return DamagedOperation(f"the log of operations is damaged at '{operation.message}'")
+    lost = next(_lost(repository, steps), None)
+    if lost is None:
+        return None
+    return GoneSince(f"what was before '{operation.message}' is not in the store: {lost[:12]}")
 
 
 def _lost(repository: Repository, steps: Sequence[_Step]) -> Iterator[str]:

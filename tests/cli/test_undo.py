@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from binascii import crc32
 from typing import TYPE_CHECKING
 
@@ -231,6 +232,22 @@ def put_down(lxgit: Lxgit, *fields: str) -> None:
     line = "\t".join(fields).encode()
     with (lxgit.store / "operations").open("ab") as file:
         file.write(b"%b\t%08x\n" % (line, crc32(line)))
+
+
+def test_half_of_an_operation_is_not_undone(full: Lxgit, git: StockGit) -> None:
+    """Its other line is damaged, which said that the old name goes."""
+    full("tag", "r1")
+    full("branch", "-m", "tuned", "better")
+    after, log = refs(git), full.store / "operations"
+    lines = log.read_bytes().splitlines(keepends=True)
+    (at,) = (at for at, line in enumerate(lines) if re.search(rb"/tuned\t[0-9a-f]+\t-\t", line))
+    lines[at] = lines[at].replace(b"/tuned", b"/tunes", 1)
+    log.write_bytes(b"".join(lines))
+    refused(full("undo", code=1), "is damaged at 'Branch: renamed", "'lxgit undo --force'")
+    assert refs(git) == after
+    assert "passed over: the log of operations is damaged" in full("undo", "--force").err
+    assert "refs/heads/better" in refs(git)
+    assert "refs/tags/r1" not in refs(git)
 
 
 def test_an_operation_that_a_crash_prevented_is_passed_over(full: Lxgit, git: StockGit) -> None:

@@ -148,7 +148,7 @@ def test_a_line_that_is_damaged_is_none(log: OperationLog, path: Path, line: str
             (moved,) = log.read()[0][1].moved
             assert moved._replace(message=LINES[line][3]) == Moved(*LINES[line])
         else:
-            assert log.read()[0] == done[:1]
+            assert log.read()[0] == [done[0]._replace(damaged=True)]
         assert log.faults() == [3 if flipped == b"\n" else 2], (at, flipped)
     path.write_bytes(content)
     assert log.read()[0] == done
@@ -164,8 +164,33 @@ def test_a_damaged_first_line_is_none(log: OperationLog, path: Path, bit: int) -
     second = log.read()[0][1:]
     for at in range(content.index(b"\n")):
         path.write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
-        assert log.read()[0] == second
+        assert log.read()[0] == [second[0]._replace(damaged=True)]
         assert log.faults()
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_whose_line_is_damaged(log: OperationLog, path: Path, place: int) -> None:
+    """That one is not to be undone by half; where nothing tells whose it was, those beside it."""
+    for name in "1234":
+        log.next_operation()
+        log.record(f"refs/heads/{name}", None, A, "", 1)
+        log.record(f"refs/heads/{name}", A, B, "", 1)
+    lines = path.read_bytes().splitlines()
+    lines[2 * place] = lines[2 * place].replace(b"\t1\t", b"\t2\t")
+    path.write_bytes(b"\n".join([*lines, b""]))
+    assert [one.damaged for one in log.read()[0]] == [at == place for at in range(4)]
+    lines[2 * place] = b"!" + lines[2 * place]
+    path.write_bytes(b"\n".join([*lines, b""]))
+    assert [one.damaged for one in log.read()[0]] == [at in (place - 1, place) for at in range(4)]
+
+
+def test_whether_it_was_undone_is_damaged(log: OperationLog, path: Path) -> None:
+    log.record(BASE, None, A, "one", 1)
+    (one,) = log.read()[0]
+    log.next_operation("undo", one.id)
+    log.record(BASE, A, None, "undo: one", 2)
+    path.write_bytes(path.read_bytes().replace(b"\t2\t", b"\t3\t"))
+    assert log.read() == ([one._replace(damaged=True)], [])
 
 
 @pytest.mark.parametrize("line", LINES)
