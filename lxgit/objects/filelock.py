@@ -212,6 +212,18 @@ def announced(lock: str) -> bytes | None:
     return left[1]
 
 
+def announcement(lock: str) -> bytes:
+    """What a lock announces, whoever has it; empty where there is none."""
+    try:
+        fd = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return _read(fd)[1]
+    finally:
+        os.close(fd)
+
+
 def _take_over(
     lock: str, started: float | None, heir: Callable[[bytes], None] | None = None
 ) -> int:
@@ -245,12 +257,9 @@ def _left(lock: str, how: int, started: float | None) -> tuple[int, bytes] | Non
     fd = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, how | fcntl.LOCK_NB)
-        with open(fd, "rb", closefd=False) as file:
-            owner, said = file.readline(), file.read()
-        if not owner.startswith(_MARK):
-            said = b""
-            if started is None or os.fstat(fd).st_ctime >= started:
-                return None  # its owner may live
+        is_ours, said = _read(fd)
+        if not is_ours and (started is None or os.fstat(fd).st_ctime >= started):
+            return None  # its owner may live
         fd, left = -1, (fd, said)
         return left
     except BlockingIOError:
@@ -258,6 +267,13 @@ def _left(lock: str, how: int, started: float | None) -> tuple[int, bytes] | Non
     finally:
         if fd >= 0:
             os.close(fd)
+
+
+def _read(fd: int) -> tuple[bool, bytes]:
+    """Whether a lock is one of lxgit's, and what it announces; stock Git's announce nothing."""
+    with open(fd, "rb", closefd=False) as file:
+        is_ours = file.readline().startswith(_MARK)
+        return is_ours, file.read() if is_ours else b""
 
 
 def _is_at(path: str, fd: int) -> bool:

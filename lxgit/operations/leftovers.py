@@ -15,7 +15,8 @@ import time
 from lxgit.beneath import remove_tree
 from lxgit.locks import LockHeld
 from lxgit.objects import packwriter
-from lxgit.objects.filelock import drop_stale_lock
+from lxgit.objects.filelock import announcement, drop_stale_lock
+from lxgit.objects.reflogs import Intent
 from lxgit.operations.pins import unpin_leftovers
 from lxgit.operations.running import end
 from lxgit.runtime import rootless, volumes
@@ -80,7 +81,7 @@ def sweep(repository: Repository) -> int:
     ours = _named(repository.path, _OURS)
     used = _open_files() if ours else set()
     swept += sweep_ref_locks(repository)  # which rely on what their owners had written
-    for path in ours:
+    for path in set(ours) - _relied_on(str(repository.git_dir)):
         name = os.path.basename(path)
         grace = max(
             (each for what, each in _GRACE.items() if fnmatch.fnmatch(name, what)), default=0
@@ -95,6 +96,15 @@ def sweep_ref_locks(repository: Repository) -> int:
     How many there were. Safe at any time.
     """
     return sum(_drop_ref_lock(repository, lock) for lock in _ref_locks(str(repository.git_dir)))
+
+
+def _relied_on(git_dir: str) -> set[str]:
+    """What the locks rely on that are still there, for who is about to take one over.
+
+    Such a one holds it with flock(2) as its owner would, as does who only looks.
+    """
+    intents = map(Intent.parse, map(announcement, _ref_locks(git_dir)))
+    return {f"{git_dir}/{intent.content}" for intent in intents if intent is not None}
 
 
 def sweep_unfinished(repository: Repository) -> int:

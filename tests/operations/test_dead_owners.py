@@ -5,6 +5,7 @@ Nothing goes that came to be, nor what nobody can tell of.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -40,6 +41,17 @@ if TYPE_CHECKING:
 __all__ = ["commits", "git"]  # fixtures
 
 DAY = 86_400
+
+
+def dies_with_the_lock(repository: Repository, ref: str, new: ObjectID) -> None:
+    """Have somebody be killed who has logged that a ref moves, and has not moved it yet."""
+    child = os.fork()
+    if not child:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(FileLock, "commit", lambda _: os.kill(os.getpid(), signal.SIGKILL))
+            refs = open_repository(repository.path).refs
+            refs.update(ref, new, old=ANY, message="never came", who=who().committer)
+    os.waitpid(child, 0)
 
 
 def ages(repository: Repository, ref: str) -> None:
@@ -135,6 +147,26 @@ def test_a_commit_that_is_killed_while_gc_waits_for_it(
     assert repository.refs.reflog(ref) == (entry,)
     assert not (repository.git_dir / f"{ref}.lock").exists()
     assert list(LoggedRefs(repository.git_dir).unlogged()) == []
+
+
+@pytest.mark.parametrize("how", [fcntl.LOCK_SH, fcntl.LOCK_EX])
+def test_what_tells_of_a_move_that_never_came_stays_while_somebody_is_about_to_ask(
+    repository: Repository, commits: list[ObjectID], how: int
+) -> None:
+    """Who looks at the lock, or takes it over, holds it as its owner would: so it is not swept."""
+    ref = "refs/heads/x"
+    log = grow(repository, "x", commits[:1])
+    dies_with_the_lock(repository, ref, commits[1])
+    assert len(repository.refs.reflog(ref)) == 2
+    with (repository.git_dir / f"{ref}.lock").open("rb") as lock:
+        fcntl.flock(lock, how)
+        sweep(repository)
+        gc(open_repository(repository.path), progress=Listener())
+    refs = open_repository(repository.path).refs
+    refs.update(ref, commits[2], old=commits[0], message="came", who=who().committer)
+    assert [entry.message for entry in refs.reflog(ref)] == ["came", log[0].message]
+    sweep(repository)
+    assert list(repository.git_dir.glob("tmp_*")) == []
 
 
 def between(monkeypatch: pytest.MonkeyPatch, git: StockGit, *commands: tuple[str, ...]) -> None:
