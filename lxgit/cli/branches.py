@@ -217,7 +217,7 @@ def _refuse_paths(target: str | None, container: str | None) -> None:
     words = [word for word in (target, container) if word]
     paths = [word for word in words if word.startswith("/") or (word is container and ":/" in word)]
     if paths:
-        from lxgit.objects.shellwords import shell_line
+        from lxgit.operations.shellwords import shell_line
 
         source = ["--source", *words[:1]] if words[:1] != paths[:1] else []
         wanted = [path if ":/" in path else f"CONTAINER:{path}" for path in paths]

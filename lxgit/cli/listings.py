@@ -126,8 +126,6 @@ def images(
     Filters: reference (a pattern), before, since, label, dangling (true: what no branch, tag or
     container comes from, and 'lxgit gc' drops when no reflog keeps it any more).
     """
-    from lxgit.cli import imagesview as view
-
     if tree or viz:
         excludes(
             "--tree" if tree else "--viz",
@@ -140,23 +138,13 @@ def images(
                 "--no-trunc": viz and no_trunc,
             },
         )
-    repository = session.repository_to_list()
-    if tree or viz:
-        from lxgit.operations.imagegraph import graph, sized_graph
-        from lxgit.operations.images import list_images
-
-        read = sized_graph if tree else graph
-        rows = [] if repository is None else list_images(repository)
-        nodes = [] if repository is None else read(repository, rows)
-        if tree:
-            view.write_tree(session.out, nodes, no_trunc=no_trunc)
-        else:
-            view.write_dot(session.out, nodes)
-        return tell_damaged(session, ((view.name(row), row.fault) for row in rows))
+        return _draw(session, tree=tree, no_trunc=no_trunc)
+    from lxgit.cli import imagesview as view
     from lxgit.operations.imagelist import select_images
 
     sizes = wants_sizes(format_)
     wanted = filters if name is None else (*filters, f"reference={name}")
+    repository = session.repository_to_list()
     rows = (
         []
         if repository is None
@@ -173,4 +161,21 @@ def images(
         columns=view.COLUMNS,
         fields=map(view.image_fields, rows),
     )
+    return tell_damaged(session, ((view.name(row), row.fault) for row in rows))
+
+
+def _draw(session: Session, *, tree: bool, no_trunc: bool) -> int:
+    """All images, and what they come from, as a tree or for Graphviz."""
+    from lxgit.cli import imagesview as view
+    from lxgit.operations.imagegraph import graph, sized_graph
+    from lxgit.operations.images import list_images
+
+    repository = session.repository_to_list()
+    read = sized_graph if tree else graph
+    rows = [] if repository is None else list_images(repository)
+    nodes = [] if repository is None else read(repository, rows)
+    if tree:
+        view.write_tree(session.out, nodes, no_trunc=no_trunc)
+    else:
+        view.write_dot(session.out, nodes)
     return tell_damaged(session, ((view.name(row), row.fault) for row in rows))
