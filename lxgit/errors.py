@@ -12,6 +12,10 @@ from __future__ import annotations
 import errno
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 FREE_SPACE = "free some space ('lxgit prune' drops cached layers), then try again"
 """The hint where a disk is full, or a quota used up."""
 
@@ -80,3 +84,12 @@ def quoted(data: bytes) -> str:
     text = data.decode("utf-8", "backslashreplace")
     shown = (letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
     return f"'{''.join(shown)}'"
+
+
+_MOST_NAMED = 5
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first few of many, and how many more there are: `a, b, c, d, e and 7 more`."""
+    left = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {left} more" if left > 0 else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lxgit.errors import quoted
+from lxgit.errors import quoted, some_of
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,11 @@ from lxgit.errors import quoted
 )
 def test_bytes_are_told_as_text_in_one_line(data: bytes, text: str) -> None:
     assert quoted(data) == text
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [("a", "a"), ("abcde", "a, b, c, d, e"), ("abcdefg", "a, b, c, d, e and 2 more")],
+)
+def test_of_many_the_first_few_are_named(names: str, text: str) -> None:
+    assert some_of([*names]) == text

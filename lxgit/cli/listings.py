@@ -8,13 +8,11 @@ from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import tell_damaged
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id, write_ids
-from lxgit.errors import UsageError
+from lxgit.errors import UsageError, some_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_MOST_NAMED = 5  # of damaged containers
 
 
 @command(
@@ -89,10 +87,9 @@ def ps(
 
 def _tell_damaged(session: Session, ids: Sequence[str]) -> None:
     if ids:
-        named = ", ".join(map(short_id, ids[:_MOST_NAMED]))
-        more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
+        named = some_of([*map(short_id, ids)])
         what = "a container is" if len(ids) == 1 else f"{len(ids)} containers are"
-        session.note(f"{what} damaged: {named}{more}", hint="'lxgit fsck' says more")
+        session.note(f"{what} damaged: {named}", hint="'lxgit fsck' says more")
 
 
 @command(

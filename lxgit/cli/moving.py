@@ -9,13 +9,11 @@ from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import printable
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id
-from lxgit.errors import UsageError
+from lxgit.errors import UsageError, some_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxgit.operations.values import ContainerMoved, ContainerReset, Stash
-
-_MOST_NAMED = 5
 
 
 @command(
@@ -89,10 +87,8 @@ def restore(
         done = restore(repository, name, wanted, source, identity=who, progress=progress)
     _tell(session, done, "restored")
     if done.apart:
-        named = ", ".join(map(shown_path, done.apart[:_MOST_NAMED]))
-        left = len(done.apart) - _MOST_NAMED
         session.note(
-            f"changed, and so not linked again: {named}{f' and {left} more' if left > 0 else ''}",
+            f"changed, and so not linked again: {some_of([*map(shown_path, done.apart)])}",
             hint="'lxgit restore' of these links them, too",
         )
 

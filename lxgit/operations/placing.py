@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 from lxgit.beneath import remove_tree
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, some_of
 from lxgit.objects.commits import Commit, encode_commit
 from lxgit.objects.ids import ObjectType, from_hex, hex_id
 from lxgit.objects.image import read_image, write_image
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from lxgit.runtime.containers import Container
     from lxgit.runtime.idmap import IdMap
 
-_SHOWN = 5  # conflicts that an error names
-
 
 class ContainerRuns(LxgitError):
     """The container must be stopped first."""
@@ -53,9 +51,8 @@ class Conflicts(LxgitError):
     """Paths that both the container and the new commit have changed; `paths` are all of them."""
 
     def __init__(self, paths: Sequence[bytes], hint: str) -> None:
-        shown = ["/" + path.decode("utf-8", "surrogateescape") for path in paths[:_SHOWN]]
-        more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-        super().__init__(f"both have changed {', '.join(shown)}{more}", hint=hint)
+        shown = ["/" + path.decode("utf-8", "surrogateescape") for path in paths]
+        super().__init__(f"both have changed {some_of(shown)}", hint=hint)
         self.paths = tuple(paths)
 
 

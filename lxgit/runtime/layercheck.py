@@ -12,7 +12,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, some_of
 from lxgit.objects.changeset import apply
 from lxgit.objects.diff import iter_differences
 from lxgit.objects.directory import Directory, write_directory
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from lxgit.objects.ids import ObjectID
     from lxgit.runtime.layers import FileSystem, Layer, LayerStore
 
-_MOST_NAMED = 3
 _CHUNK = 1 << 20
 
 
@@ -144,9 +143,8 @@ def _directory_faults(
     differences = iter_differences(found, wanted)
     unlike = [change for change in differences if not _is_left_out(change, whole=whole)]
     paths = sorted(change.path for change in unlike)
-    named = ", ".join(f"/{path.decode(errors='backslashreplace')}" for path in paths[:_MOST_NAMED])
-    more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
-    return [f"it differs from Git at {named}{more}"] if paths else []
+    named = [f"/{path.decode(errors='backslashreplace')}" for path in paths]
+    return [f"it differs from Git at {some_of(named)}"] if paths else []
 
 
 def _is_left_out(change: Change, *, whole: bool) -> bool:
