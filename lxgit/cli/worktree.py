@@ -35,7 +35,8 @@ def status(
     """Show what containers changed against the commits that they stand on.
 
     A path is A (added), M (modified), D (deleted) or T (of another type now); in brackets its
-    sizes, and what of its metadata changed.
+    sizes, and what of its metadata changed. Files that their size tells apart are not read: their
+    "id" in JSON is null, and so are those of directories above. 'diff --format json' has them all.
     """
     from lxgit.operations.worktree import status
 

@@ -93,6 +93,7 @@ class ContainerChanges(NamedTuple):
 
     container: ContainerRow
     changes: tuple[SizedChange, ...]
+    """A new entry has no id where that would have wanted more reading than its size."""
     not_recorded: tuple[str, ...] = ()
     """Places whose content a commit leaves out: volumes and bind mounts, as absolute paths."""
     lost: bool = False

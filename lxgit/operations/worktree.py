@@ -30,6 +30,7 @@ from lxgit.operations.comparison import Comparison, Side, stored_side
 from lxgit.operations.containerrows import ContainerRow, row_of
 from lxgit.operations.lookup import find_container, image_of
 from lxgit.operations.values import ContainerChanges, Status
+from lxgit.records import replace
 from lxgit.runtime.containers import LostUpper
 from lxgit.runtime.filetimes import restore_times
 from lxgit.runtime.index import container_names
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from lxgit.objects.imageconfig import ImageConfig
     from lxgit.objects.links import Links
     from lxgit.objects.packwriter import PackWriter
+    from lxgit.operations.values import SizedChange
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
 
@@ -116,6 +118,7 @@ class WorkTree:
         self._differing = Differing(repository, self.parent, state) if unread else None
         self.objects = ScratchObjects(repository.objects, writer)
         self._nodes: dict[ObjectID, Node] = {}
+        self._invented: set[ObjectID] = set()  # of contents that were not read
         self._filesystem = self._apply()
         self.image = self.configured(self.parent.config)
 
@@ -160,6 +163,7 @@ class WorkTree:
         oid = None
         if self._differing is not None and node in self._differing:
             oid = ObjectID(os.urandom(20))
+            self._invented.add(oid)
         elif node.content is not None:
             oid = self._content_id(node.content)
         elif node.kind is Kind.SYMLINK:
@@ -197,6 +201,17 @@ class WorkTree:
         """The container against its commit."""
         return Comparison(self.parent_side(), self.side(), paths)
 
+    def listed(self) -> tuple[SizedChange, ...]:
+        """What differs; without the id of a content that was not read, and of trees above it."""
+        changes = self.compare().changes
+        nameless: set[bytes] = set()
+        for change in (sized.change for sized in changes):
+            if change.new is not None and change.new.oid in self._invented:
+                nameless.update((change.path, *_above(change.path)))
+        return tuple(
+            _without_new_id(sized) if sized.change.path in nameless else sized for sized in changes
+        )
+
     def parent_side(self) -> Side:
         """The commit's side of a comparison."""
         return stored_side(self._repository, self.parent)
@@ -224,6 +239,19 @@ class WorkTree:
         if oid in self._nodes:
             return b"".join(self.stream(oid))
         return self._repository.objects.blob(oid)
+
+
+def _above(path: bytes) -> Iterator[bytes]:
+    """The directories that lead to a path, the root too."""
+    while path:
+        path = path.rpartition(b"/")[0]
+        yield path
+
+
+def _without_new_id(sized: SizedChange) -> SizedChange:
+    change = sized.change
+    assert change.new is not None
+    return sized._replace(change=replace(change, new=replace(change.new, oid=None)))
 
 
 @contextmanager
@@ -336,7 +364,7 @@ def _changes(repository: Repository, container: Container) -> ContainerChanges:
     places = tuple(mount.target for mount in container.config.mounts)
     try:
         with open_work_tree(repository, container, unread=True) as tree:
-            return ContainerChanges(row_of(container), tree.compare().changes, places)
+            return ContainerChanges(row_of(container), tree.listed(), places)
     except LostUpper:
         return ContainerChanges(row_of(container), (), places, lost=True)
 

@@ -61,6 +61,19 @@ def test_status(changed: Lxgit) -> None:
     ]  # fmt: skip
 
 
+def test_status_tells_no_id_of_what_it_has_not_read(based: Lxgit) -> None:
+    """`diff` reads everything: where both tell an id it is the same."""
+    script = "chmod 700 /srv; mkdir /srv/w /new; echo hi >/srv/w/i; ln -s i /srv/w/l; \
+        chmod 600 /etc/profile"
+    based("run", "--name", "web", "base", "sh", "-c", script)
+    (container,) = based("status", "--format", "json").json["containers"]
+    shown = {change["path"]: change["new"]["id"] for change in container["changes"]}
+    read = {row["path"]: row["new"]["id"] for row in based("diff", "--format", "json").json}
+    unread = dict.fromkeys(["/srv", "/srv/w", "/srv/w/i"])
+    assert shown == {**read, **unread}
+    assert set(read) - set(unread) == {"/etc/profile", "/new", "/srv/w/l"}
+
+
 def test_diff(changed: Lxgit) -> None:
     diff = changed("diff").out
     assert diff == changed("diff", "web").out == changed("diff", "base", "web").out
