@@ -208,9 +208,7 @@ class WorkTree:
         for change in (sized.change for sized in changes):
             if change.new is not None and change.new.oid in self._invented:
                 nameless.update((change.path, *_above(change.path)))
-        return tuple(
-            _without_new_id(sized) if sized.change.path in nameless else sized for sized in changes
-        )
+        return tuple(_nameless(one) if one.change.path in nameless else one for one in changes)
 
     def parent_side(self) -> Side:
         """The commit's side of a comparison."""
@@ -248,7 +246,7 @@ def _above(path: bytes) -> Iterator[bytes]:
         yield path
 
 
-def _without_new_id(sized: SizedChange) -> SizedChange:
+def _nameless(sized: SizedChange) -> SizedChange:
     change = sized.change
     assert change.new is not None
     return sized._replace(change=replace(change, new=replace(change.new, oid=None)))
