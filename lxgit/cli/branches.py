@@ -326,8 +326,8 @@ def _tell_moved(session: Session, moved: HeadMoved) -> None:
         how = "Switched to and reset" if moved.reset else "Switched to"
         out.line(f"{how} branch '{branch}'")
     for container in moved.left_behind:
-        where = printable(container.branch or "no branch")
-        out.line(f"{container_name(container)} has changes, and stays on '{where}'")
+        where = f"'{printable(container.branch)}'" if container.branch else "no branch"
+        out.line(f"{container_name(container)} has changes, and stays on {where}")
     tell_dropped(session, f"branch '{moved.new_branch}'", moved.dropped)
     if moved.new_branch is None and moved.old_branch is not None:
         session.note("HEAD is on no branch now", hint="'lxgit checkout -b NEW' makes one here")

@@ -268,6 +268,8 @@ def test_a_detached_container_needs_a_name(based: Lxgit, git: StockGit) -> None:
     assert (
         "is on no branch\nhint: 'lxgit commit web NAME'" in based("commit", "-m", "x", code=1).err
     )
+    left = based("checkout", "base").lines[-1]
+    assert left.endswith(" has changes, and stays on no branch")
     based("commit", "-m", "x", "web", "kept")
     assert git.word("log", "-n1", "--format=%s", "kept") == "x"
 
