@@ -130,10 +130,10 @@ def _next(
     while operations:
         operation = operations.pop()
         steps = list(_steps(repository, operation, redo=redo))
-        fault = _fault(repository, operation, steps)
+        option, there = ("--redo ", "after") if redo else ("", "before")
+        fault = _fault(repository, operation, steps, there)
         if fault is not None:
             if not force:
-                option, there = ("--redo ", "after") if redo else ("", "before")
                 fault.hint = f"'lxgit undo {option}--force' goes on to the one {there}"
                 raise fault
             progress.warn(f"passed over: {fault.message}")
@@ -221,15 +221,15 @@ def _now(
 
 
 def _fault(
-    repository: Repository, operation: Operation, steps: Sequence[_Step]
+    repository: Repository, operation: Operation, steps: Sequence[_Step], there: str
 ) -> DamagedOperation | GoneSince | None:
-    """What keeps an operation from being undone or done again whole."""
+    """What keeps an operation from being undone or done again whole: what was before or after."""
     if operation.damaged:
         return DamagedOperation(f"the log of operations is damaged at '{operation.message}'")
     lost = next(_lost(repository, steps), None)
     if lost is None:
         return None
-    return GoneSince(f"what was before '{operation.message}' is not in the store: {lost[:12]}")
+    return GoneSince(f"what was {there} '{operation.message}' is not in the store: {lost[:12]}")
 
 
 def _lost(repository: Repository, steps: Sequence[_Step]) -> Iterator[str]:

@@ -214,7 +214,7 @@ def test_what_gc_took_is_not_done_again(web: Lab) -> None:
     for message in ("branch: ", "stash push: "):
         assert back(web).message.startswith(message)
     gc(web.repository, now=True, progress=Listener())
-    with pytest.raises(GoneSince) as caught:
+    with pytest.raises(GoneSince, match="after 'stash push: c' is not in the store") as caught:
         back(web, redo=True)
     assert caught.value.hint == "'lxgit undo --redo --force' goes on to the one after"
     assert back(web, redo=True, force=True).message.startswith("branch: ")
