@@ -5,6 +5,7 @@ from __future__ import annotations
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.operations.images import history_of, names_by_id
 from lxgit.operations.showing import changed
+from lxgit.operations.sizes import counted_sizes
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -45,6 +46,6 @@ def sized_graph(repository: Repository, rows: Sequence[ImageRow]) -> list[Node]:
         before = sizes[node.parents[0]] if node.parents else 0
         comparison = changed(repository, from_hex(node.oid), ())
         changes = comparison.changes if comparison is not None else ()
-        sizes[node.oid] = before + sum(change.new_size - change.old_size for change in changes)
+        sizes[node.oid] = before + sum(new - old for old, new in map(counted_sizes, changes))
         sized.append(node._replace(size=sizes[node.oid]))
     return sized

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lxgit.objects.messages import subject, trailers
 from lxgit.operations.history import LogRequest, log
 from lxgit.operations.lookup import IsContainer, find_container
+from lxgit.operations.sizes import counted_sizes
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -23,7 +24,7 @@ class Step(NamedTuple):
     command: str
     """What ran in the container that was committed; empty for an import."""
     size: int
-    """What the files have that it added or changed, in bytes."""
+    """What the files have that it added or changed, each file once, in bytes."""
     comment: str
 
 
@@ -41,6 +42,6 @@ def image_history(repository: Repository, revision: str) -> Iterator[Step]:
             entry.oid,
             entry.committer.time,
             dict(trailers(entry.message)).get("Command", ""),
-            sum(change.new_size for change in entry.changes or ()),
+            sum(new for _, new in map(counted_sizes, entry.changes or ())),
             subject(entry.message),
         )

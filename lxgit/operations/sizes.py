@@ -14,11 +14,13 @@ from lxgit.operations.lookup import image_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from lxgit.objects.entries import Entry
     from lxgit.objects.image import Image
     from lxgit.operations.containerrows import ContainerRow
+    from lxgit.operations.values import SizedChange
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
 
@@ -46,6 +48,22 @@ def image_size(repository: Repository, image: Image) -> int:
         for path, entry in walk_directory(image.reader, image.rootfs, b"")
         if entry.kind is Kind.FILE and entry.oid is not None and path not in again
     )
+
+
+def counted_sizes(sized: SizedChange) -> tuple[int, int]:
+    """What `image_size` counts at a path before and after a change."""
+    change = sized.change
+    return (
+        _counted(change.path, change.old, sized.old_size, sized.old_links),
+        _counted(change.path, change.new, sized.new_size, sized.new_links),
+    )
+
+
+def _counted(path: bytes, entry: Entry | None, size: int, others: Sequence[bytes]) -> int:
+    """Of a file's links the first counts: `others`, in order, are those beside the path."""
+    if entry is None or entry.kind is not Kind.FILE or (others and others[0] < path):
+        return 0
+    return size
 
 
 def files_size(top: Path) -> int:
