@@ -45,7 +45,12 @@ from lxgit.operations.hiding import hidden_history
 from lxgit.operations.lookup import read_commit
 from lxgit.operations.naming import shared_names
 from lxgit.operations.pins import pin_owner, unpinned_commits
-from lxgit.operations.repair import lacking_settings, remake, write_settings
+from lxgit.operations.repair import (
+    lacking_settings,
+    pack_directory_problems,
+    remake,
+    write_settings,
+)
 from lxgit.operations.values import Problem
 from lxgit.runtime.containers import all_containers
 
@@ -72,7 +77,6 @@ _OF_SETTINGS = re.compile(
     rb"|^error: invalid value for 'extensions|^warning: unable to access '.*/config': "
 )
 _UNREAD = (b"not a git repository", b"/packed-refs: ")  # Git looks no further then
-_NO_PACKS = "'lxgit fsck --repair' makes it; then 'lxgit fsck' tells of what was in it"
 _FIRST = "mend HEAD or packed-refs first: then 'lxgit fsck' tells of objects, too"
 
 
@@ -81,12 +85,9 @@ def fsck(repository: Repository, *, repair: bool = False, progress: Progress) ->
 
     With `repair`, what can be made again is, and says so.
     """
-    packs = repository.git_dir / "objects/pack"
-    if not packs.is_dir():
-        if repair:
-            packs.mkdir()
-        yield Problem("git/objects/pack is missing", hint=_NO_PACKS, repaired=repair)
-        if not repair:
+    for problem in pack_directory_problems(repository.git_dir / "objects/pack", repair=repair):
+        yield problem
+        if not problem.repaired:
             return
     yield from index_problems(repository, repair=repair)
     if repair:

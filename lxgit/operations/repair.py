@@ -1,4 +1,4 @@
-"""Making again what is derived: a store's settings, indexes, what speeds Git up."""
+"""Making again what is derived: a store's settings, indexes, what speeds Git up, a directory."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from lxgit.objects.packedrefs import CorruptRef
 from lxgit.operations.gc import write_commit_graph
 from lxgit.operations.packindexes import make_index
 from lxgit.operations.scratchspace import scratch_directory
+from lxgit.operations.values import Problem
 
 _SECTION = re.compile(rb'\[[A-Za-z0-9.-]+(?: "[^"\\\0]*")?\]')
 _SETTING = re.compile(rb'\s+[A-Za-z][A-Za-z0-9-]*(?: = (?:[^"\\\0]*|"[^"\\\0]*"))?')
 
 _WANTED = {**STORE_SETTINGS, "core.bare": "true", "core.repositoryformatversion": "0"}
 _HIDDEN = "transfer.hideRefs"  # one of as many as there are things to hide
+_NO_PACKS = "'lxgit fsck --repair' makes it; then 'lxgit fsck' tells of what was in it"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,3 +128,16 @@ def remake(repository: Repository, path: str) -> bool:
         with contextlib.suppress(GitFailed, CorruptRef):
             write_commit_graph(repository)
     return True
+
+
+def pack_directory_problems(packs: Path, *, repair: bool) -> Iterator[Problem]:
+    """That the directory of packs is not there, in which case nothing else can be told of."""
+    for path in (packs.parent, packs):
+        if os.path.lexists(path) and not path.is_dir():
+            told = f"{path.relative_to(packs.parents[2])} is no directory"
+            yield Problem(told, hint=f"move '{path}' away, and {_NO_PACKS}")
+            return
+    if not packs.is_dir():
+        if repair:
+            packs.mkdir(parents=True)
+        yield Problem("git/objects/pack is missing", hint=_NO_PACKS, repaired=repair)

@@ -94,7 +94,28 @@ def test_a_store_whose_packs_are_gone(grown: Lxgit, git: StockGit) -> None:
     assert grown("fsck", "--repair", code=1).lines[0] == f"{fault} [repaired]"
     assert "the ref 'refs/heads/base'" in grown("fsck", code=1).out
     packs.rmdir()
+    packs.touch()
+    for words in (("fsck",), ("fsck", "--repair")):
+        fault, hint = grown(*words, code=1).lines
+        assert fault == "git/objects/pack is no directory"
+        assert hint.startswith(f"  hint: move '{packs}' away, and 'lxgit fsck --repair' makes it")
+    packs.unlink()
     aside.rename(packs)
+    assert grown("fsck").out == "No faults found.\n"
+
+
+def test_a_store_whose_objects_are_gone(grown: Lxgit, git: StockGit) -> None:
+    objects = git.git_dir / "objects"
+    aside = git.git_dir / "aside"
+    objects.rename(aside)
+    objects.touch()
+    assert grown("fsck", "--repair", code=1).lines[0] == "git/objects is no directory"
+    objects.unlink()
+    lines = grown("fsck", "--repair", code=1).lines
+    assert lines[0] == "git/objects/pack is missing [repaired]"
+    assert any("the ref 'refs/heads/base'" in line for line in lines)
+    shutil.rmtree(objects)
+    aside.rename(objects)
     assert grown("fsck").out == "No faults found.\n"
 
 
