@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lxgit.cli.answers import container_name, tell_dropped, write_removed
-from lxgit.cli.options import AsFormat, NoTrunc, Quiet, excludes, exclusive, take
+from lxgit.cli.options import AsFormat, NoTrunc, Quiet, check_quiet, excludes, exclusive, take
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import Faults, printable, tell_damaged
 from lxgit.cli.session import Session
@@ -54,12 +54,13 @@ def branch(
             "-l": list_,
         }
     )
+    check_quiet(format_, quiet=quiet, others={"-v": verbose, "--show-current": show_current})
     if delete or delete_anyway:
         return _delete(session, names, force=delete_anyway or force)
     if move or move_anyway:
         _rename(session, names, force=move_anyway or force)
     elif show_current:
-        excludes("--show-current", {"--format": format_ != "table"})
+        excludes("--show-current", {"-v": verbose, "--format": format_ != "table"})
         take(names, 0, 0, "lxgit branch --show-current")
         current = [
             row.name for row in _rows(session, (), subjects=False) if row.current and row.name

@@ -7,7 +7,7 @@ from functools import partial
 
 from lxgit.cli.changes import change_fields, write_stat
 from lxgit.cli.diffview import write_diff
-from lxgit.cli.options import AsText, NameOnly, NameStatus, Paths, line_wanted
+from lxgit.cli.options import AsText, NameOnly, NameStatus, Paths, check_quiet, line_wanted
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_json
@@ -74,8 +74,13 @@ def diff(
     if context < 0:
         raise UsageError(f"-U{context}: there are no fewer than 0 lines around a change")
     line = line_wanted(name_status=name_status, name_only=name_only, stat=stat)
+    check_quiet(
+        format_,
+        quiet=quiet,
+        others={"--stat": stat, "--name-status": name_status, "--name-only": name_only},
+    )
     wanted = [os.fsencode(path) for path in paths]
-    as_json = format_ == "json" and not quiet
+    as_json = format_ == "json"
 
     def step() -> bool:
         with compare(session.repository(), names, paths=wanted) as comparison:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lxgit.cli.formats import write_listing
 from lxgit.cli.human import ago, iso_date, size
-from lxgit.cli.options import NoTrunc, Quiet, format_option
+from lxgit.cli.options import NoTrunc, Quiet, check_quiet, format_option
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import short_id, write_ids
@@ -49,6 +49,7 @@ def history(
     """
     from lxgit.operations.imagehistory import image_history
 
+    check_quiet(format_, quiet=quiet)
     steps = image_history(session.repository(), image)
     if quiet:
         write_ids(session.out, (step.oid for step in steps), whole=no_trunc)

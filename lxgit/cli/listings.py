@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lxgit.cli.formats import wants_sizes, write_listing
-from lxgit.cli.options import Filters, NoTrunc, Quiet, excludes, format_option
+from lxgit.cli.options import Filters, NoTrunc, Quiet, check_quiet, excludes, format_option
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import tell_damaged
 from lxgit.cli.session import Session
@@ -55,6 +55,7 @@ def ps(
     from lxgit.cli.psview import COLUMNS, HEAD, container_fields, template_fields
     from lxgit.operations.containers import ListedContainers, list_containers
 
+    check_quiet(format_, quiet=quiet, others={"-s": sizes})
     if last is not None and last < 1:
         raise UsageError(f"-n {last} shows none", hint="-n 5, or -a for all")
     between = {"since": since, "before": before}
@@ -136,6 +137,7 @@ def images(
             },
         )
         return _draw(session, tree=tree, no_trunc=no_trunc)
+    check_quiet(format_, quiet=quiet)
     from lxgit.cli import imagesview as view
     from lxgit.operations.imagelist import select_images
 

@@ -12,6 +12,8 @@ from lxgit.cli.options import (
     Paths,
     Quiet,
     Stat,
+    check_quiet,
+    excludes,
     line_wanted,
 )
 from lxgit.cli.params import Annotated, argument, command, option
@@ -45,6 +47,23 @@ class Which(NamedTuple):
     ] = False
 
 
+class How(NamedTuple):
+    """What of each commit is shown."""
+
+    oneline: Annotated[bool, option("--oneline", help="each commit on a line")] = False
+    patch: Annotated[bool, option("-p", "--patch", help="what changed, as text")] = False
+    stat: Stat = False
+    name_status: NameStatus = False
+    name_only: NameOnly = False
+    graph: Annotated[bool, option("--graph", help="draw how the commits go together")] = False
+    decorate: Annotated[bool, option("--decorate", help="with names, as on a terminal always")] = (
+        False
+    )
+    quiet: Quiet = False
+    no_trunc: NoTrunc = False
+    format_: AsText = "text"
+
+
 @command(
     examples=(
         ("lxgit log", "what led to HEAD"),
@@ -60,22 +79,11 @@ class Which(NamedTuple):
 def log(
     session: Session,
     which: Which,
+    how: How,
     revisions: Annotated[
         tuple[str, ...],
         argument("REV", help="revisions, ^REV without it, ranges A..B", completes="image"),
     ] = (),
-    oneline: Annotated[bool, option("--oneline", help="each commit on a line")] = False,
-    patch: Annotated[bool, option("-p", "--patch", help="what changed, as text")] = False,
-    stat: Stat = False,
-    name_status: NameStatus = False,
-    name_only: NameOnly = False,
-    graph: Annotated[bool, option("--graph", help="draw how the commits go together")] = False,
-    decorate: Annotated[
-        bool, option("--decorate", help="with names, as on a terminal always")
-    ] = False,
-    quiet: Quiet = False,
-    no_trunc: NoTrunc = False,
-    format_: AsText = "text",
     paths: Paths = (),
 ) -> None:
     """Show the commits that led to HEAD, or to others, the newest first.
@@ -86,9 +94,11 @@ def log(
     """
     from lxgit.operations.history import LogRequest, log
 
-    as_json = format_ == "json"
-    _check_together(which, graph=graph, quiet=quiet, as_json=as_json, paths=paths)
-    line = line_wanted(name_status=name_status, name_only=name_only, stat=stat, patch=patch)
+    as_json = how.format_ == "json"
+    _check_together(which, how, paths)
+    line = line_wanted(
+        name_status=how.name_status, name_only=how.name_only, stat=how.stat, patch=how.patch
+    )
     request = LogRequest(
         revisions=revisions,
         all=which.everywhere,
@@ -98,32 +108,35 @@ def log(
         reverse=which.reverse,
         first_parent=which.first_parent,
         follow=which.follow,
-        changes=stat or patch or line is not None,
-        names=decorate or as_json or os.isatty(session.out.fd),
-        graph=graph,
-        oneline=oneline,
+        changes=how.stat or how.patch or line is not None,
+        names=how.decorate or as_json or os.isatty(session.out.fd),
+        graph=how.graph,
+        oneline=how.oneline,
     )
     entries = log(session.repository(), request)
-    if as_json and not quiet:
-        _write_json(session, entries, patch=patch)
+    if as_json:
+        _write_json(session, entries, patch=how.patch)
     else:
-        _write_log(session, entries, (oneline, patch, stat, no_trunc), line, quiet=quiet)
+        _write_log(session, entries, how, line)
 
 
-def _check_together(
-    which: Which, *, graph: bool, quiet: bool, as_json: bool, paths: tuple[str, ...]
-) -> None:
-    """Raise a UsageError for what is about another order than the graph's, or about no lines."""
+def _check_together(which: Which, how: How, paths: tuple[str, ...]) -> None:
+    """Raise a UsageError for what does not go with the graph, with -q, or with these paths."""
     if which.follow and len(paths) != 1:
         raise UsageError("--follow takes one path", hint="lxgit log --follow -- /etc/motd")
-    others = {
-        "--reverse": which.reverse,
-        "--follow": which.follow,
-        "--quiet": quiet,
-        "JSON": as_json,
+    if how.graph:
+        others = {"--reverse": which.reverse, "--follow": which.follow}
+        excludes("--graph", {**others, "--format": how.format_ == "json"})
+    more = {
+        "--oneline": how.oneline,
+        "-p": how.patch,
+        "--stat": how.stat,
+        "--name-status": how.name_status,
+        "--name-only": how.name_only,
+        "--graph": how.graph,
+        "--decorate": how.decorate,
     }
-    for other in (name for name, given in others.items() if graph and given):
-        raise UsageError(f"--graph does not go with {other}", hint="lxgit log --help")
+    check_quiet(how.format_, quiet=how.quiet, others=more)
 
 
 def _write_json(session: Session, entries: Iterator[LogEntry], *, patch: bool) -> None:
@@ -136,16 +149,13 @@ def _write_json(session: Session, entries: Iterator[LogEntry], *, patch: bool) -
 def _write_log(
     session: Session,
     entries: Iterator[LogEntry],
-    shown: tuple[bool, bool, bool, bool],
+    how: How,
     line: Callable[[SizedChange], str] | None,
-    *,
-    quiet: bool,
 ) -> None:
-    """`shown` are the first fields of a Look."""
     from lxgit.cli.logview import Look  # while Git walks
 
-    look = Look(*shown, line=line)
-    if quiet:
+    look = Look(how.oneline, how.patch, how.stat, how.no_trunc, line=line)
+    if how.quiet:
         from lxgit.cli.tables import write_ids
 
         write_ids(session.out, (entry.oid for entry in entries), whole=look.whole)

@@ -99,6 +99,12 @@ def excludes(option: str, others: dict[str, bool]) -> None:
         exclusive({option: True, other: given})
 
 
+def check_quiet(format_: str, *, quiet: bool, others: dict[str, bool] | None = None) -> None:
+    """Raise a UsageError where more is asked for beside `-q`: a format, or one of the others."""
+    if quiet:
+        excludes("-q", {"--format": format_ not in ("table", "text"), **(others or {})})
+
+
 def line_wanted(
     *, name_status: bool, name_only: bool, stat: bool = False, patch: bool = False
 ) -> Callable[[SizedChange], str] | None:

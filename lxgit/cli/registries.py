@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from lxgit.cli.options import TlsVerify, excludes, format_option
+from lxgit.cli.options import TlsVerify, check_quiet, excludes, format_option
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.errors import UsageError
@@ -156,6 +156,7 @@ def search(
     from lxgit.cli.report import printable
     from lxgit.operations import searching
 
+    check_quiet(format_, quiet=quiet)
     if not 1 <= limit <= _MOST_FOUND:
         raise UsageError(f"--limit is 1 to {_MOST_FOUND}")
     found = searching.search(term, limit=limit, tls_verify=tls_verify, environment=for_registries())

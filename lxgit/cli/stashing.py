@@ -12,6 +12,7 @@ from lxgit.cli.options import (
     OneContainer,
     Quiet,
     Stopped,
+    check_quiet,
     format_option,
     message_of,
 )
@@ -109,6 +110,7 @@ def list_(
     """
     from lxgit.operations.stashing import list_stashes
 
+    check_quiet(format_, quiet=quiet)
     repository = session.repository_to_list()
     rows = [] if repository is None else list_stashes(repository, container)
     if quiet:

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from lxgit.cli.answers import tell_dropped, write_removed
-from lxgit.cli.options import AsFormat, Message, NoTrunc, Quiet, exclusive, message_of, take
+from lxgit.cli.options import (
+    AsFormat,
+    Message,
+    NoTrunc,
+    Quiet,
+    check_quiet,
+    exclusive,
+    message_of,
+    take,
+)
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import Faults, printable, tell_damaged
 from lxgit.cli.session import Session
@@ -54,6 +63,7 @@ def tag(
             making: annotate or bool(message),
         }
     )
+    check_quiet(format_, quiet=quiet, others={"-n": with_messages})
     if delete:
         return _delete(session, names)
     if list_ or with_messages or not (names or annotate or message):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lxgit.cli.formats import inspect_each
-from lxgit.cli.options import Filters, FiltersAlone, format_option, template_option
+from lxgit.cli.options import Filters, FiltersAlone, check_quiet, format_option, template_option
 from lxgit.cli.params import Annotated, Literal, argument, command, option
 from lxgit.cli.report import for_each
 from lxgit.cli.session import Session
@@ -65,6 +65,7 @@ def ls(
     """
     from lxgit.operations.volumes import list_volumes, select_volumes
 
+    check_quiet(format_, quiet=quiet)
     repository = session.repository_to_list()
     rows = [] if repository is None else list_volumes(repository)
     chosen = select_volumes(rows, filters)

@@ -201,9 +201,9 @@ def test_a_file_is_followed_to_what_it_was_a_link_to(machine: Machine, git: Stoc
     [
         (["--follow"], "--follow takes one path"),
         (["--follow", "--", "/a", "/b"], "--follow takes one path"),
-        (["--graph", "--reverse"], "--graph does not go with --reverse"),
-        (["--graph", "--follow", "--", "/a"], "--graph does not go with --follow"),
-        (["--graph", "--format", "json"], "--graph does not go with JSON"),
+        (["--graph", "--reverse"], "--graph and --reverse exclude each other"),
+        (["--graph", "--follow", "--", "/a"], "--graph and --follow exclude each other"),
+        (["--graph", "--format", "json"], "--graph and --format exclude each other"),
         (["--stat", "--name-only"], "--name-only and --stat exclude each other"),
         (["-p", "--name-status"], "--name-status and -p exclude each other"),
     ],
