@@ -36,7 +36,7 @@ class Which(NamedTuple):
     limit: Annotated[
         int | None, option("-n", "--max-count", help="so many commits at most", metavar="N")
     ] = None
-    everywhere: Annotated[bool, option("--all", help="from all branches and tags")] = False
+    everywhere: Annotated[bool, option("--all", help="from all branches, tags and HEAD")] = False
     skip: Annotated[int, option("--skip", help="leave out so many", metavar="N")] = 0
     reverse: Annotated[bool, option("--reverse", help="the oldest first")] = False
     first_parent: Annotated[bool, option("--first-parent", help="of a merge, its branch alone")] = (

@@ -90,7 +90,7 @@ def _entries(
 
 def _arguments(repository: Repository, request: LogRequest) -> list[str]:
     """Where to walk, for Git."""
-    arguments = list(EVERYWHERE) if request.all else []
+    arguments = _everywhere(repository) if request.all else []
     try:
         arguments += repository.revisions.range_arguments(
             request.revisions, lambda revision: _find_logged(repository, revision)
@@ -99,6 +99,12 @@ def _arguments(repository: Repository, request: LogRequest) -> list[str]:
         error.hint = paths_apart("log", request.revisions)
         raise
     return arguments or [hex_id(find_commit(repository, "HEAD"))]
+
+
+def _everywhere(repository: Repository) -> list[str]:
+    """From every name, and from a detached HEAD, which may be on a commit that no name has."""
+    head = repository.ref_reader.read("HEAD")
+    return [*EVERYWHERE, *([] if head is None else [hex_id(head)])]
 
 
 def _find_logged(repository: Repository, revision: str) -> ObjectID:

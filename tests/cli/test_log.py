@@ -133,6 +133,18 @@ def test_history_is_drawn_as_git_draws_it(machine: Machine, git: StockGit) -> No
     assert all(line[0] in "*|" for line in stat[:20])
 
 
+def test_all_has_a_detached_heads_own_commit(grown: Lxgit, git: StockGit) -> None:
+    """As `checkout ID` and a commit of another tool leave one that no name leads to."""
+    tree, base = git.word("rev-parse", "base^{tree}"), git.word("rev-parse", "base")
+    git("update-ref", "--no-deref", "HEAD", git.word("commit-tree", tree, "-p", base, "-m", "x"))
+    for words in (["--all"], ["--all", "^base"], ["--graph", "--all", "--abbrev=12"]):
+        ours = [word for word in words if word != "--abbrev=12"]
+        assert grown("log", *ours).out == git("log", *words).decode()
+    assert len(grown("log", "--oneline", "--all").lines) == 3
+    git("symbolic-ref", "HEAD", "refs/heads/unborn")
+    assert len(grown("log", "--oneline", "--all").lines) == 2
+
+
 def test_numbers_that_git_cannot_count_to(grown: Lxgit) -> None:
     most = "9" * 18
     for words in ([], ["--graph"], ["--graph", "--", "/etc/motd"], ["--", "/etc/motd"], ["--all"]):
