@@ -27,9 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is None:
         _leave(main(sys.argv[1:]))
-    if list(argv) == ["--version"]:  # scripts ask for it: nothing else is imported
-        print(f"lxgit {__version__}")
-        return 0
+    if list(argv) == ["--version"] and _has_told(f"lxgit {__version__}\n".encode()):
+        return 0  # scripts ask for it: nothing else is imported, unless nobody can read it
     gc.set_threshold(_MANY_OBJECTS)
     sys.unraisablehook = _not_raised
     handler = _signal.getsignal(_signal.SIGINT)
@@ -39,6 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     _signal.signal(_signal.SIGINT, handler)
     return run_command_line(argv)
+
+
+def _has_told(answer: bytes) -> bool:
+    try:
+        return os.write(1, answer) == len(answer)
+    except OSError:
+        return False
 
 
 def _not_raised(dropped: UnraisableHookArgs) -> None:

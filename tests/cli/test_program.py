@@ -243,15 +243,28 @@ def test_a_fault_is_told_where_the_working_directory_is_gone(
     assert done.returncode == 2
 
 
-def with_output(lxgit: Lxgit, open_output: Callable[[], int]) -> subprocess.CompletedProcess[str]:
-    """The overview, written to a descriptor."""
+@pytest.fixture(
+    params=[([], {}), (["--version"], {}), (["--version"], {"PYTHONUNBUFFERED": "1"})],
+    ids=["overview", "version", "unbuffered"],
+)
+def answer(request: pytest.FixtureRequest) -> tuple[list[str], dict[str, str]]:
+    """A command line that does no more than answer, and what its environment has besides."""
+    words, more = request.param
+    return words, more
+
+
+def with_output(
+    lxgit: Lxgit, answer: tuple[list[str], dict[str, str]], open_output: Callable[[], int]
+) -> subprocess.CompletedProcess[str]:
+    """The answer, written to a descriptor."""
+    words, more = answer
     fd = open_output()
     try:
         return subprocess.run(
-            [PROGRAM],
+            [PROGRAM, *words],
             stdout=fd,
             stderr=subprocess.PIPE,
-            env=lxgit.environment(),
+            env=lxgit.environment(more),
             text=True,
             check=False,
         )
@@ -259,30 +272,31 @@ def with_output(lxgit: Lxgit, open_output: Callable[[], int]) -> subprocess.Comp
         os.close(fd)
 
 
-def test_a_full_disk_is_told(lxgit: Lxgit) -> None:
-    done = with_output(lxgit, lambda: os.open("/dev/full", os.O_WRONLY))
+def test_a_full_disk_is_told(lxgit: Lxgit, answer: tuple[list[str], dict[str, str]]) -> None:
+    done = with_output(lxgit, answer, lambda: os.open("/dev/full", os.O_WRONLY))
     assert done.stderr == "lxgit: cannot write the output: no space left on device\n"
     assert done.returncode == 1
 
 
-def test_a_closed_pipe_is_silent(lxgit: Lxgit) -> None:
+def test_a_closed_pipe_is_silent(lxgit: Lxgit, answer: tuple[list[str], dict[str, str]]) -> None:
     def closed_pipe() -> int:
         reader, writer = os.pipe()
         os.close(reader)
         return writer
 
-    done = with_output(lxgit, closed_pipe)
+    done = with_output(lxgit, answer, closed_pipe)
     assert done.stderr == ""
     assert done.returncode == 141
 
 
-def test_closed_descriptors(lxgit: Lxgit) -> None:
-    shell = f"{PROGRAM} >&-"
+def test_closed_descriptors(lxgit: Lxgit, answer: tuple[list[str], dict[str, str]]) -> None:
+    words, more = answer
+    shell = f"{' '.join(map(str, (PROGRAM, *words)))} >&-"
     done = subprocess.run(
         ["/bin/sh", "-c", shell],
         capture_output=True,
         text=True,
-        env=lxgit.environment(),
+        env=lxgit.environment(more),
         check=False,
     )
     assert done.stderr == "lxgit: cannot write the output: bad file descriptor\n"
