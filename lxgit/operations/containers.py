@@ -86,13 +86,13 @@ def _runs(container: Container) -> AlreadyRunning:
 
 
 def _remove_damaged(repository: Repository, container: str) -> RemovedContainer:
-    from lxgit.operations.pins import unpin_commit
+    from lxgit.operations.pins import let_go
     from lxgit.operations.running import end_damaged
     from lxgit.runtime.erasing import erase_broken
 
     end_damaged(repository.containers_dir / container)
     erase_broken(repository.containers_dir, container)
-    unpin_commit(repository, container)
+    let_go(repository, container)
     unknown = ContainerRow(
         id=container,
         name=container[:12],
@@ -111,7 +111,7 @@ def _remove_damaged(repository: Repository, container: str) -> RemovedContainer:
 
 def _remove(repository: Repository, container: Container, *, volumes: bool) -> RemovedContainer:
     from lxgit.operations.attached import drop_anonymous_volumes
-    from lxgit.operations.pins import stashed, unpin_commit
+    from lxgit.operations.pins import let_go, stashed
     from lxgit.runtime.erasing import erase
 
     try:
@@ -128,7 +128,7 @@ def _remove(repository: Repository, container: Container, *, volumes: bool) -> R
         if not container.config.remove:
             raise
         removed = RemovedContainer(row_of(container), 0)  # it has ended just before, and gone
-    unpin_commit(repository, container.id)
+    let_go(repository, container.id)
     if volumes or container.config.remove:
         drop_anonymous_volumes(repository, container)
     return removed

@@ -10,16 +10,17 @@ from lxgit.locks import LockHeld
 from lxgit.objects.filelock import RefConflict, RefLocked
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.packedrefs import CorruptRef
-from lxgit.objects.refnames import BRANCHES, TAGS, short_name
+from lxgit.objects.refnames import BRANCHES, TAGS, short_name, stash_number
 from lxgit.operations.lookup import image_of
 from lxgit.operations.pinning import keep
-from lxgit.operations.pins import stashed, unpinned_commits
+from lxgit.operations.pins import KEPT, lost_pins, pin_owner, stashed, unpinned_commits
 from lxgit.operations.standing import container_of
 from lxgit.operations.values import Problem
 from lxgit.processes import boot_time
 from lxgit.runtime.containers import BrokenContainer, all_containers, broken, data_hint
+from lxgit.runtime.erasing import gone
 from lxgit.runtime.holders import pinned_layers
-from lxgit.runtime.index import look_again
+from lxgit.runtime.index import ids_of, look_again
 from lxgit.runtime.layercheck import Uncompared, layer_faults
 from lxgit.runtime.layers import AbsentLayer, BrokenLayer, LayerStore, stack_name
 from lxgit.runtime.registering import drop_stray, enter, lacking, strays
@@ -93,6 +94,7 @@ def container_problems(repository: Repository, *, repair: bool) -> Iterator[Prob
                 )
         if not missing:
             yield from _pin_problems(repository, container, repair=repair)
+    yield from _lost_problems(repository)
     for stray in strays(repository.containers_dir):
         yield Problem(
             f"'containers/{stray.parent.name}/{stray.name}' is no entry of a container",
@@ -115,6 +117,30 @@ def _upper_problems(
         hint="a backup may have it; 'lxgit fsck --repair' has the container be as its commit is",
         repaired=repair,
     )
+
+
+def _lost_problems(repository: Repository) -> Iterator[Problem]:
+    """What is kept for containers that are not there though nobody deleted them."""
+    containers = repository.containers_dir
+    for ref, oid in lost_pins(repository, ids_of(containers)).items():
+        identity = pin_owner(ref)
+        # Who deletes one has it `gone` first, then drops the refs.
+        if identity in (*ids_of(containers), *gone(containers)) or repository.refs.read(ref) != oid:
+            continue
+        kept = f"'lxgit branch NAME {hex_id(oid)[:12]}' keeps what that is"
+        drop = f"'git --git-dir={repository.git_dir} update-ref -d {ref}' lets go of it"
+        yield Problem(
+            f"container {identity[:12]} is gone, and nobody deleted it: {_what_is(ref)} is there",
+            (identity[:12],),
+            hint=f"a backup may have it; {kept}; {drop}",
+        )
+
+
+def _what_is(ref: str) -> str:
+    """What a container's ref keeps of it."""
+    if stash_number(ref) is not None:
+        return "a stash of it"
+    return "what it was" if ref.endswith(KEPT) else "the commit that it stood on"
 
 
 def _rescue(repository: Repository, identity: str) -> str:

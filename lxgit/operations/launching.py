@@ -12,7 +12,7 @@ from lxgit.operations.attached import drop_anonymous_volumes
 from lxgit.operations.creating import make, materialised, plan, require_host
 from lxgit.operations.lookup import AlreadyRunning, find_container, image_of
 from lxgit.operations.ordinary import become_root
-from lxgit.operations.pins import unpin_commit
+from lxgit.operations.pins import let_go
 from lxgit.records import replace
 from lxgit.runtime import containers as records
 from lxgit.runtime import interrupts
@@ -264,7 +264,7 @@ def _remover(repository: Repository, container: Container) -> AfterExit | None:
             elif not _removed(now):
                 return
         drop_anonymous_volumes(repository, container)
-        unpin_commit(repository, container.id)
+        let_go(repository, container.id)
 
     return delete
 
@@ -294,7 +294,7 @@ def _discard(repository: Repository, container: Container, cidfile: str | None =
 
         remove(container)
     drop_anonymous_volumes(repository, container)
-    unpin_commit(repository, container.id)
+    let_go(repository, container.id)
     if cidfile is not None:
         with suppress(OSError):  # its directory cannot be written to any more, say
             os.unlink(cidfile)

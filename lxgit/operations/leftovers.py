@@ -17,11 +17,11 @@ from lxgit.locks import LockHeld
 from lxgit.objects import packwriter
 from lxgit.objects.filelock import announcement, drop_stale_lock
 from lxgit.objects.reflogs import Intent
-from lxgit.operations.pins import unpin_leftovers
+from lxgit.operations.pins import let_go, unpin_leftovers
 from lxgit.operations.running import end
 from lxgit.runtime import rootless, volumes
 from lxgit.runtime.containers import all_containers, edited
-from lxgit.runtime.erasing import remove, settled
+from lxgit.runtime.erasing import gone, remove, settled
 from lxgit.runtime.index import NoSuchContainer
 from lxgit.runtime.lifetime import lives
 from lxgit.runtime.newupper import others, remove_others
@@ -71,11 +71,14 @@ def sweep(repository: Repository) -> int:
     Safe at any time, beside commands that work on the store.
     """
     swept = packwriter.sweep(repository.git_dir)
-    swept += sum(map(_drop_ownerless, _ownerless(repository)))
+    swept += sum(_drop_ownerless(repository, one) for one in _ownerless(repository))
     with settled(repository.containers_dir) as living:
         swept += unpin_leftovers(repository, living)
-    with volumes.settled(repository.volumes_dir) as gone:
-        swept += gone
+    for identity in gone(repository.containers_dir):
+        let_go(repository, identity)
+        swept += 1
+    with volumes.settled(repository.volumes_dir) as count:
+        swept += count
     swept += sum(map(_drop_others, all_containers(repository.containers_dir)))
     swept += sweep_unfinished(repository)
     ours = _named(repository.path, _OURS)
@@ -132,13 +135,14 @@ def drop_owned(repository: Repository, owner: str) -> None:
     for container in all_containers(repository.containers_dir):
         if container.config.owner == owner:
             end(container)
-            _drop_ownerless(container)
+            _drop_ownerless(repository, container)
 
 
-def _drop_ownerless(container: Container) -> int:
+def _drop_ownerless(repository: Repository, container: Container) -> int:
     """Delete a container whose owner is gone, unless its supervisor is about to."""
     with contextlib.suppress(LockHeld, FileNotFoundError):
         remove(container)
+        let_go(repository, container.id)
         return 1
     return 0
 

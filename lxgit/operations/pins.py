@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
 
-_KEPT = "-kept"
+KEPT = "-kept"
+"""How the name of the ref ends that keeps what a container was."""
 
 
 def pin_commit(
@@ -51,7 +52,7 @@ def keep_commit(
     """Keep what a container was until the next such moment, or until it goes."""
     from lxgit.objects.refs import ANY
 
-    ref = _pin(container, _KEPT)
+    ref = _pin(container, KEPT)
     if commit != repository.refs.read(ref):
         repository.refs.update(ref, commit, old=ANY, message=message, who=identity.committer)
 
@@ -115,8 +116,20 @@ def unpinned_commits(repository: Repository, container: Container) -> list[str]:
     return [one for one in (config.commit, config.base) if one and from_hex(one) not in pins]
 
 
+def let_go(repository: Repository, container: str) -> None:
+    """Let go of what is kept for a container that was deleted, then of what is left of it.
+
+    So of those whose deletion was killed.
+    """
+    from lxgit.runtime import erasing
+
+    for one in dict.fromkeys((container, *erasing.gone(repository.containers_dir))):
+        unpin_commit(repository, one)
+        erasing.drop_gone(repository.containers_dir, one)
+
+
 def unpin_commit(repository: Repository, container: str) -> None:
-    """Let go of what `pin_commit` keeps, after the container of that id has gone."""
+    """Let go of all that is kept for the container of that id."""
     from lxgit.objects.refs import ANY
 
     for ref in repository.refs.list(_pin(container, "")):
@@ -124,11 +137,49 @@ def unpin_commit(repository: Repository, container: str) -> None:
 
 
 def unpin_leftovers(repository: Repository, living: Collection[str]) -> int:
-    """Let go of what is kept for containers that are not among the `living`; how many those are."""
-    pinned = {pin_owner(ref) for ref in repository.refs.list(PINS)}
-    for container in pinned.difference(living):
-        unpin_commit(repository, container)
-    return len(pinned.difference(living))
+    """Let go of what is kept for containers that came to nothing; how many those are.
+
+    They are not among the `living`.
+    """
+    count = 0
+    logged: Collection[str] | None = None
+    for container, refs in _kept_without(repository, living).items():
+        logged = repository.refs.logged() if logged is None else logged
+        if _came_to_nothing(container, refs, logged):
+            unpin_commit(repository, container)
+            count += 1
+    return count
+
+
+def lost_pins(repository: Repository, living: Collection[str]) -> dict[str, ObjectID]:
+    """The refs of containers that are not among the `living`, though nobody deleted them."""
+    found = _kept_without(repository, living)
+    logged = repository.refs.logged() if found else ()
+    return {
+        ref: oid
+        for container, refs in found.items()
+        if not _came_to_nothing(container, refs, logged)
+        for ref, oid in refs.items()
+    }
+
+
+def _kept_without(
+    repository: Repository, living: Collection[str]
+) -> dict[str, dict[str, ObjectID]]:
+    """What is kept for containers that are not among these."""
+    found: dict[str, dict[str, ObjectID]] = {}
+    for ref, oid in repository.refs.list(PINS).items():
+        if (container := pin_owner(ref)) not in living:
+            found.setdefault(container, {})[ref] = oid
+    return found
+
+
+def _came_to_nothing(container: str, refs: Collection[str], logged: Collection[str]) -> bool:
+    """Whether a container that is not there never was: nothing that was kept for it has moved.
+
+    Any other is perhaps to be back: on its disk, or from a backup. Nothing else has its stashes.
+    """
+    return list(refs) == [_pin(container, "")] and not set(refs) & set(logged)
 
 
 def _pin(container: str, name: str) -> str:

@@ -1,7 +1,8 @@
 """Deleting containers, and what is left of those that were half made or half deleted.
 
-A container goes by the name of its directory: `.gone-ID` is none. What is in it goes after that, at
-leisure; if whoever is at it is killed, the next one goes on.
+A container goes by the name of its directory: `.gone-ID` is none. It says that the container was
+deleted, so it stays until nothing is kept for that any more (`pins.let_go`). Then what is in it
+goes, at leisure. If whoever is at it is killed, the next one goes on.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from lxgit.runtime.containers import Container
 
+_GONE = ".gone-"
+
 
 def remove(container: Container) -> None:
     """Delete a container that does not run. LockHeld when it does."""
@@ -32,7 +35,8 @@ def remove(container: Container) -> None:
 def erase(container: Container) -> None:
     """Delete a container whose lock the caller holds. It goes at once, and for good.
 
-    A power failure after that must not bring it back: the caller lets go of its commit.
+    A power failure after that must not bring it back: the caller lets go of its commit, then of
+    what is left of it.
     """
     registry = container.path.parent
     with registered(registry):
@@ -41,7 +45,6 @@ def erase(container: Container) -> None:
         if container.config.idmap is not None:
             idranges.release(registry / ".ranges", container.id, container.config.idmap)
     container.tell("destroy")
-    _remove_gone(registry)
 
 
 def erase_broken(containers: Path, identity: str) -> None:
@@ -56,37 +59,44 @@ def erase_broken(containers: Path, identity: str) -> None:
             held.enter_context(locked(path / "lock", wait=False, what=what))
         held.enter_context(registered(containers))
         _put_aside(path)
-    _remove_gone(containers)
 
 
 def _put_aside(path: Path) -> None:
     """Give a container's directory the name of one that is gone, or leave it as it was."""
-    gone = path.with_name(f".gone-{path.name}")
-    path.rename(gone)
+    aside = path.with_name(f"{_GONE}{path.name}")
+    path.rename(aside)
     try:
         fsync_directory(path.parent)
     except OSError:
-        gone.rename(path)
+        aside.rename(path)
         raise
 
 
-def _remove_gone(registry: Path) -> None:
-    for leftover in registry.glob(".gone-*"):  # of one that was killed here, or is still at it
-        with contextlib.suppress(OSError):
-            drop(leftover)
+def gone(containers: Path) -> list[str]:
+    """The ids of containers that were deleted, and of which something is left.
+
+    Of one that was killed there, or is still at it.
+    """
+    found = (path.name.removeprefix(_GONE) for path in containers.glob(f"{_GONE}*"))
+    return [identity for identity in found if index.is_id(identity)]
+
+
+def drop_gone(containers: Path, identity: str) -> None:
+    """Remove what is left of a container that was deleted, as far as that works."""
+    with contextlib.suppress(OSError):
+        drop(containers / f"{_GONE}{identity}")
 
 
 @contextlib.contextmanager
 def settled(containers: Path) -> Iterator[Collection[str]]:
     """The ids of the containers that there are, while none is made or goes.
 
-    First what those that were killed here have left goes: containers half made or half deleted.
+    First what those that were killed here have left goes: containers half made are `gone`.
     """
     with registered(containers):
         for identity in ids_of(containers):
             if index.record(containers / identity) is None:
-                drop(containers / identity)
-        _remove_gone(containers)
+                (containers / identity).rename(containers / f"{_GONE}{identity}")
         idranges.drop_leftovers(containers / ".ranges")
         drop_stale(containers / ".names")
         yield ids_of(containers)

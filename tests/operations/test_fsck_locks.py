@@ -58,7 +58,7 @@ def test_a_damaged_step_of_the_build_cache(repository: Repository, scratch: Path
 def test_what_a_container_had_that_is_gone(repository: Repository, scratch: Path) -> None:
     take(repository, scratch)
     ref = PINS + "a" * 64
-    StockGit(repository.git_dir)("update-ref", ref, "base")
+    StockGit(repository.git_dir)("-c", "core.logAllRefUpdates=false", "update-ref", ref, "base")
     check_gone_on(repository, hold(repository, ref), harms=None)
     assert repository.refs.read(ref) is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,14 +11,16 @@ from lxgit.objects.database import MissingObject
 from lxgit.objects.ids import from_hex
 from lxgit.objects.refs import CorruptRef
 from lxgit.operations import stashing
-from lxgit.operations.branches import create_branch
+from lxgit.operations.branches import create_branch, drop_branch
 from lxgit.operations.containers import remove_container
 from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
 from lxgit.operations.moving import checkout_container, reset, restore
 from lxgit.operations.placing import Conflicts
+from lxgit.operations.prune import prune
 from lxgit.operations.stashing import NoStash, drop, find_stash, list_stashes, pop, push
 from lxgit.operations.worktree import NothingChanged
+from lxgit.runtime import erasing
 from tests.operations.conftest import killed_behind
 from tests.operations.test_commit import changed, content
 from tests.operations.test_moving import CHANGE, CHANGED
@@ -159,6 +162,40 @@ def test_they_go_with_the_container(web: Lab) -> None:
     gone = remove_container(web.repository, "c", force=False)
     assert (gone.uncommitted, gone.stashes) == (0, 1)
     assert list(web.repository.refs.list("refs/lxgit/")) == []
+
+
+def test_they_stay_while_the_container_is_out_of_sight(web: Lab) -> None:
+    """Nothing else has them, and what the container stood on may be on no branch."""
+    web.commit("c", "topic")
+    stood = from_hex(web.container("c").config.commit)
+    drop_branch(web.repository, "topic", stood, WHO)
+    web.start("c")
+    stash = put_away(web)
+    place, aside = web.repository.containers_dir, web.repository.path / "elsewhere"
+    place.rename(aside)
+    list(fsck(web.repository, repair=True, progress=Listener()))
+    prune(web.repository, progress=Listener())
+    gc(web.repository, now=True, progress=Listener())
+    told = list(fsck(web.repository, progress=Listener()))
+    assert all("is gone, and nobody deleted it" in one.message for one in told)
+    [hint] = [str(one.hint) for one in told if one.message.endswith(": a stash of it is there")]
+    assert f"'lxgit branch NAME {stash.oid[:12]}' keeps what that is" in hint
+    shutil.rmtree(place)
+    aside.rename(place)
+    web.repository.objects.scan()
+    assert stood in web.repository.objects
+    assert back(web).paths > 0
+
+
+def test_a_deletion_that_was_killed_is_one(web: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_away(web)
+    with killed_behind(monkeypatch, erasing, "erase"):
+        remove_container(web.repository, "c", force=False)
+    assert list(web.repository.refs.list("refs/lxgit/")) != []
+    assert list(fsck(web.repository, progress=Listener())) == []
+    prune(web.repository, progress=Listener())
+    assert list(web.repository.refs.list("refs/lxgit/")) == []
+    assert not list(web.repository.containers_dir.glob(".gone-*"))
 
 
 @pytest.mark.parametrize("step", ["put_aside", "place", "show"])

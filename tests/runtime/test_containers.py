@@ -25,7 +25,7 @@ from lxgit.runtime.containers import (
     broken,
 )
 from lxgit.runtime.creating import create
-from lxgit.runtime.erasing import remove, settled
+from lxgit.runtime.erasing import drop_gone, gone, remove, settled
 from lxgit.runtime.holders import is_starting
 from lxgit.runtime.idmap import Extent, InvalidIdMap
 from lxgit.runtime.index import AmbiguousContainer, NoSuchContainer, container_names
@@ -305,13 +305,15 @@ def test_a_record_of_another_id_is_not_the_containers(containers: Path) -> None:
         find(containers, "web")
 
 
-def test_an_interrupted_deletion_is_finished(containers: Path) -> None:
+def test_a_deletion_is_known_until_what_is_left_goes(containers: Path) -> None:
     container = create(containers, REQUEST)
-    container.path.rename(containers / f".gone-{container.id}")
+    (containers / ".gone-0123").mkdir()  # no container's
+    remove(container)
     assert container_names(containers) == {}
-    remove(create(containers, REQUEST))
     assert all_containers(containers) == []
-    assert not list(containers.glob(".gone-*"))
+    assert gone(containers) == [container.id]
+    drop_gone(containers, container.id)
+    assert gone(containers) == []
 
 
 def test_extents_are_kept_as_they_are(containers: Path) -> None:
