@@ -3,11 +3,15 @@
 It is a row of records, each what one read brought. A terminal has one stream, `out`. Whatever the
 bytes are they need no escaping, and a record that a crash cut short is told by its length. Who
 writes next drops it first: nobody would find what comes after it. To see that the records are
-whole, a log is gone through from a record that is noted in `log.end`: where it is, and its header,
-by which a note is told that is of another log, or of one that a user has emptied. A large log has
-its last record noted when it is closed, which holds until the next boot, since nothing is flushed
-for that. And every 16 MiB a child has the log on the disk, and then what was its last record is
-noted for good: so who writes next, after a kill or a power failure, goes through little more.
+whole, a log is gone through from a record that is noted in an attribute of the file: where it is,
+and its header, by which a note is told that is of a log which a user has emptied since. A large log
+has its last record noted when it is closed, which holds until the next boot, since nothing is
+flushed for that. And every 16 MiB a child has the log on the disk, and then notes what was its last
+record, for good: so who writes next, after a kill or a power failure, goes through 16 MiB, and what
+was written while the disk took that. The child waits for seconds where others write, too, and no
+kill ends it sooner. So nobody waits for it, and it holds nothing but the log: the container may
+have ended by then, run again, or be gone. No other flushes the same file meanwhile, so that no
+older note takes the place of a newer one.
 
 A log is bounded: once it is half as large as it may be, it takes the place of the one before it,
 `log.1`, and a new one begins. So what is kept of the latest output is at least half of the bound,
@@ -18,17 +22,18 @@ it by two records at most, each of 64 KiB.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import time
 
-from lxgit.fsutil import write_all, write_atomic
+from lxgit.fsutil import write_all
 from lxgit.processes import close_all_but
 from lxgit.runtime.runplace import kernel_boot
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import IO
 
@@ -41,8 +46,8 @@ _MAX_HEADER = 64  # bytes: two numbers of 20 digits, a word
 _MOST = 65536  # bytes of a record's data
 _WORTH = 1 << 18  # bytes: a smaller log is gone through in some milliseconds
 _STEP = 1 << 24  # bytes: gone through in half a second where each record is of one short line
-_FOR_GOOD = b"-"  # the boot of a note that holds in any
-_NONE = 0, b""  # no record: a place, and a header
+_FLUSHED = "user.lxgit.flushed"  # attribute: a place, and a header
+_CLOSED = "user.lxgit.closed"  # attribute: a boot, a place, and a header
 
 
 class Record(NamedTuple):
@@ -57,18 +62,18 @@ class LogWriter:
     """Appends to a log of `size` bytes at most, or of any size for None.
 
     A disk that is full, or turns read-only, loses what it does not take, and stops no container.
+    `let_go` is called in the child that waits for the disk: it may outlive who writes.
     """
 
-    def __init__(self, path: Path, size: int | None = None) -> None:
+    def __init__(
+        self, path: Path, size: int | None = None, let_go: Callable[[], None] | None = None
+    ) -> None:
         self._path = path
         self._half = None if size is None else size // 2
+        self._let_go = let_go
         self._is_torn = False  # half a record may stand behind `_end`
-        self._note = path.with_name(path.name + ".end")
-        self._last = _NONE
-        self._flushed = b""  # the note of what is on the disk
-        self._due = _STEP  # where the next such note is wanted
-        self._flusher = 0  # the child that has so much on the disk
-        self._flushing = b""  # the note of that
+        self._last = b""  # where the last record is, and its header
+        self._due = _STEP  # where the next is to be noted as flushed
         self._open()
         if self._end:
             with contextlib.suppress(OSError):  # what cannot be read is left as it is
@@ -82,27 +87,13 @@ class LogWriter:
     def _mend(self) -> None:
         """Have the log end with a whole record; if it cannot be cut, before the next one."""
         with self._path.open("rb") as file:
-            self._find_noted(file)
+            flushed = _noted(file, _FLUSHED)
+            self._due = flushed + _STEP
+            file.seek(max(flushed, _noted(file, _CLOSED, _boot())))
             self._last, end = _last_record(file)
         if end < self._end:
             self._end, self._is_torn = end, True
             self._cut()
-
-    def _find_noted(self, file: IO[bytes]) -> None:
-        """Go to the last record that is noted, which is whole as all before it; to 0 for none."""
-        found = 0
-        with contextlib.suppress(OSError, ValueError):
-            for note in self._note.read_bytes().splitlines(keepends=True):
-                boot, place, header = note.split(b" ", 2)
-                _parsed(header)
-                file.seek(int(place))
-                if file.readline(_MAX_HEADER) != header:
-                    continue
-                if boot == _FOR_GOOD:
-                    self._flushed, self._due = note, int(place) + _STEP
-                if boot in (_FOR_GOOD, kernel_boot().encode()):
-                    found = int(place)
-        file.seek(found)
 
     def write(self, stream: str, data: bytes) -> None:
         """Append one record, stamped now."""
@@ -118,30 +109,29 @@ class LogWriter:
             with contextlib.suppress(OSError):  # else before the next record
                 self._cut()
             return
-        self._last = self._end, header
+        self._last = b"%d %s" % (self._end, header)
         self._end += len(header) + len(data)
         if self._end >= self._due:
-            with contextlib.suppress(OSError):  # no process is to be had, or a bad disk
+            self._due = self._end + _STEP
+            with contextlib.suppress(OSError):  # no process is to be had
                 self._flush()
 
     def _flush(self) -> None:
-        """Have what there is on the disk, and note that when it is there.
-
-        A child waits for the disk, which takes seconds where others write, too: clients do not.
-        """
-        if self._flusher:
-            ended, status = os.waitpid(self._flusher, os.WNOHANG)
-            if not ended:
-                return
-            self._flusher = 0
-            if self._flushing:
-                self._due = self._end + _STEP
-                if status == 0:
-                    self._flushed = self._flushing
-                    self._write_note(b"")
-                return
-        self._flusher = _flusher(self._fd)
-        self._flushing = _note(_FOR_GOOD, self._last)
+        """Have a child of nobody's flush the log, and note that: no zombie is left of it."""
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+            return
+        try:
+            if os.fork() == 0:
+                close_all_but({self._fd})  # the lock of the container above all
+                fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self._let_go is not None:
+                    self._let_go()
+                os.fdatasync(self._fd)
+                os.setxattr(self._fd, _FLUSHED, self._last)
+        finally:
+            os._exit(0)
 
     def _cut(self) -> None:
         os.ftruncate(self._fd, self._end)
@@ -153,35 +143,30 @@ class LogWriter:
         full = self._fd
         self._open()
         os.close(full)
-        self._flushed = self._flushing = b""
         self._due = _STEP
 
     def close(self) -> None:
         """Write no more. Where the end cannot be noted, who writes next looks for it."""
-        if self._end >= _WORTH and self._last is not _NONE and not self._is_torn:
+        if self._end >= _WORTH and self._last and not self._is_torn:
             with contextlib.suppress(OSError):
-                self._write_note(_note(kernel_boot().encode(), self._last))
+                os.setxattr(self._fd, _CLOSED, _boot() + self._last)
         os.close(self._fd)
 
-    def _write_note(self, of_boot: bytes) -> None:
-        write_atomic(self._note, self._flushed + of_boot, durable=False)
+
+def _boot() -> bytes:
+    return kernel_boot().encode() + b" "
 
 
-def _note(boot: bytes, record: tuple[int, bytes]) -> bytes:
-    return b"%s %d %s" % (boot, *record)
-
-
-def _flusher(fd: int) -> int:
-    """A child that exits 0 when all that was written to a file is on the disk."""
-    child = os.fork()
-    if child:
-        return child
+def _noted(stream: IO[bytes], attribute: str, boot: bytes = b"") -> int:
+    """Where the record is that is noted; 0 for none, or one of another boot, or of another log."""
     try:
-        close_all_but({fd})  # the lock of the container above all
-        os.fdatasync(fd)
-        os._exit(0)
-    finally:
-        os._exit(1)
+        note = os.getxattr(stream.fileno(), attribute)
+        place, header = note.removeprefix(boot).split(b" ", 1)
+        _parsed(header)
+        stream.seek(int(place))
+        return int(place) if stream.readline(_MAX_HEADER) == header else 0
+    except (OSError, ValueError, OverflowError):
+        return 0
 
 
 def older(path: Path) -> Path:
@@ -251,12 +236,12 @@ def read_log(stream: IO[bytes]) -> Iterator[Record]:
     stream.seek(start)
 
 
-def _last_record(stream: IO[bytes]) -> tuple[tuple[int, bytes], int]:
-    """Where the last whole record from here on is, and its header; and where it ends.
+def _last_record(stream: IO[bytes]) -> tuple[bytes, int]:
+    """Where the last whole record from here on is, with its header as noted; and where it ends.
 
     What is in them is not read.
     """
-    size, end, last = os.fstat(stream.fileno()).st_size, stream.tell(), _NONE
+    size, end, last = os.fstat(stream.fileno()).st_size, stream.tell(), b""
     while header := stream.readline(_MAX_HEADER):
         try:
             following = end + len(header) + _parsed(header)[2]
@@ -264,7 +249,7 @@ def _last_record(stream: IO[bytes]) -> tuple[tuple[int, bytes], int]:
             break
         if following > size:
             break
-        last = end, header
+        last = b"%d %s" % (end, header)
         end = stream.seek(following)
     return last, end
 

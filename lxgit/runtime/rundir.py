@@ -100,6 +100,12 @@ def stage() -> Iterator[None]:
         os.close(host)
 
 
+def leave_stage() -> None:
+    """Hold nothing on STAGE any longer, in a child that may outlive whoever mounted it."""
+    kernel.enter_private_mounts()
+    kernel.umount(STAGE, kernel.MNT_DETACH)
+
+
 @contextlib.contextmanager
 def claimed(container: str) -> Iterator[Path]:
     """Own a container's directory: made here, locked, removed at the end."""

@@ -2,8 +2,9 @@
 
 It is forked from the command that starts the container and outlives it. Everything it makes ends
 with it even when it is killed: its mounts are in a namespace of its own, LXC and with it the
-container die with it (PR_SET_PDEATHSIG), its locks are flock(2)s. What can still lie about then
-are control groups and files in /run/lxgit, which the next command sweeps (cgroups.py, sweep).
+container die with it (PR_SET_PDEATHSIG), its locks are flock(2)s; who waits for the disk has left
+all of it (logfile.py). What can still lie about then are control groups and files in /run/lxgit,
+which the next command sweeps (cgroups.py, sweep).
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ class Supervisor:
         self._config = task.container.config
         self._lock = lock
         self._log = lxc.Log()
-        self._output = LogWriter(task.container.path / "log", self._config.log_size)
+        self._output = LogWriter(
+            task.container.path / "log", self._config.log_size, rundir.leave_stage
+        )
         self._stillness = Stillness(self._config.id)
         self._relay = Relay(self._output, self._signal, Loop(), self._execute, self._control)
         self._executions: list[Execution] = []  # whose clients have not been told all

@@ -54,6 +54,15 @@ def test_a_command_runs(person: OrdinaryUser) -> None:
     assert terminal.exitstatus == 7
 
 
+def test_a_long_log_is_had_on_the_disk(person: OrdinaryUser) -> None:
+    """By a child that has left the container's mounts, which a user namespace lets it."""
+    printing = "dd if=/dev/zero bs=64k count=270; sleep 600"
+    person("run", "-d", "--name", "c", *NONE, "base", "sh", "-c", printing, code=0)
+    (log,) = person.passage.glob("**/containers/*/log")
+    waiting.wait_until(lambda: "user.lxgit.flushed" in os.listxattr(log))
+    person("rm", "-f", "c", code=0)
+
+
 def test_version_2_of_control_groups_alone(person: OrdinaryUser) -> None:
     """As on most hosts, where the user may make no group in it."""
     unified = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -15,10 +14,15 @@ from hypothesis import strategies as st
 from lxgit.runtime import logfile
 from lxgit.runtime.logfile import ERR, OUT, LogReader, LogWriter, Record, read_log
 from lxgit.runtime.runplace import kernel_boot
+from tests.support import disks, processes
 from tests.support.rlimits import file_size
+from tests.support.slowdisk import slow_disk
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_STEP = 16 << 20  # bytes between two flushes
 
 pieces = st.lists(st.tuples(st.sampled_from([OUT, ERR]), st.binary(min_size=1, max_size=50)))
 
@@ -87,7 +91,8 @@ def test_what_a_power_failure_tore_hides_nothing_that_comes_after(
     for data in before:
         with closing(LogWriter(path)) as log:
             log.write(OUT, data)
-    (tmp_path / "log.end").unlink(missing_ok=True)  # it is of another boot
+    if path.exists():
+        forget(path, "closed")  # it is of another boot
     whole = path.read_bytes() if before else b""
     path.write_bytes(whole + torn)
     with closing(LogReader(path)) as reader:
@@ -118,24 +123,40 @@ def test_a_log_that_ends_anywhere_goes_on_behind_its_last_whole_record(
     ]
 
 
-def test_where_a_large_log_ended_is_known_in_the_same_boot(tmp_path: Path) -> None:
-    path, note = tmp_path / "log", tmp_path / "log.end"
+def noted(path: Path, kind: str = "flushed") -> bytes:
+    """What is noted of a log: `flushed`, or `closed`."""
+    attribute = f"user.lxgit.{kind}"
+    return os.getxattr(path, attribute) if attribute in os.listxattr(path) else b""
+
+
+def noted_place(path: Path) -> int:
+    return int((noted(path) or b"0").split()[0])
+
+
+def forget(path: Path, kind: str) -> None:
+    if noted(path, kind):
+        os.removexattr(path, f"user.lxgit.{kind}")
+
+
+def test_where_a_large_log_ended_is_known_in_the_same_boot(scratch: Path) -> None:
+    path = scratch / "log"
     with closing(LogWriter(path)) as log:
         log.write(OUT, b"x")
-    assert not note.exists()  # so little is gone through
+    assert not noted(path, "closed")  # so little is gone through
     with closing(LogWriter(path, 1 << 20)) as log:
         for _ in range(5):
             log.write(OUT, bytes(60000))
-    content = path.read_bytes()
+    content, note = path.read_bytes(), noted(path, "closed")
     place, header = last_record(path)
-    assert note.read_bytes() == b"%s %d %s" % (kernel_boot().encode(), place, header)
+    assert note == b"%s %d %s" % (kernel_boot().encode(), place, header)
     path.write_bytes(b"?" + content[1:] + b"1 out 7\ntorn")  # a look at all of it would find that
     LogWriter(path).close()
     assert path.stat().st_size == len(content)
     of_another = b"%s %d %s" % (b"0" * 36, place, header)
-    for another in (b"", of_another, note.read_bytes()[:-9], b"\0 1 1", b"- -1 1 out 1\n"):
+    far = b"%s %d %s" % (kernel_boot().encode(), 10**30, header)
+    for another in (b"", of_another, note[:-9], far, b"\0 1 1", b"- -1 1 out 1\n"):
         path.write_bytes(b"?" + content[1:])
-        note.write_bytes(another)
+        os.setxattr(path, "user.lxgit.closed", another)
         LogWriter(path).close()
         assert path.stat().st_size == 0
 
@@ -148,31 +169,57 @@ def last_record(path: Path) -> tuple[int, bytes]:
     return place, content[place : content.index(b"\n", header) + 1]
 
 
-def test_what_is_noted_is_of_the_log_that_it_was_written_for(tmp_path: Path) -> None:
-    path = tmp_path / "log"
+def test_what_is_noted_is_of_the_log_that_it_was_written_for(scratch: Path) -> None:
+    path = scratch / "log"
     with closing(LogWriter(path, 1 << 20)) as log:
         for _ in range(5):
             log.write(OUT, bytes(60000))
-    assert (tmp_path / "log.end").exists()
+    assert noted(path, "closed")
     killed = LogWriter(path, 1 << 19)
     for _ in range(5):
         killed.write(OUT, bytes(59999))
-    assert (tmp_path / "log.1").exists()
+    assert noted(scratch / "log.1", "closed")
+    assert not noted(path, "closed")
     LogWriter(path).close()
     assert len(logged(path)) == 5
 
 
+def fill(path: Path, size: int, each: int = 0) -> LogWriter:
+    """Have a log of so many bytes, in lives of `each` records, and who writes the last of them.
+
+    However slow the disk is: it is given the time to take what is to be flushed.
+    """
+    log, flushed = LogWriter(path), 0
+    for number in range(1, size // 60000 + 1):
+        log.write(OUT, bytes(60000))
+        if number * 60000 - flushed > _STEP + 100_000:
+            flushed = next_flushed(path, flushed)
+        if each and number % each == 0:
+            log.close()
+            log = LogWriter(path)
+    return log
+
+
+def next_flushed(path: Path, before: int = 0) -> int:
+    """What is noted after that, once who has noted it is gone: until then no other flushes."""
+    wait_until(lambda: noted_place(path) > before and not flushers(path))
+    return noted_place(path)
+
+
+def flushers(path: Path) -> set[int]:
+    """The processes that have a log open, but for this one."""
+    return processes.openers(path) - {os.getpid()}
+
+
 @pytest.mark.parametrize("boot", [kernel_boot(), "0" * 36])
+@pytest.mark.parametrize("each", [0, 200, 1])
 def test_who_comes_after_a_kill_or_a_power_failure_goes_through_little(
-    tmp_path: Path, boot: str, monkeypatch: pytest.MonkeyPatch
+    scratch: Path, boot: str, each: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a log that grew in several lives; a fault at its begin, which none has, is not seen."""
-    path = tmp_path / "log"
-    for _ in range(3):
-        killed = LogWriter(path)
-        for _ in range(200):
-            killed.write(OUT, bytes(60000))
-            time.sleep(0.001)
+    """Of a log that grew in one life or many; a fault at its begin, which none has, is not seen."""
+    path = scratch / "log"
+    fill(path, 40 << 20, each)
+    forget(path, "closed")  # it has been killed
     monkeypatch.setattr(logfile, "kernel_boot", lambda: boot)
     with path.open("r+b") as file:
         file.write(b"?")
@@ -181,16 +228,93 @@ def test_who_comes_after_a_kill_or_a_power_failure_goes_through_little(
         file.write(b"1 out 7\ntorn")
     LogWriter(path).close()
     assert path.stat().st_size == whole
-    on_disk, of_boot = (tmp_path / "log.end").read_bytes().splitlines()
-    place = int(on_disk.split()[1])
-    assert on_disk.startswith(b"- ")
-    assert whole - place < 20 << 20
-    assert of_boot.startswith(boot.encode())
+    assert noted(path, "closed").startswith(boot.encode())
 
 
-def test_what_was_noted_before_a_life_is_not_where_a_log_ends_after_it(tmp_path: Path) -> None:
+def test_who_has_the_log_on_the_disk_is_nobodys_child(scratch: Path) -> None:
+    """So no zombie is left of it, and what it notes it notes though nothing more is printed."""
+    path, before = scratch / "log", processes.children(os.getpid())
+    with slow_disk(scratch / "gate") as let_go:
+        killed = life(path, _STEP)
+        assert processes.children(os.getpid()) == before
+        assert len(flushers(path)) == 1
+        assert not noted(path)
+        let_go()
+        next_flushed(path)
+    killed.close()
+
+
+def life(path: Path, size: int) -> LogWriter:
+    """Somebody who writes until a log has so many bytes."""
+    log = LogWriter(path)
+    while path.stat().st_size < size:
+        log.write(OUT, bytes(60000))
+    return log
+
+
+def test_one_flush_at_a_time_so_that_no_older_note_comes_last(scratch: Path) -> None:
+    path = scratch / "log"
+    with slow_disk(scratch / "gate") as let_go:
+        for number in (1, 2, 3):
+            life(path, number * _STEP).close()
+        wait_until(lambda: len(flushers(path)) == 1)  # the others have seen it, and gone
+        let_go()
+        first = next_flushed(path)
+    assert first < _STEP
+    with closing(LogWriter(path)) as log:  # it finds that another is due
+        log.write(OUT, b"more")
+    assert next_flushed(path, first) > 3 * _STEP
+
+
+def test_a_flush_that_ends_late_notes_nothing_of_the_next_log(scratch: Path) -> None:
+    path, before = scratch / "log", scratch / "log.1"
+    with slow_disk(scratch / "gate") as let_go:
+        with closing(LogWriter(path, 5 * _STEP // 2)) as log:
+            while not before.exists():
+                log.write(OUT, bytes(60000))
+        let_go()
+        next_flushed(before)
+    assert not noted(path)
+
+
+def test_a_flush_that_ends_late_hides_nothing_of_a_log_that_was_emptied(scratch: Path) -> None:
+    path = scratch / "log"
+    with slow_disk(scratch / "gate") as let_go:
+        life(path, _STEP).close()
+        os.truncate(path, 0)
+        with closing(LogWriter(path)) as log:
+            log.write(OUT, b"short")
+        let_go()
+        next_flushed(path)
+    with path.open("ab") as file:
+        file.write(b"1 out 7\ntorn")
+    with closing(LogWriter(path)) as log:
+        log.write(OUT, b"last")
+    assert [record.data for record in logged(path)] == [b"short", b"last"]
+
+
+@pytest.mark.root
+def test_what_is_noted_as_flushed_is_on_the_disk(scratch: Path) -> None:
+    """The power fails, and with the note all of the log up to it comes back."""
+    kind = disks.Kind("ext4", disks.EXT4.make, 128, disks.EXT4.options)
+    image = disks.make(kind, scratch / "disk")
+    with disks.mounted(kind, image, scratch / "mounted") as place:
+        fill(place / "log", 40 << 20).close()
+        with (place / "another").open("wb") as file:
+            os.fsync(file.fileno())  # has all changes of inodes come to the disk
+        lost = disks.copy(image, scratch / "lost")
+        written, flushed = (place / "log").read_bytes(), noted_place(place / "log")
+    with disks.mounted(kind, lost, scratch / "again") as place:
+        path = place / "log"
+        assert noted_place(path) == flushed > _STEP
+        assert path.read_bytes()[:flushed] == written[:flushed]
+        LogWriter(path).close()
+        assert len(path.read_bytes()) > flushed
+
+
+def test_what_was_noted_before_a_life_is_not_where_a_log_ends_after_it(scratch: Path) -> None:
     """The user has emptied it, and whoever wrote to it next was killed."""
-    path = tmp_path / "log"
+    path = scratch / "log"
     with closing(LogWriter(path)) as log:
         for _ in range(5):
             log.write(OUT, bytes(60000))

@@ -26,8 +26,9 @@ from lxgit.runtime.streams import Streams
 from lxgit.runtime.sweep import sweep
 from lxgit.runtime.wanted import WantedCommand
 from tests.support import leaks, rlimits
-from tests.support.processes import parent, stat_of
+from tests.support.processes import children, mount_points, openers, parent, stat_of
 from tests.support.rlimits import descriptors_of
+from tests.support.slowdisk import slow_disk
 from tests.support.stores import find
 from tests.support.waiting import wait_until
 
@@ -109,6 +110,25 @@ def test_killed_it_takes_the_container_with_it(machine: Machine) -> None:
     with machine.start(container) as session:  # and it can go on
         session.send_signal(signal.SIGKILL)
         assert session.wait() == 137
+
+
+def test_killed_it_leaves_no_mount_to_who_waits_for_the_disk(
+    machine: Machine, scratch: Path
+) -> None:
+    """What has the log on the disk lives on until the disk lets it: with nothing but the log."""
+    printing = "dd if=/dev/zero bs=64k count=270; touch /done; sleep 60"
+    container = machine.create("sh", "-c", printing)
+    with slow_disk(scratch / "gate"):
+        machine.start(container, detached=True).close()
+        wait_until((container.upper / "done").exists)
+        supervisor, log = process(container), container.path / "log"
+        wait_until(lambda: log.stat().st_size > 16 << 20)
+        (flusher,) = openers(log) - {supervisor}
+        assert children(supervisor) == {parent(process(container, "pid"))}
+        os.kill(supervisor, signal.SIGKILL)
+        wait_until(lambda: find(machine.containers, container.id).state.status == EXITED)
+        wait_until(lambda: rundir.STAGE not in mount_points(flusher))
+    wait_until(lambda: not openers(log))
 
 
 def test_killed_lxc_is_an_end_with_a_reason(machine: Machine) -> None:

@@ -47,3 +47,19 @@ def group_has_ended(group: int) -> bool:
             if int(its_group) == group and state not in "ZX":
                 return False
     return True
+
+
+def openers(path: Path) -> set[int]:
+    """The processes that have a file open."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):  # it has just gone, or tells nobody
+            if link.samefile(path):
+                found.add(int(link.parts[2]))
+    return found
+
+
+def mount_points(pid: int) -> set[Path]:
+    """Where something is mounted for a process (proc_pid_mountinfo(5))."""
+    lines = Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
+    return {Path(line.split()[4]) for line in lines}
