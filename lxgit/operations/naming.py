@@ -19,7 +19,7 @@ from lxgit.objects.refnames import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from lxgit.objects.commits import Signature
@@ -166,11 +166,21 @@ def set_ref(
         repository.refs.update(ref, oid, old=None, message=message, who=who, log=log)
 
 
-def shared_names(repository: Repository) -> Iterator[tuple[str, str, str]]:
+def shared_names(repository: Repository) -> list[tuple[str, str, str]]:
     """The names that two things have, which stock Git can bring about: each with what these are."""
-    from lxgit.runtime.index import container_names
+    from lxgit.runtime.index import container_names, list_lock, names_as_they_stand
 
-    containers = container_names(repository.containers_dir)
+    registry = repository.containers_dir
+    found = list(_shared(repository, container_names(registry)))
+    if found:  # perhaps one was given up, and given to another, meanwhile: now nobody gives out any
+        with list_lock(registry, reading=True):
+            found = list(_shared(repository, names_as_they_stand(registry)))
+    return found
+
+
+def _shared(
+    repository: Repository, containers: Mapping[str, str]
+) -> Iterator[tuple[str, str, str]]:
     tags = {short_name(ref) for ref in repository.refs.list(TAGS)}
     for name in map(short_name, repository.refs.list(BRANCHES)):
         if name in tags:

@@ -59,6 +59,11 @@ def container_names(containers: Path | str) -> dict[str, str]:
     that only a link has stands for its container as long as no record has it.
     """
     look_again(containers)
+    return names_as_they_stand(containers)
+
+
+def names_as_they_stand(containers: Path | str) -> dict[str, str]:
+    """The same, for who has looked again already and may hold the list's lock."""
     try:
         links = os.listdir(f"{containers}/.names")
     except FileNotFoundError:
@@ -85,12 +90,14 @@ def is_linked(containers: Path | str, name: str) -> bool:
     return is_name(name) and _linked(containers, name) is not None
 
 
-def list_lock(containers: Path) -> AbstractContextManager[int]:
+def list_lock(containers: Path, *, reading: bool = False) -> AbstractContextManager[int]:
     """Be the only one to give out names of containers, branches and tags (format.md, "Locks").
 
-    Whoever changes the index takes it by `registering.registered`.
+    Whoever changes the index takes it by `registering.registered`; who is only `reading` may do so
+    on a disk that cannot be written to.
     """
-    return locked(containers / ".lock", lasting=True, what="the list of containers")
+    what = "the list of containers"
+    return locked(containers / ".lock", reading=reading, lasting=True, what=what)
 
 
 def _linked(containers: Path | str, name: str) -> tuple[str, bytes] | None:

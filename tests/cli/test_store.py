@@ -229,3 +229,11 @@ def test_one_that_is_mounted_read_only(based: Lxgit, locks: str) -> None:
             assert based(*words).code == 0
         assert "remount it for writing" in based("tag", "new", code=1).err
     assert based("fsck").out == "No faults found.\n"
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+def test_a_name_of_two_things_in_one_that_is_mounted_read_only(based: Lxgit, git: StockGit) -> None:
+    git("tag", "base", "base")
+    with read_only(based.store):
+        assert based("fsck", code=1).lines[0] == "'base' is a branch and a tag (harms base)"

@@ -27,7 +27,7 @@ from lxgit.operations.lookup import AlreadyRunning
 from lxgit.operations.prune import prune
 from lxgit.records import replace
 from lxgit.runtime import containers as records
-from lxgit.runtime import rundir
+from lxgit.runtime import index, rundir
 from lxgit.runtime.containers import edited
 from lxgit.runtime.index import NoSuchContainer
 from tests.support.stores import WHO, Listener
@@ -88,6 +88,24 @@ def test_what_is_committed_to_a_branch_comes_along_when_it_is_renamed(
     assert web.tip("renamed") == web.row("web").commit != web.tip("base")
     assert web.row("web").branch == "renamed"
     assert list(fsck(web.repository, progress=Listener())) == []
+
+
+def test_a_name_that_goes_from_a_container_to_a_branch_is_not_of_two(
+    web: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`fsck` reads the ones after the others."""
+    inner = index.container_names
+
+    def late(containers: Path) -> dict[str, str]:
+        names = inner(containers)
+        monkeypatch.undo()
+        running.rename(web.repository, "web", "other")
+        create_branch(web.repository, "web", "base", force=False, identity=WHO)
+        return names
+
+    monkeypatch.setattr(index, "container_names", late)
+    assert list(fsck(web.repository, progress=Listener())) == []
+    assert web.tip("web") == web.tip("base")
 
 
 @pytest.mark.timeout(30)
