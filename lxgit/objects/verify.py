@@ -32,6 +32,7 @@ class ImageVerifier:
         self._database = database
         self._damaged = damaged
         self._good: set[ObjectID] = set()
+        self._fitting: set[tuple[ObjectID, ObjectID]] = set()
         self._below: dict[ObjectID, tuple[int, list[ObjectID]]] = {}
         self._extents = Extents(lambda oid: self._below.get(oid, (0, [])))
 
@@ -46,11 +47,10 @@ class ImageVerifier:
         except LxgitError as error:
             yield error.message
             return
-        before = len(self._good)
         yield from self._directories(image.rootfs)
         if image.rootfs in self._below:
             yield from self._extent(image.rootfs)
-        if len(self._good) > before or image.links_id not in self._good:
+        if image.filesystem not in self._fitting:  # either is good beside some others
             yield from self._links(image)
 
     def _directories(self, root: ObjectID) -> Iterator[str]:
@@ -114,4 +114,4 @@ class ImageVerifier:
                 shown = " ".join(path.decode(errors="backslashreplace") for path in group)
                 yield f"links: these are not one inode: {shown}"
         if sound:
-            self._good.add(image.links_id)
+            self._fitting.add(image.filesystem)

@@ -181,6 +181,32 @@ def test_an_image_that_lxgit_would_not_write(repository: Repository, fault: str)
     assert problem.affected == ("bad",)
 
 
+def test_links_of_another_image(repository: Repository) -> None:
+    """Each of both has been found good before, with what is its own."""
+    with repository.objects.writer() as writer:
+        craft = Craft(writer)
+        one = craft.rootfs(b"0 - .\n0 - a\n0 - b\n", craft.file(b"a"), craft.file(b"b"))
+        other = craft.rootfs(b"0 - .\n0 - a\n1 - b\n", craft.file(b"a"), craft.file(b"b"))
+        images = {
+            "1": craft.image(one, links=b"a\tb\n"),
+            "2": craft.image(other),
+            "3": craft.image(other, links=b"a\tb\n"),
+        }
+        who = WHO.committer
+        ids = {
+            name: writer.add(
+                ObjectType.COMMIT, encode_commit(Commit(tree, (), who, who, "crafted\n"))
+            )
+            for name, tree in images.items()
+        }
+        with writer.finish():
+            for name, oid in ids.items():
+                repository.refs.update(f"refs/tags/{name}", oid, old=None, message="", who=who)
+    (problem,) = problems(repository)
+    assert problem.message.endswith("links: these are not one inode: a b")
+    assert problem.affected == ("3",)
+
+
 def packs(repository: Repository, suffix: str) -> list[Path]:
     return sorted((repository.git_dir / "objects" / "pack").glob(f"*{suffix}"))
 
