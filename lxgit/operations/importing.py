@@ -108,7 +108,7 @@ def _opened_directory(
     def leaves_out(below: bytes) -> bool:
         if below != store:
             return False
-        progress.warn(f"left out {repository.path}: it is the store")
+        progress.warn(f"left out {path / os.fsdecode(below)}: it is the store")
         return True
 
     def read(_: Offer) -> FileTree:

@@ -83,7 +83,7 @@ def test_a_directory_with_the_store_in_it(tmp_path: Path) -> None:
     os.symlink("var", tmp_path / "link")
     repository = create_repository(tmp_path / "link/store")
     (warning,) = take(repository, tmp_path)
-    assert warning == f"left out {tmp_path}/link/store: it is the store"
+    assert warning == f"left out {tmp_path}/var/store: it is the store"
     image = find_image(repository, "base")
     assert sorted(path for path, _ in image.walk()) == [b"link", b"var", b"var/file"]
     with pytest.raises(LxgitError, match="is the store itself"):
