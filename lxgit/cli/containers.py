@@ -46,13 +46,18 @@ def rm(
 
 
 def _removed(removed: RemovedContainer) -> str:
-    lost = removed.uncommitted
-    noun = "path" if lost == 1 else "paths"
-    what = f", with {lost} uncommitted {noun}" if lost else ""
-    if removed.stashes:
-        noun = "stash" if removed.stashes == 1 else "stashes"
-        what += f"{' and' if lost else ', with'} {removed.stashes} {noun}"
-    return f"Deleted {container_name(removed.container).replace('C', 'c', 1)}{what}."
+    told = f"Deleted {container_name(removed.container).replace('C', 'c', 1)}"
+    return f"{_with_lost(told, removed)}."
+
+
+def _with_lost(told: str, removed: RemovedContainer) -> str:
+    """What is told of a container, and what goes with it that is kept nowhere else."""
+    lost = []
+    if count := removed.uncommitted:
+        lost.append(f"{count} uncommitted {'path' if count == 1 else 'paths'}")
+    if count := removed.stashes:
+        lost.append(f"{count} {'stash' if count == 1 else 'stashes'}")
+    return f"{told}, with {' and '.join(lost)}" if lost else told
 
 
 _INSPECT = (
@@ -182,17 +187,19 @@ def container_prune(
     """Delete all containers that do not run, with what they have not committed."""
     from lxgit.cli.human import size
     from lxgit.cli.moments import moment
-    from lxgit.operations.containerprune import prunable, prune_containers
+    from lxgit.operations.containerprune import prunable, prune_containers, what_pruning_takes
 
     repository = session.repository()
     found = prunable(repository, filters, moment)
     if found and not force:
         from lxgit.cli.asking import confirm
 
-        confirm(session, f"this deletes {', '.join(row.name for row in found)}")
+        going = what_pruning_takes(repository, found)
+        named = [_with_lost(removed.container.name, removed) for removed in going]
+        confirm(session, f"this deletes {'; '.join(named)}")
     sizes = {row.id: row.size or 0 for row in found}
     total = 0
     for removed in prune_containers(repository, found):
-        session.out.line(removed.container.id)
+        session.out.line(_with_lost(removed.container.id, removed))
         total += sizes[removed.container.id]
     session.out.line(f"Total reclaimed space: {size(total)}")

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from lxgit.lean import NANOSECONDS
 from lxgit.operations.containerrows import ContainerStatus
-from lxgit.operations.containers import list_containers, remove_container
+from lxgit.operations.containers import list_containers, remove_container, what_goes
 from lxgit.operations.lookup import AlreadyRunning
 from lxgit.operations.selecting import has_label, parse_filters
 from lxgit.runtime.index import NoSuchContainer
@@ -37,6 +37,15 @@ def prunable(
         and all(has_label(row.labels, text) for text in wanted.get("label", ()))
         and not any(has_label(row.labels, text) for text in wanted.get("label!", ()))
     ]
+
+
+def what_pruning_takes(
+    repository: Repository, rows: Iterable[ContainerRow]
+) -> Iterator[RemovedContainer]:
+    """What would go with each of the containers, but for those that have gone meanwhile."""
+    for row in rows:
+        with suppress(NoSuchContainer):
+            yield what_goes(repository, row.id)
 
 
 def prune_containers(

@@ -111,14 +111,12 @@ def _remove_damaged(repository: Repository, container: str) -> RemovedContainer:
 
 def _remove(repository: Repository, container: Container, *, volumes: bool) -> RemovedContainer:
     from lxgit.operations.attached import drop_anonymous_volumes
-    from lxgit.operations.pins import let_go, stashed
+    from lxgit.operations.pins import let_go
     from lxgit.runtime.erasing import erase
 
     try:
         with records.edited(container) as now, now.lock():
-            removed = RemovedContainer(
-                row_of(now), _uncommitted(repository, now), len(stashed(repository, now.id))
-            )
+            removed = _with_what_goes(repository, now)
             erase(now)
     except LockHeld:
         if not container.is_running:
@@ -132,6 +130,18 @@ def _remove(repository: Repository, container: Container, *, volumes: bool) -> R
     if volumes or container.config.remove:
         drop_anonymous_volumes(repository, container)
     return removed
+
+
+def what_goes(repository: Repository, name: str) -> RemovedContainer:
+    """What `remove_container` would delete, and tell of it. Errors as `find_container`."""
+    return _with_what_goes(repository, find_container(repository, name))
+
+
+def _with_what_goes(repository: Repository, container: Container) -> RemovedContainer:
+    from lxgit.operations.pins import stashed
+
+    stashes = len(stashed(repository, container.id))
+    return RemovedContainer(row_of(container), _uncommitted(repository, container), stashes)
 
 
 def _uncommitted(repository: Repository, container: Container) -> int:

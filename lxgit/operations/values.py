@@ -247,7 +247,7 @@ class RemovedRef(NamedTuple):
 
 
 class RemovedContainer(NamedTuple):
-    """A container that is gone, and how many uncommitted paths and stashes went with it."""
+    """A container that is gone or would be, and how many uncommitted paths and stashes with it."""
 
     container: ContainerRow
     uncommitted: int

@@ -158,7 +158,8 @@ def test_container_prune(based: Lxgit) -> None:
     ids = based("ps", "-aq", "--no-trunc").lines
     refused = based("container", "prune", code=2).err
     assert refused.startswith(
-        "lxgit: this deletes two, one: it wants a terminal to ask on\nhint: -f"
+        "lxgit: this deletes two; one, with 1 uncommitted path: it wants a terminal to ask on\n"
+        "hint: -f"
     )
     assert based("container", "prune", "-f", "--filter", "until=1h").lines == [
         "Total reclaimed space: 0 B"
@@ -176,8 +177,20 @@ def test_container_prune(based: Lxgit) -> None:
     with based.terminal("container", "prune", "--filter", "label=keep") as terminal:
         terminal.expect_exact("Are you sure? [y/N]")
         terminal.sendline("y")
+        terminal.expect_exact(f"{ids[2]}, with 1 uncommitted path")
         terminal.expect_exact("Total reclaimed space: 6 B")
         terminal.expect(pexpect.EOF)
     assert based("ps", "-aq", "--no-trunc").lines == [ids[0]]
     assert based("container", "prune", "-f").lines == ["Total reclaimed space: 0 B"]
     based("rm", "-f", "web")
+
+
+def test_container_prune_tells_of_stashes(based: Lxgit) -> None:
+    based("run", "--name", "one", "base", "sh", "-c", "echo 1 >/srv/x")
+    based("stash", "push", "one")
+    (identity,) = based("ps", "-aq", "--no-trunc").lines
+    assert "this deletes one, with 1 stash: " in based("container", "prune", code=2).err
+    based("start", "-a", "one")
+    lost = "with 1 uncommitted path and 1 stash"
+    assert f"this deletes one, {lost}: " in based("container", "prune", code=2).err
+    assert based("container", "prune", "-f").lines[0] == f"{identity}, {lost}"
