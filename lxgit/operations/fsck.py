@@ -237,12 +237,11 @@ def _operation_problems(repository: Repository) -> Iterator[Problem]:
 def _name_problems(repository: Repository) -> Iterator[Problem]:
     """Names that mean two things: what a command takes one for depends on the command."""
     for name, one, other in shared_names(repository):
-        command = "branch -m" if one == "branch" else "rename"
+        command, which = ("branch -m", one) if one == "branch" else ("rename", other)
         yield Problem(
             f"'{name}' is a {one} and a {other}",
             (name,),
-            hint=f"'lxgit {command} {name} OTHER' gives the {one if one == 'branch' else other}"
-            " another name",
+            hint=f"'lxgit {command} {name} OTHER' gives the {which} another name",
         )
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from lxgit.repository import Repository
 
 
+_OF_A_CONTAINER = "a container shares its name with none"
+
+
 class NameTaken(LxgitError):
     """The name means something else already."""
 
@@ -86,10 +89,7 @@ def check_container_name(repository: Repository, name: str) -> None:
     """Raise NameTaken when a branch or a tag has the name that a container is to have."""
     for prefix, word in ((BRANCHES, "branch"), (TAGS, "tag")):
         if repository.refs.read(prefix + name) is not None:
-            raise NameTaken(
-                f"'{name}' is a {word}",
-                hint="a container shares its name with none: choose another",
-            )
+            raise _taken(name, word, _OF_A_CONTAINER)
 
 
 def left_without_a_name(repository: Repository, oid: ObjectID | None) -> str | None:
@@ -134,10 +134,12 @@ def _namesake(
 def _check_free(ref: str, other: str | None) -> None:
     """Raise NameTaken where something else has the name of a branch or a tag."""
     if other is not None:
-        whose = "a container shares its name with none"
-        if other != "container":
-            whose = "a branch and a tag never share a name"
-        raise NameTaken(f"'{short_name(ref)}' is a {other}", hint=f"{whose}: choose another")
+        rule = _OF_A_CONTAINER if other == "container" else "a branch and a tag never share a name"
+        raise _taken(short_name(ref), other, rule)
+
+
+def _taken(name: str, other: str, rule: str) -> NameTaken:
+    return NameTaken(f"'{name}' is a {other}", hint=f"{rule}: choose another")
 
 
 def set_ref(

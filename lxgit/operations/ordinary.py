@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 _LISTS = {".lock", ".names", ".ranges"}
-"""Whoever makes a branch has the list of containers, be it empty."""
+"""What beside containers is where they are: their list, which whoever makes a branch has."""
 
 
 class RootsAlone(LxgitError):
