@@ -12,7 +12,8 @@ takes it over, as any that is of an earlier boot, also stock Git's; what it had 
 may be half done. One that announced nothing proves nothing. Of a lock of stock Git's that is
 younger nobody can say whether its owner lives: it is waited for a second, lxgit's for as long as it
 is held. Locks are taken in one order, so that nobody waits in a circle: that of a branch, HEAD's,
-that of the ref of deleted ones, packed-refs'; and that of a log after its ref's.
+packed-refs', that of the ref of deleted ones; and that of a log after its ref's. Who deletes that
+last ref, and so has its lock first, is alone (Repository.collecting).
 """
 
 from __future__ import annotations

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 
 from lxgit.errors import LxgitError, quoted
+from lxgit.lean import contextmanager
 from lxgit.objects.ids import InvalidObjectID, ObjectID, from_hex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 
 class CorruptRef(LxgitError):
@@ -42,18 +43,25 @@ class PackedRefs:
             self._refs, self._version = {}, None
         return self._refs
 
-    def remove(self, name: str) -> None:
-        """Take one out, durably. RefLocked."""
-        if name not in self.read():
-            return
+    @contextmanager
+    def without(self, name: str) -> Iterator[Callable[[], None]]:
+        """Hold the file's lock, and have the file written without that ref. CorruptRef, RefLocked.
+
+        What is given puts that in place, durably.
+        """
         from lxgit.objects.filelock import FileLock
 
-        with (
-            FileLock(self._path, os.path.dirname(self._path)) as lock,
-            open(self._path, "rb") as file,
-        ):
-            lock.write(b"".join(_without(file, os.fsencode(name))))
-            lock.commit()
+        with FileLock(self._path, os.path.dirname(self._path)) as lock:
+            if name not in self.read():
+                yield _keep
+                return
+            with open(self._path, "rb") as file:
+                lock.write(b"".join(_without(file, os.fsencode(name))))
+            yield lock.commit
+
+
+def _keep() -> None:
+    """The file as it is."""
 
 
 def _packed_lines(lines: Iterable[bytes]) -> Iterator[tuple[str, ObjectID]]:

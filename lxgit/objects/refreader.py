@@ -118,6 +118,25 @@ class RefReader:
                 found.setdefault(name, oid)
         return {name: oid for name, oid in sorted(found.items()) if oid is not None}
 
+    def damaged(self, prefix: str) -> tuple[str, ...]:
+        """The names of loose refs whose files hold nothing that a ref can be."""
+        found = []
+        for name in self._loose_names(prefix):
+            try:
+                self.read(name)
+            except CorruptRef:
+                found.append(name)
+        return tuple(found)
+
+    def beside(self, name: str) -> tuple[str, ...]:
+        """The refs that this one cannot be beside: where its directory would be, or below it."""
+        parts = name.split("/")
+        above = ["/".join(parts[:count]) for count in range(2, len(parts))]
+        return (
+            *(one for one in above if self._read_direct(one) is not None),
+            *self.list(f"{name}/"),
+        )
+
     def _path(self, name: str) -> str:
         return f"{self._git_dir}/{name}"
 

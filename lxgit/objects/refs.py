@@ -168,17 +168,18 @@ class RefStore(RefReader):
             if old is not ANY and current != old:
                 raise RefMoved(name, old, current)
             with self._beside_head(name, deleted=new is None) as is_head:
-                if new is not None:
-                    lock.write(f"{hex_id(new)}\n".encode())
-                if name.startswith((BRANCHES, TAGS)):
-                    self._tell(name, current, new, message, who)
-                    if new is None and current is not None:
-                        self._bury(name, current, message, who)
-                if is_head:
-                    self._logs.append("HEAD", ReflogEntry(current, new, who, message))
+                is_users = name.startswith((BRANCHES, TAGS))
                 if new is None:
-                    self._delete(name)
+                    with self._deleting(name):
+                        if is_users and current is not None:
+                            self._tell(name, current, new, message, who)
+                            self._bury(name, current, message, who)
                 else:
+                    lock.write(f"{hex_id(new)}\n".encode())
+                    if is_users:
+                        self._tell(name, current, new, message, who)
+                    if is_head:
+                        self._logs.append("HEAD", ReflogEntry(current, new, who, message))
                     if current is not None or name == DELETED or not name.startswith(_OWN):
                         self._log(name, ReflogEntry(current, new, who, message), log, lock)
                     lock.commit()
@@ -241,20 +242,10 @@ class RefStore(RefReader):
             lock.write(encode_log(entries))
             lock.commit()
 
-    def damaged(self, prefix: str) -> list[str]:
-        """The names of loose refs whose files hold nothing that a ref can be."""
-        found = []
-        for name in self._loose_names(prefix):
-            try:
-                self.read(name)
-            except CorruptRef:
-                found.append(name)
-        return found
-
     def drop(self, name: str) -> None:
         """Remove a ref whatever it holds, and its log; nothing tells of it."""
-        with self._lock(name):
-            self._delete(name)
+        with self._lock(name), self._deleting(name):
+            pass
 
     def not_in_log(self, name: str, entries: Sequence[ReflogEntry]) -> list[ReflogEntry]:
         """Those that the ref's log has not: all, unless a kill came between ref and log.
@@ -266,15 +257,6 @@ class RefStore(RefReader):
         size = self._unmade_from(name, announced(f"{self._path(name)}.lock") or b"")
         there = set(self._logs.read(name, size))
         return [entry for entry in entries if entry not in there]
-
-    def beside(self, name: str) -> list[str]:
-        """The refs that this one cannot be beside: where its directory would be, or below it."""
-        parts = name.split("/")
-        above = ["/".join(parts[:count]) for count in range(2, len(parts))]
-        return [
-            *(one for one in above if self._read_direct(one) is not None),
-            *self.list(f"{name}/"),
-        ]
 
     def _check_conflict(self, name: str) -> None:
         """Raise RefConflict when there are refs that this one cannot be beside."""
@@ -367,15 +349,20 @@ class RefStore(RefReader):
                 raise RefInUse(name)
             yield is_head
 
-    def _delete(self, name: str) -> None:
-        """Packed first: the other order would for a moment show an old value.
+    @contextmanager
+    def _deleting(self, name: str) -> Iterator[None]:
+        """Delete a ref when the `with` is left, whose lock the caller has; RefLocked at once.
 
-        The log goes last, so that no ref is ever without one.
+        Nobody packs it meanwhile, who would have it back (files_transaction_prepare of Git's). The
+        packed one goes first: the other order would for a moment show an old value. The log goes
+        last, so that no ref is ever without one.
         """
-        self._packed.remove(name)
         path = self._path(name)
-        with suppress(FileNotFoundError, IsADirectoryError):
-            os.unlink(path)
+        with self._packed.without(name) as put_in_place:
+            yield
+            put_in_place()
+            with suppress(FileNotFoundError, IsADirectoryError):
+                os.unlink(path)
         fsync_directory(os.path.dirname(path))
         self._logs.delete(name)
 
