@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
+from lxgit.errors import LxgitError
 from lxgit.objects.commits import ITSELF
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.refnames import PINS, STASH, stash_number
@@ -110,10 +111,27 @@ def pinned_commit(
 
 
 def unpinned_commits(repository: Repository, container: Container) -> list[str]:
-    """What the container stands on, and no ref of its own keeps from gc."""
+    """What the container stands on, and no ref of its own keeps from gc.
+
+    One that is about to stand on another commit has that pinned, over the one of before, say.
+    """
     pins = [repository.refs.read(_pin(container.id, name)) for name in ("", "-base")]
     config = container.config
-    return [one for one in (config.commit, config.base) if one and from_hex(one) not in pins]
+    left = [one for one in (config.commit, config.base) if one and from_hex(one) not in pins]
+    return left and _beyond(repository, container, left)
+
+
+def _beyond(repository: Repository, container: Container, commits: list[str]) -> list[str]:
+    """Those of some commits that no ref of the container reaches, as far as histories are whole."""
+    from lxgit.operations.garbage import unreached
+
+    refs = repository.refs.list(_pin(container.id, ""))
+    tips = [hex_id(oid) for oid in refs.values() if oid in repository.objects]
+    try:
+        lost = unreached(repository, tips, set(map(from_hex, commits)))
+    except LxgitError:
+        return commits
+    return [one for one in commits if from_hex(one) in lost]
 
 
 def let_go(repository: Repository, container: str) -> None:

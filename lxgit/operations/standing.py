@@ -13,7 +13,7 @@ from lxgit.objects.merging import changes_of
 from lxgit.objects.operationlog import Stand
 from lxgit.operations.attached import record_container
 from lxgit.operations.lookup import image_of
-from lxgit.operations.pins import pin_commit
+from lxgit.operations.pins import keep_commit, pin_commit
 from lxgit.operations.placing import Aim, check_stopped, keep, place, taken
 from lxgit.operations.worktree import open_work_tree
 from lxgit.records import replace
@@ -85,13 +85,15 @@ def put_back(
 def _stand_on(
     repository: Repository, container: Container, wanted: Stand, identity: Identity
 ) -> None:
-    below = container.mounted
+    below, before = container.mounted, container.config
     config = replace(
-        container.config,
+        before,
         commit=wanted.commit,
         branch=wanted.branch,
         base=None if below == wanted.commit else below,
     )
+    if before.base is not None:  # else `commit` is what it is mounted on
+        keep_commit(repository, container.id, from_hex(before.commit), identity, "before undo")
     pin_commit(repository, container.id, wanted.commit, identity, base=below)
     _have_upper(repository, container)
     record_container(repository, container, config, identity)

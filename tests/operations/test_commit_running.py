@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.objects.dockerlines import BadInstruction
-from lxgit.operations import committing
+from lxgit.operations import committing, standing
 from lxgit.operations.committing import CommitRequest, commit, prepare_commit
 from lxgit.operations.containers import remove_container
 from lxgit.operations.copying import Place, copy_out
@@ -29,7 +29,7 @@ from lxgit.repository import open_repository
 from lxgit.runtime import statcache
 from lxgit.runtime.containers import LostUpper
 from lxgit.runtime.freezer import is_frozen
-from tests.operations.conftest import Lab
+from tests.operations.conftest import Lab, killed_behind
 from tests.operations.test_commit import changed, content
 from tests.support.stores import WHO, Listener, find_image
 from tests.support.waiting import wait_until
@@ -83,6 +83,26 @@ def test_the_upperdir_stays_where_it_is(busy: Lab) -> None:
         assert lab.row("c").runs
         assert container.upper.stat().st_ino == upper
     assert list(fsck(lab.repository, progress=Listener())) == []
+
+
+@pytest.mark.parametrize("act", ["commit", "undo", "redo"])
+def test_who_is_killed_leaves_what_it_stood_on_kept(
+    busy: Lab, act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its record does not name yet what its refs do."""
+    for _ in range(2):
+        busy.repository.operations.next_operation()
+        make(busy, allow_empty=True)
+
+    def go_back(*, redo: bool) -> None:
+        fresh = open_repository(busy.repository.path)
+        undo(fresh, redo=redo, identity=WHO, progress=busy.listener)
+
+    if act == "redo":
+        go_back(redo=False)
+    with killed_behind(monkeypatch, committing if act == "commit" else standing, "pin_commit"):
+        make(busy, allow_empty=True) if act == "commit" else go_back(redo=act == "redo")
+    assert list(fsck(busy.repository, progress=Listener())) == []
 
 
 def test_no_file_is_torn_while_it_stands_still(busy: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
