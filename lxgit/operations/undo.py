@@ -18,19 +18,21 @@ from lxgit.operations.containerrows import row_of
 from lxgit.operations.naming import set_ref
 from lxgit.operations.pins import stash_owner
 from lxgit.operations.room import check_room
-from lxgit.operations.standing import changed_since, container_of, put_back, show_again, stand_now
+from lxgit.operations.standing import changed_since, container_of, put_back, show_again
+from lxgit.operations.undosteps import MovedSince, all_steps, fault_of, steps_of
 from lxgit.operations.values import PutBack, RefMove, Undone
-from lxgit.runtime.containers import LostUpper, load
+from lxgit.runtime.containers import load
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from lxgit.objects.ids import ObjectID
-    from lxgit.objects.operationlog import Moved, Operation
+    from lxgit.objects.operationlog import Operation
     from lxgit.objects.reflogs import ReflogEntry
     from lxgit.operations.containerrows import ContainerRow
+    from lxgit.operations.undosteps import Step
     from lxgit.operations.values import Identity
     from lxgit.progress import Progress
     from lxgit.repository import Repository
@@ -38,32 +40,6 @@ if TYPE_CHECKING:
 
 class NothingToUndo(LxgitError):
     """No operation is left that was not undone, or to be done again."""
-
-
-class MovedSince(LxgitError):
-    """A ref is not where the operation left it."""
-
-
-class DamagedOperation(LxgitError):
-    """The log of operations does not say all of what one has done."""
-
-
-class GoneSince(LxgitError):
-    """The store has not what a name or a container was: gc has dropped it, most of the time."""
-
-
-class _Step(NamedTuple):
-    """A name, what it is expected to be, is, and is to be; values as `operationlog` has them."""
-
-    moved: Moved
-    expected: str | None
-    now: str | None
-    wanted: str | None
-
-    @property
-    def places(self) -> bool:
-        """Whether it moves the files of a container."""
-        return self.moved.container is not None and Stand.parse(self.wanted or "").shown is not None
 
 
 class _Undoing(NamedTuple):
@@ -98,7 +74,7 @@ def undo(
     if not steps:
         if not dry_run:
             _finish(repository, operation, verb, identity)
-        return _told(repository, operation, list(_all_steps(operation, redo=redo)), {})
+        return _told(repository, operation, list(all_steps(operation, redo=redo)), {})
     _check_head(repository, operation, steps)
     check_room(repository, [each.moved.name for each in steps if _comes_back(each)])
     detached = _detached(repository, steps, force=force)
@@ -119,19 +95,19 @@ def undo(
 
 def _next(
     repository: Repository, *, redo: bool, force: bool, progress: Progress
-) -> tuple[Operation, list[_Step]]:
+) -> tuple[Operation, list[Step]]:
     """The operation whose turn it is, and what is to be done: nothing where but its end is missing.
 
     What is passed over that did come to be is told. NothingToUndo, GoneSince, ChangedSince; errors
-    as `_steps`.
+    as `steps_of`.
     """
     done, undone = repository.operations.read()
     operations = undone if redo else done
     while operations:
         operation = operations.pop()
-        steps = list(_steps(repository, operation, redo=redo))
+        steps = list(steps_of(repository, operation, redo=redo))
         option, there = ("--redo ", "after") if redo else ("", "before")
-        fault = _fault(repository, operation, steps, there)
+        fault = fault_of(repository, operation, steps, there)
         if fault is not None:
             if not force:
                 fault.hint = f"'lxgit undo {option}--force' goes on to the one {there}"
@@ -155,7 +131,7 @@ def _gone(repository: Repository, operation: Operation) -> str | None:
     return next((one for one in ids if one and container_of(repository, one) is None), None)
 
 
-def _check_unchanged(repository: Repository, steps: Sequence[_Step]) -> None:
+def _check_unchanged(repository: Repository, steps: Sequence[Step]) -> None:
     """Raise ChangedSince where the files of a container are not as the operation left them."""
     for step in steps:
         owner = step.moved.container
@@ -163,98 +139,18 @@ def _check_unchanged(repository: Repository, steps: Sequence[_Step]) -> None:
             raise changed_since(load(repository.containers_dir, owner))
 
 
-def _steps(repository: Repository, operation: Operation, *, redo: bool) -> Iterator[_Step]:
-    """What is to be done; MovedSince where a ref is neither what it was nor what it became.
-
-    A container that has gone is no obstacle. ContainerRuns, LostUpper.
-    """
-    for each in _all_steps(operation, redo=redo):
-        moved, expected, _, wanted = each
-        owner = moved.container or stash_owner(moved.name)
-        container = None if owner is None else container_of(repository, owner)
-        if owner is not None and container is None:
-            continue
-        now = _now(repository, moved, expected, wanted)
-        step = each._replace(now=now)
-        if now == wanted:
-            continue
-        if now == expected or step.places:
-            if moved.container is not None and container is not None and container.has_lost_upper:
-                raise LostUpper(container)  # it could not stand there, and names go first
-            yield step
-        elif moved.container is None:
-            raise MovedSince(
-                f"'{short_name(moved.name)}' has moved since '{operation.message}',"
-                " by something that lxgit did not do",
-                hint=f"'lxgit reflog {short_name(moved.name)}' lists where it was",
-            )
-
-
-def _all_steps(operation: Operation, *, redo: bool) -> Iterator[_Step]:
-    """What is to be done where all is as it is expected."""
-    for moved in operation.net() if redo else reversed(operation.net()):
-        expected, wanted = (moved.old, moved.new) if redo else (moved.new, moved.old)
-        yield _Step(moved, expected, expected, wanted)
-
-
 def _finish(repository: Repository, operation: Operation, verb: str, identity: Identity) -> None:
     repository.operations.next_operation(verb, operation.id)
     repository.operations.finish(identity.committer.time)
 
 
-def _now(
-    repository: Repository, moved: Moved, expected: str | None, wanted: str | None
-) -> str | None:
-    """What a name is now."""
-    if moved.container is not None:
-        container = container_of(repository, moved.container)
-        if container is None:
-            return None
-        stands = [Stand.parse(value or "") for value in (expected, wanted)]
-        now = stand_now(repository, container, *stands)
-        return None if now is None else now.text
-    if moved.name == "HEAD":
-        head = repository.refs.head()
-        return head if isinstance(head, str) else hex_id(head)
-    oid = repository.refs.read(moved.name)
-    return None if oid is None else hex_id(oid)
-
-
-def _fault(
-    repository: Repository, operation: Operation, steps: Sequence[_Step], there: str
-) -> DamagedOperation | GoneSince | None:
-    """What keeps an operation from being undone or done again whole: what was before or after."""
-    if operation.damaged:
-        return DamagedOperation(f"the log of operations is damaged at '{operation.message}'")
-    lost = next(_lost(repository, steps), None)
-    if lost is None:
-        return None
-    return GoneSince(f"what was {there} '{operation.message}' is not in the store: {lost[:12]}")
-
-
-def _lost(repository: Repository, steps: Sequence[_Step]) -> Iterator[str]:
-    """What is to be back and is no more."""
-    for step in steps:
-        yield from (oid for oid in _ids_of(step) if from_hex(oid) not in repository.objects)
-
-
-def _comes_back(step: _Step) -> bool:
+def _comes_back(step: Step) -> bool:
     """Whether it makes a branch or a tag that is not there."""
     is_new = step.now is None and step.wanted is not None
     return is_new and step.moved.name.startswith((BRANCHES, TAGS))
 
 
-def _ids_of(step: _Step) -> list[str]:
-    """The objects that have to be there for a step."""
-    if step.wanted is None or step.wanted.startswith(BRANCHES):
-        return []
-    if step.moved.container is None:
-        return [step.wanted]
-    stand = Stand.parse(step.wanted)
-    return [stand.commit, *([stand.shown] if stand.shown is not None else [])]
-
-
-def _check_head(repository: Repository, operation: Operation, steps: Sequence[_Step]) -> None:
+def _check_head(repository: Repository, operation: Operation, steps: Sequence[Step]) -> None:
     """Raise BranchInUse when HEAD is on a branch that goes, MovedSince when on one that is gone.
 
     Back to where it named one that was not there yet, it names that.
@@ -278,7 +174,7 @@ def _check_head(repository: Repository, operation: Operation, steps: Sequence[_S
         )
 
 
-def _was_unborn(repository: Repository, operation: Operation, steps: Sequence[_Step]) -> bool:
+def _was_unborn(repository: Repository, operation: Operation, steps: Sequence[Step]) -> bool:
     """Whether the branch that HEAD is put back on was not there when HEAD left it.
 
     Its reflog has the commit that it left. No entry is left of what an old log had, and there need
@@ -294,7 +190,7 @@ def _was_unborn(repository: Repository, operation: Operation, steps: Sequence[_S
 
 
 def _detached(
-    repository: Repository, steps: Sequence[_Step], *, force: bool
+    repository: Repository, steps: Sequence[Step], *, force: bool
 ) -> tuple[ContainerRow, ...]:
     """The containers that lose their branch, and get none. BranchInUse unless `force`."""
     placed = {step.moved.container for step in steps}
@@ -311,7 +207,7 @@ def _detached(
 
 
 def _logs(
-    repository: Repository, operation: Operation, steps: Sequence[_Step]
+    repository: Repository, operation: Operation, steps: Sequence[Step]
 ) -> dict[str, tuple[ReflogEntry, ...]]:
     """What the logs of branches and tags had that come back, by their names.
 
@@ -326,7 +222,7 @@ def _logs(
     return {one.ref: one.log for one in reversed(found)}
 
 
-def _take(undoing: _Undoing, step: _Step) -> None:
+def _take(undoing: _Undoing, step: Step) -> None:
     repository, message, identity, _ = undoing
     if step.moved.container is not None:
         assert step.now is not None
@@ -341,7 +237,7 @@ def _take(undoing: _Undoing, step: _Step) -> None:
         _move(undoing, step)
 
 
-def _place(undoing: _Undoing, step: _Step, progress: Progress, *, force: bool) -> dict[str, str]:
+def _place(undoing: _Undoing, step: Step, progress: Progress, *, force: bool) -> dict[str, str]:
     """What is kept of the container, by its id, if it has changed since."""
     repository, message, identity, _ = undoing
     container = step.moved.container
@@ -357,7 +253,7 @@ def _head(value: str) -> str | ObjectID:
     return value if value.startswith(BRANCHES) else from_hex(value)
 
 
-def _move(undoing: _Undoing, step: _Step) -> None:
+def _move(undoing: _Undoing, step: Step) -> None:
     repository, message, identity, logs = undoing
     name = step.moved.name
     if step.wanted is None and name.startswith(BRANCHES):
@@ -376,7 +272,7 @@ def _move(undoing: _Undoing, step: _Step) -> None:
 
 
 def _told(
-    repository: Repository, operation: Operation, steps: Sequence[_Step], kept: Mapping[str, str]
+    repository: Repository, operation: Operation, steps: Sequence[Step], kept: Mapping[str, str]
 ) -> Undone:
     moves = tuple(
         RefMove(_shown(repository, step.moved.name), step.now, step.wanted)
@@ -395,7 +291,7 @@ def _told(
     return Undone(message, operation.time, moves, back, words)
 
 
-def _checked_out(repository: Repository, steps: Sequence[_Step]) -> dict[str, str]:
+def _checked_out(repository: Repository, steps: Sequence[Step]) -> dict[str, str]:
     """The commits that HEAD was or is at by itself, and what was checked out then."""
     values = {
         value for step in steps for value in (step.now, step.wanted) if step.moved.name == "HEAD"

@@ -16,7 +16,8 @@ from lxgit.operations.gc import gc
 from lxgit.operations.launching import start_detached
 from lxgit.operations.placing import ContainerRuns
 from lxgit.operations.standing import ChangedSince, put_back
-from lxgit.operations.undo import GoneSince, NothingToUndo, undo
+from lxgit.operations.undo import NothingToUndo, undo
+from lxgit.operations.undosteps import GoneSince
 from lxgit.repository import open_repository
 from lxgit.runtime.containers import LostUpper
 from tests.operations.test_commit import changed, content
