@@ -167,6 +167,21 @@ class OperationLog:
             undone = [*(each for each in undone if each.id != one.id), one]
         return done, undone
 
+    def detached(self, operation: Operation, kind: str) -> list[Moved]:
+        """The containers that the last undo or redo, the `kind`, of an operation took off a branch.
+
+        Without those that the operation itself has moved.
+        """
+        own = {moved.name for moved in operation.moved}
+        found: dict[str, Moved] = {}
+        for key, each in self._operations():
+            if key.endswith(f":{kind}:{operation.id}"):
+                moves = (moved for moved in each.net() if moved.container)
+                found |= {moved.name: moved for moved in moves if _is_on_none(moved.new)}
+            elif key.endswith(f":{operation.id}") and each.moved[-1].name == _NONE:
+                found = {}  # they have been put back
+        return [moved for name, moved in found.items() if name not in own]
+
     def went(self, operation: Operation) -> set[tuple[str, str, int]]:
         """The names that it had go, or an undo or redo of it: with the message, and when."""
         return {
@@ -254,6 +269,10 @@ class OperationLog:
         kept = [line for line, (own, *_) in zip(lines, ids, strict=True) if own in named]
         if len(kept) < len(lines):
             write_atomic(self._path, b"\n".join(kept))
+
+
+def _is_on_none(stand: str | None) -> bool:
+    return stand is not None and Stand.parse(stand).branch is None
 
 
 def _checksum(line: bytes) -> bytes:

@@ -74,7 +74,7 @@ def undo(
     if not steps:
         if not dry_run:
             _finish(repository, operation, verb, identity)
-        return _told(repository, operation, list(all_steps(operation, redo=redo)), {})
+        return _told(repository, operation, list(all_steps(repository, operation, redo=redo)), {})
     _check_head(repository, operation, steps)
     check_room(repository, [each.moved.name for each in steps if _comes_back(each)])
     detached = _detached(repository, steps, force=force)

@@ -50,7 +50,7 @@ def steps_of(repository: Repository, operation: Operation, *, redo: bool) -> Ite
 
     A container that has gone is no obstacle. ContainerRuns, LostUpper.
     """
-    for each in all_steps(operation, redo=redo):
+    for each in all_steps(repository, operation, redo=redo):
         moved, expected, _, wanted = each
         owner = moved.container or stash_owner(moved.name)
         container = None if owner is None else container_of(repository, owner)
@@ -72,11 +72,18 @@ def steps_of(repository: Repository, operation: Operation, *, redo: bool) -> Ite
             )
 
 
-def all_steps(operation: Operation, *, redo: bool) -> Iterator[Step]:
-    """What is to be done where all is as it is expected."""
+def all_steps(repository: Repository, operation: Operation, *, redo: bool) -> Iterator[Step]:
+    """What is to be done where all is as it is expected.
+
+    Containers that lost their branch when this was done the other way round are on it again.
+    """
     for moved in operation.net() if redo else reversed(operation.net()):
         expected, wanted = (moved.old, moved.new) if redo else (moved.new, moved.old)
         yield Step(moved, expected, expected, wanted)
+    if not any(moved.name.startswith(BRANCHES) for moved in operation.moved):
+        return  # else of many that are passed over, each would read the whole log
+    for moved in repository.operations.detached(operation, "undo" if redo else "redo"):
+        yield Step(moved, moved.new, moved.new, moved.old)
 
 
 def _now(

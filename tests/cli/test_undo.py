@@ -413,6 +413,30 @@ class TestContainers:
         assert based("undo", "--force").lines[1:] == [f"{web} is on no branch now."]
         assert based("ps", "-a", "--format", "json").json[0]["branch"] is None
         assert based("branch").lines == ["* base"]
+        told = f"new is back at {based('rev-parse', '--short=12', 'base').out.strip()}, {web}\n"
+        assert based("undo", "--redo").out.endswith(told.replace(", C", ", c"))
+        assert based("ps", "-a", "--format", "json").json[0]["branch"] == "new"
+        refused(based("undo", code=1), "'new' has containers: web", "--force detaches")
+
+    def test_containers_that_a_redo_detached_are_put_back(self, based: Lxgit) -> None:
+        def branches() -> dict[str, str]:
+            rows = based("ps", "-a", "--format", "json").json
+            return {row["name"]: row["branch"] for row in rows}
+
+        based("branch", "old")
+        based("branch", "-d", "old")
+        based("undo")
+        for name in ("one", "two", "three"):
+            based("create", "--name", name, "old", "true")
+        on_it = branches()
+        based("undo", "--redo", "--force")
+        assert branches() == dict.fromkeys(on_it)
+        based("commit", "--allow-empty", "-m", "Another", "two", "new")
+        based("rm", "three")
+        based("undo")
+        assert branches() == {"one": None, "two": None}
+        based("undo")
+        assert branches() == {"one": "old", "two": "old"}
 
     def test_a_container_that_has_gone_is_no_obstacle(self, changed: Lxgit, git: StockGit) -> None:
         before = refs(git)
