@@ -13,7 +13,7 @@ So gc keeps all of them, and whoever brings the ref back has its log.
 
 from __future__ import annotations
 
-from lxgit.objects.refnames import BRANCHES, TAGS
+from lxgit.objects.refnames import BRANCHES, TAGS, is_valid_ref
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -69,6 +69,12 @@ def deletions(entries: Iterable[ReflogEntry]) -> Iterator[Deletion]:
             most = number
     if last is not None:
         yield last._replace(log=tuple(log))
+
+
+def tells_of_none(message: str) -> bool:
+    """Whether an entry of DELETED's tells of no branch or tag, so that nobody sees it."""
+    ref, _, _ = _parse(message)
+    return not (ref.startswith((BRANCHES, TAGS)) and is_valid_ref(ref))
 
 
 def of_lost(entries: Iterable[ReflogEntry]) -> set[ReflogEntry]:

@@ -1,4 +1,4 @@
-"""Branches, tags and HEAD whose reflogs do not say how they came to be what they are.
+"""Branches, tags, HEAD and DELETED whose reflogs do not say how they came to be what they are.
 
 Whoever moves one, lxgit or stock Git, writes the log first; what a killed lxgit had written goes
 with its lock, `NAME.lock`, which says so on the disk before the entry is. So a log without the
@@ -7,6 +7,9 @@ backup; or stock Git was killed before it had.
 
 Or stock Git's `reflog expire` took the last entry, with a commit that the ref does not reach. Then
 the ref reaches all that the others name, which is no sign of anything else: who has Git, asks it.
+
+DELETED's log alone has what was deleted. It has DELETED's value, too, but perhaps not last: whoever
+is killed there leaves an entry of what was not deleted.
 
 Not told of: a symbolic ref, which stock Git makes without an entry, as it has HEAD name another
 branch; and a log without entries, which have expired.
@@ -20,7 +23,7 @@ from contextlib import suppress
 from lxgit.objects.filelock import RefLocked, announced
 from lxgit.objects.packedrefs import CorruptRef
 from lxgit.objects.reflogs import ReflogEntry
-from lxgit.objects.refnames import BRANCHES, TAGS
+from lxgit.objects.refnames import BRANCHES, DELETED, TAGS
 from lxgit.objects.refs import RefStore
 from lxgit.tuples import NamedTuple
 
@@ -47,7 +50,7 @@ class LoggedRefs(RefStore):
 
     def unlogged(self) -> Iterator[Unlogged]:
         """Those whose log is gone, or ends with another value, as Git leaves some, too."""
-        names = ["HEAD"]
+        names = ["HEAD", DELETED]
         with suppress(CorruptRef):  # packed-refs, which Git's words are about
             names += [*self.list(BRANCHES), *self.list(TAGS)]
         for name in names:
@@ -83,6 +86,8 @@ class LoggedRefs(RefStore):
             return Unlogged(name, value, None)
         log = self._logs.read(name, size)
         if name == "HEAD" or not log or log[0].new in (None, value):
+            return None
+        if name == DELETED and any(entry.new == value for entry in log):
             return None
         return Unlogged(name, value, log[0].new)
 

@@ -13,7 +13,9 @@ from itertools import pairwise
 from lxgit.errors import LxgitError, quoted
 from lxgit.objects.commits import decode_tag
 from lxgit.objects.database import CorruptObject
+from lxgit.objects.deletions import tells_of_none
 from lxgit.objects.ids import InvalidObjectID, ObjectID, ObjectType, from_hex, hex_id
+from lxgit.objects.logcheck import FOUND_SO
 from lxgit.objects.lostrefs import LostRefs
 from lxgit.objects.packedrefs import CorruptRef
 from lxgit.objects.refnames import (
@@ -44,6 +46,7 @@ _LOGGED = re.compile(
     rb"[0-9a-f]{40} [0-9a-f]{40} [^\n\t]*<[^<>\n\t]*> [0-9]+ [+-][0-9]{4}(?:\t[^\n]*)?\n"
 )
 _CUT_OFF = re.compile(rb"[0-9a-f]{1,40}(?: [0-9a-f]{0,40}(?: [^\n]*)?)?")  # it has no end
+_OF_NONE = (b"gc", FOUND_SO.encode())  # in DELETED's log
 _MOST_TAGS = 10  # of tags of tags
 
 
@@ -223,6 +226,19 @@ class RefVerifier:
                     told = f"the reflog of '{name}' is damaged: {quoted(line[:60])}"
                     hint = f"nothing else is lost with that line of '{self._git_dir}/{path}'"
                     yield RefFault(told, name, f"{hint}: take it out")
+                elif name == DELETED and not lost:
+                    yield from self._deletion_faults(path, line)
+
+    def _deletion_faults(self, path: str, line: bytes) -> Iterator[RefFault]:
+        """A line of DELETED's log that tells of no branch or tag, and is not of a gc or of fsck."""
+        message = line.partition(b"\t")[2].rstrip(b"\n")
+        if message not in _OF_NONE and tells_of_none(os.fsdecode(message)):
+            back = f"'lxgit branch NAME {line[41:53].decode()}' brings back what it was"
+            yield RefFault(
+                f"the reflog of '{DELETED}' tells of no branch or tag: {quoted(message[:60])}",
+                DELETED,
+                f"{back}; then take that line out of '{self._git_dir}/{path}', or mend its name",
+            )
 
 
 def _is_branch(name: str) -> bool:

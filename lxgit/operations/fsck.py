@@ -201,17 +201,21 @@ def _log_problems(
     for one in refs.unlogged():
         if one.value not in repository.objects:
             continue  # which has been told of
-        if one.logged is not None and _may_have_expired(repository, one):
+        if one.logged is not None and one.name != DELETED and _may_have_expired(repository, one):
             continue
         repaired = repair and refs.log_anew(one, ITSELF._replace(time=int(time.time())))
         known = _known_as(one.name, names)
         told = f"the reflog of '{known}' is gone"
         hint = "'lxgit fsck --repair' begins another; what only that one kept, 'gc' drops"
+        value = hex_id(one.value)[:12]
         if one.logged is not None:
             logged = hex_id(one.logged)[:12]
-            told = f"'{known}' is {hex_id(one.value)[:12]}, and its reflog says {logged}"
+            told = f"'{known}' is {value}, and its reflog says {logged}"
             back = f"'lxgit {'tag' if one.name.startswith(TAGS) else 'branch'} -f {known} {logged}'"
             hint = f"{back} goes back there; 'lxgit fsck --repair' has the log say what is so"
+        if one.name == DELETED:
+            back = f"'lxgit branch NAME {value}' brings back what was deleted last"
+            hint = f"{back}; 'lxgit fsck --repair' has its reflog say that"
         yield Problem(told, (known,), hint=hint, repaired=repaired)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from lxgit.objects.ids import hex_id
 from lxgit.objects.lostrefs import LostRefs
+from lxgit.objects.refnames import DELETED
 from lxgit.objects.refs import RefConflict
 from lxgit.operations.branches import branch_tip, create_branch, drop_branch, rename_branch
 from lxgit.operations.fsck import fsck
@@ -48,9 +49,9 @@ def git(small: Repository) -> StockGit:
     return StockGit(small.git_dir)
 
 
-def problems(store: Repository) -> list[Problem]:
+def problems(store: Repository, *, repair: bool = False) -> list[Problem]:
     repository = open_repository(store.path)
-    found = list(fsck(repository, progress=Listener()))
+    found = list(fsck(repository, repair=repair, progress=Listener()))
     repository.objects.close()
     return found
 
@@ -97,6 +98,49 @@ def test_one_whose_file_is_gone(small: Repository) -> None:
     (small.git_dir / OTHER).unlink()
     (problem,) = problems(small)
     assert problem.message == "the branch 'team/other' is gone, and nobody deleted it"
+
+
+def deleted_log(small: Repository) -> Path:
+    """Delete a branch of one image, and then another's; the log that tells of both."""
+    create_branch(small, "third", "base", force=False, identity=WHO)
+    for name in ("team/other", "third"):
+        drop_branch(open_repository(small.path), name, branch_tip(small, name), WHO)
+    assert problems(small) == []
+    return small.git_dir / "logs" / DELETED
+
+
+@pytest.mark.parametrize("harm", ["gone", "another's"])
+def test_what_was_deleted_has_lost_its_log(small: Repository, harm: str) -> None:
+    """It alone has it. What went last is still to be had; a deletion after that is told of."""
+    log, last = deleted_log(small), hex_id(branch_tip(small, "base"))[:12]
+    if harm == "gone":
+        log.unlink()
+    else:
+        lines = log.read_bytes().splitlines(keepends=True)
+        log.write_bytes(b"".join(line for line in lines if b"heads/third" not in line))
+    (problem,) = problems(small)
+    assert problem.affected == ("deleted branches",)
+    assert f"'lxgit branch NAME {last}' brings back what was deleted last" in str(problem.hint)
+    assert [one.repaired for one in problems(small, repair=True)] == [True]
+    assert problems(small) == []
+    create_branch(small, "fourth", "base", force=False, identity=WHO)
+    drop_branch(open_repository(small.path), "fourth", branch_tip(small, "base"), WHO)
+    assert deleted(small)[0].ref == "refs/heads/fourth"
+    gc(small, progress=Listener())
+    assert problems(small) == []
+
+
+def test_a_deletion_whose_name_was_changed(small: Repository) -> None:
+    """Nobody sees it, nor can bring it back but by what fsck says."""
+    log, oid = deleted_log(small), branch_tip(small, "base")
+    log.write_bytes(log.read_bytes().replace(b"\trefs/heads/third: ", b"\trefs/headc/third: "))
+    (problem,) = problems(small)
+    assert "refs/headc/third: branch: deleted" in problem.message
+    assert f"'lxgit branch NAME {hex_id(oid)[:12]}' brings back what it was" in str(problem.hint)
+    log.write_bytes(log.read_bytes().replace(b"headc", b"heads"))
+    assert problems(small) == []
+    gc(small, now=True, progress=Listener())
+    assert problems(small) == []
 
 
 def test_a_name_in_packed_refs_that_was_changed(small: Repository, git: StockGit) -> None:
