@@ -8,12 +8,13 @@ called, which no ref can be:
     refs/heads/old@{0}: commit: Install nginx
     refs/heads/old: branch: deleted
 
-So gc keeps all of them, and whoever brings the ref back has its log.
+So gc keeps all of them, and whoever brings the ref back has its log. A branch that stock Git had no
+name for when it died has that of its log, RENAMED.
 """
 
 from __future__ import annotations
 
-from lxgit.objects.refnames import BRANCHES, TAGS, is_valid_ref
+from lxgit.objects.refnames import BRANCHES, RENAMED, TAGS, is_valid_ref
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -62,7 +63,7 @@ def deletions(entries: Iterable[ReflogEntry]) -> Iterator[Deletion]:
             if last is not None:
                 yield last._replace(log=tuple(log))
             last, log, most = None, [], -1
-            if entry.new is not None and ref.startswith((BRANCHES, TAGS)):
+            if entry.new is not None and ref.startswith((BRANCHES, TAGS, RENAMED)):
                 last = Deletion(ref, entry.new, entry.who, message, ())
         elif last is not None and ref == last.ref and number > most:
             log.append(entry._replace(message=message))
@@ -74,7 +75,7 @@ def deletions(entries: Iterable[ReflogEntry]) -> Iterator[Deletion]:
 def tells_of_none(message: str) -> bool:
     """Whether an entry of DELETED's tells of no branch or tag, so that nobody sees it."""
     ref, _, _ = _parse(message)
-    return not (ref.startswith((BRANCHES, TAGS)) and is_valid_ref(ref))
+    return ref != RENAMED and not (ref.startswith((BRANCHES, TAGS)) and is_valid_ref(ref))
 
 
 def of_lost(entries: Iterable[ReflogEntry]) -> set[ReflogEntry]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, suppress
 
 from lxgit.objects.deletions import LOST
 from lxgit.objects.filelock import RefConflict, announced
-from lxgit.objects.refnames import BRANCHES, TAGS
+from lxgit.objects.ids import hex_id
+from lxgit.objects.refnames import BRANCHES, RENAMED, TAGS, short_name
 from lxgit.objects.refs import RefStore
 
 TYPE_CHECKING = False
@@ -15,6 +17,19 @@ if TYPE_CHECKING:
 
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.reflogs import ReflogEntry
+
+
+_RENAMING = 60
+"""Seconds for which a Git may be renaming a branch: it waits 1 for a lock."""
+
+
+def lost_told(name: str, oid: ObjectID) -> tuple[str, str]:
+    """What is to be said of one that is lost, and what brings it back."""
+    word, short = ("tag" if name.startswith(TAGS) else "branch"), short_name(name)
+    told = f"the {word} '{short}' is gone, and nobody deleted it"
+    if name == RENAMED:
+        short, told = "NAME", "stock Git died while it renamed a branch"
+    return told, f"'lxgit {word} {short} {hex_id(oid)[:12]}' brings it back"
 
 
 class LostRefs(RefStore):
@@ -54,7 +69,8 @@ class LostRefs(RefStore):
                     if not exists(log[0].new):
                         continue
                     self._bury(name, log[0].new, LOST, log[0].who._replace(time=time))
-                self._logs.delete(name)
+                if name != RENAMED or self._renaming_began() < time - _RENAMING:
+                    self._logs.delete(name)
         return lost
 
     def _left_logs(self) -> dict[str, tuple[ReflogEntry, ...]]:
@@ -68,11 +84,21 @@ class LostRefs(RefStore):
             if left is not None and not self._has_file(name)
         }
         packed = self._packed.read() if gone else {}
-        return {
+        logs = {
             name: self._logs.read(name, self._unmade_from(name, left))
             for name, left in gone.items()
             if name not in packed
         }
+        renamed = self.reflog(RENAMED)
+        if renamed and not any(renamed[0] in self._logs.read(name) for name in logged):
+            logs[RENAMED] = renamed  # else it was to be a copy's
+        return logs
+
+    def _renaming_began(self) -> float:
+        """When stock Git put the log of a branch aside; in seconds since 1970."""
+        with suppress(FileNotFoundError):
+            return os.stat(f"{self._git_dir}/logs/{RENAMED}").st_ctime
+        return 0
 
     def _among_lost(
         self, logs: dict[str, tuple[ReflogEntry, ...]]

@@ -16,13 +16,14 @@ from lxgit.objects.database import CorruptObject
 from lxgit.objects.deletions import tells_of_none
 from lxgit.objects.ids import InvalidObjectID, ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.logcheck import FOUND_SO
-from lxgit.objects.lostrefs import LostRefs
+from lxgit.objects.lostrefs import LostRefs, lost_told
 from lxgit.objects.packedrefs import CorruptRef
 from lxgit.objects.refnames import (
     BRANCHES,
     CACHE,
     DELETED,
     PINS,
+    RENAMED,
     STASH,
     TAGS,
     is_valid_ref,
@@ -210,11 +211,9 @@ class RefVerifier:
         """Refs that are gone while their logs are there, unless packed-refs has to be mended."""
         with suppress(CorruptRef):
             for name, oid in LostRefs(self._git_dir).lost().items():
-                short = short_name(name)
-                word = "branch" if name.startswith(BRANCHES) else "tag"
-                told = f"the {word} '{short}' is gone, and nobody deleted it"
-                back = f"'lxgit {word} {short} {hex_id(oid)[:12]}' brings it back"
-                yield RefFault(told, name, f"{back}; 'lxgit gc' takes it for deleted")
+                told, back = lost_told(name, oid)
+                known = None if name == RENAMED else name
+                yield RefFault(told, known, f"{back}; 'lxgit gc' takes it for deleted")
 
     def _log_faults(self) -> Iterator[RefFault]:
         """Lines that are none. Not those that a power failure cut off, or left zeros of."""

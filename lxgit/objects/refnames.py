@@ -23,6 +23,9 @@ CACHE = "refs/lxgit/cache/"
 DELETED = "refs/lxgit/deleted"
 """Its reflog has the last value of every branch and tag that was deleted."""
 
+RENAMED = "refs/.tmp-renamed-log"
+"""No ref, but where stock Git has the reflog of a branch while it is renamed, and named nowhere."""
+
 LATEST = "latest"
 """`base:latest` is the branch `base`, as in Docker."""
 

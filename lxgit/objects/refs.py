@@ -19,6 +19,7 @@ from lxgit.objects.reflogs import ReflogEntry, Reflogs, encode_log, remove_empty
 from lxgit.objects.refnames import (
     BRANCHES,
     DELETED,
+    RENAMED,
     TAGS,
     InvalidName,
     check_name,
@@ -135,7 +136,7 @@ class RefStore(RefReader):
 
     def reflog(self, name: str) -> tuple[ReflogEntry, ...]:
         """What the ref was, the last change first."""
-        return self._logs.read(name) if is_valid_ref(name) else ()
+        return self._logs.read(name) if is_valid_ref(name) or name == RENAMED else ()
 
     def update(
         self,

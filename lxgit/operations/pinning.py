@@ -11,9 +11,9 @@ from contextlib import suppress
 
 from lxgit.errors import LxgitError
 from lxgit.objects.commits import ITSELF
-from lxgit.objects.ids import from_hex, hex_id
-from lxgit.objects.lostrefs import LostRefs
-from lxgit.objects.refnames import BRANCHES, PINS, short_name
+from lxgit.objects.ids import from_hex
+from lxgit.objects.lostrefs import LostRefs, lost_told
+from lxgit.objects.refnames import PINS
 from lxgit.operations.pins import pin_commit, unpinned_commits
 from lxgit.operations.values import Identity
 from lxgit.runtime.containers import all_containers, edited
@@ -52,12 +52,8 @@ def keep_lost(repository: Repository, progress: Progress) -> None:
 def tell_lost(lost: Mapping[str, Sequence[ReflogEntry]], progress: Progress) -> None:
     """Warn of branches and tags that are gone, by their logs."""
     for name, log in list(lost.items())[:_MOST_TOLD]:
-        word, short = "branch" if name.startswith(BRANCHES) else "tag", short_name(name)
         assert log[0].new is not None
-        progress.warn(
-            f"the {word} '{short}' is gone, and nobody deleted it:"
-            f" 'lxgit {word} {short} {hex_id(log[0].new)[:12]}' brings it back"
-        )
+        progress.warn(": ".join(lost_told(name, log[0].new)))
     if len(lost) > _MOST_TOLD:
         progress.warn(f"so are {len(lost) - _MOST_TOLD} more: see 'lxgit reflog --deleted'")
 

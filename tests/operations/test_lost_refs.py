@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
+import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +22,9 @@ from lxgit.operations.importing import import_image
 from lxgit.operations.reflogs import deleted, reflog
 from lxgit.operations.undo import undo
 from lxgit.repository import open_repository
-from tests.support.stockgit import StockGit
+from tests.conftest import unable
+from tests.support.machine import lacks_program
+from tests.support.stockgit import ENVIRONMENT, StockGit
 from tests.support.stores import WHO, Listener, stock_fsck
 
 if TYPE_CHECKING:
@@ -251,3 +256,51 @@ def test_the_log_of_a_lost_one_stays_where_making_it_fails(small: Repository) ->
         small.refs.update(OTHER, tip, old=None, message="", who=WHO.committer)
     assert log.read_bytes() == before
     assert LostRefs(small.git_dir).lost() == {OTHER: tip}
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("words", "call", "gone"),
+    [
+        ("-m", "rename:signal=KILL:when=2", True),
+        ("-m", "unlink:signal=KILL:when=1", False),
+        ("-c", "rename:signal=KILL:when=1", False),
+    ],
+)
+def test_one_that_stock_git_was_renaming_when_it_died(
+    small: Repository, git: StockGit, words: str, call: str, *, gone: bool
+) -> None:
+    """Its log is put aside, while it has no name; also of one that stays, before it is gone."""
+    if reason := lacks_program("strace"):
+        unable(reason)
+    tip, log = small.refs.read(OTHER), small.refs.reflog(OTHER)
+    assert tip is not None
+    trace = ("strace", "-D", "-o", "/dev/null", "--trace=rename,unlink", f"--inject={call}")
+    command = ("git", f"--git-dir={small.git_dir}", "branch", words, "team/other", "third")
+    killed = subprocess.run([*trace, *command], env=ENVIRONMENT, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    aside = small.git_dir / "logs/refs/.tmp-renamed-log"
+    assert aside.exists()
+    found = [one for one in problems(small) if "stock Git died" in one.message]
+    if words == "-c":
+        assert found == []
+        return
+    assert small.refs.read(OTHER) == (None if gone else tip)
+    back = f"'lxgit branch NAME {hex_id(tip)[:12]}' brings it back"
+    assert [(one.message, one.affected, (one.hint or "").partition(";")[0]) for one in found] == [
+        ("stock Git died while it renamed a branch", (), back)
+    ]
+    listener = Listener()
+    gc(open_repository(small.path), now=True, progress=listener)
+    assert listener.warnings == [f"stock Git died while it renamed a branch: {back}"]
+    assert tip in open_repository(small.path).objects
+    assert [(row.name, row.message) for row in reflog(small, ".tmp-renamed-log")][1:] == [
+        (f".tmp-renamed-log@{{{number}}}", entry.message) for number, entry in enumerate(log, 1)
+    ]
+    assert aside.exists()  # a Git may be at it
+    assert problems(small) == []
+    assert LostRefs(small.git_dir).lost() == {}
+    known = small.refs.deleted()
+    LostRefs(small.git_dir).bury_lost(small.objects.__contains__, int(time.time()) + 100)
+    assert not aside.exists()
+    assert small.refs.deleted() == known
