@@ -8,7 +8,8 @@ from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import Faults, printable, tell_damaged
 from lxgit.cli.session import Session
 from lxgit.cli.tables import columns, short_id, write_ids, write_json
-from lxgit.errors import UsageError
+from lxgit.errors import LxgitError, UsageError
+from lxgit.lean import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def checkout(
     exclusive({"-b": new is not None, "-B": reset is not None, "--detach": detach})
     name = reset if new is None else new
     if name is None:
-        _refuse_paths(target, container)
+        _refuse_paths(session, target, container)
     if container is not None and target is not None and name is None:
         exclusive({"--merge": merge, "--stash": stash})
         if detach:
@@ -213,19 +214,29 @@ def checkout(
         _tell_moved(session, moved)
 
 
-def _refuse_paths(target: str | None, container: str | None) -> None:
+def _refuse_paths(session: Session, target: str | None, container: str | None) -> None:
     """Git's `checkout [REV] -- PATH` is restore."""
     words = [word for word in (target, container) if word]
     paths = [word for word in words if word.startswith("/") or (word is container and ":/" in word)]
     if paths:
         from lxgit.operations.shellwords import shell_line
 
-        source = ["--source", *words[:1]] if words[:1] != paths[:1] else []
-        wanted = [path if ":/" in path else f"CONTAINER:{path}" for path in paths]
+        source = words[:1] if words[:1] != paths[:1] else []
+        its = next((word for word in source if _is_container(session, word)), None)
+        wanted = [path if ":/" in path else f"{its or 'CONTAINER'}:{path}" for path in paths]
+        options = ["--source", *source] if source and its is None else []
         raise UsageError(
             f"'{paths[0]}' is a path, not a commit or a container",
-            hint=shell_line(("lxgit", "restore", *source, *wanted)),
+            hint=shell_line(("lxgit", "restore", *options, *wanted)),
         )
+
+
+def _is_container(session: Session, name: str) -> bool:
+    from lxgit.operations.lookup import classify
+
+    with suppress(LxgitError):  # what is neither is told when it is asked for
+        return not isinstance(classify(session.repository(), name), bytes)
+    return False
 
 
 @command(

@@ -72,7 +72,10 @@ def diff(
     from lxgit.operations.views import compare
 
     if context < 0:
-        raise UsageError(f"-U{context}: there are no fewer than 0 lines around a change")
+        raise UsageError(
+            f"-U{context}: there are no fewer than 0 lines around a change",
+            hint="-U0 shows what changed alone",
+        )
     line = line_wanted(name_status=name_status, name_only=name_only, stat=stat)
     check_quiet(
         format_,

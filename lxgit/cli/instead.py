@@ -121,6 +121,8 @@ INSTEAD = {
         ("-o", "--opt", "--attachable", "--ipam-driver", "--scope", "--ingress"), _NETWORK
     ),
 }
+OF_ALL = {"--store": "it stands before the command: 'lxgit --store DIR COMMAND'"}
+"""Of whatever command."""
 
 ARGUMENTS = {
     "import": "'lxgit import SOURCE REPO', then 'lxgit tag REPO:TAG REPO'",

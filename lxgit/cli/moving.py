@@ -101,7 +101,10 @@ def _split(paths: tuple[str, ...]) -> tuple[str | None, list[bytes]]:
     names = {name if colon else None for name, colon, _ in parts}
     if any(not colon and not name.startswith("/") for name, colon, _ in parts):
         wrong = next(name for name, colon, _ in parts if not colon and not name.startswith("/"))
-        raise UsageError(f"'{wrong}' is no path", hint=f"CONTAINER:/{wrong}, or /{wrong}")
+        container, _, path = wrong.rpartition(":")
+        alone = f"/{wrong}, or of a container all: {wrong}:/"
+        meant = f"{container}:/{path}" if container else alone
+        raise UsageError(f"'{wrong}' is no path", hint=meant)
     if len(names) > 1:
         raise UsageError("these are paths of several containers", hint="one container at a time")
     return names.pop(), [fsencode(rest if colon else name) for name, colon, rest in parts]

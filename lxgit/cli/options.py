@@ -90,7 +90,7 @@ def exclusive(given: dict[str, bool]) -> None:
     """Raise a UsageError where more than one of these options is given."""
     names = [name for name, wanted in given.items() if wanted]
     if len(names) > 1:
-        raise UsageError(f"{names[0]} and {names[1]} exclude each other")
+        raise UsageError(f"{names[0]} and {names[1]} exclude each other", hint="leave one out")
 
 
 def excludes(option: str, others: dict[str, bool]) -> None:

@@ -6,6 +6,8 @@ import contextlib
 import os
 import stat
 
+from lxgit.errors import LxgitError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +48,8 @@ def _named(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and str(error.filename).endswith(".tmp"):
+            raise LxgitError(f"there is no directory for '{path}'", hint="make it first") from error
         if error.filename is None or str(error.filename).endswith(".tmp"):
             raise OSError(error.errno, error.strerror, path) from error
         raise

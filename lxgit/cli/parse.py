@@ -229,7 +229,10 @@ def whole_number(option: str, text: str) -> int:
     """A number of plain digits, below 0 too. UsageError names the option."""
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal()):
-        raise UsageError(f"invalid value for '{option}': '{text}' is not a whole number")
+        raise UsageError(
+            f"invalid value for '{option}': '{text}' is not a whole number",
+            hint=f"such as '{option} 5'",
+        )
     if len(digits) > _MOST_DIGITS:
         raise UsageError(f"invalid value for '{option}': '{text}' has too many digits")
     return int(text)

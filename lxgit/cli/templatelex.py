@@ -90,7 +90,7 @@ def _action(text: str, at: int) -> Iterator[Token]:
             return
         found = _TOKEN.match(text, at)
         if found is None:
-            raise fault(at, _stray(text, at))
+            raise fault(at, _stray(text, at), "an action is such as '{{.ID}}' or '{{json .}}'")
         kind = str(found.lastgroup)
         if kind != "blank":
             yield Token(kind, found[0], at, joined)

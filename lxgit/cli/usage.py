@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from lxgit.cli.instead import ARGUMENTS, INSTEAD
+from lxgit.cli.instead import ARGUMENTS, INSTEAD, OF_ALL
 from lxgit.cli.parse import for_click, split_at_dashes
 from lxgit.errors import UsageError
 
@@ -59,7 +59,7 @@ def explain(name: str, command: Command, words: Sequence[str]) -> NoReturn:
         message = _with_what_was_meant(_as_one_line(error.format_message()), command)
         plain = name.removeprefix("container ").removeprefix("image ").removeprefix("builder ")
         named = message.removeprefix("no such option: ").split(" ")[0]
-        if instead := INSTEAD.get(plain, {}).get(named):
+        if instead := INSTEAD.get(plain, {}).get(named, OF_ALL.get(named)):
             hint, message = instead, f"no such option: {named}"  # and not what is spelled alike
         elif message.startswith("got unexpected extra argument"):
             hint = ARGUMENTS.get(plain, hint)

@@ -212,6 +212,8 @@ def _given_message(paragraphs: tuple[str, ...], file: str | None) -> str | None:
     """What `-m` or `-F` say; None where the editor is to be asked."""
     exclusive({"-m": bool(paragraphs), "-F": file is not None})
     text = message_of(paragraphs)
+    if file == "":
+        raise UsageError("-F names no file", hint="-F FILE, or -F - for standard input")
     if file is not None:
         with open(0 if file == "-" else file, "rb", closefd=file != "-") as source:
             text = source.read().decode("utf-8", "surrogateescape")

@@ -63,7 +63,8 @@ class NotACommit(LxgitError):
     def __init__(self, oid: ObjectID, kind: ObjectType) -> None:
         super().__init__(
             f"{hex_id(oid)[:12]} is a {kind.name.lower()}, not a commit",
-            hint="'lxgit ls REV:/PATH' lists a directory of an image, 'lxgit show' prints a file",
+            hint="'lxgit ls REV:/PATH' lists a directory, 'lxgit show REV:/PATH' prints a file;"
+            f" 'git -C STORE/git show {hex_id(oid)[:12]}' shows any object",
         )
         self.oid = oid
 

@@ -124,6 +124,8 @@ class _Reader:
             if self._archive.vouched and not block:
                 self._finish()
                 return False
+            if block and self._position == self._archive.start:
+                raise self._damaged(InvalidHeader("no whole header"))
             raise _cut_short()
         try:
             header = parse_header(block)

@@ -220,11 +220,17 @@ def _opened(
             above, _, name = path.rpartition(b"/")
             directory = _open_directory(root, above)
             if directory is None or place.means_directory or not _exists(directory, name):
-                raise NoSuchPlace(f"there is no '{place.shown}'")
+                raise NoSuchPlace(f"there is no '{place.shown}'", hint=_where(place))
         try:
             yield _Source(directory, name, ids, place.container is not None)
         finally:
             os.close(directory)
+
+
+def _where(place: Place) -> str:
+    if place.container is None:
+        return "this would be of the host; a path of a container is CONTAINER:/PATH"
+    return f"'lxgit ls {place.container}:/' lists what it has"
 
 
 def _open_directory(root: int, path: bytes) -> int | None:
@@ -237,6 +243,17 @@ def _open_directory(root: int, path: bytes) -> int | None:
         if error.errno != errno.ELOOP:
             raise
         return None
+
+
+def _leads_through_file(root: int, path: bytes) -> bool:
+    """Whether one of a path's names, which lead to no directory, is there as something else."""
+    try:
+        os.close(open_beneath(root, path, os.O_PATH))
+    except FileNotFoundError:
+        return False
+    except NotADirectoryError:
+        return True
+    return True
 
 
 def _exists(directory: int, name: bytes) -> bool:
@@ -261,6 +278,9 @@ def _destination(root: int, target: Place, source: Place, found: _Source) -> tup
     above, _, name = path.rpartition(b"/")
     directory = _open_directory(root, above)
     if directory is None:
+        if _leads_through_file(root, above):
+            hint = "name a directory, or the file, which is replaced then"
+            raise NoSuchPlace(f"'{target.shown}' would be below a file", hint=hint)
         raise NoSuchPlace(f"there is no directory for '{target.shown}'", hint="make it first")
     if target.means_directory and not (found.is_directory and not _exists(directory, name)):
         os.close(directory)

@@ -152,7 +152,10 @@ def restore(
         for path in wanted:
             if image.entry(path) is None and tree.image.entry(path) is None:
                 shown = path.decode("utf-8", "surrogateescape")
-                raise NotThere(f"there is no '/{shown}' in {source or 'the commit'}, nor here")
+                raise NotThere(
+                    f"there is no '/{shown}' in {source or 'the commit'}, nor here",
+                    hint=f"'lxgit ls {tree.container.config.name}:/' lists what is here",
+                )
         rootfs, links, apart = replace_paths(tree.objects, tree.objects, tree.image, image, wanted)
         shown_then = read_image(
             tree.objects, write_image(tree.objects, rootfs, links, tree.parent.config)

@@ -50,7 +50,9 @@ def _checked(repository: Repository, name: str, *, paused: bool) -> Container:
     name, state = container.config.name, container.state
     require_running(container)
     if state.paused and not paused:
-        raise IsPaused(f"container '{name}' is paused already")
+        raise IsPaused(
+            f"container '{name}' is paused already", hint=f"'lxgit unpause {name}' has it go on"
+        )
     if paused and not state.paused:
         raise NotPaused(f"container '{name}' is not paused")
     return container

@@ -190,7 +190,9 @@ def test_export_replaces_a_file_whole_or_not_at_all(grown: Lxgit, scratch: Path)
     assert tarfile.is_tarfile(there)
     assert (scratch / "link").is_symlink()
     fault = grown("export", "base", "-o", scratch / "no/rootfs.tar", code=1).err
-    assert fault == f"lxgit: {scratch}/no/rootfs.tar: no such file or directory\n"
+    assert fault == (
+        f"lxgit: there is no directory for '{scratch}/no/rootfs.tar'\nhint: make it first\n"
+    )
     assert sorted(path.name for path in scratch.iterdir()) == [
         "home",
         "link",

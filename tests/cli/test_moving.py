@@ -275,7 +275,9 @@ def test_pause(running: Lxgit) -> None:
     assert row["status"] == "paused"
     refused = running("exec", "up", "true", code=1)
     assert refused.err == "lxgit: container 'up' is paused\nhint: 'lxgit unpause up' first\n"
-    assert running("pause", "up", code=1).err == "lxgit: container 'up' is paused already\n"
+    assert running("pause", "up", code=1).err == (
+        "lxgit: container 'up' is paused already\nhint: 'lxgit unpause up' has it go on\n"
+    )
     assert running("unpause", "up").out == "up\n"
     running("exec", "up", "true")
 

@@ -65,7 +65,8 @@ def test_what_contradicts_itself_is_refused(
 ) -> None:
     before = git("for-each-ref"), git("symbolic-ref", "HEAD")
     result = full(*words.split(), code=2)
-    assert (result.out, result.err) == ("", f"lxgit: {one} and {other} exclude each other\n")
+    told = f"lxgit: {one} and {other} exclude each other\nhint: leave one out\n"
+    assert (result.out, result.err) == ("", told)
     assert (git("for-each-ref"), git("symbolic-ref", "HEAD")) == before
 
 
