@@ -98,6 +98,16 @@ class FileLock:
         os.close(self._owned)  # last: who waits for it finds that the name has gone
 
     @property
+    def name(self) -> str:
+        """What it is the lock of, as `git_dir` has it: a ref's full name."""
+        return self._path.removeprefix(f"{self._git_dir}/")
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether something is written that is not the file's content yet."""
+        return self._new is not None and os.path.lexists(self._new)
+
+    @property
     def content(self) -> str:
         """The name in `git_dir` of what was written: gone as soon as it is the file's content."""
         assert self._new is not None
@@ -110,8 +120,8 @@ class FileLock:
         """
         pwrite_all(self._owned, _mine() + what, 0)
         os.fsync(self._owned)
-        fsync_directory(os.path.dirname(self._lock))
-        fsync_directory(self._git_dir)
+        for directory in {os.path.dirname(self._lock), self._git_dir}:
+            fsync_directory(directory)
 
     def write(self, content: bytes, *, mode: int = 0o644) -> None:
         """Have the new content on disk; what a full disk prevents, it prevents here."""
@@ -167,8 +177,7 @@ class FileLock:
                     raise _held(self._lock, owner)
                 if not self._told:
                     owners = " and ".join(lock_owners(file.fileno())) or "another process"
-                    name = self._path.removeprefix(f"{self._git_dir}/")
-                    tell_wait(f"waiting for {owners}: '{name}' is in use")
+                    tell_wait(f"waiting for {owners}: '{self.name}' is in use")
                     self._told = True
                 fcntl.flock(file, fcntl.LOCK_EX)
         except FileNotFoundError:

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from lxgit.fsutil import fsync_directory, fsync_file, make_directories, write_all
 from lxgit.lean import suppress
 from lxgit.objects.commits import Signature, decode_signature, encode_signature
 from lxgit.objects.ids import ZERO_ID, InvalidObjectID, ObjectID, from_hex, hex_id
+from lxgit.objects.newfile import TEMPORARY
 from lxgit.objects.refnames import is_valid_ref
 from lxgit.tuples import NamedTuple
 
@@ -32,38 +34,39 @@ class ReflogEntry(NamedTuple):
 
 
 class Intent(NamedTuple):
-    """What somebody is about to append to a ref's log, who then moves the ref.
+    """What somebody is about to append to a log, who then moves a ref.
 
-    <name> SP <bytes of the log> LF <lines of the log>
+    <name> SP <bytes of the log> SP <ref> LF <lines of the log>
     """
 
     content: str
     """The file in the repository that becomes the ref, and is there until then."""
     size: int
     """The bytes of the log before."""
+    ref: str
+    """The log's own, or the branch that HEAD names."""
     lines: bytes
-    new: ObjectID | None
-    """What the ref is to be."""
 
     def encode(self) -> bytes:
-        return b"%b %d\n%b" % (os.fsencode(self.content), self.size, self.lines)
+        content, ref = os.fsencode(self.content), os.fsencode(self.ref)
+        return b"%b %d %b\n%b" % (content, self.size, ref, self.lines)
 
     @classmethod
     def parse(cls, text: bytes) -> Self | None:
         """None for what is none: a power failure leaves such before anything was appended."""
         head, _, lines = text.partition(b"\n")
-        content, _, size = head.partition(b" ")
-        entries = list(_decode_all(lines.split(b"\n")))
-        if not content or not size.isdigit() or not entries:
+        content, _, rest = os.fsdecode(head).partition(" ")
+        size, _, ref = rest.partition(" ")
+        is_name = content.startswith(TEMPORARY) and content.isidentifier()
+        if not is_name or not size.isdecimal() or not is_valid_ref(ref) or not lines:
             return None
-        return cls(os.fsdecode(content), int(size), lines, entries[-1].new)
+        return cls(content, int(size), ref, lines)
 
 
 class Reflogs:
     """The files below `logs`."""
 
     def __init__(self, git_dir: str) -> None:
-        self._git_dir = git_dir
         self._directory = f"{git_dir}/logs"
 
     def append(
@@ -71,12 +74,13 @@ class Reflogs:
         name: str,
         *entries: ReflogEntry,
         lock: FileLock | None = None,
+        moving: FileLock | None = None,
     ) -> None:
         """Add a line for each, durably; the last change comes first, as everywhere.
 
         One write, so that lines of several processes do not mix. Until it is on the disk, a power
-        failure may leave zeros where the lines were, or a part. `lock` is the ref's, and says so
-        before: what it is to be is written already.
+        failure may leave zeros where the lines were, or a part. `lock` is that of the log's ref,
+        and says so before. `moving`, else `lock`, has what is to be written already.
         """
         path = f"{self._directory}/{name}"
         fd = self._open(path)
@@ -88,7 +92,8 @@ class Reflogs:
                 _blank_last_line(path)
             lines = b"\n" * torn + encode_log(entries)
             if lock is not None:
-                lock.announce(Intent(lock.content, size, lines, entries[0].new).encode())
+                move = moving or lock
+                lock.announce(Intent(move.content, size, move.name, lines).encode())
             write_all(fd, lines)
             os.fsync(fd)
         finally:
@@ -111,17 +116,18 @@ class Reflogs:
     def size(self, name: str) -> int:
         """The bytes of a log; 0 where there is none."""
         try:
-            return os.stat(f"{self._directory}/{name}").st_size
+            status = os.stat(f"{self._directory}/{name}")
         except (FileNotFoundError, NotADirectoryError):
             return 0
+        return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
     def intended(self, name: str, said: bytes) -> Intent | None:
-        """What somebody `said` whose ref never became it, if the log has nothing else behind.
+        """What somebody `said` who was to append it, if the log has nothing else behind.
 
         It may have a part of it, after a power failure with zeros for any.
         """
         intent = Intent.parse(said)
-        if intent is None or not os.path.lexists(f"{self._git_dir}/{intent.content}"):
+        if intent is None:
             return None
         try:
             with open(f"{self._directory}/{name}", "rb") as file:

@@ -148,16 +148,9 @@ class RefReader:
 
     def _read_loose(self, name: str) -> ObjectID | str | None:
         """A loose ref: its id, or the name that a symbolic one stands for."""
-        try:
-            fd = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError):
+        content = self._content(name)
+        if content is None:
             return None
-        try:
-            content = os.read(fd, 4096)
-        except IsADirectoryError:
-            return None
-        finally:
-            os.close(fd)
         if content.startswith(b"ref:"):
             return os.fsdecode(content[4:].strip())
         try:
@@ -167,6 +160,27 @@ class RefReader:
                 f"the ref '{name}' is damaged: it holds {quoted(content[:40])}",
                 hint=remedy(self._git_dir, name),
             ) from None
+
+    def _is_there(self, name: str) -> bool:
+        """Whether there is a ref, be it damaged."""
+        return self._has_file(name) or name in self._packed.read()
+
+    def _has_file(self, name: str) -> bool:
+        path = self._path(name)
+        return os.path.isfile(path) or os.path.islink(path)
+
+    def _content(self, name: str) -> bytes | None:
+        """What stands in a file of the repository; None where there is none."""
+        try:
+            fd = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            return os.read(fd, 4096)
+        except IsADirectoryError:
+            return None
+        finally:
+            os.close(fd)
 
     def _loose_names(self, prefix: str) -> Iterator[str]:
         top = prefix[: prefix.rfind("/") + 1].rstrip("/")

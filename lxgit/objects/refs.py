@@ -115,7 +115,11 @@ class RefStore(RefReader):
             content, new = f"ref: {target}\n", self.read(target)
         else:
             content, new = f"{hex_id(target)}\n", target
-        with self._keeping(new), FileLock(self._path("HEAD"), self._git_dir) as lock:
+        with (
+            self._keeping(new),
+            self._lock("HEAD") as lock,
+            self._made_or_not(lock, "HEAD"),
+        ):
             # Looked at now, since who deletes a branch holds this lock.
             if isinstance(target, str) and not unborn and self.read(target) is None:
                 raise RefMoved(target, new, None)
@@ -124,7 +128,7 @@ class RefStore(RefReader):
             if was is not None:  # else there is nothing to go back to
                 self._tell("HEAD", was, target, message, who)
             if old is not None or new is not None:
-                self._logs.append("HEAD", ReflogEntry(old, new, who, message))
+                self._logs.append("HEAD", ReflogEntry(old, new, who, message), lock=lock)
             lock.commit()
 
     def _head_or_none(self) -> tuple[str | ObjectID | None, ObjectID | None]:
@@ -160,15 +164,11 @@ class RefStore(RefReader):
         _check(name)
         if new is not None:
             self._check_conflict(name)
-        with (
-            self._keeping(new),
-            self._lock(name) as lock,
-            self._made_or_not(name),
-        ):
+        with self._keeping(new), self._lock(name) as lock:
             current = self.read(name)
             if old is not ANY and current != old:
                 raise RefMoved(name, old, current)
-            with self._beside_head(name, deleted=new is None) as is_head:
+            with self._beside_head(name, deleted=new is None) as head:
                 is_users = name.startswith((BRANCHES, TAGS))
                 if new is None:
                     with self._deleting(name):
@@ -176,14 +176,16 @@ class RefStore(RefReader):
                             self._tell(name, current, new, message, who)
                             self._bury(name, current, message, who)
                 else:
-                    lock.write(f"{hex_id(new)}\n".encode())
-                    if is_users:
-                        self._tell(name, current, new, message, who)
-                    if is_head:
-                        self._logs.append("HEAD", ReflogEntry(current, new, who, message))
-                    if current is not None or name == DELETED or not name.startswith(_OWN):
-                        self._log(name, ReflogEntry(current, new, who, message), log, lock)
-                    lock.commit()
+                    entry = ReflogEntry(current, new, who, message)
+                    with self._made_or_not(lock, name, *(["HEAD"] if head else [])):
+                        lock.write(f"{hex_id(new)}\n".encode())
+                        if is_users:
+                            self._tell(name, current, new, message, who)
+                        if head is not None:
+                            self._logs.append("HEAD", entry, lock=head, moving=lock)
+                        if current is not None or name == DELETED or not name.startswith(_OWN):
+                            self._log(name, entry, log, lock)
+                        lock.commit()
         if new is None:
             remove_empty_parents(self._path(name), f"{self._git_dir}/refs")
 
@@ -230,13 +232,14 @@ class RefStore(RefReader):
         """Where in a log begins what never came to be, of an owner of the ref's lock who has died.
 
         That is sure only while the file is there that was to be the ref: no value of a ref tells,
-        nor any time, what somebody did by hand.
+        nor any time, what somebody did by hand. After a power failure both may be there.
         """
-        with suppress(CorruptRef):
-            intent = self._logs.intended(name, said)
-            if intent is not None and self.read(name) != intent.new:
-                return intent.size
-        return None
+        intent = self._logs.intended(name, said)
+        if intent is None:
+            return None
+        content = self._content(intent.content)
+        came = content is None or content == self._content(intent.ref)
+        return None if came else intent.size
 
     def _rewrite(self, name: str, entries: Sequence[ReflogEntry]) -> None:
         with FileLock(self._path(f"logs/{name}"), self._git_dir) as lock:
@@ -286,24 +289,16 @@ class RefStore(RefReader):
         log, told = told_of(name, self._logs.read(name)), f"{name}: {message}"
         self.update(DELETED, last, old=ANY, message=told, who=who, log=log)
 
-    def _is_there(self, name: str) -> bool:
-        """Whether there is a ref, be it damaged."""
-        return self._has_file(name) or name in self._packed.read()
-
-    def _has_file(self, name: str) -> bool:
-        path = self._path(name)
-        return os.path.isfile(path) or os.path.islink(path)
-
     @contextmanager
-    def _made_or_not(self, name: str) -> Iterator[None]:
-        """Have the log of a branch or tag as it was, if that is what it was in the end."""
-        size, before = self._logs.size(name), self._read_direct(name)
+    def _made_or_not(self, lock: FileLock, *names: str) -> Iterator[None]:
+        """Have these logs as they were, if what was written in the lock has not come to be."""
+        sizes = {name: self._logs.size(name) for name in names}
         try:
             yield
         except BaseException:
-            with suppress(CorruptRef):
-                if name.startswith((BRANCHES, TAGS)) and self._read_direct(name) == before:
-                    self._logs.cut(name, size, keep=before is not None)
+            if lock.is_pending:
+                for name, size in sizes.items():
+                    self._logs.cut(name, size, keep=self._is_there(name))
             raise
 
     def _log(
@@ -335,20 +330,20 @@ class RefStore(RefReader):
                 self._logs.delete(other)
 
     @contextmanager
-    def _beside_head(self, name: str, *, deleted: bool) -> Iterator[bool]:
-        """Whether HEAD names the ref, which the caller has the lock of; so it stays meanwhile.
+    def _beside_head(self, name: str, *, deleted: bool) -> Iterator[FileLock | None]:
+        """HEAD's lock if HEAD names the ref, which the caller has the lock of; so it stays.
 
         HEAD is locked for its reflog, too: so does stock Git, which may be about to write another.
         RefInUse where a branch is to be deleted that HEAD names; RefLocked.
         """
         if not name.startswith(BRANCHES) or not (deleted or self._read_loose("HEAD") == name):
-            yield False
+            yield None
             return
-        with FileLock(self._path("HEAD"), self._git_dir):
+        with self._lock("HEAD") as head:
             is_head = self._read_loose("HEAD") == name
             if is_head and deleted:
                 raise RefInUse(name)
-            yield is_head
+            yield head if is_head else None
 
     @contextmanager
     def _deleting(self, name: str) -> Iterator[None]:

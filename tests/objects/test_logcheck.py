@@ -12,7 +12,7 @@ from lxgit.objects.commits import ITSELF
 from lxgit.objects.filelock import FileLock, drop_stale_lock
 from lxgit.objects.logcheck import FOUND_SO, LoggedRefs, Unlogged
 from lxgit.objects.refs import RefMoved, RefStore
-from tests.objects.conftest import BASE, put
+from tests.objects.conftest import BASE, WHO, put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,17 +118,30 @@ def test_a_lock_that_says_nothing_proves_nothing(
     assert refs.reflog(BASE) == before
 
 
-def test_an_update_that_fails_leaves_no_entry(
-    refs: RefStore, logged: LoggedRefs, commits: list[ObjectID], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("other", ["refs/heads/new", "refs/heads/was"])
+def test_what_fails_leaves_no_entry(
+    refs: RefStore,
+    logged: LoggedRefs,
+    git_dir: Path,
+    commits: list[ObjectID],
+    monkeypatch: pytest.MonkeyPatch,
+    other: str,
 ) -> None:
+    """Neither in a branch's log nor in HEAD's; `was` has a directory where its log is to be."""
+
     def fail(_: FileLock) -> None:
         raise OSError(28, "no space left on device")
 
-    before = refs.reflog(BASE)
+    (git_dir / "logs/refs/heads/was").mkdir()
+    refs.set_head(BASE, message="here", who=WHO)
+    before = {name: refs.reflog(name) for name in ("HEAD", BASE, other)}
     monkeypatch.setattr(FileLock, "commit", fail)
+    for name, old in ((BASE, commits[1]), (other, None)):
+        with pytest.raises(OSError, match="no space"):
+            put(refs, name, commits[2], old)
     with pytest.raises(OSError, match="no space"):
-        put(refs, BASE, commits[2], commits[1])
-    assert refs.reflog(BASE) == before
+        refs.set_head(commits[0], message="never came", who=WHO)
+    assert {name: refs.reflog(name) for name in before} == before
     assert list(logged.unlogged()) == []
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 import signal
 import time
 from functools import partial
@@ -111,6 +112,63 @@ def test_a_kill_while_one_moves_that_was_set_back_by_hand(
         if not was_killed:
             break
     assert step > 8
+
+
+@pytest.mark.parametrize("how", ["a branch moves", "HEAD names another", "HEAD is detached"])
+def test_what_head_was_to_be_and_never_was_is_not_in_its_log(
+    repository: Repository, commits: list[ObjectID], how: str
+) -> None:
+    """Also where the commit is the same: `@{-1}` goes by what such an entry says."""
+    refs, by = repository.refs, who().committer
+    names = ["refs/heads/x", "refs/heads/y"]
+    for name in names:
+        refs.update(name, commits[0], old=ANY, message="made", who=by)
+    refs.set_head(names[0], message="at first", who=by)
+
+    def move(one: Repository) -> None:
+        if how == "a branch moves":
+            one.refs.update(names[0], commits[1], old=commits[0], message="moves", who=by)
+        else:
+            target = names[1] if how == "HEAD names another" else commits[0]
+            one.refs.set_head(target, message="moves", who=by)
+
+    for step in count(1):
+        logs = [refs.reflog(name) for name in ("HEAD", names[0])]
+        was_killed = killed_at(step, move, repository)
+        came = (refs.head(), refs.read("HEAD")) != (names[0], commits[0])
+        sweep(repository)
+        assert refs.reflog("HEAD")[came:] == logs[0], step
+        assert refs.reflog(names[0])[came and how == "a branch moves" :] == logs[1], step
+        if not was_killed:
+            break
+        refs.set_head(names[0], message="back", who=by)
+        refs.update(names[0], commits[0], old=ANY, message="back", who=by)
+    assert came
+    assert step > 6
+
+
+@pytest.mark.parametrize("next_one", ["moves the branch", "moves HEAD", "has moved it already"])
+def test_who_takes_heads_lock_over_takes_back_what_it_says(
+    repository: Repository, commits: list[ObjectID], next_one: str
+) -> None:
+    """After a power failure, both may be there: the branch, and the file that has become it."""
+    refs, by, ref = repository.refs, who().committer, "refs/heads/x"
+    refs.update(ref, commits[0], old=ANY, message="made", who=by)
+    refs.set_head(ref, message="at first", who=by)
+    log = refs.reflog("HEAD")
+    dies_with_the_lock(repository, ref, commits[1])
+    assert refs.reflog("HEAD")[0].message == "never came"
+    if next_one == "moves the branch":
+        refs.update(ref, commits[2], old=commits[0], message="came", who=by)
+    elif next_one == "moves HEAD":
+        refs.set_head(commits[2], message="came", who=by)
+    else:
+        (file,) = repository.git_dir.glob("tmp_*")
+        shutil.copy(file, repository.git_dir / ref)
+    sweep(repository)
+    (entry, *rest) = refs.reflog("HEAD")
+    assert (entry.message == "came") == (next_one != "has moved it already")
+    assert tuple(rest) == log
 
 
 def test_a_commit_that_is_killed_while_gc_waits_for_it(

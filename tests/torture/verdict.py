@@ -128,7 +128,10 @@ def git_faults(store: Path) -> list[str]:
 
 
 def leftovers(store: Path) -> list[str]:
-    """What a store has beyond its contents, after `prune` and, for packs, `gc`: left by a crash."""
+    """What a store has beyond its contents, after `prune` and, for packs, `gc`: left by a crash.
+
+    And an entry of HEAD's reflog that never came to be; those of other refs `fsck` tells of.
+    """
     try:
         repository = open_repository(store)
     except NoStore:
@@ -139,6 +142,8 @@ def leftovers(store: Path) -> list[str]:
         gc(repository, progress=NullProgress())
     found = temporary_files(store)
     found += [fault.message for fault in unindexed_faults(repository.git_dir)]
+    head, log = repository.refs.read("HEAD"), repository.refs.reflog("HEAD")
+    found += [f"HEAD's reflog: {one.message}" for one in log[:1] if one.new != head]
     found += [
         name for name in repository.refs.list(_PINS) if name.removeprefix(_PINS)[:64] not in living
     ]
