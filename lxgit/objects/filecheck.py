@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from contextlib import suppress
 
 from lxgit.errors import LxgitError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from lxgit.objects.database import ObjectDatabase
 
+_CHAIN = re.compile(rb"(?:[0-9a-f]{40}\n)*")
 _CHUNK = 1 << 20
 _TRAILER = 20
 _SIGNATURES = {
@@ -57,10 +59,40 @@ def derived_faults(git_dir: Path) -> Iterator[FileFault]:
     for path, kind in others.items():
         if os.path.exists(path) and not _is_whole(path, kind):
             yield FileFault(path, f"{os.path.basename(path)} is damaged", remade=True)
+    chain = f"{git_dir}/objects/info/commit-graphs/commit-graph-chain"
+    if not _is_whole_chain(chain):
+        yield FileFault(chain, "commit-graph-chain, or a graph of it, is damaged", remade=True)
 
 
-def unindexed_faults(git_dir: Path) -> list[FileFault]:
+def _is_whole_chain(path: str) -> bool:
+    """Whether a file is the names of graphs that are there, as `git commit-graph --split` has it.
+
+    Git has the graphs come before it, and go when it has no more of them.
+    """
+    content = _content(path)
+    graphs = [
+        f"{os.path.dirname(path)}/graph-{os.fsdecode(line)}.graph" for line in content.splitlines()
+    ]
+    whole = _CHAIN.fullmatch(content) is not None and all(
+        os.path.exists(graph) and _is_whole(graph, "graph") for graph in graphs
+    )
+    return whole or _content(path) != content  # else it is another by now
+
+
+def _content(path: str) -> bytes:
+    """What is in a file; nothing where there is none."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def unindexed_faults(git_dir: Path, *, kept: bool = False) -> list[FileFault]:
     """The packs whose index has gone, and their objects with it.
+
+    With `kept` those too that have a .keep, which may be a user's: whoever has just made one comes
+    to the index last (`packwriter`).
 
     Git names a pack's index last and deletes it first, so one that was killed leaves such packs
     too; all that they hold is elsewhere then.
@@ -70,7 +102,8 @@ def unindexed_faults(git_dir: Path) -> list[FileFault]:
     return [
         FileFault(f"{pack}/{stem}.idx", f"the pack {stem} has no index", remade=True)
         for stem in sorted(stems)
-        if not is_counted(f"{pack}/{stem}")
+        if not os.path.exists(f"{pack}/{stem}.idx")
+        if kept or not os.path.exists(f"{pack}/{stem}.keep")
     ]
 
 
@@ -112,16 +145,6 @@ def _listed(path: str) -> list[ObjectID]:
             with suppress(InvalidObjectID):
                 found.append(from_hex(line[:40]))
     return found
-
-
-def is_counted(stem: str) -> bool:
-    """Whether a pack, a path without its suffix, has an index, or somebody sees to it that it will.
-
-    A .keep comes before the pack and goes after the index has come (`packwriter`).
-    """
-    if os.path.exists(f"{stem}.keep"):
-        return True
-    return os.path.exists(f"{stem}.idx") and os.path.exists(f"{stem}.pack")
 
 
 def _is_whole(path: str, kind: str) -> bool:

@@ -158,7 +158,7 @@ class RefVerifier:
                 if kind is not ObjectType.TAG or not name.startswith((TAGS, DELETED)):
                     break
                 oid = decode_tag(data).target
-            if kind is not ObjectType.COMMIT:
+            if kind is not ObjectType.COMMIT and name != DELETED:  # as some tag did
                 told = f"the ref '{name}' names a {kind.word.decode()}"
                 yield RefFault(told, name, self._elsewhere(name))
         except LxgitError as error:

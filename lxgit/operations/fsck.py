@@ -275,7 +275,8 @@ def _settings_faults(repository: Repository) -> tuple[list[str], str]:
 
 def _derived_problems(repository: Repository, *, repair: bool) -> Iterator[Problem]:
     faults = list(derived_faults(repository.git_dir))
-    if (unindexed := unindexed_faults(repository.git_dir)) and _git_says(repository):
+    unindexed = unindexed_faults(repository.git_dir, kept=True)
+    if unindexed and _git_says(repository):
         faults += unindexed  # else nothing of theirs is missed, and gc takes them
     if not faults and lies(repository):
         path = f"{repository.git_dir}/objects/info/commit-graph"
@@ -358,7 +359,7 @@ class History:
 def _tips(repository: Repository) -> Iterator[tuple[str, ObjectID]]:
     """Where histories of images begin, under the names that people know.
 
-    What cannot be read is left out.
+    What cannot be read is left out, and a ref that names what is no commit: none is lost with it.
     """
     names = {one.id: one.config.name for one in all_containers(repository.containers_dir)}
     try:
@@ -369,10 +370,11 @@ def _tips(repository: Repository) -> Iterator[tuple[str, ObjectID]]:
         if name.startswith(NOTES):
             continue
         try:
-            commit = repository.revisions.peel(oid)
+            commit = repository.revisions.peeled(oid)
         except LxgitError:
             commit = oid
-        yield _known_as(name, names), commit
+        if commit is not None:
+            yield _known_as(name, names), commit
 
 
 def _known_as(ref: str, containers: Mapping[str, str]) -> str:

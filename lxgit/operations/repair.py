@@ -124,7 +124,7 @@ def remake(repository: Repository, path: str) -> bool:
         return make_index(repository, path)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)  # Git does without
-    if name == "commit-graph":
+    if name.startswith("commit-graph"):
         with contextlib.suppress(GitFailed, CorruptRef):
             write_commit_graph(repository)
     return True

@@ -97,3 +97,19 @@ def test_one_that_was_moved_by_hand_is_told_of(
     create_tag(repository, "t", back, force=True, identity=who())
     assert repository.refs.read("refs/tags/t") == before
     assert problems(repository.path) == []
+
+
+@pytest.mark.parametrize("what", ["base:rootfs", "base:config.json"])
+def test_one_of_no_commit_that_was_deleted(
+    repository: Repository, scratch: Path, what: str
+) -> None:
+    """Any tool may make such; what has it now is no ref that should name a commit."""
+    take(repository, scratch / "root", "base")
+    git = StockGit(repository.git_dir)
+    git("tag", "odd", what)
+    (problem,) = problems(repository.path)
+    assert problem.affected == ("odd",)
+    delete_tag(repository, "odd", identity=who())
+    assert problems(repository.path) == []
+    gc(repository, progress=Listener())
+    assert problems(repository.path) == []
