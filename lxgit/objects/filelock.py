@@ -18,8 +18,10 @@ last ref, and so has its lock first, is alone (Repository.collecting).
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import time
 
 from lxgit.errors import LxgitError
@@ -171,17 +173,22 @@ class FileLock:
         That is stock Git's, which holds no flock; and one of this process's own.
         """
         try:
-            with open(self._lock, "rb", buffering=0) as file:
-                owner = file.read(64)
-                if not owner.startswith(_MARK) or owner.startswith(_mine()):
-                    raise _held(self._lock, owner)
-                if not self._told:
-                    owners = " and ".join(lock_owners(file.fileno())) or "another process"
-                    tell_wait(f"waiting for {owners}: '{self.name}' is in use")
-                    self._told = True
-                fcntl.flock(file, fcntl.LOCK_EX)
+            fd = _opened(self._lock, os.O_RDONLY)
         except FileNotFoundError:
-            pass  # gone meanwhile
+            return  # gone meanwhile
+        if fd < 0:
+            raise _held(self._lock, b"")
+        try:
+            owner = os.read(fd, 64)
+            if not owner.startswith(_MARK) or owner.startswith(_mine()):
+                raise _held(self._lock, owner)
+            if not self._told:
+                owners = " and ".join(lock_owners(fd)) or "another process"
+                tell_wait(f"waiting for {owners}: '{self.name}' is in use")
+                self._told = True
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        finally:
+            os.close(fd)
 
     def _make_parents(self) -> None:
         try:
@@ -225,8 +232,10 @@ def announced(lock: str) -> bytes | None:
 def announcement(lock: str) -> bytes:
     """What a lock announces, whoever has it; empty where there is none."""
     try:
-        fd = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+        fd = _opened(lock, os.O_RDONLY)
+    except FileNotFoundError:
+        return b""
+    if fd < 0:
         return b""
     try:
         return _read(fd)[1]
@@ -264,7 +273,9 @@ def _left(lock: str, how: int, started: float | None) -> tuple[int, bytes] | Non
     Of those that do not say that they are lxgit's, what is older than `started` counts.
     FileNotFoundError where there is no lock.
     """
-    fd = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fd = _opened(lock, os.O_RDWR)
+    if fd < 0:
+        return None
     try:
         fcntl.flock(fd, how | fcntl.LOCK_NB)
         is_ours, said = _read(fd)
@@ -277,6 +288,20 @@ def _left(lock: str, how: int, started: float | None) -> tuple[int, bytes] | Non
     finally:
         if fd >= 0:
             os.close(fd)
+
+
+def _opened(lock: str, how: int) -> int:
+    """A lock, open; -1 for what is no file, and so of nobody that one knows. FileNotFoundError."""
+    try:
+        fd = os.open(lock, how | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno not in {errno.EISDIR, errno.ELOOP, errno.ENXIO}:
+            raise
+        return -1
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    return -1
 
 
 def _read(fd: int) -> tuple[bool, bytes]:

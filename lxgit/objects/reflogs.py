@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from lxgit.objects.filelock import FileLock
 
 
+_MOST_DIGITS = 18
+"""Of a log's size: no disk holds one with more."""
+
+
 class ReflogEntry(NamedTuple):
     """One change of a ref; None for "did not exist"."""
 
@@ -58,7 +62,8 @@ class Intent(NamedTuple):
         content, _, rest = os.fsdecode(head).partition(" ")
         size, _, ref = rest.partition(" ")
         is_name = content.startswith(TEMPORARY) and content.isidentifier()
-        if not is_name or not size.isdecimal() or not is_valid_ref(ref) or not lines:
+        is_size = size.isdecimal() and len(size) <= _MOST_DIGITS
+        if not is_name or not is_size or not is_valid_ref(ref) or not lines:
             return None
         return cls(content, int(size), ref, lines)
 
@@ -127,7 +132,7 @@ class Reflogs:
         It may have a part of it, after a power failure with zeros for any.
         """
         intent = Intent.parse(said)
-        if intent is None:
+        if intent is None or intent.size > self.size(name):
             return None
         try:
             with open(f"{self._directory}/{name}", "rb") as file:

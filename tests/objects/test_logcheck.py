@@ -103,7 +103,17 @@ def test_after_a_power_failure_there_may_be_any_part_of_what_was_logged(
     assert log.stat().st_size == (2 * size if tear == "other" else size)
 
 
-@pytest.mark.parametrize("torn", [b"", b"lxgit 1\n", b"lxgit 1\ntmp_0", bytes(200)])
+@pytest.mark.parametrize(
+    "torn",
+    [
+        b"",
+        b"lxgit 1\n",
+        b"lxgit 1\ntmp_0",
+        bytes(200),
+        b"lxgit 1\ntmp_\0 0 refs/heads/base\nx\n",
+        *(b"lxgit 1\ntmp_0 %b refs/heads/base\nx\n" % (b"9" * count) for count in (18, 23, 5000)),
+    ],
+)
 def test_a_lock_that_says_nothing_proves_nothing(
     refs: RefStore, git_dir: Path, commits: list[ObjectID], logged: LoggedRefs, torn: bytes
 ) -> None:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import re
+import stat
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.objects import filelock
+from lxgit.objects.filelock import RefLocked
 from lxgit.objects.refnames import CACHE, PINS
+from lxgit.objects.refs import ANY
+from lxgit.operations.gc import gc
 from lxgit.operations.importing import import_image
 from tests.support.stockgit import StockGit
 from tests.support.stores import WHO, Listener, problems
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from lxgit.repository import Repository
@@ -38,6 +47,28 @@ def check_gone_on(repository: Repository, lock: Path, *, harms: str | None) -> N
     lock.unlink()
     assert all(one.repaired for one in problems(repository.path, repair=True))
     assert problems(repository.path) == []
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a socket", "a directory", "a link"])
+def test_a_lock_that_is_no_file(
+    repository: Repository, scratch: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Who needs it is told which it is; nobody waits for a pipe, nor is it in another's way."""
+    take(repository, scratch)
+    lock = repository.git_dir / "refs/heads/base.lock"
+    make: dict[str, Callable[[], object]] = {
+        "a pipe": partial(os.mkfifo, lock),
+        "a socket": partial(os.mknod, lock, stat.S_IFSOCK),
+        "a directory": lock.mkdir,
+        "a link": partial(lock.symlink_to, "base"),
+    }
+    make[kind]()
+    assert problems(repository.path) == []
+    gc(repository, progress=Listener())
+    monkeypatch.setattr(filelock, "_PATIENCE", 0.1)
+    with pytest.raises(RefLocked, match=re.escape(str(lock))):
+        repository.refs.update("refs/heads/base", None, old=ANY, message="test", who=WHO.committer)
+    assert os.path.lexists(lock)
 
 
 def take(repository: Repository, scratch: Path) -> None:
