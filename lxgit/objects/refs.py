@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ANY",
     "CorruptRef",
+    "HeadElsewhere",
     "InvalidName",
     "RefConflict",
     "RefInUse",
@@ -59,7 +60,7 @@ class _Any(Enum):
 
 
 ANY: Literal[_Any.ANY] = _Any.ANY
-"""For `update`: whatever the ref is now."""
+"""For `update` and `set_head`: whatever the ref is now."""
 
 
 class RefMoved(LxgitError):
@@ -68,6 +69,17 @@ class RefMoved(LxgitError):
     def __init__(self, name: str, old: ObjectID | None, current: ObjectID | None) -> None:
         super().__init__(f"'{short_name(name)}' {_what_happened(old, current)}", hint="try again")
         self.current = current
+
+
+class HeadElsewhere(LxgitError):
+    """HEAD does not name what it did when the caller looked."""
+
+    def __init__(self, current: str | ObjectID | None) -> None:
+        told = "HEAD has moved on"
+        if current is not None:
+            word = short_name(current) if isinstance(current, str) else hex_id(current)[:12]
+            told += f": it is on '{word}'"
+        super().__init__(told, hint="try again")
 
 
 class RefInUse(LxgitError):
@@ -102,11 +114,18 @@ class RefStore(RefReader):
         self._logs = Reflogs(self._git_dir)
 
     def set_head(
-        self, target: str | ObjectID, *, message: str, who: Signature, unborn: bool = False
+        self,
+        target: str | ObjectID,
+        *,
+        old: str | ObjectID | Literal[_Any.ANY] = ANY,
+        message: str,
+        who: Signature,
+        unborn: bool = False,
     ) -> None:
-        """Have HEAD name a branch, or a commit: a detached HEAD.
+        """Have HEAD name a branch, or a commit: a detached HEAD; if it names `old` now.
 
-        RefMoved when there is no such branch, unless it may be `unborn`; InvalidName, RefLocked.
+        HeadElsewhere when it does not; RefMoved when there is no such branch, unless it may be
+        `unborn`; InvalidName, RefLocked.
         """
         if isinstance(target, str):
             if not target.startswith(BRANCHES):  # Git's fsck finds any other strange
@@ -123,12 +142,14 @@ class RefStore(RefReader):
             # Looked at now, since who deletes a branch holds this lock.
             if isinstance(target, str) and not unborn and self.read(target) is None:
                 raise RefMoved(target, new, None)
-            was, old = self._head_or_none()
+            was, before = self._head_or_none()
+            if old is not ANY and was != old:
+                raise HeadElsewhere(was)
             lock.write(content.encode("utf-8", "surrogateescape"))
             if was is not None:  # else there is nothing to go back to
                 self._tell("HEAD", was, target, message, who)
-            if old is not None or new is not None:
-                self._logs.append("HEAD", ReflogEntry(old, new, who, message), lock=lock)
+            if before is not None or new is not None:
+                self._logs.append("HEAD", ReflogEntry(before, new, who, message), lock=lock)
             lock.commit()
 
     def _head_or_none(self) -> tuple[str | ObjectID | None, ObjectID | None]:

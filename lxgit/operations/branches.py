@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lxgit.errors import LxgitError
+from lxgit.lean import suppress
 from lxgit.objects.ids import ObjectID, from_hex, hex_id
 from lxgit.objects.refnames import BRANCHES, TAGS, image_and_tag
 from lxgit.operations.logvalues import RefKind
@@ -187,6 +188,7 @@ def rename_branch(
     A rename that did not come to its end, on a full disk for example, is gone on with. Returns the
     commit that a branch was at which had the new name, if no name has that any more.
     """
+    from lxgit.objects.refs import HeadElsewhere
     from lxgit.operations.attached import containers_on, detach
 
     head = repository.refs.head()
@@ -210,8 +212,8 @@ def rename_branch(
     if not begun:
         log = repository.refs.not_in_log(branch_ref(new), repository.refs.reflog(branch_ref(old)))
         set_ref(repository, branch_ref(new), oid, old=present, message=message, who=who, log=log)
-    if head == branch_ref(old):
-        repository.refs.set_head(branch_ref(new), message=message, who=who)
+    with suppress(HeadElsewhere):
+        repository.refs.set_head(branch_ref(new), old=branch_ref(old), message=message, who=who)
     detach(repository, containers, identity, onto=new)
     _delete_renamed(repository, branch_ref(old), branch_ref(new), oid, message, who)
     return left_without_a_name(repository, present)

@@ -230,9 +230,12 @@ def _take(undoing: _Undoing, step: Step) -> None:
         before, wanted = Stand.parse(step.now), Stand.parse(step.wanted)
         put_back(repository, step.moved.container, before, wanted, identity)
     elif step.moved.name == "HEAD":
+        assert step.now is not None
         assert step.wanted is not None
-        target, who = _head(step.wanted), identity.committer
-        repository.refs.set_head(target, message=message, who=who, unborn=True)
+        now, target = _head(step.now), _head(step.wanted)
+        repository.refs.set_head(
+            target, old=now, message=message, who=identity.committer, unborn=True
+        )
     else:
         _move(undoing, step)
 

@@ -22,6 +22,7 @@ from lxgit.objects.refnames import DELETED
 from lxgit.objects.refs import (
     ANY,
     CorruptRef,
+    HeadElsewhere,
     InvalidName,
     RefConflict,
     RefInUse,
@@ -445,6 +446,18 @@ class TestHead:
         with FileLock(f"{git_dir}/HEAD", str(git_dir)), pytest.raises(RefLocked):
             put(refs, BASE, commits[1], commits[0])
         assert refs.read(BASE) == commits[0]
+
+    def test_it_goes_only_from_where_it_was_seen(
+        self, refs: RefStore, commits: list[ObjectID]
+    ) -> None:
+        for name in (BASE, "refs/heads/other"):
+            put(refs, name, commits[0])
+        refs.set_head(BASE, old="refs/heads/main", message="first branch", who=WHO)
+        before = refs.reflog("HEAD")
+        for old in ("refs/heads/other", commits[0]):
+            with pytest.raises(HeadElsewhere, match="it is on 'base'"):
+                refs.set_head("refs/heads/other", old=old, message="late", who=WHO)
+        assert (refs.head(), refs.reflog("HEAD")) == (BASE, before)
 
     def test_naming_what_is_no_branch(self, refs: RefStore) -> None:
         with pytest.raises(InvalidName):

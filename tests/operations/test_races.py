@@ -11,8 +11,9 @@ import pytest
 
 from lxgit import locks
 from lxgit.locks import LockHeld, locked, on_wait
-from lxgit.objects.refs import RefMoved
-from lxgit.operations import attached, finding, running
+from lxgit.objects.refs import HeadElsewhere, RefMoved
+from lxgit.operations import attached, branches, finding, running
+from lxgit.operations import undo as undoing
 from lxgit.operations.branches import (
     checkout,
     create_branch,
@@ -24,8 +25,11 @@ from lxgit.operations.containers import remove_container
 from lxgit.operations.fsck import fsck
 from lxgit.operations.launching import start_detached
 from lxgit.operations.lookup import AlreadyRunning
+from lxgit.operations.naming import set_ref
 from lxgit.operations.prune import prune
+from lxgit.operations.undo import undo
 from lxgit.records import replace
+from lxgit.repository import open_repository
 from lxgit.runtime import containers as records
 from lxgit.runtime import index, rundir
 from lxgit.runtime.containers import edited
@@ -88,6 +92,32 @@ def test_what_is_committed_to_a_branch_comes_along_when_it_is_renamed(
     assert web.tip("renamed") == web.row("web").commit != web.tip("base")
     assert web.row("web").branch == "renamed"
     assert list(fsck(web.repository, progress=Listener())) == []
+
+
+def test_head_that_is_elsewhere_by_now_stays_there(
+    web: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever was told so has moved it while a branch was renamed, and while that is undone."""
+    create_branch(web.repository, "other", "base", force=False, identity=WHO)
+
+    def late(*values: object, **named: object) -> None:
+        set_ref(*values, **named)  # type: ignore[arg-type]
+        checkout(web.repository, "other", identity=WHO)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(branches, "set_ref", late)
+        rename_branch(web.repository, "base", "renamed", force=False, identity=WHO)
+    assert web.repository.refs.head() == "refs/heads/other"
+    assert [row.name for row in list_branches(web.repository)] == ["other", "renamed", "topic"]
+    checkout(web.repository, "renamed", identity=WHO)
+    web.repository.operations.next_operation()
+    rename_branch(web.repository, "renamed", "base", force=False, identity=WHO)
+    store = open_repository(web.repository.path)
+    monkeypatch.setattr(undoing, "set_ref", late)
+    with pytest.raises(HeadElsewhere, match="it is on 'other'"):
+        undo(store, identity=WHO, progress=Listener())
+    assert store.refs.head() == "refs/heads/other"
+    assert {"base", "renamed"} <= {row.name for row in list_branches(store)}
 
 
 def test_a_name_that_goes_from_a_container_to_a_branch_is_not_of_two(
