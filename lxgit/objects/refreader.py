@@ -137,6 +137,13 @@ class RefReader:
             *self.list(f"{name}/"),
         )
 
+    def _head_or_none(self) -> tuple[str | ObjectID | None, ObjectID | None]:
+        """What HEAD names, and its commit; neither when it is damaged, which a new one mends."""
+        try:
+            return self._read_loose("HEAD"), self.read("HEAD")
+        except CorruptRef:
+            return None, None
+
     def _path(self, name: str) -> str:
         return f"{self._git_dir}/{name}"
 

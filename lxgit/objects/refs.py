@@ -152,13 +152,6 @@ class RefStore(RefReader):
                 self._logs.append("HEAD", ReflogEntry(before, new, who, message), lock=lock)
             lock.commit()
 
-    def _head_or_none(self) -> tuple[str | ObjectID | None, ObjectID | None]:
-        """What HEAD names, and its commit; neither when it is damaged, which a new one mends."""
-        try:
-            return self._read_loose("HEAD"), self.read("HEAD")
-        except CorruptRef:
-            return None, None
-
     def reflog(self, name: str) -> tuple[ReflogEntry, ...]:
         """What the ref was, the last change first."""
         return self._logs.read(name) if is_valid_ref(name) or name == RENAMED else ()
