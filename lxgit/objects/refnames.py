@@ -29,10 +29,20 @@ RENAMED = "refs/.tmp-renamed-log"
 LATEST = "latest"
 """`base:latest` is the branch `base`, as in Docker."""
 
-_OTHERS = (BRANCHES, TAGS, "refs/remotes/", PINS, CACHE, f"{DELETED}/")
+_OTHERS = (
+    BRANCHES,
+    TAGS,
+    "refs/remotes/",
+    NOTES,
+    "refs/bisect/",
+    PINS,
+    CACHE,
+    f"{DELETED}/",
+)
 _LIKE_REFS = ("refs/", *(ref.removeprefix("refs/") for ref in _OTHERS))
 """What is read as a ref, whole or without its `refs/`, before any branch or tag of that name."""
 
+_CAPITALS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ-_")
 _FORBIDDEN = frozenset((*map(chr, range(0x21)), *"\x7f~^:?*[\\"))
 _FORBIDDEN_PAIRS = ("..", "@{", "//")
 _WHAT_TO_TAKE = (
@@ -77,7 +87,7 @@ def check_name(name: str) -> None:
     """Raise InvalidName unless `name` can be a branch or a tag: `base`, `base/v1`.
 
     Beyond Git's rules for refs: no leading dash, which would be an option; not HEAD or @; no name
-    that is read as an id, nor one that is read as another ref, such as `heads/base`.
+    that is read as an id, nor one that is read as another ref, such as `heads/base`, `FETCH_HEAD`.
     """
     if not name:
         raise InvalidName("a name cannot be empty", hint=_WHAT_TO_TAKE)
@@ -93,11 +103,18 @@ def check_name(name: str) -> None:
 
 def is_like_a_ref(name: str) -> bool:
     """Whether `name`, a branch's or a tag's, is read as another ref: check_name takes no such."""
-    return name.startswith(_LIKE_REFS) or f"refs/{name}" == DELETED
+    return name.startswith(_LIKE_REFS) or f"refs/{name}" == DELETED or _is_root_ref(name)
+
+
+def _is_root_ref(name: str) -> bool:
+    """Whether Git may have a ref of its own so beside HEAD (is_root_ref of its source)."""
+    return name.endswith("_HEAD") and _CAPITALS.issuperset(name)
 
 
 def _hint(name: str) -> str:
     """What to take instead of a name that is refused."""
+    if _is_root_ref(name):
+        return "so Git names refs of its own: take another"
     if is_like_a_ref(name):
         short = short_name("refs/" + name.removeprefix("refs/"))
         told = "so begin the full names of refs"

@@ -108,6 +108,8 @@ def test_what_to_take_instead(name: str, hint: str) -> None:
         ("lxgit/deleted", "another"),
         ("lxgit/containers/x", "another"),
         ("lxgit/cache/x", "another"),
+        ("notes/commits", "another"),
+        ("bisect/bad", "another"),
     ],
 )
 def test_what_is_read_as_another_ref(name: str, instead: str) -> None:
@@ -117,7 +119,16 @@ def test_what_is_read_as_another_ref(name: str, instead: str) -> None:
 
 
 def test_what_begins_like_another_ref_and_is_none() -> None:
-    for name in ("lxgit/deletedthing", "headstrong", "heads", "tag/x"):
+    for name in ("lxgit/deletedthing", "headstrong", "heads", "tag/x", "notes", "bisected/bad"):
+        check_name(name)
+
+
+def test_what_git_names_refs_of_its_own() -> None:
+    for name in ("FETCH_HEAD", "CHERRY_PICK_HEAD"):
+        with pytest.raises(InvalidName) as caught:
+            check_name(name)
+        assert caught.value.hint == "so Git names refs of its own: take another"
+    for name in ("AHEAD", "fetch_HEAD", "FETCH_HEAD2", "x/FETCH_HEAD"):
         check_name(name)
 
 
