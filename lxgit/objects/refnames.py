@@ -116,9 +116,9 @@ def _hint(name: str) -> str:
     if _is_root_ref(name):
         return "so Git names refs of its own: take another"
     if is_like_a_ref(name):
-        short = short_name("refs/" + name.removeprefix("refs/"))
-        told = "so begin the full names of refs"
-        return f"{told}: take '{short}'" if short != name else f"{told}: take another"
+        short = _shortest(name)
+        instead = f"'{short}'" if short else "another"
+        return f"so begin the full names of refs: take {instead}"
     host, _, rest = name.partition("/")
     path, _, tag = rest.removesuffix(f":{LATEST}").partition(":")
     has_port = ":" in host and host.rpartition(":")[2].isdecimal()
@@ -130,6 +130,20 @@ def _hint(name: str) -> str:
     if colon and is_valid_ref(BRANCHES + name.replace(":", "/", 1)):
         return f"it is a tag's: take '{branch}', then 'lxgit tag {name} {branch}'"
     return _WHAT_TO_TAKE
+
+
+def _shortest(name: str) -> str:
+    """What is left without all that begins as a ref does; empty when that is no name either."""
+    while is_like_a_ref(name):
+        short = short_name("refs/" + name.removeprefix("refs/"))
+        if short == name:
+            return ""
+        name = short
+    try:
+        check_name(name)
+    except InvalidName:
+        return ""
+    return name
 
 
 def image_and_tag(name: str) -> tuple[str, str]:
