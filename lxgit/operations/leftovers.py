@@ -247,9 +247,8 @@ def _works_on(process: str, git_dir: str) -> bool:
             words = _read(process, "cmdline") + _read(process, "environ")
             if os.fsencode(git_dir) in os.fsencode(where) + b"\0" + words:
                 return True
-            paths = {
-                word.rpartition(b"=")[2] for word in words.split(b"\0")
-            }  # --git-dir=, GIT_DIR=
+            # --git-dir=PATH, --git-dir PATH, GIT_DIR=PATH
+            paths = {word.rpartition(b"=")[2] for word in words.split(b"\0")}
             return any(_is(os.path.join(os.fsencode(where), path), place) for path in paths)
     return False
 
