@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import signal
 
-from lxgit.errors import LxgitError
+from lxgit.errors import UsageError
 from lxgit.lean import pattern
 
 _REAL_TIME = pattern(r"(?:SIG)?RT(?P<base>MIN|MAX)(?P<offset>[+-][0-9]{1,2})?", re.ASCII)
 
 
-class UnknownSignal(LxgitError):
+class UnknownSignal(UsageError):
     """Neither the name nor the number of a signal."""
 
 

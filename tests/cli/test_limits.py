@@ -255,8 +255,8 @@ FAULTS = [
     (("--device", "/dev/zero:/dev/../x"), 125, "is no place for a device"),
     (("--device", "/dev/zero:/dev/x:rx"), 125, "is no device"),
     (("--device", "/dev/zero:/dev/null"), 125, "the container has another '/dev/null'"),
-    (("--stop-signal", "NOPE"), 125, "there is no signal 'NOPE'"),
-    (("--stop-signal", "9" * 5000), 125, "there is no signal '999"),
+    (("--stop-signal", "NOPE"), 2, "there is no signal 'NOPE'"),
+    (("--stop-signal", "9" * 5000), 2, "there is no signal '999"),
 ]
 
 

@@ -111,7 +111,7 @@ class TestEnds:
         script = "trap 'echo usr; exit 6' USR1; trap '' TERM; echo up; while :; do sleep 0.05; done"
         web("run", "-d", "--name", "odd", "base", "sh", "-c", script)
         wait_for(web, "up", "odd")
-        assert "no signal 'X'" in web("stop", "-s", "X", "odd", code=1).err
+        assert "no signal 'X'" in web("stop", "-s", "X", "odd", code=2).err
         web("restart", "-s", "USR1", "odd")
         wait_until(lambda: web("logs", "odd").lines == ["up", "usr", "up"])
         web("stop", "--signal", "usr1", "odd")
@@ -157,12 +157,12 @@ class TestEnds:
     def test_other_signals(self, web: Lxgit) -> None:
         web("kill", "-s", "term", "web")
         assert web("wait", "web").out == "5\n"
-        assert "there is no signal 'nonsense'" in web("kill", "-s", "nonsense", "web", code=1).err
+        assert "there is no signal 'nonsense'" in web("kill", "-s", "nonsense", "web", code=2).err
 
     def test_a_name_that_is_wrong(self, web: Lxgit) -> None:
         assert "did you mean 'web'?" in web("kill", "wep", code=1).err
         assert "no container 'wep'" in web("stop", "wep", code=1).err
-        assert "no signal 'X'" in web("kill", "-s", "X", "web", code=1).err
+        assert "no signal 'X'" in web("kill", "-s", "X", "web", code=2).err
         assert row(web, "web")["status"] == "running"
 
     def test_wait(self, web: Lxgit) -> None:
