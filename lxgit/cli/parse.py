@@ -28,7 +28,7 @@ _MOST_DIGITS = 18
 
 
 class HelpWanted(Exception):
-    """The line asks for `--help`."""
+    """The line asks for `--help`, or for `-h` where that is no option of the command's own."""
 
 
 class NotWellFormed(Exception):
@@ -113,6 +113,8 @@ class _Parser:
             self._store(parameter, parameter.declaration.alone or _next(rest))
 
     def _short(self, word: str, rest: list[str]) -> None:
+        if word == "-h" and word not in self.options:
+            raise HelpWanted
         self._refuse_single_dash(word)
         if word[1:].isdecimal() and (limit := self.options.get("-n")) and not limit.is_flag:
             self._store(limit, word[1:])

@@ -40,6 +40,13 @@ def sections(text: str) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
+@pytest.mark.parametrize("words", [["log"], ["rm", "web"], ["stash", "list"], ["container", "ls"]])
+def test_h_asks_for_help_where_it_is_nothing_else(lxgit: Lxgit, words: list[str]) -> None:
+    """Of `run` it is the host name, as in Docker."""
+    assert lxgit(*words, "-h").out == lxgit(*words, "--help").out
+    assert "requires an argument" in lxgit("run", "-h", code=2).err
+
+
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"], ["--store=/nowhere"]])
 def test_the_overview_lists_what_is_common_and_where_the_rest_is(
     lxgit: Lxgit, words: list[str]
