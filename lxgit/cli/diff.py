@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 
 from lxgit.cli.changes import change_fields, write_stat
 from lxgit.cli.diffview import write_diff
-from lxgit.cli.options import AsText, NameOnly, NameStatus, Paths, check_quiet, line_wanted
+from lxgit.cli.options import (
+    AsText,
+    NameOnly,
+    NameStatus,
+    Paths,
+    as_bytes,
+    check_quiet,
+    line_wanted,
+)
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_json
@@ -82,7 +89,7 @@ def diff(
         quiet=quiet,
         others={"--stat": stat, "--name-status": name_status, "--name-only": name_only},
     )
-    wanted = [os.fsencode(path) for path in paths]
+    wanted = as_bytes(paths)
     as_json = format_ == "json"
 
     def step() -> bool:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import os
 
 from lxgit.cli.logview import Look, commit_fields, write_entry, write_tag
-from lxgit.cli.options import AsFormat, AsText, NameOnly, NameStatus, Paths, Stat, line_wanted
+from lxgit.cli.options import (
+    AsFormat,
+    AsText,
+    NameOnly,
+    NameStatus,
+    Paths,
+    Stat,
+    as_bytes,
+    line_wanted,
+)
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_json
@@ -62,7 +71,7 @@ def show(
     repository = session.repository()
     if len(specs) > 1:
         check_shown(repository, specs)
-    wanted = [os.fsencode(path) for path in paths]
+    wanted = as_bytes(paths)
     if format_ == "json":
         write_json(session.out, _shown_fields(repository, specs, wanted))
         return

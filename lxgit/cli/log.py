@@ -12,6 +12,7 @@ from lxgit.cli.options import (
     Paths,
     Quiet,
     Stat,
+    as_bytes,
     check_quiet,
     excludes,
     line_wanted,
@@ -102,7 +103,7 @@ def log(
     request = LogRequest(
         revisions=revisions,
         all=which.everywhere,
-        paths=tuple(map(os.fsencode, paths)),
+        paths=tuple(as_bytes(paths)),
         limit=which.limit if which.limit is None or which.limit >= 0 else None,
         skip=max(which.skip, 0),
         reverse=which.reverse,

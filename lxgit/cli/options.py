@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from lxgit.cli.params import Annotated, Literal, argument, option, paths
 from lxgit.errors import UsageError
 
@@ -53,7 +55,9 @@ NoTrunc = Annotated[bool, option("--no-trunc", help="whole ids, nothing cut shor
 Stat = Annotated[bool, option("--stat", help="which paths changed, and by how much")]
 NameStatus = Annotated[bool, option("--name-status", help="which paths changed, with A, M, D or T")]
 NameOnly = Annotated[bool, option("--name-only", help="which paths changed")]
-Paths = Annotated[tuple[str, ...], paths(help="only what is at these paths, or below")]
+Paths = Annotated[
+    tuple[str, ...], paths(help="only what is at these paths, or below; not patterns")
+]
 OneContainer = Annotated[
     str | None, argument("CONTAINER", help="one container", completes="container")
 ]
@@ -76,6 +80,13 @@ def message_of(paragraphs: tuple[str, ...]) -> str | None:
     if paragraphs and not any(map(str.strip, paragraphs)):
         raise UsageError("the message is empty", hint="-m MESSAGE, or none at all")
     return "\n\n".join(paragraphs) if paragraphs else None
+
+
+def as_bytes(paths: tuple[str, ...]) -> list[bytes]:
+    """The paths as the machine has them. UsageError for an empty one, which would be all of it."""
+    if "" in paths:
+        raise UsageError("a path is empty", hint="'/' is all of the machine")
+    return [os.fsencode(path) for path in paths]
 
 
 def take(names: tuple[str, ...], least: int, most: int | None, form: str) -> None:

@@ -199,7 +199,7 @@ def _graph(repository: Repository, request: LogRequest) -> Iterator[_Found]:
 
 
 def rev_parse(repository: Repository, texts: Sequence[str]) -> list[str]:
-    """The ids that names stand for; a range gives two, the excluded with `^` in front.
+    """The ids that names stand for; a range gives several, the excluded with `^` in front.
 
     Of `REV:/PATH` what stands there, and of what is no commit, such as a tree, the object itself.
     """
@@ -211,9 +211,12 @@ def _ids(repository: Repository, text: str) -> list[str]:
 
     if has_path(text):
         return [hex_id(path_id(repository, text))]
-    return repository.revisions.range_arguments(
-        [text], lambda revision: _find_object(repository, revision)
-    )
+    ranges = repository.revisions.range_arguments
+    ids = ranges([text], lambda revision: _find_object(repository, revision))
+    if all(told.removeprefix("^").isalnum() for told in ids):
+        return ids
+    history = ranges([text], lambda revision: find_commit(repository, revision))  # of no tree
+    return repository.git.run(["rev-parse", *history]).decode("ascii").split()
 
 
 def _find_object(repository: Repository, revision: str) -> ObjectID:

@@ -61,12 +61,12 @@ def view(repository: Repository, name: str) -> Iterator[Side]:
 
 @contextmanager
 def view_path(repository: Repository, spec: str) -> Iterator[Place]:
-    """What stands at `REV[:/PATH]`, a container or HEAD by default; NoSuchPath when nothing does.
+    """What stands at `REV[:/PATH]`, also of a container; NoSuchPath when nothing does.
 
     Links are not followed, as in Git.
     """
     named = split_path(spec)
-    revision = named.revision or "HEAD"
+    revision = named.revision
     path = clean_path(named.path or b"")
     with view(repository, revision) as side:
         entry = side.image.entry(path)

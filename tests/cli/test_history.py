@@ -236,6 +236,9 @@ def test_rev_parse(grown: Lxgit, git: StockGit) -> None:
     assert grown("rev-parse", "--short", "base", "HEAD").lines[0] == whole[:12]
     assert grown("rev-parse", "base..tuned").out == git("rev-parse", "base..tuned").decode()
     assert grown("rev-parse", "--short", "base..tuned").lines[1] == f"^{whole[:12]}"
+    for text in ("tuned^@", "tuned^!", "tuned^-", "base^@", "base^!", "base...tuned", "^base"):
+        assert grown("rev-parse", text).out == git("rev-parse", text).decode(), text
+    assert "not a commit" in grown("rev-parse", "base^{tree}^!", code=1).err
 
 
 def test_rev_parse_as_scripts_ask_it(grown: Lxgit, git: StockGit) -> None:
@@ -280,6 +283,13 @@ def test_rev_parse_of_what_has_no_id(lxgit: Lxgit, scratch: Path) -> None:
     told = lxgit("rev-parse", "odd:/pipe", code=1).err
     hint = "hint: 'lxgit ls -l odd:/pipe' shows it\n"
     assert told == f"lxgit: 'odd:/pipe' is a fifo: it has no id\n{hint}"
+
+
+def test_what_is_empty_is_not_all(grown: Lxgit) -> None:
+    for words in (["log", "--", ""], ["diff", "base", "--", ""], ["show", "--", "/etc", ""]):
+        refused(grown(*words, code=2), "a path is empty", "'/' is all of the machine")
+    for word in ("ls", "show", "rev-parse"):
+        refused(grown(word, "", code=1), "there is no ''")
 
 
 @pytest.mark.parametrize(
