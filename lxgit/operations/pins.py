@@ -141,9 +141,11 @@ def let_go(repository: Repository, container: str) -> None:
     """
     from lxgit.runtime import erasing
 
-    for one in dict.fromkeys((container, *erasing.gone(repository.containers_dir))):
-        unpin_commit(repository, one)
-        erasing.drop_gone(repository.containers_dir, one)
+    containers = repository.containers_dir
+    for one in dict.fromkeys((container, *erasing.gone(containers))):
+        if not (containers / one).exists():  # else a backup has brought it back
+            unpin_commit(repository, one)
+        erasing.drop_gone(containers, one)
 
 
 def unpin_commit(repository: Repository, container: str) -> None:

@@ -25,7 +25,7 @@ from tests.operations.conftest import killed_behind
 from tests.operations.test_commit import changed, content
 from tests.operations.test_moving import CHANGE, CHANGED
 from tests.support.stockgit import StockGit
-from tests.support.stores import WHO, Listener
+from tests.support.stores import WHO, Listener, copied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -196,6 +196,20 @@ def test_a_deletion_that_was_killed_is_one(web: Lab, monkeypatch: pytest.MonkeyP
     prune(web.repository, progress=Listener())
     assert list(web.repository.refs.list("refs/lxgit/")) == []
     assert not list(web.repository.containers_dir.glob(".gone-*"))
+
+
+def test_one_that_a_backup_brings_back_has_its_stashes(
+    web: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_away(web)
+    path = web.container("c").path
+    saved = copied(path, web.repository.path / "saved")
+    with killed_behind(monkeypatch, erasing, "erase"):
+        remove_container(web.repository, "c", force=False)
+    saved.rename(path)
+    list(fsck(web.repository, repair=True, progress=Listener()))  # its name and ids are its again
+    assert not list(path.parent.glob(".gone-*"))
+    assert back(web).paths == len(CHANGED)
 
 
 @pytest.mark.parametrize("step", ["put_aside", "place", "show"])
