@@ -260,7 +260,7 @@ DOCKERS = [
     (_row(layer="circle"), "is not there"),
     (_row(layer="out"), "is not there"),
     (_row(layer={}), "does not say what an image is made of"),
-    (_row(layer="config.json"), "its end is missing"),
+    (_row(layer="config.json"), "damaged or no tar archive"),
     ([{**_row()[0], "RepoTags": [7]}], "has a name that is none"),
     (_row(config="\ud800"), "has half a letter"),
     (_row(layer="a\udc80"), "has half a letter"),
