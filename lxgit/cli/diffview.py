@@ -1,7 +1,8 @@
-"""`diff` and `show`: a unified diff that Git's own tools read, and the metadata beside it.
+"""`diff` and `show`: a unified diff in Git's form, and the metadata beside it.
 
 The frame is Git's (git-diff, "Generating patch text with -p"). What Git does not know is told in
-lines of the same make: `old owner 0:0`, `new owner 33:33`. Modes are whole: 104755.
+lines of the same make: `old owner 0:0`, `new owner 33:33`. Modes are whole: 104755. patch(1) takes
+the texts of files out of it, and `git apply` a diff that has nothing else and modes.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import unable
+from tests.support.machine import lacks_program
 from tests.support.program import refused
 
 if TYPE_CHECKING:
@@ -126,6 +128,27 @@ def test_the_patch_is_one_that_git_applies(grown: Lxgit, git: StockGit, scratch:
     subprocess.run(["git", "apply", "-"], input=patch, cwd=scratch, check=True)
     assert (scratch / "etc/motd").read_text() == "A small machine.\nIt is tuned.\n"
     assert not (scratch / "etc/hosts").exists()
+
+
+def test_the_texts_of_a_diff_are_for_patch(grown: Lxgit, scratch: Path) -> None:
+    """Whatever metadata stands among them, some of which `git apply` does not take."""
+    if reason := lacks_program("patch"):
+        unable(reason)
+    root = scratch / "root"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/motd").write_bytes(grown("show", "base:/etc/motd").stdout)
+    grown("import", root, "small")
+    (root / "etc").chmod(0o700)
+    (root / "new").mkdir()
+    (root / "etc/motd").write_text("Another.\n")
+    os.setxattr(root / "etc/motd", "user.note", b"kept")
+    grown("import", root, "small")
+    diff = grown("diff", "small~1", "small").stdout
+    assert b"new directory" in diff
+    (root / "etc/motd").write_bytes(grown("show", "base:/etc/motd").stdout)
+    done = subprocess.run(["patch", "-p1"], input=diff, cwd=root, check=False, capture_output=True)
+    assert b"File etc is not a regular file" in done.stdout + done.stderr  # its mode changed
+    assert (root / "etc/motd").read_text() == "Another.\n"
 
 
 def test_show_what_stands_at_a_path(grown: Lxgit) -> None:
