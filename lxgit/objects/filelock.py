@@ -95,8 +95,9 @@ class FileLock:
                 os.unlink(self._new)
         if self._content is not None:
             self._content.close()
-        with suppress(FileNotFoundError):  # someone took us for dead
-            os.unlink(self._lock)
+        if _is_at(self._lock, self._owned):  # else someone took us for dead, and may have one now
+            with suppress(FileNotFoundError):
+                os.unlink(self._lock)
         os.close(self._owned)  # last: who waits for it finds that the name has gone
 
     @property

@@ -7,6 +7,7 @@ likewise. Stock Git does the same, so both can work on one store at the same tim
 from __future__ import annotations
 
 import os
+import time
 
 from lxgit.enums import Enum
 from lxgit.errors import LxgitError
@@ -187,6 +188,8 @@ class RefStore(RefReader):
                 if new is None:
                     with self._deleting(name):
                         if is_users and current is not None:
+                            # For gc, whatever time a user gives commits.
+                            who = who._replace(time=int(time.time()))
                             self._tell(name, current, new, message, who)
                             self._bury(name, current, message, who)
                 else:
@@ -324,7 +327,7 @@ class RefStore(RefReader):
         try:
             self._logs.append(name, entry, *before, lock=saying)
         except (NotADirectoryError, IsADirectoryError):
-            self._clear_logs(name, entry.who)
+            self._clear_logs(name, entry.who._replace(time=int(time.time())))
             self._logs.append(name, entry, *before, lock=saying)
 
     def _clear_logs(self, name: str, who: Signature) -> None:

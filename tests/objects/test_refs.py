@@ -290,6 +290,14 @@ class TestLocks:
         ):
             put(refs, BASE, commits[0])
 
+    def test_what_another_has_now_stays(self, git_dir: Path) -> None:
+        """Somebody has removed the lock by hand."""
+        lock = git_dir / "refs/heads/base.lock"
+        with FileLock(f"{git_dir}/{BASE}", str(git_dir)):
+            lock.unlink()
+            lock.write_bytes(b"another's")
+        assert lock.read_bytes() == b"another's"
+
     def test_stock_gits_of_an_earlier_boot(self, git_dir: Path) -> None:
         """A change time cannot be set back; the boot can be brought near (time_namespaces(7))."""
         lock = git_dir / "refs/heads/base.lock"

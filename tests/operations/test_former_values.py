@@ -202,7 +202,8 @@ def test_which_of_several_deletions_an_undo_takes_back(
     """One of the same name and commit had another life before."""
     tip = commits[-1]
     first = grow(repository, "one", commits)
-    drop_branch(open_repository(repository.path), "one", tip, who(1))
+    drop_branch(open_repository(repository.path), "one", tip, who())
+    time.sleep(1)  # in which a deletion is told of
     create_branch(
         open_repository(repository.path), "one", hex_id(tip), force=False, identity=who(2)
     )
@@ -216,6 +217,17 @@ def test_which_of_several_deletions_an_undo_takes_back(
         undo(open_repository(repository.path), redo=True, identity=who(5), progress=Listener())
         log = repository.refs.reflog("refs/heads/one")
         assert tuple(one for one in log if "do: " not in one.message) == came_back
+
+
+def test_a_deletion_is_of_when_it_was_whatever_time_a_user_gives(
+    repository: Repository, commits: list[ObjectID]
+) -> None:
+    """So gc keeps for ninety days what was deleted just now."""
+    tip, long_ago = commits[-1], who(-100 * 86_400)
+    create_branch(repository, "old", hex_id(tip), force=False, identity=long_ago)
+    drop_branch(repository, "old", tip, long_ago)
+    gc(open_repository(repository.path), progress=Listener())
+    assert [one.ref for one in repository.refs.deleted()] == ["refs/heads/old"]
 
 
 @pytest.mark.parametrize(("gone", "name"), [("a", "a/b/c"), ("a/b/c", "a"), ("a/b", "a/b/c")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 from lxgit.objects.commits import Signature
 from lxgit.objects.git import GitFailed
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex
+from lxgit.objects.refnames import DELETED
 from lxgit.objects.refs import ANY, CorruptRef
 from lxgit.operations.branches import drop_branch, rename_branch
 from lxgit.operations.fsck import fsck
@@ -71,6 +73,10 @@ def forget(repository: Repository, days: float = 0) -> None:
     head = "refs/heads/none"
     repository.refs.set_head(head, message="", who=who(days).committer, unborn=True)
     repository.refs.update(BASE, None, old=tip, message="deleted", who=who(days).committer)
+    log = repository.git_dir / "logs" / DELETED
+    before, _, last = log.read_text().rstrip("\n").rpartition("\n")
+    last = re.sub(r"> \d+ ", f"> {int(time.time() - days * DAY)} ", last)
+    log.write_text(f"{before}\n{last}\n")
 
 
 def age(repository: Repository, days: float) -> None:
