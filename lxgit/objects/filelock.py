@@ -34,7 +34,7 @@ from lxgit.processes import boot_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Self
 
 _PATIENCE = 1.0
@@ -42,6 +42,9 @@ _PATIENCE = 1.0
 
 For an owner that is lxgit's it is when the wait is told of, as that of any other lock.
 """
+
+_LASTING = 60.0
+"""Seconds for which no Git holds such a lock: it does no more meanwhile than write a file."""
 
 _PAUSE = 0.01
 _MARK = b"lxgit "
@@ -230,6 +233,30 @@ def announced(lock: str) -> bytes | None:
     return left[1]
 
 
+def lasting(lock: str) -> RefLocked | None:
+    """What to tell of a lock that is not lxgit's and that its owner, if it lives, has forgotten."""
+    with suppress(OSError):
+        if time.time() - os.lstat(lock).st_ctime > _LASTING and announced(lock) is None:
+            fd = _opened(lock, os.O_RDONLY)
+            try:
+                is_ours = fd >= 0 and _read(fd)[0]
+            finally:
+                if fd >= 0:
+                    os.close(fd)
+            return None if is_ours else _held(lock, b"")
+    return None
+
+
+def ref_locks(git_dir: str) -> Iterator[str]:
+    """The locks of refs and of the files beside them, whoever made them."""
+    with os.scandir(git_dir) as entries:
+        yield from [entry.path for entry in entries if entry.name.endswith(".lock")]
+    for top in ("refs", "logs"):
+        for directory, names, files in os.walk(f"{git_dir}/{top}"):
+            found = (name for name in (*names, *files) if name.endswith(".lock"))
+            yield from (f"{directory}/{name}" for name in found)
+
+
 def announcement(lock: str) -> bytes:
     """What a lock announces, whoever has it; empty where there is none."""
     try:
@@ -274,7 +301,8 @@ def _left(lock: str, how: int, started: float | None) -> tuple[int, bytes] | Non
     Of those that do not say that they are lxgit's, what is older than `started` counts.
     FileNotFoundError where there is no lock.
     """
-    fd = _opened(lock, os.O_RDWR)
+    # Who only looks may do so where nothing can be written.
+    fd = _opened(lock, os.O_RDONLY if how == fcntl.LOCK_SH else os.O_RDWR)
     if fd < 0:
         return None
     try:

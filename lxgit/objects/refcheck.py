@@ -14,6 +14,7 @@ from lxgit.errors import LxgitError, quoted
 from lxgit.objects.commits import decode_tag
 from lxgit.objects.database import CorruptObject
 from lxgit.objects.deletions import tells_of_none
+from lxgit.objects.filelock import lasting, ref_locks
 from lxgit.objects.ids import InvalidObjectID, ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.logcheck import FOUND_SO
 from lxgit.objects.lostrefs import LostRefs, lost_told
@@ -99,6 +100,7 @@ class RefVerifier:
         yield from self._head_faults({name for name in {**found, **loose} if _is_branch(name)})
         yield from self._lost_faults()
         yield from self._log_faults()
+        yield from self._lock_faults()
 
     def _remedy(self, name: str) -> str:
         """What to do when the file holds nothing that a ref can be; of a stash `undo` knows it."""
@@ -238,6 +240,13 @@ class RefVerifier:
                 DELETED,
                 f"{back}; then take that line out of '{self._git_dir}/{path}', or mend its name",
             )
+
+    def _lock_faults(self) -> Iterator[RefFault]:
+        """Locks that are in the way of every move, and of seeing what is lost."""
+        for lock in ref_locks(self._git_dir):
+            fault = lasting(lock)
+            if fault is not None:
+                yield RefFault(fault.message, None, fault.hint or "")
 
 
 def _is_branch(name: str) -> bool:

@@ -15,7 +15,7 @@ import time
 from lxgit.beneath import remove_tree
 from lxgit.locks import LockHeld
 from lxgit.objects import packwriter
-from lxgit.objects.filelock import announcement, drop_stale_lock
+from lxgit.objects.filelock import announcement, drop_stale_lock, ref_locks
 from lxgit.objects.reflogs import Intent
 from lxgit.operations.pins import let_go, unpin_leftovers
 from lxgit.operations.running import end
@@ -28,7 +28,7 @@ from lxgit.runtime.newupper import others, remove_others
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from lxgit.repository import Repository
@@ -98,7 +98,7 @@ def sweep_ref_locks(repository: Repository) -> int:
 
     How many there were. Safe at any time.
     """
-    return sum(_drop_ref_lock(repository, lock) for lock in _ref_locks(str(repository.git_dir)))
+    return sum(_drop_ref_lock(repository, lock) for lock in ref_locks(str(repository.git_dir)))
 
 
 def _relied_on(git_dir: str) -> set[str]:
@@ -106,7 +106,7 @@ def _relied_on(git_dir: str) -> set[str]:
 
     Such a one holds it with flock(2) as its owner would, as does who only looks.
     """
-    intents = map(Intent.parse, map(announcement, _ref_locks(git_dir)))
+    intents = map(Intent.parse, map(announcement, ref_locks(git_dir)))
     return {f"{git_dir}/{intent.content}" for intent in intents if intent is not None}
 
 
@@ -187,15 +187,6 @@ def _named(top: Path, patterns: Iterable[tuple[str, str]]) -> list[str]:
         for directory, name in patterns
         for path in top.glob(f"{directory}/{name}" if directory else name)
     ]
-
-
-def _ref_locks(git_dir: str) -> Iterator[str]:
-    """The locks of refs and of the files beside them, whoever made them."""
-    with os.scandir(git_dir) as entries:
-        yield from [entry.path for entry in entries if entry.name.endswith(".lock")]
-    for top in ("refs", "logs"):
-        for directory, _, files in os.walk(f"{git_dir}/{top}"):
-            yield from (f"{directory}/{name}" for name in files if name.endswith(".lock"))
 
 
 def _drop_ref_lock(repository: Repository, lock: str) -> bool:

@@ -233,6 +233,18 @@ def test_one_that_is_mounted_read_only(based: Lxgit, locks: str) -> None:
 
 @pytest.mark.root
 @pytest.mark.overlay
+def test_a_dead_lock_in_one_that_is_mounted_read_only(based: Lxgit, git: StockGit) -> None:
+    """It hides no branch that is lost."""
+    git("branch", "two", "base")
+    (based.store / "git/refs/heads/two").unlink()
+    (based.store / "git/refs/heads/two.lock").write_text("lxgit 1\n")
+    with read_only(based.store):
+        lines = based("fsck", code=1).lines
+        assert lines[0].startswith("the branch 'two' is gone, and nobody deleted it")
+
+
+@pytest.mark.root
+@pytest.mark.overlay
 def test_a_name_of_two_things_in_one_that_is_mounted_read_only(based: Lxgit, git: StockGit) -> None:
     git("tag", "base", "base")
     with read_only(based.store):

@@ -71,6 +71,25 @@ def test_a_lock_that_is_no_file(
     assert os.path.lexists(lock)
 
 
+def test_a_lock_that_hides_what_is_lost(
+    repository: Repository, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can say whether a Git that was killed was about to make the branch."""
+    take(repository, scratch)
+    repository.git.run(["branch", "two", "base"])
+    lock = repository.git_dir / "refs/heads/two.lock"
+    lock.touch()
+    (repository.git_dir / "refs/heads/two").unlink()
+    assert problems(repository.path) == []
+    monkeypatch.setattr(filelock, "_LASTING", -1)
+    [told] = problems(repository.path)
+    assert told.message == f"another process holds '{lock}'"
+    assert "remove that file" in str(told.hint)
+    lock.unlink()
+    [told] = problems(repository.path)
+    assert told.message == "the branch 'two' is gone, and nobody deleted it"
+
+
 def take(repository: Repository, scratch: Path) -> None:
     (root := scratch / "root").mkdir()
     (root / "file").write_text("text")
