@@ -111,14 +111,20 @@ def follow_links(path: bytes, target_of: Callable[[bytes], bytes | None]) -> byt
 
 
 def remove_tree(path: Path | str) -> None:
-    """Delete a directory with all below it, however deep; nothing there is nothing to do.
+    """Delete a directory with all below it, however deep; nothing there is nothing to do."""
+    if empty_tree(path):
+        os.rmdir(path)
+
+
+def empty_tree(path: Path | str) -> bool:
+    """Delete all below a directory, however deep; whether there is one.
 
     shutil.rmtree keeps a descriptor open for each level, and gives up at the process's limit.
     """
     try:
         root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        return
+        return False
     try:
         emptied: list[bytes] = []
         pending = [b""]
@@ -135,7 +141,7 @@ def remove_tree(path: Path | str) -> None:
                 os.close(parent)
     finally:
         os.close(root)
-    os.rmdir(path)
+    return True
 
 
 def drop(path: Path) -> None:

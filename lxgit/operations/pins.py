@@ -135,7 +135,7 @@ def _beyond(repository: Repository, container: Container, commits: list[str]) ->
 
 
 def let_go(repository: Repository, container: str) -> None:
-    """Let go of what is kept for a container that was deleted, then of what is left of it.
+    """Let go of what is left of a container that was deleted, and of what is kept for it.
 
     So of those whose deletion was killed.
     """
@@ -143,6 +143,7 @@ def let_go(repository: Repository, container: str) -> None:
 
     containers = repository.containers_dir
     for one in dict.fromkeys((container, *erasing.gone(containers))):
+        erasing.empty_gone(containers, one)  # on a full disk no ref can go before
         if not (containers / one).exists():  # else a backup has brought it back
             unpin_commit(repository, one)
         erasing.drop_gone(containers, one)

@@ -1,15 +1,15 @@
 """Deleting containers, and what is left of those that were half made or half deleted.
 
-A container goes by the name of its directory: `.gone-ID` is none. It says that the container was
-deleted, so it stays until nothing is kept for that any more (`pins.let_go`). Then what is in it
-goes, at leisure. If whoever is at it is killed, the next one goes on.
+A container goes by the name of its directory: `.gone-ID` is none. What is in that goes then, at
+leisure. It says that the container was deleted, so it stays itself until nothing is kept for that
+any more (`pins.let_go`). If whoever is at it is killed, the next one goes on.
 """
 
 from __future__ import annotations
 
 import contextlib
 
-from lxgit.beneath import drop
+from lxgit.beneath import drop, empty_tree
 from lxgit.fsutil import fsync_directory
 from lxgit.locks import locked
 from lxgit.runtime import idranges, index
@@ -79,6 +79,12 @@ def gone(containers: Path) -> list[str]:
     """
     found = (path.name.removeprefix(_GONE) for path in containers.glob(f"{_GONE}*"))
     return [identity for identity in found if index.is_id(identity)]
+
+
+def empty_gone(containers: Path, identity: str) -> None:
+    """Free what a container takes that was deleted, as far as that works; that it was is known."""
+    with contextlib.suppress(OSError):
+        empty_tree(containers / f"{_GONE}{identity}")
 
 
 def drop_gone(containers: Path, identity: str) -> None:

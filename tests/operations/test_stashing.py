@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.objects import filelock
 from lxgit.objects.database import MissingObject
+from lxgit.objects.filelock import RefLocked
 from lxgit.objects.ids import from_hex
 from lxgit.objects.refs import CorruptRef
 from lxgit.operations import stashing
@@ -196,6 +199,25 @@ def test_a_deletion_that_was_killed_is_one(web: Lab, monkeypatch: pytest.MonkeyP
     prune(web.repository, progress=Listener())
     assert list(web.repository.refs.list("refs/lxgit/")) == []
     assert not list(web.repository.containers_dir.glob(".gone-*"))
+
+
+def test_what_a_deleted_one_took_is_free_before_its_refs_go(
+    web: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk has no room for a lock, and is full until then."""
+    put_away(web)
+    monkeypatch.setattr(filelock, "_PATIENCE", 0.1)
+    lock = web.repository.git_dir / "packed-refs.lock"
+    lock.touch()
+    with pytest.raises(RefLocked):
+        remove_container(web.repository, "c", force=False)
+    (gone,) = web.repository.containers_dir.glob(".gone-*")
+    assert os.listdir(gone) == []
+    lock.unlink()
+    assert list(fsck(web.repository, progress=Listener())) == []
+    prune(web.repository, progress=Listener())
+    assert list(web.repository.refs.list("refs/lxgit/")) == []
+    assert not gone.exists()
 
 
 def test_one_that_a_backup_brings_back_has_its_stashes(
