@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import ExitStack, suppress
 
 from lxgit.objects.deletions import LOST
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 _RENAMING = 60
 """Seconds for which a Git may be renaming a branch: it waits 1 for a lock."""
+
+_PATIENCE = 2.0
+"""Seconds after which one that still is counts as dead, or is stopped."""
+
+_PAUSE = 0.02
 
 
 def lost_told(name: str, oid: ObjectID) -> tuple[str, str]:
@@ -75,6 +81,7 @@ class LostRefs(RefStore):
 
     def _left_logs(self) -> dict[str, tuple[ReflogEntry, ...]]:
         """The logs of branches and tags that there are not, nor are about to be."""
+        self._wait_for_rename()
         # A lock goes when its ref has come, a file when packed-refs has it: so in this order.
         logged = [name for name in self._logs.names() if name.startswith((BRANCHES, TAGS))]
         said = {name: announced(f"{self._path(name)}.lock") for name in logged}
@@ -93,6 +100,12 @@ class LostRefs(RefStore):
         if renamed and not any(renamed[0] in self._logs.read(name) for name in logged):
             logs[RENAMED] = renamed  # else it was to be a copy's
         return logs
+
+    def _wait_for_rename(self) -> None:
+        """Let stock Git end a rename, if it lives: it waits for no lock longer than a second."""
+        deadline = time.monotonic() + _PATIENCE
+        while 0 <= time.time() - self._renaming_began() < _PATIENCE and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
 
     def _renaming_began(self) -> float:
         """When stock Git put the log of a branch aside; in seconds since 1970."""

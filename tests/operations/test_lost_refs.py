@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import subprocess
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import pytest
 
 from lxgit.objects.ids import hex_id
 from lxgit.objects.lostrefs import LostRefs
-from lxgit.objects.refnames import DELETED
+from lxgit.objects.refnames import DELETED, RENAMED
 from lxgit.objects.refs import RefConflict
 from lxgit.operations.branches import branch_tip, create_branch, drop_branch, rename_branch
 from lxgit.operations.fsck import fsck
@@ -304,3 +305,20 @@ def test_one_that_stock_git_was_renaming_when_it_died(
     LostRefs(small.git_dir).bury_lost(small.objects.__contains__, int(time.time()) + 100)
     assert not aside.exists()
     assert small.refs.deleted() == known
+
+
+def test_one_that_stock_git_is_renaming_is_not_lost(small: Repository) -> None:
+    aside, log = (small.git_dir / f"logs/{name}" for name in (RENAMED, OTHER))
+    ref = small.git_dir / OTHER
+    content = ref.read_bytes()
+    ref.unlink()
+    log.rename(aside)
+
+    def come() -> None:
+        ref.write_bytes(content)
+        aside.rename(log)
+
+    later = threading.Timer(0.3, come)
+    later.start()
+    assert LostRefs(small.git_dir).lost() == {}
+    later.join()
