@@ -126,9 +126,9 @@ def _remove(repository: Repository, container: Container, *, volumes: bool) -> R
         if not container.config.remove:
             raise
         removed = RemovedContainer(row_of(container), 0)  # it has ended just before, and gone
-    let_go(repository, container.id)
     if volumes or container.config.remove:
         drop_anonymous_volumes(repository, container)
+    let_go(repository, container.id)
     return removed
 
 

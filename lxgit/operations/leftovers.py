@@ -74,9 +74,8 @@ def sweep(repository: Repository) -> int:
     swept += sum(_drop_ownerless(repository, one) for one in _ownerless(repository))
     with settled(repository.containers_dir) as living:
         swept += unpin_leftovers(repository, living)
-    for identity in gone(repository.containers_dir):
-        let_go(repository, identity)
-        swept += 1
+    swept += len(gone(repository.containers_dir))
+    let_go(repository)
     with volumes.settled(repository.volumes_dir) as count:
         swept += count
     swept += sum(map(_drop_others, all_containers(repository.containers_dir)))

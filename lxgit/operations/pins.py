@@ -36,15 +36,22 @@ def pin_commit(
     """Keep from gc what the container of that id stands on: refs of its own under refs/lxgit/.
 
     Call it before the container's record names the commit, and after it names a base no more: a
-    crash between the two may keep too much, which `unpin_leftovers` finds, never too little.
+    crash between the two may keep too much, until the next time, never too little. So may somebody
+    who has packed-refs locked.
     """
+    from lxgit.objects.filelock import RefLocked
     from lxgit.objects.refs import ANY
 
     for name, commit_or_none in (("-base", base), ("", commit)):
         ref = _pin(container, name)
         oid = from_hex(commit_or_none) if commit_or_none is not None else None
         if oid != repository.refs.read(ref):
-            repository.refs.update(ref, oid, old=ANY, message="container", who=identity.committer)
+            try:
+                who = identity.committer
+                repository.refs.update(ref, oid, old=ANY, message="container", who=who)
+            except RefLocked:
+                if oid is not None:
+                    raise
 
 
 def keep_commit(
@@ -134,19 +141,28 @@ def _beyond(repository: Repository, container: Container, commits: list[str]) ->
     return [one for one in commits if from_hex(one) in lost]
 
 
-def let_go(repository: Repository, container: str) -> None:
+def let_go(repository: Repository, container: str | None = None) -> None:
     """Let go of what is left of a container that was deleted, and of what is kept for it.
 
-    So of those whose deletion was killed.
+    Then of those whose deletion was killed, as far as that works. While a ref is locked it stays,
+    and with it what says that the container was deleted: whoever comes by here next goes on.
     """
+    from lxgit.objects.filelock import RefLocked
     from lxgit.runtime import erasing
 
     containers = repository.containers_dir
-    for one in dict.fromkeys((container, *erasing.gone(containers))):
+    own = () if container is None else (container,)
+    for one in dict.fromkeys((*own, *erasing.gone(containers))):
         erasing.empty_gone(containers, one)  # on a full disk no ref can go before
-        if not (containers / one).exists():  # else a backup has brought it back
-            unpin_commit(repository, one)
-        erasing.drop_gone(containers, one)
+        try:
+            if not (containers / one).exists():  # else a backup has brought it back
+                unpin_commit(repository, one)
+            erasing.drop_gone(containers, one)
+        except RefLocked:
+            return  # waited for once is enough
+        except (LxgitError, OSError):
+            if one == container:
+                raise
 
 
 def unpin_commit(repository: Repository, container: str) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from lxgit.objects import filelock
 from lxgit.objects.database import MissingObject
-from lxgit.objects.filelock import RefLocked
 from lxgit.objects.ids import from_hex
+from lxgit.objects.refnames import PINS
 from lxgit.objects.refs import CorruptRef
 from lxgit.operations import stashing
 from lxgit.operations.branches import create_branch, drop_branch
@@ -209,15 +209,43 @@ def test_what_a_deleted_one_took_is_free_before_its_refs_go(
     monkeypatch.setattr(filelock, "_PATIENCE", 0.1)
     lock = web.repository.git_dir / "packed-refs.lock"
     lock.touch()
-    with pytest.raises(RefLocked):
-        remove_container(web.repository, "c", force=False)
+    remove_container(web.repository, "c", force=False)
     (gone,) = web.repository.containers_dir.glob(".gone-*")
     assert os.listdir(gone) == []
+    prune(web.repository, progress=Listener())  # it goes on without
     lock.unlink()
     assert list(fsck(web.repository, progress=Listener())) == []
     prune(web.repository, progress=Listener())
     assert list(web.repository.refs.list("refs/lxgit/")) == []
     assert not gone.exists()
+
+
+def test_one_whose_refs_cannot_go_is_in_no_others_way(
+    web: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filelock, "_PATIENCE", 0.1)
+    web.run("d", "true")
+    lock = web.repository.git_dir / f"{PINS}{web.container('c').id}.lock"
+    lock.touch()
+    remove_container(web.repository, "c", force=False)
+    d = web.container("d").id
+    remove_container(web.repository, "d", force=False)
+    assert list(web.repository.refs.list(f"{PINS}{d}")) == []
+    lock.unlink()
+    prune(web.repository, progress=Listener())
+    assert list(web.repository.refs.list(PINS)) == []
+
+
+def test_a_commit_that_is_made_is_told_while_packed_refs_is_locked(
+    web: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the container no longer needs goes the next time."""
+    monkeypatch.setattr(filelock, "_PATIENCE", 0.1)
+    lock = web.repository.git_dir / "packed-refs.lock"
+    lock.touch()
+    made = web.commit("c")
+    lock.unlink()
+    assert web.tip("base") == made.oid
 
 
 def test_one_that_a_backup_brings_back_has_its_stashes(
