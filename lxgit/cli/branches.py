@@ -55,13 +55,12 @@ def branch(
             "-l": list_,
         }
     )
-    check_quiet(format_, quiet=quiet, others={"-v": verbose, "--show-current": show_current})
     if delete or delete_anyway:
         return _delete(session, names, force=delete_anyway or force)
     if move or move_anyway:
         _rename(session, names, force=move_anyway or force)
     elif show_current:
-        excludes("--show-current", {"-v": verbose, "--format": format_ != "table"})
+        excludes("--show-current", {"--format": format_ != "table"})
         take(names, 0, 0, "lxgit branch --show-current")
         current = [
             row.name for row in _rows(session, (), subjects=False) if row.current and row.name
@@ -69,18 +68,18 @@ def branch(
         session.out.write("".join(f"{printable(name)}\n" for name in current))
     elif names and not list_:
         _create(session, names, force=force)
-    elif format_ == "json":
-        rows = _rows(session, names, subjects=True)
-        write_json(session.out, map(_fields, rows))
-        return tell_damaged(session, ((_name(row), row.fault) for row in rows))
-    elif quiet:
-        rows = _rows(session, names, subjects=False)
-        write_ids(session.out, (row.oid for row in rows), whole=no_trunc)
     else:
-        rows = _rows(session, names, subjects=verbose)
-        width = max((columns(_name(row)) for row in rows), default=0) if verbose else 0
-        for row in rows:
-            session.out.line(_line(row, width, whole=no_trunc))
+        check_quiet(format_, quiet=quiet, others={"-v": verbose})
+        as_json = format_ == "json"
+        rows = _rows(session, names, subjects=verbose or as_json)
+        if as_json:
+            write_json(session.out, map(_fields, rows))
+        elif quiet:
+            write_ids(session.out, (row.oid for row in rows), whole=no_trunc)
+        else:
+            width = max((columns(_name(row)) for row in rows), default=0) if verbose else 0
+            for row in rows:
+                session.out.line(_line(row, width, whole=no_trunc))
         return tell_damaged(session, ((_name(row), row.fault) for row in rows))
     return 0
 
@@ -198,7 +197,7 @@ def checkout(
         if detach:
             raise UsageError(
                 "--detach moves HEAD, and no container",
-                hint=f"lxgit checkout {target}~0 {container}",
+                hint="'lxgit checkout ID CONTAINER', a commit's id, has it on no branch",
             )
         _move_container(session, target, container, merge=merge, stash=stash, quiet=quiet)
         return

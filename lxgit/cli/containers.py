@@ -200,6 +200,8 @@ def container_prune(
     sizes = {row.id: row.size or 0 for row in found}
     total = 0
     for removed in prune_containers(repository, found):
-        session.out.line(_with_lost(removed.container.id, removed))
+        session.out.line(removed.container.id)
+        if removed.uncommitted or removed.stashes:
+            session.note(_with_lost(f"deleted '{removed.container.name}'", removed))
         total += sizes[removed.container.id]
     session.out.line(f"Total reclaimed space: {size(total)}")

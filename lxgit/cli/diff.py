@@ -12,7 +12,6 @@ from lxgit.cli.options import (
     NameStatus,
     Paths,
     as_bytes,
-    check_quiet,
     line_wanted,
 )
 from lxgit.cli.params import Annotated, argument, command, option
@@ -67,7 +66,9 @@ def diff(
     exit_code: Annotated[
         bool, option("--exit-code", help="exit with 1 for differences, 0 for none, 2 for a fault")
     ] = False,
-    quiet: Annotated[bool, option("-q", "--quiet", help="--exit-code without a word")] = False,
+    quiet: Annotated[
+        bool, option("-q", "--quiet", help="--exit-code, and no other answer")
+    ] = False,
     format_: AsText = "text",
     paths: Paths = (),
 ) -> int:
@@ -84,13 +85,8 @@ def diff(
             hint="-U0 shows what changed alone",
         )
     line = line_wanted(name_status=name_status, name_only=name_only, stat=stat)
-    check_quiet(
-        format_,
-        quiet=quiet,
-        others={"--stat": stat, "--name-status": name_status, "--name-only": name_only},
-    )
     wanted = as_bytes(paths)
-    as_json = format_ == "json"
+    as_json = format_ == "json" and not quiet
 
     def step() -> bool:
         with compare(session.repository(), names, paths=wanted) as comparison:

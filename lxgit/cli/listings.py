@@ -55,7 +55,7 @@ def ps(
     from lxgit.cli.psview import COLUMNS, HEAD, container_fields, template_fields
     from lxgit.operations.containers import ListedContainers, list_containers
 
-    check_quiet(format_, quiet=quiet, others={"-s": sizes})
+    check_quiet(format_, quiet=quiet)
     if last is not None and last < 1:
         raise UsageError(f"-n {last} shows none", hint="-n 5, or -a for all")
     between = {"since": since, "before": before}
@@ -69,7 +69,7 @@ def ps(
             everything=everything,
             last=1 if latest else last,
             filters=filters,
-            sizes=sizes or wants_sizes(format_),
+            sizes=(sizes and not quiet) or wants_sizes(format_),
         )
     )
     if quiet:

@@ -177,7 +177,8 @@ def test_container_prune(based: Lxgit) -> None:
     with based.terminal("container", "prune", "--filter", "label=keep") as terminal:
         terminal.expect_exact("Are you sure? [y/N]")
         terminal.sendline("y")
-        terminal.expect_exact(f"{ids[2]}, with 1 uncommitted path")
+        terminal.expect_exact(ids[2])
+        terminal.expect_exact("deleted 'one', with 1 uncommitted path")
         terminal.expect_exact("Total reclaimed space: 6 B")
         terminal.expect(pexpect.EOF)
     assert based("ps", "-aq", "--no-trunc").lines == [ids[0]]
@@ -193,4 +194,6 @@ def test_container_prune_tells_of_stashes(based: Lxgit) -> None:
     based("start", "-a", "one")
     lost = "with 1 uncommitted path and 1 stash"
     assert f"this deletes one, {lost}: " in based("container", "prune", code=2).err
-    assert based("container", "prune", "-f").lines[0] == f"{identity}, {lost}"
+    pruned = based("container", "prune", "-f")
+    assert pruned.lines[0] == identity
+    assert pruned.err == f"lxgit: deleted 'one', {lost}\n"

@@ -38,21 +38,17 @@ if TYPE_CHECKING:
         ("images --viz --no-trunc", "--viz", "--no-trunc"),
         ("branch -q --format json", "-q", "--format"),
         ("branch -q -v", "-q", "-v"),
-        ("branch --show-current -v", "--show-current", "-v"),
         ("tag -q --format json", "-q", "--format"),
         ("tag -q -n", "-q", "-n"),
         ("images -q --format json", "-q", "--format"),
         ("history -q --format {{.ID}} base", "-q", "--format"),
         ("ps -aq --format {{.Names}}", "-q", "--format"),
-        ("ps -qs", "-q", "-s"),
         ("log -q --format json", "-q", "--format"),
         ("log -q -p", "-q", "-p"),
         ("log -q --stat", "-q", "--stat"),
         ("log -q --name-only", "-q", "--name-only"),
         ("log -q --graph", "-q", "--graph"),
         ("log -q --oneline", "-q", "--oneline"),
-        ("diff -q --format json base tuned", "-q", "--format"),
-        ("diff -q --stat base tuned", "-q", "--stat"),
         ("stash list -q --format json", "-q", "--format"),
         ("network ls -q --format json", "-q", "--format"),
         ("volume ls -q --format json", "-q", "--format"),
@@ -81,3 +77,21 @@ def test_what_has_no_name_to_go_by(full: Lxgit, git: StockGit) -> None:
 def test_tag_n_lists(full: Lxgit, git: StockGit) -> None:
     assert full("tag", "-n", "noted").out == git("tag", "-n", "noted").decode()
     assert full("tag", "-n", "new").out == ""
+
+
+@pytest.mark.parametrize("others", ["--stat", "--name-only", "--format json"])
+def test_a_quiet_diff_is_quiet_whatever_else_is_wanted(full: Lxgit, others: str) -> None:
+    result = full("diff", "-q", *others.split(), "base", "tuned", code=1)
+    assert (result.out, result.err) == ("", "")
+    result = full("diff", "-q", *others.split(), "base", "base")
+    assert (result.out, result.err) == ("", "")
+
+
+def test_quiet_is_of_a_list(full: Lxgit, git: StockGit) -> None:
+    """Git takes these as well."""
+    current = git("branch", "--show-current").decode()
+    assert full("branch", "-q", "--show-current").out == current
+    assert full("branch", "-v", "--show-current").out == current
+    full("branch", "-q", "-v", "new")
+    full("branch", "-q", "-v", "-D", "new")
+    assert full("ps", "-aqs").out == ""
