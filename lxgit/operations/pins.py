@@ -5,7 +5,7 @@ What `pinning` makes again where it is missing.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from lxgit.errors import LxgitError
 from lxgit.objects.commits import ITSELF
@@ -14,7 +14,7 @@ from lxgit.objects.refnames import PINS, STASH, stash_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from lxgit.objects.ids import ObjectID
     from lxgit.operations.values import Identity
@@ -182,7 +182,7 @@ def unpin_leftovers(repository: Repository, living: Collection[str]) -> int:
     logged: Collection[str] | None = None
     for container, refs in _kept_without(repository, living).items():
         logged = repository.refs.logged() if logged is None else logged
-        if _came_to_nothing(container, refs, logged):
+        if _came_to_nothing(repository, container, refs, logged):
             unpin_commit(repository, container)
             count += 1
     return count
@@ -195,7 +195,7 @@ def lost_pins(repository: Repository, living: Collection[str]) -> dict[str, Obje
     return {
         ref: oid
         for container, refs in found.items()
-        if not _came_to_nothing(container, refs, logged)
+        if not _came_to_nothing(repository, container, refs, logged)
         for ref, oid in refs.items()
     }
 
@@ -211,12 +211,26 @@ def _kept_without(
     return found
 
 
-def _came_to_nothing(container: str, refs: Collection[str], logged: Collection[str]) -> bool:
+def _came_to_nothing(
+    repository: Repository,
+    container: str,
+    refs: Mapping[str, ObjectID],
+    logged: Collection[str],
+) -> bool:
     """Whether a container that is not there never was: nothing that was kept for it has moved.
 
-    Any other is perhaps to be back: on its disk, or from a backup. Nothing else has its stashes.
+    Any other is perhaps to be back: on its disk, or from a backup. Nothing else has its stashes;
+    and nothing else may have the commit of one that has never moved.
     """
-    return list(refs) == [_pin(container, "")] and not set(refs) & set(logged)
+    from lxgit.objects.git import GitFailed
+    from lxgit.objects.history import has_a_name
+
+    pin = _pin(container, "")
+    if list(refs) != [pin] or pin in logged:
+        return False
+    with suppress(GitFailed):  # history is damaged
+        return has_a_name(repository.git, refs[pin])
+    return False
 
 
 def _pin(container: str, name: str) -> str:
