@@ -41,6 +41,7 @@ EXAMPLES |= {
 ON_A_TERMINAL = ("-it", "-ai")
 NOTED = {
     "checkout",
+    "container prune",
     "import",
     "pull",
     "reset",
