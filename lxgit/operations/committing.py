@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 
 from lxgit.beneath import remove_tree
 from lxgit.errors import LxgitError
@@ -291,12 +292,13 @@ def _pinned(
     If the ref does not move after all, what was kept before is.
     """
     config = container.config
-    pin_commit(repository, container.id, hex_id(oid), identity, base=container.mounted)
+    pin = partial(pin_commit, repository, container.id, passing=bool(config.remove or config.owner))
+    pin(hex_id(oid), identity, base=container.mounted)
     try:
         yield
     except BaseException:
         with suppress(LxgitError, OSError):  # fsck finds what is not kept
-            pin_commit(repository, container.id, config.commit, identity, base=config.base)
+            pin(config.commit, identity, base=config.base)
         raise
 
 

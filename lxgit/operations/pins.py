@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from lxgit.errors import LxgitError
 from lxgit.objects.commits import ITSELF
 from lxgit.objects.ids import from_hex, hex_id
-from lxgit.objects.refnames import PINS, STASH, stash_number
+from lxgit.objects.refnames import DELETED, PINS, STASH, stash_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 KEPT = "-kept"
 """How the name of the ref ends that keeps what a container was."""
 
+_PASSING = "passing container"
+"""What the reflog says of a commit of a container that goes when it has ended."""
+
 
 def pin_commit(
     repository: Repository,
@@ -32,8 +35,11 @@ def pin_commit(
     identity: Identity,
     *,
     base: str | None = None,
+    passing: bool = False,
 ) -> None:
     """Keep from gc what the container of that id stands on: refs of its own under refs/lxgit/.
+
+    One that is `passing` goes when it has ended: a power failure may leave nothing but its refs.
 
     Call it before the container's record names the commit, and after it names a base no more: a
     crash between the two may keep too much, until the next time, never too little. So may somebody
@@ -42,13 +48,14 @@ def pin_commit(
     from lxgit.objects.filelock import RefLocked
     from lxgit.objects.refs import ANY
 
+    message = _PASSING if passing else "container"
     for name, commit_or_none in (("-base", base), ("", commit)):
         ref = _pin(container, name)
         oid = from_hex(commit_or_none) if commit_or_none is not None else None
         if oid != repository.refs.read(ref):
             try:
                 who = identity.committer
-                repository.refs.update(ref, oid, old=ANY, message="container", who=who)
+                repository.refs.update(ref, oid, old=ANY, message=message, who=who)
             except RefLocked:
                 if oid is not None:
                     raise
@@ -179,10 +186,8 @@ def unpin_leftovers(repository: Repository, living: Collection[str]) -> int:
     They are not among the `living`.
     """
     count = 0
-    logged: Collection[str] | None = None
     for container, refs in _kept_without(repository, living).items():
-        logged = repository.refs.logged() if logged is None else logged
-        if _came_to_nothing(repository, container, refs, logged):
+        if _came_to_nothing(repository, container, refs):
             unpin_commit(repository, container)
             count += 1
     return count
@@ -190,12 +195,10 @@ def unpin_leftovers(repository: Repository, living: Collection[str]) -> int:
 
 def lost_pins(repository: Repository, living: Collection[str]) -> dict[str, ObjectID]:
     """The refs of containers that are not among the `living`, though nobody deleted them."""
-    found = _kept_without(repository, living)
-    logged = repository.refs.logged() if found else ()
     return {
         ref: oid
-        for container, refs in found.items()
-        if not _came_to_nothing(repository, container, refs, logged)
+        for container, refs in _kept_without(repository, living).items()
+        if not _came_to_nothing(repository, container, refs)
         for ref, oid in refs.items()
     }
 
@@ -211,25 +214,25 @@ def _kept_without(
     return found
 
 
-def _came_to_nothing(
-    repository: Repository,
-    container: str,
-    refs: Mapping[str, ObjectID],
-    logged: Collection[str],
-) -> bool:
-    """Whether a container that is not there never was: nothing that was kept for it has moved.
+def _came_to_nothing(repository: Repository, container: str, refs: Mapping[str, ObjectID]) -> bool:
+    """Whether a container that is not there never was, or was one that passes.
 
-    Any other is perhaps to be back: on its disk, or from a backup. Nothing else has its stashes;
-    and nothing else may have the commit of one that has never moved.
+    Any other is perhaps to be back: on its disk, or from a backup. Nothing else has its stashes,
+    nor perhaps its commits. One that never was has none of its own: all that is kept for it, other
+    refs keep as well.
     """
     from lxgit.objects.git import GitFailed
-    from lxgit.objects.history import has_a_name
 
     pin = _pin(container, "")
-    if list(refs) != [pin] or pin in logged:
+    if not refs.keys() <= {pin, _pin(container, "-base")}:
         return False
+    log = repository.refs.reflog(pin)
+    if log:
+        return log[0].message == _PASSING
+    others = (f"--exclude={pin}*", f"--exclude={DELETED}", "--all")
+    words = ("rev-list", "--max-count=1", *map(hex_id, refs.values()), "--not", *others)
     with suppress(GitFailed):  # history is damaged
-        return has_a_name(repository.git, refs[pin])
+        return not repository.git.run(words)
     return False
 
 
