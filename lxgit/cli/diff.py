@@ -6,14 +6,7 @@ from functools import partial
 
 from lxgit.cli.changes import change_fields, write_stat
 from lxgit.cli.diffview import write_diff
-from lxgit.cli.options import (
-    AsText,
-    NameOnly,
-    NameStatus,
-    Paths,
-    as_bytes,
-    line_wanted,
-)
+from lxgit.cli.options import AsText, NameOnly, NameStatus, Paths, as_bytes, line_wanted
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.session import Session
 from lxgit.cli.tables import write_json

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from lxgit.errors import LxgitError
 from lxgit.objects.commits import ITSELF
 from lxgit.objects.ids import from_hex, hex_id
-from lxgit.objects.refnames import DELETED, PINS, STASH, stash_number
+from lxgit.objects.refnames import PINS, STASH, stash_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -222,6 +222,7 @@ def _came_to_nothing(repository: Repository, container: str, refs: Mapping[str, 
     refs keep as well.
     """
     from lxgit.objects.git import GitFailed
+    from lxgit.operations import garbage
 
     pin = _pin(container, "")
     if not refs.keys() <= {pin, _pin(container, "-base")}:
@@ -229,7 +230,7 @@ def _came_to_nothing(repository: Repository, container: str, refs: Mapping[str, 
     log = repository.refs.reflog(pin)
     if log:
         return log[0].message == _PASSING
-    others = (f"--exclude={pin}*", f"--exclude={DELETED}", "--all")
+    others = (f"--exclude={pin}*", *garbage.KEPT)
     words = ("rev-list", "--max-count=1", *map(hex_id, refs.values()), "--not", *others)
     with suppress(GitFailed):  # history is damaged
         return not repository.git.run(words)

@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 STEP = CACHE + "a" * 64
 
 
+def import_three(repository: Repository, scratch: Path) -> None:
+    """Have `base` with a history of three commits."""
+    (root := scratch / "root").mkdir()
+    for text in ("one", "two", "three"):
+        (root / "file").write_text(text)
+        import_image(repository, root, "base", identity=WHO, progress=Listener())
+
+
 def fetched(repository: Repository, scratch: Path) -> Path:
     """What stock Git writes as it fetches no more than the last commit of a clone."""
     clone = scratch / "clone"
@@ -48,10 +56,7 @@ def test_nothing_goes_by_what_git_reaches_then(
     repository: Repository, scratch: Path, hide: Callable[[Repository, Path], Path]
 ) -> None:
     """The history went with `gc --now`, and what the cache of builds knew of it."""
-    (root := scratch / "root").mkdir()
-    for text in ("one", "two", "three"):
-        (root / "file").write_text(text)
-        import_image(repository, root, "base", identity=WHO, progress=Listener())
+    import_three(repository, scratch)
     first = repository.revisions.resolve("base~2")
     repository.refs.update(STEP, first, old=ANY, message="", who=WHO.committer)
     create_branch(repository, "old", "base~2", force=False, identity=WHO)
@@ -85,10 +90,7 @@ def test_what_only_the_cache_of_builds_reaches_counts_as_hidden(
     repository: Repository, scratch: Path
 ) -> None:
     """Each parent of an image that was built is a step, so some ref always reached it."""
-    (root := scratch / "root").mkdir()
-    for text in ("one", "two", "three"):
-        (root / "file").write_text(text)
-        import_image(repository, root, "base", identity=WHO, progress=Listener())
+    import_three(repository, scratch)
     for revision, digit in (("base", "a"), ("base~1", "b"), ("base~2", "c")):
         step = repository.revisions.resolve(revision)
         repository.refs.update(CACHE + digit * 64, step, old=ANY, message="", who=WHO.committer)
@@ -112,10 +114,7 @@ def test_what_a_deleted_branch_reaches_counts_as_hidden(
     repository: Repository, scratch: Path
 ) -> None:
     """Entries of reflogs went, and only then gc was refused."""
-    (root := scratch / "root").mkdir()
-    for text in ("one", "two", "three"):
-        (root / "file").write_text(text)
-        import_image(repository, root, "base", identity=WHO, progress=Listener())
+    import_three(repository, scratch)
     create_branch(repository, "side", "base~1", force=False, identity=WHO)
     delete_branch(repository, "side", force=True, identity=WHO)
     hiding = fetched(repository, scratch)
@@ -164,10 +163,7 @@ def test_a_shallow_clone_of_two_branches_loses_nothing(
     repository: Repository, scratch: Path
 ) -> None:
     """The one's tip is the other's parent, and so is reached, though Git does not go that way."""
-    (root := scratch / "root").mkdir()
-    for text in ("one", "two", "three"):
-        (root / "file").write_text(text)
-        import_image(repository, root, "base", identity=WHO, progress=Listener())
+    import_three(repository, scratch)
     create_branch(repository, "old", "base~1", force=False, identity=WHO)
     source = str(repository.git_dir)
     shallow = Repository(scratch / "shallow")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -100,8 +100,8 @@ def test_head_that_is_elsewhere_by_now_stays_there(
     """Whoever was told so has moved it while a branch was renamed, and while that is undone."""
     create_branch(web.repository, "other", "base", force=False, identity=WHO)
 
-    def late(*values: object, **named: object) -> None:
-        set_ref(*values, **named)  # type: ignore[arg-type]
+    def late(*values: Any, **named: Any) -> None:
+        set_ref(*values, **named)
         checkout(web.repository, "other", identity=WHO)
 
     with monkeypatch.context() as patched:
