@@ -21,6 +21,7 @@ class Odd(http.server.ThreadingHTTPServer):
     def __init__(self, answer: bytes) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.answer = answer
+        self.released = threading.Event()
         self.sending = threading.Event()
         self.broken = threading.Event()
         self.ended = threading.Event()
