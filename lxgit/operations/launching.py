@@ -8,11 +8,10 @@ from contextlib import contextmanager, suppress
 from lxgit.errors import LxgitError
 from lxgit.locks import LockHeld
 from lxgit.objects.ids import from_hex
-from lxgit.operations.attached import drop_anonymous_volumes
 from lxgit.operations.creating import make, materialised, plan, require_host
+from lxgit.operations.discarding import discard, goes, remover
 from lxgit.operations.lookup import AlreadyRunning, find_container, image_of
 from lxgit.operations.ordinary import become_root
-from lxgit.operations.pins import let_go
 from lxgit.records import replace
 from lxgit.runtime import containers as records
 from lxgit.runtime import interrupts
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from lxgit.runtime.attach import Session
     from lxgit.runtime.containers import Container
     from lxgit.runtime.layers import Stack
-    from lxgit.runtime.setup import AfterExit
 
 
 class NoTerminal(LxgitError):
@@ -98,7 +96,7 @@ def ran(
             from lxgit.operations.running import end
 
             end(container)
-        _discard(repository, container)
+        discard(repository, container)
 
 
 @contextmanager
@@ -117,7 +115,7 @@ def created(
         yield container.id
         interrupts.forget()
     except BaseException:
-        _discard(repository, container, request.cidfile)
+        discard(repository, container, request.cidfile)
         raise
     finally:
         interrupts.let_through()
@@ -150,11 +148,11 @@ def _run(
                 detached=detached,
             )
         except BaseException:
-            if container is not None and _goes(container):
+            if container is not None and goes(container):
                 with suppress(LockHeld):  # by its supervisor, which deletes it
-                    _discard(repository, container, request.cidfile)
+                    discard(repository, container, request.cidfile)
             raise
-    if not _goes(container):
+    if not goes(container):
         container.settle()  # while its command runs
     return container, session
 
@@ -202,7 +200,7 @@ def _started(
         apparmor=None if free else probe.apparmor_profile(security.apparmor),
         window=window if container.config.tty else None,
         detached=detached,
-        after_exit=_remover(repository, container),
+        after_exit=remover(repository, container),
         record_is_locked=record_is_locked,
     )
     try:
@@ -240,64 +238,6 @@ def _see_ports_free(container: Container) -> None:
         from lxgit.runtime.network.freeing import see_ports_free  # few containers have any
 
         see_ports_free(container)
-
-
-def _remover(repository: Repository, container: Container) -> AfterExit | None:
-    """What the supervisor does at the end of a container that goes then; None of one that stays.
-
-    Of one that is a command's own it is that command that deletes it, if it lives.
-    """
-    if not _goes(container):
-        return None
-
-    def delete(*, is_locked: bool) -> None:
-        if container.config.owner:
-            from lxgit.runtime.lifetime import lives
-
-            if lives(repository.scratch_dir, container.config.owner):
-                return
-        from lxgit.runtime.erasing import erase
-
-        with records.edited(container, wait=False) as now:
-            if is_locked:
-                erase(now)
-            elif not _removed(now):
-                return
-        drop_anonymous_volumes(repository, container)
-        let_go(repository, container.id)
-
-    return delete
-
-
-def _removed(container: Container) -> bool:
-    """Delete a container, unless it has been started again: then it goes another time."""
-    from lxgit.runtime.erasing import remove
-
-    try:
-        remove(container)
-    except LockHeld:
-        return False
-    return True
-
-
-def _goes(container: Container) -> bool:
-    return container.config.remove or bool(container.config.owner)
-
-
-def _discard(repository: Repository, container: Container, cidfile: str | None = None) -> None:
-    """Remove a container that does not run, with all that was made for it.
-
-    `cidfile` has its id, which nobody has heard of then.
-    """
-    if container.path.exists():
-        from lxgit.runtime.erasing import remove
-
-        remove(container)
-    drop_anonymous_volumes(repository, container)
-    let_go(repository, container.id)
-    if cidfile is not None:
-        with suppress(OSError):  # its directory cannot be written to any more, say
-            os.unlink(cidfile)
 
 
 def start(

@@ -42,10 +42,11 @@ if TYPE_CHECKING:
     class AfterExit(Protocol):
         """What is to be done when a container has ended; its lock `is_locked` by the caller or not.
 
-        LockHeld while another command has the container's record, which is not waited for.
+        It `is_abandoned` when the command that it belongs to has hung up. LockHeld while another
+        command has the container's record, or may be about to let go of it: nobody is waited for.
         """
 
-        def __call__(self, *, is_locked: bool) -> None: ...
+        def __call__(self, *, is_locked: bool, is_abandoned: bool) -> None: ...
 
 
 DEVICES = rundir.STAGE / "dev"

@@ -75,12 +75,13 @@ class Supervisor:
         self._relay.add(
             channel,
             owns_input=not task.detached,
-            left=(lambda: self._signal(signal.SIGKILL)) if self._config.owner else None,
+            left=self._abandon if self._config.owner else None,
         )
         self._init: int | None = None  # pidfd of the command
         self._early_signals: list[int] = []
         self._has_begun = False
         self._stays = False  # somebody wants it still when it has ended
+        self._is_abandoned = False  # the command that it belongs to has hung up
         self._lxc_runs = False
         self._unready: LxgitError | None = None  # why the command must not begin
         self._lxc_status = 0  # as waitpid(2) gives it
@@ -120,6 +121,10 @@ class Supervisor:
             self._record(replace(self._state, exit_code=message[1], error=fault.message))
             return message
 
+    def _abandon(self) -> None:
+        self._is_abandoned = True
+        self._signal(signal.SIGKILL)
+
     def _keep_clients(self) -> None:
         """Serve nobody else from now on: what else was waited for is the ended container's."""
         told: list[Relay | Execution] = [self._relay, *self._executions]
@@ -153,7 +158,7 @@ class Supervisor:
         if self._task.after_exit is None or not self._is_over():
             return True
         try:
-            self._task.after_exit(is_locked=is_locked)
+            self._task.after_exit(is_locked=is_locked, is_abandoned=self._is_abandoned)
         except LockHeld:
             return False
         except (LxgitError, OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.processes import libc
 from tests.support.program import PROGRAM
 from tests.support.waiting import wait_until
 
@@ -72,3 +74,36 @@ def test_a_build_that_is_ended_leaves_nothing(
     based("prune")
     assert not [name for name in os.listdir(based.store / "tmp") if name.startswith("owner-")]
     assert not based("fsck").err
+
+
+def test_a_build_whose_lock_outlives_it_leaves_nothing(based: Lxgit, context: Path) -> None:
+    """As its children may have it when its connection to the container has ended already."""
+    (context / "Dockerfile").write_text("FROM base\nRUN sleep 1000\n")
+    words = [os.fspath(word) for word in (PROGRAM, "build", "--network", "none", context)]
+    with subprocess.Popen(words, env=based.environment(), stdout=subprocess.PIPE) as process:
+        wait_until(lambda: based("ps", "-q").lines != [])
+        lock = _taken(process.pid, f"{based.store}/tmp/owner-")
+        process.kill()
+    try:
+        wait_until(lambda: based("ps", "-q").lines == [])
+        assert len(based("ps", "-aq").lines) == 1
+    finally:
+        os.close(lock)
+    wait_until(lambda: based("ps", "-aq").lines == [])
+
+
+def _taken(pid: int, prefix: str) -> int:
+    """A descriptor of what another process has open, its lock included, by how its path begins."""
+    (number,) = [
+        int(fd)
+        for fd in os.listdir(f"/proc/{pid}/fd")
+        if os.readlink(f"/proc/{pid}/fd/{fd}").startswith(prefix)
+    ]
+    process = os.pidfd_open(pid)
+    try:
+        taken: int = libc().syscall(438, process, number, 0)  # pidfd_getfd(2)
+    finally:
+        os.close(process)
+    if taken < 0:
+        raise OSError(ctypes.get_errno(), "pidfd_getfd")
+    return taken

@@ -61,8 +61,8 @@ def refused(container: Container, call: str) -> Iterator[None]:
 def after_exit(container: Container, scratch: Path) -> AfterExit:
     """Write down which control groups there are then."""
 
-    def note(*, is_locked: bool) -> None:
-        assert is_locked
+    def note(*, is_locked: bool, is_abandoned: bool) -> None:
+        assert (is_locked, is_abandoned) == (True, False)
         (scratch / "left").write_text(repr(cgroups.groups_of(container.id)))
 
     return note
@@ -112,8 +112,8 @@ def test_a_fault_of_its_own(machine: Machine, scratch: Path) -> None:
     check = HealthCheck(("true",), interval=0.05, timeout="soon")  # type: ignore[arg-type]
     container = machine.create("sleep", "600", health=check)
 
-    def note(*, is_locked: bool) -> None:
-        assert is_locked
+    def note(*, is_locked: bool, is_abandoned: bool) -> None:
+        assert (is_locked, is_abandoned) == (True, False)
         (scratch / "left").write_text(repr(cgroups.groups_of(container.id)))
 
     with (
