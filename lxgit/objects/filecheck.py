@@ -124,7 +124,7 @@ def hiding_lines(git_dir: Path, database: ObjectDatabase) -> list[HidingLine]:
     """
     found = []
     shallow = f"{git_dir}/shallow"
-    for oid in _listed(shallow):
+    for oid in shallow_commits(git_dir):
         with suppress(LxgitError):
             parents = decode_commit(database.read(oid)[1]).parents
             if there := tuple(parent for parent in parents if parent in database):
@@ -135,6 +135,11 @@ def hiding_lines(git_dir: Path, database: ObjectDatabase) -> list[HidingLine]:
         told = f"gives {hex_id(oid)[:12]} other parents than it has"
         found.append(HidingLine(grafts, oid, told, None))
     return found
+
+
+def shallow_commits(git_dir: Path) -> list[ObjectID]:
+    """The commits that Git takes for the first ones there are (gitrepository-layout(5))."""
+    return _listed(f"{git_dir}/shallow")
 
 
 def _listed(path: str) -> list[ObjectID]:

@@ -140,10 +140,17 @@ def find_container(repository: Repository, text: str) -> Container:
 
 
 def read_commit(repository: Repository, oid: ObjectID) -> Commit:
-    """The commit of that id."""
+    """The commit of that id, without parents that a shallow clone does not have: as Git has it."""
     from lxgit.objects.commits import decode_commit
 
-    return decode_commit(repository.objects.commit(oid))
+    commit = decode_commit(repository.objects.commit(oid))
+    if commit.parents and os.path.exists(f"{repository.git_dir}/shallow"):
+        from lxgit.objects.filecheck import shallow_commits
+
+        there = tuple(parent for parent in commit.parents if parent in repository.objects)
+        if there != commit.parents and oid in shallow_commits(repository.git_dir):
+            return commit._replace(parents=there)
+    return commit
 
 
 def image_of(repository: Repository, oid: ObjectID) -> Image:

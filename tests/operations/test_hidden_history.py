@@ -14,8 +14,10 @@ from lxgit.operations.buildcache import prune_cache
 from lxgit.operations.diskusage import disk_shares
 from lxgit.operations.gc import gc
 from lxgit.operations.hiding import HiddenHistory
+from lxgit.operations.imagehistory import image_history
 from lxgit.operations.importing import import_image
-from lxgit.repository import Repository
+from lxgit.operations.showing import show_commit
+from lxgit.repository import Repository, create_repository
 from tests.support.stockgit import StockGit
 from tests.support.stores import WHO, Listener, problems
 
@@ -157,6 +159,24 @@ def test_a_history_that_ends_where_git_is_told_so(repository: Repository, scratc
     git("update-ref", "refs/heads/cut", cut)
     assert gc(repository, now=True, progress=Listener()).objects == 0
     assert git.word("rev-parse", "cut") == cut
+
+
+def test_what_a_shallow_fetch_left_out_is_missed_by_nothing(
+    repository: Repository, scratch: Path
+) -> None:
+    """`fsck` took it for lost, and `show`, `log --stat` and `history` failed."""
+    import_three(repository, scratch)
+    other = create_repository(scratch / "other")
+    import_image(other, scratch / "root", "mine", identity=WHO, progress=Listener())
+    source = f"file://{repository.git_dir}"
+    StockGit(other.git_dir)("fetch", "-q", "--depth=1", source, "base:base")
+    assert problems(other.path) == []
+    _, shown = show_commit(other, "base")
+    assert list(shown.changes)
+    assert len(list(image_history(other, "base"))) == 1
+    lost = hex_id(repository.revisions.resolve("base~1"))
+    (other.git_dir / "shallow").write_text(f"{lost}\n", "ascii")  # the tip is no end of it now
+    assert any(f"{lost} is missing" in one.message for one in problems(other.path))
 
 
 def test_a_shallow_clone_of_two_branches_loses_nothing(
