@@ -14,12 +14,15 @@ name for when it died has that of its log, RENAMED.
 
 from __future__ import annotations
 
+from lxgit.lean import suppress
+from lxgit.objects.database import MissingObject
 from lxgit.objects.refnames import BRANCHES, RENAMED, TAGS, is_valid_ref
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from lxgit.objects.commits import Signature
     from lxgit.objects.ids import ObjectID
@@ -46,6 +49,23 @@ def told_of(ref: str, log: Sequence[ReflogEntry]) -> list[ReflogEntry]:
         entry._replace(message=f"{ref}@{{{number}}}: {entry.message}")
         for number, entry in enumerate(log)
     ]
+
+
+def whole_entries(
+    log: Iterable[ReflogEntry], keeping: Callable[[ObjectID | None], AbstractContextManager[None]]
+) -> list[ReflogEntry]:
+    """What is left of a log in a damaged store: what names objects that are there.
+
+    `keeping` is RefStore's.
+    """
+
+    def is_there(oid: ObjectID | None) -> bool:
+        with suppress(MissingObject), keeping(oid):
+            return oid is not None
+        return False
+
+    there = (entry for entry in log if is_there(entry.new))
+    return [entry if is_there(entry.old) else entry._replace(old=None) for entry in there]
 
 
 def deletions(entries: Iterable[ReflogEntry]) -> Iterator[Deletion]:

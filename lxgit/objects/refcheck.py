@@ -175,9 +175,10 @@ class RefVerifier:
         if name == "HEAD":
             return "'lxgit checkout BRANCH' goes to one that is there"
         if name.startswith((BRANCHES, TAGS)):
-            verb = "branch" if name.startswith(BRANCHES) else "tag"
+            verb, gone = ("branch", "-D") if name.startswith(BRANCHES) else ("tag", "-d")
             return (
-                f"'lxgit reflog {short}' says what it was, 'lxgit {verb} -f {short} ID' goes there"
+                f"'lxgit reflog {short}' says what it was, 'lxgit {verb} -f {short} ID' goes there;"
+                f" 'lxgit {verb} {gone} {short}' deletes it"
             )
         if name in self._remade:
             return "'lxgit fsck --repair' has it name what the container stands on"

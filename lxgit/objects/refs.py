@@ -68,7 +68,12 @@ class RefMoved(LxgitError):
     """A ref is not what it was when the caller looked; `current` is what it is."""
 
     def __init__(self, name: str, old: ObjectID | None, current: ObjectID | None) -> None:
-        super().__init__(f"'{short_name(name)}' {_what_happened(old, current)}", hint="try again")
+        told = "is gone"
+        if current is not None and old is None:
+            told = f"exists already, at {hex_id(current)[:12]}"
+        elif current is not None and old is not None:
+            told = f"has moved on: it is at {hex_id(current)[:12]}, no longer at {hex_id(old)[:12]}"
+        super().__init__(f"'{short_name(name)}' {told}", hint="try again")
         self.current = current
 
 
@@ -188,8 +193,7 @@ class RefStore(RefReader):
                 if new is None:
                     with self._deleting(name):
                         if is_users and current is not None:
-                            # For gc, whatever time a user gives commits.
-                            who = who._replace(time=int(time.time()))
+                            who = who._replace(time=int(time.time()))  # for gc: a user's may be any
                             self._tell(name, current, new, message, who)
                             self._bury(name, current, message, who)
                 else:
@@ -300,11 +304,16 @@ class RefStore(RefReader):
             self._record(name, before, after, message, who.time)
 
     def _bury(self, name: str, last: ObjectID, message: str, who: Signature) -> None:
-        """Have it known what a ref was that is about to go."""
-        from lxgit.objects.deletions import told_of
+        """Have it known what a ref was that is about to go; of a damaged store, what is there."""
+        from lxgit.objects.database import MissingObject
+        from lxgit.objects.deletions import told_of, whole_entries
 
         log, told = told_of(name, self._logs.read(name)), f"{name}: {message}"
-        self.update(DELETED, last, old=ANY, message=told, who=who, log=log)
+        try:
+            self.update(DELETED, last, old=ANY, message=told, who=who, log=log)
+        except MissingObject:
+            if log := whole_entries(log, self._keeping):
+                self.update(DELETED, log[0].new, old=ANY, message=told, who=who, log=log)
 
     @contextmanager
     def _made_or_not(self, lock: FileLock, *names: str) -> Iterator[None]:
@@ -389,11 +398,3 @@ def _unguarded(_oid: ObjectID | None) -> Iterator[None]:
 def _check(name: str) -> None:
     if name == "HEAD" or not is_valid_ref(name):
         raise InvalidName(f"'{name}' is not a name that Git takes for a ref")
-
-
-def _what_happened(old: ObjectID | None, current: ObjectID | None) -> str:
-    if current is None:
-        return "is gone"
-    if old is None:
-        return f"exists already, at {hex_id(current)[:12]}"
-    return f"has moved on: it is at {hex_id(current)[:12]}, no longer at {hex_id(old)[:12]}"

@@ -159,6 +159,7 @@ def has_containers(name: str, containers: Sequence[Container], hint: str) -> Bra
 
 
 def _check_deletable(repository: Repository, name: str, oid: ObjectID, *, force: bool) -> None:
+    from lxgit.objects.git import GitFailed
     from lxgit.objects.history import is_ancestor
     from lxgit.operations.attached import containers_on
     from lxgit.operations.hiding import check_not_hidden
@@ -170,7 +171,11 @@ def _check_deletable(repository: Repository, name: str, oid: ObjectID, *, force:
     if containers:
         raise has_containers(name, containers, f"'lxgit branch -D {name}' detaches")
     head = find_commit(repository, "HEAD")
-    merged = is_ancestor(repository.git, oid, head)
+    try:
+        merged = is_ancestor(repository.git, oid, head)
+    except GitFailed as error:
+        error.hint = f"{error.hint}; 'lxgit branch -D {name}' deletes it all the same"
+        raise
     # Whatever is hidden, what Git reaches is merged, but where it is told of other parents.
     check_not_hidden(repository, ["--all"] if merged else [hex_id(head)])
     if not merged:

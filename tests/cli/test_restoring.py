@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.program import refused
 from tests.support.stockgit import ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -101,6 +102,31 @@ def test_a_ref_that_is_set_to_what_is_not_there(full: Lxgit, git: StockGit, plac
     assert "'lxgit gc --now' drops the entry" in hint
     full("gc", "--now")
     assert full("fsck").out == "No faults found.\n"
+
+
+@pytest.mark.parametrize("place", ["heads", "tags"])
+def test_a_ref_to_what_is_not_there_can_be_deleted(full: Lxgit, git: StockGit, place: str) -> None:
+    """What it was before is kept as of any other; it itself can be brought back by nothing here."""
+    verb, deletes = ("branch", "-D") if place == "heads" else ("tag", "-d")
+    full(verb, "x", "base")
+    before = full("reflog", "x").out.split()[0]
+    (git.git_dir / "refs" / place / "x").write_text(f"{'1' * 40}\n")
+    full("fsck", "--repair", code=1)  # the log says so, too
+    if place == "heads":
+        refused(full("branch", "-d", "x", code=1), "bad object 1111", "'lxgit branch -D x' deletes")
+    assert f"'lxgit {verb} {deletes} x' deletes it" in full("fsck", code=1).out
+    assert f"Deleted {verb} x (was {'1' * 12})." in full(verb, deletes, "x").out
+    assert full("fsck").out == "No faults found.\n"
+    assert git.fsck() == b""
+    full("gc")
+    assert full("reflog", "--deleted").out.startswith(f"{before} x: ")
+    full(verb, "x", before)
+    full(verb, deletes, "x")
+    (git.git_dir / "refs" / place / "y").write_text(f"{'1' * 40}\n")  # nothing else is known of it
+    full(verb, deletes, "y")
+    assert full("fsck").out == "No faults found.\n"
+    refused(full("undo", code=1), "is not in the store: 111111111111", "'lxgit undo --force'")
+    assert "x is back" in full("undo", "--force").out
 
 
 @pytest.mark.root
