@@ -143,7 +143,7 @@ def copy(
         directory, prefix = _destination(root, target, source, found)
         stack.callback(os.close, directory)
         stack.enter_context(making_files_for(ids))
-        writer = stack.enter_context(ExtractingWriter(directory, ids))
+        writer = stack.enter_context(ExtractingWriter(directory, ids, progress.warn))
         _Copier(writer, found, prefix, rules, progress, os.fstat(directory)).run()
 
 
@@ -187,7 +187,7 @@ def copy_in(
         counted = directory if os.statvfs(directory).f_blocks else repository.scratch_dir
         tree = read_tar(opened, progress, limits=limits_for(counted, None))
         stack.enter_context(making_files_for(ids))
-        writer = stack.enter_context(ExtractingWriter(directory, ids))
+        writer = stack.enter_context(ExtractingWriter(directory, ids, progress.warn))
         tree.replay(_WithoutRoot(writer))
 
 

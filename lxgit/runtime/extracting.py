@@ -51,12 +51,15 @@ class ExtractingWriter:
     """A sink that makes inodes below the open directory `root`, which stays open.
 
     `ids` is the map from the ids of metadata to those of `root`. A context manager: directories get
-    their metadata when it is left without an error. OSError as the file system has it.
+    their metadata when it is left without an error; then `tell` is called if some have another time
+    than they should, since the file system has no such. OSError as that has it.
     """
 
-    def __init__(self, root: int, ids: IdMap) -> None:
+    def __init__(self, root: int, ids: IdMap, tell: Callable[[str], None]) -> None:
         self._root = root
         self._ids = ids
+        self._tell = tell
+        self._retimed = 0
         self._directories: list[tuple[bytes, Metadata]] = []
 
     def __enter__(self) -> Self:
@@ -67,6 +70,11 @@ class ExtractingWriter:
             for path, metadata in sorted(self._directories, reverse=True):
                 with self._parent(path) as (parent, name):
                     self._dress_at(parent, name, Kind.DIRECTORY, metadata)
+            if self._retimed:
+                self._tell(
+                    f"{self._retimed} files have another time in the copy:"
+                    " the file system there cannot hold it"
+                )
 
     @contextlib.contextmanager
     def _parent(self, path: bytes) -> Iterator[tuple[int, bytes]]:
@@ -178,6 +186,7 @@ class ExtractingWriter:
         for key, value in metadata.xattrs:
             os.setxattr(inode, key, self._to_disk(key, value))
         os.utime(inode, ns=(metadata.mtime, metadata.mtime))
+        self._retimed += os.fstat(fd).st_mtime_ns != metadata.mtime
 
     def _to_disk(self, key: bytes, value: bytes) -> bytes:
         if key == CAPABILITY:

@@ -32,7 +32,7 @@ from lxgit.runtime.mounts import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from lxgit.runtime.config import ContainerConfig
@@ -86,31 +86,41 @@ def _shown(mount: Mount, store: Path) -> Iterator[int]:
         yield fd
 
 
-def fill_volumes(root: int, config: ContainerConfig, store: Path, *, first: bool) -> str:
+def fill_volumes(
+    root: int, config: ContainerConfig, store: Path, tell: Callable[[str], None], *, first: bool
+) -> None:
     """Give empty volumes what the image has at their places, at the `first` start alone.
 
-    `root` has nothing mounted on it yet; `store` is the directory of volumes. What is to be told
-    of it: nothing as a rule.
+    `root` has nothing mounted on it yet; `store` is the directory of volumes. `tell` is called with
+    what is to be told of those that have been filled, also when another cannot be: no later start
+    fills them.
     """
     retimed = 0
-    for mount in config.mounts:
-        if mount.kind != VOLUME:
-            continue
-        path = store / mount.source
-        if not path.is_dir():
-            raise MountRefused(
-                f"there is no volume '{mount.source}' for '{mount.target}'",
-                hint=f"'lxgit volume create {mount.source}' makes an empty one",
-            )
-        with contextlib.ExitStack() as held:
-            source = None
-            if first and mount.fill:
-                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                    flags = os.O_RDONLY | os.O_DIRECTORY
-                    source = openat2(root, os.fsencode(mount.target), flags)
-                    held.callback(os.close, source)
-            retimed += volumes.fill(path, source, config.ids)
-    return "".join(words_for_lacks(0, retimed))
+    try:
+        for mount in config.mounts:
+            if mount.kind == VOLUME:
+                retimed += _fill(root, mount, config, store, first=first)
+    finally:
+        for words in words_for_lacks(0, retimed):
+            tell(words)
+
+
+def _fill(root: int, mount: Mount, config: ContainerConfig, store: Path, *, first: bool) -> int:
+    """The same for one of them: how many files have another time there."""
+    path = store / mount.source
+    if not path.is_dir():
+        raise MountRefused(
+            f"there is no volume '{mount.source}' for '{mount.target}'",
+            hint=f"'lxgit volume create {mount.source}' makes an empty one",
+        )
+    with contextlib.ExitStack() as held:
+        source = None
+        if first and mount.fill:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                flags = os.O_RDONLY | os.O_DIRECTORY
+                source = openat2(root, os.fsencode(mount.target), flags)
+                held.callback(os.close, source)
+        return volumes.fill(path, source, config.ids)
 
 
 def attach_early(root: int, config: ContainerConfig, store: Path) -> None:

@@ -39,6 +39,8 @@ _ONE_BY_ONE = (6, 7)  # the version of Linux that brought `lowerdir+`
 # its place, is not followed. index: hard links break at copy-up, as with Docker's overlay2.
 _OPTIONS = ((b"metacopy", b"off"), (b"redirect_dir", b"nofollow"), (b"index", b"off"))
 
+_TOLD, _MADE, _FAILED = b"t", b"m", b"f"  # what a child's message begins with
+
 
 class CannotMount(LxgitError):
     """The kernel refuses to stack these layers."""
@@ -210,10 +212,12 @@ def _check_writable(mount: int, context: int, *, wanted: bool) -> None:
         )
 
 
-def in_private_namespace(make: Callable[[], tuple[int, str]]) -> tuple[int, str]:
-    """What `make` gives in a child with mounts of its own, an empty stage.
+def in_private_namespace(
+    make: Callable[[Callable[[str], None]], int], tell: Callable[[str], None]
+) -> int:
+    """The detached mount that `make` gives in a child with mounts of its own, an empty stage.
 
-    A detached mount, and what is to be told of it.
+    What that tells by its argument is told here, by `tell`, whatever becomes of the mount.
 
     Raises CannotMount with the words of what it raises.
     """
@@ -229,21 +233,29 @@ def in_private_namespace(make: Callable[[], tuple[int, str]]) -> tuple[int, str]
                 os._exit(0)
         theirs.close()
         try:
-            words, descriptors, _, _ = socket.recv_fds(ours, 4096, 1)
+            while True:
+                message, descriptors, _, _ = socket.recv_fds(ours, 4096, 1)
+                kind, words = message[:1], message[1:].decode("utf-8", "replace")
+                if kind != _TOLD:
+                    break
+                tell(words)
         finally:
             os.waitpid(child, 0)
     if not descriptors:
-        raise CannotMount(words.decode("utf-8", "replace") or "the mount helper died")
-    return descriptors[0], words.decode("utf-8", "replace")
+        raise CannotMount(words or "the mount helper died")
+    return descriptors[0]
 
 
-def _make_and_send(make: Callable[[], tuple[int, str]], channel: socket.socket) -> None:
+def _make_and_send(make: Callable[[Callable[[str], None]], int], channel: socket.socket) -> None:
     import socket
+
+    def send(kind: bytes, words: str) -> None:
+        channel.send(kind + words.encode("utf-8", "replace")[:4095])
 
     try:
         rundir.prepare()
         rundir.enter_stage()
-        made, told = make()
-        socket.send_fds(channel, [told.encode("utf-8", "replace")[:4096]], [made])
+        made = make(lambda words: send(_TOLD, words))
+        socket.send_fds(channel, [_MADE], [made])
     except (OSError, LxgitError) as error:
-        channel.send(str(in_words(error)).encode("utf-8", "replace")[:4096])
+        send(_FAILED, str(in_words(error)))

@@ -16,7 +16,7 @@ from lxgit.runtime.rootmount import ROOT, finish_root, mount_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from lxgit.progress import Progress
     from lxgit.runtime.containers import Container
@@ -28,16 +28,13 @@ def opened_root(container: Container, lowers: Sequence[Lower], progress: Progres
     """The root of a container that does not run, and whose lock the caller holds: a descriptor."""
     with bases.held(lowers) as directories:
 
-        def mounted() -> tuple[int, str]:
-            told: list[str] = []
-            root = mount_root(container, directories, told.append)
+        def mounted(tell: Callable[[str], None]) -> int:
+            root = mount_root(container, directories, tell)
             finish_root(root, container)
-            return kernel.open_tree(ROOT, recursive=True), "".join(told)
+            return kernel.open_tree(ROOT, recursive=True)
 
-        root, told = overlay.in_private_namespace(mounted)
+        root = overlay.in_private_namespace(mounted, progress.warn)
         try:
-            if told:
-                progress.warn(told)
             yield root
         finally:
             os.close(root)

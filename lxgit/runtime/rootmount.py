@@ -39,9 +39,7 @@ def mount_root(container: Container, lowers: Sequence[Lower], tell: Callable[[st
         from lxgit.runtime import mounting  # few containers have any
 
         first = container.recorded_state().started is None
-        told = mounting.fill_volumes(root, container.config, _volumes(container), first=first)
-        if told:
-            tell(told)  # before anything can fail: no later start fills them
+        mounting.fill_volumes(root, container.config, _volumes(container), tell, first=first)
         mounting.attach_early(root, container.config, _volumes(container))
     return root
 

@@ -15,7 +15,7 @@ import pytest
 from lxgit.beneath import remove_tree
 from lxgit.errors import LxgitError
 from lxgit.operations import moving, stashing
-from lxgit.operations.copying import Place, copy_out
+from lxgit.operations.copying import Place, copy, copy_in, copy_out
 from lxgit.operations.creating import RunRequest
 from lxgit.operations.fsck import fsck
 from lxgit.operations.launching import created, run
@@ -226,19 +226,38 @@ def test_times_that_an_upper_directory_has_not(lab: Lab, command: Callable[[Lab]
         assert (entry.metadata.mode, entry.metadata.mtime) == (0o700, TIMES["late"] * SECOND)
 
 
-@pytest.mark.parametrize("is_started", [True, False])
-def test_times_that_a_volume_has_not(lab: Lab, *, is_started: bool) -> None:
+def first_use(lab: Lab, *, is_start: bool) -> None:
+    if is_start:
+        lab.start("c")
+        return
+    with open(os.devnull, "wb") as output:
+        copy_out(lab.repository, Place("c", b"/dir"), output, progress=lab.listener)
+
+
+@pytest.mark.parametrize("is_start", [True, False])
+def test_times_that_a_volume_has_not(lab: Lab, *, is_start: bool) -> None:
     """Who fills it tells of them: the first start, or a copy before that."""
     volume = StorageRequest((Mount(kind=VOLUME, target="/dir", source="v"),))
     request = RunRequest(image="times", command=("true",), name="c", storage=volume)
     with created(lab.repository, request, identity=WHO, progress=lab.listener):
         assert lab.listener.warnings == []
-    if is_started:
+    first_use(lab, is_start=is_start)
+    if is_start:
         lab.start("c")
-        lab.start("c")
-    else:
-        with open(os.devnull, "wb") as output:
-            copy_out(lab.repository, Place("c", b"/dir"), output, progress=lab.listener)
+    assert [line.startswith(CUT_OFF) for line in lab.listener.warnings] == [True]
+
+
+@pytest.mark.parametrize("is_start", [True, False])
+def test_times_that_a_volume_has_not_before_one_that_cannot_be_filled(
+    lab: Lab, *, is_start: bool
+) -> None:
+    mounts = [Mount(kind=VOLUME, target=f"/{name}", source=name) for name in ("dir", "etc")]
+    storage = StorageRequest(tuple(mounts))
+    request = RunRequest(image="times", command=("true",), name="c", storage=storage)
+    with created(lab.repository, request, identity=WHO, progress=lab.listener):
+        (lab.repository.volumes_dir / "etc/filling").touch()
+    with pytest.raises(LxgitError, match="filling: not a directory"):
+        first_use(lab, is_start=is_start)
     assert [line.startswith(CUT_OFF) for line in lab.listener.warnings] == [True]
 
 
@@ -258,6 +277,29 @@ def test_times_that_a_volume_has_not_of_a_container_that_cannot_start(
     with pytest.raises(LxgitError, match=refused):
         run(lab.repository, request, Streams(None, 1, 2), identity=WHO, progress=lab.listener)
     assert [line.startswith(CUT_OFF) for line in lab.listener.warnings] == [True]
+
+
+@pytest.mark.parametrize("parts", [("file", "late", "link", "dir"), ("file",), ()])
+def test_times_that_a_copy_has_not(lab: Lab, scratch: Path, parts: tuple[str, ...]) -> None:
+    with tarfile.open(scratch / "in.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo("of-1970"))
+        for name in parts:
+            archive.addfile(member(name))
+    assert lab.run("c", "true") == (0, "")
+    place = Place("c", b"/etc")
+    with (scratch / "in.tar").open("rb") as file:
+        copy_in(lab.repository, file, place, progress=lab.listener)
+    words = f"{len(parts)} files have another time in the copy:"
+    assert [line.startswith(words) for line in lab.listener.warnings] == [True] * bool(parts)
+
+
+def test_times_that_a_copy_on_the_host_has_not(lab: Lab, scratch: Path) -> None:
+    assert lab.run("c", "true", "times") == (0, "")
+    with disks.mounted(disks.EXT4, disks.make(disks.EXT4, scratch / "other"), scratch / "o") as to:
+        place = Place(None, os.fsencode(to))
+        copy(lab.repository, Place("c", b"/late"), place, progress=lab.listener)
+    words = "1 files have another time in the copy:"
+    assert [line.startswith(words) for line in lab.listener.warnings] == [True]
 
 
 PARTS = {

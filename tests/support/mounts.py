@@ -29,14 +29,14 @@ def mounted(lowers: Sequence[Lower], idmap: IdMap | None = None) -> Iterator[int
     """
     with bases.held(lowers) as directories:
 
-        def make() -> tuple[int, str]:
+        def make(_: object) -> int:
             places = overlay.attach_lowers(directories, rundir.STAGE, idmap or IdMap.identity())
             if len(places) == 1:  # overlayfs wants two where nothing is to be written
                 (rundir.STAGE / "empty").mkdir()
                 places.append(os.fsencode(rundir.STAGE / "empty"))
-            return overlay.stack(places), ""
+            return overlay.stack(places)
 
-        mount, _ = overlay.in_private_namespace(make)
+        mount = overlay.in_private_namespace(make, print)
         try:
             yield mount
         finally:
