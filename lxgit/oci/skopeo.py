@@ -308,6 +308,8 @@ _KNOWN: tuple[tuple[str, type[LxgitError], str, str], ...] = (
      "~/.config/containers/policy.json, or else /etc/containers/policy.json, says what may come"),
     (r": permission denied$", RegistryFailed, "skopeo may not do that: {why}",
      "see whose that file or directory is"),
+    (r"^invalid reference format", RegistryFailed, "skopeo takes no address like '{host}'",
+     "a name that has it will do: see hosts(5)"),
     (r"reading blob sha256:[0-9a-f]{64}: open \S+: no such file", BlobWanted,
      "'{host}' lacks a layer", ODD),
     (r"manifest unknown|name (?:unknown|not known)|not found|\b404\b", NoSuchImage,

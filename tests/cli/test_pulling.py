@@ -172,6 +172,7 @@ def test_a_name_moves_on_until_somebody_commits(
         (("HOST/base:v9",), "HOST' has no such image", "'lxgit search WORD'"),
         (("HOST/Base",), "HOST/Base' names no image in a registry", "[HOST[:PORT]/]PATH"),
         (("127.0.0.1:1/x",), "'127.0.0.1:1' cannot be reached", "see that the network"),
+        (("[::1]:5000/x",), "skopeo takes no address like '[::1]:5000'", "a name that has it"),
         (("debian",), "'docker.io' cannot be reached", "see that the network"),
         (("HOST/base", "a..b"), "'a..b'", ""),
         (("HOST/base", "--platform", "vax"), "'vax' is no platform", "linux/amd64"),
