@@ -96,9 +96,11 @@ def pulled(
 
     reference, source = _source(repository, name, how, why)
     here = reference.local_name
-    if why is not None:
-        if repository.revisions.find_ref(here) is not None:
+    if why is not None and repository.revisions.find_ref(here) is not None:
+        if how.policy != ALWAYS:
             return here
+        why = None
+    if why is not None:
         how.tell(f"Unable to find image '{here if ':' in here else f'{here}:latest'}' locally")
     request = PullRequest(
         str(source), here, environment=how.environment, answer_within=_ANSWER_WITHIN

@@ -131,9 +131,11 @@ def test_a_build_begins_with_what_it_pulls(
     again = other("build", "-q", "-", stdin=recipe.encode())
     assert again.err == ""
     assert first.lines[-1] == f"===> {again.out.strip()}"
-    grown("push", "-q", "tuned", f"{host}/base")
-    newer = other("build", "--pull", "-", stdin=b"FROM base\nRUN cat /etc/motd\n")
-    assert "It is tuned." in newer.lines
+    for name, image in ((f"{host}/base", "tuned"), ("base", "base")):
+        grown("push", "-q", image, f"{host}/base")
+        recipe = f"FROM {name}\nRUN cat /etc/motd\n"
+        newest = other("build", "--pull", "-", stdin=recipe.encode())
+        assert ("It is tuned." in newest.lines) == (image == "tuned")
     other("import", "-", "own", stdin=grown("export", "base").stdout)
     assert other("build", "--pull", "-", stdin=b"FROM own\nENV A=b\n").err == ""
 
