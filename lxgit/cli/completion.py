@@ -155,16 +155,13 @@ def _says_what_arguments_are(options: dict[str, Parameter], word: str) -> Parame
 
 
 def _values(session: Session, parameter: Parameter, unfinished: str) -> list[Candidate]:
-    choices = parameter.choices or _FORMATS.get(parameter.declaration.completes, ())
+    declaration = parameter.declaration
+    choices = parameter.choices or _FORMATS.get(declaration.completes, ())
     if choices:
         return _beginning(unfinished, [(choice, "") for choice in choices])
-    match parameter.declaration.completes:
-        case "" if parameter.declaration.metavar in _PATHS:
-            return [FILES]
-        case "path":
-            return [FILES]
-        case "":
-            return []
+    match declaration.completes:
+        case "" | "path":
+            return [FILES] if declaration.completes or declaration.metavar in _PATHS else []
         case "copied" if ":/" not in unfinished:
             return (_containers(session, unfinished) if unfinished else []) or [FILES]
         case "inside" if ":/" not in unfinished:
@@ -173,6 +170,8 @@ def _values(session: Session, parameter: Parameter, unfinished: str) -> list[Can
             offered = _volumes(session)
         case "network":
             offered = _networks(session)
+        case "filter":
+            offered = _filters(unfinished)
         case "place" | "copied" | "inside" if ":/" in unfinished:
             offered = _places(session, unfinished)
         case kind:
@@ -190,6 +189,12 @@ def _networks(session: Session) -> list[Candidate]:
     from lxgit.operations.networks import complete_networks
 
     return [(name, "network") for name in complete_networks(session.repository())]
+
+
+def _filters(unfinished: str) -> list[Candidate]:
+    from lxgit.operations.selecting import complete_filters
+
+    return [(word, "") for word in complete_filters(unfinished)]
 
 
 def _names(session: Session, kind: str) -> list[Candidate]:

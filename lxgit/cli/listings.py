@@ -42,7 +42,10 @@ def ps(
     before: Annotated[
         str | None, option("--before", help="made before this one", metavar="CONTAINER")
     ] = None,
-    filters: Filters = (),
+    filters: Annotated[
+        tuple[str, ...],
+        option("-f", "--filter", help="what fits alone", metavar="KEY=VALUE", completes="filter"),
+    ] = (),
     quiet: Quiet = False,
     no_trunc: NoTrunc = False,
     format_: Annotated[str, format_option("ID")] = "table",

@@ -26,7 +26,7 @@ ABOUT_ALL = ("status=", "exited=")
 """Filters that look at stopped containers too, without `-a`, as in Docker."""
 
 STATES = ("created", "running", "paused", "restarting", "exited")
-
+_HEALTHS = ("starting", "healthy", "unhealthy", "none")
 
 DAMAGED = "damaged"
 """In the place of the driver of a volume or a network whose description cannot be read."""
@@ -143,9 +143,8 @@ def _volume(_: Repository, value: str) -> Test:
 
 
 def _health(_: Repository, value: str) -> Test:
-    states = ("starting", "healthy", "unhealthy", "none")
-    if value not in states:
-        raise UsageError(f"there is no health '{value}'", hint=f"one of {', '.join(states)}")
+    if value not in _HEALTHS:
+        raise UsageError(f"there is no health '{value}'", hint=f"one of {', '.join(_HEALTHS)}")
 
     def has_health(container: Container) -> bool:
         health = container.state.health
@@ -189,3 +188,10 @@ _TESTS: dict[str, Callable[[Repository, str], Test]] = {
     "publish": _publish,
     "expose": _expose,
 }
+
+
+def complete_filters(unfinished: str) -> list[str]:
+    """What may stand in place of an unfinished filter of containers: for completion."""
+    if "=" not in unfinished:
+        return [f"{key}=" for key in (*_TESTS, "label")]
+    return [*(f"status={state}" for state in STATES), *(f"health={one}" for one in _HEALTHS)]

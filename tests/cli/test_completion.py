@@ -14,6 +14,7 @@ import pytest
 from lxgit.cli.completion import candidates, split
 from lxgit.cli.output import Output
 from lxgit.cli.session import Session
+from lxgit.operations.selecting import STATES
 from tests.conftest import unable
 from tests.support.program import PROGRAM
 from tests.support.stockgit import StockGit
@@ -73,6 +74,12 @@ def offered(line: str, store: Path) -> list[str]:
         ("lxgit container nonsense ", []),
         ("lxgit ps --format ", ["table", "json"]),
         ("lxgit ps --format=j", ["--format=json"]),
+        ("lxgit ps --filter st", ["status="]),
+        ("lxgit ps -f status=", [f"status={state}" for state in STATES]),
+        ("lxgit ps --filter=status=r", ["--filter=status=running", "--filter=status=restarting"]),
+        ("lxgit ps --filter health=u", ["health=unhealthy"]),
+        ("lxgit ps --filter name=", []),
+        ("lxgit images --filter st", []),
         ("lxgit inspect -f ", ["json"]),
         ("lxgit save -o ", [":files"]),
         ("lxgit load -i ", [":files"]),
