@@ -133,13 +133,13 @@ class Waiting:
         self._is_told = False
 
     def goes_on(self) -> bool:
-        """Let a moment pass; False once it has been so many seconds."""
+        """Let a moment pass; False once it has been so many seconds, of which was told before."""
         waited = time.monotonic() - self._begin
-        if waited > self._seconds:
-            return False
         if waited > TOLD_AFTER and not self._is_told:
             _tell_of(*self._in_the_way())
             self._is_told = True
+        if waited > self._seconds:
+            return False
         time.sleep(_PAUSE)
         return True
 

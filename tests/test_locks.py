@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit import locks
-from lxgit.locks import LockHeld, lock_owners, locked, on_wait
+from lxgit.locks import LockHeld, Waiting, lock_owners, locked, on_wait
 from tests.support.mounts import unmount
 
 if TYPE_CHECKING:
@@ -113,6 +113,19 @@ def test_who_waits_is_told_of_every_owner(tmp_path: Path) -> None:
     (line,) = told
     assert line.endswith("the door is in use")
     assert all(f"process {holder.pid} (" in line for holder in (one, other))
+
+
+def test_who_gives_up_has_been_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a busy machine makes one moment of the time until then."""
+    monkeypatch.setattr(locks, "TOLD_AFTER", 0.0)
+    lock, told = tmp_path / "lock", list[str]()
+    lock.touch()
+    on_wait(told.append)
+    with held(lock) as holder:
+        assert not Waiting(0.0, (lock, "the door")).goes_on()
+    on_wait(lambda _: None)
+    (line,) = told
+    assert line.startswith(f"waiting for process {holder} (")
 
 
 def test_a_short_wait_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

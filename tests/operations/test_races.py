@@ -138,7 +138,7 @@ def test_a_name_that_goes_from_a_container_to_a_branch_is_not_of_two(
     assert web.tip("web") == web.tip("base")
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(300)
 def test_prune_does_not_wait_for_a_container_that_waits_for_the_layers(web: Lab) -> None:
     container = web.container("web")
     left = container.path / "upper.other"
@@ -241,13 +241,22 @@ def heard() -> Iterator[list[str]]:
         on_wait(lambda _: None)
 
 
+@pytest.fixture
+def impatient() -> Iterator[pytest.MonkeyPatch]:
+    """Nobody is waited for longer than that is told of, until this is undone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "LAST_STEPS", 0.2)
+        patch.setattr(locks, "TOLD_AFTER", 0.1)
+        yield patch
+
+
 def test_a_damaged_container_that_another_command_has_stays(
-    web: Lab, monkeypatch: pytest.MonkeyPatch
+    web: Lab, impatient: pytest.MonkeyPatch
 ) -> None:
     """It is waited for, which is told, and no longer than for the last steps of a supervisor."""
-    monkeypatch.setattr(records, "LAST_STEPS", 0.2)
-    monkeypatch.setattr(locks, "TOLD_AFTER", 0.1)
     container = web.container("web")
+    claim = rundir.CONTAINERS / container.id
+    wait_until(lambda: not claim.exists())  # its own supervisor is at its last steps
     (container.path / "config.json").write_text("{")
     with held_elsewhere(container.path / "lock") as owner, heard() as told:
         assert owner.stdout is not None
@@ -259,15 +268,14 @@ def test_a_damaged_container_that_another_command_has_stays(
     (line,) = told
     assert line.startswith(f"waiting for process {owner.pid} (")
     assert line.endswith(f"): {what}")
+    impatient.undo()
     assert remove_container(web.repository, container.id, force=True).container.id == container.id
 
 
 def test_whoever_is_at_what_a_killed_supervisor_left_is_told(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, impatient: pytest.MonkeyPatch
 ) -> None:
     """And named in the end: it is no copy of the store that is in the way."""
-    monkeypatch.setattr(records, "LAST_STEPS", 0.2)
-    monkeypatch.setattr(locks, "TOLD_AFTER", 0.1)
     lab.run("web", "true")
     container = lab.container("web")
     claim = rundir.CONTAINERS / container.id
@@ -283,5 +291,6 @@ def test_whoever_is_at_what_a_killed_supervisor_left_is_told(
         owner.communicate()
     (line,) = told
     assert line.startswith(f"waiting for process {owner.pid} (")
+    impatient.undo()  # who sweeps up at this moment is waited for
     assert remove_container(lab.repository, "web", force=False).container.name == "web"
     assert not claim.exists()
