@@ -155,6 +155,7 @@ def test_a_disk_whose_containers_have_ended(scratch: Path, lxgit: Lxgit, busybox
         there("kill", "one")
         wait_until(lambda: not subprocess.run(["umount", place], check=False).returncode)
         lxgit("kill", "one")
+        disks.wait_until_free(scratch / "disk")
         subprocess.run(["mount", "-o", "loop", scratch / "disk", place], check=True)
 
 

@@ -76,12 +76,20 @@ def filled(place: Path, blocks: int) -> Iterator[None]:
                     break
         os.fsync(file.fileno())
         file.truncate(max(file.tell() - (blocks << 10), 0))
-        os.sync()
+        flush(place)
     try:
         yield
     finally:
         ballast.unlink()
-        os.sync()
+        flush(place)
+
+
+def flush(place: Path) -> None:
+    """Have all on the disk that was written to that file system, and to no other.
+
+    A test beside may be about what has not come to its disk yet.
+    """
+    subprocess.run(["sync", "--file-system", place], check=True)
 
 
 def make(kind: Kind, image: Path) -> Path:
@@ -111,10 +119,10 @@ def mounted(kind: Kind, image: Path, place: Path) -> Iterator[Path]:
     finally:
         unmount(place)
         place.rmdir()  # also takes down the copies that other mount namespaces have
-        _wait_until_free(image)
+        wait_until_free(image)
 
 
-def _wait_until_free(image: Path) -> None:
+def wait_until_free(image: Path) -> None:
     """The last to let go may be a container that somebody started meanwhile, and that is ending."""
     deadline = time.monotonic() + 60
     while subprocess.run(["losetup", "-j", image], capture_output=True, check=True).stdout:

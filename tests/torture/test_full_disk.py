@@ -110,7 +110,7 @@ def _filled(place: Path, free: int) -> Iterator[Path]:
         yield place
     finally:
         ballast.unlink()
-        os.sync()
+        disks.flush(place)
 
 
 @contextmanager
