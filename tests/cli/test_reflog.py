@@ -118,7 +118,7 @@ def test_a_gc_that_was_killed_is_no_deletion(full: Lxgit, git: StockGit) -> None
     full("branch", "-D", "gone")
     before = full("reflog", "--deleted").lines
     log = git.git_dir / "logs/refs/lxgit/deleted"
-    words = ("strace", "-D", "-o", "/dev/null", "--trace=rename")
+    words = ("strace", "-o", "/dev/null", "--trace=rename")
     for number in itertools.count(1):
         killed = (*words, f"--inject=rename:signal=KILL:when={number}", PROGRAM, "gc", "--now")
         done = subprocess.run(killed, env=full.environment(), check=False)

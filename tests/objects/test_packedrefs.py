@@ -28,7 +28,7 @@ def packing(stock: StockGit) -> Iterator[None]:
     """Meanwhile Git has written all refs into the new packed-refs, and is about to rename it."""
     if reason := lacks_program("strace"):
         unable(reason)
-    tracing = ("strace", "-D", "-o", "/dev/null", "--trace=rename")
+    tracing = ("strace", "-o", "/dev/null", "--trace=rename")
     delay = "--inject=rename:delay_enter=1000000"  # microseconds
     git = ("git", f"--git-dir={stock.git_dir}", "pack-refs", "--all")
     with subprocess.Popen([*tracing, delay, *git], env=ENVIRONMENT) as process:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.objects import lostrefs
 from lxgit.objects.ids import hex_id
 from lxgit.objects.lostrefs import LostRefs
 from lxgit.objects.refnames import DELETED, RENAMED
@@ -276,7 +277,7 @@ def test_one_that_stock_git_was_renaming_when_it_died(
         unable(reason)
     tip, log = small.refs.read(OTHER), small.refs.reflog(OTHER)
     assert tip is not None
-    trace = ("strace", "-D", "-o", "/dev/null", "--trace=rename,unlink", f"--inject={call}")
+    trace = ("strace", "-o", "/dev/null", "--trace=rename,unlink", f"--inject={call}")
     command = ("git", f"--git-dir={small.git_dir}", "branch", words, "team/other", "third")
     killed = subprocess.run([*trace, *command], env=ENVIRONMENT, check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -307,7 +308,10 @@ def test_one_that_stock_git_was_renaming_when_it_died(
     assert small.refs.deleted() == known
 
 
-def test_one_that_stock_git_is_renaming_is_not_lost(small: Repository) -> None:
+def test_one_that_stock_git_is_renaming_is_not_lost(
+    small: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lostrefs, "_PATIENCE", 60.0)  # of which a third of a second is needed
     aside, log = (small.git_dir / f"logs/{name}" for name in (RENAMED, OTHER))
     ref = small.git_dir / OTHER
     content = ref.read_bytes()
