@@ -138,7 +138,7 @@ def shell_of(lxgit: Lxgit, shell: str, directory: Path) -> Iterator[pexpect.spaw
         env=environment,
         cwd=str(directory),
         dimensions=(24, 500),
-        timeout=20,
+        timeout=60,
         encoding="utf-8",
     ) as terminal:
         terminal.sendline(f"{before}{load}; echo rea''dy")

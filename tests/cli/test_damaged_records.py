@@ -169,13 +169,13 @@ def test_what_is_no_file_of_a_container(
     based("create", "--name", "other", "base", "true")
     other = based("inspect", "-f", "{{.Id}}", "other").out.strip()
     told = f"container {config.parent.name[:12]}"
-    assert based("ps", "-aq", timeout=20).lines == [other[:12]]
-    assert f"{told}: its files do not say what it is" in based("fsck", code=1, timeout=20).out
+    assert based("ps", "-aq", timeout=60).lines == [other[:12]]
+    assert f"{told}: its files do not say what it is" in based("fsck", code=1, timeout=60).out
     for words in ("prune", "gc", "system df"):
-        based(*words.split(), timeout=20)
-    assert told in based("system", "start-all", code=1, timeout=20).err
-    refused(based("rm", "web", code=1, timeout=20), f"{told} is damaged", "lxgit rm -f")
-    based("rm", "-f", config.parent.name, timeout=20)
+        based(*words.split(), timeout=60)
+    assert told in based("system", "start-all", code=1, timeout=60).err
+    refused(based("rm", "web", code=1, timeout=60), f"{told} is damaged", "lxgit rm -f")
+    based("rm", "-f", config.parent.name, timeout=60)
     assert based("fsck").out == "No faults found.\n"
     assert not list(based.store.glob(f"containers/*{config.parent.name}"))
 
@@ -195,7 +195,7 @@ def test_a_note_of_a_container_that_is_none_after_a_reboot(
         path.mkdir()
         path.joinpath("within").touch()
     (based.store / "containers/.lock").write_bytes(b"")
-    based("create", "--name", "other", "base", "true", timeout=20)
+    based("create", "--name", "other", "base", "true", timeout=60)
     assert sorted(based("ps", "-a", "--format", "{{.Names}}").lines) == ["other", "web"]
     assert path.is_file() == (note == "has-upper")
     assert based("fsck", "--repair").out == "No faults found.\n"
@@ -213,8 +213,8 @@ def test_a_leftover_that_is_no_directory_of_a_container(
         os.mkfifo(leftover / "lock")
     else:
         leftover.symlink_to("nowhere")
-    assert based("ps", "-a", "--format", "{{.Names}}", timeout=20).lines == ["web"]
-    based("prune", timeout=20)
+    assert based("ps", "-a", "--format", "{{.Names}}", timeout=60).lines == ["web"]
+    based("prune", timeout=60)
     assert not list(based.store.glob(f"containers/*{leftover.name}"))
     assert based("fsck").out == "No faults found.\n"
 

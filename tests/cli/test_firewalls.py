@@ -62,7 +62,7 @@ def test_a_container_cannot_send_as_somebody_else(based: Lxgit, peer: Peer) -> N
     )
     script = f'ip address add 198.51.100.9/32 dev eth0 && exec {" ".join(PERL)} "$0"'
     with hears:
-        hears.settimeout(30)
+        hears.settimeout(60)
         options = ("--name", "web", "--cap-add", "net_admin", *HOST_PROGRAMS)
         based("run", "-d", *options, "base", "sh", "-c", script, send)
         told, (source, _) = hears.recvfrom(100)

@@ -72,7 +72,7 @@ class TestRunning:
     def test_one_whose_time_is_up_before_lxc_has_made_it(self, emptied: Lxgit) -> None:
         options = ("--health-timeout", "1ms", "--health-retries", "1")
         start(emptied, "--health-cmd", "sleep 600", *OFTEN, *options)
-        wait_until(lambda: health(emptied)["Status"] == "unhealthy", 20)
+        wait_until(lambda: health(emptied)["Status"] == "unhealthy")
 
     def test_until_the_first_check_it_is_starting(self, emptied: Lxgit) -> None:
         start(emptied, "--health-cmd", "true", "--health-interval", "1h")

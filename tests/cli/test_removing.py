@@ -135,7 +135,7 @@ def ended_but_held(lxgit: Lxgit, held: ExitStack) -> Container:
     return container
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_one_that_goes_while_a_command_has_its_record(emptied: Lxgit) -> None:
     """That gets its files, as at any other; then it goes."""
     with ExitStack() as held:
@@ -147,7 +147,7 @@ def test_one_that_goes_while_a_command_has_its_record(emptied: Lxgit) -> None:
     assert emptied("fsck").code == 0
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_one_that_is_killed_while_a_command_has_it_stand_still(emptied: Lxgit) -> None:
     """As a commit has: it lets go of what has ended, and is answered; then that goes."""
     emptied(*GOES, "web", "base", "sh", "-c", LIVES)
@@ -165,7 +165,7 @@ def test_one_that_is_killed_while_a_command_has_it_stand_still(emptied: Lxgit) -
     assert names(emptied) == set()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "command",
     ["start web", "commit web kept -m kept", "rm -f web", "stash push web", "cp web:/lives -"],

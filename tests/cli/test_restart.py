@@ -277,7 +277,7 @@ def held_at_least(keeper: int) -> int:
 def told_until_hung_up(container: Container) -> list[bytes]:
     """What a client is told that does not leave by itself."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
-        channel.settimeout(10)
+        channel.settimeout(60)
         wait_until(lambda: not channel.connect_ex(socket_path(container.id)))
         return list(iter(lambda: channel.recv(protocol.MAX_MESSAGE), b""))
 

@@ -75,7 +75,7 @@ class Worker:
 
     def call(self, *words: str) -> Result:
         """Run the program: done, or refused in words that say why."""
-        result = self.lxgit(*words, code=None, timeout=180)
+        result = self.lxgit(*words, code=None, timeout=540)
         self.done[words[0]] += result.code == 0
         if result.code not in (0, 1) or "Traceback" in result.err:
             self.faults.append(f"{words}: {result.code} {result.out} {result.err}")
