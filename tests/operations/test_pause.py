@@ -182,4 +182,5 @@ def test_one_that_is_long_between_two_starts_is_said_to_be_restarting(
             pass
     finally:
         os.kill(keeper, signal.SIGCONT)
+    monkeypatch.undo()  # the keeper may take its time
     remove_container(lab.repository, "c", force=True)
