@@ -14,6 +14,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_ContainerFilters = Annotated[
+    tuple[str, ...],
+    option("-f", "--filter", help="what fits alone", metavar="KEY=VALUE", completes="filter"),
+]
+
 
 @command(
     examples=(
@@ -42,10 +47,7 @@ def ps(
     before: Annotated[
         str | None, option("--before", help="made before this one", metavar="CONTAINER")
     ] = None,
-    filters: Annotated[
-        tuple[str, ...],
-        option("-f", "--filter", help="what fits alone", metavar="KEY=VALUE", completes="filter"),
-    ] = (),
+    filters: _ContainerFilters = (),
     quiet: Quiet = False,
     no_trunc: NoTrunc = False,
     format_: Annotated[str, format_option("ID")] = "table",

@@ -64,6 +64,7 @@ Completes = Literal[
     "branch",
     "container",
     "copied",
+    "filter",
     "format",
     "image",
     "inside",
