@@ -147,6 +147,9 @@ class FileLock:
         try:
             os.rename(self._new, self._path)
         except IsADirectoryError:
+            for lock in _locks_below(self._path):
+                if announced(lock) == b"":  # of one that was killed when its ref was deleted
+                    drop_stale_lock(lock)
             remove_empty_directories(self._path)  # of refs that were deleted
             try:
                 os.rename(self._new, self._path)
@@ -252,9 +255,13 @@ def ref_locks(git_dir: str) -> Iterator[str]:
     with os.scandir(git_dir) as entries:
         yield from [entry.path for entry in entries if entry.name.endswith(".lock")]
     for top in ("refs", "logs"):
-        for directory, names, files in os.walk(f"{git_dir}/{top}"):
-            found = (name for name in (*names, *files) if name.endswith(".lock"))
-            yield from (f"{directory}/{name}" for name in found)
+        yield from _locks_below(f"{git_dir}/{top}")
+
+
+def _locks_below(top: str) -> Iterator[str]:
+    for directory, names, files in os.walk(top):
+        found = (name for name in (*names, *files) if name.endswith(".lock"))
+        yield from (f"{directory}/{name}" for name in found)
 
 
 def announcement(lock: str) -> bytes:

@@ -76,15 +76,15 @@ def undo(
             _finish(repository, operation, verb, identity)
         return _told(repository, operation, list(all_steps(repository, operation, redo=redo)), {})
     _check_head(repository, operation, steps)
-    check_room(repository, [each.moved.name for each in steps if _comes_back(each)])
+    back = [each.moved.name for each in steps if _comes_back(each)]
+    check_room(repository, back, {each.moved.name for each in steps if each.wanted is None})
     detached = _detached(repository, steps, force=force)
     kept: dict[str, str] = {}
     if not dry_run:
         repository.operations.next_operation(verb, operation.id)
         logs = _logs(repository, operation, steps)
         undoing = _Undoing(repository, f"{verb}: {operation.message}", identity, logs)
-        # What is to go goes last: HEAD has left a branch before that is deleted.
-        for step in sorted(steps, key=lambda step: step.wanted is None):
+        for step in _in_order(repository, steps, back):
             if step.places:
                 kept |= _place(undoing, step, progress, force=force)
             else:
@@ -187,6 +187,19 @@ def _was_unborn(repository: Repository, operation: Operation, steps: Sequence[St
         for entry in repository.refs.reflog("HEAD")
         if (entry.message, entry.who.time) == left
     )
+
+
+def _in_order(repository: Repository, steps: Sequence[Step], back: Sequence[str]) -> list[Step]:
+    """What is to go goes last, when HEAD has left it; but what is in the way of another before."""
+    blocked = {name: others for name in back if (others := repository.refs.beside(name))}
+    in_the_way = {other for others in blocked.values() for other in others}
+
+    def rank(step: Step) -> int:
+        if step.wanted is None:
+            return 1 if step.moved.name in in_the_way else 3
+        return 2 if step.moved.name in blocked else 0
+
+    return sorted(steps, key=rank)
 
 
 def _detached(

@@ -29,6 +29,7 @@ COMMANDS = {
     "branches deleted": [["branch", "-D", "base", "third"]],
     "a branch renamed": [["branch", "-m", "tuned", "better"]],
     "renamed over another": [["branch", "-M", "tuned", "base"]],
+    "renamed to a name below its own": [["branch", "-m", "tuned", "tuned/better"]],
     "a tag": [["tag", "r1"]],
     "a tag with a message": [["tag", "-a", "-m", "text", "r1"]],
     "a tag deleted": [["tag", "-d", "noted"]],
@@ -60,6 +61,28 @@ def test_every_command_is_undone_and_redone_whole(
     full("undo")
     assert refs(git) == before
     assert git.fsck() == b""
+
+
+def test_names_that_cannot_be_beside_each_other(full: Lxgit, git: StockGit) -> None:
+    """Refused were `branch -m a a/b` and the way back; Git takes both."""
+    log = [line.split("}: ", 1)[1] for line in full("reflog", "tuned").lines]
+    states = [refs(git)]
+    for old, new in (("tuned", "a/b"), ("a/b", "a"), ("a", "a/b/c"), ("a/b/c", "a/b")):
+        full("branch", "-m", old, new)
+        states.append(refs(git))
+        log.insert(0, f"Branch: renamed refs/heads/{old} to refs/heads/{new}")
+        assert [line.split("}: ", 1)[1] for line in full("reflog", new).lines] == log
+    assert "renaming" not in states[-1]
+    for state in reversed(states[:-1]):
+        full("undo")
+        assert refs(git) == state
+    for state in states[1:]:
+        full("undo", "--redo")
+        assert refs(git) == state
+    full("branch", "a/c", "base")
+    refused(full("branch", "-m", "a/b", "a", code=1), "'a' cannot be beside 'a/", "in Git, no")
+    assert git.fsck() == b""
+    assert full("fsck").out == "No faults found.\n"
 
 
 def test_undo_goes_back_one_by_one(full: Lxgit, git: StockGit) -> None:
