@@ -1,0 +1,69 @@
+"""A tree in memory: the ways to a directory that are remembered lead where all others do."""
+
+from __future__ import annotations
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lxgit.objects.filetree import FileTree, InvalidPath, Node
+from lxgit.objects.metadata import Kind, Metadata
+
+PLAIN = Metadata(0o755, 0, 0, 0)
+PATHS = st.lists(st.sampled_from([b"a", b"b"]), min_size=1, max_size=3).map(b"/".join)
+STEPS = st.lists(
+    st.tuples(PATHS, st.sampled_from([Kind.DIRECTORY, Kind.FILE, Kind.SYMLINK]), PATHS),
+    max_size=12,
+)
+
+
+class Counted(FileTree):
+    """Counts how often it goes down from the root."""
+
+    descents = 0
+
+    def _descend(self, parts: list[bytes], path: bytes, *, make: bool = True) -> Node:
+        self.descents += 1
+        return super()._descend(parts, path, make=make)
+
+
+class Forgetful(FileTree):
+    """Goes down from the root for each path."""
+
+    def put(self, path: bytes, node: Node) -> Node:
+        self._parents.clear()
+        self._last = (b"", None)
+        return super().put(path, node)
+
+
+def shown(tree: FileTree) -> list[tuple[bytes, Kind, bytes]]:
+    return [(path, node.kind, node.target) for path, node in tree.walk()]
+
+
+@given(STEPS)
+@example(
+    [
+        (b"a/b", Kind.DIRECTORY, b""),
+        (b"a", Kind.SYMLINK, b"b"),
+        (b"a/b/a", Kind.FILE, b""),
+    ]
+)
+def test_what_is_remembered_is_what_is_there(steps: list[tuple[bytes, Kind, bytes]]) -> None:
+    trees = (FileTree(), Forgetful())
+    for path, kind, target in steps:
+        said = []
+        for tree in trees:
+            try:
+                tree.put(path, Node(kind, PLAIN, target=target if kind is Kind.SYMLINK else b""))
+                said.append("")
+            except InvalidPath as error:
+                said.append(error.message)
+        assert said[0] == said[1]
+    assert shown(trees[0]) == shown(trees[1])
+
+
+def test_a_tree_that_is_deep_is_not_gone_down_at_each_level() -> None:
+    tree = Counted()
+    for level in range(1, 1990):
+        tree.put(b"d/" * level, Node(Kind.DIRECTORY, PLAIN))
+        tree.put(b"d/" * level + b"f", Node(Kind.FILE, PLAIN))
+    assert tree.descents == 1
