@@ -94,7 +94,7 @@ def undo(
             "-f",
             "--force",
             help="a container that has changed since, too: that is kept; those of a branch that"
-            " goes become detached; what gc took is passed over",
+            " goes become detached; what gc took, or Git moved, is passed over",
         ),
     ] = False,
 ) -> None:

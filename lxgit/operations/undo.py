@@ -26,7 +26,7 @@ from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.operationlog import Operation
@@ -65,12 +65,19 @@ def undo(
 
     Operations that never came to be, since a crash came first, are passed over; an undo that a
     crash cut short is gone on with. With `force`, a container that has changed since is put back,
-    too; that is kept; those on a branch that goes are on none; and what the store has no more is
-    passed over. NothingToUndo; MovedSince, ChangedSince, ContainerRuns, LostUpper, GoneSince,
-    BranchInUse, RefConflict, NameTaken, and then nothing has been done.
+    too; that is kept; those on a branch that goes are on none; and what cannot be undone is passed
+    over, for good. NothingToUndo; MovedSince, ChangedSince, ContainerRuns, LostUpper, GoneSince,
+    BranchInUse, RefConflict, NameTaken, and then nothing has been undone.
     """
     verb = "redo" if redo else "undo"
-    operation, steps = _next(repository, redo=redo, force=force, progress=progress)
+
+    def pass_over(passed: Operation) -> None:
+        if not dry_run:
+            _finish(repository, passed, verb, identity)
+
+    operation, steps = _next(
+        repository, redo=redo, pass_over=pass_over if force else None, progress=progress
+    )
     if not steps:
         if not dry_run:
             _finish(repository, operation, verb, identity)
@@ -94,27 +101,38 @@ def undo(
 
 
 def _next(
-    repository: Repository, *, redo: bool, force: bool, progress: Progress
+    repository: Repository,
+    *,
+    redo: bool,
+    pass_over: Callable[[Operation], None] | None,
+    progress: Progress,
 ) -> tuple[Operation, list[Step]]:
     """The operation whose turn it is, and what is to be done: nothing where but its end is missing.
 
-    What is passed over that did come to be is told. NothingToUndo, GoneSince, ChangedSince; errors
-    as `steps_of`.
+    What is passed over that did come to be is told; what cannot be undone, to `pass_over`, too.
+    NothingToUndo; without `pass_over` GoneSince, MovedSince, ChangedSince; errors as `steps_of`.
     """
     done, undone = repository.operations.read()
     operations = undone if redo else done
     while operations:
         operation = operations.pop()
-        steps = list(steps_of(repository, operation, redo=redo))
         option, there = ("--redo ", "after") if redo else ("", "before")
-        fault = fault_of(repository, operation, steps, there)
+        steps: list[Step] = []
+        fault: LxgitError | None
+        try:
+            steps += steps_of(repository, operation, redo=redo)
+            fault = fault_of(repository, operation, steps, there)
+        except MovedSince as error:
+            fault = error
         if fault is not None:
-            if not force:
-                fault.hint = f"'lxgit undo {option}--force' goes on to the one {there}"
+            if pass_over is None:
+                back = f"'lxgit undo {option}--force' goes on to the one {there}"
+                fault.hint = f"{fault.hint}; {back}" if fault.hint else back
                 raise fault
             progress.warn(f"passed over: {fault.message}")
+            pass_over(operation)
         elif steps or operation.begun == ("redo" if redo else "undo"):
-            if not force:
+            if pass_over is None:
                 _check_unchanged(repository, steps)
             return operation, steps
         elif (container := _gone(repository, operation)) is not None:

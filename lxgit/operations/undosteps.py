@@ -66,8 +66,7 @@ def steps_of(repository: Repository, operation: Operation, *, redo: bool) -> Ite
             yield step
         elif moved.container is None:
             raise MovedSince(
-                f"'{short_name(moved.name)}' has moved since '{operation.message}',"
-                " by something that lxgit did not do",
+                f"'{short_name(moved.name)}' has moved since '{operation.message}'",
                 hint=f"'lxgit reflog {short_name(moved.name)}' lists where it was",
             )
 

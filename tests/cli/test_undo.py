@@ -154,6 +154,30 @@ def test_what_git_has_moved_is_not_undone(full: Lxgit, git: StockGit) -> None:
     fault = "'third' has moved since 'branch: Reset to tuned'"
     refused(full("undo", code=1), fault, "lxgit reflog third")
     assert refs(git) == before
+    assert f"passed over: {fault}" in full("undo", "-n", "--force", code=None).err
+
+
+def test_what_gc_took_is_passed_over_once(full: Lxgit, git: StockGit) -> None:
+    """All that had moved the same name stood in the way, whatever was forced."""
+    states = []
+    for words in (["tag", "r1"], ["tag", "r2"], ["branch", "mine"]):
+        states.append(refs(git))
+        full(*words)
+    lost = git.commit("lost", "base", tree=git.word("rev-parse", "base^{tree}"))
+    full("branch", "-f", "mine", lost)
+    full("branch", "-D", "mine")
+    full("gc", "--now")
+    full("undo", "-n", "--force")
+    refused(full("undo", code=1), f"is not in the store: {lost[:12]}", "'lxgit undo --force' goes")
+    told = full("undo", "--force").err
+    assert "passed over: what was before 'branch: deleted'" in told
+    assert f"passed over: 'mine' has moved since 'branch: Reset to {lost}'" in told
+    assert refs(git) == states[1]
+    full("undo")
+    assert refs(git) == states[0]
+    for state in (states[1], states[2]):
+        full("undo", "--redo")
+        assert refs(git) == state
 
 
 @pytest.mark.parametrize("above", [False, True])
