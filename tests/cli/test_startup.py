@@ -156,8 +156,8 @@ RUN = (
         cli="detaching identity lifeoptions limitoptions networkoptions processoptions progress run"
         " runoptions storageoptions",
         objects="accounts git",
-        operations="attached closedchains creating healthwishes launching limiting naming ordinary"
-        " pins signals wantednetwork",
+        operations="attached closedchains creating discarding healthwishes launching limiting"
+        " naming ordinary pins signals wantednetwork",
         runtime="attach attachment bases bootnote capabilities cgroups command confinement creating"
         " devices devpts enforcement freezer fsids graceperiod handover hierarchies idranges"
         " interrupts keeper launcher layers leaving logfile loop lxc lxcconfig materialise names"
