@@ -150,7 +150,7 @@ def build(
     if iidfile is not None:
         from lxgit.cli.outputfile import output_file
 
-        with output_file(iidfile) as file:
+        with output_file(iidfile, "--iidfile") as file:
             file.write(made.oid.encode())
     lines.ends(made.oid)
 

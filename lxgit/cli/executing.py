@@ -49,7 +49,7 @@ def exec_(
         check_terminal(interactive=interactive, tty=tty)
     wanted = WantedCommand(
         command=program,
-        environment=variables((*lines_of(env_files), *environment)),
+        environment=variables((*lines_of("--env-file", env_files), *environment)),
         working_dir=working_dir or "",
         user=user or "",
         tty=tty,

@@ -247,7 +247,7 @@ def export(
     if output not in (None, "-"):
         from lxgit.cli.outputfile import output_file
 
-        with output_file(output) as file, session.progress() as progress:
+        with output_file(output, "-o") as file, session.progress() as progress:
             export_image(repository, revision, file, progress=progress)
         return
     if os.isatty(session.out.fd):

@@ -54,10 +54,16 @@ _OF_DIFFS = """
 _OF_LOGS = """
 --author --committer --grep -i --since --after --until --before --merges --no-merges --date --pretty
 --abbrev-commit --no-decorate -L --topo-order --date-order --branches --tags --left-right --source
+--cherry --cherry-pick --cherry-mark --boundary --ancestry-path --simplify-by-decoration -U
+--unified --no-walk
 """
 _MESSAGE = "-m or -F gives the message, and without them the editor opens"
 _KEPT_STEPS = "steps that were built here are taken from the store; --no-cache builds all anew"
 _OF_LISTS = "--contains --no-contains --merged --no-merged --points-at --sort"
+_OF_CHECKS = (
+    "--full --strict --lost-found --unreachable --dangling --no-dangling --connectivity-only"
+)
+_OF_PARSING = "--git-dir --absolute-git-dir --is-bare-repository --symbolic-full-name --symbolic"
 INSTEAD = {
     "build": {
         "--load": "what is built is in the store: 'lxgit run' takes it",
@@ -83,7 +89,11 @@ INSTEAD = {
     "diff": dict.fromkeys(("--cached", "--staged"), "there is no index: without it all is shown")
     | dict.fromkeys(("-p", "--patch"), "without it all is shown")
     | dict.fromkeys(_OF_DIFFS.split(), _PATHS_BY_GIT.format("diff OLD NEW")),
-    "gc": {"--prune": "--now keeps nothing that only a reflog reaches"},
+    "fsck": dict.fromkeys(_OF_CHECKS.split(), _BY_GIT.format("fsck")),
+    "gc": {
+        "--aggressive": _BY_GIT.format("gc"),
+        "--prune": "--now keeps nothing that only a reflog reaches",
+    },
     "log": dict.fromkeys((_OF_LOGS + _OF_DIFFS).split(), _PATHS_BY_GIT.format("log"))
     | dict.fromkeys(("-s", "--no-patch"), "without -p no changes are shown")
     | dict.fromkeys(("-g", "--walk-reflogs"), "'lxgit reflog' lists where HEAD or a branch was")
@@ -92,12 +102,14 @@ INSTEAD = {
     | dict.fromkeys(("-a", "--all-tags", "--all", "--tags"), "one NAME[:TAG] after the other"),
     "reset": dict.fromkeys(("--soft", "--mixed", "--keep"), _BRANCH_ALONE),
     "restore": {"--staged": "there is no index: without it files are put back"},
+    "rev-parse": dict.fromkeys(_OF_PARSING.split(), _BY_GIT.format("rev-parse")),
     "run": _RUN,
     "show": dict.fromkeys(
         ("-s", "--no-patch", "-q", "--quiet"), "'lxgit log -n 1 REV' shows no changes"
     )
     | dict.fromkeys(
-        ("--date", "--oneline", "--pretty", *_OF_DIFFS.split()), _PATHS_BY_GIT.format("show")
+        ("--date", "--oneline", "--pretty", "-U", "--unified", *_OF_DIFFS.split()),
+        _PATHS_BY_GIT.format("show"),
     ),
     "stash push": dict.fromkeys(
         ("-u", "--include-untracked", "-a", "--all"),
@@ -113,7 +125,8 @@ INSTEAD = {
     "tag": dict.fromkeys(
         (*_OF_LISTS.split(), "-s", "--sign", "-u", "--local-user", "-v", "--verify"),
         _BY_GIT.format("tag"),
-    ),
+    )
+    | dict.fromkeys(("-F", "--file"), "-m gives the message"),
     "volume create": dict.fromkeys(
         ("-o", "--opt"), "a volume lies in the store; 'lxgit run -v /DIRECTORY:/PATH' takes another"
     ),
@@ -121,6 +134,12 @@ INSTEAD = {
         ("-o", "--opt", "--attachable", "--ipam-driver", "--scope", "--ingress"), _NETWORK
     ),
 }
+FORMATS = {
+    **{name: _BY_GIT.format(name) for name in ("branch", "reflog", "tag")},
+    **{name: _PATHS_BY_GIT.format(name) for name in ("log", "show")},
+}
+"""Of a --format that the command has not, and stock Git has."""
+
 OF_ALL = {"--store": "it stands before the command: 'lxgit --store DIR COMMAND'"}
 """Of whatever command."""
 

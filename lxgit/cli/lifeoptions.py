@@ -113,7 +113,7 @@ class Notes(NamedTuple):
 
     def noted(self) -> tuple[tuple[str, str], ...]:
         """The labels, names and values. UsageError."""
-        texts = (*lines_of(self.label_files), *self.labels)
+        texts = (*lines_of("--label-file", self.label_files), *self.labels)
         if not texts:
             return ()
         from lxgit.cli.labels import labels_of

@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def output_file(path: str) -> Iterator[IO[bytes]]:
+def output_file(path: str, option: str) -> Iterator[IO[bytes]]:
     """Write a file under another name, which becomes `path` at the end; OSError names `path`.
 
-    What is there and no regular file, a pipe or /dev/stdout, is written as it is.
+    What is there and no regular file, a pipe or /dev/stdout, is written as it is. UsageError where
+    `option` names none.
     """
+    if not path:
+        raise UsageError(f"{option}: the name of the file is empty", hint=f"{option} FILE")
     with _named(path):
         target = os.path.realpath(path)  # a link stays, and the file behind it is replaced
         if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):

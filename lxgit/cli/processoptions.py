@@ -42,10 +42,12 @@ def variables(wanted: tuple[str, ...]) -> tuple[str, ...]:
 _LONGEST = 1 << 20  # letters; a command takes no more of an environment
 
 
-def lines_of(paths: tuple[str, ...]) -> tuple[str, ...]:
+def lines_of(option: str, paths: tuple[str, ...]) -> tuple[str, ...]:
     """The lines of files that have one for each thing, `#` before a remark. UsageError."""
     found: list[str] = []
     for path in paths:
+        if not path:
+            raise UsageError(f"{option}: the name of the file is empty", hint=f"{option} FILE")
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             text = file.read(_LONGEST + 1)
         if len(text) > _LONGEST:

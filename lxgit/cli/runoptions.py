@@ -80,7 +80,9 @@ class Wishes(NamedTuple):
             remove=remove,
             interactive=self.how.interactive,
             tty=self.how.tty,
-            environment=variables((*lines_of(self.how.env_files), *self.how.environment)),
+            environment=variables(
+                (*lines_of("--env-file", self.how.env_files), *self.how.environment)
+            ),
             working_dir=self.how.working_dir,
             user=self.how.user,
             groups=self.how.groups,

@@ -119,7 +119,7 @@ def save(
     if output not in (None, "-"):
         from lxgit.cli.outputfile import output_file
 
-        with output_file(output) as file, session.progress() as progress:
+        with output_file(output, "-o") as file, session.progress() as progress:
             saving.save_archive(
                 repository, names, file, docker=docker, squash=squash, progress=progress
             )

@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from lxgit.cli.instead import ARGUMENTS, INSTEAD, OF_ALL
+from lxgit.cli.instead import ARGUMENTS, FORMATS, INSTEAD, OF_ALL
 from lxgit.cli.parse import for_click, split_at_dashes
 from lxgit.errors import UsageError
 
@@ -61,6 +61,8 @@ def explain(name: str, command: Command, words: Sequence[str]) -> NoReturn:
         named = message.removeprefix("no such option: ").split(" ")[0]
         if instead := INSTEAD.get(plain, {}).get(named, OF_ALL.get(named)):
             hint, message = instead, f"no such option: {named}"  # and not what is spelled alike
+        elif message.startswith("invalid value for '--format'"):
+            hint = FORMATS.get(plain, hint)
         elif message.startswith("got unexpected extra argument"):
             hint = ARGUMENTS.get(plain, hint)
         raise UsageError(message, hint=hint) from None

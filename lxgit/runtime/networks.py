@@ -233,8 +233,12 @@ def create(networks: Path, network: Network) -> None:
     tell(networks, network.name, "create")
 
 
+def _is_name(name: str) -> bool:
+    return len(name) <= 128 and _NAME.fullmatch(name) is not None
+
+
 def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name) or len(name) > 128:
+    if not _is_name(name):
         raise InvalidNetworkName(
             f"'{name}' cannot be the name of a network",
             hint="letters, digits, and after the first also '_', '.' and '-'; 128 at most",
@@ -271,9 +275,9 @@ def find(networks: Path, name: str) -> Network:
 
 
 def _missing(name: str) -> NoSuchNetwork:
+    makes = f"; 'lxgit network create {name}' makes it" if _is_name(name) else ""
     return NoSuchNetwork(
-        f"there is no network '{name}'",
-        hint=f"'lxgit network ls' lists them; 'lxgit network create {name}' makes it",
+        f"there is no network '{name}'", hint=f"'lxgit network ls' lists them{makes}"
     )
 
 

@@ -110,6 +110,10 @@ def test_a_message_that_says_nothing(based: Lxgit, busybox_tar: Path) -> None:
         (["cp", "", "box:/srv"], 2, "a path of the host is empty"),
         (["cp", "box:/etc", ""], 2, "a path of the host is empty"),
         (["save", "--format", "oci-dir", "-o", "", "base"], 2, "a directory needs a name"),
+        (["export", "-o", "", "base"], 2, "-o: the name of the file is empty"),
+        (["save", "-o", "", "base"], 2, "-o: the name of the file is empty"),
+        (["run", "--env-file", "", "base"], 2, "--env-file: the name of the file is empty"),
+        (["run", "--label-file", "", "base"], 2, "--label-file: the name of the file is empty"),
     ],
 )
 def test_an_empty_word_is_not_the_current_directory(

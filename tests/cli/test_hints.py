@@ -96,3 +96,11 @@ def test_of_places_that_are_not_there(grown: Lxgit, scratch: Path) -> None:
 )
 def test_of_options(grown: Lxgit, words: str, fault: str, hint: str) -> None:
     refused(grown(*words.split(), code=2), fault, hint)
+
+
+def test_of_a_network_that_nothing_can_make(based: Lxgit) -> None:
+    """It was to be made by its name."""
+    for name in ("../x", "", "a" * 129):
+        told = based("network", "inspect", name, code=1).err
+        assert told.endswith(f"there is no network '{name}'\nhint: 'lxgit network ls' lists them\n")
+    assert "'lxgit network create x' makes it" in based("network", "inspect", "x", code=1).err

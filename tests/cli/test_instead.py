@@ -57,6 +57,8 @@ def test_what_is_there_has_no_hint() -> None:
         *(("log", option) for option in ("--author=Ada", "--merges", "--date=iso")),
         *((name, option) for name in ("diff", "log") for option in ("--text", "--binary")),
         ("branch", "--sort=refname"),
+        ("fsck", "--lost-found"),
+        ("rev-parse", "--git-dir"),
     ],
 )
 def test_what_git_knows_is_left_to_it_alone(grown: Lxgit, name: str, option: str) -> None:
@@ -64,7 +66,14 @@ def test_what_git_knows_is_left_to_it_alone(grown: Lxgit, name: str, option: str
     told = grown(name, option, code=2).err
     word = option.partition("=")[0]
     assert told.startswith(f"lxgit: no such option: {word}\nhint: 'git -C {grown.store}/git {name}")
-    assert ("where paths begin with rootfs/\n" in told) is (name != "branch")
+    assert ("where paths begin with rootfs/\n" in told) is (name in ("diff", "log"))
+
+
+@pytest.mark.parametrize("name", ["branch", "log", "reflog", "show", "tag"])
+def test_formats_of_gits_are_left_to_it(grown: Lxgit, name: str) -> None:
+    told = grown(name, "--format=%H", code=2).err
+    assert "'%H' is not one of " in told
+    assert f"\nhint: 'git -C {grown.store}/git {name}' knows it" in told
 
 
 def test_the_store_is_named_where_there_is_one(lxgit: Lxgit, scratch: Path) -> None:
