@@ -52,7 +52,7 @@ class LostRefs(RefStore):
 
     def lost_logs(self) -> dict[str, tuple[ReflogEntry, ...]]:
         """The logs of those that are `lost`."""
-        return self._among_lost(self._left_logs())
+        return self._found()[1]
 
     def bury_lost(
         self, exists: Callable[[ObjectID], bool], time: int
@@ -62,8 +62,7 @@ class LostRefs(RefStore):
         So does any other log without a ref: a process was killed before it had removed it. Those
         stay whose last value is none that `exists`. `time` is now, in seconds since 1970.
         """
-        left = self._left_logs()
-        lost = self._among_lost(left)
+        left, lost = self._found()
         for name, log in left.items():
             with ExitStack() as stack:
                 with suppress(RefConflict):  # nobody can make it then
@@ -75,13 +74,27 @@ class LostRefs(RefStore):
                     if not exists(log[0].new):
                         continue
                     self._bury(name, log[0].new, LOST, log[0].who._replace(time=time))
-                if name != RENAMED or self._renaming_began() < time - _RENAMING:
+                if name != RENAMED or self._changed(RENAMED) < time - _RENAMING:
                     self._logs.delete(name)
         return lost
 
+    def _found(self) -> tuple[dict[str, tuple[ReflogEntry, ...]], ...]:
+        """Logs that are left, and those of them that are `lost`.
+
+        Stock Git puts the log of a branch that it renames aside, then has it be another's, which it
+        makes last: it waits for no lock longer than a second, and is let end that, if it lives.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            left = self._left_logs()
+            lost = self._among_lost(left)
+            ages = (time.time() - self._changed(name) for name in lost)
+            if not any(0 <= age < _PATIENCE for age in ages) or time.monotonic() > deadline:
+                return left, lost
+            time.sleep(_PAUSE)
+
     def _left_logs(self) -> dict[str, tuple[ReflogEntry, ...]]:
         """The logs of branches and tags that there are not, nor are about to be."""
-        self._wait_for_rename()
         # A lock goes when its ref has come, a file when packed-refs has it: so in this order.
         logged = [name for name in self._logs.names() if name.startswith((BRANCHES, TAGS))]
         said = {name: announced(f"{self._path(name)}.lock") for name in logged}
@@ -101,16 +114,10 @@ class LostRefs(RefStore):
             logs[RENAMED] = renamed  # else it was to be a copy's
         return logs
 
-    def _wait_for_rename(self) -> None:
-        """Let stock Git end a rename, if it lives: it waits for no lock longer than a second."""
-        deadline = time.monotonic() + _PATIENCE
-        while 0 <= time.time() - self._renaming_began() < _PATIENCE and time.monotonic() < deadline:
-            time.sleep(_PAUSE)
-
-    def _renaming_began(self) -> float:
-        """When stock Git put the log of a branch aside; in seconds since 1970."""
+    def _changed(self, name: str) -> float:
+        """When a log was written to or renamed last; in seconds since 1970, 0 where it is none."""
         with suppress(FileNotFoundError):
-            return os.stat(f"{self._git_dir}/logs/{RENAMED}").st_ctime
+            return os.stat(f"{self._git_dir}/logs/{name}").st_ctime
         return 0
 
     def _among_lost(

@@ -311,18 +311,19 @@ def test_one_that_stock_git_was_renaming_when_it_died(
 def test_one_that_stock_git_is_renaming_is_not_lost(
     small: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lostrefs, "_PATIENCE", 60.0)  # of which a third of a second is needed
+    """It has the log aside first, then in its place, and makes the branch last."""
+    monkeypatch.setattr(lostrefs, "_PATIENCE", 60.0)  # of which one second is needed
     aside, log = (small.git_dir / f"logs/{name}" for name in (RENAMED, OTHER))
     ref = small.git_dir / OTHER
     content = ref.read_bytes()
     ref.unlink()
     log.rename(aside)
-
-    def come() -> None:
-        ref.write_bytes(content)
-        aside.rename(log)
-
-    later = threading.Timer(0.3, come)
-    later.start()
+    steps = [
+        threading.Timer(0.3, aside.rename, [log]),
+        threading.Timer(0.6, ref.write_bytes, [content]),
+    ]
+    for step in steps:
+        step.start()
     assert LostRefs(small.git_dir).lost() == {}
-    later.join()
+    for step in steps:
+        step.join()
