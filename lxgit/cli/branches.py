@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lxgit.cli.answers import container_name, tell_dropped, write_removed
-from lxgit.cli.options import AsFormat, NoTrunc, Quiet, check_quiet, excludes, exclusive, take
+from lxgit.cli.options import AsFormat, NoTrunc, check_quiet, excludes, exclusive, take
 from lxgit.cli.params import Annotated, argument, command, option
 from lxgit.cli.report import Faults, printable, tell_damaged
 from lxgit.cli.session import Session
@@ -42,7 +42,9 @@ def branch(
     move_anyway: Annotated[bool, option("-M", help="rename over one that is there")] = False,
     force: Annotated[bool, option("-f", "--force", help="move one that is there")] = False,
     list_: Annotated[bool, option("-l", "--list", help="list those that match a NAME")] = False,
-    quiet: Quiet = False,
+    quiet: Annotated[
+        bool, option("-q", "--quiet", help="ids alone; with -d or -D nothing")
+    ] = False,
     no_trunc: NoTrunc = False,
     format_: AsFormat = "table",
 ) -> int:
@@ -56,7 +58,7 @@ def branch(
         }
     )
     if delete or delete_anyway:
-        return _delete(session, names, force=delete_anyway or force)
+        return _delete(session, names, force=delete_anyway or force, quiet=quiet)
     if move or move_anyway:
         _rename(session, names, force=move_anyway or force)
     elif show_current:
@@ -112,7 +114,7 @@ def _fields(row: BranchRow) -> dict[str, object]:
     return {"name": row.name, "id": row.oid, "current": row.current, "subject": row.subject}
 
 
-def _delete(session: Session, names: tuple[str, ...], *, force: bool) -> int:
+def _delete(session: Session, names: tuple[str, ...], *, force: bool, quiet: bool) -> int:
     from lxgit.operations.branches import delete_branch
 
     take(names, 1, None, "lxgit branch -d NAME...")
@@ -120,7 +122,8 @@ def _delete(session: Session, names: tuple[str, ...], *, force: bool) -> int:
     for name in names:
         with faults:
             removed = delete_branch(repository, name, force=force, identity=who)
-            write_removed(session.out, [removed])
+            if not quiet:
+                write_removed(session.out, [removed])
     return faults.exit_code
 
 

@@ -93,5 +93,6 @@ def test_quiet_is_of_a_list(full: Lxgit, git: StockGit) -> None:
     assert full("branch", "-q", "--show-current").out == current
     assert full("branch", "-v", "--show-current").out == current
     full("branch", "-q", "-v", "new")
-    full("branch", "-q", "-v", "-D", "new")
+    git("branch", "old")
+    assert full("branch", "-q", "-v", "-D", "new").out == git("branch", "-q", "-D", "old").decode()
     assert full("ps", "-aqs").out == ""
