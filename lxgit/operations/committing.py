@@ -292,7 +292,7 @@ def _pinned(
     If the ref does not move after all, what was kept before is.
     """
     config = container.config
-    pin = partial(pin_commit, repository, container.id, passing=bool(config.remove or config.owner))
+    pin = partial(pin_commit, repository, container)
     pin(hex_id(oid), identity, base=container.mounted)
     try:
         yield
@@ -334,7 +334,7 @@ def _settled(
     with repository.layers_lock(shared=True):
         _upper_to_layer(repository, container, tree)
     container = container.configured(replace(container.config, base=None))
-    pin_commit(repository, container.id, container.config.commit, identity)
+    pin_commit(repository, container, container.config.commit, identity)
     return container
 
 

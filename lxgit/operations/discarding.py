@@ -23,7 +23,7 @@ _DYING = 10.0
 
 def goes(container: Container) -> bool:
     """Whether a container is deleted when it has ended."""
-    return container.config.remove or bool(container.config.owner)
+    return container.config.passes
 
 
 def discard(repository: Repository, container: Container, cidfile: str | None = None) -> None:

@@ -12,6 +12,7 @@ from lxgit.operations.creating import make, materialised, plan, require_host
 from lxgit.operations.discarding import discard, goes, remover
 from lxgit.operations.lookup import AlreadyRunning, find_container, image_of
 from lxgit.operations.ordinary import become_root
+from lxgit.operations.pins import settle
 from lxgit.records import replace
 from lxgit.runtime import containers as records
 from lxgit.runtime import interrupts
@@ -111,7 +112,7 @@ def created(
     with repository.layers_lock(shared=True):
         container = make(repository, plan(repository, request, progress), identity)
     try:
-        container.settle()
+        settle(repository, container, identity.committer)
         yield container.id
         interrupts.forget()
     except BaseException:
@@ -153,7 +154,7 @@ def _run(
                     discard(repository, container, request.cidfile)
             raise
     if not goes(container):
-        container.settle()  # while its command runs
+        settle(repository, container, identity.committer)  # while its command runs
     return container, session
 
 

@@ -17,7 +17,7 @@ from lxgit.locks import LockHeld
 from lxgit.objects import packwriter
 from lxgit.objects.filelock import announcement, drop_stale_lock, ref_locks
 from lxgit.objects.reflogs import Intent
-from lxgit.operations.pins import let_go, unpin_leftovers
+from lxgit.operations.pins import let_go, settle_others, unpin_leftovers
 from lxgit.operations.running import end
 from lxgit.runtime import rootless, volumes
 from lxgit.runtime.containers import all_containers, edited
@@ -72,6 +72,7 @@ def sweep(repository: Repository) -> int:
     """
     swept = packwriter.sweep(repository.git_dir)
     swept += sum(_drop_ownerless(repository, one) for one in _ownerless(repository))
+    settle_others(repository, all_containers(repository.containers_dir))
     with settled(repository.containers_dir) as living:
         swept += unpin_leftovers(repository, living)
     swept += len(gone(repository.containers_dir))

@@ -87,7 +87,7 @@ def keep(repository: Repository, container: Container) -> None:
                 )
         _drop_damaged(repository, now, signature)
         who = Identity(signature, signature)
-        pin_commit(repository, now.id, now.config.commit, who, base=now.config.base)
+        pin_commit(repository, now, now.config.commit, who, base=now.config.base)
 
 
 def _drop_damaged(repository: Repository, container: Container, who: Signature) -> None:

@@ -5,6 +5,7 @@ What `pinning` makes again where it is missing.
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager, suppress
 
 from lxgit.errors import LxgitError
@@ -14,12 +15,15 @@ from lxgit.objects.refnames import PINS, STASH, stash_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator
 
+    from lxgit.objects.commits import Signature
     from lxgit.objects.ids import ObjectID
     from lxgit.operations.values import Identity
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
+
+    Kept = dict[str, dict[str, ObjectID]]  # refs, and what they name, by their container's id
 
 KEPT = "-kept"
 """How the name of the ref ends that keeps what a container was."""
@@ -27,28 +31,40 @@ KEPT = "-kept"
 _PASSING = "passing container"
 """What the reflog says of a commit of a container that goes when it has ended."""
 
+_STAYING = "container"
+"""What it says of any other's."""
+
 
 def pin_commit(
     repository: Repository,
-    container: str,
+    container: Container,
     commit: str,
     identity: Identity,
     *,
     base: str | None = None,
-    passing: bool = False,
 ) -> None:
-    """Keep from gc what the container of that id stands on: refs of its own under refs/lxgit/.
+    """Keep from gc what a container stands on: refs of its own under refs/lxgit/.
 
-    One that is `passing` goes when it has ended: a power failure may leave nothing but its refs.
+    Of one that goes when it has ended, they say so: a power failure may leave nothing else.
 
     Call it before the container's record names the commit, and after it names a base no more: a
     crash between the two may keep too much, until the next time, never too little. So may somebody
     who has packed-refs locked.
     """
+    _pin_commit(repository, container.id, commit, identity, _message(container), base)
+
+
+def _pin_commit(
+    repository: Repository,
+    container: str,
+    commit: str,
+    identity: Identity,
+    message: str,
+    base: str | None = None,
+) -> None:
     from lxgit.objects.filelock import RefLocked
     from lxgit.objects.refs import ANY
 
-    message = _PASSING if passing else "container"
     for name, commit_or_none in (("-base", base), ("", commit)):
         ref = _pin(container, name)
         oid = from_hex(commit_or_none) if commit_or_none is not None else None
@@ -59,6 +75,32 @@ def pin_commit(
             except RefLocked:
                 if oid is not None:
                     raise
+
+
+def _message(container: Container) -> str:
+    return _PASSING if container.config.passes else _STAYING
+
+
+def settle(repository: Repository, container: Container, who: Signature) -> None:
+    """Have a container that was just made outlive a power failure, and its refs its absence."""
+    from lxgit.objects.reflogs import ReflogEntry
+
+    container.settle()
+    ref = _pin(container.id, "")
+    first = repository.refs.read(ref)
+    if first is not None:
+        entry = ReflogEntry(None, first, who, _STAYING)  # behind what has been logged since
+        with suppress(LxgitError, OSError):  # it runs; the next sweep does it
+            repository.refs.replace_reflog(ref, [entry], of=())
+
+
+def settle_others(repository: Repository, containers: Iterable[Container]) -> None:
+    """The same for those whose maker was killed before, and those that were to go, and stay."""
+    logged = frozenset(repository.refs.logged())
+    for container in containers:
+        if _pin(container.id, "") not in logged and container.stays:
+            with suppress(OSError):  # it goes, say
+                settle(repository, container, ITSELF._replace(time=int(time.time())))
 
 
 def keep_commit(
@@ -116,7 +158,7 @@ def pinned_commit(
     repository: Repository, container: str, commit: str, identity: Identity
 ) -> Iterator[None]:
     """Keep the commit of a container that is made meanwhile; not when that fails."""
-    pin_commit(repository, container, commit, identity)
+    _pin_commit(repository, container, commit, identity, _STAYING)
     try:
         yield
     except BaseException:
@@ -176,18 +218,21 @@ def unpin_commit(repository: Repository, container: str) -> None:
     """Let go of all that is kept for the container of that id."""
     from lxgit.objects.refs import ANY
 
-    for ref in repository.refs.list(_pin(container, "")):
+    # What is said of them all in the log of the first one holds until the others have gone.
+    for ref in reversed(repository.refs.list(_pin(container, ""))):
         repository.refs.update(ref, None, old=ANY, message="container removed", who=ITSELF)
 
 
 def unpin_leftovers(repository: Repository, living: Collection[str]) -> int:
     """Let go of what is kept for containers that came to nothing; how many those are.
 
-    They are not among the `living`.
+    They are not among the `living`. While a ref is locked it stays.
     """
+    from lxgit.objects.filelock import RefLocked
+
     count = 0
-    for container, refs in _kept_without(repository, living).items():
-        if _came_to_nothing(repository, container, refs):
+    with suppress(RefLocked):  # waited for once is enough
+        for container in _kept_without(repository, living)[0]:
             unpin_commit(repository, container)
             count += 1
     return count
@@ -195,46 +240,41 @@ def unpin_leftovers(repository: Repository, living: Collection[str]) -> int:
 
 def lost_pins(repository: Repository, living: Collection[str]) -> dict[str, ObjectID]:
     """The refs of containers that are not among the `living`, though nobody deleted them."""
-    return {
-        ref: oid
-        for container, refs in _kept_without(repository, living).items()
-        if not _came_to_nothing(repository, container, refs)
-        for ref, oid in refs.items()
-    }
+    refs: dict[str, ObjectID] = {}
+    for lost in _kept_without(repository, living)[1].values():
+        refs.update(lost)
+    return refs
 
 
-def _kept_without(
-    repository: Repository, living: Collection[str]
-) -> dict[str, dict[str, ObjectID]]:
-    """What is kept for containers that are not among these."""
-    found: dict[str, dict[str, ObjectID]] = {}
-    for ref, oid in repository.refs.list(PINS).items():
-        if (container := pin_owner(ref)) not in living:
-            found.setdefault(container, {})[ref] = oid
-    return found
+def _kept_without(repository: Repository, living: Collection[str]) -> tuple[Kept, Kept]:
+    """What is kept for containers that came to nothing, and for those that are lost.
 
-
-def _came_to_nothing(repository: Repository, container: str, refs: Mapping[str, ObjectID]) -> bool:
-    """Whether a container that is not there never was, or was one that passes.
-
-    Any other is perhaps to be back: on its disk, or from a backup. Nothing else has its stashes,
-    nor perhaps its commits. One that never was has none of its own: all that is kept for it, other
-    refs keep as well.
+    Neither are among these, nor deleted: those are `let_go`'s. Came to nothing has who was never
+    made, or was to pass. Any other is perhaps to be back, on its disk or from a backup: nothing
+    else has its stashes, nor perhaps its commits.
     """
-    from lxgit.objects.git import GitFailed
-    from lxgit.operations import garbage
+    from lxgit.runtime import erasing
 
-    pin = _pin(container, "")
-    if not refs.keys() <= {pin, _pin(container, "-base")}:
-        return False
+    there = {*living, *erasing.gone(repository.containers_dir)}
+    found: Kept = {}
+    for ref, oid in repository.refs.list(PINS).items():
+        if (container := pin_owner(ref)) not in there:
+            found.setdefault(container, {})[ref] = oid
+    if not found:
+        return {}, {}
+    logged = frozenset(repository.refs.logged())  # also without any entry, when those are old
+    nothing: Kept = {}
+    lost: Kept = {}
+    for container, refs in found.items():
+        has_stash = any(stash_number(ref) is not None for ref in refs)
+        came = has_stash or _was_made(repository, _pin(container, ""), logged)
+        (lost if came else nothing)[container] = refs
+    return nothing, lost
+
+
+def _was_made(repository: Repository, pin: str, logged: Collection[str]) -> bool:
     log = repository.refs.reflog(pin)
-    if log:
-        return log[0].message == _PASSING
-    others = (f"--exclude={pin}*", *garbage.KEPT)
-    words = ("rev-list", "--max-count=1", *map(hex_id, refs.values()), "--not", *others)
-    with suppress(GitFailed):  # history is damaged
-        return not repository.git.run(words)
-    return False
+    return log[0].message != _PASSING if log else pin in logged
 
 
 def _pin(container: str, name: str) -> str:

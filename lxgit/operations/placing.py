@@ -174,7 +174,7 @@ def place(
         upper=other_name(container),
         idmap=ids,
     )
-    pin_commit(repository, container.id, config.commit, identity, base=container.mounted)
+    pin_commit(repository, container, config.commit, identity, base=container.mounted)
     shown = base if aim.shown is None else image_of(repository, aim.shown)
     if shown.filesystem != base.filesystem:
         upper = container.path / config.upper
@@ -192,7 +192,7 @@ def place(
     if ids != container.config.idmap:
         remove_tree(container.path / "work")  # it is the old root's
         release_ids(container)
-    pin_commit(repository, container.id, config.commit, identity)
+    pin_commit(repository, container, config.commit, identity)
     return placed
 
 

@@ -94,11 +94,11 @@ def _stand_on(
     )
     if before.base is not None:  # else `commit` is what it is mounted on
         keep_commit(repository, container.id, from_hex(before.commit), identity, "before undo")
-    pin_commit(repository, container.id, wanted.commit, identity, base=below)
+    pin_commit(repository, container, wanted.commit, identity, base=below)
     _have_upper(repository, container)
     record_container(repository, container, config, identity)
     container.configured(config)
-    pin_commit(repository, container.id, wanted.commit, identity, base=config.base)
+    pin_commit(repository, container, wanted.commit, identity, base=config.base)
 
 
 def _have_upper(repository: Repository, container: Container) -> None:

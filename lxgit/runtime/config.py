@@ -105,6 +105,11 @@ class Settings:
     owner: str = ""  # the command that it ends and goes with (lifetime.py)
 
     @property
+    def passes(self) -> bool:
+        """Whether it is deleted when it has ended."""
+        return self.remove or bool(self.owner)
+
+    @property
     def attachments(self) -> tuple[Attachment, ...]:
         """The networks of bridges that it is on; its ports are published from the first."""
         if self.network in NO_BRIDGE or self.shares:
@@ -236,7 +241,7 @@ class Request(Settings):
             commit=self.commit,
             branch=self.branch,
             stack=self.stack,
-            upper=PASSING if self.remove or self.owner else UPPER,
+            upper=PASSING if self.passes else UPPER,
             **{field.name: getattr(self, field.name) for field in fields(Settings)},
         )
 

@@ -131,6 +131,13 @@ class Container:
         return base if base is not None and self.upper.exists() else self.config.commit
 
     @property
+    def stays(self) -> bool:
+        """Whether it is here to stay, be it that it was not deleted when it should have been."""
+        if not self.config.passes:
+            return True
+        return self.config.remove and self.state.started is not None and not self.is_running
+
+    @property
     def is_running(self) -> bool:
         """Whether a supervisor lives and has not seen the end, or a keeper waits to start it."""
         return self.state.is_alive

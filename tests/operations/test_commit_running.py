@@ -249,7 +249,7 @@ def test_a_commit_that_died_is_gone_on_with(busy: Lab, monkeypatch: pytest.Monke
     go_on(lab, "later")
     wait_until((lab.container("c").upper / "later").exists)
     assert tip is not None
-    pin_commit(lab.repository, lab.container("c").id, tip, WHO, base=lab.container("c").mounted)
+    pin_commit(lab.repository, lab.container("c"), tip, WHO, base=lab.container("c").mounted)
     made = make(lab)
     assert made.parent == tip
     assert lab.row("c").commit == lab.tip("base") == made.oid

@@ -190,26 +190,6 @@ def test_they_stay_while_the_container_is_out_of_sight(web: Lab) -> None:
     assert back(web).paths > 0
 
 
-@pytest.mark.parametrize("has_name", [True, False])
-def test_what_one_that_is_out_of_sight_was_made_of_stays(web: Lab, *, has_name: bool) -> None:
-    """It has no reflog, as that of one that was about to be made: there the image has a name."""
-    web.commit("c", "topic")
-    web.run("d", "echo mine > /mine", image="topic")
-    remove_container(web.repository, "c", force=True)
-    d = web.container("d")
-    if not has_name:
-        drop_branch(web.repository, "topic", from_hex(d.config.commit), WHO)
-    aside = d.path.rename(web.repository.path / "elsewhere")
-    gc(web.repository, now=True, progress=Listener())
-    told = [one for one in fsck(web.repository, progress=Listener()) if one.hint]
-    assert bool(told) != has_name
-    aside.rename(d.path)
-    web.repository.objects.scan()
-    list(fsck(web.repository, repair=True, progress=Listener()))  # its name and ids are its again
-    assert changed(web, "d").keys() == {b"mine"}
-    gc(web.repository, progress=Listener())  # what keeps its commit is there again
-
-
 def test_a_deletion_that_was_killed_is_one(web: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     put_away(web)
     with killed_behind(monkeypatch, erasing, "erase"):
