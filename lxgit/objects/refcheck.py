@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from lxgit.errors import LxgitError, quoted
 from lxgit.objects.commits import decode_tag
-from lxgit.objects.database import CorruptObject
+from lxgit.objects.database import CorruptObject, MissingObject
 from lxgit.objects.deletions import tells_of_none
 from lxgit.objects.filelock import lasting, ref_locks
 from lxgit.objects.ids import InvalidObjectID, ObjectID, ObjectType, from_hex, hex_id
@@ -167,6 +167,10 @@ class RefVerifier:
             hint = self._elsewhere(name)
             if isinstance(error, CorruptObject) and name.startswith((BRANCHES, TAGS)):
                 hint = restoring(self._git_dir)  # nothing is wrong with the ref
+            elif isinstance(error, MissingObject) and name == DELETED:
+                hint += (
+                    "; where there is none, 'lxgit gc --now' drops it, and all that no ref reaches"
+                )
             yield RefFault(f"the ref '{name}': {error.message}", name, hint)
 
     def _elsewhere(self, name: str) -> str:

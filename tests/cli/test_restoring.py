@@ -129,6 +129,20 @@ def test_a_ref_to_what_is_not_there_can_be_deleted(full: Lxgit, git: StockGit, p
     assert "x is back" in full("undo", "--force").out
 
 
+def test_a_deletion_of_what_is_not_there_any_more(full: Lxgit, git: StockGit) -> None:
+    """Nothing told how to be rid of it, and gc stood still."""
+    tag = f"object {'1' * 40}\ntype commit\ntag x\ntagger a <a@b> 1 +0000\n\nm\n".encode()
+    words = ("hash-object", "-t", "tag", "-w", "--stdin", "--literally")
+    git("update-ref", "refs/tags/x", git.word(*words, stdin=tag))
+    full("tag", "-d", "x")
+    full("gc", code=1)
+    fault, hint, *_ = full("fsck", code=1).lines
+    assert fault.endswith(f"{'1' * 40} is missing (harms deleted branches)")
+    assert "where there is none, 'lxgit gc --now' drops it" in hint
+    full("gc", "--now")
+    assert full("fsck").out == "No faults found.\n"
+
+
 @pytest.mark.root
 @pytest.mark.overlay
 @pytest.mark.lxc
