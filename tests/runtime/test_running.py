@@ -385,7 +385,7 @@ def test_after_exit_runs_before_anybody_hears_of_the_end(machine: Machine, scrat
     """With the container's lock held; or without, and as often as another has its record."""
     told = scratch / "told"
 
-    def note(*, is_locked: bool) -> None:
+    def note(*, is_locked: bool, is_abandoned: bool) -> None:
         with told.open("a") as file:
             file.write(f"{is_locked}\n")
         if told.read_text().count("\n") < 3:
