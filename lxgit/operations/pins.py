@@ -87,18 +87,19 @@ def settle(repository: Repository, container: Container, who: Signature) -> None
 
     container.settle()
     ref = _pin(container.id, "")
-    first = repository.refs.read(ref)
-    if first is not None:
-        entry = ReflogEntry(None, first, who, _STAYING)  # behind what has been logged since
+    pinned, log = repository.refs.read(ref), repository.refs.reflog(ref)
+    if pinned is not None:
+        last = log[0] if log else ReflogEntry(None, pinned, who, "")
         with suppress(LxgitError, OSError):  # it runs; the next sweep does it
-            repository.refs.replace_reflog(ref, [entry], of=())
+            entries = [last._replace(message=_STAYING), *log[1:]]
+            repository.refs.replace_reflog(ref, entries, of=log)
 
 
 def settle_others(repository: Repository, containers: Iterable[Container]) -> None:
     """The same for those whose maker was killed before, and those that were to go, and stay."""
     logged = frozenset(repository.refs.logged())
     for container in containers:
-        if _pin(container.id, "") not in logged and container.stays:
+        if not _was_made(repository, _pin(container.id, ""), logged) and container.stays:
             with suppress(OSError):  # it goes, say
                 settle(repository, container, ITSELF._replace(time=int(time.time())))
 

@@ -21,6 +21,7 @@ from lxgit.records import replace
 from lxgit.runtime import interrupts
 from tests.operations.test_commit import changed
 from tests.support.stores import WHO, Listener
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
     from tests.operations.conftest import Lab
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+
+def passes(container: Container) -> None:
+    """As if it had been to go, and nobody had lived to see its end."""
+    container.configured(replace(container.config, remove=True))
 
 
 @pytest.fixture
@@ -111,13 +117,29 @@ def test_what_another_one_was_made_of_as_well_stays(web: Lab) -> None:
 def test_one_whose_maker_was_killed_when_it_was_whole_is_kept_as_any(web: Lab) -> None:
     killed(web, launching, "settle")
     e, aside = web.container("e"), f"{web.repository.path}/elsewhere"
-    web.start("e")
+    wait_until(lambda: not e.is_running)
     drop_topic(web)
     collect(web)
     os.rename(e.path, aside)
     collect(web)
     assert len(faults(web)) == 1
     os.rename(aside, e.path)
+    list(fsck(web.repository, repair=True, progress=Listener()))
+    assert faults(web) == []
+
+
+@pytest.mark.parametrize("has_commit", [True, False])
+def test_one_that_was_to_go_and_stays_is_kept_as_any(web: Lab, *, has_commit: bool) -> None:
+    d, aside = web.container("d"), f"{web.repository.path}/elsewhere"
+    passes(d)
+    if has_commit:
+        web.commit("d")
+    drop_topic(web)
+    collect(web)
+    os.rename(d.path, aside)
+    collect(web)
+    assert faults(web) != []
+    os.rename(aside, d.path)
     list(fsck(web.repository, repair=True, progress=Listener()))
     assert faults(web) == []
 
@@ -138,7 +160,7 @@ def test_what_is_left_of_one_that_passes_goes_last_with_what_says_so(
 ) -> None:
     """Whoever lets go of it may be killed before, and another goes on."""
     d = web.container("d")
-    d.configured(replace(d.config, remove=True))
+    passes(d)
     web.commit("d")
     d.path.rename(web.repository.path / "elsewhere")
     update = web.repository.refs.update
