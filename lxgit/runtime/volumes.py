@@ -131,7 +131,9 @@ def create(volumes: Path, name: str, labels: Mapping[str, str] | None = None) ->
     building = volumes / f".new-{os.urandom(8).hex()}"
     try:
         building.mkdir(mode=0o700)
-        (building / "data").mkdir(mode=0o755)
+        data = building / "data"
+        data.mkdir()
+        data.chmod(0o755)  # whatever the umask: users of a container pass through it
         _describe(building, time.time_ns(), dict(labels or {}))
         is_ours = _moved(building, volumes / name)
     finally:

@@ -74,6 +74,17 @@ def test_made_and_deleted_whole_or_not_at_all(scratch: Path) -> None:
         assert {entry.name for entry in store.iterdir()} <= {".lock", "v"}
 
 
+def test_a_new_one_is_open_to_the_users_of_containers(scratch: Path) -> None:
+    """Whatever the umask of whoever makes it."""
+    before = os.umask(0o077)
+    try:
+        with volumes.kept(scratch / "volumes"):
+            made = volumes.create(scratch / "volumes", "v")
+    finally:
+        os.umask(before)
+    assert made.data.stat().st_mode & 0o7777 == 0o755
+
+
 def test_filled_whole_or_not_at_all(scratch: Path) -> None:
     """Whatever was killed, the next to use it finds in the volume what the image has."""
     store, image = scratch / "volumes", scratch / "image"
