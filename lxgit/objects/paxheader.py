@@ -36,7 +36,8 @@ _XATTR = b"SCHILY.xattr."
 _XATTR_BASE64 = b"LIBARCHIVE.xattr."
 _ACLS = {b"SCHILY.acl.access": acl.ACCESS, b"SCHILY.acl.default": acl.DEFAULT}
 _CHARSETS = (b"BINARY", b"ISO-IR 10646 2000 UTF-8", b"")
-_OF_ONE_MEMBER = (b"path", b"linkpath", b"size")
+_OF_ONE_MEMBER = (b"path", b"linkpath", b"size", *_ACLS)
+_ALL_OF_ONE_MEMBER = (b"GNU.sparse.", _XATTR, _XATTR_BASE64)
 
 _MAX_DIGITS = 20  # a length or number of 64 bits
 
@@ -74,10 +75,13 @@ def parse_records(data: bytes) -> Records:
 
 
 def check_global(records: Records) -> Records:
-    """The records again; InvalidHeader where they would give every member the same name or data."""
+    """The records again; InvalidHeader where each member would get the same name or data.
+
+    Or the same attributes or ACL: a small archive could give a million members 64 KiB of these.
+    """
     for key in records:
-        if key in _OF_ONE_MEMBER or key.startswith(b"GNU.sparse."):
-            raise InvalidHeader(f"{key.decode()} in a header for all members")
+        if key in _OF_ONE_MEMBER or key.startswith(_ALL_OF_ONE_MEMBER):
+            raise InvalidHeader(f"{quoted(key[:40])} in a header for all members")
     return records
 
 

@@ -65,7 +65,7 @@ _AHEAD = frozenset((*_EXTENDED, _GLOBAL, *_LONG))
 _SYMLINK_MODE = b"0000777\0"
 _MAX_HEADER = 1 << 24  # bytes of one extended header; long names and attributes need far less
 _MAX_GLOBAL = 1 << 16
-_MAX_HEADERS = 1 << 30  # of all of an archive
+_MAX_HEADERS = 1 << 30  # of all of an archive, those for all members counted for each
 _LONGEST_RECORD = 1 << 20  # tar --blocking-factor=2048
 
 
@@ -112,6 +112,7 @@ class _Reader:
         self._position = archive.start  # of what is read next
         self._tree = tree
         self._global: Records = {}
+        self._global_size = 0  # in bytes
         self._own: Records = {}  # what the headers ahead of a member say about it
         self._headers = 0  # bytes of extended headers so far
         self.foreign = 0  # attributes that Linux has no place for
@@ -150,12 +151,11 @@ class _Reader:
     def _look_ahead(self, header: Header) -> None:
         """Keep what an extended header says of the next member, or of all."""
         size = header.size
-        self._headers += size
-        if not 0 <= size <= _MAX_HEADER or self._headers > _MAX_HEADERS:
+        if not 0 <= size <= _MAX_HEADER:
             raise InvalidArchive(
-                "the archive has a header of more than 16 MiB, or 1 GiB of them",
-                hint=NOT_FROM_A_MACHINE,
+                "the archive has a header of more than 16 MiB", hint=NOT_FROM_A_MACHINE
             )
+        self._count_headers(size)
         data = self._archive.read(self._position, size)
         if len(data) < size:
             raise _cut_short()
@@ -169,18 +169,28 @@ class _Reader:
                 self._own.update(records)
                 return
             self._global |= paxheader.check_global(records)
-            if sum(len(key) + len(value) for key, value in self._global.items()) > _MAX_GLOBAL:
+            common = self._global.items()
+            self._global_size = sum(len(key) + len(value) for key, value in common)
+            if self._global_size > _MAX_GLOBAL:
                 raise InvalidHeader("more than 64 KiB of headers for all members")
         except InvalidHeader as error:
             raise InvalidArchive(
                 f"the archive has {error.message}", hint=NOT_FROM_A_MACHINE
             ) from None
 
+    def _count_headers(self, size: int) -> None:
+        self._headers += size
+        if self._headers > _MAX_HEADERS:
+            raise InvalidArchive(
+                "the archive has more than 1 GiB of extended headers", hint=NOT_FROM_A_MACHINE
+            )
+
     def _take(self, header: Header, block: bytes) -> None:
         """Put one member into the tree."""
         records = self._own
         if records or self._global:
             self._own = {}
+            self._count_headers(self._global_size)
             records = paxheader.merged(self._global, records)
             header = _with_names(header, records)
         try:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.errors import LxgitError
-from lxgit.objects import filetree
-from lxgit.objects.extent import TooManyEntries
+from lxgit.objects import filetree, tarreader
+from lxgit.objects.extent import MAX_ENTRIES, TooManyEntries
 from lxgit.objects.limits import Limits, TooLarge, limits_for
 from lxgit.objects.metadata import Kind
 from lxgit.objects.tree import MAX_DEPTH
 from lxgit.objects.treebuilder import TooDeep
 from tests.support.archives import (
+    BLOCK,
     DIRECTORY,
     END,
     SYMLINK,
@@ -126,6 +127,22 @@ def test_paths_that_are_long_below_a_few_links(
     monkeypatch.setattr(filetree, "_MOST_PATHS", 100_000)
     with pytest.raises(TooManyEntries, match="paths of more than"):
         list(tree.walk())
+
+
+def test_a_header_for_all_counts_for_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand keys take as long for each member as if it had them itself."""
+    keys = b"".join(record(b"%04d" % number, b"x") for number in range(1000))
+    members = b"".join(header(b"%d" % number) for number in range(10))
+    monkeypatch.setattr(tarreader, "_MAX_HEADERS", 58_000)
+    assert len(paths(read(tmp_path, extended(keys, b"g") + members[: 9 * BLOCK] + END))) == 9
+    with pytest.raises(LxgitError, match="1 GiB of extended headers"):
+        read(tmp_path, extended(keys, b"g") + members + END)
+    assert len(paths(read(tmp_path, extended(keys) + members + END))) == 10
+
+
+def test_the_comment_of_git_archive_is_no_burden() -> None:
+    comment = len(b"comment") + 40  # the commit, in a header for all
+    assert comment * MAX_ENTRIES < tarreader._MAX_HEADERS
 
 
 def test_too_many_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

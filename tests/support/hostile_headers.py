@@ -143,12 +143,23 @@ def _extended_headers() -> list[Case]:
         Case("an owner too large", lambda: pax(record(b"uid", b"4294967295")), "impossible owner"),
         Case("a size too large", lambda: pax(record(b"size", b"%d" % 2**63)), "impossible size"),
         Case("names in another alphabet", lambda: pax(record(b"hdrcharset", b"EBCDIC")), "set"),
-        Case(
-            "one name for all", lambda: pax(record(b"path", b"x"), b"g"), "path in a header for all"
+        *(
+            Case(
+                f"one {key.decode()} for all",
+                pax(record(key, value), b"g"),
+                f"'{key.decode()}' in a header for all members",
+            )
+            for key, value in (
+                (b"path", b"x"),
+                (b"size", b"9"),
+                (b"GNU.sparse.map", b"0,9"),
+                (b"SCHILY.xattr.user.x", b"x" * 60_000),
+                (b"LIBARCHIVE.xattr.user.x", b"eHh4"),
+                (b"SCHILY.acl.access", b"user::rw-,group::r--,other::r--"),
+                (b"SCHILY.acl.default", b"user::rw-,group::r--,other::r--"),
+            )
         ),
-        Case(
-            "one size for all", lambda: pax(record(b"size", b"9"), b"g"), "size in a header for all"
-        ),
+        Case("no text for all", pax(record(b"GNU.sparse.\xff\n", b"x"), b"g"), r"sparse.\xff\n'"),
         Case(
             "too much for all",
             lambda: pax(record(b"comment", b"x" * 70_000), b"g"),
