@@ -6,6 +6,7 @@ docs/format.md lists all that is in it. The directory has mode 0700.
 from __future__ import annotations
 
 import os
+import stat
 
 from lxgit.errors import LxgitError, quoted
 from lxgit.fsutil import make_directories, write_atomic
@@ -39,6 +40,10 @@ class NoStore(LxgitError):
 
 class NotAStore(LxgitError):
     """What is at that path is no store, or one of a later version."""
+
+
+class StoreDenied(LxgitError):
+    """The store is somebody else's."""
 
 
 class Repository:
@@ -205,22 +210,23 @@ def open_repository(path: Path | str) -> Repository:
     """Open the store at `path`.
 
     NoStore when there is none, NotAStore when something else is there or a later lxgit made it,
-    PermissionError when it is another user's.
+    StoreDenied when it is another user's, PermissionError when that cannot be told.
     """
+    try:
+        _require_own(path)
+    except FileNotFoundError:
+        raise _none_at(path) from None
+    except NotADirectoryError:
+        raise NotAStore(f"'{path}' is not a directory", hint="--store names another one") from None
     try:
         with open(f"{path}/format", "rb") as file:
             version = file.read()
     except FileNotFoundError:
-        if os.path.exists(path) and not _is_unfinished(path):
-            raise NotAStore(
-                f"'{path}' is not a store of lxgit's", hint="--store names another directory"
-            ) from None
-        raise NoStore(
-            f"there is no store at '{path}'",
-            hint="'lxgit bootstrap trixie base' or 'lxgit import FILE base' makes one",
+        if _is_unfinished(path):
+            raise _none_at(path) from None
+        raise NotAStore(
+            f"'{path}' is not a store of lxgit's", hint="--store names another directory"
         ) from None
-    except NotADirectoryError:
-        raise NotAStore(f"'{path}' is not a directory", hint="--store names another one") from None
     if version != FORMAT:
         raise NotAStore(
             f"the store at '{path}' has the format {quoted(version[:40])}",
@@ -229,11 +235,42 @@ def open_repository(path: Path | str) -> Repository:
     return Repository(path)
 
 
+def _none_at(path: Path | str) -> NoStore:
+    return NoStore(
+        f"there is no store at '{path}'",
+        hint="'lxgit bootstrap trixie base' or 'lxgit import FILE base' makes one",
+    )
+
+
+def _require_own(path: Path | str) -> None:
+    """StoreDenied unless the directory is this process's user's, before anything of it is read.
+
+    Its owner could have us write through links, and Git run what its configuration names; so root
+    is refused as anybody is, as by Git (safe.directory in git-config(1)). To root, the files of a
+    user's containers would have other owners besides. FileNotFoundError, NotADirectoryError.
+    """
+    owner, user = os.stat(f"{path}/").st_uid, os.geteuid()
+    if owner == user:
+        return
+    fault = f"the store at '{path}' is not yours"
+    if owner == 0:
+        raise StoreDenied(fault, hint="sudo lxgit …")
+    hint = f"sudo -u '#{owner}' lxgit …; or another --store"
+    if user == 0:
+        from shlex import quote
+
+        hint += f"; or, if you trust all that is in it: chown root {quote(os.fspath(path))}"
+    raise StoreDenied(f"{fault}, but user {owner}'s", hint=hint)
+
+
 def _is_unfinished(path: Path | str) -> bool:
     """Whether all that is there is what `create_repository` puts before it is done.
 
     Another's directory may have the same names in it, as /srv has `git`, with something in them.
+    Where anybody can write, as to /dev/shm, anybody may have put that there.
     """
+    if os.stat(path).st_mode & stat.S_IWOTH:
+        return False
     return all(_is_begun(f"{path}/{name}", name) for name in os.listdir(path))
 
 
@@ -257,6 +294,7 @@ def create_repository(path: Path | str) -> Repository:
     except NoStore:
         pass
     make_directories(os.fspath(path), mode=0o700)
+    _require_own(path)  # another may have been faster
     os.chmod(path, 0o700)
     repository = Repository(path)
     for name in _DIRECTORIES:

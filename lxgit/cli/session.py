@@ -7,7 +7,6 @@ import os
 from lxgit.cli import environment
 from lxgit.cli.environment import ROOT_STORE
 from lxgit.cli.output import Output
-from lxgit.errors import LxgitError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,10 +27,6 @@ def _tell_wait(line: str) -> None:
     tell(line)
 
 
-class StoreDenied(LxgitError):
-    """The store belongs to somebody else."""
-
-
 class Session:
     """Made once a command line; a command gets it as its first argument."""
 
@@ -50,7 +45,7 @@ class Session:
 
     def repository(self, *, create: bool = False) -> Repository:
         """The store, opened; with `create`, made when there is none. NoStore, NotAStore."""
-        from lxgit.operations.store import NoStore, open_store
+        from lxgit.operations.store import NoStore, StoreDenied, open_store
 
         if self._repository is None:
             try:
@@ -60,7 +55,8 @@ class Session:
                 raise
             except PermissionError as error:
                 raise StoreDenied(
-                    f"the store at '{self.store}' is not yours", hint=_AS_ROOT
+                    f"the store at '{self.store}' is not yours",
+                    hint=f"{_AS_ROOT}, if it is root's; or another --store",
                 ) from error
         return self._repository
 

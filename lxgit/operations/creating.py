@@ -12,7 +12,7 @@ from lxgit.operations.healthwishes import WantedHealth
 from lxgit.operations.limiting import WantedLimits, WantedSecurity, checked_score
 from lxgit.operations.lookup import find_commit, image_of, read_commit
 from lxgit.operations.naming import check_container_name
-from lxgit.operations.ordinary import check, require_own
+from lxgit.operations.ordinary import check
 from lxgit.operations.pins import pinned_commit
 from lxgit.operations.values import Program
 from lxgit.operations.wantednetwork import WantedNetwork
@@ -108,7 +108,6 @@ class _Found(NamedTuple):
 
 def plan(repository: Repository, request: RunRequest, progress: Progress) -> Plan:
     """Look up all that a container needs, and make its layers, which the caller keeps."""
-    require_own(repository)
     if rootless.is_active():
         check(request)
     if request.name is not None:

@@ -25,27 +25,10 @@ class RootsAlone(LxgitError):
     exit_code = 125
 
 
-class StoreOfAnother(LxgitError):
-    """A store whose containers have the ids of another user."""
-
-
 def has_containers(repository: Repository) -> bool:
     """Whether there are files with owners as containers have them, not history alone."""
     places = (repository.layers_dir, repository.containers_dir, repository.volumes_dir)
     return any(place.is_dir() and set(os.listdir(place)) - _LISTS for place in places)
-
-
-def require_own(repository: Repository) -> None:
-    """StoreOfAnother unless the store is this process's user's.
-
-    To root too: the owners of a user's containers are others for who is not in a namespace.
-    """
-    owner = os.stat(repository.path).st_uid
-    if owner != os.geteuid():
-        raise StoreOfAnother(
-            f"the store at '{repository.path}' has containers of user {owner} alone",
-            hint=f"sudo -u '#{owner}' lxgit …; or another --store",
-        )
 
 
 def become_root() -> None:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 
 from lxgit.locks import on_wait
-from lxgit.repository import NoStore, Repository, create_repository, open_repository
+from lxgit.repository import (
+    NoStore,
+    Repository,
+    StoreDenied,
+    create_repository,
+    open_repository,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["NoStore", "Repository", "open_store"]
+__all__ = ["NoStore", "Repository", "StoreDenied", "open_store"]
 
 
 def open_store(
@@ -24,17 +30,15 @@ def open_store(
     An ordinary user becomes root of a namespace, where files of containers have the owners that
     they are to have; but not who may `create` the store, to import what has its owners outside.
 
-    NoStore, NotAStore, PermissionError: see `lxgit.repository.open_repository`. NoNamespace;
-    StoreOfAnother.
+    NoStore, NotAStore, StoreDenied, PermissionError: see `lxgit.repository.open_repository`.
+    NoNamespace.
     """
     if waiting is not None:
         on_wait(waiting)
     repository = create_repository(path) if create else open_repository(path)
-    if not os.geteuid() == os.stat(path).st_uid == 0:
-        from lxgit.operations.ordinary import become_root, has_containers, require_own
+    if os.geteuid() != 0 and not create:
+        from lxgit.operations.ordinary import become_root, has_containers
 
         if has_containers(repository):
-            require_own(repository)
-            if not create:
-                become_root()
+            become_root()
     return repository

@@ -440,7 +440,8 @@ def test_roots_commands_leave_it_alone(person: OrdinaryUser) -> None:
     person("create", *NONE, "base", "true", code=0)
     store = person.passage / "home/store"
     refused = Lxgit(store, person.passage)("ps", code=1)
-    assert f"has containers of user {person.number} alone" in refused.err
+    assert f"is not yours, but user {person.number}'s" in refused.err
+    assert f"hint: sudo -u '#{person.number}' lxgit …" in refused.err
 
 
 def test_volumes_and_binds(person: OrdinaryUser) -> None:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.mounts import unmount
-from tests.support.ordinary import OrdinaryUser
-from tests.support.program import PROGRAM
+from tests.support.ordinary import USER, OrdinaryUser
+from tests.support.program import PROGRAM, refused
+from tests.support.stockgit import StockGit
+from tests.support.stores import contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.program import Lxgit
-    from tests.support.stockgit import StockGit
 
 
 @pytest.mark.root
@@ -154,12 +157,105 @@ def test_an_ordinary_user_is_told_of_roots_store(based: Lxgit, passage: Path) ->
     assert listed.out.startswith("REPOSITORY ")
     assert listed.err == (f"lxgit: there is no store at '/nonexistent/.local/share/lxgit'\n{told}")
     assert as_user("images", "--format", "json").json == []
-    refused = as_user("log")
-    assert (refused.code, refused.out) == (1, "")
-    assert refused.err == listed.err
+    asked = as_user("log")
+    assert (asked.code, asked.out) == (1, "")
+    assert asked.err == listed.err
     denied = as_user("--store", "/var/lib/lxgit", "branch")
     assert denied.code == 1
     assert denied.err == ("lxgit: the store at '/var/lib/lxgit' is not yours\nhint: sudo lxgit …\n")
+
+
+def given_away(store: Path, owner: int) -> None:
+    """Have it be another user's who has run no container in it, nor will."""
+    subprocess.run(["rm", "-r", store / "layers", store / "containers"], check=True)
+    subprocess.run(["chown", "-hR", f"{owner}:{owner}", store], check=True)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("command", ["log", "tag base:v1", "gc", "fsck", "info", "ps", "undo"])
+def test_roots_commands_obey_nothing_of_anothers_store(based: Lxgit, command: str) -> None:
+    """Git runs what its configuration names, and records are written where links lead."""
+    proof, program = (based.home / name for name in ("proof", "program"))
+    program.write_text(f"#!/bin/sh\ntouch {proof}\n")
+    program.chmod(0o755)
+    git = StockGit(based.store / "git")
+    git.blob(b"nothing reaches this\n")
+    git("config", "gc.recentObjectsHook", str(program))
+    for name in ("events", "operations"):
+        (based.store / name).unlink(missing_ok=True)
+        (based.store / name).symlink_to(proof)
+    given_away(based.store, USER)
+    before = contents(based.store)
+    done = based(*command.split(), code=1)
+    assert not proof.exists()
+    assert contents(based.store) == before
+    assert done.err == (
+        f"lxgit: the store at '{based.store}' is not yours, but user {USER}'s\n"
+        f"hint: sudo -u '#{USER}' lxgit …; or another --store; or, if you trust all that is in it:"
+        f" chown root {based.store}\n"
+    )
+    based.store.joinpath("format").unlink()
+    os.mkfifo(based.store / "format")  # whoever read it would wait
+    assert based(*command.split(), code=1).err == done.err
+
+
+@pytest.mark.root
+def test_a_store_is_not_made_in_anothers_directory(lxgit: Lxgit, busybox_tar: Path) -> None:
+    """Who could read the image, and swap what is in it."""
+    lxgit.store.mkdir(mode=0o750)
+    os.chown(lxgit.store, USER, USER)
+    refused(lxgit("import", busybox_tar, "base", code=1), f"user {USER}'s", "chown root")
+    assert list(lxgit.store.iterdir()) == []
+    assert lxgit.store.stat().st_mode & 0o7777 == 0o750
+    os.chown(lxgit.store, 0, 0)
+    lxgit("import", busybox_tar, "base")
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("planted", ["git", "nothing yet"])
+def test_a_store_is_not_made_where_anybody_can_write(
+    based: Lxgit, busybox_tar: Path, planted: str
+) -> None:
+    """To /dev/shm itself, whose mode stays."""
+    shared = based.home / "shared"
+    shared.mkdir()
+    if planted == "git":
+        subprocess.run(["cp", "-a", based.store / "git", shared], check=True)
+        subprocess.run(["chown", "-R", str(USER), shared / "git"], check=True)
+    shared.chmod(0o1777)
+    before = contents(shared)
+    made = replace(based, store=shared)("import", busybox_tar, "other", code=1)
+    refused(made, f"'{shared}' is not a store of lxgit's", "--store names another directory")
+    assert contents(shared) == before
+    assert shared.stat().st_mode & 0o7777 == 0o1777
+
+
+@pytest.mark.root
+def test_one_whose_directory_is_among_anothers(lxgit: Lxgit, busybox_tar: Path) -> None:
+    """As in /tmp, or with sudo in the home of whoever may."""
+    os.chown(lxgit.home, USER, USER)
+    for mode in (0o700, 0o1777):
+        lxgit.home.chmod(mode)
+        roots = replace(lxgit, store=lxgit.home / f"{mode:o}")
+        roots("import", busybox_tar, "base")
+        assert roots("branch").out == "* base\n"
+
+
+@pytest.mark.root
+def test_users_obey_nothing_of_each_others_stores(based: Lxgit, passage: Path) -> None:
+    given_away(based.store, 1234)
+    subprocess.run(["chmod", "-R", "a+rX", based.store], check=True)
+    as_user = OrdinaryUser(passage, based.environment())
+    assert as_user("log", code=1).err == (
+        f"lxgit: the store at '{based.store}' is not yours, but user 1234's\n"
+        "hint: sudo -u '#1234' lxgit …; or another --store\n"
+    )
+    closed = passage / "closed"
+    closed.mkdir(mode=0o700)
+    assert as_user("--store", str(closed / "store"), "log", code=1).err == (
+        f"lxgit: the store at '{closed}/store' is not yours\n"
+        "hint: sudo lxgit …, if it is root's; or another --store\n"
+    )
 
 
 @contextmanager
