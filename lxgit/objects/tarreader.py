@@ -15,6 +15,7 @@ from lxgit.objects import acl, paxheader
 from lxgit.objects.accounts import MAX_SIZE, account_id, account_lines
 from lxgit.objects.acl import InvalidAcl
 from lxgit.objects.content import Slice, SparseSlice
+from lxgit.objects.extent import MAX_ENTRIES, TooManyEntries
 from lxgit.objects.filetree import NOT_FROM_A_MACHINE, FileTree, Node
 from lxgit.objects.limits import NO_LIMITS, Account
 from lxgit.objects.metadata import DEVICES, Kind, Metadata, has_place
@@ -33,7 +34,7 @@ from lxgit.objects.tarheader import (
     seconds,
 )
 from lxgit.objects.tarsource import ArchiveFile, InvalidArchive
-from lxgit.objects.tarsparse import old_sparse, pax_sparse, segments
+from lxgit.objects.tarsparse import MAX_SEGMENTS, old_sparse, pax_sparse, segments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +68,9 @@ _MAX_HEADER = 1 << 24  # bytes of one extended header; long names and attributes
 _MAX_GLOBAL = 1 << 16
 _MAX_HEADERS = 1 << 30  # of all of an archive, those for all members counted for each
 _LONGEST_RECORD = 1 << 20  # tar --blocking-factor=2048
+
+_MOST_MEMBERS = 2 * MAX_ENTRIES
+"""Also what another member takes the place of is in memory until the archive has been read."""
 
 
 def _keep(_: Content) -> None:
@@ -115,6 +119,8 @@ class _Reader:
         self._global_size = 0  # in bytes
         self._own: Records = {}  # what the headers ahead of a member say about it
         self._headers = 0  # bytes of extended headers so far
+        self._members = 0
+        self._segments = 0  # of all sparse files
         self.foreign = 0  # attributes that Linux has no place for
         self._named_acls: list[tuple[bytes, Node, bytes, str]] = []
 
@@ -187,6 +193,11 @@ class _Reader:
 
     def _take(self, header: Header, block: bytes) -> None:
         """Put one member into the tree."""
+        self._members += 1
+        if self._members > _MOST_MEMBERS:
+            raise TooManyEntries(
+                f"an archive of more than {_MOST_MEMBERS:,} members", hint="import a part of it"
+            )
         records = self._own
         if records or self._global:
             self._own = {}
@@ -280,7 +291,11 @@ class _Reader:
         self._position = begin + stored + -stored % BLOCK
         data = stored - (start - begin)
         self._account.add(size, data)
-        return SparseSlice(self._archive.fd, start, size, segments(numbers, size, data))
+        pieces = segments(numbers, size, data)
+        self._segments += len(pieces)
+        if self._segments > MAX_SEGMENTS:
+            raise InvalidHeader(f"more than {MAX_SEGMENTS:,} pieces of data, with the files before")
+        return SparseSlice(self._archive.fd, start, size, pieces)
 
     def _next_block(self) -> bytes:
         block = self._archive.read(self._position, BLOCK)

@@ -22,7 +22,10 @@ _MORE = 482
 _REAL_SIZE = slice(483, 495)
 _IN_EXTENSION = slice(0, 504)  # 21 entries
 _MORE_STILL = 504
-_MAX_SEGMENTS = 1 << 20
+MAX_SEGMENTS = 1 << 20
+"""Pieces of all files of an archive: 130 MB of memory."""
+
+_LONGEST_LINE = 21  # of a map: a number of 64 bits
 
 
 def old_sparse(block: bytes, read: Callable[[], bytes]) -> tuple[int, list[int]]:
@@ -34,7 +37,7 @@ def old_sparse(block: bytes, read: Callable[[], bytes]) -> tuple[int, list[int]]
     more = block[_MORE]
     while more:
         extension = read()
-        if len(extension) < BLOCK or len(numbers) > 2 * _MAX_SEGMENTS:
+        if len(extension) < BLOCK or len(numbers) > 2 * MAX_SEGMENTS:
             raise InvalidHeader("an impossible sparse map")
         numbers += _entries(extension[_IN_EXTENSION])
         more = extension[_MORE_STILL]
@@ -58,7 +61,8 @@ def pax_sparse(records: Records, read: Callable[[], bytes]) -> tuple[int, list[i
     """
     version = records.get(SPARSE_MAJOR), records.get(b"GNU.sparse.minor")
     if SPARSE_MAP in records:
-        numbers = [_decimal(text) for text in records[SPARSE_MAP].split(b",")]
+        texts = records[SPARSE_MAP].split(b",", 2 * MAX_SEGMENTS)
+        numbers = [_decimal(text) for text in texts]
     elif version == (b"1", b"0"):
         numbers = _read_map(read)
     elif version == (None, None):
@@ -77,13 +81,14 @@ def _read_map(read: Callable[[], bytes]) -> list[int]:
     """Decimal lines: how many pieces, then position and size of each, filled up to a block."""
     text = read()
     count = _decimal(text.partition(b"\n")[0])
-    if count > _MAX_SEGMENTS:
+    if count > MAX_SEGMENTS:
         raise InvalidHeader("an impossible sparse map")
     wanted = 2 * count + 1
+    most = wanted * _LONGEST_LINE // BLOCK + 1
     blocks, lines = [text], text.count(b"\n")
     while lines < wanted:
         block = read()
-        if len(block) < BLOCK:
+        if len(block) < BLOCK or len(blocks) == most:
             raise InvalidHeader("an impossible sparse map")
         blocks.append(block)
         lines += block.count(b"\n")
@@ -105,7 +110,7 @@ def segments(numbers: list[int], size: int, stored: int) -> Segments:
     found: list[tuple[int, int]] = []
     position = total = 0
     starts, sizes = numbers[::2], numbers[1::2]
-    if len(starts) != len(sizes) or len(starts) > _MAX_SEGMENTS:
+    if len(starts) != len(sizes) or len(starts) > MAX_SEGMENTS:
         raise InvalidHeader("an impossible sparse map")
     for start, length in zip(starts, sizes, strict=True):
         if start < position or length < 0 or start + length > size:

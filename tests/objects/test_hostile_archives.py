@@ -17,12 +17,15 @@ from lxgit.objects import filetree, tarreader
 from lxgit.objects.extent import MAX_ENTRIES, TooManyEntries
 from lxgit.objects.limits import Limits, TooLarge, limits_for
 from lxgit.objects.metadata import Kind
+from lxgit.objects.tarheader import InvalidHeader
+from lxgit.objects.tarsparse import pax_sparse
 from lxgit.objects.tree import MAX_DEPTH
 from lxgit.objects.treebuilder import TooDeep
 from tests.support.archives import (
     BLOCK,
     DIRECTORY,
     END,
+    FILE,
     SYMLINK,
     Archive,
     extended,
@@ -151,6 +154,45 @@ def test_too_many_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for archive in (Archive().add("a/" * 11, DIRECTORY), _files(11)):
         with pytest.raises(TooManyEntries, match="more than 10 entries"):
             read(tmp_path, archive)
+
+
+def test_members_that_take_each_others_place_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tarreader, "_MOST_MEMBERS", 10)
+    for kind in (FILE, DIRECTORY, SYMLINK):
+        assert len(paths(read(tmp_path, header(b"a", kind, link=b"b") * 10 + END))) == 1
+        with pytest.raises(TooManyEntries, match="more than 10 members"):
+            read(tmp_path, header(b"a", kind, link=b"b") * 11 + END)
+
+
+def test_the_pieces_of_all_sparse_files_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GNU tar ends each map with a piece of nothing, which takes no memory."""
+    hole = record(b"GNU.sparse.map", b"0,1,90,1,100,0") + record(b"GNU.sparse.size", b"100")
+    one = extended(hole) + header(size=octal(2)) + padded(b"xx")
+    monkeypatch.setattr(tarreader, "MAX_SEGMENTS", 10)
+    assert len(paths(read(tmp_path, one * 5 + END))) == 1
+    with pytest.raises(LxgitError, match="more than 10 pieces of data, with the files before"):
+        read(tmp_path, one * 6 + END)
+
+
+def test_a_sparse_map_without_lines_is_not_read_to_its_end() -> None:
+    blocks = iter([b"20\n".ljust(BLOCK, b"1"), b"1" * BLOCK, b"1" * BLOCK])
+    records = {b"GNU.sparse.major": b"1", b"GNU.sparse.minor": b"0", b"GNU.sparse.size": b"9"}
+    with pytest.raises(InvalidHeader, match="an impossible sparse map"):
+        pax_sparse(records, blocks.__next__)
+
+
+def test_a_sparse_map_of_the_longest_numbers(tmp_path: Path) -> None:
+    """All that `_LONGEST_LINE` allows for, which no file system has."""
+    numbers = b"".join(b"%020d\n%020d\n" % (2 * at, 1) for at in range(1000))
+    records = record(b"GNU.sparse.major", b"1") + record(b"GNU.sparse.minor", b"0")
+    records += record(b"GNU.sparse.realsize", b"2000")
+    stored = padded(b"%020d\n" % 1000 + numbers) + bytes(1000)
+    data = extended(records) + header(size=octal(len(stored))) + padded(stored) + END
+    assert len(paths(read(tmp_path, data))) == 1
 
 
 def _files(count: int) -> Archive:
