@@ -19,6 +19,7 @@ RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
 MAX_LINKS = 40  # of one path: path_resolution(7)
+_MOST_LOOKED_UP = 1 << 24  # bytes: four times as many as the most names of PATH_MAX need
 _MOST_TRIES = 1000
 
 
@@ -85,11 +86,13 @@ def open_beneath(root: int, path: bytes, flags: int) -> int:
 def follow_links(path: bytes, target_of: Callable[[bytes], bytes | None]) -> bytes:
     """The path with every link in it followed as after chroot(2): `..` at the top stays there.
 
-    `target_of` says where the link at a path leads, None where no link is. ELOOP after MAX_LINKS.
+    `target_of` says where the link at a path leads, None where no link is. ELOOP after MAX_LINKS;
+    ENAMETOOLONG where very long paths are to be looked up, since each on the way costs its length.
     """
     pending = path.split(b"/")[::-1]
     done: list[bytes] = []
     links = 0
+    looked_up = 0
     while pending:
         name = pending.pop()
         if name in (b"", b"."):
@@ -97,7 +100,11 @@ def follow_links(path: bytes, target_of: Callable[[bytes], bytes | None]) -> byt
         if name == b"..":
             del done[-1:]
             continue
-        target = target_of(b"/".join([*done, name]))
+        at = b"/".join([*done, name])
+        looked_up += len(at)
+        if looked_up > _MOST_LOOKED_UP:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), path)
+        target = target_of(at)
         if target is None:
             done.append(name)
             continue

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.beneath import open_beneath, openat2, remove_tree
+from lxgit.beneath import follow_links, open_beneath, openat2, remove_tree
 from tests.support import rlimits
 from tests.support.swapping import exchanging
 
@@ -67,3 +68,23 @@ def test_who_renames_elsewhere_does_not_stop_a_way_up(tmp_path: Path) -> None:
         for _ in range(200):
             os.close(openat2(root, b"a/../" * 20 + b"a", os.O_PATH))
     os.close(root)
+
+
+def test_a_path_is_followed_as_far_as_anybody_goes() -> None:
+    """As long as Linux takes it, as deep as a tree may be; what looks up more than that is not."""
+    looked_up = 0
+
+    def target_of(path: bytes) -> bytes | None:
+        nonlocal looked_up
+        looked_up += len(path)
+        return b"/" + b"d/" * 1990 if path == b"deep" else None
+
+    for path in (b"a/" * 2047 + b"a", b"/".join([b"d"] * 1998), b"/".join([b"n" * 255] * 16)):
+        assert follow_links(path, target_of) == path
+    assert follow_links(b"deep/" + b"d/" * 7 + b"../x", target_of) == b"d/" * 1996 + b"x"
+    for path in (b"a/" * 500_000, b"d/" * 1990 + b"a/../" * 100_000, b"/".join([b"n" * 255] * 999)):
+        looked_up = 0
+        with pytest.raises(OSError, match="too long") as caught:
+            follow_links(path, target_of)
+        assert caught.value.errno == errno.ENAMETOOLONG
+        assert looked_up < 1 << 25

@@ -41,7 +41,7 @@ def copy_into(
 ) -> Changeset:
     """What the request changes in an image whose WORKDIR that is; nothing is written.
 
-    BadDestination, NoSuchOwner, BadMode, CircleOfLinks; InvalidArchive and its like.
+    BadDestination, NoSuchOwner, BadMode, CircleOfLinks, PathTooLong; InvalidArchive and its like.
     """
     return _Copier(image, workdir, request, archives).run(taken)
 

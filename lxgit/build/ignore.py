@@ -95,9 +95,9 @@ class Ignore:
                 return True
         return False
 
-    def standing(self, path: bytes) -> Standing:
-        """How a path stands."""
-        standing = self.top
+    def standing(self, path: bytes, above: Standing | None = None) -> Standing:
+        """How a path stands, in a directory that stands like that; by default in the root."""
+        standing = above or self.top
         for name in path.split(b"/") if path else ():
             standing = self.below(standing, name)
         return standing

@@ -11,7 +11,7 @@ import os
 from functools import partial
 
 from lxgit.beneath import follow_links, open_beneath
-from lxgit.errors import LxgitError
+from lxgit.errors import LxgitError, quoted
 from lxgit.objects.content import Below, stamp_of
 from lxgit.objects.directory import Subdirectory, read_directory
 from lxgit.objects.filetree import Node, walk_below
@@ -57,8 +57,15 @@ if TYPE_CHECKING:
             """
 
 
+_NOT_THERE = (*GONE, errno.ENAMETOOLONG)  # no directory has such a name
+
+
 class CircleOfLinks(LxgitError):
     """Links that lead to each other without end."""
+
+
+class PathTooLong(LxgitError):
+    """A path that nobody can look up, as it is or where its links lead."""
 
 
 def nothing(_: bytes) -> bool:
@@ -72,7 +79,7 @@ def joined(above: bytes, name: bytes) -> bytes:
 
 
 def resolved(source: Tree, path: bytes) -> bytes:
-    """The path with its links followed, the last one too. CircleOfLinks."""
+    """The path with its links followed, the last one too. CircleOfLinks, PathTooLong."""
 
     def target_of(at: bytes) -> bytes | None:
         node = source.find(at)
@@ -81,6 +88,11 @@ def resolved(source: Tree, path: bytes) -> bytes:
     try:
         return follow_links(path, target_of)
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise PathTooLong(
+                f"{quoted(path[:60])}… is too long a path, or leads to one",
+                hint="Linux takes 4,095 bytes",
+            ) from None
         if error.errno != errno.ELOOP:
             raise
         raise CircleOfLinks(f"'{os.fsdecode(path)}' leads in a circle of links") from None
@@ -104,12 +116,14 @@ class HostDirectory:
         try:
             directory = open_beneath(self._root, above, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
-            if error.errno not in GONE:
+            if error.errno not in _NOT_THERE:
                 raise
             return None
         try:
             return self._node(path, read_inode(directory, name or b"."))
-        except FileNotFoundError:
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):
+                raise
             return None
         finally:
             os.close(directory)
@@ -314,8 +328,11 @@ class Filtered:
         if not path:
             return self._ignore.top
         above, _, name = path.rpartition(b"/")
-        if above != self._above[0]:
-            self._above = above, self._ignore.standing(above)
+        known, standing = self._above
+        if above != known:
+            # A path is looked up part by part: each goes on from the last.
+            rest = above.removeprefix(known + b"/")
+            self._above = above, self._ignore.standing(rest, None if rest == above else standing)
         return self._ignore.below(self._above[1], name)
 
 

@@ -14,6 +14,7 @@ import os
 import posixpath
 from contextlib import contextmanager
 from functools import partial
+from itertools import takewhile
 
 from lxgit.build.ignore import as_text, ignoring, only
 from lxgit.build.patterns import Pattern, has_wildcards
@@ -93,7 +94,7 @@ class Taken(NamedTuple):
 def take(source: Source, request: CopyRequest) -> Taken:
     """Find out what a request takes, and read all of that once.
 
-    NotInSource, CircleOfLinks, BadPattern, Unreadable; SourceChanged.
+    NotInSource, CircleOfLinks, PathTooLong, BadPattern, Unreadable; SourceChanged.
     """
     with _told():
         roots = tuple(_Finder(source, request).roots())
@@ -133,10 +134,9 @@ class _Finder:
 
     def _matches(self, text: str) -> list[bytes]:
         """The paths that a source means: itself, or all that fit a pattern."""
-        literal: list[str] = []
-        rest = clean(text).split("/")
-        while rest and not has_wildcards(rest[0]):
-            literal.append(rest.pop(0))
+        parts = clean(text).split("/")
+        literal = tuple(takewhile(lambda part: not has_wildcards(part), parts))
+        rest = parts[len(literal) :]
         found = [os.fsencode("/".join(literal))]
         if not rest:
             return found

@@ -200,24 +200,41 @@ class FileTree:
 
     def find(self, path: bytes) -> Node | None:
         """What stands at a path whose parents are directories, no links followed."""
-        node: Node | None = self.root
-        for part in split(path):
-            node = node.children.get(part) if node is not None and node.children else None
+        node = self.root
+        for part in path.split(b"/"):
+            if part in (b"", b"."):
+                continue
+            below = node.children.get(part) if node.children else None
+            if below is None:
+                return None
+            node = below
         return node
+
+    def follow(self, path: bytes) -> Node | None:
+        """What stands at a path, its links followed as on the machine itself, the last one too.
+
+        None where nothing does, and where that is too far away to tell.
+        """
+        for _ in range(MAX_LINKS):
+            parent, _, name = path.rpartition(b"/")
+            parts = parent.split(b"/")
+            self._followed += len(parts)
+            if self._followed > _MAX_FOLLOWED:
+                return None
+            try:
+                above = self._descend(parts, path, make=False)
+            except (InvalidPath, TooDeep):
+                return None
+            node = above.children.get(name) if above.children is not None else None
+            if node is None or node.kind is not Kind.SYMLINK:
+                return node
+            path = node.target if node.target.startswith(b"/") else parent + b"/" + node.target
+        return None
 
     def has_program(self, path: bytes) -> bool:
         """Whether an executable file stands at a path, links followed as on the machine itself."""
-        for _ in range(MAX_LINKS):
-            parent, _, name = path.rpartition(b"/")
-            try:
-                above = self._descend(parent.split(b"/"), path, make=False)
-            except InvalidPath:
-                return False
-            node = above.children.get(name) if above.children is not None else None
-            if node is None or node.kind is not Kind.SYMLINK:
-                return node is not None and node.kind is Kind.FILE and bool(node.metadata.mode & 1)
-            path = node.target if node.target.startswith(b"/") else parent + b"/" + node.target
-        return False
+        node = self.follow(path)
+        return node is not None and node.kind is Kind.FILE and bool(node.metadata.mode & 1)
 
     def link(self, path: bytes, target: bytes) -> None:
         """Give what stands at `target` another name; InvalidPath when it is no file."""

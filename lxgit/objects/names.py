@@ -79,7 +79,9 @@ class InvalidName(LxgitError):
 def check_name(name: bytes) -> None:
     """Raise InvalidName unless Linux could have a directory entry of this name."""
     if not name or name in (b".", b"..") or b"/" in name or b"\0" in name or len(name) > 255:
-        raise InvalidName(f"{quoted(name)} is not a file name")
+        raise InvalidName(
+            f"{quoted(name)} is not a file name", hint="one has 255 bytes at most, and no slash"
+        )
 
 
 def is_unsafe(name: bytes) -> bool:

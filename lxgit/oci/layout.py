@@ -17,10 +17,9 @@ import re
 import stat
 from typing import Any, Protocol
 
-from lxgit.beneath import follow_links, open_beneath
+from lxgit.beneath import open_beneath
 from lxgit.errors import LxgitError
 from lxgit.objects.content import Slice
-from lxgit.objects.metadata import Kind
 from lxgit.oci.layoutwriter import IMAGE_NAME, REF_NAME, Descriptor, blob_path
 from lxgit.oci.platform import Platform, platform_of, the_best
 from lxgit.tuples import NamedTuple
@@ -119,16 +118,9 @@ class ArchivePlace:
 
     def part(self, name: str) -> Slice | None:
         """A member with bytes."""
-        try:
-            node = self._tree.find(follow_links(os.fsencode(name), self._target))
-        except (OSError, LxgitError):
-            return None
+        node = self._tree.follow(os.fsencode(name))
         content = node.content if node is not None else None
         return content if isinstance(content, Slice) else None
-
-    def _target(self, path: bytes) -> bytes | None:
-        node = self._tree.find(path)
-        return node.target if node is not None and node.kind is Kind.SYMLINK else None
 
 
 def read_images(place: Place, platform: Platform) -> list[FoundImage]:

@@ -9,6 +9,7 @@ writes it out; whoever made it may mean harm, so its files are read as those of 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from contextlib import contextmanager
@@ -44,7 +45,7 @@ def cloned(
 ) -> Iterator[HostDirectory]:
     """Fetch one commit into `scratch`, a directory that goes with its owner; its files.
 
-    CannotClone; DownloadFailed for what is no address; CircleOfLinks.
+    CannotClone; DownloadFailed for what is no address; CircleOfLinks, PathTooLong.
     """
     url, _, fragment = address.partition("#")
     name, _, place = fragment.partition(":")
@@ -88,7 +89,9 @@ def _opened(files: Path, place: str) -> Iterator[int]:
     top = os.open(files, _DIRECTORY)
     try:
         fd = open_beneath(top, resolved(HostDirectory(top), os.fsencode(place)), _DIRECTORY)
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            raise
         raise CannotClone(f"the repository has no directory '{place}'") from None
     finally:
         os.close(top)

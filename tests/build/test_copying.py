@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lxgit.build.copying import BadDestination
+from lxgit.build.ignore import Ignore, Standing, ignoring
 from lxgit.build.ownership import BadMode, NoSuchOwner, mode_change
-from lxgit.build.sources import CircleOfLinks, TreeSource
+from lxgit.build.sources import CircleOfLinks, Filtered, PathTooLong, TreeSource, resolved
 from lxgit.build.taking import NotInSource
 from lxgit.objects.acl import ACCESS
 from lxgit.objects.scan import read_tree
 from tests.build.kitchen import Kitchen, context
-from tests.support.archives import Archive
+from tests.support.archives import SYMLINK, Archive, read
 from tests.support.builder import acl
 from tests.support.stores import Listener
 
@@ -134,6 +136,48 @@ def test_what_is_refused(
     (root / "up").symlink_to("../../../../../../../etc")
     with pytest.raises(error):
         made(kitchen, root, base, *words.split())
+
+
+@pytest.mark.timeout(120)
+def test_a_path_that_is_too_long(kitchen: Kitchen, root: Path, base: Image, scratch: Path) -> None:
+    """From wherever it is copied, and wherever to."""
+    endless = "a/" * 100_000 + "x"
+    archive = TreeSource(read(scratch, Archive().add("f").add("l", SYMLINK, "f")))
+    (root / "long").symlink_to("n" * 300)
+    with context(root) as directory:
+        for source in (directory, archive, kitchen.source(base)):
+            for name in (endless, f"{endless}*", "l/../" * 100_000 + endless):
+                with pytest.raises(PathTooLong, match=r"^.a/a/[a/]*.… is too long a path"):
+                    kitchen.copy(source, base, name, to="/")
+            for name in ("n" * 300, f"f/{'n' * 300}", f"{'n' * 300}/f", "long"):
+                with pytest.raises(NotInSource):
+                    kitchen.copy(source, base, name, to="/")
+        for sources in (("f",), ("f", "g"), ("d",)):
+            with pytest.raises(PathTooLong):
+                kitchen.copy(directory, base, *sources, to=endless)
+    fits = "a/" * 1900
+    image = kitchen.copy(archive, base, "f", to=f"/{fits}x")
+    assert kitchen.copy(kitchen.source(image), base, f"{fits}x", to="/y").entry(b"y") is not None
+
+
+def test_a_deep_path_is_compared_with_rules_once(scratch: Path) -> None:
+    """Not with all that is above it at each part at which a link might be."""
+    asked = 0
+
+    class Counted(Ignore):
+        def below(self, above: Standing, name: bytes) -> Standing:
+            nonlocal asked
+            asked += 1
+            return super().below(above, name)
+
+    deep = b"d/" * 1900 + b"f"
+    tree = TreeSource(read(scratch, Archive(tarfile.PAX_FORMAT).add(os.fsdecode(deep))))
+    for rule, there in (("e", True), ("d/**/f", False), ("**/d/f", False), ("d/e", True)):
+        asked = 0
+        source = Filtered(tree, Counted(ignoring([rule])._rules))
+        assert resolved(source, deep) == deep
+        assert asked < 3 * 1900
+        assert (source.find(deep) is not None) is there
 
 
 def test_a_file_never_takes_the_place_of_a_directory(

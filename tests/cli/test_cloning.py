@@ -102,6 +102,8 @@ def test_what_cannot_be_cloned(based: Lxgit, address: str) -> None:
         (f"ADD {address}#{'1' * 40} /srv/", "cannot be fetched"),
         (f"ADD {address}#--upload-pack=x /srv/", "names no commit"),
         (f"ADD {address}#main:none /srv/", "has no directory 'none'"),
+        (f"ADD {address}#main:{'n' * 300} /srv/", "has no directory 'nnn"),
+        (f"ADD {address}#main:{'n/' * 9000} /srv/", "is too long a path"),
         (f"ADD {address}#main:out /srv/", "has no directory 'out'"),
         (f"ADD {address}#main:../../.. /srv/x", ""),
         ("ADD git@127.0.0.1:app /srv/", "not fetched by SSH"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -67,3 +68,29 @@ def test_a_tree_that_is_deep_is_not_gone_down_at_each_level() -> None:
         tree.put(b"d/" * level, Node(Kind.DIRECTORY, PLAIN))
         tree.put(b"d/" * level + b"f", Node(Kind.FILE, PLAIN))
     assert tree.descents == 1
+
+
+def test_what_stands_at_the_end_of_links() -> None:
+    tree = FileTree()
+    file = Node(Kind.FILE, PLAIN)
+    tree.put(b"d/f", file)
+    tree.put(b"e/g", Node(Kind.SYMLINK, PLAIN, target=b"../l/f"))
+    tree.put(b"l", Node(Kind.SYMLINK, PLAIN, target=b"/d"))
+    tree.put(b"circle", Node(Kind.SYMLINK, PLAIN, target=b"circle"))
+    for path in (b"d/f", b"/l/./f", b"../e/g", b"e/../e/g"):
+        assert tree.follow(path) is file
+    for path in (b"", b"f", b"d/f/f", b"none/../d/f", b"circle", b"circle/f", b"d/" + b"f" * 300):
+        assert tree.follow(path) is None
+
+
+@pytest.mark.timeout(60)
+def test_links_are_followed_so_far_and_no_farther() -> None:
+    """By all who follow some, together: each name costs the same, however deep it is."""
+    tree = FileTree()
+    deep = b"d/" * 1990
+    file = Node(Kind.FILE, PLAIN)
+    tree.put(deep + b"f", file)
+    tree.put(deep + b"l", Node(Kind.SYMLINK, PLAIN, target=b"../d/" * 1000 + b"f"))
+    assert tree.follow(deep + b"e/" * 2_000_000) is None
+    assert tree.follow(deep + b"l") is file
+    assert not all(tree.follow(deep + b"l") for _ in range(10_000))

@@ -268,9 +268,12 @@ DOCKERS = [
     (_row(config="a" * 300), "is not there"),
     (_row(layer="b" * 5000), "is not there"),
     (_row(layer="c" * 4000 + "/" + "d" * 4000), "is not there"),
+    (_row(config="a/" * 500_000), "is not there"),
+    (_row(layer="a/../" * 200_000 + "x"), "is not there"),
 ]
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(("manifest", "fault"), DOCKERS)
 def test_an_archive_of_dockers_that_lies(
     spotless: Repository, scratch: Path, manifest: Any, fault: str
