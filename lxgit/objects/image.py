@@ -177,14 +177,19 @@ def write_image(
     writer: ObjectWriter, rootfs: ObjectID, links: Links, config: ImageConfig
 ) -> ObjectID:
     """Write the root tree over a root filesystem that has been written; returns its id."""
-    parts = {
-        b"config.json": encode_config(config),
-        b"format": FORMAT,
-        LINKS: encode_links(links),
-    }
+    config_id = writer.add(ObjectType.BLOB, encode_config(config))
+    links_id = writer.add(ObjectType.BLOB, encode_links(links))
+    return write_root(writer, rootfs, links_id, config_id)
+
+
+def write_root(
+    writer: ObjectWriter, rootfs: ObjectID, links_id: ObjectID, config_id: ObjectID
+) -> ObjectID:
+    """Write the root tree over parts that have been written; returns its id."""
     entries = [
-        TreeEntry(MODE_FILE, name, writer.add(ObjectType.BLOB, data))
-        for name, data in parts.items()
+        TreeEntry(MODE_FILE, b"config.json", config_id),
+        TreeEntry(MODE_FILE, b"format", writer.add(ObjectType.BLOB, FORMAT)),
+        TreeEntry(MODE_FILE, LINKS, links_id),
+        TreeEntry(MODE_TREE, ROOTFS, rootfs),
     ]
-    entries.append(TreeEntry(MODE_TREE, ROOTFS, rootfs))
     return writer.add(ObjectType.TREE, encode_tree(entries))

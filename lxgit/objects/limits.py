@@ -51,6 +51,11 @@ def limits_for(place: int | Path, max_size: int | None) -> Limits:
     return Limits(free if max_size is None else max_size, free)
 
 
+def limits_besides(limits: Limits) -> Limits:
+    """Of what is written besides contents that have these limits: as much again, and a little."""
+    return Limits(limits.size + _LITTLE, limits.data)
+
+
 def archive_size(max_size: int) -> int:
     """Bytes that archives of so many of contents may have: as many of headers, and a little."""
     return 2 * max_size + _LITTLE

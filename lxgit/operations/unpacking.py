@@ -19,10 +19,10 @@ from lxgit.objects.entries import Entry
 from lxgit.objects.extent import MAX_ENTRIES, TooManyEntries
 from lxgit.objects.filetree import FileTree
 from lxgit.objects.ids import ObjectType
-from lxgit.objects.image import Image, read_image, write_image
-from lxgit.objects.imageconfig import architecture_name
+from lxgit.objects.image import Image, write_root
+from lxgit.objects.imageconfig import architecture_name, encode_config
 from lxgit.objects.intake import Intake
-from lxgit.objects.limits import Limits
+from lxgit.objects.limits import Account, Limits, TooLarge, limits_besides
 from lxgit.objects.links import Links, encode_links
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.scratch import ScratchObjects
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from lxgit.objects.content import Content, Slice
     from lxgit.objects.filetree import Node
     from lxgit.objects.ids import ObjectID
+    from lxgit.objects.imageconfig import ImageConfig
     from lxgit.objects.packwriter import PackWriter
     from lxgit.oci.config import ImageFacts
     from lxgit.progress import Progress
@@ -53,6 +54,12 @@ if TYPE_CHECKING:
 
 _MOST_ENTRIES = 2 * MAX_ENTRIES
 """Of all layers of an image, a file counted once more than a directory."""
+
+_MOST_CONFIGS = 512 << 20
+"""Bytes of what the steps of a history make of the config: 1,000 of them that fill it evenly."""
+
+_MOST_TREES = 1 << 30
+"""Bytes of directories, written anew by each layer that changes them, and held in memory."""
 
 
 class WrongLayer(LxgitError):
@@ -84,10 +91,13 @@ def committed(
     with repository.writing(), ExitStack() as stack:
         known = known_layers(repository, parts.facts.diff_ids)
         writer = stack.enter_context(repository.objects.writer())
+        objects = _Objects(repository, writer, limits)
         unpacker = None
         if len(known) < len(parts.facts.diff_ids):
-            unpacker = stack.enter_context(_unpacking(repository, writer, parts, limits, progress))
-        made = _Maker(repository, writer, unpacker, known).make(parts)
+            unpacker = stack.enter_context(
+                _unpacking(repository, writer, objects, parts, limits, progress)
+            )
+        made = _Maker(repository, objects, unpacker, known).make(parts)
         progress.phase("Writing to Git")
         stack.enter_context(writer.finish())
         remember(repository, made.unpacked)
@@ -121,35 +131,70 @@ class _Made(NamedTuple):
     unpacked: list[tuple[str, ObjectID]]
 
 
+class _Objects(ScratchObjects):
+    """What an image is but for contents. It is counted: what says little may make much of it.
+
+    A layer with one file writes a large directory anew, and a step a large config.
+    """
+
+    def __init__(self, repository: Repository, writer: PackWriter, limits: Limits) -> None:
+        super().__init__(repository.objects, writer)
+        self._writer: PackWriter = writer
+        self._account = Account(limits_besides(limits))
+        self._kept = 0
+
+    def add(self, kind: ObjectType, data: bytes) -> ObjectID:
+        """Keep an object, and write it. TooLarge."""
+        before = len(self._added)
+        oid = super().add(kind, data)
+        if len(self._added) > before:
+            self._account.add(len(data), len(data))
+            self._kept += len(data)
+            if self._kept > _MOST_TREES:
+                raise TooLarge(
+                    f"the image's layers write more than {_MOST_TREES:,} bytes of directories",
+                    hint="no image that somebody runs has so many: do not trust it",
+                )
+        return oid
+
+    def write(self, kind: ObjectType, data: bytes) -> ObjectID:
+        """Write what nobody reads before the image is there. TooLarge."""
+        self._account.add(len(data), len(data))
+        return self._writer.add(kind, data)
+
+
 class _Maker:
     """Makes the commits of one image."""
 
     def __init__(
         self,
         repository: Repository,
-        writer: PackWriter,
+        objects: _Objects,
         unpacker: _Unpacker | None,
         known: list[ObjectID],
     ) -> None:
         self._repository = repository
-        self._objects = unpacker.objects if unpacker else ScratchObjects(repository.objects, writer)
+        self._objects = objects
         self._unpacker = unpacker
         self._known = known
+        self._configs = 0  # bytes
 
     def make(self, parts: Parts) -> _Made:
         """All commits, from the first."""
         tip: ObjectID | None = None
+        config: ImageConfig | None = None
         image = _nothing(self._objects)
         unpacked = []
         layers = 0
         for entry in entries(parts.facts):
-            rootfs, links = image.rootfs, image.links
             if entry.diff_id is not None:
-                rootfs, links = self._files(parts, layers, entry.diff_id, image)
+                image = _image(self._objects, *self._files(parts, layers, entry.diff_id, image))
                 layers += 1
-            tree = write_image(self._objects, rootfs, links, entry.config)
-            image = read_image(self._objects, tree)
-            tip = self._objects.add(ObjectType.COMMIT, encode_commit(entry.commit(tree, tip)))
+            if entry.config is not config:
+                config = entry.config
+                config_id = self._config(config)
+            tree = write_root(self._objects, image.rootfs, image.links_id, config_id)
+            tip = self._objects.write(ObjectType.COMMIT, encode_commit(entry.commit(tree, tip)))
             if entry.diff_id is not None and layers > len(self._known):
                 unpacked.append((entry.chain, tip))
         assert tip is not None
@@ -163,6 +208,16 @@ class _Maker:
         assert self._unpacker is not None
         return self._unpacker.unpack(parts.layer(number), diff_id, below)
 
+    def _config(self, config: ImageConfig) -> ObjectID:
+        data = encode_config(config)
+        self._configs += len(data)
+        if self._configs > _MOST_CONFIGS:
+            raise TooLarge(
+                f"the image's history makes more than {_MOST_CONFIGS:,} bytes of configs",
+                hint="no image that somebody runs has so many: do not trust it",
+            )
+        return self._objects.write(ObjectType.BLOB, data)
+
 
 def _data(content: Content) -> int:
     """Bytes without holes."""
@@ -172,18 +227,23 @@ def _data(content: Content) -> int:
 
 
 def _nothing(objects: ScratchObjects) -> Image:
-    """A root directory without anything in it; it has no config."""
+    """A root directory without anything in it."""
     builder = TreeBuilder(objects, objects)
     builder.put(b"", Entry(Kind.DIRECTORY, Metadata(0o755, 0, 0, 0)))
-    rootfs = builder.write()
-    links = objects.add(ObjectType.BLOB, encode_links(Links()))
-    return Image(objects, rootfs, links, links, rootfs)
+    return _image(objects, builder.write(), Links())
+
+
+def _image(objects: ScratchObjects, rootfs: ObjectID, links: Links) -> Image:
+    """What the next layer comes to lie on: a root filesystem and its links, and no config."""
+    links_id = objects.add(ObjectType.BLOB, encode_links(links))
+    return Image(objects, rootfs, links_id, links_id, rootfs)
 
 
 @contextmanager
 def _unpacking(
     repository: Repository,
     writer: PackWriter,
+    objects: _Objects,
     parts: Parts,
     limits: Limits,
     progress: Progress,
@@ -192,7 +252,7 @@ def _unpacking(
     spool = os.open(repository.scratch_dir, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         with Intake(writer, spool, *parts.sources) as intake, ExitStack() as stack:
-            yield _Unpacker(repository, writer, intake, spool, stack, parts, limits, progress)
+            yield _Unpacker(repository, objects, intake, spool, stack, parts, limits, progress)
     finally:
         os.close(spool)
 
@@ -203,7 +263,7 @@ class _Unpacker:
     def __init__(
         self,
         repository: Repository,
-        writer: PackWriter,
+        objects: _Objects,
         intake: Intake,
         spool: int,
         stack: ExitStack,
@@ -211,9 +271,9 @@ class _Unpacker:
         limits: Limits,
         progress: Progress,
     ) -> None:
-        self.objects = ScratchObjects(repository.objects, writer)
         self.base: TreeLayer | None = None
         self._repository = repository
+        self._objects = objects
         self._intake = intake
         self._spool = spool
         self._stack = stack
@@ -244,7 +304,7 @@ class _Unpacker:
         self._spend()
         changes = settle(read, base)
         self._take(changes)
-        return apply(changes, base, self.objects, self._entry)
+        return apply(changes, base, self._objects, self._entry)
 
     def _offer(self, content: Content) -> None:
         """A content of the layer, which another of the same layer may take the place of."""
@@ -286,5 +346,5 @@ class _Unpacker:
         if node.content is not None:
             oid = self._intake.oid(node.content)
         elif node.kind is Kind.SYMLINK:
-            oid = self.objects.add(ObjectType.BLOB, node.target)
+            oid = self._objects.add(ObjectType.BLOB, node.target)
         return Entry(node.kind, node.metadata, oid, node.rdev)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.errors import LxgitError
-from lxgit.objects import imagepaths
+from lxgit.objects import imagepaths, limits
 from lxgit.objects.tarsource import is_compressed
 from lxgit.oci.layout import DirectoryPlace, read_images
 from lxgit.oci.platform import Platform
@@ -222,6 +222,61 @@ def test_all_layers_have_so_many_entries(
     refused(repository, path, "the image's layers have more than 35 entries in all")
     monkeypatch.setattr(unpacking, "_MOST_ENTRIES", counted)
     assert loaded(repository, path) == ["it:latest"]
+
+
+def _growing(steps: int, size: int) -> list[dict[str, object]]:
+    """A history whose first step sets a variable of that size, and the others a small one each."""
+    said = [f"ENV BIG={os.urandom(size // 2).hex()}", *(f"ENV N={n}" for n in range(steps))]
+    history = [{"created_by": one, "empty_layer": True} for one in said]
+    return [*history, {"created_by": "RUN true"}]
+
+
+def test_steps_that_write_a_large_config_each(
+    repository: Repository, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They count, though no layer has anything of them."""
+    path = layers(scratch / "layout", PLAIN, history=_growing(20, 50_000))
+    with monkeypatch.context() as patch:
+        patch.setattr(limits, "_LITTLE", 500_000)
+        refused(repository, path, "it unpacks to more than 501,000 bytes", max_size=1000)
+    with monkeypatch.context() as patch:
+        patch.setattr(unpacking, "_MOST_CONFIGS", 500_000)
+        refused(repository, path, "the image's history makes more than 500,000 bytes of configs")
+    monkeypatch.setattr(limits, "_LITTLE", 1_200_000)
+    monkeypatch.setattr(unpacking, "_MOST_CONFIGS", 1_200_000)
+    assert loaded(repository, path, max_size=1000) == ["it:latest"]
+
+
+def test_layers_that_write_a_large_directory_each(
+    repository: Repository, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = Archive().add("d", DIRECTORY)
+    for number in range(1000):
+        large.add(f"d/{number}", SYMLINK, "x")
+    tars = [large.raw(), *(Archive().add(f"d/new{n}").raw() for n in range(20))]
+    path = layers(scratch / "layout", *tars)
+    with monkeypatch.context() as patch:
+        patch.setattr(limits, "_LITTLE", 300_000)
+        refused(repository, path, "it unpacks to more than 301,000 bytes", max_size=1000)
+    with monkeypatch.context() as patch:
+        patch.setattr(unpacking, "_MOST_TREES", 300_000)
+        refused(repository, path, "the image's layers write more than 300,000 bytes of directories")
+    monkeypatch.setattr(limits, "_LITTLE", 1_500_000)
+    monkeypatch.setattr(unpacking, "_MOST_TREES", 1_500_000)
+    assert loaded(repository, path, max_size=1000) == ["it:latest"]
+
+
+def test_as_many_layers_and_steps_as_there_are_in_practice(
+    repository: Repository, scratch: Path
+) -> None:
+    """What steps write is no matter of a --max-size that the contents fit into."""
+    said = [f"LABEL about{number}={'word ' * 300}" for number in range(150)]
+    said += [f"ENV V{number}={'x' * 100}" for number in range(150)]
+    history = [{"created_by": one, "empty_layer": True} for one in said]
+    tars = [Archive().add(f"{number}", content=b"x").raw() for number in range(127)]
+    history += [{"created_by": "RUN true"}] * len(tars)
+    path = layers(scratch / "layout", *tars, history=history)
+    assert loaded(repository, path, max_size=127) == ["it:latest"]
 
 
 def test_names_that_are_as_long_as_can_be(
