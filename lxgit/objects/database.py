@@ -13,6 +13,7 @@ import os
 from lxgit.errors import LxgitError
 from lxgit.objects.ids import ObjectID, ObjectType, hash_trusted, hex_id, object_header
 from lxgit.objects.inflate import BadObjectData
+from lxgit.objects.limits import READ_LIMIT
 from lxgit.objects.loose import LooseObjects
 from lxgit.objects.packindex import BadPack
 from lxgit.objects.packs import PackFile, PastLimit
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
     _Packed = Callable[[PackFile, int, ObjectID], "_T"]
-
-READ_LIMIT = 512 << 20
-"""The most bytes of one object that `read` takes into memory."""
 
 _MOST_OPEN = 200
 

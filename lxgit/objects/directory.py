@@ -13,6 +13,7 @@ from itertools import islice
 from lxgit.errors import quoted
 from lxgit.objects.entries import Entry
 from lxgit.objects.ids import ObjectID, ObjectType
+from lxgit.objects.limits import READ_LIMIT, unreadable
 from lxgit.objects.metadata import (
     Described,
     InvalidMetadata,
@@ -234,16 +235,22 @@ def _tree_mode(entry: Entry | Subdirectory) -> int:
 
 
 def encode_meta(metadata: Metadata, entries: Mapping[bytes, Entry | Subdirectory]) -> bytes:
-    """The `%meta` of a directory; the entries by file name, in any order."""
+    """The `%meta` of a directory; the entries by file name, in any order.
+
+    TooLarge beyond READ_LIMIT, before it is all in memory.
+    """
     lines = [encode_line(b".", Kind.DIRECTORY, metadata)]
+    size = len(lines[0])
     stored = sorted(
         (encode_name(name), entry) for name, entry in entries.items() if isinstance(entry, Entry)
     )
-    lines += [
-        encode_line(name, entry.kind, entry.metadata, entry.rdev)
-        for name, entry in stored
-        if not entry.is_directory
-    ]
+    for name, entry in stored:
+        if not entry.is_directory:
+            line = encode_line(name, entry.kind, entry.metadata, entry.rdev)
+            size += len(line)
+            if size > READ_LIMIT:
+                raise unreadable("the metadata of a directory")
+            lines.append(line)
     return b"".join(lines)
 
 

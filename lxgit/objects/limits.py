@@ -11,6 +11,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 
+READ_LIMIT = 512 << 20
+"""The most bytes of one object that are taken into memory: nothing but contents may be larger."""
+
 _UNLIMITED = 2**63
 _LITTLE = 64 << 20
 
@@ -83,6 +86,14 @@ class Account:
                 f"it unpacks to more than {limits.size:,} bytes",
                 hint="a larger --max-size allows it",
             )
+
+
+def unreadable(what: str) -> TooLarge:
+    """The error for an object of more than READ_LIMIT bytes that has to be read whole."""
+    return TooLarge(
+        f"{what} would take more than {READ_LIMIT:,} bytes, and could not be read again",
+        hint="have fewer entries in one directory, with fewer or smaller attributes",
+    )
 
 
 def no_room(free: int) -> TooLarge:

@@ -28,6 +28,7 @@ from lxgit.objects.collisions import CollisionCheck, hash_foreign, read_written
 from lxgit.objects.content import SourceChanged
 from lxgit.objects.ids import ObjectID, ObjectType, hash_trusted, object_header
 from lxgit.objects.inflate import compress, crc32, deflater
+from lxgit.objects.limits import READ_LIMIT, unreadable
 from lxgit.objects.newfile import NewFile
 from lxgit.objects.packindex import encode_index
 from lxgit.objects.packs import (
@@ -121,7 +122,12 @@ class PackWriter:
         return oid in self._index
 
     def add(self, kind: ObjectType, data: bytes) -> ObjectID:
-        """The object's id; it is written unless this pack or the store has it."""
+        """The object's id; it is written unless this pack or the store has it.
+
+        TooLarge beyond READ_LIMIT, whatever it is: what is added whole is read whole.
+        """
+        if len(data) > READ_LIMIT:
+            raise unreadable(f"a {kind.name.lower()}")
         bulk = kind is ObjectType.BLOB and not self.trusted and self._blob_bytes > _BULK_FROM
         oid = hash_foreign(data) if bulk else hash_trusted(kind, data)
         if self._has(oid):

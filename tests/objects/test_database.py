@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.objects import database, packwriter
 from lxgit.objects.database import (
     CorruptObject,
     MissingObject,
@@ -14,6 +15,7 @@ from lxgit.objects.database import (
     WrongType,
 )
 from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
+from lxgit.objects.limits import TooLarge
 from tests.support import rlimits
 from tests.support.packcraft import Raw, blob, write_pack
 
@@ -86,6 +88,20 @@ def test_an_object_too_large_to_be_read_whole(objects: ObjectDatabase, git_dir: 
     write_pack(git_dir, [Raw(oid, ObjectType.TREE.value, b"", size=1 << 40)])
     with pytest.raises(ObjectTooLarge, match=hex_id(oid)):
         objects.tree(oid)
+
+
+def test_nothing_is_written_that_could_not_be_read_whole(
+    objects: ObjectDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packwriter, "READ_LIMIT", 1000)
+    monkeypatch.setattr(database, "READ_LIMIT", 1000)
+    for kind in ObjectType:
+        with objects.writer() as writer:
+            oid = writer.add(kind, bytes(1000))
+            with pytest.raises(TooLarge, match=f"a {kind.name.lower()} would take more"):
+                writer.add(kind, bytes(1001))
+            writer.finish().release()
+        assert objects.read(oid) == (kind, bytes(1000))
 
 
 def test_a_prefix_finds_objects_wherever_they_are(objects: ObjectDatabase, stock: StockGit) -> None:

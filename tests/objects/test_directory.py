@@ -18,6 +18,7 @@ from lxgit.objects.directory import (
 )
 from lxgit.objects.entries import Entry
 from lxgit.objects.ids import ObjectID, ObjectType
+from lxgit.objects.limits import TooLarge
 from lxgit.objects.metadata import InvalidMetadata, Kind, Metadata
 from lxgit.objects.tree import (
     MODE_FILE,
@@ -83,6 +84,21 @@ def test_what_differs_is_read_as_from_the_whole(old: Directory, new: Directory) 
             assert after.entries.get(name) == new.entries.get(name)
         else:
             assert before.entries.get(name) == after.entries.get(name)
+
+
+def test_metadata_is_written_up_to_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = Memory()
+    plain = Metadata(0o644, 0, 0, 0)
+    entries: dict[bytes, Entry | Subdirectory] = {
+        b"%d" % n: Entry(Kind.FILE, plain, OIDS[0]) for n in range(9)
+    }
+    tree = decode_tree(memory.tree(write_directory(memory, Directory(plain, entries))))
+    size = len(memory.blob(tree[0].oid))
+    monkeypatch.setattr("lxgit.objects.directory.READ_LIMIT", size)
+    write_directory(memory, Directory(plain, entries))
+    monkeypatch.setattr("lxgit.objects.directory.READ_LIMIT", size - 1)
+    with pytest.raises(TooLarge, match="the metadata of a directory"):
+        write_directory(memory, Directory(plain, entries))
 
 
 def test_what_is_the_same_is_not_read() -> None:

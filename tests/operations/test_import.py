@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.errors import LxgitError
+from lxgit.objects import directory, packwriter
 from lxgit.objects.helper import HelperFailed
 from lxgit.objects.ingest import write_tree
+from lxgit.objects.limits import TooLarge
 from lxgit.operations import treecommit
 from lxgit.operations.importing import import_image
 from lxgit.repository import create_repository
@@ -74,6 +76,31 @@ def test_a_process_that_helps_is_killed(
     assert children() <= before
     take(repository, source)
     assert stock_fsck(repository) == ""
+
+
+def test_metadata_that_could_not_be_read_again(
+    repository: Repository, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "READ_LIMIT", 3000)
+    with pytest.raises(TooLarge, match="the metadata of a directory would take more"):
+        take(repository, source)
+    assert repository.refs.read("refs/heads/base") is None
+    assert left_in(repository) == []
+
+
+def test_links_that_could_not_be_read_again(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        below = tmp_path / ("d" * 200) / str(number)
+        below.mkdir(parents=True)
+        (below / "file").touch()
+        os.link(below / "file", below / "link")
+    monkeypatch.setattr(packwriter, "READ_LIMIT", 10_000)
+    with pytest.raises(TooLarge, match="a blob would take more"):
+        take(repository, tmp_path)
+    assert repository.refs.read("refs/heads/base") is None
+    assert left_in(repository) == []
 
 
 def test_a_directory_with_the_store_in_it(tmp_path: Path) -> None:
