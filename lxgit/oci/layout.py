@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _MOST_JSON = 4 << 20  # bytes; what registries take for a manifest (distribution-spec)
 _MOST_LAYERS = 500  # Docker runs 127
 _MOST_IMAGES = 1000
+_MOST_CONFIGS = 64 << 20  # bytes of all images; what docker save writes has about 10 KB each
 _MOST_NESTED = 3  # an index in an index
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EXDEV}
 _NOT_THERE |= {errno.ENAMETOOLONG}
@@ -211,8 +212,10 @@ def descriptor(value: object) -> Descriptor:
 
 def checked(place: Place, wanted: Descriptor) -> bytes:
     """The bytes of a small blob, which are what its descriptor says. BadLayout."""
-    part = part_of(place, wanted)
-    data = _small(part)
+    return _checked(wanted, _small(part_of(place, wanted)))
+
+
+def _checked(wanted: Descriptor, data: bytes) -> bytes:
     if digest_of(data) != wanted.digest:
         raise BadLayout(f"{wanted.digest[:19]} has other bytes than its digest says")
     return data
@@ -234,14 +237,35 @@ def _small(part: Slice) -> bytes:
     return part.whole()
 
 
+class _Configs:
+    """The configs of all images, which are held together: one that many share is read once."""
+
+    def __init__(self) -> None:
+        self._read: dict[Slice, bytes] = {}
+        self._size = 0
+
+    def read(self, part: Slice) -> bytes:
+        """A config. BadLayout, also for more than there may be in all."""
+        if part not in self._read:
+            self._size += part.size
+            if self._size > _MOST_CONFIGS:
+                raise BadLayout(
+                    f"the images' configs have more than {_MOST_CONFIGS:,} bytes together",
+                    hint="several archives may have more",
+                )
+            self._read[part] = _small(part)
+        return self._read[part]
+
+
 def _layout_images(place: Place, index: dict[str, Any], platform: Platform) -> Iterator[FoundImage]:
+    configs = _Configs()
     for entries in _by_name(_entries(index)):
         chosen = entries[0] if len(entries) == 1 else the_best(entries, platform)
         data, _ = manifest_digest(
             checked(place, descriptor(chosen)), platform, lambda one: checked(place, one)
         )
         manifest = read_manifest(data)
-        config = checked(place, manifest.config)
+        config = _checked(manifest.config, configs.read(part_of(place, manifest.config)))
         layers = tuple(part_of(place, layer) for layer in manifest.layers)
         yield FoundImage(_names(chosen), config, layers)
 
@@ -282,6 +306,7 @@ def _docker_images(place: Place, listed: Slice) -> Iterator[FoundImage]:
     rows = _read_json(_small(listed), "manifest.json")
     if not isinstance(rows, list) or not 0 < len(rows) <= _MOST_IMAGES:
         raise BadLayout("manifest.json is no list of images")
+    configs = _Configs()
     for row in rows:
         fields = row if isinstance(row, dict) else {}
         config, layers = fields.get("Config"), fields.get("Layers") or []
@@ -291,7 +316,7 @@ def _docker_images(place: Place, listed: Slice) -> Iterator[FoundImage]:
         if not _are_strings(tags):
             raise BadLayout("manifest.json has a name that is none")
         found = tuple(_named_part(place, name) for name in layers)
-        yield FoundImage(tuple(tags), _small(_named_part(place, config)), found)
+        yield FoundImage(tuple(tags), configs.read(_named_part(place, config)), found)
 
 
 def _named_part(place: Place, name: str) -> Slice:

@@ -61,7 +61,7 @@ class Loaded(NamedTuple):
 class _Coming(NamedTuple):
     """An image that is about to be unpacked: the refs that it gets, by name."""
 
-    parts: Parts
+    image: FoundImage
     refs: dict[str, str]
 
 
@@ -93,7 +93,13 @@ def _load(
     progress: Progress,
 ) -> list[Loaded]:
     told = request.source.name if isinstance(request.source, Path) else "standard input"
-    with committed(repository, coming.parts, limits, progress) as oid:
+    layers = coming.image.layers
+    parts = Parts(
+        read_config(coming.image.config, len(layers)),
+        lambda number: layers[number],
+        tuple({layer.fd for layer in layers}),
+    )
+    with committed(repository, parts, limits, progress) as oid:
         return [
             Loaded(
                 name,
@@ -128,24 +134,30 @@ def _opened(
 def _checked(
     repository: Repository, images: list[FoundImage], name: str | None, asked: Platform | None
 ) -> list[_Coming]:
-    """What is to be unpacked. Errors as of `load`."""
+    """What is to be unpacked. Errors as of `load`.
+
+    Images with one config are one image, of several names. What the configs say is not held: it
+    takes several times their bytes, until the last image is there.
+    """
     if name is not None and len(images) > 1:
         raise UsageError(
             f"there are {len(images)} images, and '{name}' is one name",
             hint="without it they have their own",
         )
-    coming, steps = [], 0
+    coming: dict[tuple[bytes, int], _Coming] = {}
+    steps = 0
     for image in images:
-        parts = _parts(image, asked)
-        steps += len(parts.facts.steps)
+        key = image.config, len(image.layers)
+        if key not in coming:
+            coming[key] = _Coming(image, {})
+            steps += len(read_config(*key, asked).steps)
         if steps > _MOST_STEPS:
             raise BadLayout(
                 f"the images have more than {_MOST_STEPS:,} steps together",
                 hint="several archives may have more: each step is a commit",
             )
-        refs = {one: ref_for(repository, one) for one in _names(image, name)}
-        coming.append(_Coming(parts, refs))
-    return coming
+        coming[key].refs.update((one, ref_for(repository, one)) for one in _names(image, name))
+    return list(coming.values())
 
 
 def _names(image: FoundImage, name: str | None) -> list[str]:
@@ -159,12 +171,3 @@ def _names(image: FoundImage, name: str | None) -> list[str]:
         )
     found = (parse_reference(one).local_name for one in image.names)
     return [one if ":" in one else f"{one}:latest" for one in found]
-
-
-def _parts(image: FoundImage, asked: Platform | None) -> Parts:
-    layers = image.layers
-    return Parts(
-        read_config(image.config, len(layers), asked),
-        lambda number: layers[number],
-        tuple({layer.fd for layer in layers}),
-    )

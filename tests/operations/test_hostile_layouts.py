@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lxgit.oci import layout as layouts
 from lxgit.oci.layout import digest_of
 from tests.support.archives import header, octal
 from tests.support.layouts import (
@@ -306,9 +307,58 @@ def test_steps_without_end(spotless: Repository, scratch: Path) -> None:
     """Each is a commit, though it has no layer; an image may have two thousand."""
     history = [{"created_by": "a"}, *[{"created_by": "b", "empty_layer": True}] * 1999]
     layout = Layout(scratch / "layout")
-    manifest = layout.manifest([PLAIN], history=history)
-    place = layout.index(*(named(manifest, f"it{number}") for number in range(11)))
+    images = [layout.manifest([PLAIN], history=history, author=f"{n}") for n in range(11)]
+    place = layout.index(*(named(one, f"it{number}") for number, one in enumerate(images)))
     refused(spotless, place, "the images have more than 20,000 steps together")
+
+
+def _large(author: str) -> dict[str, Any]:
+    """A config of 10,000 bytes and a little, as that of a step with a long command."""
+    history = [{"created_by": author + "x" * 10_000}]
+    return config_of([PLAIN], history=history, author=author)
+
+
+def _in_layout(place: Path, configs: list[dict[str, Any]]) -> Path:
+    layout = Layout(place)
+    layer = layout.layer(PLAIN)
+    manifests = [layout.manifest_of(layout.json(one, CONFIG), [layer]) for one in configs]
+    return layout.index(*(named(one, f"it:{n}") for n, one in enumerate(manifests)))
+
+
+def _in_docker_directory(place: Path, configs: list[dict[str, Any]]) -> Path:
+    place.mkdir()
+    (place / "layer.tar").write_bytes(PLAIN)
+    rows = []
+    for number, config in enumerate(configs):
+        name = f"{config['author']}.json"
+        (place / name).write_text(json.dumps(config))
+        rows.append({"Config": name, "RepoTags": [f"it:{number}"], "Layers": ["layer.tar"]})
+    (place / "manifest.json").write_text(json.dumps(rows))
+    return place
+
+
+def _in_docker_archive(place: Path, configs: list[dict[str, Any]]) -> Path:
+    directory = _in_docker_directory(place, configs)
+    with tarfile.open(place.with_suffix(".tar"), "w") as archive:
+        for path in directory.iterdir():
+            archive.add(path, path.name)
+    return place.with_suffix(".tar")
+
+
+@pytest.mark.parametrize("write", [_in_layout, _in_docker_directory, _in_docker_archive])
+def test_configs_of_many_images(
+    repository: Repository,
+    scratch: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write: Callable[[Path, list[dict[str, Any]]], Path],
+) -> None:
+    """They are held together, and have a bound; one that many images have is there once."""
+    monkeypatch.setattr(layouts, "_MOST_CONFIGS", 25_000)
+    different = write(scratch / "different", [_large(f"{number}") for number in range(3)])
+    refused(repository, different, "the images' configs have more than 25,000 bytes together")
+    path = write(scratch / "shared", [_large("0"), _large("1"), *[_large("0")] * 50])
+    assert set(loaded(repository, path)) == {f"it:{number}" for number in range(52)}
+    assert len({repository.refs.read(ref) for ref in repository.refs.list()}) == 2
 
 
 def test_words_of_a_history_stay_words(repository: Repository, scratch: Path) -> None:
