@@ -18,7 +18,7 @@ from lxgit.objects.dockerlines import (
     json_words,
     read_instructions,
 )
-from lxgit.objects.words import BACKSLASH, first_word, split_words
+from lxgit.objects.words import BACKSLASH, split_words, words_with_ends
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ _WITH_HEREDOCS = ("ADD", "COPY", "RUN")
 _NOT_LATER = ("FROM", "MAINTAINER", "ONBUILD")  # in ONBUILD
 
 _STAGE = re.compile(r"[a-z][a-z0-9._-]*")
-_DIRECTIVE = re.compile(r"#[ \t]*(?P<name>[A-Za-z][A-Za-z0-9]*)[ \t]*=[ \t]*(?P<value>.*?)[ \t\r]*")
+_DIRECTIVE = re.compile(r"#[ \t]*(?P<name>[A-Za-z][A-Za-z0-9]*)[ \t]*=[ \t]*(?P<value>.*)")
 _FLAG = re.compile(r"--(?P<name>[a-z-]+)(?:=(?P<value>.*))?", re.DOTALL)
 _SYNTAX = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?:[:@].*)?")
 _MAX_STAGES = 1000
@@ -160,7 +160,7 @@ def _directives(text: str) -> dict[str, str]:
             break
         if name in found:
             raise BadDockerfile(f"line {number}: there are two '{name}' directives")
-        found[name] = match["value"]
+        found[name] = match["value"].rstrip(" \t\r")
     if found.get("escape", BACKSLASH) not in (BACKSLASH, "`"):
         raise BadDockerfile(
             f"the escape character cannot be {found['escape'][:20]!r}", hint="\\ or ` can"
@@ -208,8 +208,10 @@ def _flags(name: str, rest: str, escape: str) -> tuple[tuple[tuple[str, str], ..
     """The flags before the arguments, and those. BadInstruction."""
     known = _FLAGS.get(name, ())
     found = []
-    while known and rest.startswith("--"):
-        word, rest = first_word(rest, escape)
+    end = 0
+    words = words_with_ends(rest, escape)
+    while known and rest.startswith("--", end):
+        word, end = next(words)
         if word == "--":
             break
         match = _FLAG.fullmatch(word)
@@ -217,7 +219,7 @@ def _flags(name: str, rest: str, escape: str) -> tuple[tuple[tuple[str, str], ..
             takes = " ".join(f"--{each}" for each in known)
             raise BadInstruction(f"'{word[:80]}' is not understood", hint=f"it takes {takes}")
         found.append((match["name"], match["value"] or ""))
-    return tuple(found), rest
+    return tuple(found), rest[end:]
 
 
 def copied_words(rest: str, escape: str) -> list[str]:

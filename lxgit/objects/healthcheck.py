@@ -31,8 +31,9 @@ _OPTION = re.compile(r"--(?P<name>[a-z-]+)=(?P<value>\S*)[ \t]*")
 def healthcheck_of(rest: str) -> dict[str, Any]:
     """The value of `Healthcheck`. BadInstruction."""
     found: dict[str, Any] = {}
-    while match := _OPTION.match(rest):
-        rest = rest[match.end() :]
+    end = 0
+    while match := _OPTION.match(rest, end):
+        end = match.end()
         name, value = match["name"], match["value"]
         if name in _TIMES:
             found[_TIMES[name]] = _nanoseconds(value)
@@ -40,6 +41,7 @@ def healthcheck_of(rest: str) -> dict[str, Any]:
             found |= {"Retries": int(value)} if int(value) else {}
         else:
             raise BadInstruction(f"'--{name}={value}' is not understood")
+    rest = rest[end:]
     kind, _, command = rest.partition(" ")
     if kind.upper() == "NONE" and not command.strip() and not found:
         return {"Test": ["NONE"]}

@@ -67,10 +67,13 @@ def split_words(text: str, escape: str = BACKSLASH) -> list[str]:
     return [text[begin:end] for begin, end in _spans(text, escape)]
 
 
-def first_word(text: str, escape: str = BACKSLASH) -> tuple[str, str]:
-    """The first of them, and what follows it; both empty where there is none. BadWord."""
-    begin, end = next(_spans(text, escape), (0, 0))
-    return text[begin:end], text[end:].lstrip(_BLANK)
+def words_with_ends(text: str, escape: str = BACKSLASH) -> Iterator[tuple[str, int]]:
+    """Each of them by turns, and where what follows it begins. BadWord once it is that one's."""
+    for begin, end in _spans(text, escape):
+        behind = end
+        while behind < len(text) and text[behind] in _BLANK:
+            behind += 1
+        yield text[begin:end], behind
 
 
 def _spans(text: str, escape: str) -> Iterator[tuple[int, int]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,9 @@ from hypothesis import strategies as st
 from lxgit.build.arguments import before_stages, unused
 from lxgit.build.dockerfile import BadDockerfile, Dockerfile, parse, parse_later
 from lxgit.errors import LxgitError
-from lxgit.objects.dockerlines import BadInstruction
+from lxgit.objects.dockerlines import BadInstruction, Instruction
+from lxgit.objects.imageconfig import ImageConfig
+from lxgit.objects.instructions import apply
 from lxgit.objects.words import Room
 
 WHOLE = """\
@@ -151,7 +155,24 @@ def test_nothing_but_words_comes_of_any_text(pieces: list[str]) -> None:
         assert "\n" not in step.text
 
 
+@pytest.mark.timeout(60)
 def test_a_long_file_takes_no_longer_than_its_length() -> None:
     lines = ["FROM a", *["RUN --mount=" + "a b '\" " * 1000 + "'\"' x" for _ in range(100)]]
     assert len(read("\n".join(lines)).stages[0].steps) == 100
     assert len(read("FROM a\n" + "RUN x\n" * 100_000).stages[0].steps) == 100_000
+    blanks = " \t" * 200_000
+    found = read(f"# syntax = \t a{blanks}b {blanks}\r\nFROM a")
+    assert found.warnings[0].startswith("the syntax 'a \t")
+    assert read(f"# escape={blanks}`{blanks}\r\nFROM a").escape == "`"
+
+
+def test_many_flags_take_no_longer_than_their_length() -> None:
+    """What follows is not copied for each."""
+    begun = time.process_time()
+    (run,) = read(f"FROM a\nRUN {'--mount=a ' * 100_000}-- --mount=b 'c").stages[0].steps
+    assert run.flags == (("mount", "a"),) * 100_000
+    assert run.rest == "--mount=b 'c"
+    check = Instruction("HEALTHCHECK", "--retries=1 " * 200_000 + "NONE")
+    with pytest.raises(BadInstruction, match="'NONE' is no check"):
+        apply(ImageConfig(), check)
+    assert time.process_time() - begun < 1
