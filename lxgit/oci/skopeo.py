@@ -341,8 +341,9 @@ def _reason(text: str) -> str:
     """What went wrong, without the way there; on one line, and no longer than one can read."""
     lines = [line for line in text.splitlines() if line.strip()]
     last = next((line for line in reversed(lines) if "level=fatal" in line), "".join(lines[-1:]))
-    found = re.search(r'msg="(.*)"$', last)
-    why = found[1].replace('\\"', '"').replace("\\\\", "\\") if found else last
+    _, _, said = last.partition('msg="')
+    message = said[:-1].replace('\\"', '"').replace("\\\\", "\\")
+    why = message if said.endswith('"') else last
     while shorter := _PREFIX.sub("", why, count=1):
         if shorter == why:
             break
