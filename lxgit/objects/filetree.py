@@ -93,7 +93,6 @@ class FileTree:
         # Where the parents of earlier paths are, spelled as they were: members come directory by
         # directory. Forgotten as soon as a directory or a link, which they may lead through, goes.
         self._parents: dict[bytes, dict[bytes, Node]] = {}
-        self._last: tuple[bytes, dict[bytes, Node] | None] = (b"", None)  # that was put
 
     def _descend(self, parts: list[bytes], path: bytes, *, make: bool = True) -> Node:
         """The directory at `parts`, links followed inside the tree; missing ones are made."""
@@ -157,8 +156,6 @@ class FileTree:
             path = path.rstrip(b"/")
         above, _, name = path.rpartition(b"/")
         children = self._parents.get(above)
-        if children is None:
-            children = self._children_of_last(above)
         if children is None or not _is_name(name):
             parts = split(path)
             if not parts:
@@ -171,26 +168,15 @@ class FileTree:
         present = children.get(name)
         if present is None:
             self._count()
-        elif present.children is not None and node.children is not None:
-            present.metadata = node.metadata
-            node = present
-        elif present.children is not None or present.kind is Kind.SYMLINK:
+        elif present.children is not None:
+            if node.children is not None:
+                present.metadata = node.metadata
+                return present
+            self._parents.clear()
+        elif present.kind is Kind.SYMLINK:
             self._parents.clear()
         children[name] = node
-        self._last = path, node.children
         return node
-
-    def _children_of_last(self, path: bytes) -> dict[bytes, Node] | None:
-        """What the directory has that was put last, if it was put at that path.
-
-        So a tree that is only deep is not gone down anew at each level. How deep its last levels
-        may be `_descend` says.
-        """
-        last, children = self._last
-        if children is None or last != path or path.count(b"/") > MAX_DEPTH - 3:
-            return None
-        self._parents[path] = children
-        return children
 
     def _put_root(self, node: Node) -> Node:
         if node.kind is not Kind.DIRECTORY:
