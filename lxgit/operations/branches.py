@@ -190,40 +190,32 @@ def rename_branch(
 ) -> str | None:
     """Give a branch, HEAD's by default, another name; HEAD, its containers and its log follow.
 
-    A rename that did not come to its end, on a full disk for example, is gone on with. One to a
-    name that cannot be beside the old one, `a` to `a/b`, goes over a third, as in Git, which is a
-    branch as well: so there always is one. Returns the commit that a branch was at which had the
-    new name, if no name has that any more.
+    A rename that did not come to its end, on a full disk for example, is gone on with. Returns the
+    commit that a branch was at which had the new name, if no name has that any more.
     """
+    from lxgit.objects.refs import HeadElsewhere
+    from lxgit.operations.attached import containers_on, detach
+
+    head = repository.refs.head()
     if old is None:
-        head = repository.refs.head()
         if not isinstance(head, str):
             raise NoSuchRef("HEAD is on no branch", hint="name the branch: 'branch -m OLD NEW'")
         old = head.removeprefix(BRANCHES)
     old, new = branch_name(old), branch_name(new)
-    message = f"Branch: renamed {branch_ref(old)} to {branch_ref(new)}"
-    between = f"{old.replace('/', '.')}.renaming"
-    if repository.refs.beside(branch_ref(new)) == (branch_ref(old),):
-        check_branch_name(repository, new)
-        _rename(repository, old, between, message, force=False, identity=identity)
-    if repository.refs.read(branch_ref(old)) is None:
-        last = repository.refs.reflog(branch_ref(between))[:1]
-        if any(entry.message == message for entry in last):
-            old = between
-    return _rename(repository, old, new, message, force=force, identity=identity)
-
-
-def _rename(
-    repository: Repository, old: str, new: str, message: str, *, force: bool, identity: Identity
-) -> str | None:
-    from lxgit.objects.refs import HeadElsewhere
-    from lxgit.operations.attached import containers_on, detach
-
     oid = branch_tip(repository, old)
     if new == old:
         return None
     check_branch_name(repository, new)
+    if repository.refs.beside(branch_ref(new)) == (branch_ref(old),):
+        from lxgit.objects.filelock import RefConflict
+
+        raise RefConflict(
+            f"'{new}' cannot be beside '{old}'",
+            hint=f"over a third name it can follow: 'lxgit branch -m {old} NAME', then"
+            f" 'lxgit branch -m NAME {new}'",
+        )
     present = repository.refs.read(branch_ref(new))
+    message = f"Branch: renamed {branch_ref(old)} to {branch_ref(new)}"
     last = repository.refs.reflog(branch_ref(new))[:1]
     begun = present == oid and any(entry.message == message for entry in last)
     if present is not None and not begun and not force:
@@ -232,8 +224,6 @@ def _rename(
     who = identity.committer
     if not begun:
         log = repository.refs.not_in_log(branch_ref(new), repository.refs.reflog(branch_ref(old)))
-        if log and log[0].message == message:  # of the name in between
-            del log[0]
         set_ref(repository, branch_ref(new), oid, old=present, message=message, who=who, log=log)
     with suppress(HeadElsewhere):
         repository.refs.set_head(branch_ref(new), old=branch_ref(old), message=message, who=who)

@@ -8,20 +8,20 @@ from lxgit.operations.naming import NameTaken, namesake, namesake_ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from lxgit.repository import Repository
 
 
-def check_room(repository: Repository, refs: Iterable[str], going: Collection[str]) -> None:
+def check_room(repository: Repository, refs: Iterable[str]) -> None:
     """RefConflict where one cannot be beside what is there; NameTaken where that has its name.
 
-    Which may be a container. A branch or tag in the way was made by stock Git, unless it is `going`
-    with this undo: what lxgit made is undone first. So would `branch -m` be.
+    Which may be a container. A branch or tag in the way was made by stock Git: what lxgit made is
+    undone first. So would `branch -m` be.
     """
     for ref in refs:
         short = short_name(ref)
-        if others := [one for one in repository.refs.beside(ref) if one not in going]:
+        if others := repository.refs.beside(ref):
             raise RefConflict(
                 f"'{short}' cannot be back beside '{short_name(others[0])}',"
                 " which lxgit did not make",
