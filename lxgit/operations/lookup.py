@@ -140,16 +140,16 @@ def find_container(repository: Repository, text: str) -> Container:
 
 
 def read_commit(repository: Repository, oid: ObjectID) -> Commit:
-    """The commit of that id, without parents that a shallow clone does not have: as Git has it."""
+    """The commit of that id; without parents, as in Git, where a shallow clone lacks any."""
     from lxgit.objects.commits import decode_commit
 
     commit = decode_commit(repository.objects.commit(oid))
     if commit.parents and os.path.exists(f"{repository.git_dir}/shallow"):
         from lxgit.objects.filecheck import shallow_commits
 
-        there = tuple(parent for parent in commit.parents if parent in repository.objects)
-        if there != commit.parents and oid in shallow_commits(repository.git_dir):
-            return commit._replace(parents=there)
+        is_whole = all(parent in repository.objects for parent in commit.parents)
+        if not is_whole and oid in shallow_commits(repository.git_dir):
+            return commit._replace(parents=())
     return commit
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.objects.ids import hex_id
+from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.refnames import CACHE, DELETED
 from lxgit.objects.refs import ANY
 from lxgit.operations.branches import create_branch, delete_branch
@@ -16,6 +16,7 @@ from lxgit.operations.gc import gc
 from lxgit.operations.hiding import HiddenHistory
 from lxgit.operations.imagehistory import image_history
 from lxgit.operations.importing import import_image
+from lxgit.operations.lookup import read_commit
 from lxgit.operations.showing import show_commit
 from lxgit.repository import Repository, create_repository
 from tests.support.stockgit import StockGit
@@ -177,6 +178,21 @@ def test_what_a_shallow_fetch_left_out_is_missed_by_nothing(
     lost = hex_id(repository.revisions.resolve("base~1"))
     (other.git_dir / "shallow").write_text(f"{lost}\n", "ascii")  # the tip is no end of it now
     assert any(f"{lost} is missing" in one.message for one in problems(other.path))
+
+
+def test_a_merge_that_lacks_a_parent_there_has_none(repository: Repository, scratch: Path) -> None:
+    """As in Git: what it is compared with is not the other one."""
+    import_three(repository, scratch)
+    git = StockGit(repository.git_dir)
+    there = git.word("rev-parse", "base")
+    raw = git("cat-file", "commit", "base").replace(
+        b"\nparent ", f"\nparent {'1' * 40}\nparent ".encode(), 1
+    )
+    merge = git.word("hash-object", "-t", "commit", "-w", "--stdin", stdin=raw)
+    (repository.git_dir / "shallow").write_text(f"{merge}\n", "ascii")
+    repository.objects.scan()
+    assert read_commit(repository, from_hex(merge)).parents == ()
+    assert read_commit(repository, from_hex(there)).parents != ()
 
 
 def test_a_shallow_clone_of_two_branches_loses_nothing(
