@@ -225,7 +225,7 @@ class RefStore(RefReader):
         with self._lock(name):
             log = self._logs.read(name)
             added = len(log) - len(of)
-            if added >= 0 and log[added:] == tuple(of):
+            if added >= 0 and log[added:] == tuple(of) and (of or self._is_there(name)):
                 self._rewrite(name, [*log[:added], *entries])
 
     def deleted(self) -> tuple[Deletion, ...]:

@@ -26,7 +26,7 @@ from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from lxgit.objects.ids import ObjectID
     from lxgit.objects.operationlog import Operation
@@ -67,31 +67,30 @@ def undo(
     crash cut short is gone on with. With `force`, a container that has changed since is put back,
     too; that is kept; those on a branch that goes are on none; and what cannot be undone is passed
     over, for good. NothingToUndo; MovedSince, ChangedSince, ContainerRuns, LostUpper, GoneSince,
-    BranchInUse, RefConflict, NameTaken, and then nothing has been undone.
+    BranchInUse, RefConflict, NameTaken, and then nothing has been done.
     """
     verb = "redo" if redo else "undo"
-
-    def pass_over(passed: Operation) -> None:
-        if not dry_run:
-            _finish(repository, passed, verb, identity)
-
+    passed: list[Operation] = []
     operation, steps = _next(
-        repository, redo=redo, pass_over=pass_over if force else None, progress=progress
+        repository, redo=redo, passed=passed if force else None, progress=progress
     )
     if not steps:
         if not dry_run:
-            _finish(repository, operation, verb, identity)
+            for one in (*passed, operation):
+                _finish(repository, one, verb, identity)
         return _told(repository, operation, list(all_steps(repository, operation, redo=redo)), {})
     _check_head(repository, operation, steps)
-    back = [each.moved.name for each in steps if _comes_back(each)]
-    check_room(repository, back, {each.moved.name for each in steps if each.wanted is None})
+    check_room(repository, [each.moved.name for each in steps if _comes_back(each)])
     detached = _detached(repository, steps, force=force)
     kept: dict[str, str] = {}
     if not dry_run:
+        for one in passed:
+            _finish(repository, one, verb, identity)
         repository.operations.next_operation(verb, operation.id)
         logs = _logs(repository, operation, steps)
         undoing = _Undoing(repository, f"{verb}: {operation.message}", identity, logs)
-        for step in _in_order(repository, steps, back):
+        # What is to go goes last: HEAD has left a branch before that is deleted.
+        for step in sorted(steps, key=lambda step: step.wanted is None):
             if step.places:
                 kept |= _place(undoing, step, progress, force=force)
             else:
@@ -104,13 +103,13 @@ def _next(
     repository: Repository,
     *,
     redo: bool,
-    pass_over: Callable[[Operation], None] | None,
+    passed: list[Operation] | None,
     progress: Progress,
 ) -> tuple[Operation, list[Step]]:
     """The operation whose turn it is, and what is to be done: nothing where but its end is missing.
 
-    What is passed over that did come to be is told; what cannot be undone, to `pass_over`, too.
-    NothingToUndo; without `pass_over` GoneSince, MovedSince, ChangedSince; errors as `steps_of`.
+    What is passed over that did come to be is told; `passed` gets what cannot be undone, too.
+    NothingToUndo; without such a list GoneSince, MovedSince, ChangedSince; errors as `steps_of`.
     """
     done, undone = repository.operations.read()
     operations = undone if redo else done
@@ -125,14 +124,14 @@ def _next(
         except MovedSince as error:
             fault = error
         if fault is not None:
-            if pass_over is None:
+            if passed is None:
                 back = f"'lxgit undo {option}--force' goes on to the one {there}"
                 fault.hint = f"{fault.hint}; {back}" if fault.hint else back
                 raise fault
             progress.warn(f"passed over: {fault.message}")
-            pass_over(operation)
+            passed.append(operation)
         elif steps or operation.begun == ("redo" if redo else "undo"):
-            if pass_over is None:
+            if passed is None:
                 _check_unchanged(repository, steps)
             return operation, steps
         elif (container := _gone(repository, operation)) is not None:
@@ -205,19 +204,6 @@ def _was_unborn(repository: Repository, operation: Operation, steps: Sequence[St
         for entry in repository.refs.reflog("HEAD")
         if (entry.message, entry.who.time) == left
     )
-
-
-def _in_order(repository: Repository, steps: Sequence[Step], back: Sequence[str]) -> list[Step]:
-    """What is to go goes last, when HEAD has left it; but what is in the way of another before."""
-    blocked = {name: others for name in back if (others := repository.refs.beside(name))}
-    in_the_way = {other for others in blocked.values() for other in others}
-
-    def rank(step: Step) -> int:
-        if step.wanted is None:
-            return 1 if step.moved.name in in_the_way else 3
-        return 2 if step.moved.name in blocked else 0
-
-    return sorted(steps, key=rank)
 
 
 def _detached(
