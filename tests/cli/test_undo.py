@@ -161,9 +161,9 @@ def test_what_is_passed_over_for_nothing_can_still_be_undone(full: Lxgit, git: S
     full("branch", "new", "base")
     git("symbolic-ref", "HEAD", "refs/heads/new")
     full("branch", "x", "base")
-    full("branch", "-f", "x", "third")
+    full("branch", "-f", "x", "tuned")
     moved = git.word("rev-parse", "x")
-    git("update-ref", "refs/heads/x", "tuned")
+    git("update-ref", "refs/heads/x", "third")
     assert "HEAD is on the branch 'new'" in full("undo", "--force", code=1).err
     git("update-ref", "refs/heads/x", moved)
     full("undo")
