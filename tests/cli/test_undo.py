@@ -163,7 +163,7 @@ def test_what_is_passed_over_for_nothing_can_still_be_undone(full: Lxgit, git: S
     full("branch", "x", "base")
     full("branch", "-f", "x", "tuned")
     moved = git.word("rev-parse", "x")
-    git("update-ref", "refs/heads/x", "third")
+    git("update-ref", "refs/heads/x", git.commit("mine", "base"))
     assert "HEAD is on the branch 'new'" in full("undo", "--force", code=1).err
     git("update-ref", "refs/heads/x", moved)
     full("undo")
