@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NOT_FROM_A_MACHINE = "no tool that packs a root file system writes that: do not trust the archive"
 _NO_NAMES = (b"", b".", b"..")
 _MAX_FOLLOWED = 1 << 24  # parts of links' targets in all: half a minute's work
-_MOST_PATHS = 1 << 29
+MOST_PATHS = 1 << 29
 """Bytes of all paths together, each as long as it is. MAX_ENTRIES ordinary ones take less."""
 
 IMPLIED = Metadata(0o755, 0, 0, 0)
@@ -291,7 +291,7 @@ def walk_below(
         items = node.children.items()
         return iter(items if key is None else sorted(items, key=key))
 
-    left = _MOST_PATHS
+    left = MOST_PATHS
     stack = [(b"", items_of(top))]
     while stack:
         prefix, items = stack[-1]
@@ -300,7 +300,7 @@ def walk_below(
             left -= len(path)
             if left < 0:
                 raise TooManyEntries(
-                    f"paths of more than {_MOST_PATHS >> 20} MiB in all",
+                    f"paths of more than {MOST_PATHS >> 20} MiB in all",
                     hint="no machine has such: do not trust where they come from",
                 )
             yield path, node

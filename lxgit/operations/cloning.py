@@ -18,7 +18,10 @@ from lxgit.beneath import open_beneath
 from lxgit.build.sources import HostDirectory, resolved
 from lxgit.build.taking import clean
 from lxgit.errors import LxgitError
+from lxgit.objects.extent import MAX_ENTRIES, TooManyEntries
+from lxgit.objects.filetree import MOST_PATHS
 from lxgit.objects.git import Git, GitFailed
+from lxgit.objects.limits import Account, limits_for
 from lxgit.operations.download import parts_of
 
 TYPE_CHECKING = False
@@ -26,13 +29,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from lxgit.objects.limits import Limits
     from lxgit.progress import Progress
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./@-]*")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _ID = re.compile(r"[0-9a-f]{40}")
 _EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-_SETTINGS = ("core.bare=false", "transfer.fsckObjects=true", "gc.auto=0")
+_SETTINGS = (
+    "core.bare=false",
+    "core.quotePath=false",
+    "transfer.fsckObjects=true",
+    "gc.auto=0",
+)
+_BY_HAND = "clone it, and give the directory with what is wanted of it"
 
 
 class CannotClone(LxgitError):
@@ -45,7 +55,8 @@ def cloned(
 ) -> Iterator[HostDirectory]:
     """Fetch one commit into `scratch`, a directory that goes with its owner; its files.
 
-    CannotClone; DownloadFailed for what is no address; CircleOfLinks, PathTooLong.
+    CannotClone; TooManyEntries, TooLarge; DownloadFailed for what is no address; CircleOfLinks,
+    PathTooLong.
     """
     url, _, fragment = address.partition("#")
     name, _, place = fragment.partition(":")
@@ -58,10 +69,13 @@ def cloned(
     Git(None).run(["init", "--quiet", "--bare", "--template=", f"{top}"])
     git = Git(top, *_SETTINGS)
     commit = _fetch(git, url, name or "HEAD", {"GIT_ALLOW_PROTOCOL": allowed(url), **proxies})
-    with _usual_umask():
-        files.mkdir()
-        for words in (["read-tree", commit], ["checkout-index", "--all", "--quiet"]):
-            list(git.stream(words, environment={"GIT_WORK_TREE": f"{files}"}))
+    try:
+        _check_extent(git, commit, limits_for(scratch, None))
+        _write_out(git, commit, files)
+    except GitFailed as error:
+        raise CannotClone(
+            f"'{url}' cannot be written out: {error.message}", hint=_BY_HAND
+        ) from None
     progress.phase("")
     with _opened(files, clean(place)) as root:
         yield HostDirectory(root)
@@ -71,6 +85,35 @@ def allowed(url: str) -> str:
     """What Git may speak for an address: as it says, and from http also https, never back."""
     scheme = url.partition("://")[0]
     return "http:https" if scheme == "http" else scheme
+
+
+def _check_extent(git: Git, commit: str, limits: Limits) -> None:
+    """Refuse what there is no room for: a few trees that have each other unfold to any number.
+
+    Git's index has each path in memory, as long as it is. TooManyEntries, TooLarge.
+    """
+    account = Account(limits)
+    paths = 0
+    lines = git.lines(["ls-tree", "-r", "-t", "-l", "--full-tree", commit])
+    for entries, line in enumerate(lines, start=1):
+        facts, _, path = line.partition(b"\t")
+        paths += len(path)
+        if entries > MAX_ENTRIES or paths > MOST_PATHS:
+            raise TooManyEntries(
+                f"the repository unfolds to more than {MAX_ENTRIES:,} entries,"
+                f" or {MOST_PATHS >> 20} MiB of paths",
+                hint=_BY_HAND,
+            )
+        size = facts.rpartition(b" ")[2]
+        if size != b"-":  # a directory, or a submodule
+            account.add(int(size), int(size))
+
+
+def _write_out(git: Git, commit: str, files: Path) -> None:
+    with _usual_umask():
+        files.mkdir()
+        for words in (["read-tree", commit], ["checkout-index", "--all", "--quiet"]):
+            list(git.stream(words, environment={"GIT_WORK_TREE": f"{files}"}))
 
 
 @contextmanager

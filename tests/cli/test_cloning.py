@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.objects.extent import TooManyEntries
+from lxgit.objects.limits import Limits, TooLarge
+from lxgit.operations import cloning
 from lxgit.operations.cloning import allowed
 from tests.support import gitserver
+from tests.support.stores import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from lxgit.errors import LxgitError
     from tests.support.program import Lxgit
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
@@ -129,3 +134,53 @@ def test_a_repository_as_the_context(based: Lxgit, address: str) -> None:
     assert "'page' to copy" in failed.err
     left = os.listdir(based.store / "tmp")
     assert not [name for name in left if name.startswith("owner-")]
+
+
+def test_a_repository_that_unfolds_without_end(based: Lxgit, scratch: Path) -> None:
+    """Five trees, each a hundred times in the next, are ten thousand million directories."""
+    script = """
+        git init -q --bare bomb.git && cd bomb.git && tree=$(git mktree </dev/null)
+        for level in 1 2 3 4 5; do
+            tree=$(seq 100 | sed "s/.*/040000 tree $tree\\t&/" | git mktree)
+        done
+        export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
+        git update-ref HEAD $(git commit-tree -m bomb $tree)
+    """
+    subprocess.run(["sh", "-ec", script], cwd=scratch, check=True)
+    with gitserver.serving(scratch) as url:
+        failed = based("build", f"{url}/bomb.git", code=1, timeout=120).err
+        assert failed.splitlines() == [
+            "lxgit: the repository unfolds to more than 4,194,304 entries, or 512 MiB of paths",
+            "hint: clone it, and give the directory with what is wanted of it",
+        ]
+        assert "line 2, ADD: the repository unfolds" in add(based, f"ADD {url}/bomb.git /", code=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "fits", "wanted"),
+    [
+        ("MAX_ENTRIES", 8, TooManyEntries),
+        ("MOST_PATHS", 56, TooManyEntries),
+        ("limits_for", 73, TooLarge),
+    ],
+)
+def test_how_much_a_repository_may_have(
+    address: str,
+    scratch: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    fits: int,
+    wanted: type[LxgitError],
+) -> None:
+    """Its entries, directories and links too; their paths; the bytes of its files."""
+
+    def fetch(most: int) -> None:
+        limit = (lambda *_: Limits(most, most)) if name == "limits_for" else most
+        monkeypatch.setattr(cloning, name, limit)
+        with cloning.cloned(address, scratch, proxies={}, progress=Listener()) as files:
+            assert files.find(b"docs/page") is not None
+
+    fetch(fits)
+    with pytest.raises(wanted):
+        fetch(fits - 1)
+    assert len(list(scratch.glob("clone-*-files"))) == 1

@@ -127,7 +127,7 @@ def test_paths_that_are_long_below_a_few_links(
     longest = max(len(path) for path, _ in tree.walk())
     assert longest > 3000
     assert list(tree.links().groups) == []
-    monkeypatch.setattr(filetree, "_MOST_PATHS", 100_000)
+    monkeypatch.setattr(filetree, "MOST_PATHS", 100_000)
     with pytest.raises(TooManyEntries, match="paths of more than"):
         list(tree.walk())
 
