@@ -11,9 +11,15 @@ import hashlib
 import os
 
 from lxgit.errors import LxgitError
-from lxgit.objects.ids import ObjectID, ObjectType, hash_trusted, hex_id, object_header
+from lxgit.objects.ids import (
+    READ_LIMIT,
+    ObjectID,
+    ObjectType,
+    hash_trusted,
+    hex_id,
+    object_header,
+)
 from lxgit.objects.inflate import BadObjectData
-from lxgit.objects.limits import READ_LIMIT
 from lxgit.objects.loose import LooseObjects
 from lxgit.objects.packindex import BadPack
 from lxgit.objects.packs import PackFile, PastLimit

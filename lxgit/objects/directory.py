@@ -12,8 +12,7 @@ from itertools import islice
 
 from lxgit.errors import quoted
 from lxgit.objects.entries import Entry
-from lxgit.objects.ids import ObjectID, ObjectType
-from lxgit.objects.limits import READ_LIMIT, unreadable
+from lxgit.objects.ids import READ_LIMIT, ObjectID, ObjectType
 from lxgit.objects.metadata import (
     Described,
     InvalidMetadata,
@@ -249,6 +248,8 @@ def encode_meta(metadata: Metadata, entries: Mapping[bytes, Entry | Subdirectory
             line = encode_line(name, entry.kind, entry.metadata, entry.rdev)
             size += len(line)
             if size > READ_LIMIT:
+                from lxgit.objects.limits import unreadable
+
                 raise unreadable("the metadata of a directory")
             lines.append(line)
     return b"".join(lines)

@@ -22,6 +22,9 @@ else:
 
 ZERO_ID = ObjectID(bytes(20))
 
+READ_LIMIT = 512 << 20
+"""The most bytes of one object that are taken into memory: nothing but contents may be larger."""
+
 
 class InvalidObjectID(LxgitError):
     """Not forty hexadecimal digits."""

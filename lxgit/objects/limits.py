@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 
 from lxgit.errors import LxgitError
+from lxgit.objects.ids import READ_LIMIT
 from lxgit.records import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-
-READ_LIMIT = 512 << 20
-"""The most bytes of one object that are taken into memory: nothing but contents may be larger."""
 
 _UNLIMITED = 2**63
 _LITTLE = 64 << 20

@@ -26,9 +26,9 @@ import os
 from lxgit.fsutil import fsync_directory, write_all
 from lxgit.objects.collisions import CollisionCheck, hash_foreign, read_written
 from lxgit.objects.content import SourceChanged
-from lxgit.objects.ids import ObjectID, ObjectType, hash_trusted, object_header
+from lxgit.objects.ids import READ_LIMIT, ObjectID, ObjectType, hash_trusted, object_header
 from lxgit.objects.inflate import compress, crc32, deflater
-from lxgit.objects.limits import READ_LIMIT, unreadable
+from lxgit.objects.limits import unreadable
 from lxgit.objects.newfile import NewFile
 from lxgit.objects.packindex import encode_index
 from lxgit.objects.packs import (
