@@ -6,7 +6,6 @@ docs/format.md lists all that is in it. The directory has mode 0700.
 from __future__ import annotations
 
 import os
-import stat
 
 from lxgit.errors import LxgitError, quoted
 from lxgit.fsutil import make_directories, write_atomic
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 FORMAT = b"lxgit store 1\n"
 OBJECTS = "what gc may drop"
 _OTHER_FILES = (b"include", b"worktreeconfig")  # sections and a key that name some (git-config(1))
+_OTHERS_WRITE = 0o022
 _DIRECTORIES = ("layers", "containers", "locks", "tmp")
 _CREATION = "create"  # the lock of it
 
@@ -213,20 +213,27 @@ def open_repository(path: Path | str) -> Repository:
     StoreDenied when it is another user's, PermissionError when that cannot be told.
     """
     try:
-        _require_own(path)
+        mode = _require_own(path)
     except FileNotFoundError:
         raise _none_at(path) from None
     except NotADirectoryError:
         raise NotAStore(f"'{path}' is not a directory", hint="--store names another one") from None
+    if mode & _OTHERS_WRITE and os.listdir(path):  # which anybody may have put there
+        raise StoreDenied(
+            f"others can write to '{path}', so it is not taken for a store",
+            hint="--store names another directory; one that is empty will do",
+        )
     try:
         with open(f"{path}/format", "rb") as file:
-            version = file.read()
+            owner, version = os.fstat(file.fileno()).st_uid, file.read()
     except FileNotFoundError:
         if _is_unfinished(path):
             raise _none_at(path) from None
         raise NotAStore(
             f"'{path}' is not a store of lxgit's", hint="--store names another directory"
         ) from None
+    if owner != os.geteuid():  # somebody has been given the directory alone
+        raise StoreDenied(f"what is in '{path}' is not yours", hint="--store names another store")
     if version != FORMAT:
         raise NotAStore(
             f"the store at '{path}' has the format {quoted(version[:40])}",
@@ -242,24 +249,23 @@ def _none_at(path: Path | str) -> NoStore:
     )
 
 
-def _require_own(path: Path | str) -> None:
-    """StoreDenied unless the directory is this process's user's, before anything of it is read.
+def _require_own(path: Path | str) -> int:
+    """The mode of a directory that is this process's user's, before anything of it is read.
+
+    StoreDenied where it is another's.
 
     Its owner could have us write through links, and Git run what its configuration names; so root
     is refused as anybody is, as by Git (safe.directory in git-config(1)). To root, the files of a
     user's containers would have other owners besides. FileNotFoundError, NotADirectoryError.
     """
-    owner, user = os.stat(f"{path}/").st_uid, os.geteuid()
-    if owner == user:
-        return
+    status = os.stat(f"{path}/")
+    owner = status.st_uid
+    if owner == os.geteuid():
+        return status.st_mode
     fault = f"the store at '{path}' is not yours"
     if owner == 0:
         raise StoreDenied(fault, hint="sudo lxgit …")
     hint = f"sudo -u '#{owner}' lxgit …; or another --store"
-    if user == 0:
-        from shlex import quote
-
-        hint += f"; or, if you trust all that is in it: chown root {quote(os.fspath(path))}"
     raise StoreDenied(f"{fault}, but user {owner}'s", hint=hint)
 
 
@@ -267,14 +273,13 @@ def _is_unfinished(path: Path | str) -> bool:
     """Whether all that is there is what `create_repository` puts before it is done.
 
     Another's directory may have the same names in it, as /srv has `git`, with something in them.
-    Where anybody can write, as to /dev/shm, anybody may have put that there.
     """
-    if os.stat(path).st_mode & stat.S_IWOTH:
-        return False
     return all(_is_begun(f"{path}/{name}", name) for name in os.listdir(path))
 
 
 def _is_begun(path: str, name: str) -> bool:
+    if os.lstat(path).st_uid != os.geteuid():
+        return False
     if name == "git":
         from lxgit.objects.gitdir import is_ours
 
@@ -296,6 +301,10 @@ def create_repository(path: Path | str) -> Repository:
     make_directories(os.fspath(path), mode=0o700)
     _require_own(path)  # another may have been faster
     os.chmod(path, 0o700)
+    try:
+        return open_repository(path)  # now that nobody else can put anything there
+    except NoStore:
+        pass
     repository = Repository(path)
     for name in _DIRECTORIES:
         (repository.path / name).mkdir(mode=0o700, exist_ok=True)

@@ -13,7 +13,7 @@ from tests.support.stockgit import StockGit
 if TYPE_CHECKING:
     from pathlib import Path
 
-KEYS = ("user.name", "user.email", "core.editor")
+KEYS = ("user.name", "user.email")
 
 WRITTEN = {
     "as Git writes it": b'[user]\n\tname = Ada\n\temail = "ada@example.org"\n',

@@ -52,9 +52,7 @@ def ask_message(session: Session, name: str, comments: str) -> str:
     NoMessage where there is no terminal to write on; else as `edit_message`.
     """
     check_terminal()
-    repository = session.repository()
-    command = editor(repository.config)
-    return edit_message(repository.git_dir / name, command, comments)
+    return edit_message(session.repository().git_dir / name, editor(), comments)
 
 
 def check_terminal() -> None:

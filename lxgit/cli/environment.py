@@ -7,10 +7,6 @@ from __future__ import annotations
 
 import os
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 ROOT_STORE = "/var/lib/lxgit"
 
 USER = os.geteuid()
@@ -90,14 +86,10 @@ def on_path(program: str) -> bool:
     return any(os.access(os.path.join(place, program), os.X_OK) for place in directories)
 
 
-def editor(configured: Callable[[str], str | None]) -> str:
-    """The shell command that edits a file (git-var, GIT_EDITOR).
-
-    `configured` answers for a key of the store's Git configuration.
-    """
+def editor() -> str:
+    """The shell command that edits a file (git-var, GIT_EDITOR), never one that a store names."""
     return (
         variable("GIT_EDITOR")
-        or configured("core.editor")
         or variable("VISUAL")
         or variable("EDITOR")
         or ("editor" if on_path("editor") else "vi")

@@ -101,14 +101,12 @@ def test_editors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("GIT_EDITOR", "VISUAL", "EDITOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    none = dict[str, str]().get
-    assert environment.editor(none) == "vi"
+    assert environment.editor() == "vi"
     (tmp_path / "editor").touch(0o755)
-    assert environment.editor(none) == "editor"
+    assert environment.editor() == "editor"
     monkeypatch.setenv("EDITOR", "ed")
-    assert environment.editor(none) == "ed"
+    assert environment.editor() == "ed"
     monkeypatch.setenv("VISUAL", "vim -f")
-    assert environment.editor(none) == "vim -f"
-    assert environment.editor({"core.editor": "nano"}.get) == "nano"
+    assert environment.editor() == "vim -f"
     monkeypatch.setenv("GIT_EDITOR", "emacs")
-    assert environment.editor({"core.editor": "nano"}.get) == "emacs"
+    assert environment.editor() == "emacs"

@@ -191,8 +191,7 @@ def test_roots_commands_obey_nothing_of_anothers_store(based: Lxgit, command: st
     assert contents(based.store) == before
     assert done.err == (
         f"lxgit: the store at '{based.store}' is not yours, but user {USER}'s\n"
-        f"hint: sudo -u '#{USER}' lxgit …; or another --store; or, if you trust all that is in it:"
-        f" chown root {based.store}\n"
+        f"hint: sudo -u '#{USER}' lxgit …; or another --store\n"
     )
     based.store.joinpath("format").unlink()
     os.mkfifo(based.store / "format")  # whoever read it would wait
@@ -204,7 +203,7 @@ def test_a_store_is_not_made_in_anothers_directory(lxgit: Lxgit, busybox_tar: Pa
     """Who could read the image, and swap what is in it."""
     lxgit.store.mkdir(mode=0o750)
     os.chown(lxgit.store, USER, USER)
-    refused(lxgit("import", busybox_tar, "base", code=1), f"user {USER}'s", "chown root")
+    refused(lxgit("import", busybox_tar, "base", code=1), f"user {USER}'s", "another --store")
     assert list(lxgit.store.iterdir()) == []
     assert lxgit.store.stat().st_mode & 0o7777 == 0o750
     os.chown(lxgit.store, 0, 0)
@@ -212,22 +211,50 @@ def test_a_store_is_not_made_in_anothers_directory(lxgit: Lxgit, busybox_tar: Pa
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("planted", ["git", "nothing yet"])
-def test_a_store_is_not_made_where_anybody_can_write(
-    based: Lxgit, busybox_tar: Path, planted: str
+@pytest.mark.parametrize("mode", [0o1777, 0o2775])
+@pytest.mark.parametrize("planted", [["git"], ["git", "format"], ["locks"], ["else"]])
+def test_what_others_can_write_to_is_no_store(
+    based: Lxgit, busybox_tar: Path, planted: list[str], mode: int
 ) -> None:
-    """To /dev/shm itself, whose mode stays."""
+    """As /dev/shm itself, whose mode stays."""
     shared = based.home / "shared"
     shared.mkdir()
-    if planted == "git":
-        subprocess.run(["cp", "-a", based.store / "git", shared], check=True)
-        subprocess.run(["chown", "-R", str(USER), shared / "git"], check=True)
-    shared.chmod(0o1777)
+    for name in planted:
+        if (based.store / name).exists():
+            subprocess.run(["cp", "-a", based.store / name, shared], check=True)
+        else:
+            (shared / name).touch()
+    shared.chmod(mode)
     before = contents(shared)
     made = replace(based, store=shared)("import", busybox_tar, "other", code=1)
-    refused(made, f"'{shared}' is not a store of lxgit's", "--store names another directory")
+    refused(made, f"others can write to '{shared}'", "one that is empty will do")
     assert contents(shared) == before
-    assert shared.stat().st_mode & 0o7777 == 0o1777
+    assert shared.stat().st_mode & 0o7777 == mode
+
+
+@pytest.mark.root
+def test_an_empty_directory_becomes_a_store_that_is_closed(lxgit: Lxgit, busybox_tar: Path) -> None:
+    """As a tmpfs is that was just mounted."""
+    lxgit.store.mkdir()
+    lxgit.store.chmod(0o1777)
+    lxgit("import", busybox_tar, "base")
+    assert lxgit.store.stat().st_mode & 0o7777 == 0o700
+    assert lxgit("branch").out == "* base\n"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("begun", [False, True])
+def test_who_was_given_the_directory_alone_is_refused_what_is_in_it(
+    based: Lxgit, busybox_tar: Path, *, begun: bool
+) -> None:
+    given_away(based.store, USER)
+    os.chown(based.store, 0, 0)
+    if begun:
+        (based.store / "format").unlink()
+    before = contents(based.store)
+    fault = "is not a store of lxgit's" if begun else "is not yours"
+    assert fault in based("import", busybox_tar, "base", code=1).err
+    assert contents(based.store) == before
 
 
 @pytest.mark.root
