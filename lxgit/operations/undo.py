@@ -71,21 +71,30 @@ def undo(
     """
     verb = "redo" if redo else "undo"
     passed: list[Operation] = []
-    operation, steps = _next(
-        repository, redo=redo, passed=passed if force else None, progress=progress
-    )
-    if not steps:
+
+    def pass_over() -> None:
         if not dry_run:
-            for one in (*passed, operation):
+            for one in passed:
                 _finish(repository, one, verb, identity)
+
+    try:
+        operation, steps = _next(
+            repository, redo=redo, passed=passed if force else None, progress=progress
+        )
+    except NothingToUndo:
+        pass_over()
+        raise
+    if not steps:
+        pass_over()
+        if not dry_run:
+            _finish(repository, operation, verb, identity)
         return _told(repository, operation, list(all_steps(repository, operation, redo=redo)), {})
     _check_head(repository, operation, steps)
     check_room(repository, [each.moved.name for each in steps if _comes_back(each)])
     detached = _detached(repository, steps, force=force)
     kept: dict[str, str] = {}
+    pass_over()
     if not dry_run:
-        for one in passed:
-            _finish(repository, one, verb, identity)
         repository.operations.next_operation(verb, operation.id)
         logs = _logs(repository, operation, steps)
         undoing = _Undoing(repository, f"{verb}: {operation.message}", identity, logs)
