@@ -259,12 +259,16 @@ class _Configs:
 
 def _layout_images(place: Place, index: dict[str, Any], platform: Platform) -> Iterator[FoundImage]:
     configs = _Configs()
+    manifests: dict[str, Manifest] = {}  # which a stranger's index may name again and again
     for entries in _by_name(_entries(index)):
         chosen = entries[0] if len(entries) == 1 else the_best(entries, platform)
-        data, _ = manifest_digest(
-            checked(place, descriptor(chosen)), platform, lambda one: checked(place, one)
-        )
-        manifest = read_manifest(data)
+        named = descriptor(chosen)
+        if named.digest not in manifests:
+            data, _ = manifest_digest(
+                checked(place, named), platform, lambda one: checked(place, one)
+            )
+            manifests[named.digest] = read_manifest(data)
+        manifest = manifests[named.digest]
         config = _checked(manifest.config, configs.read(part_of(place, manifest.config)))
         layers = tuple(part_of(place, layer) for layer in manifest.layers)
         yield FoundImage(_names(chosen), config, layers)

@@ -361,6 +361,22 @@ def test_configs_of_many_images(
     assert len({repository.refs.read(ref) for ref in repository.refs.list()}) == 2
 
 
+def test_a_manifest_of_many_names_is_read_once(
+    repository: Repository, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[bytes] = []
+    inner = layouts.read_manifest
+
+    def counted(data: bytes) -> layouts.Manifest:
+        read.append(data)
+        return inner(data)
+
+    monkeypatch.setattr(layouts, "read_manifest", counted)
+    path = _in_layout(scratch / "shared", [_large("0")] * 50)
+    assert len(loaded(repository, path)) == 50
+    assert len(read) == 1
+
+
 def test_words_of_a_history_stay_words(repository: Repository, scratch: Path) -> None:
     """A message cannot claim another layer, nor a header of a commit."""
     history = [
