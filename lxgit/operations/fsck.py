@@ -91,12 +91,10 @@ def fsck(repository: Repository, *, repair: bool = False, progress: Progress) ->
             return
     yield from index_problems(repository, repair=repair)
     if repair:
-        try:
-            leftovers.sweep(repository)
-        except CorruptRef:
-            pass  # which will be told of
-        except RefLocked as error:
-            yield Problem(error.message, hint=error.hint)
+        held: list[RefLocked] = []
+        with contextlib.suppress(CorruptRef):  # which will be told of
+            leftovers.sweep(repository, held)
+        yield from (Problem(error.message, hint=error.hint) for error in held)
     if any(_history_problems(repository, progress, repair=False)):
         # Perhaps it only was not there yet, or no more, when Git looked: now nobody writes.
         with repository.repacking(), repository.collecting():

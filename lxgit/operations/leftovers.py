@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from lxgit.objects.filelock import RefLocked
     from lxgit.repository import Repository
     from lxgit.runtime.containers import Container
 
@@ -65,16 +66,17 @@ _GRACE = {
 }
 
 
-def sweep(repository: Repository) -> int:
+def sweep(repository: Repository, held: list[RefLocked] | None = None) -> int:
     """Remove what was left; how many things there were.
 
-    Safe at any time, beside commands that work on the store.
+    Safe at any time, beside commands that work on the store. What the lock of a ref keeps from
+    going is left to the next one; `held` gets it.
     """
     swept = packwriter.sweep(repository.git_dir)
     swept += sum(_drop_ownerless(repository, one) for one in _ownerless(repository))
     settle_others(repository, all_containers(repository.containers_dir))
     with settled(repository.containers_dir) as living:
-        swept += unpin_leftovers(repository, living)
+        swept += unpin_leftovers(repository, living, [] if held is None else held)
     swept += len(gone(repository.containers_dir))
     let_go(repository)
     with volumes.settled(repository.volumes_dir) as count:

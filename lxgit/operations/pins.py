@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from lxgit.objects.commits import Signature
+    from lxgit.objects.filelock import RefLocked
     from lxgit.objects.ids import ObjectID
     from lxgit.operations.values import Identity
     from lxgit.repository import Repository
@@ -224,18 +225,20 @@ def unpin_commit(repository: Repository, container: str) -> None:
         repository.refs.update(ref, None, old=ANY, message="container removed", who=ITSELF)
 
 
-def unpin_leftovers(repository: Repository, living: Collection[str]) -> int:
+def unpin_leftovers(repository: Repository, living: Collection[str], held: list[RefLocked]) -> int:
     """Let go of what is kept for containers that came to nothing; how many those are.
 
-    They are not among the `living`. While a ref is locked it stays.
+    They are not among the `living`. While a ref is locked it stays; `held` gets that.
     """
     from lxgit.objects.filelock import RefLocked
 
     count = 0
-    with suppress(RefLocked):  # waited for once is enough
+    try:
         for container in _kept_without(repository, living)[0]:
             unpin_commit(repository, container)
             count += 1
+    except RefLocked as error:
+        held.append(error)  # waited for once is enough
     return count
 
 
