@@ -90,7 +90,7 @@ def resolved(source: Tree, path: bytes) -> bytes:
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise PathTooLong(
-                f"{quoted(path[:60])}… is too long a path, or leads to one",
+                f"{quoted(path[:60])}{'…' * (len(path) > 60)} is too long a path, or leads to one",
                 hint="Linux takes 4,095 bytes",
             ) from None
         if error.errno != errno.ELOOP:

@@ -65,10 +65,11 @@ def archive_size(max_size: int) -> int:
 class Account:
     """Counts contents against limits."""
 
-    __slots__ = ("_data", "_limits", "_size")
+    __slots__ = ("_data", "_limits", "_size", "_takes")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, takes: str = "it unpacks to") -> None:
         self._limits = limits
+        self._takes = takes
         self._size = 0
         self._data = 0
 
@@ -81,7 +82,7 @@ class Account:
             raise no_room(limits.data)
         if self._size > limits.size:
             raise TooLarge(
-                f"it unpacks to more than {limits.size:,} bytes",
+                f"{self._takes} more than {limits.size:,} bytes",
                 hint="a larger --max-size allows it",
             )
 

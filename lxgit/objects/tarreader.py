@@ -292,7 +292,7 @@ class _Reader:
         data = stored - (start - begin)
         self._account.add(size, data)
         pieces = segments(numbers, size, data)
-        self._segments += len(pieces)
+        self._segments += max(0, len(pieces) - 1)  # the first is its member's
         if self._segments > MAX_SEGMENTS:
             raise InvalidHeader(f"more than {MAX_SEGMENTS:,} pieces of data, with the files before")
         return SparseSlice(self._archive.fd, start, size, pieces)

@@ -140,7 +140,7 @@ class _Objects(ScratchObjects):
     def __init__(self, repository: Repository, writer: PackWriter, limits: Limits) -> None:
         super().__init__(repository.objects, writer)
         self._writer: PackWriter = writer
-        self._account = Account(limits_besides(limits))
+        self._account = Account(limits_besides(limits), "its configs and directories take")
         self._kept = 0
 
     def add(self, kind: ObjectType, data: bytes) -> ObjectID:

@@ -169,13 +169,13 @@ def test_members_that_take_each_others_place_are_counted(
 def test_the_pieces_of_all_sparse_files_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """GNU tar ends each map with a piece of nothing, which takes no memory."""
+    """But not a file's first, nor what GNU tar ends each map with, a piece of nothing."""
     hole = record(b"GNU.sparse.map", b"0,1,90,1,100,0") + record(b"GNU.sparse.size", b"100")
     one = extended(hole) + header(size=octal(2)) + padded(b"xx")
     monkeypatch.setattr(tarreader, "MAX_SEGMENTS", 10)
-    assert len(paths(read(tmp_path, one * 5 + END))) == 1
+    assert len(paths(read(tmp_path, one * 10 + END))) == 1
     with pytest.raises(LxgitError, match="more than 10 pieces of data, with the files before"):
-        read(tmp_path, one * 6 + END)
+        read(tmp_path, one * 11 + END)
 
 
 def test_a_sparse_map_without_lines_is_not_read_to_its_end() -> None:

@@ -238,7 +238,7 @@ def test_steps_that_write_a_large_config_each(
     path = layers(scratch / "layout", PLAIN, history=_growing(20, 50_000))
     with monkeypatch.context() as patch:
         patch.setattr(limits, "_LITTLE", 500_000)
-        refused(repository, path, "it unpacks to more than 501,000 bytes", max_size=1000)
+        refused(repository, path, "configs and directories take more than 501,000", max_size=1000)
     with monkeypatch.context() as patch:
         patch.setattr(unpacking, "_MOST_CONFIGS", 500_000)
         refused(repository, path, "the image's history makes more than 500,000 bytes of configs")
@@ -257,7 +257,7 @@ def test_layers_that_write_a_large_directory_each(
     path = layers(scratch / "layout", *tars)
     with monkeypatch.context() as patch:
         patch.setattr(limits, "_LITTLE", 300_000)
-        refused(repository, path, "it unpacks to more than 301,000 bytes", max_size=1000)
+        refused(repository, path, "configs and directories take more than 301,000", max_size=1000)
     with monkeypatch.context() as patch:
         patch.setattr(unpacking, "_MOST_TREES", 300_000)
         refused(repository, path, "the image's layers write more than 300,000 bytes of directories")
