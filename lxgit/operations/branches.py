@@ -174,7 +174,8 @@ def _check_deletable(repository: Repository, name: str, oid: ObjectID, *, force:
     try:
         merged = is_ancestor(repository.git, oid, head)
     except GitFailed as error:
-        error.hint = f"{error.hint}; 'lxgit branch -D {name}' deletes it all the same"
+        anyway = f"'lxgit branch -D {name}' deletes it all the same"
+        error.hint = f"{error.hint}; {anyway}" if error.hint else anyway
         raise
     # Whatever is hidden, what Git reaches is merged, but where it is told of other parents.
     check_not_hidden(repository, ["--all"] if merged else [hex_id(head)])
