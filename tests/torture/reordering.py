@@ -161,7 +161,9 @@ def _write_file(file: File, size: int, ranges: list[Range], like: Path | None, t
     """What was there before, and over it the ranges that were persisted."""
     old = file.origin.read_bytes() if file.origin is not None else b""
     new = like.read_bytes() if like is not None and like != file.origin else bytes(file.seen)
-    content = bytearray(old[:size].ljust(size, b"\0"))
+    length = min(size, max(len(old), *(end for begin, end in ranges if begin < end), 0))
+    content = bytearray(old[:length].ljust(length, b"\0"))
     for begin, end in ranges:
         content[begin:end] = new[begin:end].ljust(end - begin, b"\0")
-    to.write_bytes(content[:size])
+    to.write_bytes(content[:length])
+    os.truncate(to, size)  # which may be of terabytes: mkfs.erofs has its file be so for a moment
