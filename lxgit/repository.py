@@ -229,6 +229,8 @@ def open_repository(path: Path | str) -> Repository:
     except FileNotFoundError:
         if _is_unfinished(path):
             raise _none_at(path) from None
+        if os.path.lexists(f"{path}/format"):  # it has just been finished
+            return open_repository(path)
         raise NotAStore(
             f"'{path}' is not a store of lxgit's", hint="--store names another directory"
         ) from None
@@ -278,8 +280,11 @@ def _is_unfinished(path: Path | str) -> bool:
 
 
 def _is_begun(path: str, name: str) -> bool:
-    if os.lstat(path).st_uid != os.geteuid():
-        return False
+    try:
+        if os.lstat(path).st_uid != os.geteuid():
+            return False
+    except FileNotFoundError:  # who makes the store at this moment has given it its name
+        return True
     if name == "git":
         from lxgit.objects.gitdir import is_ours
 

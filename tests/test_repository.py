@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lxgit.objects.git import GitFailed
-from lxgit.repository import create_repository
+from lxgit.repository import NoStore, create_repository, open_repository
 from tests.support.stockgit import StockGit
 
 if TYPE_CHECKING:
@@ -56,3 +57,28 @@ def test_settings_are_what_git_reads(store_dir: Path, written: str) -> None:
         else:
             said = told.stdout.decode(errors="surrogateescape").removesuffix("\n")
             assert repository.config(key) == (said or None), told
+
+
+def test_many_who_make_a_store_at_once_all_have_it(store_dir: Path) -> None:
+    """What one looks at another finishes: a file gets its name, a store its format."""
+    for number in range(50):
+        makers = []
+        for _ in range(6):
+            child = os.fork()
+            if child == 0:
+                try:
+                    create_repository(store_dir / f"{number}")
+                    os._exit(0)
+                finally:
+                    os._exit(1)
+            makers.append(child)
+        assert [os.waitpid(maker, 0)[1] for maker in makers] == [0] * 6
+
+
+def test_what_is_named_while_somebody_looks_is_no_strangers(
+    store_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_dir.mkdir(mode=0o700)
+    monkeypatch.setattr(os, "listdir", lambda _: ["git.0.tmp", "format.0.tmp"])
+    with pytest.raises(NoStore):
+        open_repository(store_dir)
