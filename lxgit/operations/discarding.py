@@ -21,11 +21,6 @@ _DYING = 10.0
 """Seconds for a command that is killed, and what it has forked, to let go of what they hold."""
 
 
-def goes(container: Container) -> bool:
-    """Whether a container is deleted when it has ended."""
-    return container.config.passes
-
-
 def discard(repository: Repository, container: Container, cidfile: str | None = None) -> None:
     """Remove a container that does not run, with all that was made for it.
 
@@ -44,7 +39,7 @@ def discard(repository: Repository, container: Container, cidfile: str | None = 
 
 def remover(repository: Repository, container: Container) -> AfterExit | None:
     """What the supervisor does at the end of a container that goes then; None of one that stays."""
-    return _Remover(repository, container) if goes(container) else None
+    return _Remover(repository, container) if container.config.passes else None
 
 
 class _Remover:

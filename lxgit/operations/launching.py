@@ -9,7 +9,7 @@ from lxgit.errors import LxgitError
 from lxgit.locks import LockHeld
 from lxgit.objects.ids import from_hex
 from lxgit.operations.creating import make, materialised, plan, require_host
-from lxgit.operations.discarding import discard, goes, remover
+from lxgit.operations.discarding import discard, remover
 from lxgit.operations.lookup import AlreadyRunning, find_container, image_of
 from lxgit.operations.ordinary import become_root
 from lxgit.operations.pins import settle
@@ -149,11 +149,11 @@ def _run(
                 detached=detached,
             )
         except BaseException:
-            if container is not None and goes(container):
+            if container is not None and container.config.passes:
                 with suppress(LockHeld):  # by its supervisor, which deletes it
                     discard(repository, container, request.cidfile)
             raise
-    if not goes(container):
+    if not container.config.passes:
         settle(repository, container, identity.committer)  # while its command runs
     return container, session
 
