@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -166,18 +165,6 @@ def test_deleting_what_is_not_merged_or_head(grown: Lxgit) -> None:
     assert grown("branch").lines == ["* base", "  tuned"]
     grown("branch", "-D", "tuned")
     assert grown("branch").lines == ["* base"]
-
-
-def test_renaming_to_what_cannot_be_beside_it(grown: Lxgit, git: StockGit) -> None:
-    for old, new in (("base", "base/a"), ("base/a", "base")):
-        tip = git.word("rev-parse", old)
-        failed = grown("branch", "-m", old, new, code=1)
-        assert f"'{new}' cannot be beside '{old}'" in failed.err
-        first, second = re.findall(r"'lxgit (branch -m [^']+)'", failed.err)
-        grown(*first.split())
-        grown(*second.split())
-        assert git.word("rev-parse", new) == tip
-        assert git.word("for-each-ref", "--format=%(refname:short)", "refs/heads/base") == new
 
 
 def test_renaming_heads_branch(grown: Lxgit, git: StockGit) -> None:

@@ -254,18 +254,6 @@ class TestLocks:
         assert refs.read(BASE) == commits[0]
         assert not (git_dir / "refs/heads/base.lock").exists()
 
-    def test_one_that_was_killed_below_is_in_no_way(
-        self, refs: RefStore, git_dir: Path, commits: list[ObjectID]
-    ) -> None:
-        killed = os.fork()
-        if not killed:
-            with FileLock(f"{git_dir}/{BASE}/below", str(git_dir)):
-                os.kill(os.getpid(), signal.SIGKILL)
-        os.waitpid(killed, 0)
-        assert (git_dir / f"{BASE}/below.lock").exists()
-        put(refs, BASE, commits[0])
-        assert refs.read(BASE) == commits[0]
-
     def test_many_who_find_it_take_turns(
         self,
         refs: RefStore,

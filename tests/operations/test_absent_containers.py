@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -166,10 +166,10 @@ def test_what_is_left_of_one_that_passes_goes_last_with_what_says_so(
     update = web.repository.refs.update
     gone: list[str] = []
 
-    def once(name: str, *arguments: object, **more: object) -> None:
+    def once(name: str, *arguments: Any, **more: Any) -> None:
         if gone:
             pytest.fail("killed", pytrace=False)
-        update(name, *arguments, **more)  # type: ignore[arg-type]
+        update(name, *arguments, **more)
         gone.append(name)
 
     pins.keep_commit(web.repository, d.id, from_hex(d.config.commit), WHO, "before")
