@@ -127,6 +127,17 @@ def work_directory() -> Iterator[Path]:
     remove(path)
 
 
+@pytest.fixture(scope="module")
+def module_directory(work_directory: Path) -> Iterator[Path]:
+    """An empty directory for the fixtures that a module's tests share.
+
+    Another each time: a worker may come back to a module when it has taken over tests of it.
+    """
+    path = Path(tempfile.mkdtemp(prefix="module-", dir=work_directory))
+    yield path
+    remove(path)
+
+
 @pytest.fixture
 def scratch(work_directory: Path) -> Iterator[Path]:
     """An empty directory for one test, on the same file system as the stores."""

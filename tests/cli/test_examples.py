@@ -138,14 +138,14 @@ lxgit network create --subnet 172.30.0.0/24 fixed >/dev/null
 
 @pytest.fixture(scope="module")
 def archive(busybox_tar: Path) -> Path:
-    subprocess.run(["xz", "-0", "--keep", busybox_tar], check=True)
+    subprocess.run(["xz", "-0", "--keep", "--force", busybox_tar], check=True)
     return busybox_tar.with_name(f"{busybox_tar.name}.xz")
 
 
 @pytest.fixture(scope="module")
-def lived_store(grown_store: Path, work_directory: Path) -> Path:
+def lived_store(grown_store: Path, module_directory: Path) -> Path:
     """A store with branches, a tag, and a changed container `web` of HEAD's branch."""
-    made = Lxgit(copied(grown_store, work_directory / "lived"), work_directory)
+    made = Lxgit(copied(grown_store, module_directory / "lived"), module_directory)
     made("branch", "old", "base")
     made("tag", "base:v1", "base")
     made("volume", "create", "stuff")

@@ -42,9 +42,9 @@ COMMANDS = {
 
 
 @pytest.fixture(scope="module")
-def busy_store(grown_store: Path, work_directory: Path) -> Path:
+def busy_store(grown_store: Path, module_directory: Path) -> Path:
     """A store with a tag and a container `web`, which has changed."""
-    made = Lxgit(copied(grown_store, work_directory / "busy"), work_directory)
+    made = Lxgit(copied(grown_store, module_directory / "busy"), module_directory)
     made("tag", "-a", "-m", "a note", "noted", "tuned")
     made("run", "--network", "none", "--name", "web", "HEAD", "sh", "-c", "echo hi >/srv/index")
     made("tag", "last")

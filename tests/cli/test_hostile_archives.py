@@ -30,12 +30,11 @@ OUTSIDE = ("/out", "/tmp/outside", "/etc/x", "/tmp/x")
 
 
 @pytest.fixture(scope="module")
-def place(work_directory: Path) -> Path:
+def place(module_directory: Path) -> Path:
     """A directory that holds the store of all cases, and beside it a file that nobody touches."""
-    made = work_directory / "hostile"
-    (made / "home").mkdir(parents=True)
-    (made / "outside").write_text("mine\n")
-    return made
+    (module_directory / "home").mkdir()
+    (module_directory / "outside").write_text("mine\n")
+    return module_directory
 
 
 @pytest.fixture(scope="module")

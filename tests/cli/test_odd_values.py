@@ -126,9 +126,9 @@ COMMANDS = {
 
 
 @pytest.fixture(scope="module")
-def store(based_store: Path, work_directory: Path) -> Path:
+def store(based_store: Path, module_directory: Path) -> Path:
     """A store with the branch `base`, and a container `kept` of that."""
-    made = Lxgit(copied(based_store, work_directory / "odd"), work_directory)
+    made = Lxgit(copied(based_store, module_directory / "odd"), module_directory)
     made("create", "--name", "kept", "base", "true")
     return made.store
 

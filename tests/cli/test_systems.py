@@ -41,12 +41,12 @@ def status(lxgit: Lxgit) -> str:
 
 
 @pytest.fixture(scope="module")
-def small_store(based_store: Path, busybox_rootfs: Path, work_directory: Path) -> Path:
+def small_store(based_store: Path, busybox_rootfs: Path, module_directory: Path) -> Path:
     """A store whose branch `base` boots busybox's init."""
     from tests.support.program import Lxgit
 
-    made = Lxgit(copied(based_store, work_directory / "small-system"), work_directory)
-    root = work_directory / "small-root"
+    made = Lxgit(copied(based_store, module_directory / "small-system"), module_directory)
+    root = module_directory / "small-root"
     subprocess.run(["cp", "-a", busybox_rootfs, root], check=True)
     (root / "sbin").mkdir()
     (root / "sbin/init").symlink_to("../bin/busybox")

@@ -26,12 +26,12 @@ OTHER = ObjectID(b"\xbb" * 20)
 
 
 @pytest.fixture(scope="module")
-def flippable(work_directory: Path) -> tuple[Path, dict[ObjectID, bytes]]:
+def flippable(module_directory: Path) -> tuple[Path, dict[ObjectID, bytes]]:
     """A repository of one pack with deltas, and what is in it."""
     from lxgit.objects.gitdir import init
     from tests.support.stockgit import StockGit
 
-    git_dir = work_directory / "flippable"
+    git_dir = module_directory / "flippable"
     init(git_dir)
     stock = StockGit(git_dir)
     texts = similar_texts(6, lines=12)

@@ -29,7 +29,6 @@ from tests.support import awkward
 from tests.support.archives import described
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     Description = dict[bytes, dict[str, Any]]
@@ -72,12 +71,11 @@ _LONGEST_IN_USTAR = tarfile.LENGTH_PREFIX + len("/") + tarfile.LENGTH_NAME
 
 
 @pytest.fixture(scope="module")
-def root(work_directory: Path) -> Iterator[Path]:
+def root(module_directory: Path) -> Path:
     """The awkward tree; its devices have one name each, as tar would not see that it is one."""
-    place = work_directory / "awkward"
+    place = module_directory / "awkward"
     awkward.build(place)
-    yield place
-    subprocess.run(["rm", "-rf", place], check=True)
+    return place
 
 
 @pytest.fixture(scope="module")

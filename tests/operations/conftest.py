@@ -109,9 +109,9 @@ def repository(store_dir: Path) -> Repository:
 
 
 @pytest.fixture(scope="module")
-def spotless(work_directory: Path) -> Repository:
+def spotless(module_directory: Path) -> Repository:
     """A store for what is refused: it stays without anything in it."""
-    return create_repository(work_directory / "spotless")
+    return create_repository(module_directory / "spotless")
 
 
 @contextmanager

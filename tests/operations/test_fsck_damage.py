@@ -9,7 +9,6 @@ import json
 import os
 import random
 import shutil
-import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -33,11 +32,9 @@ pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 
 
 @pytest.fixture(scope="module")
-def grown_store(work_directory: Path, busybox_rootfs: Path) -> Path:
+def grown_store(module_directory: Path, busybox_rootfs: Path) -> Path:
     """A store with a history, packed and not, a container, layers, a deleted branch."""
-    # Another each time: a worker may come back to this module when it has taken over tests of it.
-    place = tempfile.mkdtemp(prefix="harmed-", dir=work_directory)
-    lab = Lab(create_repository(place))
+    lab = Lab(create_repository(module_directory / "harmed"))
     lab.take(busybox_rootfs, "base")
     lab.run("first", "echo one > /etc/one; rm -r /home; mkdir /new; ln /etc/passwd /new/linked")
     lab.commit("first")

@@ -266,12 +266,12 @@ HOSTILE: dict[str, Callable[[Forge], str]] = {
 
 
 @pytest.fixture(scope="module")
-def sound(work_directory: Path) -> Path:
+def sound(module_directory: Path) -> Path:
     """A store with one sound image: to be copied."""
-    root = work_directory / "sound-root"
+    root = module_directory / "root"
     (root / "etc").mkdir(parents=True)
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
-    made = Lxgit(work_directory / "sound", work_directory)
+    made = Lxgit(module_directory / "sound", module_directory)
     made("import", root, "base")
     return made.store
 

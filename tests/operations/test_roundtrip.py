@@ -22,19 +22,17 @@ from tests.support.mounts import shown
 from tests.support.stores import WHO, Listener, find_image, stock_fsck
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
 
 @pytest.fixture(scope="module")
-def source(work_directory: Path) -> Iterator[Path]:
+def source(module_directory: Path) -> Path:
     """The awkward root filesystem."""
-    root = work_directory / "awkward"
+    root = module_directory / "awkward"
     awkward.build(root, linked_nodes=False)
-    yield root
-    remove_tree(root)
+    return root
 
 
 def tree_of(repository: Repository, name: str) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.beneath import remove_tree
 from lxgit.objects.metadata import Kind, Metadata
 from lxgit.objects.scan import read_tree
 from lxgit.runtime import baselayer, erofs_layer, erofs_mount, kernel
@@ -39,12 +38,11 @@ ROOT = Metadata(0o755, 0, 0, 0)
 
 
 @pytest.fixture(scope="module")
-def source(work_directory: Path) -> Iterator[Path]:
+def source(module_directory: Path) -> Path:
     """The awkward tree without what EROFS cannot hold."""
-    root = work_directory / "awkward-erofs"
+    root = module_directory / "awkward"
     awkward.build(root, linked_nodes=True, for_erofs=True)
-    yield root
-    remove_tree(root)
+    return root
 
 
 @pytest.fixture
