@@ -229,7 +229,7 @@ def open_repository(path: Path | str) -> Repository:
     except FileNotFoundError:
         if _is_unfinished(path):
             raise _none_at(path) from None
-        if os.path.lexists(f"{path}/format"):  # it has just been finished
+        if os.path.exists(f"{path}/format"):  # it has just been finished; no link to nowhere
             return open_repository(path)
         raise NotAStore(
             f"'{path}' is not a store of lxgit's", hint="--store names another directory"

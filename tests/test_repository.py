@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lxgit.objects.git import GitFailed
-from lxgit.repository import NoStore, create_repository, open_repository
+from lxgit.repository import NoStore, NotAStore, create_repository, open_repository
 from tests.support.stockgit import StockGit
 
 if TYPE_CHECKING:
@@ -81,4 +81,11 @@ def test_what_is_named_while_somebody_looks_is_no_strangers(
     store_dir.mkdir(mode=0o700)
     monkeypatch.setattr(os, "listdir", lambda _: ["git.0.tmp", "format.0.tmp"])
     with pytest.raises(NoStore):
+        open_repository(store_dir)
+
+
+def test_a_format_that_is_a_dangling_link_is_no_stores(store_dir: Path) -> None:
+    store_dir.mkdir(mode=0o700)
+    (store_dir / "format").symlink_to("nowhere")
+    with pytest.raises(NotAStore, match="is not a store"):
         open_repository(store_dir)
