@@ -218,7 +218,11 @@ def open_repository(path: Path | str) -> Repository:
         raise _none_at(path) from None
     except NotADirectoryError:
         raise NotAStore(f"'{path}' is not a directory", hint="--store names another one") from None
-    if mode & _OTHERS_WRITE and os.listdir(path):  # which anybody may have put there
+    if (
+        mode & _OTHERS_WRITE
+        and os.listdir(path)  # which anybody may have put there
+        and _require_own(path) & _OTHERS_WRITE  # or who makes it, and has closed it before that
+    ):
         raise StoreDenied(
             f"others can write to '{path}', so it is not taken for a store",
             hint="--store names another directory; one that is empty will do",

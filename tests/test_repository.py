@@ -89,3 +89,19 @@ def test_a_format_that_is_a_dangling_link_is_no_stores(store_dir: Path) -> None:
     (store_dir / "format").symlink_to("nowhere")
     with pytest.raises(NotAStore, match="is not a store"):
         open_repository(store_dir)
+
+
+def test_what_another_closes_and_fills_while_one_looks_is_a_store(
+    store_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_dir.mkdir()
+    store_dir.chmod(0o775)
+    listed = os.listdir
+
+    def when_it_is_made(path: str) -> list[str]:
+        monkeypatch.setattr(os, "listdir", listed)
+        create_repository(store_dir)
+        return listed(path)
+
+    monkeypatch.setattr(os, "listdir", when_it_is_made)
+    open_repository(store_dir)
