@@ -9,7 +9,7 @@ import os
 
 from lxgit.errors import LxgitError, quoted
 from lxgit.fsutil import make_directories, write_atomic
-from lxgit.lean import cached_property, contextmanager
+from lxgit.lean import cached_property, contextmanager, suppress
 from lxgit.locks import locked
 
 TYPE_CHECKING = False
@@ -224,8 +224,7 @@ def open_repository(path: Path | str) -> Repository:
         and _require_own(path) & _OTHERS_WRITE  # or who makes it, and has closed it before that
     ):
         raise StoreDenied(
-            f"others can write to '{path}', so it is not taken for a store",
-            hint="--store names another directory; one that is empty will do",
+            f"others can write to '{path}', so it is not taken for a store", hint=_closing(path)
         )
     try:
         with open(f"{path}/format", "rb") as file:
@@ -246,6 +245,17 @@ def open_repository(path: Path | str) -> Repository:
             hint="use the lxgit that made it, or a newer one",
         )
     return Repository(path)
+
+
+def _closing(path: Path | str) -> str:
+    """What to do about a directory that others can write to: one's own store may be closed."""
+    with suppress(OSError):
+        if os.lstat(f"{path}/format").st_uid == os.geteuid():
+            from lxgit.objects.shellwords import shell_line
+
+            close = shell_line(("chmod", "go-w", os.fspath(path)))
+            return f"'{close}' closes it, if you trust what is in it"
+    return "--store names another directory; one that is empty will do"
 
 
 def _none_at(path: Path | str) -> NoStore:

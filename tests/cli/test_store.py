@@ -227,9 +227,27 @@ def test_what_others_can_write_to_is_no_store(
     shared.chmod(mode)
     before = contents(shared)
     made = replace(based, store=shared)("import", busybox_tar, "other", code=1)
-    refused(made, f"others can write to '{shared}'", "one that is empty will do")
+    hint = (
+        f"'chmod go-w {shared}' closes it" if "format" in planted else "one that is empty will do"
+    )
+    refused(made, f"others can write to '{shared}'", hint)
     assert contents(shared) == before
     assert shared.stat().st_mode & 0o7777 == mode
+
+
+@pytest.mark.root
+def test_ones_own_store_that_others_can_write_to_can_be_closed(based: Lxgit) -> None:
+    opened = replace(based, store=based.store.with_name("my own"))
+    based.store.rename(opened.store)
+    opened.store.chmod(0o770)
+    close = f"chmod go-w '{opened.store}'"
+    hint = f"'{close}' closes it, if you trust what is in it"
+    refused(opened("images", code=1), f"others can write to '{opened.store}'", hint)
+    subprocess.run(close, shell=True, check=True)
+    assert opened("branch").out == "* base\n"
+    opened.store.chmod(0o1777)
+    os.chown(opened.store / "format", USER, USER)
+    refused(opened("images", code=1), "others can write", "one that is empty will do")
 
 
 @pytest.mark.root
