@@ -89,7 +89,6 @@ def undo(
         if not dry_run:
             _finish(repository, operation, verb, identity)
         return _told(repository, operation, list(all_steps(repository, operation, redo=redo)), {})
-    _check_head(repository, operation, steps)
     check_room(repository, [each.moved.name for each in steps if _comes_back(each)])
     detached = _detached(repository, steps, force=force)
     kept: dict[str, str] = {}
@@ -118,7 +117,8 @@ def _next(
     """The operation whose turn it is, and what is to be done: nothing where but its end is missing.
 
     What is passed over that did come to be is told; `passed` gets what cannot be undone, too.
-    NothingToUndo; without such a list GoneSince, MovedSince, ChangedSince; errors as `steps_of`.
+    NothingToUndo; without such a list GoneSince, MovedSince, ChangedSince; BranchInUse, whatever is
+    passed over; errors as `steps_of`.
     """
     done, undone = repository.operations.read()
     operations = undone if redo else done
@@ -130,6 +130,8 @@ def _next(
         try:
             steps += steps_of(repository, operation, redo=redo)
             fault = fault_of(repository, operation, steps, there)
+            if fault is None and steps:
+                _check_head(repository, operation, steps)
         except MovedSince as error:
             fault = error
         if fault is not None:
@@ -188,10 +190,13 @@ def _check_head(repository: Repository, operation: Operation, steps: Sequence[St
     if not isinstance(head, str) or not head.startswith(BRANCHES) or head in left:
         return
     if "HEAD" in wanted and left and not _was_unborn(repository, operation, steps):
+        from lxgit.objects.shellwords import shell_line  # rare
+
+        branch = shell_line(("branch", short_name(head)))
         raise MovedSince(
             f"HEAD would be on the branch '{short_name(head)}', which is gone,"
             " by something that lxgit did not do",
-            hint="'lxgit checkout' goes to one that is there",
+            hint=f"'git -C STORE/git {branch} ID' has it back ('lxgit reflog' lists ids)",
         )
     if "HEAD" not in wanted and head in wanted:
         raise BranchInUse(

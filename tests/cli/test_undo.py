@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.program import refused
-from tests.support.stockgit import StockGit
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.program import Lxgit
+    from tests.support.stockgit import StockGit
 
 
 def refs(git: StockGit) -> str:
@@ -222,46 +220,6 @@ def test_a_branch_whose_name_is_a_tags_by_now_does_not_come_back(
     git("tag", "-d", "third")
     full("undo")
     assert full("fsck").out == "No faults found.\n"
-
-
-def test_heads_branch_never_goes(full: Lxgit, git: StockGit) -> None:
-    full("branch", "new")
-    git("symbolic-ref", "HEAD", "refs/heads/new")
-    before = refs(git)
-    assert "HEAD is on the branch 'new'" in full("undo", code=1).err
-    assert refs(git) == before
-
-
-def test_head_is_not_put_on_a_branch_that_is_gone(full: Lxgit, git: StockGit) -> None:
-    full("branch", "new")
-    full("checkout", "new")
-    full("checkout", "base")
-    git("branch", "-D", "new")
-    before = refs(git)
-    refused(full("undo", code=1), "the branch 'new', which is gone", "lxgit checkout")
-    assert refs(git) == before
-    git("branch", "new", "base")
-    full("undo")
-    assert git.word("symbolic-ref", "HEAD") == "refs/heads/new"
-
-
-@pytest.mark.root
-def test_head_is_put_back_on_a_branch_that_is_not_there_yet(
-    grown: Lxgit, other: Lxgit, scratch: Path, busybox_tar: Path
-) -> None:
-    """The store has a branch before HEAD has: all that came first was a tag."""
-    grown("tag", "base:v1", "base")
-    grown("save", "base:v1", "-o", scratch / "a.tar")
-    other("load", "-i", scratch / "a.tar")
-    for name in ("mine", "kept"):
-        other("branch", name, "base:v1")
-    theirs = StockGit(other.store / "git")
-    for words in (["import", busybox_tar, "new"], ["checkout", "mine"]):
-        other(*words)
-        assert other("undo").out.endswith(f"HEAD {words[-1]} -> main\n")
-        assert theirs.word("symbolic-ref", "HEAD") == "refs/heads/main"
-    theirs("branch", "-D", "mine")
-    refused(other("undo", "--redo", code=1), "the branch 'mine', which is gone", "lxgit checkout")
 
 
 def put_down(lxgit: Lxgit, *fields: str) -> None:
