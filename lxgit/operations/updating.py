@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from lxgit.operations.limiting import WantedLimits
     from lxgit.progress import Progress
     from lxgit.repository import Repository
+    from lxgit.runtime.containers import Container
+    from lxgit.runtime.limits import Limits
 
 
 class GoesAtItsEnd(LxgitError):
@@ -37,8 +39,6 @@ def update(
     Raises InvalidLimit, GoesAtItsEnd and NoSuchContainer before anything is changed, and
     LimitNotInForce.
     """
-    from lxgit.runtime.enforcement import Enforcement
-
     container = find_container(repository, name)
     if policy is not None and policy.keeps and container.config.remove:
         raise GoesAtItsEnd(
@@ -48,12 +48,21 @@ def update(
     with edited(container) as now:
         limits, state = wanted.applied(now.config.limits), now.state
         if state.status == RUNNING:
-            Enforcement(now.id, now.config.limits).change(limits)
+            _change(now, limits)
         restart = policy or now.config.restart
-        now.configured(replace(now.config, limits=limits, restart=restart)).tell("update")
+        changed = now.configured(replace(now.config, limits=limits, restart=restart))
+        if state.status != RUNNING and now.recorded_state().status == RUNNING:
+            _change(now, limits)  # it has begun meanwhile, and looked before there was this
+        changed.tell("update")
     if policy is not None and policy.keeps and state.status == RUNNING and not state.kept:
         name = now.config.name
         progress.warn(
             f"container '{name}' was started without a policy: '{policy.name}' holds from its next"
             f" start, as by 'lxgit restart {name}'"
         )
+
+
+def _change(container: Container, limits: Limits) -> None:
+    from lxgit.runtime.enforcement import Enforcement
+
+    Enforcement(container.id, container.config.limits).change(limits)

@@ -46,7 +46,8 @@ class Enforcement:
     def change(self, wanted: Limits) -> None:
         """Give the running container other limits. Raises LimitNotInForce, and OSError.
 
-        It has those that it had where the kernel does not take the new ones.
+        It has those that it had where the kernel does not take the new ones. One that has ended by
+        now has none to change.
         """
         new = self._settings(wanted)
         files = {setting.file for setting in new}
@@ -56,9 +57,14 @@ class Enforcement:
                 _file(self._container, one, self._hosts).write_text(one.lifted, "ascii")
             _write(self._container, new, self._hosts)
         except OSError:
+            if any(self._is_gone(setting) for setting in (*lifted, *new)):
+                return
             _write(self._container, self.settings, self._hosts)
             raise
         _check(self._container, new, self._hosts)
+
+    def _is_gone(self, setting: Setting) -> bool:
+        return not _file(self._container, setting, self._hosts).parent.exists()
 
     def _settings(self, limits: Limits) -> list[Setting]:
         if rootless.is_active():

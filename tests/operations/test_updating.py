@@ -1,0 +1,104 @@
+"""Limits that are changed while a container is started again, or has just ended."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lxgit.operations.containers import remove_container
+from lxgit.operations.launching import start_detached
+from lxgit.operations.limiting import WantedLimits
+from lxgit.operations.updating import update
+from lxgit.runtime import cgroups, setup
+from lxgit.runtime.config import RUNNING
+from lxgit.runtime.containers import Container
+from lxgit.runtime.enforcement import Enforcement
+from lxgit.runtime.limits import Limits
+from lxgit.runtime.restarts import RestartPolicy
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from lxgit.runtime.config import ContainerConfig
+    from tests.operations.conftest import Lab
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
+
+SCRIPT = """
+[ -e /first ] || { touch /first; exit; }
+[ -e /second ] || { touch /second; exit 3; }
+touch /begun; exec sleep 600
+"""
+
+
+@pytest.fixture
+def web(lab: Lab) -> Iterator[Lab]:
+    """A container that is started again when its next life has ended, and sleeps then."""
+    lab.run("web", SCRIPT)
+    policy = RestartPolicy("on-failure")
+    update(lab.repository, "web", WantedLimits(), policy, lab.listener)
+    yield lab
+    remove_container(lab.repository, "web", force=True)
+
+
+def started_again(lab: Lab, monkeypatch: pytest.MonkeyPatch, wait: Callable[[int], None]) -> None:
+    """Start it; `wait`, with a process that changes its limits, before its second life is set up.
+
+    By then its supervisor has read what limits it has.
+    """
+    inner = setup.make_ready
+
+    def late(task: setup.Task, *values: Any) -> setup.Ready:
+        ready = inner(task, *values)
+        if task.restarts:
+            child = os.fork()
+            if not child:
+                update(lab.repository, "web", WantedLimits(pids=33), None, lab.listener)
+                os._exit(0)
+            wait(child)
+        return ready
+
+    monkeypatch.setattr(setup, "make_ready", late)
+    start_detached(lab.repository, "web", progress=lab.listener)
+    wait_until((lab.container("web").upper / "begun").exists)
+
+
+def ended(child: int) -> None:
+    assert os.waitpid(child, 0) == (child, 0)
+
+
+def in_force(lab: Lab) -> str:
+    container = lab.container("web").id
+    group = cgroups.controllers_of(container)["pids"].group(container)
+    return (group / "pids.max").read_text("ascii").strip()
+
+
+def test_before_its_supervisor_looks(web: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    started_again(web, monkeypatch, ended)
+    assert in_force(web) == "33"
+
+
+def test_after_its_supervisor_has_looked(
+    web: Lab, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By who saw that it does not run."""
+    has_looked, begun = scratch / "looked", web.container("web").upper / "begun"
+    inner = Container.configured
+
+    def slow(self: Container, config: ContainerConfig) -> Container:
+        has_looked.touch()
+        wait_until(lambda: begun.exists() and self.state.status == RUNNING)
+        return inner(self, config)
+
+    monkeypatch.setattr(Container, "configured", slow)
+    started_again(web, monkeypatch, lambda _: wait_until(has_looked.exists))
+    wait_until(lambda: in_force(web) == "33")
+
+
+def test_when_it_has_ended() -> None:
+    """Its control group is gone, and its record says that it runs for a moment yet."""
+    Enforcement("0" * 64, Limits(pids=20, cpus=1.0)).change(Limits(pids=33))
