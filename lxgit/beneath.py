@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 
 from lxgit.lean import suppress
 
@@ -21,6 +22,8 @@ RESOLVE_IN_ROOT = 0x10
 MAX_LINKS = 40  # of one path: path_resolution(7)
 _MOST_LOOKED_UP = 1 << 24  # bytes: four times as many as the most names of PATH_MAX need
 _MOST_TRIES = 1000
+_MOST_REMOVALS = 500
+_PAUSE = 0.01  # seconds between these
 
 
 def openat2(root: int, path: bytes, flags: int, *, resolve: int = RESOLVE_IN_ROOT) -> int:
@@ -118,9 +121,19 @@ def follow_links(path: bytes, target_of: Callable[[bytes], bytes | None]) -> byt
 
 
 def remove_tree(path: Path | str) -> None:
-    """Delete a directory with all below it, however deep; nothing there is nothing to do."""
-    if empty_tree(path):
-        os.rmdir(path)
+    """Delete a directory with all below it, however deep; nothing there is nothing to do.
+
+    A process that was killed may be at its last call yet: what that still makes there goes too.
+    """
+    for left in reversed(range(_MOST_REMOVALS)):
+        try:
+            if empty_tree(path):
+                os.rmdir(path)
+            return
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY or not left:
+                raise
+        time.sleep(_PAUSE)
 
 
 def empty_tree(path: Path | str) -> bool:

@@ -40,6 +40,22 @@ def test_a_deep_tree_is_opened_and_removed(tmp_path: Path) -> None:
     remove_tree(root)
 
 
+def test_what_a_dying_process_still_makes_is_removed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, rmdir, late = tmp_path / "root", os.rmdir, [tmp_path / "root/in", tmp_path / "root"]
+    (root / "in").mkdir(parents=True)
+
+    def beside(path: str | bytes | Path, **more: int) -> None:
+        if late:
+            (late.pop(0) / "late").mkdir()
+        rmdir(path, **more)
+
+    monkeypatch.setattr(os, "rmdir", beside)
+    remove_tree(root)
+    assert not root.exists()
+
+
 def test_no_link_is_followed(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
