@@ -52,7 +52,10 @@ def pin_commit(
     crash between the two may keep too much, until the next time, never too little. So may somebody
     who has packed-refs locked.
     """
+    is_new = pinned(repository, container.id) is None  # to a container that was made long ago
     _pin_commit(repository, container.id, commit, identity, _message(container), base)
+    if is_new and container.stays:
+        settle(repository, container, identity.committer)
 
 
 def _pin_commit(
@@ -100,8 +103,8 @@ def settle_others(repository: Repository, containers: Iterable[Container]) -> No
     """The same for those whose maker was killed before, and those that were to go, and stay."""
     logged = frozenset(repository.refs.logged())
     for container in containers:
-        if not _was_made(repository, _pin(container.id, ""), logged) and container.stays:
-            with suppress(OSError):  # it goes, say
+        with suppress(LxgitError, OSError):  # it goes, or its ref is damaged
+            if not _was_made(repository, _pin(container.id, ""), logged) and container.stays:
                 settle(repository, container, ITSELF._replace(time=int(time.time())))
 
 

@@ -20,6 +20,7 @@ from lxgit.operations.prune import prune
 from lxgit.records import replace
 from lxgit.runtime import interrupts
 from tests.operations.test_commit import changed
+from tests.support.stockgit import StockGit
 from tests.support.stores import WHO, Listener
 from tests.support.waiting import wait_until
 
@@ -142,6 +143,38 @@ def test_one_that_was_to_go_and_stays_is_kept_as_any(web: Lab, *, has_commit: bo
     os.rename(aside, d.path)
     list(fsck(web.repository, repair=True, progress=Listener()))
     assert faults(web) == []
+
+
+@pytest.mark.parametrize("again", ["fsck", "commit"])
+def test_one_whose_ref_was_made_again_is_kept_as_any(web: Lab, again: str) -> None:
+    d, aside = web.container("d"), f"{web.repository.path}/elsewhere"
+    drop_topic(web)
+    StockGit(web.repository.git_dir)("update-ref", "-d", f"{PINS}{d.id}")
+    if again == "fsck":
+        list(fsck(web.repository, repair=True, progress=Listener()))
+    else:
+        web.commit("d", "other")
+        tip = web.tip("other")
+        assert tip is not None
+        drop_branch(web.repository, "other", from_hex(tip), WHO)
+    os.rename(d.path, aside)
+    collect(web)
+    assert len(faults(web)) == 1
+    os.rename(aside, d.path)
+    web.repository.objects.scan()
+    list(fsck(web.repository, repair=True, progress=Listener()))
+    assert faults(web) == []
+
+
+def test_a_damaged_ref_keeps_nobody_from_tidying_up(web: Lab) -> None:
+    refs = web.repository.git_dir / PINS
+    damaged, other = refs / web.container("d").id, refs / ("e" * 64)
+    damaged.write_text("zz\n")
+    (web.repository.git_dir / "logs" / PINS / damaged.name).unlink()
+    other.write_text(f"{web.tip('topic')}\n")
+    prune(web.repository, progress=Listener())
+    assert not other.exists()
+    damaged.unlink()
 
 
 def test_one_that_was_about_to_be_made_leaves_nothing(web: Lab) -> None:
