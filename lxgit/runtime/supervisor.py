@@ -98,14 +98,15 @@ class Supervisor:
                 last = self._live(directory, mounts)
                 self._keep_clients()
                 is_done = self._has_done(is_locked=True)
-                if is_done:
+                # Who has hung up may wait for this alone, to delete the container itself.
+                if is_told := is_done or self._is_abandoned:
                     self._tell_end(last)
                     # Unmounting writes back the whole file system below (ovl_sync_fs), which can
                     # take seconds: whoever waits for the exit code has it by now.
             os.close(self._lock)
-        if not is_done:
-            while not self._has_done(is_locked=False):
-                self._relay.loop.turn(_MOMENT)  # who has the record may want an answer first
+        while not (is_done or self._has_done(is_locked=False)):
+            self._relay.loop.turn(_MOMENT)  # who has the record may want an answer first
+        if not is_told:
             self._tell_end(last)
         self._see_off()
 
@@ -301,13 +302,16 @@ class Supervisor:
             if connection is not None:
                 connection.plug(pid, self._relay.loop)
                 self._state = replace(self._state, endpoint=connection.endpoint)
+            if self._config.health is not None:
+                self._check(self._config.health)
+            self._task.container.record(self._state)
+            # `update` changes what it sees run: here, what it has changed before that.
+            if (limits := self._container_now().config.limits) != self._config.limits:
+                self._ready.enforcement.change(limits)
         except LxgitError as error:
             self._unready = error
             self._signal(signal.SIGKILL)
             return
-        if self._config.health is not None:
-            self._check(self._config.health)
-        self._task.container.record(self._state)
         self._task.container.tell("start")
         os.write(self._ready.gate, b"\n")
         self._has_begun = True
