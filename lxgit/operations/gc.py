@@ -170,12 +170,19 @@ def lies(repository: Repository) -> bool:
 def _require_no_hook(repository: Repository) -> None:
     """ProgramOfGc where Git would ask programs what is to be kept.
 
-    No option of Git's takes back what a configuration says of them (git-config(1)).
+    No option of Git's takes back what a configuration says of them (git-config(1)). The file that
+    does may be one that is included, which Git changes nothing of unless that is named.
     """
-    if repository.git.run(["config", "--get-all", _HOOK], ok=(0, 1)):
+    said = repository.git.run(["config", "-z", "--show-origin", "--get-all", _HOOK], ok=(0, 1))
+    if said:
+        from lxgit.objects.shellwords import shell_line  # rare
+
+        file = os.fsdecode(said.partition(b"\0")[0].removeprefix(b"file:"))
+        path = os.path.join(repository.git_dir, file)
+        take = shell_line(("git", "config", "-f", path, "--unset-all", _HOOK))
         raise ProgramOfGc(
             f"gc would run what the store's Git configuration names, as {_HOOK}",
-            hint=f"'git -C STORE/git config --unset-all {_HOOK}' takes it out",
+            hint=f"'{take}' takes it out of there",
         )
 
 

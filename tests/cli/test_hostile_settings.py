@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -162,8 +163,23 @@ def test_gc_names_the_program_that_it_does_not_run(
     hooked(evil, program)
     for words in (["gc"], ["gc", "--now"], ["gc", "--dry-run"]):
         told = f"gc would run what the store's Git configuration names, as {HOOK}"
-        refused(grown(*words, code=1), told, f"git -C {grown.store}/git config --unset-all {HOOK}")
+        refused(
+            grown(*words, code=1), told, f"git config -f {evil.git_dir}/config --unset-all {HOOK}"
+        )
     evil("config", "--unset-all", HOOK)
+    grown("gc")
+
+
+def test_gc_names_the_file_that_names_the_program(
+    grown: Lxgit, evil: StockGit, program: Path
+) -> None:
+    """Git takes a key out of its own file alone, not out of one that is included."""
+    hooked(evil, program)
+    (evil.git_dir / "config").rename(evil.git_dir / "all of it")
+    (evil.git_dir / "config").write_text("[include]\n\tpath = all of it\n")
+    take = f"git config -f '{evil.git_dir}/all of it' --unset-all {HOOK}"
+    refused(grown("gc", code=1), f"as {HOOK}", f"'{take}' takes it out of there")
+    subprocess.run(shlex.split(take), check=True)
     grown("gc")
 
 
