@@ -91,7 +91,7 @@ def _load(
     limits: Limits,
     identity: Identity,
     progress: Progress,
-) -> list[Loaded]:
+) -> Iterator[Loaded]:
     told = request.source.name if isinstance(request.source, Path) else "standard input"
     layers = coming.image.layers
     parts = Parts(
@@ -99,11 +99,11 @@ def _load(
         lambda number: layers[number],
         tuple({layer.fd for layer in layers}),
     )
-    with committed(repository, parts, limits, progress) as oid:
-        return [
-            Loaded(
-                name,
-                arrive(
+    loaded: list[Loaded] = []
+    try:
+        with committed(repository, parts, limits, progress) as oid:
+            for name, ref in coming.refs.items():
+                arrival = arrive(
                     repository,
                     ref,
                     oid,
@@ -111,10 +111,10 @@ def _load(
                     source=f"{name} from {told}",
                     force=request.force,
                     identity=identity,
-                ),
-            )
-            for name, ref in coming.refs.items()
-        ]
+                )
+                loaded.append(Loaded(name, arrival))
+    finally:
+        yield from loaded  # also before a name that is refused; who is slow to hear keeps no lock
 
 
 @contextmanager

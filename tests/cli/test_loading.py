@@ -110,6 +110,18 @@ def test_commits_of_ones_own_are_not_left_behind(grown: Lxgit, scratch: Path) ->
     assert f"lxgit: the name 'tuned:latest' was {before}, which no name leads to" in forced.err
 
 
+def test_what_came_before_a_name_that_is_refused_is_told(based: Lxgit, scratch: Path) -> None:
+    """Also of an image that has both names."""
+    based("branch", "three", "base")
+    layout = Layout(scratch / "layout")
+    image = layout.manifest([LOWER])
+    layout.index(*(named(image, name) for name in ("one", "two", "three", "four")))
+    done = based("load", "-i", layout.place, code=1)
+    assert done.lines == ["Loaded image: one:latest", "Loaded image: two:latest"]
+    assert done.err.startswith("lxgit: 'three' has commits that the new image does not descend")
+    assert based("branch").lines == ["* base", "  one", "  three", "  two"]
+
+
 LOWER = (
     Archive()
     .add("bin", DIRECTORY, mode=0o755)
