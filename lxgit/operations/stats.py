@@ -81,8 +81,14 @@ def _found(repository: Repository, names: Sequence[str]) -> list[Container]:
 
 
 def _is_uncounted(container: Container) -> bool:
-    """Whether it runs without a group, as one of an ordinary user's may; not between two lives."""
-    return not cgroups.hierarchies_of(container.id) and container.state.status == RUNNING
+    """Whether it runs without a group, as one of an ordinary user's may; not between two lives.
+
+    One that has ended has none for a moment before that is recorded.
+    """
+    if cgroups.hierarchies_of(container.id):
+        return False
+    state = container.state
+    return state.status == RUNNING and bool(inside_of(state.supervisor))
 
 
 def _usage(container: Container) -> Usage:
