@@ -49,10 +49,11 @@ class Shell:
         return self.terminal.before or ""
 
     def type(self, line: str) -> list[str]:
-        """Type a line; what came, line by line."""
+        """Type a line; what came, line by line, but for what a busy machine has one wait for."""
         self.terminal.sendline(line)
         self.terminal.expect_exact(f"{line}\r\n")
-        return [text.rstrip() for text in self.until_prompt().split("\r\n")[:-1]]
+        came = [text.rstrip() for text in self.until_prompt().split("\r\n")[:-1]]
+        return [text for text in came if not text.startswith("lxgit: waiting")]
 
     def says(self, line: str, *expected: str) -> None:
         """Type a line; exactly these lines come, as regular expressions."""

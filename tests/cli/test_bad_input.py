@@ -133,15 +133,19 @@ def test_an_interrupted_import_leaves_nothing(based: Lxgit, git: StockGit, scrat
     root.mkdir()
     for number in range(200):
         (root / f"{number}").write_bytes(os.urandom(1 << 20))
-    before = contents(based.store)
-    layers = set(os.listdir(based.store / "layers"))
-    command = [str(PROGRAM), "import", str(root), "new"]
-    with subprocess.Popen(command, env=based.environment(), stderr=subprocess.PIPE) as process:
-        while set(os.listdir(based.store / "layers")) == layers:  # until one is being written
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=60)[1] == b""
+    is_done = True
+    while is_done:  # it may be before the signal comes
+        (root / "0").write_bytes(os.urandom(1 << 20))
+        before = contents(based.store)
+        layers = set(os.listdir(based.store / "layers"))
+        command = [str(PROGRAM), "import", str(root), "new"]
+        with subprocess.Popen(command, env=based.environment(), stderr=subprocess.PIPE) as process:
+            while set(os.listdir(based.store / "layers")) == layers:  # until one is being written
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=60)[1] == b""
+        is_done = process.returncode == 0
     assert process.returncode == 130
     assert contents(based.store) == before
     assert git.fsck() == b""

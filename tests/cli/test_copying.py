@@ -329,7 +329,7 @@ def test_a_directory_into_itself(based: Lxgit, scratch: Path) -> None:
 def test_a_file_that_grows_and_files_that_go(based: Lxgit, scratch: Path) -> None:
     """Every copy succeeds, and is what a reader could have seen."""
     script = """
-    mkdir /w; touch /ready
+    mkdir /w; echo line >>/w/log; touch /ready
     while :; do echo line >>/w/log; echo x >/w/a; mv /w/a /w/b; rm -f /w/b; done
     """
     based("run", "-d", "--name", "busy", "base", "sh", "-c", script)

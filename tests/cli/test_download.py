@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -66,7 +67,8 @@ def test_a_killed_download_is_gone_on_with(lxgit: Lxgit, server: Server, git: St
     server.released.clear()
     words = [str(PROGRAM), "import", f"{server.url}/rootfs.tar", "base"]
     with subprocess.Popen(words, env=lxgit.environment()) as process:
-        wait_until(lambda: any(path.stat().st_size == half for path in kept(lxgit)))
+        parts = partial((lxgit.store / "tmp").glob, "download-*.part")
+        wait_until(lambda: any(path.stat().st_size == half for path in parts()))
         process.kill()
     server.released.set()
     lxgit("prune")  # it has not been two weeks

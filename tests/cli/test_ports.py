@@ -18,6 +18,7 @@ import pytest
 from lxgit.runtime.network import records
 from tests.support import netns
 from tests.support.peers import ECHO, HOST, HOST_V6, SERVE, curl, nothing_is_left, said, settings
+from tests.support.processes import is_attached
 from tests.support.program import PROGRAM, Lxgit
 from tests.support.stores import copied
 from tests.support.waiting import wait_until
@@ -166,15 +167,17 @@ def test_who_sees_a_container_end_has_its_ports(
 ) -> None:
     if before is not None:
         based(*before)
-    with ThreadPoolExecutor() as pool:
-        seen = pool.submit(based, *words, code=128 + signal.SIGKILL if words[0] != "wait" else 0)
-        wait_until(lambda: based("ps", "-q").out or seen.done())
+    command, environment = [str(PROGRAM), *words], based.environment()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment) as client:
+        wait_until(lambda: based("exec", "web", "true", code=None).code == 0)
+        if words[0] == "attach":
+            wait_until(lambda: is_attached(client.pid))
         with records.locked_networks():
             os.kill(int(based("inspect", "--format", "{{.State.Pid}}", "web").out), signal.SIGKILL)
             wait_until(lambda: not based("ps", "-q").out)
-            with pytest.raises(TimeoutError):
-                seen.result(0.5)
-        seen.result()
+            with pytest.raises(subprocess.TimeoutExpired):
+                client.wait(0.5)
+    assert client.returncode == (0 if words[0] == "wait" else 128 + signal.SIGKILL)
     with socket.create_server((HOST, 8080)):
         pass
     wait_until(nothing_is_left)

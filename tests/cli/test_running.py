@@ -10,7 +10,6 @@ import subprocess
 import time
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pexpect
@@ -20,12 +19,13 @@ from lxgit.cli.detaching import key_sequence
 from lxgit.cli.moments import moment
 from lxgit.errors import UsageError
 from tests.cli.conftest import row
-from tests.support.processes import has_ended, parent
+from tests.support.processes import has_ended, is_attached, parent
 from tests.support.program import PROGRAM, refused
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.support.program import Lxgit
 
@@ -53,15 +53,6 @@ def wait_for(lxgit: Lxgit, text: str, container: str = "web") -> None:
     pytest.fail(f"'{text}' did not come")
 
 
-def is_attached(pid: int) -> bool:
-    """Whether the supervisor has answered a client: then that makes a pipe, for its signals."""
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed since it was listed
-            if int(descriptor.name) > 2 and os.readlink(descriptor).startswith("pipe:"):
-                return True
-    return False
-
-
 class TestDetached:
     pytestmark = needs_lxc
 
@@ -78,8 +69,8 @@ class TestDetached:
 
     def test_rm_at_the_end(self, web: Lxgit) -> None:
         made = web("run", "-d", "--rm", "base", "true").out.strip()
-        web("wait", made, code=None)
-        assert made not in web("ps", "-aq").out
+        web("wait", made, code=None)  # for its end, which comes before that
+        wait_until(lambda: made not in web("ps", "-aq").out)
 
     def test_its_input_stays_open_without_a_client(self, web: Lxgit) -> None:
         web("run", "-d", "-i", "--name", "cat", "base", "cat")

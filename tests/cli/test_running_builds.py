@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -94,11 +95,12 @@ def test_a_build_whose_lock_outlives_it_leaves_nothing(based: Lxgit, context: Pa
 
 def _taken(pid: int, prefix: str) -> int:
     """A descriptor of what another process has open, its lock included, by how its path begins."""
-    (number,) = [
-        int(fd)
-        for fd in os.listdir(f"/proc/{pid}/fd")
-        if os.readlink(f"/proc/{pid}/fd/{fd}").startswith(prefix)
-    ]
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):  # closed since it was listed
+            if os.readlink(f"/proc/{pid}/fd/{fd}").startswith(prefix):
+                found.append(int(fd))
+    (number,) = found
     process = os.pidfd_open(pid)
     try:
         taken: int = libc().syscall(438, process, number, 0)  # pidfd_getfd(2)

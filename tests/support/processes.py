@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 
@@ -22,6 +23,15 @@ def has_ended(pid: int) -> bool:
         return stat_of(pid)[0] in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return True
+
+
+def is_attached(pid: int) -> bool:
+    """Whether a supervisor has answered a client: then that makes a pipe, for its signals."""
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            if int(descriptor.name) > 2 and os.readlink(descriptor).startswith("pipe:"):
+                return True
+    return False
 
 
 def children(pid: int) -> set[int]:
