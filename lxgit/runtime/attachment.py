@@ -52,15 +52,16 @@ def connected(channel: _socket.socket, streams: Streams) -> int | None:
 def _caught(*numbers: int) -> Iterator[int]:
     """Signals as bytes to be read from a descriptor, instead of what they do to a process."""
     read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    before = {number: signal.signal(number, _note) for number in numbers}
+    # As long as it does anything else, a signal does what it did before.
     wakeup = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    before = {number: signal.signal(number, _note) for number in numbers}
     try:
         interrupts.let_through()  # which the start of a container has held back
         yield read
     finally:
-        signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup)
         os.close(read)
         os.close(write)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lxgit.runtime import attachment
 from lxgit.runtime.attach import connect
 from lxgit.runtime.freezer import set_frozen
 from lxgit.runtime.wanted import WantedCommand
@@ -34,3 +37,23 @@ def test_it_waits_for_the_command(machine: Machine, number: int) -> None:
         assert joined.wait() == 128 + number
         session.send_signal(signal.SIGKILL)
         assert session.wait() == 128 + signal.SIGKILL
+
+
+def test_one_that_comes_while_a_client_gets_ready_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor one that comes when it has done."""
+    inner, heard = signal.set_wakeup_fd, list[int]()
+
+    def beside(fd: int, **more: bool) -> int:
+        signal.raise_signal(signal.SIGUSR1)
+        return inner(fd, **more)
+
+    before = signal.signal(signal.SIGUSR1, lambda number, _: heard.append(number))
+    try:
+        monkeypatch.setattr(signal, "set_wakeup_fd", beside)
+        with attachment._caught(signal.SIGUSR1) as descriptor, suppress(BlockingIOError):
+            heard += os.read(descriptor, 100)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert heard == [signal.SIGUSR1] * 2
