@@ -108,7 +108,7 @@ def write_over(path: Path, data: bytes) -> None:
     What it takes of the disk already is enough, most of the time: else OSError, and it is as it
     was. A reader at that moment, or a crash, may see something of both.
     """
-    fd = os.open(path, os.O_WRONLY)
+    fd = os.open(path, os.O_RDWR)  # glibc reads where a file system cannot allocate
     try:
         size = os.fstat(fd).st_size
         try:

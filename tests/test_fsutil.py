@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +33,17 @@ def test_what_is_written_over_is_as_long_as_it_was_or_longer(tmp_path: Path) -> 
     write_over(file, b"[1, 2, 3]\n")
     assert file.read_bytes() == b"[1, 2, 3]\n"
     assert file.stat().st_ino == inode
+
+
+@pytest.mark.root
+def test_it_is_where_no_space_can_be_set_aside(scratch: Path) -> None:
+    """On ext3, where glibc reads what is there."""
+    kind = replace(disks.EXT4, make=("mke2fs", "-q", "-t", "ext3"), options="defaults")
+    with disks.mounted(kind, disks.make(kind, scratch / "disk"), scratch / "on") as place:
+        file = place / "file"
+        file.write_bytes(b"[1, 2]\n")
+        write_over(file, b"[1]\n")
+        assert file.read_bytes() == b"[1]\n   "
 
 
 @pytest.mark.root
