@@ -19,6 +19,7 @@ from lxgit.objects.packdelta import apply_delta
 from tests.objects.conftest import intact
 from tests.support import packcraft
 from tests.support.packcraft import REF_DELTA, Raw, similar_texts, varint, write_pack
+from tests.support.rlimits import descriptors_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -217,12 +218,12 @@ class TestLargeObjects:
         self, objects: ObjectDatabase, versions: list[str]
     ) -> None:
         objects.describe(from_hex(versions[1]))
-        before = os.listdir("/proc/self/fd")
+        before = descriptors_of(os.getpid())
         for oid in versions:
             stream = objects.stream(from_hex(oid))
             next(stream)
             stream.close()  # type: ignore[attr-defined]
-        assert os.listdir("/proc/self/fd") == before
+        assert descriptors_of(os.getpid()) <= before  # some may be garbage, which goes meanwhile
 
 
 class TestIntactBlobs:

@@ -62,7 +62,7 @@ def busy(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.setattr(statcache, "_WORTH", 0)
     lab.run("c", ONCE + WRITE)
     start_detached(lab.repository, "c", progress=lab.listener)
-    wait_until((lab.container("c").upper / "file").exists)
+    wait_until(lambda: is_written(lab.container("c").upper / "file"))
     yield lab
     remove_container(lab.repository, "c", force=True)
 

@@ -274,7 +274,7 @@ def test_a_cruft_pack_whose_times_are_damaged(repository: Repository, size: int 
     (times,) = (path for path in packs(repository) if path.suffix == ".mtimes")
     times.chmod(0o600)
     content = times.read_bytes()
-    times.write_bytes(content[:-1] + b"x" if size is None else content[:size])
+    times.write_bytes(content[:-1] + bytes([content[-1] ^ 1]) if size is None else content[:size])
     (problem,) = fsck(repository, progress=Listener())
     assert problem.message == f"{times.name} is damaged"
     assert "lxgit fsck --repair" in (problem.hint or "")

@@ -236,7 +236,7 @@ def test_who_has_the_log_on_the_disk_is_nobodys_child(scratch: Path) -> None:
     path, before = scratch / "log", processes.children(os.getpid())
     with slow_disk(scratch / "gate") as let_go:
         killed = life(path, _STEP)
-        assert processes.children(os.getpid()) == before
+        assert processes.children(os.getpid()) <= before
         assert len(flushers(path)) == 1
         assert not noted(path)
         let_go()
@@ -257,6 +257,7 @@ def test_one_flush_at_a_time_so_that_no_older_note_comes_last(scratch: Path) -> 
     with slow_disk(scratch / "gate") as let_go:
         for number in (1, 2, 3):
             life(path, number * _STEP).close()
+            wait_until((scratch / "gate").read_bytes)  # the first has begun before there are others
         wait_until(lambda: len(flushers(path)) == 1)  # the others have seen it, and gone
         let_go()
         first = next_flushed(path)

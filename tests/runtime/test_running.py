@@ -8,6 +8,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -349,10 +350,16 @@ def test_a_wait_is_longer_than_the_kernels(
 ) -> None:
     """What poll(2) takes at a time, which here is little, is waited for again and again."""
     monkeypatch.setattr(attach, "_LONGEST", 0.05)
-    with machine.start(machine.create("sh", "-c", "sleep 0.5; exit 3")) as session:
+    container = machine.create("sleep", "600")
+    with machine.start(container) as session:
         with pytest.raises(TimeoutError):
             session.wait(time.monotonic() + 0.12)
-        assert session.wait(time.monotonic() + 600) == 3
+        pid = container.state.pid
+        assert pid is not None
+        killer = threading.Timer(0.5, os.kill, (pid, signal.SIGKILL))
+        killer.start()
+        assert session.wait(time.monotonic() + 600) == 137
+        killer.join()
 
 
 def test_others_can_attach(machine: Machine) -> None:

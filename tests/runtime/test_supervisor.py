@@ -27,7 +27,7 @@ from lxgit.runtime.streams import Streams
 from lxgit.runtime.sweep import sweep
 from lxgit.runtime.wanted import WantedCommand
 from tests.support import leaks, rlimits
-from tests.support.processes import children, mount_points, openers, parent, stat_of
+from tests.support.processes import children, has_ended, mount_points, openers, parent, stat_of
 from tests.support.rlimits import descriptors_of
 from tests.support.slowdisk import slow_disk
 from tests.support.stores import find
@@ -44,13 +44,6 @@ def process(container: Container, field: str = "supervisor") -> int:
     pid = getattr(container.state, field)
     assert isinstance(pid, int)
     return pid
-
-
-def alive(pid: int) -> bool:
-    try:
-        return stat_of(pid)[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_it_keeps_nothing_of_its_caller(machine: Machine, scratch: Path) -> None:
@@ -101,7 +94,7 @@ def test_killed_it_takes_the_container_with_it(machine: Machine) -> None:
         os.kill(pids[0], signal.SIGKILL)
         with pytest.raises(SupervisorLost):
             session.wait()
-    wait_until(lambda: not any(map(alive, pids)))
+    wait_until(lambda: all(map(has_ended, pids)))
     state = find(machine.containers, container.id).state
     assert (state.status, state.exit_code) == (EXITED, 137)
     assert "killed" in str(state.error)

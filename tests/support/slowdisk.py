@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 def slow_disk(gate: Path) -> Iterator[Callable[[], None]]:
     """Have fdatasync(2) wait, in all processes forked from here, until what is given is called.
 
-    `gate` is made, and locked so long: an exclusive lock that those wait for, too.
+    `gate` is made, and locked so long: an exclusive lock that those wait for, too. Each of them
+    writes a byte to it before.
     """
     flush = os.fdatasync
 
     def wait_and_flush(fd: int) -> None:
-        with gate.open() as waiting:
+        with gate.open("ab+", buffering=0) as waiting:
+            waiting.write(b".")
             fcntl.flock(waiting, fcntl.LOCK_SH)
         flush(fd)
 

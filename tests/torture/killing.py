@@ -91,16 +91,19 @@ HEADER = (
 )
 
 
-def measure(machine: Machine, directory: Path) -> Measured:
-    """The operation on its machine, undisturbed, the middle one of three; slowed if need be."""
-    delay = _delay(_measure(machine, directory, 0))
+def measure(machine: Machine, directory: Path, shortest: float = _SHORTEST) -> Measured:
+    """The operation on its machine, undisturbed, the middle one of three; slowed if need be.
+
+    Then there are `shortest` seconds between its writes.
+    """
+    delay = _delay(_measure(machine, directory, 0), shortest)
     runs = [_measure(machine, directory, delay) for _ in range(_MEASURED)]
     return sorted(runs, key=lambda run: run.span)[_MEASURED // 2]
 
 
-def _delay(quick: Measured) -> float:
-    """What has a run that is as quick as that one last `_SHORTEST`."""
-    return max(0, _SHORTEST - quick.span) / max(1, quick.slow)
+def _delay(quick: Measured, shortest: float) -> float:
+    """What has a run that is as quick as that one last so long."""
+    return max(0, shortest - quick.span) / max(1, quick.slow)
 
 
 def _measure(machine: Machine, directory: Path, delay: float) -> Measured:
@@ -130,12 +133,13 @@ def _measure(machine: Machine, directory: Path, delay: float) -> Measured:
 def torture(machine: Machine, directory: Path, rounds: int, seed: int) -> Report:
     """Kill an operation `rounds` times, and more often if fewer than half landed between.
 
-    Then it is measured anew, since the machine is busier than before, or less. A fault is the end
-    of it: what the machine was left in stays, and is told at once.
+    Then it is measured anew, since the machine is busier than before, or less, and slowed more,
+    since kills come late on it. A fault is the end of it: what the machine was left in stays, and
+    is told at once.
     """
     report = Report(machine.operation.name, measure(machine, directory))
     source = random.Random(f"{seed} {machine.operation.name}")
-    before = machine.before()
+    before, shortest = machine.before(), _SHORTEST
 
     def one(number: int, moment: Moment) -> None:
         _round(machine, directory / str(number), before, report, moment)
@@ -147,7 +151,8 @@ def torture(machine: Machine, directory: Path, rounds: int, seed: int) -> Report
             or report.landed[BETWEEN] * 2 < report.rounds < rounds * _MOST_ROUNDS
         ):
             if report.rounds >= rounds:
-                report.measured = measure(machine, directory)
+                shortest *= 2
+                report.measured = measure(machine, directory, shortest)
             numbers = range(report.rounds, report.rounds + _TURNS)
             moments = [_moment(source, number, report.measured) for number in numbers]
             list(pool.map(one, numbers, moments))
