@@ -11,7 +11,7 @@ from lxgit.operations.lookup import find_container
 from lxgit.runtime import cgroups
 from lxgit.runtime.config import RUNNING
 from lxgit.runtime.containers import all_containers
-from lxgit.runtime.usage import Usage, inside_of, processes, usage
+from lxgit.runtime.usage import Usage, has_none_left, inside_of, processes, usage
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -81,14 +81,10 @@ def _found(repository: Repository, names: Sequence[str]) -> list[Container]:
 
 
 def _is_uncounted(container: Container) -> bool:
-    """Whether it runs without a group, as one of an ordinary user's may; not between two lives.
-
-    One that has ended has none for a moment before that is recorded.
-    """
-    if cgroups.hierarchies_of(container.id):
+    """Whether it runs without a group, as one of an ordinary user's may; not between two lives."""
+    if cgroups.hierarchies_of(container.id) or container.state.status != RUNNING:
         return False
-    state = container.state
-    return state.status == RUNNING and bool(inside_of(state.supervisor))
+    return not has_none_left(container)
 
 
 def _usage(container: Container) -> Usage:

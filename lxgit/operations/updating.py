@@ -50,10 +50,9 @@ def update(
         if state.status == RUNNING:
             _change(now, limits)
         restart = policy or now.config.restart
-        changed = now.configured(replace(now.config, limits=limits, restart=restart))
+        now.configured(replace(now.config, limits=limits, restart=restart)).tell("update")
         if state.status != RUNNING and now.recorded_state().status == RUNNING:
-            _change(now, limits)  # it has begun meanwhile, and looked before there was this
-        changed.tell("update")
+            _change(now, limits)  # it has begun meanwhile, and may not have looked, or too early
     if policy is not None and policy.keeps and state.status == RUNNING and not state.kept:
         name = now.config.name
         progress.warn(
@@ -63,6 +62,10 @@ def update(
 
 
 def _change(container: Container, limits: Limits) -> None:
+    """Change those in force; there are none of one whose end is about to be recorded."""
     from lxgit.runtime.enforcement import Enforcement
+    from lxgit.runtime.usage import has_none_left
 
+    if has_none_left(container):
+        return
     Enforcement(container.id, container.config.limits).change(limits)

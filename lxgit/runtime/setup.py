@@ -57,11 +57,12 @@ DEVICES = rundir.STAGE / "dev"
 class Task:
     """A container to be started: what its supervisor has to know beyond its record.
 
-    `after_exit` is called in the supervisor when the container has ended, before anybody hears of
-    the end; unless who ended it wants it still. With `record_is_locked` who starts it is the only
-    one to change its record until its command has begun; `after_exit`, which may want to as well,
-    is called only if it had. Else what others have changed of it until it is begun holds, and
-    nobody can from then on without seeing that it is being started.
+    `after_exit` is called in the supervisor when the container has ended, unless who ended it wants
+    it still: before its clients hear of the end, or where its owner has hung up, after. With
+    `record_is_locked` who starts it is the only one to change its record until its command has
+    begun; `after_exit`, which may want to as well, is called only if it had. Else what others have
+    changed of it until it is begun holds, and nobody can from then on without seeing that it is
+    being started.
     """
 
     container: Container

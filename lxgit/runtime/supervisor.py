@@ -22,7 +22,7 @@ from lxgit.processes import close_all_but
 from lxgit.records import replace
 from lxgit.runtime import cgroups, confinement, lxc, protocol, rundir, setup
 from lxgit.runtime.config import RESTARTING, RUNNING, ContainerState
-from lxgit.runtime.containers import load
+from lxgit.runtime.containers import edited, load
 from lxgit.runtime.enforcement import reached
 from lxgit.runtime.freezer import Stillness
 from lxgit.runtime.leaving import become
@@ -229,15 +229,12 @@ class Supervisor:
             raise confinement.refused_sysctl(directory) or self._log.failure()
         if self._unready is not None:
             raise self._unready
-        self._note_limits(directory)
+        hit = reached(directory)
+        self._state = replace(self._state, oom_killed=hit.memory, pids_refused=hit.pids)
         if self._lxc_status:  # it has not lived to see the container's end
             return 128 + signal.SIGKILL
         halted = self._config.system and self._log.exit_code == _HALTED
         return 0 if halted else self._log.exit_code
-
-    def _note_limits(self, directory: Path) -> None:
-        hit = reached(directory)
-        self._state = replace(self._state, oom_killed=hit.memory, pids_refused=hit.pids)
 
     def _serve(self, lxc_start: lxc.Child, log: int, listener: socket.socket) -> None:
         """Until LXC has ended and everything that it and the container wrote has been read.
@@ -305,9 +302,10 @@ class Supervisor:
             if self._config.health is not None:
                 self._check(self._config.health)
             self._task.container.record(self._state)
-            # `update` changes what it sees run: here, what it has changed before that.
-            if (limits := self._container_now().config.limits) != self._config.limits:
-                self._ready.enforcement.change(limits)
+            # `update` changes what it sees run, as who has the lock may; what it has before, this.
+            with contextlib.suppress(LockHeld), edited(self._task.container, wait=False) as now:
+                if now.config.limits != self._config.limits:
+                    self._ready.enforcement.change(now.config.limits)
         except LxgitError as error:
             self._unready = error
             self._signal(signal.SIGKILL)

@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lxgit.runtime.containers import Container
     from lxgit.runtime.hierarchies import Hierarchy
 
 _NO_LIMIT = 1 << 60  # version 1 says 2^63 less a page
@@ -87,9 +88,19 @@ def inside_of(supervisor: int | None) -> set[int]:
         above: int | None = pid
         while above and above != supervisor:
             above = parents.get(above)
-        if above and depth > depths[above]:
+        if above and depth > depths.get(above, depth):  # or the supervisor has gone meanwhile
             found.add(pid)
     return found
+
+
+def has_none_left(container: Container) -> bool:
+    """Whether a container has ended, by its processes, which may not be recorded yet.
+
+    Its control groups are gone then; an ordinary user's may have run without any.
+    """
+    if any(one.group(container.id).is_dir() for one in cgroups.hierarchies_of(container.id)):
+        return False
+    return not inside_of(container.state.supervisor)
 
 
 def _cpu(container: str, hosts: Mapping[str, Hierarchy]) -> int:

@@ -57,8 +57,11 @@ def started_again(lab: Lab, monkeypatch: pytest.MonkeyPatch, wait: Callable[[int
         if task.restarts:
             child = os.fork()
             if not child:
-                update(lab.repository, "web", WantedLimits(pids=33), None, lab.listener)
-                os._exit(0)
+                try:
+                    update(lab.repository, "web", WantedLimits(pids=33), None, lab.listener)
+                    os._exit(0)
+                finally:
+                    os._exit(1)
             wait(child)
         return ready
 

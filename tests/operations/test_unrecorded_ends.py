@@ -1,4 +1,4 @@
-"""What containers use, at moments at which nobody could tell."""
+"""Containers that have ended, and whose record says that they run for a moment yet."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import pytest
 
 from lxgit.operations.containers import remove_container
 from lxgit.operations.launching import start_detached
+from lxgit.operations.limiting import WantedLimits
 from lxgit.operations.stats import statistics
+from lxgit.operations.updating import update
 from lxgit.runtime import cgroups
 from lxgit.runtime.config import RUNNING
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.operations.conftest import Lab
@@ -23,10 +26,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 
 
-def test_one_whose_end_is_not_recorded_yet(
-    lab: Lab, scratch: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its control groups go before; of an ordinary user's, nobody can tell then that it had any."""
+@pytest.fixture
+def ended(lab: Lab, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """One, `web`, whose control groups are gone; as an ordinary user's, of which none can tell."""
     inner, may_record = cgroups.remove, scratch / "may-record"
 
     def held(container: str) -> None:
@@ -41,9 +43,19 @@ def test_one_whose_end_is_not_recorded_yet(
     assert web.state.pid is not None
     os.kill(web.state.pid, signal.SIGKILL)
     wait_until(lambda: not any(group.is_dir() for group in cgroups.groups_of(web.id)))
-    monkeypatch.setattr(cgroups, "hierarchies_of", lambda _: [])
-    (told,) = next(statistics(lab.repository, ["web"], 0))
-    assert (told.name, told.pids) == ("web", 0)
-    assert web.state.status == RUNNING
+    with monkeypatch.context() as patched:
+        patched.setattr(cgroups, "hierarchies_of", lambda _: [])
+        yield lab
+        assert web.state.status == RUNNING
     may_record.touch()
     remove_container(lab.repository, "web", force=True)
+
+
+def test_it_uses_nothing(ended: Lab) -> None:
+    (told,) = next(statistics(ended.repository, ["web"], 0))
+    assert (told.name, told.pids) == ("web", 0)
+
+
+def test_its_limits_are_those_of_its_next_start(ended: Lab) -> None:
+    update(ended.repository, "web", WantedLimits(pids=33), None, ended.listener)
+    assert ended.container("web").config.limits.pids == 33
