@@ -250,7 +250,10 @@ def open_repository(path: Path | str) -> Repository:
 def _closing(path: Path | str) -> str:
     """What to do about a directory that others can write to: one's own store may be closed."""
     with suppress(OSError):
-        if os.lstat(f"{path}/format").st_uid == os.geteuid():
+        format_of = os.open(f"{path}/format", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(format_of, "rb") as file:
+            is_own = os.fstat(format_of).st_uid == os.geteuid() and file.read(99) == FORMAT
+        if is_own:
             from lxgit.objects.shellwords import shell_line
 
             close = shell_line(("chmod", "go-w", os.fspath(path)))

@@ -248,6 +248,9 @@ def test_ones_own_store_that_others_can_write_to_can_be_closed(based: Lxgit) -> 
     opened.store.chmod(0o1777)
     os.chown(opened.store / "format", USER, USER)
     refused(opened("images", code=1), "others can write", "one that is empty will do")
+    os.chown(opened.store / "format", 0, 0)
+    (opened.store / "format").write_text("of something else\n")
+    refused(opened("images", code=1), "others can write", "one that is empty will do")
 
 
 @pytest.mark.root
