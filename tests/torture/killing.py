@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 BEFORE, BETWEEN, AFTER = "before", "between", "after"
 _MEASURED = 3  # runs
 _SHORTEST = 0.2  # seconds between the writes
+_LONGEST = 3.2  # for a machine on which kills come late
 _AT_ONCE = 2  # rounds: most of one is waiting
 _TURNS = 10  # of which each lands where `_moment` says
 _MOST_ROUNDS = 3  # times those asked for, when a busy machine is late with too many
@@ -151,7 +152,7 @@ def torture(machine: Machine, directory: Path, rounds: int, seed: int) -> Report
             or report.landed[BETWEEN] * 2 < report.rounds < rounds * _MOST_ROUNDS
         ):
             if report.rounds >= rounds:
-                shortest *= 2
+                shortest = min(2 * shortest, _LONGEST)
                 report.measured = measure(machine, directory, shortest)
             numbers = range(report.rounds, report.rounds + _TURNS)
             moments = [_moment(source, number, report.measured) for number in numbers]
