@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import errno
 import re
+from contextlib import suppress
 
+from lxgit.locks import LockHeld
 from lxgit.runtime import cgroups, rootless
+from lxgit.runtime.containers import BrokenContainer, edited
 from lxgit.runtime.limits import DEFAULT_PIDS, LimitNotInForce, Limits, Setting, settings
 from lxgit.tuples import NamedTuple
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from lxgit.runtime.containers import Container
     from lxgit.runtime.hierarchies import Hierarchy
 
 _EVENTS = "events"
@@ -62,6 +66,16 @@ class Enforcement:
             _write(self._container, self.settings, self._hosts)
             raise
         _check(self._container, new, self._hosts)
+
+    def catch_up(self, container: Container) -> None:
+        """Change what `update` has changed in the record before it could see the container run.
+
+        As `change` does. Whoever has the record's lock now sees that, and does it.
+        """
+        unknown = suppress(LockHeld, BrokenContainer)
+        with unknown, edited(container, wait=False) as now:
+            if now.config.limits != self._limits:
+                self.change(now.config.limits)
 
     def _is_gone(self, setting: Setting) -> bool:
         return not _file(self._container, setting, self._hosts).parent.exists()

@@ -74,6 +74,7 @@ class _Keeper:
                 self._task,
                 container=again,
                 detached=True,
+                record_is_locked=False,
                 restarts=state.restarts + 1,
             )
 

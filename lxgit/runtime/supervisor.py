@@ -22,7 +22,7 @@ from lxgit.processes import close_all_but
 from lxgit.records import replace
 from lxgit.runtime import cgroups, confinement, lxc, protocol, rundir, setup
 from lxgit.runtime.config import RESTARTING, RUNNING, ContainerState
-from lxgit.runtime.containers import edited, load
+from lxgit.runtime.containers import load
 from lxgit.runtime.enforcement import reached
 from lxgit.runtime.freezer import Stillness
 from lxgit.runtime.leaving import become
@@ -302,10 +302,8 @@ class Supervisor:
             if self._config.health is not None:
                 self._check(self._config.health)
             self._task.container.record(self._state)
-            # `update` changes what it sees run, as who has the lock may; what it has before, this.
-            with contextlib.suppress(LockHeld), edited(self._task.container, wait=False) as now:
-                if now.config.limits != self._config.limits:
-                    self._ready.enforcement.change(now.config.limits)
+            if not self._task.record_is_locked:  # or else nobody could change any
+                self._ready.enforcement.catch_up(self._task.container)
         except LxgitError as error:
             self._unready = error
             self._signal(signal.SIGKILL)

@@ -3,48 +3,41 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+import signal
+from itertools import count
+from typing import TYPE_CHECKING
 
 import pytest
 
-from lxgit.operations import discarding, launching, running
+from lxgit.operations import discarding, launching
 from lxgit.operations.containers import list_containers
 from lxgit.operations.creating import RunRequest
 from lxgit.operations.launching import ran
 from lxgit.operations.values import Streams
-from lxgit.runtime import cgroups
 from lxgit.runtime.lifetime import owning
+from lxgit.runtime.supervisor import Supervisor
 from tests.support.stores import WHO
-from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.operations.conftest import Lab
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 
 
 @pytest.mark.timeout(60)
-def test_neither_waits_for_the_other(
-    lab: Lab, scratch: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_neither_waits_for_the_other(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """The supervisor sees its client hang up, and that its owner lives and may be dying."""
-    remove, wait, waits = cgroups.remove, running._wait_for_end, scratch / "waits"
+    inner, kills = Supervisor._signal, count()
 
-    def late(container: str) -> None:
-        wait_until(waits.exists)
-        remove(container)
-
-    def waiting(*values: Any) -> bool:
-        waits.touch()
-        return wait(*values)
+    def second(supervisor: Supervisor, number: int) -> None:
+        """Have the owner be heard before the container has ended, which it is to end itself."""
+        if number != signal.SIGKILL or next(kills):
+            inner(supervisor, number)
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cgroups, "remove", late)
-    monkeypatch.setattr(running, "_wait_for_end", waiting)
+    monkeypatch.setattr(Supervisor, "_signal", second)
     monkeypatch.setattr(discarding, "_DYING", 3600)
     monkeypatch.setattr(launching, "_attached", interrupted)
     null = os.open(os.devnull, os.O_RDWR)
