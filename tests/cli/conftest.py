@@ -173,7 +173,9 @@ def lxgit_of(passage: Path, user: int) -> Iterator[OrdinaryUser]:
     home = passage / "home"
     home.mkdir()
     os.chown(home, user, user)
-    as_user = OrdinaryUser(passage, Lxgit(home / "store", home).environment(), number=user)
+    environment = Lxgit(home / "store", home).environment()
+    del environment["XDG_RUNTIME_DIR"]  # there is no session
+    as_user = OrdinaryUser(passage, environment, number=user)
     yield as_user
     for container in as_user("ps", "-aq").lines:
         as_user("rm", "-f", container)

@@ -104,13 +104,14 @@ class Lxgit:
         )
 
     def environment(self, more: dict[str, str] | None = None) -> dict[str, str]:
-        """What the program sees, and nothing else."""
+        """What the program sees, and nothing else; keys for registries are not the machine's."""
         return {
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
             "LXGIT_STORE": str(self.store),
             "PATH": _PATH,
             "TZ": "UTC",
+            "XDG_RUNTIME_DIR": str(self.home),
             **(more or {}),
         }
 
