@@ -1,19 +1,15 @@
-"""A table of corruptions, and bytes flipped anywhere: fsck finds them, and repairs what is derived.
-
-What it cannot know of is listed here, with the reason.
-"""
+"""A table of corruptions: fsck finds them, and repairs what is derived."""
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from lxgit.objects.ids import ObjectID, from_hex, hex_id
+from lxgit.objects.ids import ObjectID, hex_id
 from lxgit.operations.gc import gc
 from lxgit.records import replace as changed
 from lxgit.repository import FORMAT, Repository, create_repository, open_repository
@@ -426,82 +422,3 @@ def test_it_says_whose_layer_it_is(grown: Lab) -> None:
             f"{stack.top.id}:": above,
             f"{stack.base.id}:": {*above, "base", "container first", "container second"},
         }
-
-
-def is_covered(name: str) -> bool:
-    """Whether a file is one that fsck answers for."""
-    parts = name.split("/")
-    if parts[0] == "containers":
-        # What a container printed and what it changed and nobody committed: there is nothing to
-        # compare them with.
-        return parts[-1] in ("config.json", "state.json")
-    # Locks, unfinished files and old news (`events`) are without meaning; `packed` and `.probed`
-    # are hints, at worst something is done again; of reflogs, texts and times; of the
-    # configuration, comments and blanks; of a layer's record, how many entries there are, and which
-    # ids above 65,535.
-    return (
-        parts[0] not in ("events", "locks", "tmp")
-        and not name.startswith((".probed", "packed", "git/logs/", "git/config"))
-        and not name.endswith("layer.json")
-    )
-
-
-@pytest.mark.scale
-def test_flipped_bytes(grown: Lab) -> None:
-    """One bit in a file anywhere, a hundred times, with a seed."""
-    chance = random.Random(3)
-    store = grown.repository.path
-    files = [
-        os.path.relpath(os.path.join(directory, name), store)
-        for directory, _, names in os.walk(store)
-        for name in names
-        if not os.path.islink(os.path.join(directory, name))
-    ]
-    files = sorted(name for name in files if is_covered(name) and (store / name).stat().st_size)
-    covered = {"containers", "format", "git", "layers", "operations"}
-    assert {name.split("/")[0] for name in files} == covered
-    missed = []
-    for number in range(100):
-        name = files[number] if number < len(files) else chance.choice(files)
-        before = (store / name).read_bytes()
-        at, mask = chance.randrange(len(before)), 1 << chance.randrange(8)
-        flip(store / name, at, mask)
-        if not problems(store):
-            missed.append((name, at, mask))
-        flip(store / name, at, mask)
-        assert (store / name).read_bytes() == before
-    assert missed == []
-    assert problems(store) == []
-
-
-def test_flipped_bytes_that_may_be_harmless(grown: Lab) -> None:
-    """Of files that are covered in part, what is not found changes nothing that anybody sees."""
-    chance = random.Random(4)
-    store = grown.repository.path
-    shown = everything(grown)
-    patterns = ("git/logs/**/*", "git/config", "layers/*/layer.*", "packed")
-    files = sorted(path for each in patterns for path in store.glob(each) if path.is_file())
-    found = 0
-    for _ in range(60):
-        path = chance.choice(files)
-        size = path.stat().st_size
-        if not size:
-            continue
-        at, mask = chance.randrange(size), 1 << chance.randrange(8)
-        flip(path, at, mask)
-        if problems(store):
-            found += 1
-        else:
-            assert everything(grown) == shown, (path, at, mask)
-        flip(path, at, mask)
-    assert found
-    assert problems(store) == []
-
-
-def everything(lab: Lab) -> object:
-    """The refs, and what every image holds."""
-    repository = Repository(lab.repository.path)
-    refs = {name: oid.hex() for name, oid in repository.refs.list().items()}
-    said = repository.git.run(["rev-list", "--all", "--objects"])
-    repository.objects.close()
-    return refs, said, from_hex(said[:40])
