@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from lxgit.errors import LxgitError
+from lxgit.lean import suppress
 from lxgit.objects.ids import hex_id
 from lxgit.objects.revisions import AmbiguousRevision, UnknownRevision
 
@@ -49,7 +50,8 @@ def classify(repository: Repository, text: str) -> Container | ObjectID:
     containers = container_names(repository.containers_dir)
     identity = containers.get(text) or _by_prefix(repository, text)
     if identity is not None:
-        return load(repository.containers_dir, identity)
+        with suppress(FileNotFoundError):  # it has just been deleted
+            return load(repository.containers_dir, identity)
     try:
         return repository.revisions.resolve(text)
     except UnknownRevision:
@@ -135,8 +137,13 @@ def find_container(repository: Repository, text: str) -> Container:
     """The container of that name or id. Errors as `find_container_id`."""
     from lxgit.operations.finding import find_container_id
     from lxgit.runtime.containers import load
+    from lxgit.runtime.index import none_called
 
-    return load(repository.containers_dir, find_container_id(repository, text))
+    identity = find_container_id(repository, text)
+    try:
+        return load(repository.containers_dir, identity)
+    except FileNotFoundError:  # it has just been deleted
+        raise none_called(text) from None
 
 
 def read_commit(repository: Repository, oid: ObjectID) -> Commit:

@@ -287,8 +287,13 @@ def find_id(containers: Path | str, text: str) -> str:
             hint="one of " + ", ".join(sorted(identity[:12] for identity in found)),
         )
     if not found or not text:
-        raise NoSuchContainer(f"no container '{text}'", hint="'lxgit ps -a' lists them all")
+        raise none_called(text)
     return found[0]
+
+
+def none_called(text: str) -> NoSuchContainer:
+    """The error for a name or the beginning of an id that is no container's."""
+    return NoSuchContainer(f"no container '{text}'", hint="'lxgit ps -a' lists them all")
 
 
 def beginning_so(containers: Path | str, text: str) -> list[str]:
