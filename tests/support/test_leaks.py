@@ -90,13 +90,17 @@ def test_the_run_itself_is_none() -> None:
     assert not any(own.search(thing) for thing in leaks.Snapshot.take().things)
 
 
+# What a program is called can be read only some time after Popen has returned: exec is still at it.
 LEAKING = """
 import subprocess
+from pathlib import Path
+from tests.support.waiting import wait_until
 
 def test_a():
     leaked = subprocess.Popen(["lxc-execute", "600"], executable="/usr/bin/sleep")
     leaked.returncode = 0  # Python shall say nothing of it
     print(f"pid {leaked.pid}")
+    wait_until(lambda: b"lxc-execute" in Path(f"/proc/{leaked.pid}/cmdline").read_bytes())
 
 def test_b():
     pass
