@@ -15,13 +15,13 @@ from lxgit.objects.refnames import BRANCHES, TAGS, short_name
 from lxgit.operations.attached import containers_on, detach
 from lxgit.operations.branches import BranchInUse, detached_at, has_containers
 from lxgit.operations.containerrows import row_of
+from lxgit.operations.lookup import find_container
 from lxgit.operations.naming import set_ref
 from lxgit.operations.pins import stash_owner
 from lxgit.operations.room import check_room
 from lxgit.operations.standing import changed_since, container_of, put_back, show_again
 from lxgit.operations.undosteps import MovedSince, all_steps, fault_of, steps_of
 from lxgit.operations.values import PutBack, RefMove, Undone
-from lxgit.runtime.containers import load
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -160,11 +160,11 @@ def _gone(repository: Repository, operation: Operation) -> str | None:
 
 
 def _check_unchanged(repository: Repository, steps: Sequence[Step]) -> None:
-    """Raise ChangedSince where the files of a container are not as the operation left them."""
+    """Raise ChangedSince where the files of a container are not as left, or NoSuchContainer."""
     for step in steps:
         owner = step.moved.container
         if owner is not None and step.places and step.now != step.expected:
-            raise changed_since(load(repository.containers_dir, owner))
+            raise changed_since(find_container(repository, owner))
 
 
 def _finish(repository: Repository, operation: Operation, verb: str, identity: Identity) -> None:
