@@ -111,7 +111,7 @@ def _differs(
     That no container has changed is no fault, and `say_none` all there is to say.
     """
     from lxgit.cli.faultcodes import faults_exit_with
-    from lxgit.operations.worktree import NothingChanged
+    from lxgit.operations.changed import NothingChanged
 
     with faults_exit_with(session, TROUBLE):
         try:

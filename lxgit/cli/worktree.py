@@ -38,7 +38,7 @@ def status(
     sizes, and what of its metadata changed. Files that their size tells apart are not read: their
     "id" in JSON is null, and so are those of directories above. 'diff --format json' has them all.
     """
-    from lxgit.operations.worktree import status
+    from lxgit.operations.changed import status
 
     found = status(session.repository(), container)
     if format_ == "json":

@@ -338,7 +338,7 @@ def _move_head(
     created: bool,
     identity: Identity,
 ) -> HeadMoved:
-    from lxgit.operations.worktree import changed_containers_of
+    from lxgit.operations.changed import changed_containers_of
 
     head, before = _here(repository)
     old_branch = head.removeprefix(BRANCHES) if isinstance(head, str) else None

@@ -22,6 +22,7 @@ from lxgit.objects.ids import ObjectID, ObjectType, from_hex, hex_id
 from lxgit.objects.messages import add_trailers, clean_message, subject
 from lxgit.objects.refnames import TAGS
 from lxgit.operations.attached import record_container
+from lxgit.operations.changed import NothingChanged, only_changed
 from lxgit.operations.consolidating import consolidate
 from lxgit.operations.containerrows import row_of
 from lxgit.operations.destination import BranchMoved, Destination, destination_of, is_own
@@ -30,12 +31,7 @@ from lxgit.operations.naming import left_without_a_name, set_ref
 from lxgit.operations.pausing import held
 from lxgit.operations.pins import pin_commit, pinned
 from lxgit.operations.values import CommitPlan, Committed
-from lxgit.operations.worktree import (
-    NothingChanged,
-    WorkTree,
-    only_changed,
-    open_work_tree,
-)
+from lxgit.operations.worktree import WorkTree, open_work_tree
 from lxgit.records import dataclass, replace
 from lxgit.runtime.containers import edited
 from lxgit.runtime.directory_layer import ids_outside_range

@@ -11,6 +11,7 @@ from lxgit.errors import LxgitError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.image import Image, read_image, write_image
 from lxgit.objects.merging import changes_of, replace_paths
+from lxgit.operations.changed import only_changed
 from lxgit.operations.containerrows import row_of
 from lxgit.operations.creating import image_label
 from lxgit.operations.finding import find_container_id
@@ -18,7 +19,6 @@ from lxgit.operations.lookup import classify, clean_path, find_commit, image_of
 from lxgit.operations.placing import Aim, carried, keep, place, show, taken, written
 from lxgit.operations.stashing import put_aside
 from lxgit.operations.values import ContainerMoved, ContainerReset
-from lxgit.operations.worktree import only_changed
 from lxgit.runtime.index import NoSuchContainer
 
 TYPE_CHECKING = False

@@ -13,12 +13,12 @@ from lxgit.errors import LxgitError, UsageError
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.merging import changes_of, conflicts
 from lxgit.objects.messages import subject
+from lxgit.operations.changed import NothingChanged, only_changed
 from lxgit.operations.containerrows import row_of
 from lxgit.operations.lookup import find_container, image_of, read_commit
 from lxgit.operations.pins import set_stash, stashed
 from lxgit.operations.placing import Aim, Conflicts, carried, place, show, taken, written
 from lxgit.operations.values import DroppedStash, Popped, Stash, stash_name
-from lxgit.operations.worktree import NothingChanged, only_changed
 from lxgit.runtime.containers import all_containers, edited
 from lxgit.runtime.index import container_names
 from lxgit.tuples import NamedTuple

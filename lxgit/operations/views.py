@@ -9,9 +9,10 @@ from lxgit.objects.history import merge_bases
 from lxgit.objects.ids import hex_id
 from lxgit.objects.image import NoSuchPath
 from lxgit.objects.revisionsyntax import split_path, split_range
+from lxgit.operations.changed import only_changed
 from lxgit.operations.comparison import Comparison, Side, stored_side
 from lxgit.operations.lookup import IsPath, classify, clean_path, find_commit, image_of, paths_apart
-from lxgit.operations.worktree import only_changed, open_work_tree
+from lxgit.operations.worktree import open_work_tree
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False

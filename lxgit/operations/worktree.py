@@ -23,17 +23,12 @@ from lxgit.objects.imagepaths import ImagePaths
 from lxgit.objects.ingest import write_content
 from lxgit.objects.limits import TooLarge, free_space
 from lxgit.objects.metadata import Kind
-from lxgit.objects.refnames import BRANCHES
 from lxgit.objects.scratch import ScratchObjects, hash_content
-from lxgit.operations.attached import containers_on
 from lxgit.operations.comparison import Comparison, Side, stored_side
-from lxgit.operations.containerrows import ContainerRow, row_of
-from lxgit.operations.lookup import find_container, image_of
-from lxgit.operations.values import ContainerChanges, Status
+from lxgit.operations.lookup import image_of
 from lxgit.records import replace
 from lxgit.runtime.containers import LostUpper
 from lxgit.runtime.filetimes import restore_times
-from lxgit.runtime.index import container_names
 from lxgit.runtime.statcache import TICK, StatCache, Watched
 from lxgit.runtime.upper import UpperState, read_upper
 
@@ -52,14 +47,6 @@ if TYPE_CHECKING:
 
 
 _ATTEMPTS = 5
-
-
-class SeveralChanged(LxgitError):
-    """More than one container could be meant."""
-
-
-class NothingChanged(LxgitError):
-    """No container has anything to show or to commit."""
 
 
 class ChangingTooFast(LxgitError):
@@ -333,67 +320,3 @@ def _require_ends(container: Container, state: UpperState, cache: StatCache, roo
             f" more than there is room for: {largest}",
             hint="they are read as zeros: remove the file, or make it shorter",
         )
-
-
-def is_changed(repository: Repository, container: Container) -> bool:
-    """Whether the container has anything to commit, or had before it was lost."""
-    if container.has_lost_upper:
-        return True
-    if not container.upper.exists() and container.config.base is None:
-        return False
-    with open_work_tree(repository, container, unread=True) as tree:
-        return tree.is_changed
-
-
-def status(repository: Repository, container: str | None = None) -> Status:
-    """HEAD, and the containers of its branch that changed or run, or the one that was named."""
-    head = repository.refs.head()
-    branch = head.removeprefix(BRANCHES) if isinstance(head, str) else None
-    commit = repository.refs.read("HEAD")
-    if container is not None:
-        shown = [_changes(repository, find_container(repository, container))]
-    else:
-        found = (_changes(repository, one) for one in containers_on(repository, branch))
-        shown = [one for one in found if one.changes or one.container.runs or one.lost]
-    return Status(branch, commit.hex() if commit is not None else None, tuple(shown))
-
-
-def _changes(repository: Repository, container: Container) -> ContainerChanges:
-    places = tuple(mount.target for mount in container.config.mounts)
-    try:
-        with open_work_tree(repository, container, unread=True) as tree:
-            return ContainerChanges(row_of(container), tree.listed(), places)
-    except LostUpper:
-        return ContainerChanges(row_of(container), (), places, lost=True)
-
-
-def only_changed(repository: Repository, purpose: str, named: str = "CONTAINER") -> Container:
-    """The one changed container of HEAD's branch; SeveralChanged, NothingChanged otherwise.
-
-    `purpose` is the command that wants it, `named` how it takes the name of one: for the hint.
-    """
-    head = repository.refs.head()
-    branch = head.removeprefix(BRANCHES) if isinstance(head, str) else None
-    changed = [one for one in containers_on(repository, branch) if is_changed(repository, one)]
-    if len(changed) == 1:
-        return changed[0]
-    if not changed:
-        raise NothingChanged(
-            f"no container of {branch or 'the detached HEAD'} has changed",
-            hint="'lxgit run -it' starts one; 'lxgit ps -a' lists those of other branches",
-        )
-    names = ", ".join(f"{one.id[:12]} ({one.config.name})" for one in changed)
-    raise SeveralChanged(
-        f"several containers have changed: {names}", hint=f"'lxgit {purpose} {named}' names one"
-    )
-
-
-def changed_containers_of(repository: Repository, branch: str | None) -> tuple[ContainerRow, ...]:
-    """The stopped containers of a branch that have something to commit."""
-    if not container_names(repository.containers_dir):
-        return ()
-    return tuple(
-        row_of(container)
-        for container in containers_on(repository, branch)
-        if is_changed(repository, container)
-    )

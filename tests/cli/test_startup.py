@@ -188,7 +188,7 @@ CHANGES = (
         cli="changes human worktree",
         objects="acl changes changeset content diff extent filetree imagepaths ingest limits scan"
         " scratch treebuilder xattrs",
-        operations="attached comparison containerrows finding worktree",
+        operations="attached changed comparison containerrows finding worktree",
         runtime="filetimes statcache upper",
     )
 )

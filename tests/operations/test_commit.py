@@ -14,6 +14,7 @@ from lxgit.objects.ids import ObjectType, from_hex
 from lxgit.objects.messages import trailers
 from lxgit.operations import committing
 from lxgit.operations.branches import checkout, create_branch
+from lxgit.operations.changed import NothingChanged, SeveralChanged, status
 from lxgit.operations.containers import remove_container
 from lxgit.operations.destination import BranchMoved, NeedsName
 from lxgit.operations.fsck import fsck
@@ -21,12 +22,7 @@ from lxgit.operations.launching import start_detached
 from lxgit.operations.lookup import AlreadyRunning, find_commit, read_commit
 from lxgit.operations.prune import prune
 from lxgit.operations.views import compare, view_path
-from lxgit.operations.worktree import (
-    NothingChanged,
-    SeveralChanged,
-    open_work_tree,
-    status,
-)
+from lxgit.operations.worktree import open_work_tree
 from lxgit.runtime.containers import BrokenContainer
 from lxgit.runtime.layers import LayerStore
 from lxgit.runtime.materialise import Materialiser

@@ -13,6 +13,7 @@ import pytest
 
 from lxgit.objects.dockerlines import BadInstruction
 from lxgit.operations import committing, standing
+from lxgit.operations.changed import NothingChanged
 from lxgit.operations.committing import CommitRequest, commit, prepare_commit
 from lxgit.operations.containers import remove_container
 from lxgit.operations.copying import Place, copy_out
@@ -24,7 +25,7 @@ from lxgit.operations.pins import pin_commit
 from lxgit.operations.running import Stop, stop
 from lxgit.operations.undo import undo
 from lxgit.operations.views import compare
-from lxgit.operations.worktree import ChangingTooFast, NothingChanged
+from lxgit.operations.worktree import ChangingTooFast
 from lxgit.repository import open_repository
 from lxgit.runtime import statcache
 from lxgit.runtime.containers import LostUpper

@@ -20,10 +20,10 @@ from lxgit.objects.names import META_NAME
 from lxgit.objects.pathhistory import walk_changing
 from lxgit.objects.tree import decode_tree, encode_tree
 from lxgit.objects.xattrs import CAPABILITY
+from lxgit.operations.changed import status
 from lxgit.operations.fsck import fsck
 from lxgit.operations.fsckcache import layer_problems
 from lxgit.operations.lookup import find_commit, read_commit
-from lxgit.operations.worktree import status
 from lxgit.runtime.bases import TAR
 from lxgit.runtime.materialise import Materialiser
 from tests.support import forms

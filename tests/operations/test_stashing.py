@@ -15,6 +15,7 @@ from lxgit.objects.refnames import PINS
 from lxgit.objects.refs import CorruptRef
 from lxgit.operations import stashing
 from lxgit.operations.branches import create_branch, drop_branch
+from lxgit.operations.changed import NothingChanged
 from lxgit.operations.containers import remove_container
 from lxgit.operations.fsck import fsck
 from lxgit.operations.gc import gc
@@ -22,7 +23,6 @@ from lxgit.operations.moving import checkout_container, reset, restore
 from lxgit.operations.placing import Conflicts
 from lxgit.operations.prune import prune
 from lxgit.operations.stashing import NoStash, drop, find_stash, list_stashes, pop, push
-from lxgit.operations.worktree import NothingChanged
 from lxgit.runtime import erasing
 from tests.operations.conftest import killed_behind
 from tests.operations.test_commit import changed, content

@@ -15,6 +15,7 @@ import pytest
 from lxgit.beneath import remove_tree
 from lxgit.errors import LxgitError
 from lxgit.operations import moving, stashing
+from lxgit.operations.changed import status
 from lxgit.operations.copying import Place, copy, copy_in, copy_out
 from lxgit.operations.creating import RunRequest
 from lxgit.operations.fsck import fsck
@@ -22,7 +23,6 @@ from lxgit.operations.launching import created, run
 from lxgit.operations.undo import undo
 from lxgit.operations.values import Streams
 from lxgit.operations.volumes import Mount, StorageRequest
-from lxgit.operations.worktree import status
 from lxgit.repository import create_repository, open_repository
 from lxgit.runtime.layers import DIRECTORY, EROFS
 from lxgit.runtime.materialise import Materialiser
