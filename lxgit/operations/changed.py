@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lxgit.errors import LxgitError
+from lxgit.lean import suppress
 from lxgit.objects.refnames import BRANCHES
 from lxgit.operations.attached import containers_on
 from lxgit.operations.containerrows import ContainerRow, row_of
@@ -10,7 +11,7 @@ from lxgit.operations.lookup import find_container
 from lxgit.operations.values import ContainerChanges, Status
 from lxgit.operations.worktree import open_work_tree
 from lxgit.runtime.containers import LostUpper
-from lxgit.runtime.index import container_names
+from lxgit.runtime.index import NoSuchContainer, container_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,8 +45,12 @@ def status(repository: Repository, container: str | None = None) -> Status:
     if container is not None:
         shown = [_changes(repository, find_container(repository, container))]
     else:
-        found = (_changes(repository, one) for one in containers_on(repository, branch))
-        shown = [one for one in found if one.changes or one.container.runs or one.lost]
+        shown = []
+        for one in containers_on(repository, branch):
+            with suppress(NoSuchContainer):  # it has just been deleted
+                changes = _changes(repository, one)
+                if changes.changes or changes.container.runs or changes.lost:
+                    shown.append(changes)
     return Status(branch, commit.hex() if commit is not None else None, tuple(shown))
 
 
@@ -65,7 +70,7 @@ def only_changed(repository: Repository, purpose: str, named: str = "CONTAINER")
     """
     head = repository.refs.head()
     branch = head.removeprefix(BRANCHES) if isinstance(head, str) else None
-    changed = [one for one in containers_on(repository, branch) if is_changed(repository, one)]
+    changed = _changed_on(repository, branch)
     if len(changed) == 1:
         return changed[0]
     if not changed:
@@ -83,8 +88,14 @@ def changed_containers_of(repository: Repository, branch: str | None) -> tuple[C
     """The stopped containers of a branch that have something to commit."""
     if not container_names(repository.containers_dir):
         return ()
-    return tuple(
-        row_of(container)
-        for container in containers_on(repository, branch)
-        if is_changed(repository, container)
-    )
+    return tuple(row_of(container) for container in _changed_on(repository, branch))
+
+
+def _changed_on(repository: Repository, branch: str | None) -> list[Container]:
+    """The containers of a branch that have something to commit."""
+    changed = []
+    for container in containers_on(repository, branch):
+        with suppress(NoSuchContainer):  # it has just been deleted
+            if is_changed(repository, container):
+                changed.append(container)
+    return changed

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 
 from lxgit.errors import LxgitError
-from lxgit.lean import suppress
 from lxgit.objects.ids import hex_id
 from lxgit.objects.revisions import AmbiguousRevision, UnknownRevision
 
@@ -50,8 +49,10 @@ def classify(repository: Repository, text: str) -> Container | ObjectID:
     containers = container_names(repository.containers_dir)
     identity = containers.get(text) or _by_prefix(repository, text)
     if identity is not None:
-        with suppress(FileNotFoundError):  # it has just been deleted
+        try:
             return load(repository.containers_dir, identity)
+        except FileNotFoundError:  # it has just been deleted
+            containers.pop(text, None)
     try:
         return repository.revisions.resolve(text)
     except UnknownRevision:

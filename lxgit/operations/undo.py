@@ -9,19 +9,20 @@ on.
 from __future__ import annotations
 
 from lxgit.errors import LxgitError
+from lxgit.lean import suppress
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.operationlog import Stand
 from lxgit.objects.refnames import BRANCHES, TAGS, short_name
 from lxgit.operations.attached import containers_on, detach
 from lxgit.operations.branches import BranchInUse, detached_at, has_containers
 from lxgit.operations.containerrows import row_of
-from lxgit.operations.lookup import find_container
 from lxgit.operations.naming import set_ref
 from lxgit.operations.pins import stash_owner
 from lxgit.operations.room import check_room
 from lxgit.operations.standing import changed_since, container_of, put_back, show_again
 from lxgit.operations.undosteps import MovedSince, all_steps, fault_of, steps_of
 from lxgit.operations.values import PutBack, RefMove, Undone
+from lxgit.runtime.index import NoSuchContainer
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -99,10 +100,11 @@ def undo(
         undoing = _Undoing(repository, f"{verb}: {operation.message}", identity, logs)
         # What is to go goes last: HEAD has left a branch before that is deleted.
         for step in sorted(steps, key=lambda step: step.wanted is None):
-            if step.places:
-                kept |= _place(undoing, step, progress, force=force)
-            else:
-                _take(undoing, step)
+            with suppress(NoSuchContainer):  # it has just been deleted, and is no obstacle
+                if step.places:
+                    kept |= _place(undoing, step, progress, force=force)
+                else:
+                    _take(undoing, step)
         repository.operations.finish(identity.committer.time)
     return _told(repository, operation, steps, kept)._replace(detached=detached)
 
@@ -160,11 +162,13 @@ def _gone(repository: Repository, operation: Operation) -> str | None:
 
 
 def _check_unchanged(repository: Repository, steps: Sequence[Step]) -> None:
-    """Raise ChangedSince where the files of a container are not as left, or NoSuchContainer."""
+    """Raise ChangedSince where the files of a container are not as the operation left them."""
     for step in steps:
         owner = step.moved.container
         if owner is not None and step.places and step.now != step.expected:
-            raise changed_since(find_container(repository, owner))
+            container = container_of(repository, owner)
+            if container is not None:  # else it has just been deleted
+                raise changed_since(container)
 
 
 def _finish(repository: Repository, operation: Operation, verb: str, identity: Identity) -> None:

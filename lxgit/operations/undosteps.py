@@ -9,6 +9,7 @@ from lxgit.objects.refnames import BRANCHES, short_name
 from lxgit.operations.pins import stash_owner
 from lxgit.operations.standing import container_of, stand_now
 from lxgit.runtime.containers import LostUpper
+from lxgit.runtime.index import NoSuchContainer
 from lxgit.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -56,7 +57,10 @@ def steps_of(repository: Repository, operation: Operation, *, redo: bool) -> Ite
         container = None if owner is None else container_of(repository, owner)
         if owner is not None and container is None:
             continue
-        now = _now(repository, moved, expected, wanted)
+        try:
+            now = _now(repository, moved, expected, wanted)
+        except NoSuchContainer:  # it has just been deleted
+            continue
         step = each._replace(now=now)
         if now == wanted:
             continue

@@ -27,7 +27,7 @@ from lxgit.objects.scratch import ScratchObjects, hash_content
 from lxgit.operations.comparison import Comparison, Side, stored_side
 from lxgit.operations.lookup import image_of
 from lxgit.records import replace
-from lxgit.runtime.containers import LostUpper
+from lxgit.runtime.containers import LostUpper, in_its_place
 from lxgit.runtime.filetimes import restore_times
 from lxgit.runtime.statcache import TICK, StatCache, Watched
 from lxgit.runtime.upper import UpperState, read_upper
@@ -274,31 +274,33 @@ def open_work_tree(
     With a `writer`, what has changed is written to it. `busy` says that it may change meanwhile,
     None that it does if it runs. With `whole`, a file that a running container has written to while
     it was read is read again. ChangingTooFast when it changes its files under every attempt to read
-    them; TooLarge for holes that nobody can wait for; LostUpper. With `unread`, contents are read
-    only where their size does not tell that they differ from the commit's; what differs has an id
-    that nothing else has.
+    them; TooLarge for holes that nobody can wait for; LostUpper; NoSuchContainer when it is deleted
+    meanwhile. With `unread`, contents are read only where their size does not tell that they differ
+    from the commit's; what differs has an id that nothing else has.
     """
-    try:
-        fd = os.open(container.upper, os.O_RDONLY | os.O_DIRECTORY)
-    except FileNotFoundError:  # it has not been started since it was made or committed
-        if container.has_lost_upper:
-            raise LostUpper(container) from None
-        yield WorkTree(repository, container, UpperState(), writer, StatCache(), busy=bool(busy))
-        return
-    try:
-        busy = container.is_running if busy is None else busy
-        cache = StatCache.of(container.path)
-        state = read_upper(fd, container.config.ids, busy=busy)
-        if not unread:
-            _require_ends(container, state, cache, free_space(fd))
-        tree = WorkTree(
-            repository, container, state, writer, cache, busy=busy, whole=whole, unread=unread
-        )
-        if busy or writer is None:  # else the upper directory is about to go
-            cache.save(container.path)
-        yield tree
-    finally:
-        os.close(fd)
+    with in_its_place(container):
+        try:
+            fd = os.open(container.upper, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:  # it has not been started since it was made or committed
+            if container.has_lost_upper:
+                raise LostUpper(container) from None
+            none = UpperState()
+            yield WorkTree(repository, container, none, writer, StatCache(), busy=bool(busy))
+            return
+        try:
+            busy = container.is_running if busy is None else busy
+            cache = StatCache.of(container.path)
+            state = read_upper(fd, container.config.ids, busy=busy)
+            if not unread:
+                _require_ends(container, state, cache, free_space(fd))
+            tree = WorkTree(
+                repository, container, state, writer, cache, busy=busy, whole=whole, unread=unread
+            )
+            if busy or writer is None:  # else the upper directory is about to go
+                cache.save(container.path)
+            yield tree
+        finally:
+            os.close(fd)
 
 
 def _require_ends(container: Container, state: UpperState, cache: StatCache, room: int) -> None:

@@ -274,14 +274,24 @@ def edited(
     `Container.lock` by whoever wants both.
     """
     with contextlib.ExitStack() as held:
-        try:
+        with in_its_place(container):
             name = f"container '{container.config.name}'"
             edit = container.path / "edit"
             held.enter_context(locked(edit, wait=wait, reading=reading, what=name))
             now = load(container.path.parent, container.id)
-        except FileNotFoundError:
-            raise NoSuchContainer(f"{name} has just been deleted") from None
         yield now
+
+
+@contextlib.contextmanager
+def in_its_place(container: Container) -> Iterator[None]:
+    """NoSuchContainer, for a file of a container that is missing since all of it has gone."""
+    try:
+        yield
+    except FileNotFoundError:
+        if index.record(container.path) is not None:
+            raise
+        name = container.config.name
+        raise NoSuchContainer(f"container '{name}' has just been deleted") from None
 
 
 def all_containers(containers: Path) -> list[Container]:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lxgit import locks
-from lxgit.errors import LxgitError
 from lxgit.locks import LockHeld, locked, on_wait
 from lxgit.objects.refs import HeadElsewhere, RefMoved
-from lxgit.operations import attached, branches, finding, lookup, running
+from lxgit.operations import attached, branches, finding, running
 from lxgit.operations import undo as undoing
 from lxgit.operations.branches import (
     checkout,
@@ -39,7 +38,7 @@ from tests.support.stores import WHO, Listener
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -295,23 +294,3 @@ def test_whoever_is_at_what_a_killed_supervisor_left_is_told(
     impatient.undo()  # who sweeps up at this moment is waited for
     assert remove_container(lab.repository, "web", force=False).container.name == "web"
     assert not claim.exists()
-
-
-@pytest.mark.parametrize("look", [lookup.find_container, lookup.classify])
-def test_one_that_goes_while_it_is_looked_for(
-    web: Lab, monkeypatch: pytest.MonkeyPatch, look: Callable[[Repository, str], object]
-) -> None:
-    """It has been found by its name, and is deleted before its record is read."""
-    inner = records.load
-
-    def late(containers: Path, identity: str) -> Container:
-        if not gone:
-            gone.append(identity)
-            remove_container(open_repository(web.repository.path), "web", force=False)
-        return inner(containers, identity)
-
-    gone: list[str] = []
-    monkeypatch.setattr(records, "load", late)
-    with pytest.raises(LxgitError, match="'web'"):
-        look(web.repository, "web")
-    assert gone

@@ -17,18 +17,15 @@ from lxgit.operations.launching import start_detached
 from lxgit.operations.placing import ContainerRuns
 from lxgit.operations.standing import ChangedSince, put_back
 from lxgit.operations.undo import NothingToUndo, undo
-from lxgit.operations.undosteps import GoneSince, steps_of
+from lxgit.operations.undosteps import GoneSince
 from lxgit.repository import open_repository
 from lxgit.runtime.containers import LostUpper
-from lxgit.runtime.index import NoSuchContainer
 from tests.operations.test_commit import changed, content
 from tests.support.stores import WHO, Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lxgit.objects.operationlog import Operation
-    from lxgit.operations.undosteps import Step
     from lxgit.operations.values import Undone
     from lxgit.repository import Repository
     from tests.operations.conftest import Lab
@@ -181,21 +178,6 @@ def test_one_that_has_changed_since_refuses(web: Lab) -> None:
     assert content(web, f"{kept}:/d/x") == b"x\n"
     assert (web.row("c").branch, changed(web, "c")) == ("base", CHANGED)
     assert stashing.list_stashes(web.repository) == []
-
-
-def test_one_that_goes_at_this_moment_refuses(web: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has been found to have changed since, and is deleted before that is said."""
-    checkout(open_repository(web.repository.path), stash=True)
-    web.start("c")
-
-    def late(store: Repository, operation: Operation, *, redo: bool) -> list[Step]:
-        steps = list(steps_of(store, operation, redo=redo))
-        remove_container(open_repository(store.path), "c", force=False)
-        return steps
-
-    monkeypatch.setattr("lxgit.operations.undo.steps_of", late)
-    with pytest.raises(NoSuchContainer):
-        back(web)
 
 
 def test_one_that_runs_refuses(web: Lab) -> None:
