@@ -226,6 +226,8 @@ def unpin_commit(repository: Repository, container: str) -> None:
     # What is said of them all in the log of the first one holds until the others have gone.
     for ref in reversed(repository.refs.list(_pin(container, ""))):
         repository.refs.update(ref, None, old=ANY, message="container removed", who=ITSELF)
+    for ref in repository.refs.damaged(_pin(container, "")):
+        repository.refs.drop(ref)
 
 
 def unpin_leftovers(repository: Repository, living: Collection[str], held: list[RefLocked]) -> int:

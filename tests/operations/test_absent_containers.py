@@ -177,6 +177,14 @@ def test_a_damaged_ref_keeps_nobody_from_tidying_up(web: Lab) -> None:
     damaged.unlink()
 
 
+def test_a_damaged_ref_goes_with_its_container(web: Lab) -> None:
+    d = web.container("d")
+    (web.repository.git_dir / PINS / d.id).write_text("zz\n")
+    remove_container(web.repository, "d", force=False)
+    assert web.repository.refs.damaged(PINS) == ()
+    assert faults(web) == []
+
+
 def test_one_that_was_about_to_be_made_leaves_nothing(web: Lab) -> None:
     """Its commit has no other name, and is garbage with it."""
     killed(web, interrupts, "hold_back")
