@@ -1,4 +1,4 @@
-"""Leaving the command that a process was forked from, to outlive it: see daemon(7)."""
+"""Leaving the command that a process was forked from, to outlive it (daemon(7)); and clients."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from lxgit.runtime.config import RESTARTING
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import NoReturn
 
     from lxgit.runtime.containers import Container
+    from lxgit.runtime.execution import Execution
+    from lxgit.runtime.relay import Relay
 
 
 def become(
@@ -39,6 +41,23 @@ def become(
         _give_up(container, channel, error)
     finally:
         os._exit(1)
+
+
+def see_off(relay: Relay, executions: Sequence[Execution], *, is_followed: bool) -> None:
+    """Wait until every client has been told everything.
+
+    Where the life `is_followed` by another, a keeper waits for our end with that: then a child of
+    ours does this, with nothing but the connections.
+    """
+    if is_followed and (relay.is_behind or executions):
+        with contextlib.suppress(OSError):  # no process is to be had: the next life waits
+            if os.fork():
+                return
+            relay.end_when_told()
+            close_all_but({0, 1, 2, *relay.loop.descriptors()})
+    relay.flush(None)
+    for execution in [*executions]:
+        execution.flush(None)
 
 
 def _give_up(container: Container, channel: socket.socket, error: Exception) -> None:

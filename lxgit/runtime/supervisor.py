@@ -18,14 +18,13 @@ import time
 
 from lxgit.errors import LxgitError, in_words
 from lxgit.locks import LockHeld
-from lxgit.processes import close_all_but
 from lxgit.records import replace
 from lxgit.runtime import cgroups, confinement, lxc, protocol, rundir, setup
 from lxgit.runtime.config import RESTARTING, RUNNING, ContainerState
 from lxgit.runtime.containers import load
 from lxgit.runtime.enforcement import reached
 from lxgit.runtime.freezer import Stillness
-from lxgit.runtime.leaving import become
+from lxgit.runtime.leaving import become, see_off
 from lxgit.runtime.logfile import LogWriter
 from lxgit.runtime.loop import Loop
 from lxgit.runtime.process import pidfd_of_child
@@ -108,7 +107,7 @@ class Supervisor:
             self._relay.loop.turn(_MOMENT)  # who has the record may want an answer first
         if not is_told:
             self._tell_end(last)
-        self._see_off()
+        see_off(self._relay, self._executions, is_followed=self._task.kept)
 
     def _live(self, directory: Path, mounts: contextlib.ExitStack) -> bytes:
         """The container from start to end; the message that tells of its end."""
@@ -134,22 +133,6 @@ class Supervisor:
     def _tell_end(self, message: bytes) -> None:
         self._relay.broadcast(message)
         self._relay.flush(1)
-
-    def _see_off(self) -> None:
-        """Wait until every client has been told everything.
-
-        A keeper waits for our end with the container's next life: then a child of ours does this,
-        with nothing but the connections.
-        """
-        if self._task.kept and (self._relay.is_behind or self._executions):
-            with contextlib.suppress(OSError):  # no process is to be had: the next life waits
-                if os.fork():
-                    return
-                self._relay.end_when_told()
-                close_all_but({0, 1, 2, *self._relay.loop.descriptors()})
-        self._relay.flush(None)
-        for execution in [*self._executions]:
-            execution.flush(None)
 
     def _has_done(self, *, is_locked: bool) -> bool:
         """Do what is to be done at the end, unless another command has the container's record.
