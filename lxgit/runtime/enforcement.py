@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import re
 from contextlib import suppress
+from functools import partial
 
 from lxgit.locks import LockHeld
 from lxgit.runtime import cgroups, rootless
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 
     from lxgit.runtime.containers import Container
     from lxgit.runtime.hierarchies import Hierarchy
+    from lxgit.runtime.loop import Loop
 
 _EVENTS = "events"
+_PAUSE = 0.05  # seconds
 
 
 class Reached(NamedTuple):
@@ -67,15 +70,18 @@ class Enforcement:
             raise
         _check(self._container, new, self._hosts)
 
-    def catch_up(self, container: Container) -> None:
-        """Change what `update` has changed in the record before it could see the container run.
+    def catch_up(self, container: Container, loop: Loop) -> None:
+        """Change what `update` has changed in the record, and LXC has not been told of.
 
-        As `change` does. Whoever has the record's lock now sees that, and does it.
+        As `change` does. While somebody has the record it is asked for again by `loop`, and not
+        waited for: that may be an `update` that has yet to write it, or who waits for us.
         """
-        unknown = suppress(LockHeld, BrokenContainer)
-        with unknown, edited(container, wait=False) as now:
-            if now.config.limits != self._limits:
-                self.change(now.config.limits)
+        try:
+            with suppress(BrokenContainer), edited(container, wait=False) as now:
+                if now.config.limits != self._limits:
+                    self.change(now.config.limits)
+        except LockHeld:
+            loop.after(_PAUSE, partial(self.catch_up, container, loop))
 
     def _is_gone(self, setting: Setting) -> bool:
         return not _file(self._container, setting, self._hosts).parent.exists()

@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import time
+from functools import partial
 
 from lxgit.errors import LxgitError, in_words
 from lxgit.locks import LockHeld
@@ -277,7 +278,8 @@ class Supervisor:
         self._state = replace(self._state, pid=pid, started=time.time_ns())
         connection = self._ready.connection
         try:
-            self._ready.enforcement.check()
+            if not self._has_begun:  # at a reboot from inside `update` may have changed them by now
+                self._ready.enforcement.check()
             confinement.set_oom_score(self._config, pid)
             if connection is not None:
                 connection.plug(pid, self._relay.loop)
@@ -285,8 +287,7 @@ class Supervisor:
             if self._config.health is not None:
                 self._check(self._config.health)
             self._task.container.record(self._state)
-            if not self._task.record_is_locked:  # or else nobody could change any
-                self._ready.enforcement.catch_up(self._task.container)
+            self._catch_up()
         except LxgitError as error:
             self._unready = error
             self._signal(signal.SIGKILL)
@@ -300,6 +301,15 @@ class Supervisor:
         early, self._early_signals = self._early_signals, []
         for number in early:
             self._signal(number)
+
+    def _catch_up(self) -> None:
+        """Have its limits be those of the record, whatever it was started or begins again with."""
+        loop = self._relay.loop
+        look = partial(self._ready.enforcement.catch_up, self._task.container, loop)
+        if self._has_begun or not self._task.record_is_locked:
+            look()
+        else:  # who starts it has the record until then, and changes none, but may be killed
+            loop.after(_MOMENT, look)
 
     def _check(self, check: HealthCheck) -> None:
         """Have the container's health checked from now on."""

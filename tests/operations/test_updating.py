@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,7 @@ from lxgit.operations.limiting import WantedLimits
 from lxgit.operations.updating import update
 from lxgit.runtime import cgroups, setup
 from lxgit.runtime.config import RUNNING
-from lxgit.runtime.containers import Container
+from lxgit.runtime.containers import Container, edited, load
 from lxgit.runtime.enforcement import Enforcement
 from lxgit.runtime.limits import Limits
 from lxgit.runtime.restarts import RestartPolicy
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from lxgit.runtime.config import ContainerConfig
+    from lxgit.runtime.config import ContainerConfig, ContainerState
     from tests.operations.conftest import Lab
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
@@ -99,6 +100,77 @@ def test_after_its_supervisor_has_looked(
 
     monkeypatch.setattr(Container, "configured", slow)
     started_again(web, monkeypatch, lambda _: wait_until(has_looked.exists))
+    wait_until(lambda: in_force(web) == "33")
+
+
+def test_while_it_is_still_about_its_record(
+    web: Lab, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has looked twice whether the container runs; its supervisor looks before it lets go."""
+    has_looked, begun = scratch / "looked", web.container("web").upper / "begun"
+    inner = Container.recorded_state
+
+    def slow(self: Container) -> ContainerState:
+        state = inner(self)
+        if load(self.path.parent, self.id).config.limits.pids == 33 and not has_looked.exists():
+            has_looked.touch()
+            wait_until(begun.exists)
+        return state
+
+    monkeypatch.setattr(Container, "recorded_state", slow)
+    started_again(web, monkeypatch, lambda _: wait_until(has_looked.exists))
+    wait_until(lambda: in_force(web) == "33")
+
+
+def test_before_another_command_has_its_record(
+    web: Lab, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `commit`, which waits for the container to begin, and does not look at limits."""
+    has_it, begun = scratch / "has-it", web.container("web").upper / "begun"
+
+    def others(child: int) -> None:
+        ended(child)
+        if not os.fork():
+            try:
+                with edited(web.container("web")):
+                    has_it.touch()
+                    wait_until(begun.exists)
+            finally:
+                os._exit(0)
+        wait_until(has_it.exists)
+
+    started_again(web, monkeypatch, others)
+    wait_until(lambda: in_force(web) == "33")
+
+
+def test_after_who_started_it_was_killed(
+    web: Lab, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would have had the record until the command begins, had it lived."""
+    upper = web.container("web").upper
+    (upper / "second").touch()
+    is_made, is_updated = scratch / "made", scratch / "updated"
+    inner = setup.make_ready
+
+    def late(task: setup.Task, *values: Any) -> setup.Ready:
+        ready = inner(task, *values)
+        is_made.touch()
+        wait_until(is_updated.exists)
+        return ready
+
+    monkeypatch.setattr(setup, "make_ready", late)
+    starter = os.fork()
+    if not starter:
+        try:
+            start_detached(web.repository, "web", progress=web.listener)
+        finally:
+            os._exit(1)
+    wait_until(is_made.exists)
+    os.kill(starter, signal.SIGKILL)
+    os.waitpid(starter, 0)
+    update(web.repository, "web", WantedLimits(pids=33), None, web.listener)
+    is_updated.touch()
+    wait_until((upper / "begun").exists)
     wait_until(lambda: in_force(web) == "33")
 
 
