@@ -162,7 +162,7 @@ class Supervisor:
         self._state = state  # nobody has it run again who is heard later
         with contextlib.suppress(OSError):  # a bad disk: the next look finds the lock free
             self._task.container.record(state)
-        if state.started is not None:
+        if self._has_begun:
             if state.oom_killed:
                 self._tell("oom")
             self._tell("die", exitCode=str(state.exit_code))
@@ -180,7 +180,7 @@ class Supervisor:
 
     def _goes_on(self, state: ContainerState) -> bool:
         """Whether its policy has it started again; what could not be started is not."""
-        if not self._task.kept or state.started is None or state.exit_code is None:
+        if not self._task.kept or not self._has_begun or state.exit_code is None:
             return False
         return self._container_now().config.restart.wants(
             exit_code=state.exit_code,

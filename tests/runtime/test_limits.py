@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lxgit import eventlog
 from lxgit.errors import LxgitError
 from lxgit.runtime import enforcement, seccomp
 from lxgit.runtime.capabilities import DEFAULT, NAMES, SYSTEM, UnknownCapability, kept, normalised
-from lxgit.runtime.config import decoded_config, encoded
+from lxgit.runtime.config import EXITED, decoded_config, encoded
 from lxgit.runtime.hierarchies import Hierarchy
 from lxgit.runtime.limits import (
     DEFAULT_SHM,
@@ -25,7 +26,9 @@ from lxgit.runtime.limits import (
     settings,
 )
 from lxgit.runtime.protocol import StartFailed
+from lxgit.runtime.restarts import RestartPolicy
 from lxgit.runtime.security import Device, Sysctl, Ulimit
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,14 +148,11 @@ def test_what_is_read_back_differently_is_named(tmp_path: Path) -> None:
     enforcement._check("f" * 64, wanted, found)
 
 
-@pytest.mark.root
-@pytest.mark.lxc
-@pytest.mark.overlay
-def test_a_limit_that_is_not_in_force_ends_the_run_before_its_command(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """LXC is given another value than the one that is read back: as where a key goes nowhere."""
-    container = machine.create("touch", "/ran", limits=Limits(pids=16))
+def given_wrong(monkeypatch: pytest.MonkeyPatch, since: Path) -> None:
+    """Give LXC another value than the one that is read back, once that file is there.
+
+    As where a key goes nowhere.
+    """
     check = enforcement.Enforcement.check
 
     def honest(self: enforcement.Enforcement) -> None:
@@ -160,17 +160,50 @@ def test_a_limit_that_is_not_in_force_ends_the_run_before_its_command(
         check(self)
 
     def wrong(limits: Limits, found: dict[str, Hierarchy]) -> list[Setting]:
-        return [one._replace(value="17") for one in settings(limits, found)]
+        value = "17" if since.exists() else "16"
+        return [one._replace(value=value) for one in settings(limits, found)]
 
     monkeypatch.setattr(enforcement, "settings", wrong)
     monkeypatch.setattr(enforcement.Enforcement, "check", honest)
-    with pytest.raises(
-        StartFailed, match=r"--pids-limit is not in force: .* says 17, not 16"
-    ) as told:
-        machine.start(container)
-    assert told.value.exit_code == 125
-    assert not (container.upper / "ran").exists()
-    assert container.state.exit_code == 125
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+class TestNotInForce:
+    def test_it_ends_the_run_before_its_command(
+        self, machine: Machine, scratch: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """For good, whatever its restart policy; nobody hears that it has ended, nor began."""
+        policy = RestartPolicy("on-failure", 2)
+        container = machine.create("touch", "/ran", limits=Limits(pids=16), restart=policy)
+        given_wrong(monkeypatch, since=scratch)
+        with pytest.raises(
+            StartFailed, match=r"--pids-limit is not in force: .* says 17, not 16"
+        ) as told:
+            machine.start(container)
+        assert told.value.exit_code == 125
+        wait_until(lambda: container.state.status == EXITED)
+        assert not (container.upper / "ran").exists()
+        assert (container.state.exit_code, container.state.restarts) == (125, 0)
+        assert not happened(scratch)
+
+    def test_its_policy_starts_it_no_more(
+        self, machine: Machine, scratch: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        policy = RestartPolicy("on-failure", 3)
+        script = "touch /ran; exit 3"
+        container = machine.create("sh", "-c", script, limits=Limits(pids=16), restart=policy)
+        given_wrong(monkeypatch, since=container.upper / "ran")
+        machine.start(container, detached=True).close()
+        wait_until(lambda: container.state.status == EXITED)
+        assert container.state.restarts == 1
+        assert "says 17, not 16" in str(container.state.error)
+        assert happened(scratch) == ["start", "die"]
+
+
+def happened(store: Path) -> list[str]:
+    return [event.action for event in eventlog.past(store) if event.action in ("start", "die")]
 
 
 @pytest.mark.parametrize(
