@@ -48,11 +48,18 @@ class Checker:
         self._execute = execute
         self._report = report
         self._health = Health()
+        self._has_ended = False
         self._since = time.monotonic()
         self._request = WantedCommand(check.command).encoded()
         loop.after(check.interval, self._begin)
 
+    def end(self) -> None:
+        """Begin no more, and report none that is under way: that life has ended."""
+        self._has_ended = True
+
     def _begin(self) -> None:
+        if self._has_ended:
+            return
         if self._is_paused():
             self._loop.after(self._check.interval, self._begin)
             return
@@ -68,6 +75,8 @@ class Checker:
         self._execute(theirs, self._request)
 
     def _ended(self, result: HealthResult) -> None:
+        if self._has_ended:
+            return
         is_starting = time.monotonic() - self._since < self._check.start_period
         self._health = self._health.after(result, self._check, is_starting=is_starting)
         self._report(self._health)

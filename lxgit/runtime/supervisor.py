@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import NoReturn
 
+    from lxgit.runtime.checker import Checker
     from lxgit.runtime.containers import Container
     from lxgit.runtime.execution import Execution
     from lxgit.runtime.health import HealthCheck
@@ -78,6 +79,7 @@ class Supervisor:
             left=self._abandon if self._config.owner else None,
         )
         self._init: int | None = None  # pidfd of the command
+        self._checker: Checker | None = None  # of its health
         self._early_signals: list[int] = []
         self._has_begun = False
         self._stays = False  # somebody wants it still when it has ended
@@ -323,7 +325,9 @@ class Supervisor:
 
         self._state = replace(self._state, health=Health())
         loop, paused = self._relay.loop, lambda: self._state.paused
-        Checker(check, loop, self._execute, report, paused)
+        if self._checker is not None:  # of before a reboot from inside
+            self._checker.end()
+        self._checker = Checker(check, loop, self._execute, report, paused)
 
     def _execute(self, channel: socket.socket, request: bytes) -> None:
         """Have another command join the container, for the client on `channel`."""

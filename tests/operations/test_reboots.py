@@ -11,10 +11,12 @@ import pytest
 
 from lxgit.operations.containers import remove_container
 from lxgit.operations.creating import RunRequest
+from lxgit.operations.healthwishes import WantedHealth
 from lxgit.operations.launching import created, start_detached
 from lxgit.operations.limiting import WantedLimits
 from lxgit.operations.updating import update
 from lxgit.runtime import cgroups, process, supervisor
+from lxgit.runtime.health import HEALTHY
 from tests.support.stores import WHO
 from tests.support.waiting import wait_until
 
@@ -28,11 +30,15 @@ pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
 
 SCRIPT = "trap 'reboot -f' USR1; echo >> /lives; while :; do sleep 0.05; done"
 
+CHECK = "echo >> /checks; mkdir /tmp/one || { echo >> /two; exit 1; }; sleep 0.3; rmdir /tmp/one"
+"""Notes if another is under way; /tmp is in memory, and empty after a reboot."""
+
 
 @pytest.fixture
 def web(lab: Lab) -> Iterator[Lab]:
-    """A system that reboots at SIGUSR1; it has not been started yet."""
-    request = RunRequest("base", ("sh", "-c", SCRIPT), "web", system=True)
+    """A system that reboots at SIGUSR1, and is checked often; it has not been started yet."""
+    health = WantedHealth(command=CHECK, interval=0.1)
+    request = RunRequest("base", ("sh", "-c", SCRIPT), "web", system=True, health=health)
     with made(lab, request):
         pass
     yield lab
@@ -100,3 +106,15 @@ def test_limits_that_are_changed_before_its_supervisor_knows_of_it(
     started(web)
     rebooted(web)
     assert is_in_force(web, 33)
+
+
+def test_its_health_is_checked_once_at_a_time(web: Lab) -> None:
+    started(web)
+    rebooted(web)
+    rebooted(web)
+    before = lines(web, "checks")
+    wait_until(lambda: lines(web, "checks") >= before + 8)
+    assert not lines(web, "two")
+    health = web.container("web").state.health
+    assert health is not None
+    assert health.status == HEALTHY

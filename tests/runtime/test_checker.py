@@ -5,6 +5,8 @@ from __future__ import annotations
 from socket import MSG_PEEK
 from typing import TYPE_CHECKING
 
+import pytest
+
 from lxgit.runtime import protocol
 from lxgit.runtime.checker import Checker
 from lxgit.runtime.health import UNHEALTHY, Health, HealthCheck
@@ -50,4 +52,37 @@ def test_a_check_whose_end_nobody_tells_of_was_not_made() -> None:
     assert found[0].status == UNHEALTHY
     assert found[0].log[0].exit_code == 125
     assert found[0].log[0].output == "it is not known how the health check ended"
+    loop.close()
+
+
+def test_one_that_has_ended_reports_no_more() -> None:
+    """Neither the check that was under way nor another; the container may have another checker."""
+    loop = Loop()
+    begun: list[socket.socket] = []
+    found: list[Health] = []
+    check = HealthCheck(("true",), interval=0.05, timeout=60.0)
+    checker = Checker(
+        check, loop, lambda channel, _: begun.append(channel), found.append, lambda: False
+    )
+    while not begun:
+        loop.turn(0.1)
+    checker.end()
+    with begun[0] as channel:
+        channel.send(protocol.ended(0))
+    loop.turn(0.1)
+    loop.turn(0.1)
+    assert len(begun) == 1
+    assert not found
+    loop.close()
+
+
+def test_one_that_has_ended_before_its_first_check_makes_none() -> None:
+    loop = Loop()
+    check = HealthCheck(("true",), interval=0.05, timeout=60.0)
+
+    def refuse(*_: object) -> None:
+        pytest.fail("there is nothing to check any more")
+
+    Checker(check, loop, refuse, refuse, lambda: False).end()
+    loop.turn(1)
     loop.close()
