@@ -85,7 +85,7 @@ def only_changed(repository: Repository, purpose: str, named: str = "CONTAINER")
 
 
 def changed_containers_of(repository: Repository, branch: str | None) -> tuple[ContainerRow, ...]:
-    """The stopped containers of a branch that have something to commit."""
+    """What `checkout` leaves behind on a branch: its containers with something to commit."""
     if not container_names(repository.containers_dir):
         return ()
     return tuple(row_of(container) for container in _changed_on(repository, branch))

@@ -8,20 +8,24 @@ on.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from lxgit.errors import LxgitError
-from lxgit.lean import suppress
 from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.operationlog import Stand
 from lxgit.objects.refnames import BRANCHES, TAGS, short_name
+from lxgit.objects.refs import RefMoved
 from lxgit.operations.attached import containers_on, detach
 from lxgit.operations.branches import BranchInUse, detached_at, has_containers
 from lxgit.operations.containerrows import row_of
+from lxgit.operations.lookup import find_container
 from lxgit.operations.naming import set_ref
 from lxgit.operations.pins import stash_owner
 from lxgit.operations.room import check_room
 from lxgit.operations.standing import changed_since, container_of, put_back, show_again
-from lxgit.operations.undosteps import MovedSince, all_steps, fault_of, steps_of
+from lxgit.operations.undosteps import MovedSince, all_steps, fault_of, owner_of, steps_of
 from lxgit.operations.values import PutBack, RefMove, Undone
+from lxgit.runtime.containers import edited
 from lxgit.runtime.index import NoSuchContainer
 from lxgit.tuples import NamedTuple
 
@@ -100,11 +104,8 @@ def undo(
         undoing = _Undoing(repository, f"{verb}: {operation.message}", identity, logs)
         # What is to go goes last: HEAD has left a branch before that is deleted.
         for step in sorted(steps, key=lambda step: step.wanted is None):
-            with suppress(NoSuchContainer):  # it has just been deleted, and is no obstacle
-                if step.places:
-                    kept |= _place(undoing, step, progress, force=force)
-                else:
-                    _take(undoing, step)
+            if not _is_done(undoing, step, kept, progress, force=force):
+                steps.remove(step)
         repository.operations.finish(identity.committer.time)
     return _told(repository, operation, steps, kept)._replace(detached=detached)
 
@@ -157,7 +158,7 @@ def _next(
 
 def _gone(repository: Repository, operation: Operation) -> str | None:
     """The id of a container that it moved, and that is there no more."""
-    ids = (moved.container or stash_owner(moved.name) for moved in operation.net())
+    ids = map(owner_of, operation.net())
     return next((one for one in ids if one and container_of(repository, one) is None), None)
 
 
@@ -257,6 +258,25 @@ def _logs(
     return {one.ref: one.log for one in reversed(found)}
 
 
+def _is_done(
+    undoing: _Undoing, step: Step, kept: dict[str, str], progress: Progress, *, force: bool
+) -> bool:
+    """Do a step, unless its container has just been deleted; `kept` gets what is, by its id."""
+    owner = owner_of(step.moved)
+    try:
+        if owner is None or container_of(undoing.repository, owner) is not None:
+            if step.places:
+                kept |= _place(undoing, step, progress, force=force)
+            else:
+                _take(undoing, step)
+            return True
+    except (NoSuchContainer, RefMoved):  # its stashes go with it
+        if owner is None or container_of(undoing.repository, owner) is not None:
+            raise
+    progress.warn(f"passed over container {owner[:12]}: it is gone")
+    return False
+
+
 def _take(undoing: _Undoing, step: Step) -> None:
     repository, message, identity, _ = undoing
     if step.moved.container is not None:
@@ -293,20 +313,20 @@ def _head(value: str) -> str | ObjectID:
 
 def _move(undoing: _Undoing, step: Step) -> None:
     repository, message, identity, logs = undoing
-    name = step.moved.name
+    name, who = step.moved.name, identity.committer
     if step.wanted is None and name.startswith(BRANCHES):
         detach(repository, containers_on(repository, name.removeprefix(BRANCHES)), identity)
-    if stash_owner(name) is not None:
-        at = identity.committer.time
-        repository.operations.record(name, step.now, step.wanted, message, at)
-    old = from_hex(step.now) if step.now is not None else None
-    log = repository.refs.not_in_log(name, logs.get(name, ()))
-    who = identity.committer
-    if step.wanted is None:
-        repository.refs.update(name, None, old=old, message=message, who=who, log=log)
-    else:
-        oid = from_hex(step.wanted)
-        set_ref(repository, name, oid, old=old, message=message, who=who, log=log)
+    with ExitStack() as stays:
+        if (owner := stash_owner(name)) is not None:
+            stays.enter_context(edited(find_container(repository, owner)))
+            repository.operations.record(name, step.now, step.wanted, message, who.time)
+        old = from_hex(step.now) if step.now is not None else None
+        log = repository.refs.not_in_log(name, logs.get(name, ()))
+        if step.wanted is None:
+            repository.refs.update(name, None, old=old, message=message, who=who, log=log)
+        else:
+            oid = from_hex(step.wanted)
+            set_ref(repository, name, oid, old=old, message=message, who=who, log=log)
 
 
 def _told(

@@ -53,7 +53,7 @@ def steps_of(repository: Repository, operation: Operation, *, redo: bool) -> Ite
     """
     for each in all_steps(repository, operation, redo=redo):
         moved, expected, _, wanted = each
-        owner = moved.container or stash_owner(moved.name)
+        owner = owner_of(moved)
         container = None if owner is None else container_of(repository, owner)
         if owner is not None and container is None:
             continue
@@ -73,6 +73,11 @@ def steps_of(repository: Repository, operation: Operation, *, redo: bool) -> Ite
                 f"'{short_name(moved.name)}' has moved since '{operation.message}'",
                 hint=f"'lxgit reflog {short_name(moved.name)}' lists where it was",
             )
+
+
+def owner_of(moved: Moved) -> str | None:
+    """The id of the container that this is about, or whose stash it is."""
+    return moved.container or stash_owner(moved.name)
 
 
 def all_steps(repository: Repository, operation: Operation, *, redo: bool) -> Iterator[Step]:

@@ -27,7 +27,7 @@ from lxgit.objects.scratch import ScratchObjects, hash_content
 from lxgit.operations.comparison import Comparison, Side, stored_side
 from lxgit.operations.lookup import image_of
 from lxgit.records import replace
-from lxgit.runtime.containers import LostUpper, in_its_place
+from lxgit.runtime.containers import LostUpper, deleted, in_its_place
 from lxgit.runtime.filetimes import restore_times
 from lxgit.runtime.statcache import TICK, StatCache, Watched
 from lxgit.runtime.upper import UpperState, read_upper
@@ -298,6 +298,8 @@ def open_work_tree(
             )
             if busy or writer is None:  # else the upper directory is about to go
                 cache.save(container.path)
+            if container.is_deleted:  # what went before it was read looks like what it had removed
+                raise deleted(container)
             yield tree
         finally:
             os.close(fd)

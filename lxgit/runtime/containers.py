@@ -131,6 +131,11 @@ class Container:
         return base if base is not None and self.upper.exists() else self.config.commit
 
     @property
+    def is_deleted(self) -> bool:
+        """Whether it has gone since it was read."""
+        return index.record(self.path) is None
+
+    @property
     def stays(self) -> bool:
         """Whether it is here to stay, be it that it was not deleted when it should have been."""
         if not self.config.passes:
@@ -284,14 +289,18 @@ def edited(
 
 @contextlib.contextmanager
 def in_its_place(container: Container) -> Iterator[None]:
-    """NoSuchContainer, for a file of a container that is missing since all of it has gone."""
+    """NoSuchContainer, for whatever goes wrong with a container since all of it has gone."""
     try:
         yield
-    except FileNotFoundError:
-        if index.record(container.path) is not None:
+    except (FileNotFoundError, LxgitError):
+        if not container.is_deleted:
             raise
-        name = container.config.name
-        raise NoSuchContainer(f"container '{name}' has just been deleted") from None
+        raise deleted(container) from None
+
+
+def deleted(container: Container) -> NoSuchContainer:
+    """The error for one that there was a moment ago."""
+    return NoSuchContainer(f"container '{container.config.name}' has just been deleted")
 
 
 def all_containers(containers: Path) -> list[Container]:

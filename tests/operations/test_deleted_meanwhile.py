@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lxgit.errors import LxgitError
-from lxgit.operations import changed, committing, lookup, moving, undo, views, worktree
+from lxgit.objects.content import Below
+from lxgit.objects.refnames import PINS
+from lxgit.operations import changed, committing, lookup, moving, stashing, undo, worktree
 from lxgit.operations.committing import CommitRequest
 from lxgit.operations.containers import remove_container
 from lxgit.repository import open_repository
@@ -18,8 +20,8 @@ from tests.support.stores import WHO, Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
 
+    from lxgit.operations.values import Undone
     from lxgit.repository import Repository
     from tests.operations.conftest import Lab
 
@@ -34,18 +36,20 @@ def web(lab: Lab) -> Lab:
     return lab
 
 
-def goes_before(monkeypatch: pytest.MonkeyPatch, web: Lab, module: ModuleType, name: str) -> None:
-    """Delete `web` when a function is called, before it does what it does."""
-    inner = getattr(module, name)
+def goes_before(
+    monkeypatch: pytest.MonkeyPatch, web: Lab, place: object, name: str, call: int = 1
+) -> None:
+    """Delete `web` when a function is called for the nth time, before it does what it does."""
+    inner = getattr(place, name)
     calls: list[object] = []
 
     def late(*arguments: Any, **options: Any) -> Any:
-        if not calls:
-            calls.append(arguments)
+        calls.append(arguments)
+        if len(calls) == call:
             remove_container(open_repository(web.repository.path), "web", force=False)
         return inner(*arguments, **options)
 
-    monkeypatch.setattr(module, name, late)
+    monkeypatch.setattr(place, name, late)
 
 
 @pytest.mark.parametrize("look", [lookup.find_container, lookup.classify])
@@ -59,31 +63,40 @@ def test_it_is_looked_for(
     assert "did you mean" not in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize("place", ["read_upper", "restore_times"])
-def test_others_are_looked_at(web: Lab, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    """What is asked of all containers of a branch passes over it."""
-    with monkeypatch.context() as patch:
-        goes_before(patch, web, worktree, place)
-        found = changed.status(web.repository)
+@pytest.fixture(params=[("read_upper", 1), ("read_upper", 2), ("restore_times", 2)])
+def going(request: pytest.FixtureRequest, web: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """`web` goes while `db` is looked at, which is looked at first, and while it is itself."""
+    place, call = request.param
+    goes_before(monkeypatch, web, worktree, place, call)
+    return web
+
+
+def test_all_are_looked_at(going: Lab) -> None:
+    found = changed.status(going.repository)
     assert [one.container.name for one in found.containers] == ["db"]
 
 
-def test_the_only_one_is_looked_for(web: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    goes_before(monkeypatch, web, worktree, "read_upper")
-    assert changed.only_changed(web.repository, "commit").config.name == "db"
+def test_the_only_one_is_looked_for(going: Lab) -> None:
+    assert changed.only_changed(going.repository, "commit").config.name == "db"
 
 
-def test_who_stays_on_a_branch_is_looked_for(web: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    goes_before(monkeypatch, web, worktree, "read_upper")
-    (row,) = changed.changed_containers_of(web.repository, "base")
+def test_who_stays_on_a_branch_is_looked_for(going: Lab) -> None:
+    (row,) = changed.changed_containers_of(going.repository, "base")
     assert row.name == "db"
 
 
-def test_it_is_compared(web: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize(
+    ("place", "name"), [(worktree, "read_upper"), (Below, "opened")], ids=["names", "contents"]
+)
+def test_it_is_compared(
+    web: Lab, monkeypatch: pytest.MonkeyPatch, place: object, name: str, *, busy: bool
+) -> None:
     stack = contextlib.ExitStack()
-    goes_before(monkeypatch, web, worktree, "read_upper")
+    goes_before(monkeypatch, web, place, name)
+    web_now = web.container("web")
     with pytest.raises(NoSuchContainer, match="'web' has just been deleted"):
-        stack.enter_context(views.compare(web.repository, ["web"]))
+        stack.enter_context(worktree.open_work_tree(web.repository, web_now, busy=busy))
 
 
 def test_a_commit_of_it_is_prepared(web: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,8 +112,40 @@ def test_it_is_put_back(web: Lab, monkeypatch: pytest.MonkeyPatch, place: str) -
     moving.restore(store, "web", [b"/d"], None, identity=WHO, progress=Listener())
     if place == "_check_unchanged":
         web.start("web")
+    identity = web.container("web").id
     goes_before(monkeypatch, web, undo, place)
-    again = open_repository(web.repository.path)
-    assert undo.undo(again, identity=WHO, progress=Listener()).message == "restore: web"
-    done, _ = web.repository.operations.read()
-    assert "restore: web" not in [one.message for one in done]
+    done, warned = undone(web)
+    assert done.containers == ()
+    assert warned == [f"passed over container {identity[:12]}: it is gone"]
+
+
+def push(store: Repository) -> None:
+    stashing.push(store, "web", None, identity=WHO, progress=Listener())
+
+
+def drop(store: Repository) -> None:
+    stashing.drop(store, "web", None, identity=WHO)
+
+
+@pytest.mark.parametrize("place", ["_detached", "_take", "_move"])
+@pytest.mark.parametrize("command", [push, drop])
+def test_its_stash_is_put_back(
+    web: Lab, monkeypatch: pytest.MonkeyPatch, place: str, command: Callable[..., object]
+) -> None:
+    identity = web.container("web").id
+    for each in dict.fromkeys((push, command)):
+        each(open_repository(web.repository.path))
+    goes_before(monkeypatch, web, undo, place)
+    _, warned = undone(web)
+    assert {*warned} == {f"passed over container {identity[:12]}: it is gone"}
+    assert web.repository.refs.list(PINS).keys() == {f"{PINS}{web.container('db').id}"}
+
+
+def undone(web: Lab) -> tuple[Undone, list[str]]:
+    """What was undone, though no name has moved, and what was warned of."""
+    listener = Listener()
+    done = undo.undo(open_repository(web.repository.path), identity=WHO, progress=listener)
+    assert done.moves == ()
+    left, _ = web.repository.operations.read()
+    assert done.message not in [one.message for one in left]
+    return done, listener.warnings
