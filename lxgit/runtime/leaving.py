@@ -43,13 +43,13 @@ def become(
         os._exit(1)
 
 
-def see_off(relay: Relay, executions: Sequence[Execution], *, is_followed: bool) -> None:
+def see_off(relay: Relay, executions: Sequence[Execution], *, is_kept: bool) -> None:
     """Wait until every client has been told everything.
 
-    Where the life `is_followed` by another, a keeper waits for our end with that: then a child of
-    ours does this, with nothing but the connections.
+    Where the container `is_kept`, its keeper waits for our end with what comes next, be it another
+    life or its own end: then a child of ours does this, with nothing but the connections.
     """
-    if is_followed and (relay.is_behind or executions):
+    if is_kept and (relay.is_behind or executions):
         with contextlib.suppress(OSError):  # no process is to be had: the next life waits
             if os.fork():
                 return

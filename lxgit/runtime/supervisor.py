@@ -110,7 +110,7 @@ class Supervisor:
             self._relay.loop.turn(_MOMENT)  # who has the record may want an answer first
         if not is_told:
             self._tell_end(last)
-        see_off(self._relay, self._executions, is_followed=self._task.kept)
+        see_off(self._relay, self._executions, is_kept=self._task.kept)
 
     def _live(self, directory: Path, mounts: contextlib.ExitStack) -> bytes:
         """The container from start to end; the message that tells of its end."""
