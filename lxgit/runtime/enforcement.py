@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import errno
 import re
-from contextlib import suppress
-from functools import partial
+from contextlib import ExitStack, suppress
 
+from lxgit.errors import LxgitError
 from lxgit.locks import LockHeld
 from lxgit.runtime import cgroups, rootless
-from lxgit.runtime.containers import BrokenContainer, edited
+from lxgit.runtime.containers import BrokenContainer, edited, load
+from lxgit.runtime.index import NoSuchContainer
 from lxgit.runtime.limits import DEFAULT_PIDS, LimitNotInForce, Limits, Setting, settings
 from lxgit.tuples import NamedTuple
 
@@ -45,6 +46,7 @@ class Enforcement:
         self._limits = limits
         self._hosts = cgroups.controllers_of(container)
         self.settings = self._settings(limits)
+        self._given = {setting.file: setting for setting in self.settings}  # at any time, by file
 
     def check(self) -> None:
         """Raise LimitNotInForce unless each limit is; one of a container that has ended is."""
@@ -58,7 +60,7 @@ class Enforcement:
         """
         new = self._settings(wanted)
         files = {setting.file for setting in new}
-        lifted = [one for one in self.settings if one.file not in files]
+        lifted = [one for name, one in self._given.items() if name not in files]
         try:
             for one in reversed(lifted):  # first: that of swap may be in the way of more memory
                 _file(self._container, one, self._hosts).write_text(one.lifted, "ascii")
@@ -68,20 +70,40 @@ class Enforcement:
                 return
             _write(self._container, self.settings, self._hosts)
             raise
+        self._given |= {setting.file: setting for setting in new}
         _check(self._container, new, self._hosts)
 
     def catch_up(self, container: Container, loop: Loop) -> None:
         """Change what `update` has changed in the record, and LXC has not been told of.
 
-        As `change` does. While somebody has the record it is asked for again by `loop`, and not
-        waited for: that may be an `update` that has yet to write it, or who waits for us.
+        As `change` does. Who has the record is not waited for, and may wait for us: what the record
+        says meanwhile is given, and `loop` has it looked at again when it is free. An `update` may
+        be at the same files, and have yet to write it; whether they are in force is known then.
         """
-        try:
-            with suppress(BrokenContainer), edited(container, wait=False) as now:
-                if now.config.limits != self._limits:
-                    self.change(now.config.limits)
-        except LockHeld:
-            loop.after(_PAUSE, partial(self.catch_up, container, loop))
+        if not self._has_caught_up(container):
+            with suppress(LxgitError, OSError):
+                self.change(load(container.path.parent, container.id).config.limits)
+            self.catch_up_later(container, loop)
+
+    def catch_up_later(self, container: Container, loop: Loop) -> None:
+        """Have `loop` do so once nobody has the record."""
+
+        def look() -> None:
+            if not self._has_caught_up(container):
+                self.catch_up_later(container, loop)
+
+        loop.after(_PAUSE, look)
+
+    def _has_caught_up(self, container: Container) -> bool:
+        with ExitStack() as held:
+            try:
+                now = held.enter_context(edited(container, wait=False))
+            except (LockHeld, OSError):  # OSError: as where no descriptor is left
+                return False
+            except (BrokenContainer, NoSuchContainer):  # nobody knows of other limits
+                return True
+            self.change(now.config.limits)
+            return True
 
     def _is_gone(self, setting: Setting) -> bool:
         return not _file(self._container, setting, self._hosts).parent.exists()
@@ -139,7 +161,9 @@ def _check(container: str, wanted: Sequence[Setting], hosts: Mapping[str, Hierar
         file = _file(container, setting, hosts)
         try:
             found = file.read_text("ascii").strip()
-        except FileNotFoundError:
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENODEV):  # ENODEV: gone since it was opened
+                raise
             if not file.parent.exists():  # it has ended by now
                 return
             found = "nothing"
@@ -154,9 +178,15 @@ def _write(container: str, wanted: Sequence[Setting], hosts: Mapping[str, Hierar
     """Write them in an order that the kernel takes: memory is never above memory with swap."""
     try:
         for setting in wanted:
-            _file(container, setting, hosts).write_text(setting.value, "ascii")
+            _put(_file(container, setting, hosts), setting.value)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
         for setting in reversed(wanted):
-            _file(container, setting, hosts).write_text(setting.value, "ascii")
+            _put(_file(container, setting, hosts), setting.value)
+
+
+def _put(file: Path, value: str) -> None:
+    """Unless it says so: version 1 may refuse a group that is at its limit the same one (EBUSY)."""
+    if file.read_text("ascii").strip() != value:
+        file.write_text(value, "ascii")

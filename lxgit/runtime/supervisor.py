@@ -15,7 +15,6 @@ import select
 import signal
 import socket
 import time
-from functools import partial
 
 from lxgit.errors import LxgitError, in_words
 from lxgit.locks import LockHeld
@@ -306,12 +305,11 @@ class Supervisor:
 
     def _catch_up(self) -> None:
         """Have its limits be those of the record, whatever it was started or begins again with."""
-        loop = self._relay.loop
-        look = partial(self._ready.enforcement.catch_up, self._task.container, loop)
+        enforcement, container = self._ready.enforcement, self._task.container
         if self._has_begun or not self._task.record_is_locked:
-            look()
+            enforcement.catch_up(container, self._relay.loop)
         else:  # who starts it has the record until then, and changes none, but may be killed
-            loop.after(_MOMENT, look)
+            enforcement.catch_up_later(container, self._relay.loop)
 
     def _check(self, check: HealthCheck) -> None:
         """Have the container's health checked from now on."""

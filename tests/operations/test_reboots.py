@@ -15,8 +15,11 @@ from lxgit.operations.healthwishes import WantedHealth
 from lxgit.operations.launching import created, start_detached
 from lxgit.operations.limiting import WantedLimits
 from lxgit.operations.updating import update
-from lxgit.runtime import cgroups, process, supervisor
+from lxgit.records import replace
+from lxgit.runtime import cgroups, enforcement, process, supervisor
+from lxgit.runtime.containers import edited
 from lxgit.runtime.health import HEALTHY
+from lxgit.runtime.limits import settings
 from tests.support.stores import WHO
 from tests.support.waiting import wait_until
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
+    from lxgit.runtime.hierarchies import Hierarchy
+    from lxgit.runtime.limits import Limits, Setting
     from tests.operations.conftest import Lab
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
@@ -106,6 +111,40 @@ def test_limits_that_are_changed_before_its_supervisor_knows_of_it(
     started(web)
     rebooted(web)
     assert is_in_force(web, 33)
+
+
+def test_limits_that_were_changed_are_in_force_before_it_begins(web: Lab) -> None:
+    """Also while somebody has the record, and changes it then: as an `update` that saw it run."""
+    started(web)
+    first = web.container("web").config.limits
+    assert first.pids is not None
+    update(web.repository, "web", WantedLimits(pids=33, memory=64 << 20), None, web.listener)
+    with edited(web.container("web")) as now:
+        rebooted(web)
+        assert is_in_force(web, 33)
+        now.configured(replace(now.config, limits=first))
+    wait_until(partial(is_in_force, web, first.pids))
+    memory = cgroups.controllers_of(now.id)["memory"]
+    file = {1: "memory.limit_in_bytes", 2: "memory.max"}[memory.version]
+    wait_until(lambda: (memory.group(now.id) / file).read_text("ascii") != f"{64 << 20}\n")
+
+
+def test_limits_that_lxc_gives_wrong_are_in_force_before_it_begins(
+    web: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a key goes nowhere the second time, of limits that nobody has changed."""
+
+    def wrong(limits: Limits, hosts: dict[str, Hierarchy]) -> list[Setting]:
+        monkeypatch.setattr(enforcement, "settings", settings)
+        return [one._replace(value="17") for one in settings(limits, hosts)]
+
+    monkeypatch.setattr(enforcement, "settings", wrong)
+    monkeypatch.setattr(enforcement.Enforcement, "check", lambda _: None)
+    started(web)
+    pids = web.container("web").config.limits.pids
+    assert pids is not None
+    rebooted(web)
+    assert is_in_force(web, pids)
 
 
 def test_its_health_is_checked_once_at_a_time(web: Lab) -> None:

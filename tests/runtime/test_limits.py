@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,9 +14,11 @@ from hypothesis import strategies as st
 
 from lxgit import eventlog
 from lxgit.errors import LxgitError
-from lxgit.runtime import enforcement, seccomp
+from lxgit.records import replace
+from lxgit.runtime import cgroups, enforcement, seccomp
 from lxgit.runtime.capabilities import DEFAULT, NAMES, SYSTEM, UnknownCapability, kept, normalised
 from lxgit.runtime.config import EXITED, decoded_config, encoded
+from lxgit.runtime.containers import edited
 from lxgit.runtime.hierarchies import Hierarchy
 from lxgit.runtime.limits import (
     DEFAULT_SHM,
@@ -25,14 +29,14 @@ from lxgit.runtime.limits import (
     numbers,
     settings,
 )
+from lxgit.runtime.loop import Loop
 from lxgit.runtime.protocol import StartFailed
 from lxgit.runtime.restarts import RestartPolicy
 from lxgit.runtime.security import Device, Sysctl, Ulimit
+from tests.support.rlimits import open_files
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.runtime.conftest import Machine
 
 ALL = Limits(memory=(64 << 20) + 17, cpus=1.5, cpu_shares=512, pids=20)
@@ -146,6 +150,70 @@ def test_what_is_read_back_differently_is_named(tmp_path: Path) -> None:
         enforcement._check("f" * 64, wanted, found)
     (group / "pids.max").write_text("20\n")
     enforcement._check("f" * 64, wanted, found)
+
+
+@pytest.mark.root
+def test_limits_of_one_that_ends_while_they_are_read_are_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its file had been opened: ENODEV."""
+    found = cgroups.controllers_of("f" * 64)
+    group = found["pids"].group("f" * 64)
+
+    def late(self: Path, encoding: str) -> str:
+        with self.open(encoding=encoding) as file:
+            group.rmdir()
+            return file.read()
+
+    group.mkdir()
+    wanted = settings(Limits(pids=20), found)
+    monkeypatch.setattr(Path, "read_text", late)
+    enforcement._check("f" * 64, wanted, found)
+    assert not group.exists()
+
+
+def test_a_record_that_somebody_has_is_looked_at_again(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no descriptor is left to do so by; what it says until then is in force."""
+    found = hosts(tmp_path, 2)
+    monkeypatch.setattr(cgroups, "controllers_of", lambda _: found)
+    container = machine.create("true", limits=Limits(pids=16))
+    group = found["pids"].group(container.id)
+    group.mkdir()
+    (group / "pids.max").write_text("16\n")
+    begun, loop = enforcement.Enforcement(container.id, container.config.limits), Loop()
+    with edited(container) as now:
+        now.configured(replace(now.config, limits=Limits(pids=17)))
+        begun.catch_up(container, loop)
+        assert (group / "pids.max").read_text() == "17"
+        with open_files(3):
+            loop.turn()
+        now.configured(replace(now.config, limits=Limits(pids=18)))
+    with open_files(3):
+        loop.turn()
+    loop.turn()
+    assert (group / "pids.max").read_text() == "18"
+    loop.close()
+
+
+def test_of_a_container_that_is_gone_there_is_no_record_to_look_at(machine: Machine) -> None:
+    container = machine.create("true")
+    shutil.rmtree(container.path)
+    loop = Loop()
+    enforcement.Enforcement(container.id, Limits()).catch_up(container, loop)
+    loop.close()
+
+
+def test_what_is_in_force_is_not_given_again(tmp_path: Path) -> None:
+    """Which a kernel may refuse a group that is at its limit: memory, under version 1."""
+    found = hosts(tmp_path, 1)
+    wanted = settings(Limits(pids=20), found)
+    group = found["pids"].group("f" * 64)
+    group.mkdir()
+    (group / "pids.max").write_text("20\n")
+    enforcement._write("f" * 64, wanted, found)
+    assert (group / "pids.max").read_text() == "20\n"
 
 
 def given_wrong(monkeypatch: pytest.MonkeyPatch, since: Path) -> None:
