@@ -50,9 +50,14 @@ def update(
         if state.status == RUNNING:
             _change(now, limits)
         restart = policy or now.config.restart
-        now.configured(replace(now.config, limits=limits, restart=restart)).tell("update")
+        new = now.configured(replace(now.config, limits=limits, restart=restart))
         if state.status != RUNNING and now.recorded_state().status == RUNNING:
-            _change(now, limits)  # it has begun meanwhile, and may not have looked, or too early
+            try:  # it has begun meanwhile, and may not have looked, or too early
+                _change(now, limits)
+            except (LxgitError, OSError):  # its supervisor, which looks later, would end it
+                now.configured(now.config)
+                raise
+        new.tell("update")
     if policy is not None and policy.keeps and state.status == RUNNING and not state.kept:
         name = now.config.name
         progress.warn(

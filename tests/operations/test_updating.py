@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,12 +13,13 @@ from lxgit.operations.containers import remove_container
 from lxgit.operations.launching import start_detached
 from lxgit.operations.limiting import WantedLimits
 from lxgit.operations.updating import update
-from lxgit.runtime import cgroups, setup
+from lxgit.runtime import cgroups, enforcement, setup
 from lxgit.runtime.config import RUNNING
 from lxgit.runtime.containers import Container, edited, load
 from lxgit.runtime.enforcement import Enforcement
-from lxgit.runtime.limits import Limits
+from lxgit.runtime.limits import Limits, settings
 from lxgit.runtime.restarts import RestartPolicy
+from tests.support.processes import has_ended
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lxgit.runtime.config import ContainerConfig, ContainerState
+    from lxgit.runtime.hierarchies import Hierarchy
+    from lxgit.runtime.limits import Setting
     from tests.operations.conftest import Lab
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.lxc]
@@ -101,6 +105,37 @@ def test_after_its_supervisor_has_looked(
     monkeypatch.setattr(Container, "configured", slow)
     started_again(web, monkeypatch, lambda _: wait_until(has_looked.exists))
     wait_until(lambda: in_force(web) == "33")
+
+
+def test_what_is_refused_after_its_supervisor_has_looked(
+    web: Lab, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the host, which says other than what it was given: it has the limits that it had."""
+    has_looked, begun = scratch / "looked", web.container("web").upper / "begun"
+    before = web.container("web").config.limits
+    inner = Container.configured
+
+    def refused(limits: Limits, hosts: dict[str, Hierarchy]) -> list[Setting]:
+        found = settings(limits, hosts)
+        return [one._replace(value="033") if one.value == "33" else one for one in found]
+
+    def slow(self: Container, config: ContainerConfig) -> Container:
+        if not has_looked.exists():
+            has_looked.touch()
+            wait_until(lambda: begun.exists() and self.state.status == RUNNING)
+        return inner(self, config)
+
+    def looked(child: int) -> None:
+        (scratch / "child").write_text(str(child))
+        wait_until(has_looked.exists)
+
+    monkeypatch.setattr(enforcement, "settings", refused)
+    monkeypatch.setattr(Container, "configured", slow)
+    started_again(web, monkeypatch, looked)
+    wait_until(partial(has_ended, int((scratch / "child").read_text())))
+    assert web.container("web").config.limits == before
+    wait_until(lambda: in_force(web) == str(before.pids))
+    assert web.container("web").state.status == RUNNING
 
 
 def test_while_it_is_still_about_its_record(
