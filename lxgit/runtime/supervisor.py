@@ -293,9 +293,9 @@ class Supervisor:
             self._unready = error
             self._signal(signal.SIGKILL)
             return
-        self._task.container.tell("start")
-        os.write(self._ready.gate, b"\n")
+        os.write(self._ready.gate, b"\n")  # EPIPE: all that could begin has been killed
         self._has_begun = True
+        self._task.container.tell("start")
         self._relay.broadcast(protocol.STARTED)
         self._relay.begin()
         self._relay.listen(listener)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +18,7 @@ from hypothesis import strategies as st
 from lxgit import eventlog
 from lxgit.errors import LxgitError
 from lxgit.records import replace
-from lxgit.runtime import cgroups, enforcement, seccomp
+from lxgit.runtime import cgroups, enforcement, seccomp, supervisor
 from lxgit.runtime.capabilities import DEFAULT, NAMES, SYSTEM, UnknownCapability, kept, normalised
 from lxgit.runtime.config import EXITED, decoded_config, encoded
 from lxgit.runtime.containers import edited
@@ -30,6 +33,7 @@ from lxgit.runtime.limits import (
     settings,
 )
 from lxgit.runtime.loop import Loop
+from lxgit.runtime.process import pidfd_of_child
 from lxgit.runtime.protocol import StartFailed
 from lxgit.runtime.restarts import RestartPolicy
 from lxgit.runtime.security import Device, Sysctl, Ulimit
@@ -268,6 +272,32 @@ class TestNotInForce:
         assert container.state.restarts == 1
         assert "says 17, not 16" in str(container.state.error)
         assert happened(scratch) == ["start", "die"]
+
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+def test_nobody_hears_of_one_that_was_killed_before_its_command(
+    machine: Machine, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was LXC that was, with process 1: neither began, and no policy starts it again."""
+    container = machine.create("touch", "/ran", restart=RestartPolicy("on-failure", 2))
+
+    def killed(pid: int, lxc: int) -> int:
+        init = pidfd_of_child(pid, lxc)
+        for number in (lxc, pid):
+            os.kill(number, signal.SIGKILL)
+        os.waitid(os.P_PID, lxc, os.WEXITED | os.WNOWAIT)
+        assert select.select([init], [], [], 60)[0]
+        return init
+
+    monkeypatch.setattr(supervisor, "pidfd_of_child", killed)
+    with pytest.raises(StartFailed):
+        machine.start(container)
+    wait_until(lambda: container.state.status == EXITED)
+    assert container.state.restarts == 0
+    assert not happened(scratch)
+    assert not (container.upper / "ran").exists()
 
 
 def happened(store: Path) -> list[str]:
