@@ -54,7 +54,7 @@ def update(
         if state.status != RUNNING and now.recorded_state().status == RUNNING:
             try:  # it has begun meanwhile, and may not have looked, or too early
                 _change(now, limits)
-            except (LxgitError, OSError):  # its supervisor, which looks later, would end it
+            except BaseException:  # its supervisor, which looks later, would end it
                 now.configured(now.config)
                 raise
         new.tell("update")

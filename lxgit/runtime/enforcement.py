@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import re
+import time
 from contextlib import ExitStack, suppress
 
 from lxgit.errors import LxgitError
@@ -55,23 +56,36 @@ class Enforcement:
     def change(self, wanted: Limits) -> None:
         """Give the running container other limits. Raises LimitNotInForce, and OSError.
 
-        It has those that it had where the kernel does not take the new ones. One that has ended by
-        now has none to change.
+        It has those that it had where the kernel does not take the new ones, or is interrupted. One
+        that has ended by now has none to change.
         """
         new = self._settings(wanted)
-        files = {setting.file for setting in new}
-        lifted = [one for name, one in self._given.items() if name not in files]
         try:
-            for one in reversed(lifted):  # first: that of swap may be in the way of more memory
-                _file(self._container, one, self._hosts).write_text(one.lifted, "ascii")
-            _write(self._container, new, self._hosts)
-        except OSError:
-            if any(self._is_gone(setting) for setting in (*lifted, *new)):
+            self._give(new)
+            try:
+                _check(self._container, new, self._hosts)
+            except LimitNotInForce:  # `catch_up` may have given those of the record at this moment
+                time.sleep(_PAUSE)
+                self._give(new)
+                _check(self._container, new, self._hosts)
+        except BaseException as error:  # Ctrl-C, too
+            if isinstance(error, OSError) and any(
+                map(self._is_gone, (*self._given.values(), *new))
+            ):
                 return
-            _write(self._container, self.settings, self._hosts)
+            self._give(self.settings)
             raise
-        self._given |= {setting.file: setting for setting in new}
-        _check(self._container, new, self._hosts)
+
+    def _give(self, wanted: Sequence[Setting]) -> None:
+        """Write these, and lift whatever else was given at any time."""
+        files = {setting.file for setting in wanted}
+        lifted = [one for name, one in self._given.items() if name not in files]
+        self._given |= {setting.file: setting for setting in wanted}
+        for one in reversed(lifted):  # first: that of swap may be in the way of more memory
+            file = _file(self._container, one, self._hosts)
+            if file.exists():  # else this host could not give it
+                file.write_text(one.lifted, "ascii")
+        _write(self._container, wanted, self._hosts)
 
     def catch_up(self, container: Container, loop: Loop) -> None:
         """Change what `update` has changed in the record, and LXC has not been told of.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -9,7 +10,7 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from tests.runtime.conftest import Machine
 
 ALL = Limits(memory=(64 << 20) + 17, cpus=1.5, cpu_shares=512, pids=20)
+ID = "f" * 64
+GIVEN = {"memory.max": "max", "memory.swap.max": "max", "pids.max": "20"}
 MORE = Limits(memory=64 << 20, memory_swap=64 << 20, memory_reservation=32 << 20, cpuset="2,0-1")
 
 
@@ -218,6 +221,52 @@ def test_what_is_in_force_is_not_given_again(tmp_path: Path) -> None:
     (group / "pids.max").write_text("20\n")
     enforcement._write("f" * 64, wanted, found)
     assert (group / "pids.max").read_text() == "20\n"
+
+
+@pytest.fixture
+def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The control group of the container `ID`, with the limit of 20 processes."""
+    found = hosts(tmp_path, 2)
+    monkeypatch.setattr(cgroups, "controllers_of", lambda _: found)
+    path = found["pids"].group(ID)
+    path.mkdir()
+    for name, value in GIVEN.items():
+        (path / name).write_text(value)
+    return path
+
+
+@pytest.mark.parametrize("fault", [OSError(errno.EBUSY, "busy"), KeyboardInterrupt(), None])
+def test_what_is_refused_leaves_what_there_was(
+    group: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException | None
+) -> None:
+    """Of what was given before the kernel refused, or gave another, or somebody had enough."""
+
+    def put(file: Path, value: str) -> None:
+        if value != "33":
+            file.write_text(value)
+        elif fault is not None:
+            raise fault
+
+    monkeypatch.setattr(enforcement, "_put", put)
+    with pytest.raises(LimitNotInForce if fault is None else type(fault)):
+        enforcement.Enforcement(ID, Limits(pids=20)).change(Limits(pids=33, memory=64 << 20))
+    assert {name: (group / name).read_text() for name in GIVEN} == GIVEN
+
+
+def test_what_another_gives_at_this_moment_is_no_refusal(
+    group: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The supervisor, which knows of what the record says, and gives that once."""
+    inner = enforcement._check
+
+    def late(*arguments: Any) -> None:
+        monkeypatch.setattr(enforcement, "_check", inner)
+        enforcement.Enforcement(ID, Limits(pids=20)).change(Limits(pids=20))
+        inner(*arguments)
+
+    monkeypatch.setattr(enforcement, "_check", late)
+    enforcement.Enforcement(ID, Limits(pids=20)).change(Limits(pids=33))
+    assert (group / "pids.max").read_text() == "33"
 
 
 def given_wrong(monkeypatch: pytest.MonkeyPatch, since: Path) -> None:
