@@ -125,7 +125,7 @@ def _told(undone: Undone, *, redo: bool, dry_run: bool) -> str:
     verb = ("Would undo", "Would redo") if dry_run else ("Undid", "Redid")
     what = [_move(move, undone.words) for move in undone.moves]
     what += [f"container {one.name} ({short_id(one.id)})" for one in undone.containers]
-    return f"{verb[redo]} '{undone.message}': {', '.join(what)}"
+    return f"{verb[redo]} '{undone.message}': {', '.join(what) or 'nothing of it is left'}"
 
 
 def _move(move: RefMove, words: Mapping[str, str]) -> str:

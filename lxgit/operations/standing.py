@@ -12,7 +12,7 @@ from lxgit.objects.ids import from_hex, hex_id
 from lxgit.objects.merging import changes_of
 from lxgit.objects.operationlog import Stand
 from lxgit.operations.attached import record_container
-from lxgit.operations.lookup import image_of
+from lxgit.operations.lookup import find_container, image_of
 from lxgit.operations.pins import keep_commit, pin_commit
 from lxgit.operations.placing import Aim, check_stopped, keep, place, taken
 from lxgit.operations.worktree import open_work_tree
@@ -72,14 +72,12 @@ def put_back(
     """Have a container stand on another commit or branch; what it is mounted on stays.
 
     So a container whose commit is undone has the same changes to commit again. ChangedSince unless
-    it stands on the commit and the branch of `before`.
+    it stands on the commit and the branch of `before`; NoSuchContainer.
     """
-    container = container_of(repository, identity)
-    if container is not None:
-        with edited(container) as now:
-            if (now.config.commit, now.config.branch) != (before.commit, before.branch):
-                raise changed_since(now)
-            _stand_on(repository, now, wanted, who)
+    with edited(find_container(repository, identity)) as now:
+        if (now.config.commit, now.config.branch) != (before.commit, before.branch):
+            raise changed_since(now)
+        _stand_on(repository, now, wanted, who)
 
 
 def _stand_on(

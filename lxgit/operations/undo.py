@@ -102,10 +102,8 @@ def undo(
         repository.operations.next_operation(verb, operation.id)
         logs = _logs(repository, operation, steps)
         undoing = _Undoing(repository, f"{verb}: {operation.message}", identity, logs)
-        # What is to go goes last: HEAD has left a branch before that is deleted.
-        for step in sorted(steps, key=lambda step: step.wanted is None):
-            if not _is_done(undoing, step, kept, progress, force=force):
-                steps.remove(step)
+        kept, gone = _take_all(undoing, steps, progress, force=force)
+        steps = [step for step in steps if owner_of(step.moved) not in gone]
         repository.operations.finish(identity.committer.time)
     return _told(repository, operation, steps, kept)._replace(detached=detached)
 
@@ -258,23 +256,27 @@ def _logs(
     return {one.ref: one.log for one in reversed(found)}
 
 
-def _is_done(
-    undoing: _Undoing, step: Step, kept: dict[str, str], progress: Progress, *, force: bool
-) -> bool:
-    """Do a step, unless its container has just been deleted; `kept` gets what is, by its id."""
-    owner = owner_of(step.moved)
-    try:
-        if owner is None or container_of(undoing.repository, owner) is not None:
+def _take_all(
+    undoing: _Undoing, steps: Sequence[Step], progress: Progress, *, force: bool
+) -> tuple[dict[str, str], set[str]]:
+    """What is kept of containers that had changed, by their ids; and which have gone meanwhile."""
+    kept: dict[str, str] = {}
+    gone: set[str] = set()
+    # What is to go goes last: HEAD has left a branch before that is deleted.
+    for step in sorted(steps, key=lambda step: step.wanted is None):
+        owner = owner_of(step.moved)
+        try:
             if step.places:
                 kept |= _place(undoing, step, progress, force=force)
             else:
                 _take(undoing, step)
-            return True
-    except (NoSuchContainer, RefMoved):  # its stashes go with it
-        if owner is None or container_of(undoing.repository, owner) is not None:
-            raise
-    progress.warn(f"passed over container {owner[:12]}: it is gone")
-    return False
+        except (NoSuchContainer, RefMoved):  # its stashes go with it
+            if owner is None or container_of(undoing.repository, owner) is not None:
+                raise
+            gone.add(owner)
+    for one in sorted(gone):
+        progress.warn(f"passed over container {one[:12]}: it is gone")
+    return kept, gone
 
 
 def _take(undoing: _Undoing, step: Step) -> None:
