@@ -72,7 +72,7 @@ class Shell:
 
 def table(*cells: str) -> str:
     """A line of a table: cells as regular expressions, blanks between them."""
-    return r"\s+".join(cells) + r"(?:\s+[a-z]+_[a-z]+)?"
+    return r"\s+".join(cells) + r"(?:\s+[a-z]+_[a-z]+(?:_[0-9a-f]{2})?)?"
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def served() -> Iterator[Server]:
 
 
 def row(*cells: str) -> str:
-    return r"\s+".join(cells) + r"\s+[a-z]+_[a-z]+"
+    return r"\s+".join(cells) + r"\s+[a-z]+_[a-z]+(?:_[0-9a-f]{2})?"
 
 
 def test_attach(then: Then) -> None:
