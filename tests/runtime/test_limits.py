@@ -291,36 +291,39 @@ def given_wrong(monkeypatch: pytest.MonkeyPatch, since: Path) -> None:
 @pytest.mark.root
 @pytest.mark.lxc
 @pytest.mark.overlay
-class TestNotInForce:
-    def test_it_ends_the_run_before_its_command(
-        self, machine: Machine, scratch: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """For good, whatever its restart policy; nobody hears that it has ended, nor began."""
-        policy = RestartPolicy("on-failure", 2)
-        container = machine.create("touch", "/ran", limits=Limits(pids=16), restart=policy)
-        given_wrong(monkeypatch, since=scratch)
-        with pytest.raises(
-            StartFailed, match=r"--pids-limit is not in force: .* says 17, not 16"
-        ) as told:
-            machine.start(container)
-        assert told.value.exit_code == 125
-        wait_until(lambda: container.state.status == EXITED)
-        assert not (container.upper / "ran").exists()
-        assert (container.state.exit_code, container.state.restarts) == (125, 0)
-        assert not happened(scratch)
+def test_a_limit_that_is_not_in_force_ends_the_run_before_its_command(
+    machine: Machine, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For good, whatever its restart policy; nobody hears that it has ended, nor began."""
+    policy = RestartPolicy("on-failure", 2)
+    container = machine.create("touch", "/ran", limits=Limits(pids=16), restart=policy)
+    given_wrong(monkeypatch, since=scratch)
+    with pytest.raises(
+        StartFailed, match=r"--pids-limit is not in force: .* says 17, not 16"
+    ) as told:
+        machine.start(container)
+    assert told.value.exit_code == 125
+    wait_until(lambda: container.state.status == EXITED)
+    assert not (container.upper / "ran").exists()
+    assert (container.state.exit_code, container.state.restarts) == (125, 0)
+    assert not happened(scratch)
 
-    def test_its_policy_starts_it_no_more(
-        self, machine: Machine, scratch: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        policy = RestartPolicy("on-failure", 3)
-        script = "touch /ran; exit 3"
-        container = machine.create("sh", "-c", script, limits=Limits(pids=16), restart=policy)
-        given_wrong(monkeypatch, since=container.upper / "ran")
-        machine.start(container, detached=True).close()
-        wait_until(lambda: container.state.status == EXITED)
-        assert container.state.restarts == 1
-        assert "says 17, not 16" in str(container.state.error)
-        assert happened(scratch) == ["start", "die"]
+
+@pytest.mark.root
+@pytest.mark.lxc
+@pytest.mark.overlay
+def test_no_policy_starts_what_has_no_limit_in_force(
+    machine: Machine, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = RestartPolicy("on-failure", 3)
+    script = "touch /ran; exit 3"
+    container = machine.create("sh", "-c", script, limits=Limits(pids=16), restart=policy)
+    given_wrong(monkeypatch, since=container.upper / "ran")
+    machine.start(container, detached=True).close()
+    wait_until(lambda: container.state.status == EXITED)
+    assert container.state.restarts == 1
+    assert "says 17, not 16" in str(container.state.error)
+    assert happened(scratch) == ["start", "die"]
 
 
 @pytest.mark.root
