@@ -63,7 +63,7 @@ def test_history(grown: Lxgit) -> None:
     assert lines[0].split() == ["IMAGE", "CREATED", "CREATED", "BY", "SIZE", "COMMENT"]
     head = grown("rev-parse", "tuned").out[:12]
     assert re.fullmatch(
-        rf"{head} +Less .*|{head} +\d.* ago .*sh -c 'echo .*… +6 B +By hand", lines[1]
+        rf"{head} +Less .*|{head} +(?:\d|About).* ago .*sh -c 'echo .*… +6 B +By hand", lines[1]
     )
     assert lines[2].endswith("   Tune it")
     assert re.search(r"years? ago +[0-9.]+ MB +A small machine$", lines[3])

@@ -107,7 +107,7 @@ def test_a_killed_supervisor_leaves_nothing(based: Lxgit, peer: Peer) -> None:
     gone = rundir.NETWORKS / "1-lxgit12345678"  # of a namespace that is no more
     with records.locked_networks():  # or another container's start drops it half made
         gone.mkdir()
-        (gone / ("f" * 64)).touch()
+        (gone / os.urandom(32).hex()).touch()
     # Meanwhile its addresses have become somebody else's.
     ip("link", "delete", next(name for name in links() if name.startswith("lxgit")))
     ip("route", "add", f"{lost}/32", "via", PEER)

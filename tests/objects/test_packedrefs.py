@@ -29,7 +29,7 @@ def packing(stock: StockGit) -> Iterator[None]:
     if reason := lacks_program("strace"):
         unable(reason)
     tracing = ("strace", "-o", "/dev/null", "--trace=rename")
-    delay = "--inject=rename:delay_enter=1000000"  # microseconds
+    delay = "--inject=rename:delay_enter=3000000"  # microseconds
     git = ("git", f"--git-dir={stock.git_dir}", "pack-refs", "--all")
     with subprocess.Popen([*tracing, delay, *git], env=ENVIRONMENT) as process:
         new = stock.git_dir / "packed-refs.new"

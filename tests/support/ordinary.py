@@ -47,7 +47,7 @@ def account() -> Iterator[int]:
     """A user of this machine with ids for containers (subuid(5)): its number. Gone at the end."""
     for path in ("/etc/subuid", "/etc/subgid"):  # useradd(8) gives ids where they are
         Path(path).touch()
-    name = f"lxgit{os.getpid()}"
+    name = f"lxgit{os.urandom(4).hex()}"
     _retried("useradd", "--no-create-home", "--home-dir", "/nonexistent", name)
     user = pwd.getpwnam(name).pw_uid
     try:
