@@ -69,9 +69,7 @@ class Enforcement:
                 self._give(new)
                 _check(self._container, new, self._hosts)
         except BaseException as error:  # Ctrl-C, too
-            if isinstance(error, OSError) and any(
-                map(self._is_gone, (*self._given.values(), *new))
-            ):
+            if isinstance(error, OSError) and any(map(self._is_gone, self._given.values())):
                 return
             self._give(self.settings)
             raise
