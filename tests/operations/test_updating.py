@@ -75,6 +75,21 @@ def started_again(lab: Lab, monkeypatch: pytest.MonkeyPatch, wait: Callable[[int
     wait_until((lab.container("web").upper / "begun").exists)
 
 
+def writes_late(lab: Lab, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have its record written only when it has begun; the file that is there while that is due."""
+    is_due, begun = scratch / "due", lab.container("web").upper / "begun"
+    inner = Container.configured
+
+    def slow(self: Container, config: ContainerConfig) -> Container:
+        if not is_due.exists():
+            is_due.touch()
+            wait_until(lambda: begun.exists() and self.state.status == RUNNING)
+        return inner(self, config)
+
+    monkeypatch.setattr(Container, "configured", slow)
+    return is_due
+
+
 def ended(child: int) -> None:
     assert os.waitpid(child, 0) == (child, 0)
 
@@ -94,15 +109,7 @@ def test_after_its_supervisor_has_looked(
     web: Lab, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By who saw that it does not run."""
-    has_looked, begun = scratch / "looked", web.container("web").upper / "begun"
-    inner = Container.configured
-
-    def slow(self: Container, config: ContainerConfig) -> Container:
-        has_looked.touch()
-        wait_until(lambda: begun.exists() and self.state.status == RUNNING)
-        return inner(self, config)
-
-    monkeypatch.setattr(Container, "configured", slow)
+    has_looked = writes_late(web, scratch, monkeypatch)
     started_again(web, monkeypatch, lambda _: wait_until(has_looked.exists))
     wait_until(lambda: in_force(web) == "33")
 
@@ -111,26 +118,18 @@ def test_what_is_refused_after_its_supervisor_has_looked(
     web: Lab, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the host, which says other than what it was given: it has the limits that it had."""
-    has_looked, begun = scratch / "looked", web.container("web").upper / "begun"
+    has_looked = writes_late(web, scratch, monkeypatch)
     before = web.container("web").config.limits
-    inner = Container.configured
 
     def refused(limits: Limits, hosts: dict[str, Hierarchy]) -> list[Setting]:
         found = settings(limits, hosts)
         return [one._replace(value="033") if one.value == "33" else one for one in found]
-
-    def slow(self: Container, config: ContainerConfig) -> Container:
-        if not has_looked.exists():
-            has_looked.touch()
-            wait_until(lambda: begun.exists() and self.state.status == RUNNING)
-        return inner(self, config)
 
     def looked(child: int) -> None:
         (scratch / "child").write_text(str(child))
         wait_until(has_looked.exists)
 
     monkeypatch.setattr(enforcement, "settings", refused)
-    monkeypatch.setattr(Container, "configured", slow)
     started_again(web, monkeypatch, looked)
     wait_until(partial(has_ended, int((scratch / "child").read_text())))
     assert web.container("web").config.limits == before
