@@ -56,7 +56,7 @@ class Enforcement:
     def change(self, wanted: Limits) -> None:
         """Give the running container other limits. Raises LimitNotInForce, and OSError.
 
-        It has those that it had where the kernel does not take the new ones, or is interrupted. One
+        It has those that it had where the kernel does not take the new ones, or Ctrl-C comes. One
         that has ended by now has none to change.
         """
         new = self._settings(wanted)

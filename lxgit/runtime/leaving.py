@@ -1,4 +1,4 @@
-"""Leaving the command that a process was forked from, to outlive it (daemon(7)); and clients."""
+"""How a supervisor leaves: the command that it was forked from (daemon(7)), its clients."""
 
 from __future__ import annotations
 
